@@ -1,0 +1,654 @@
+//! The syntax tree: what was written, with where it was written, before any name is resolved.
+//!
+//! `a + b + c` is one [`ExprKind::Chain`] with three operands, so that a sum of fifty thousand terms is a flat
+//! list and no walk over it needs a deep stack.
+//!
+//! Invariants: every node carries the [`Span`] of its text; two trees that differ only in spans compare equal
+//! ([`Span`]'s `PartialEq` is always true), so `parse(print(ast)) == ast` can be asserted directly.
+//!
+//! Does not: know which tables, columns, functions or types exist.
+
+/// A byte range of the script.
+#[derive(Clone, Copy, Default)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The range `start..end`.
+    pub fn new(start: usize, end: usize) -> Self {
+        Self { start: u32::try_from(start).unwrap_or(u32::MAX), end: u32::try_from(end).unwrap_or(u32::MAX) }
+    }
+
+    /// The smallest range that holds both.
+    pub fn to(self, other: Span) -> Self {
+        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+}
+
+impl std::fmt::Debug for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}..{}", self.start, self.end)
+    }
+}
+
+impl PartialEq for Span {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for Span {}
+
+/// A name as written, without its quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ident {
+    /// The text, case preserved.
+    pub text: String,
+    /// Written in backticks (or in `"…"` where that is a name).
+    pub quoted: bool,
+    /// Where.
+    pub span: Span,
+}
+
+/// One statement of a script.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// What it is.
+    pub kind: StatementKind,
+    /// Where, without the separating semicolon.
+    pub span: Span,
+}
+
+/// The statements that the language has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StatementKind {
+    /// A query whose result is the statement's result.
+    Query(Query),
+    /// `COPY (query) TO 'file' [(option value, …)]` or `COPY relation TO 'file'`.
+    Copy(Copy),
+    /// `EXPLAIN [ANALYZE] [JIT] [(FORMAT json)] query`.
+    Explain(Explain),
+    /// `SET name = value` (also `SET name TO value`).
+    Set(Set),
+    /// `SHOW name` / `LIST name` / `SHOW ALL`.
+    Show(Show),
+    /// `DESCRIBE relation` / `DESCRIBE query`.
+    Describe(Query),
+    /// A statement that the grammar recognises by its first words but that cannot be run yet.
+    Unsupported {
+        /// The statement's name in capitals, such as `CREATE TABLE`.
+        feature: String,
+    },
+}
+
+/// `COPY source TO 'target' (options)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Copy {
+    /// What is written; `COPY t TO …` becomes the query `FROM t`.
+    pub source: Query,
+    /// The file's path.
+    pub target: String,
+    /// Where the path stands.
+    pub target_span: Span,
+    /// `FORMAT csv`, `HEADER true`, `DELIMITER '|'`, `COMPRESSION zstd`, …, names as written.
+    pub options: Vec<(Ident, Expr)>,
+}
+
+/// `EXPLAIN …`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explain {
+    /// Run it and show rows and times.
+    pub analyze: bool,
+    /// Show the generated code.
+    pub jit: bool,
+    /// `(FORMAT json)`.
+    pub json: bool,
+    /// The statement explained.
+    pub statement: Box<Statement>,
+}
+
+/// `SET name = value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Set {
+    /// The setting.
+    pub name: Ident,
+    /// Its new value; a bare word such as `on` is an [`ExprKind::Name`].
+    pub value: Expr,
+}
+
+/// `SHOW what`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Show {
+    /// `TABLES`, `CONFIG`, `ALL`, or the name of a setting.
+    pub what: Ident,
+}
+
+/// A whole query: `WITH … body ORDER BY … LIMIT …`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// `WITH RECURSIVE` was written.
+    pub recursive: bool,
+    /// Common table expressions, in order.
+    pub ctes: Vec<Cte>,
+    /// SELECT, a set operation, VALUES, or a parenthesised query.
+    pub body: QueryBody,
+    /// ORDER BY of the whole.
+    pub order_by: OrderBy,
+    /// LIMIT.
+    pub limit: Option<Expr>,
+    /// OFFSET.
+    pub offset: Option<Expr>,
+    /// Where.
+    pub span: Span,
+}
+
+/// `name [(columns)] AS [NOT] [MATERIALIZED] (query)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cte {
+    /// Its name.
+    pub name: Ident,
+    /// Column names given.
+    pub columns: Vec<Ident>,
+    /// `Some(true)` for MATERIALIZED, `Some(false)` for NOT MATERIALIZED.
+    pub materialized: Option<bool>,
+    /// Its text.
+    pub query: Query,
+}
+
+/// ORDER BY.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum OrderBy {
+    /// None written.
+    #[default]
+    None,
+    /// `ORDER BY ALL [DESC]` or a bare `ORDER BY ASC`: all columns, left to right.
+    All {
+        /// Descending.
+        desc: bool,
+    },
+    /// By these, first one first.
+    Items(Vec<OrderItem>),
+}
+
+/// One sort key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderItem {
+    /// The key; an integer literal is a column's position.
+    pub expr: Expr,
+    /// `DESC` (also `DSC`), before or after the expression.
+    pub desc: bool,
+    /// `NULLS FIRST` (true) or `NULLS LAST` (false); none: the dialect decides.
+    pub nulls_first: Option<bool>,
+}
+
+/// What a query computes before ORDER BY and LIMIT.
+#[derive(Clone, Debug, PartialEq)]
+pub enum QueryBody {
+    /// SELECT … FROM … or FROM … SELECT ….
+    Select(Box<Select>),
+    /// `VALUES (…), (…)`.
+    Values(Vec<Vec<Expr>>),
+    /// `a UNION ALL b UNION ALL c`: operands left to right, one operator for the chain.
+    SetOp {
+        /// Which.
+        op: SetOp,
+        /// ALL was written.
+        all: bool,
+        /// At least two.
+        inputs: Vec<Query>,
+    },
+    /// `(query)`, which may have an ORDER BY and a LIMIT of its own.
+    Nested(Box<Query>),
+}
+
+/// Set operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetOp {
+    /// UNION.
+    Union,
+    /// INTERSECT.
+    Intersect,
+    /// EXCEPT.
+    Except,
+}
+
+/// One SELECT block; clauses stand in any order in the text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Select {
+    /// FROM came first. The printer keeps it; meaning is the same.
+    pub from_first: bool,
+    /// DISTINCT, DISTINCT ON (…).
+    pub distinct: Distinct,
+    /// The select list; empty stands for a bare `FROM t` (all columns).
+    pub items: Vec<SelectItem>,
+    /// FROM; comma-separated relations. Empty: one row without columns.
+    pub from: Vec<TableRef>,
+    /// WHERE.
+    pub filter: Option<Expr>,
+    /// GROUP BY.
+    pub group_by: GroupBy,
+    /// HAVING.
+    pub having: Option<Expr>,
+    /// QUALIFY.
+    pub qualify: Option<Expr>,
+    /// Where.
+    pub span: Span,
+}
+
+/// DISTINCT.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum Distinct {
+    /// Not written.
+    #[default]
+    No,
+    /// `SELECT DISTINCT`.
+    Yes,
+    /// `SELECT DISTINCT ON (…)`.
+    On(Vec<Expr>),
+}
+
+/// GROUP BY.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum GroupBy {
+    /// Not written.
+    #[default]
+    None,
+    /// `GROUP BY ALL`: every select item without an aggregate.
+    All,
+    /// By these; an integer literal is a column's position.
+    Items(Vec<Expr>),
+    /// ROLLUP, CUBE, GROUPING SETS; the words as written.
+    Unsupported {
+        /// `ROLLUP`, `CUBE` or `GROUPING SETS`.
+        feature: String,
+        /// Where.
+        span: Span,
+    },
+}
+
+/// One item of a select list.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SelectItem {
+    /// `*`, with `EXCLUDE (a, b)`.
+    Star {
+        /// `t` in `t.*`.
+        qualifier: Option<Ident>,
+        /// Columns left out.
+        exclude: Vec<Ident>,
+        /// Where.
+        span: Span,
+    },
+    /// `expr [AS alias]`.
+    Expr {
+        /// The expression.
+        expr: Expr,
+        /// The column's name.
+        alias: Option<Ident>,
+    },
+}
+
+/// A relation in FROM.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableRef {
+    /// What it is.
+    pub kind: TableRefKind,
+    /// `AS t`.
+    pub alias: Option<Ident>,
+    /// `AS t(a, b)`.
+    pub columns: Vec<Ident>,
+    /// Where.
+    pub span: Span,
+}
+
+/// The kinds of relation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TableRefKind {
+    /// A named relation, `a.b.c` or `{x}`.
+    Name(Vec<Ident>),
+    /// `'file.parquet'`, a glob, or a URL.
+    File(String),
+    /// `(query)`, `(VALUES …)`.
+    Query(Box<Query>),
+    /// `[1, 2, 3]` or another expression that is a collection.
+    Collection(Box<Expr>),
+    /// `range(1, 10)`.
+    Function {
+        /// Its name.
+        name: Ident,
+        /// Arguments.
+        args: Vec<Expr>,
+    },
+    /// `x IN coll` of `FROM x IN coll`; the alias is `x`.
+    Each(Box<Expr>),
+    /// `left JOIN right ON …`.
+    Join(Box<Join>),
+}
+
+/// A join of two relations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Join {
+    /// Left side.
+    pub left: TableRef,
+    /// Right side.
+    pub right: TableRef,
+    /// Kind.
+    pub kind: JoinKind,
+    /// `LATERAL` was written before the right side.
+    pub lateral: bool,
+    /// ON, USING, NATURAL or nothing.
+    pub on: JoinCondition,
+}
+
+/// Join kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinKind {
+    /// INNER.
+    Inner,
+    /// LEFT OUTER.
+    Left,
+    /// RIGHT OUTER.
+    Right,
+    /// FULL OUTER.
+    Full,
+    /// CROSS.
+    Cross,
+    /// SEMI: left rows that have a partner.
+    Semi,
+    /// ANTI: left rows that have none.
+    Anti,
+    /// ASOF.
+    AsOf,
+}
+
+/// The condition of a join.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JoinCondition {
+    /// CROSS JOIN.
+    None,
+    /// `ON e`.
+    On(Expr),
+    /// `USING (a, b)`.
+    Using(Vec<Ident>),
+    /// `NATURAL`.
+    Natural,
+}
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// What.
+    pub kind: ExprKind,
+    /// Where.
+    pub span: Span,
+}
+
+/// The kinds of expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
+    /// A literal.
+    Literal(Literal),
+    /// `a`, `t.a`, `s.t.a`, also `p.a.b` (a field of a struct).
+    Name(Vec<Ident>),
+    /// `{x}`: the relation or variable x.
+    Braced(Ident),
+    /// `?`, `$1`, `$name`: a parameter; 1-based text such as `1`, or its name.
+    Parameter(String),
+    /// `a + b - c`, `a * b / c`, `a || b`: operands of one precedence level, evaluated left to right.
+    Chain {
+        /// First operand.
+        first: Box<Expr>,
+        /// Operator, its place, and the operand to its right.
+        rest: Vec<(ChainOp, Span, Expr)>,
+    },
+    /// `a AND b AND c` (also `&&`), two or more.
+    And(Vec<Expr>),
+    /// `a OR b OR c`, two or more.
+    Or(Vec<Expr>),
+    /// `a ?? b ?? c`, two or more.
+    Coalesce(Vec<Expr>),
+    /// `NOT e`, `!e`.
+    Not(Box<Expr>),
+    /// `-e`.
+    Neg(Box<Expr>),
+    /// `a < b`.
+    Compare {
+        /// Operator.
+        op: CompareOp,
+        /// Left.
+        left: Box<Expr>,
+        /// Right.
+        right: Box<Expr>,
+    },
+    /// `e [NOT] BETWEEN low AND high`.
+    Between {
+        /// Tested.
+        expr: Box<Expr>,
+        /// NOT.
+        negated: bool,
+        /// Low end, included.
+        low: Box<Expr>,
+        /// High end, included.
+        high: Box<Expr>,
+    },
+    /// `e [NOT] IN (a, b)`.
+    InList {
+        /// Tested.
+        expr: Box<Expr>,
+        /// NOT.
+        negated: bool,
+        /// Candidates, one or more.
+        list: Vec<Expr>,
+    },
+    /// `e [NOT] IN (query)`.
+    InQuery {
+        /// Tested.
+        expr: Box<Expr>,
+        /// NOT.
+        negated: bool,
+        /// Gives one column.
+        query: Box<Query>,
+    },
+    /// `e [NOT] LIKE pattern [ESCAPE c]`, ILIKE.
+    Like {
+        /// Tested.
+        expr: Box<Expr>,
+        /// NOT.
+        negated: bool,
+        /// ILIKE.
+        case_insensitive: bool,
+        /// Pattern.
+        pattern: Box<Expr>,
+        /// ESCAPE.
+        escape: Option<Box<Expr>>,
+    },
+    /// `e IS [NOT] NULL | TRUE | FALSE`.
+    Is {
+        /// Tested.
+        expr: Box<Expr>,
+        /// NOT.
+        negated: bool,
+        /// Against what.
+        test: IsTest,
+    },
+    /// `a IS [NOT] DISTINCT FROM b`; `negated` is IS NOT DISTINCT FROM.
+    IsDistinct {
+        /// Left.
+        left: Box<Expr>,
+        /// NOT.
+        negated: bool,
+        /// Right.
+        right: Box<Expr>,
+    },
+    /// `CASE [operand] WHEN … THEN … [ELSE …] END`.
+    Case {
+        /// Operand of the simple form.
+        operand: Option<Box<Expr>>,
+        /// WHEN, THEN.
+        arms: Vec<(Expr, Expr)>,
+        /// ELSE.
+        otherwise: Option<Box<Expr>>,
+    },
+    /// `CAST(e AS t)`, `e :: t`, `try_cast(e AS t)`, `e as t`.
+    Cast {
+        /// Converted.
+        expr: Box<Expr>,
+        /// To.
+        ty: TypeName,
+        /// NULL instead of an error.
+        try_: bool,
+    },
+    /// `f(a, b)`, `count(*)`, `sum(DISTINCT x) FILTER (WHERE …)`, `@Sum(x)` (name with its `@`).
+    Call(Call),
+    /// `EXTRACT(year FROM e)`.
+    Extract {
+        /// `year`, `month`, …, as written.
+        field: Ident,
+        /// From.
+        expr: Box<Expr>,
+    },
+    /// `EXISTS (query)`; NOT EXISTS is a [`ExprKind::Not`] around it.
+    Exists(Box<Query>),
+    /// `(query)` as a value.
+    Subquery(Box<Query>),
+    /// `[a, b]`.
+    Array(Vec<Expr>),
+    /// `{a: 1, b: 2}`.
+    Struct(Vec<(Ident, Expr)>),
+    /// `e.field` where `e` is not a plain name.
+    Field {
+        /// Of.
+        expr: Box<Expr>,
+        /// Field.
+        name: Ident,
+    },
+    /// `a[i]`, and `a?[i]`, which gives NULL out of range.
+    Index {
+        /// Of.
+        expr: Box<Expr>,
+        /// Position.
+        index: Box<Expr>,
+        /// `?[`.
+        safe: bool,
+    },
+    /// `a[low:high]`, half open.
+    Slice {
+        /// Of.
+        expr: Box<Expr>,
+        /// From, included.
+        low: Option<Box<Expr>>,
+        /// To, left out.
+        high: Option<Box<Expr>>,
+    },
+    /// A form that the grammar recognises but nothing can run yet (lambda, match, window, pipe, …).
+    Unsupported {
+        /// Its name, such as `window function`.
+        feature: String,
+    },
+}
+
+/// A function call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// Its name.
+    pub name: Ident,
+    /// `DISTINCT`.
+    pub distinct: bool,
+    /// `count(*)`.
+    pub star: bool,
+    /// Arguments.
+    pub args: Vec<Expr>,
+    /// `FILTER (WHERE e)`.
+    pub filter: Option<Box<Expr>>,
+}
+
+/// Operators of [`ExprKind::Chain`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainOp {
+    /// `+`.
+    Add,
+    /// `-`.
+    Sub,
+    /// `||`.
+    Concat,
+    /// `*`.
+    Mul,
+    /// `/`.
+    Div,
+    /// `div`.
+    IntDiv,
+    /// `%`.
+    Rem,
+}
+
+/// Comparison operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompareOp {
+    /// `=`, `==`.
+    Eq,
+    /// `<>`, `!=`.
+    NotEq,
+    /// `<`.
+    Lt,
+    /// `<=`.
+    LtEq,
+    /// `>`.
+    Gt,
+    /// `>=`.
+    GtEq,
+}
+
+/// What IS tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IsTest {
+    /// NULL.
+    Null,
+    /// TRUE.
+    True,
+    /// FALSE.
+    False,
+}
+
+/// A literal, its text already unescaped.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    /// NULL.
+    Null,
+    /// TRUE, FALSE.
+    Boolean(bool),
+    /// `12`, `1_000`, `0xff`: digits only, in decimal, without separators; any length.
+    Integer(String),
+    /// `1.50`, `.5`: exact, digits as written without separators.
+    Decimal(String),
+    /// `1e3`, `1.5e-2`: as written without separators.
+    Float(String),
+    /// A string.
+    String(String),
+    /// `x'00ff'`.
+    Blob(Vec<u8>),
+    /// `DATE '…'`, the text between the quotes.
+    Date(String),
+    /// `TIME '…'`.
+    Time(String),
+    /// `TIMESTAMP '…'`.
+    Timestamp(String),
+    /// `INTERVAL '7 days'`, `INTERVAL '7' day`, `INTERVAL 7 day`: normalised to one text such as `7 day`.
+    Interval(String),
+}
+
+/// A type as written: `decimal(15, 2)`, `array<int>`, `struct(a int, b string)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TypeName {
+    /// `decimal`, `double precision`, `array`, `struct`, `map`; lower case, words separated by one space.
+    pub name: String,
+    /// `(15, 2)`.
+    pub params: Vec<u32>,
+    /// `<T, U>`; one element for `T[]`, which has the name `array`.
+    pub args: Vec<TypeName>,
+    /// Fields of a struct.
+    pub fields: Vec<(Ident, TypeName)>,
+    /// Where.
+    pub span: Span,
+}
