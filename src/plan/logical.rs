@@ -1,0 +1,368 @@
+//! The typed logical plan: what a query means, with every name resolved and every conversion written out.
+//!
+//! `SELECT l_tax + 1 FROM lineitem WHERE l_tax > 0.02` is
+//! `Project [#17 = #7 + CAST 1] (Scan lineitem [#7 = l_tax] filter #7 > 0.02)`: columns are known by a [`ColumnId`] that is unique in
+//! the whole query, so rules may move operators without renumbering anything.
+//!
+//! Invariants: an expression mentions only columns that its input produces; both sides of a comparison and the operands
+//! of a chain step have the same type (decimals: the same scale for `+`, `-`, comparisons) except where a doc says otherwise;
+//! binding is the last step that can fail on types.
+//!
+//! Does not: say how anything is executed.
+
+use gobi_grammar::ast::Span;
+
+use crate::functions::FunctionId;
+use crate::types::{Field, LogicalType, Value};
+
+/// A column of some operator's output, unique in the query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ColumnId(pub u32);
+
+/// A relation that a scan reads, as numbered by the [`super::TableResolver`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableId(pub u32);
+
+/// A subquery whose single value is computed before the rest of the plan runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubqueryId(pub u32);
+
+/// A bound query.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The operators.
+    pub root: Plan,
+    /// The result's columns, in order, with the names shown.
+    pub output: Vec<(ColumnId, Field)>,
+    /// Name and type of every column id, addressed by it.
+    pub columns: Vec<ColumnInfo>,
+    /// Uncorrelated scalar subqueries, addressed by [`SubqueryId`]; a later one may use earlier ones. Each gives one
+    /// column; no row means NULL, more than one row is an error (21000).
+    pub subqueries: Vec<Query>,
+}
+
+/// What is known of a column wherever it appears.
+#[derive(Clone, Debug)]
+pub struct ColumnInfo {
+    /// Name for messages and plans.
+    pub name: String,
+    /// Type.
+    pub ty: LogicalType,
+    /// May be NULL where it is first produced.
+    pub nullable: bool,
+}
+
+/// A relational operator.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// Rows of a table.
+    Scan {
+        /// Which.
+        table: TableId,
+        /// Name shown in plans.
+        name: String,
+        /// Columns produced: id, and index in the table's schema.
+        columns: Vec<(ColumnId, usize)>,
+        /// Conjuncts that every produced row satisfies; columns used only here are listed in `columns` too.
+        filters: Vec<Expr>,
+    },
+    /// Literal rows; the values are folded literals or expressions without columns.
+    Values {
+        /// Columns produced.
+        columns: Vec<ColumnId>,
+        /// Rows, each as long as `columns` (which may be empty: `SELECT 1` has one row without columns below it).
+        rows: Vec<Vec<Expr>>,
+    },
+    /// The integers `start`, `start + step`, … before `stop` (`range`; `step` is not 0).
+    Range {
+        /// The column produced, bigint.
+        column: ColumnId,
+        /// First.
+        start: i64,
+        /// Not reached.
+        stop: i64,
+        /// Distance, may be negative.
+        step: i64,
+    },
+    /// Rows that satisfy all conjuncts.
+    Filter {
+        /// From.
+        input: Box<Plan>,
+        /// Conjuncts.
+        predicates: Vec<Expr>,
+    },
+    /// New columns; the input's columns that are still needed above must be listed as `(id, Column(id))`.
+    Project {
+        /// From.
+        input: Box<Plan>,
+        /// What each produced column is.
+        columns: Vec<(ColumnId, Expr)>,
+    },
+    /// A join. Output: left columns, then right ones (semi and anti: left only).
+    Join {
+        /// Kind.
+        kind: JoinKind,
+        /// Probe side, by convention after join ordering.
+        left: Box<Plan>,
+        /// Build side, by convention after join ordering.
+        right: Box<Plan>,
+        /// Equalities, left expression = right expression, of one type.
+        keys: Vec<(Expr, Expr)>,
+        /// `IS NOT DISTINCT FROM` semantics of the keys (for INTERSECT and the like); else NULL never matches.
+        null_equal: bool,
+        /// What else a pair must satisfy.
+        residual: Vec<Expr>,
+    },
+    /// Groups. Without keys: exactly one row.
+    Aggregate {
+        /// From.
+        input: Box<Plan>,
+        /// Grouping keys.
+        keys: Vec<(ColumnId, Expr)>,
+        /// Aggregates.
+        aggregates: Vec<(ColumnId, Aggregate)>,
+    },
+    /// Rows in order.
+    Sort {
+        /// From.
+        input: Box<Plan>,
+        /// Keys, most significant first.
+        keys: Vec<SortKey>,
+        /// Only the first `limit` rows after `offset` are wanted (set by the top-N rule).
+        limit: Option<u64>,
+    },
+    /// Some of the rows.
+    Limit {
+        /// From.
+        input: Box<Plan>,
+        /// At most so many; `None`: all.
+        limit: Option<u64>,
+        /// After leaving out so many.
+        offset: u64,
+    },
+    /// All rows of all inputs; input i's column k (by its own `inputs[i].1[k]`) becomes `columns[k]`.
+    UnionAll {
+        /// Columns produced.
+        columns: Vec<ColumnId>,
+        /// Inputs and the columns taken from each, in order, of the same types.
+        inputs: Vec<(Plan, Vec<ColumnId>)>,
+    },
+}
+
+/// Join kinds that the engine runs. (RIGHT is bound as LEFT with its sides exchanged.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinKind {
+    /// Pairs that match.
+    Inner,
+    /// Pairs that match, and left rows without a partner with NULLs for the right side.
+    Left,
+    /// Left rows that have a partner.
+    Semi,
+    /// Left rows that have no partner.
+    Anti,
+    /// Anti with the meaning of `NOT IN`: no row if the right side has a NULL key; left rows with a NULL key only if the
+    /// right side is empty. One key, no residual.
+    NullAwareAnti,
+    /// Pairs that match, and the rows of both sides that have no partner.
+    Full,
+}
+
+/// One sort key.
+#[derive(Clone, Debug)]
+pub struct SortKey {
+    /// By this column.
+    pub column: ColumnId,
+    /// Descending.
+    pub desc: bool,
+    /// NULLs before all values.
+    pub nulls_first: bool,
+}
+
+/// An aggregate function applied to a group.
+#[derive(Clone, Debug)]
+pub struct Aggregate {
+    /// Which.
+    pub function: AggregateFunction,
+    /// Argument; `None` for `count(*)`.
+    pub arg: Option<Expr>,
+    /// Only distinct arguments count.
+    pub distinct: bool,
+    /// Only rows for which this is true count.
+    pub filter: Option<Expr>,
+    /// Result type: `sum` of decimal(p,s) is decimal(38,s), of integers hugeint, of floats double; `avg` is double;
+    /// `count` bigint; `min`, `max`, `any_value` their argument's.
+    pub ty: LogicalType,
+}
+
+/// Aggregate functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AggregateFunction {
+    /// `count(x)`, `count(*)`.
+    Count,
+    /// Sum.
+    Sum,
+    /// Mean.
+    Avg,
+    /// Least.
+    Min,
+    /// Greatest.
+    Max,
+    /// Any one value of the group (columns that depend on the keys).
+    AnyValue,
+}
+
+/// A typed scalar expression.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    /// What.
+    pub kind: ExprKind,
+    /// Its type.
+    pub ty: LogicalType,
+    /// Where it was written, for runtime errors.
+    pub span: Span,
+}
+
+/// The kinds of scalar expression.
+#[derive(Clone, Debug)]
+pub enum ExprKind {
+    /// A column of the input.
+    Column(ColumnId),
+    /// A constant of type `ty`.
+    Literal(Value),
+    /// The value of an uncorrelated scalar subquery.
+    Subquery(SubqueryId),
+    /// Conversion to `ty`.
+    Cast {
+        /// From.
+        expr: Box<Expr>,
+        /// NULL instead of an error (22018, 22003).
+        try_: bool,
+    },
+    /// Arithmetic and concatenation, left to right over a flat list.
+    Chain {
+        /// First operand.
+        first: Box<Expr>,
+        /// The steps.
+        rest: Vec<ChainStep>,
+    },
+    /// Arithmetic negation.
+    Neg(Box<Expr>),
+    /// Logical not.
+    Not(Box<Expr>),
+    /// Logical and of two or more.
+    And(Vec<Expr>),
+    /// Logical or of two or more.
+    Or(Vec<Expr>),
+    /// Comparison of two values of one type.
+    Compare {
+        /// Operator.
+        op: CompareOp,
+        /// Left.
+        left: Box<Expr>,
+        /// Right.
+        right: Box<Expr>,
+    },
+    /// `IS NULL`, or with `negated` `IS NOT NULL`.
+    IsNull {
+        /// Tested.
+        expr: Box<Expr>,
+        /// NOT.
+        negated: bool,
+    },
+    /// Membership in a list of literals of the expression's type (none of them NULL; a NULL in the source list is
+    /// bound as `OR NULL`).
+    InList {
+        /// Tested.
+        expr: Box<Expr>,
+        /// NOT.
+        negated: bool,
+        /// Distinct literals.
+        list: Vec<Value>,
+    },
+    /// LIKE, ILIKE.
+    Like {
+        /// Tested.
+        expr: Box<Expr>,
+        /// NOT.
+        negated: bool,
+        /// ILIKE.
+        case_insensitive: bool,
+        /// Pattern.
+        pattern: Box<Expr>,
+        /// Escape character.
+        escape: Option<char>,
+    },
+    /// First arm whose condition is true; `otherwise` is a NULL literal where no ELSE was written.
+    Case {
+        /// Condition (boolean), value (of type `ty`).
+        arms: Vec<(Expr, Expr)>,
+        /// ELSE.
+        otherwise: Box<Expr>,
+    },
+    /// First operand that is not NULL; all of type `ty`.
+    Coalesce(Vec<Expr>),
+    /// A scalar function; the arguments have exactly the types of the resolved signature.
+    Call {
+        /// Which.
+        function: FunctionId,
+        /// Arguments.
+        args: Vec<Expr>,
+    },
+}
+
+/// `op operand`: applied to what is to the left.
+#[derive(Clone, Debug)]
+pub struct ChainStep {
+    /// Operator.
+    pub op: ArithOp,
+    /// The left operand is converted to this type first (equal to its type where nothing is to do).
+    pub left_ty: LogicalType,
+    /// Right operand. Types: `Add`, `Sub`: the same as `left_ty` up to decimal precision, except date/timestamp ± interval and
+    /// date − date; decimal `Mul`: scales may differ, `ty`'s scale is their sum; `Div`: both double (grizzly) or both integers
+    /// (ansi); `Concat`: strings.
+    pub operand: Expr,
+    /// Type of the result.
+    pub ty: LogicalType,
+    /// Where the operator and its operands stand.
+    pub span: Span,
+}
+
+/// Arithmetic operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ArithOp {
+    /// Sum.
+    Add,
+    /// Difference.
+    Sub,
+    /// Product.
+    Mul,
+    /// Quotient.
+    Div,
+    /// Integer quotient, truncated.
+    IntDiv,
+    /// Remainder, sign of the dividend.
+    Rem,
+    /// String concatenation.
+    Concat,
+}
+
+/// Comparison operators; the last two treat NULL as a value and never give NULL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CompareOp {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    NotEq,
+    /// Less.
+    Lt,
+    /// Less or equal.
+    LtEq,
+    /// Greater.
+    Gt,
+    /// Greater or equal.
+    GtEq,
+    /// IS DISTINCT FROM.
+    Distinct,
+    /// IS NOT DISTINCT FROM.
+    NotDistinct,
+}

@@ -1,0 +1,102 @@
+//! How logical types appear in Arrow, and back.
+//!
+//! `hugeint` leaves as `Decimal128(38, 0)`, strings as `Utf8View`, timestamps in microseconds.
+//!
+//! Invariants: `from_arrow(to_arrow(t)) == t` for every type that Arrow can express exactly (hugeint comes back as
+//! decimal(38,0)).
+//!
+//! Does not: convert arrays.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field as ArrowField, IntervalUnit, Schema, SchemaRef, TimeUnit};
+
+use super::{Field, LogicalType};
+
+/// The Arrow type in which results of a logical type leave the engine.
+pub fn to_arrow(ty: &LogicalType) -> DataType {
+    match ty {
+        LogicalType::Null => DataType::Null,
+        LogicalType::Boolean => DataType::Boolean,
+        LogicalType::TinyInt => DataType::Int8,
+        LogicalType::SmallInt => DataType::Int16,
+        LogicalType::Integer => DataType::Int32,
+        LogicalType::BigInt => DataType::Int64,
+        LogicalType::HugeInt => DataType::Decimal128(38, 0),
+        LogicalType::UTinyInt => DataType::UInt8,
+        LogicalType::USmallInt => DataType::UInt16,
+        LogicalType::UInteger => DataType::UInt32,
+        LogicalType::UBigInt => DataType::UInt64,
+        LogicalType::Real => DataType::Float32,
+        LogicalType::Double => DataType::Float64,
+        LogicalType::Decimal { precision, scale } => DataType::Decimal128(*precision, scale.cast_signed()),
+        LogicalType::String => DataType::Utf8View,
+        LogicalType::Blob => DataType::BinaryView,
+        LogicalType::Date => DataType::Date32,
+        LogicalType::Time => DataType::Time64(TimeUnit::Microsecond),
+        LogicalType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+        LogicalType::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        LogicalType::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
+        LogicalType::Array(item) => DataType::List(Arc::new(ArrowField::new_list_field(to_arrow(item), true))),
+        LogicalType::Struct(fields) => DataType::Struct(fields.iter().map(arrow_field).collect()),
+    }
+}
+
+/// The logical type that columns of an Arrow type are read as; `None` if there is none.
+pub fn from_arrow(ty: &DataType) -> Option<LogicalType> {
+    Some(match ty {
+        DataType::Null => LogicalType::Null,
+        DataType::Boolean => LogicalType::Boolean,
+        DataType::Int8 => LogicalType::TinyInt,
+        DataType::Int16 => LogicalType::SmallInt,
+        DataType::Int32 => LogicalType::Integer,
+        DataType::Int64 => LogicalType::BigInt,
+        DataType::UInt8 => LogicalType::UTinyInt,
+        DataType::UInt16 => LogicalType::USmallInt,
+        DataType::UInt32 => LogicalType::UInteger,
+        DataType::UInt64 => LogicalType::UBigInt,
+        DataType::Float16 | DataType::Float32 => LogicalType::Real,
+        DataType::Float64 => LogicalType::Double,
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) => LogicalType::Decimal {
+            precision: *p,
+            scale: u8::try_from(*s).ok()?,
+        },
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => LogicalType::String,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            LogicalType::Blob
+        }
+        DataType::Date32 | DataType::Date64 => LogicalType::Date,
+        DataType::Time32(_) | DataType::Time64(_) => LogicalType::Time,
+        DataType::Timestamp(_, None) => LogicalType::Timestamp,
+        DataType::Timestamp(_, Some(_)) => LogicalType::TimestampTz,
+        DataType::Interval(_) => LogicalType::Interval,
+        DataType::Dictionary(_, value) => from_arrow(value)?,
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            LogicalType::Array(Box::new(from_arrow(item.data_type())?))
+        }
+        DataType::Struct(fields) => LogicalType::Struct(
+            fields
+                .iter()
+                .map(|f| {
+                    let ty = from_arrow(f.data_type())?;
+                    Some(Field {
+                        name: f.name().clone(),
+                        ty,
+                        nullable: f.is_nullable(),
+                    })
+                })
+                .collect::<Option<_>>()?,
+        ),
+        _ => return None,
+    })
+}
+
+/// A field for an Arrow schema.
+pub fn arrow_field(field: &Field) -> ArrowField {
+    ArrowField::new(&field.name, to_arrow(&field.ty), field.nullable)
+}
+
+/// A schema for results.
+pub fn arrow_schema(fields: &[Field]) -> SchemaRef {
+    Arc::new(Schema::new(fields.iter().map(arrow_field).collect::<Vec<_>>()))
+}

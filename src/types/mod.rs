@@ -1,0 +1,258 @@
+//! Logical types, values, and how both are laid out in memory.
+//!
+//! A column `l_discount decimal(15,2)` has the [`LogicalType`] `Decimal { precision: 15, scale: 2 }`. In the engine its
+//! values are unscaled integers; where statistics show that they lie in `0..=10`, the column is stored as [`Physical::I8`].
+//!
+//! Invariants: every logical type but nested ones has exactly one natural [`Physical`] layout; narrower integer layouts
+//! may replace it, never wider ones.
+//!
+//! Does not: know expressions, files or batches in flight.
+
+pub mod arrow;
+pub mod chunk;
+pub mod stats;
+pub mod value;
+
+pub use chunk::{ColumnChunk, Dictionary, Layout};
+pub use stats::{ColumnStats, TableStats};
+pub use value::{Interval, Value};
+
+/// The type of a value as the language sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LogicalType {
+    /// The type of a bare NULL.
+    Null,
+    /// true, false.
+    Boolean,
+    /// 8 bits, signed.
+    TinyInt,
+    /// 16 bits, signed.
+    SmallInt,
+    /// 32 bits, signed (`integer`; `int` in the ansi dialect).
+    Integer,
+    /// 64 bits, signed (`bigint`; `int` in the grizzly dialect).
+    BigInt,
+    /// 128 bits, signed.
+    HugeInt,
+    /// 8 bits, unsigned.
+    UTinyInt,
+    /// 16 bits, unsigned.
+    USmallInt,
+    /// 32 bits, unsigned.
+    UInteger,
+    /// 64 bits, unsigned.
+    UBigInt,
+    /// IEEE single.
+    Real,
+    /// IEEE double.
+    Double,
+    /// Exact decimal: an unscaled integer divided by 10^scale.
+    Decimal {
+        /// Digits in all, 1..=38.
+        precision: u8,
+        /// Digits after the point, 0..=precision.
+        scale: u8,
+    },
+    /// UTF-8 text.
+    String,
+    /// Bytes.
+    Blob,
+    /// Days since 1970-01-01.
+    Date,
+    /// Microseconds since midnight.
+    Time,
+    /// Microseconds since 1970-01-01T00:00:00, UTC.
+    Timestamp,
+    /// An instant, shown in the session's zone; stored like [`LogicalType::Timestamp`].
+    TimestampTz,
+    /// Months, days and microseconds.
+    Interval,
+    /// A list of values of one type.
+    Array(Box<LogicalType>),
+    /// Named fields.
+    Struct(Vec<Field>),
+}
+
+/// A named, typed column of a relation, or a field of a struct.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Field {
+    /// Name, case preserved.
+    pub name: String,
+    /// Type.
+    pub ty: LogicalType,
+    /// May hold NULL.
+    pub nullable: bool,
+}
+
+/// How the values of a column or of an expression lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Physical {
+    /// One byte, signed; booleans are 0 or 1.
+    I8,
+    /// Two bytes, signed.
+    I16,
+    /// Four bytes, signed.
+    I32,
+    /// Eight bytes, signed.
+    I64,
+    /// Sixteen bytes, signed.
+    I128,
+    /// IEEE single.
+    F32,
+    /// IEEE double.
+    F64,
+    /// A string view of 16 bytes: length (u32), then either 12 bytes of text, or 4 bytes of prefix and the text's
+    /// address (u64).
+    Str,
+    /// Months (i32), days (i32), microseconds (i64).
+    Interval,
+    /// A nested value: index of an Arrow array (u32) and row in it (u32), resolved when results leave the engine.
+    Nested,
+}
+
+impl Physical {
+    /// Bytes per value.
+    pub fn bytes(self) -> usize {
+        match self {
+            Physical::I8 => 1,
+            Physical::I16 => 2,
+            Physical::I32 | Physical::F32 => 4,
+            Physical::I64 | Physical::F64 | Physical::Nested => 8,
+            Physical::I128 | Physical::Str | Physical::Interval => 16,
+        }
+    }
+
+    /// A signed integer layout.
+    pub fn is_int(self) -> bool {
+        self <= Physical::I128
+    }
+
+    /// The narrowest integer layout that holds both ends of a range.
+    pub fn for_range(min: i128, max: i128) -> Physical {
+        let fits = |low: i128, high: i128| min >= low && max <= high;
+        if fits(i8::MIN.into(), i8::MAX.into()) {
+            Physical::I8
+        } else if fits(i16::MIN.into(), i16::MAX.into()) {
+            Physical::I16
+        } else if fits(i32::MIN.into(), i32::MAX.into()) {
+            Physical::I32
+        } else if fits(i64::MIN.into(), i64::MAX.into()) {
+            Physical::I64
+        } else {
+            Physical::I128
+        }
+    }
+}
+
+impl LogicalType {
+    /// The layout that holds every value of the type.
+    pub fn physical(&self) -> Physical {
+        match self {
+            LogicalType::Null | LogicalType::Boolean | LogicalType::TinyInt => Physical::I8,
+            LogicalType::SmallInt | LogicalType::UTinyInt => Physical::I16,
+            LogicalType::Integer | LogicalType::USmallInt | LogicalType::Date => Physical::I32,
+            LogicalType::BigInt
+            | LogicalType::UInteger
+            | LogicalType::Time
+            | LogicalType::Timestamp
+            | LogicalType::TimestampTz => Physical::I64,
+            LogicalType::HugeInt | LogicalType::UBigInt => Physical::I128,
+            LogicalType::Decimal { precision, .. } if *precision <= 18 => Physical::I64,
+            LogicalType::Decimal { .. } => Physical::I128,
+            LogicalType::Real => Physical::F32,
+            LogicalType::Double => Physical::F64,
+            LogicalType::String | LogicalType::Blob => Physical::Str,
+            LogicalType::Interval => Physical::Interval,
+            LogicalType::Array(_) | LogicalType::Struct(_) => Physical::Nested,
+        }
+    }
+
+    /// An integer type (not decimal, date or boolean).
+    pub fn is_integer(&self) -> bool {
+        self.int_range().is_some()
+    }
+
+    /// Smallest and largest value of an integer type.
+    pub fn int_range(&self) -> Option<(i128, i128)> {
+        Some(match self {
+            LogicalType::TinyInt => (i8::MIN.into(), i8::MAX.into()),
+            LogicalType::SmallInt => (i16::MIN.into(), i16::MAX.into()),
+            LogicalType::Integer => (i32::MIN.into(), i32::MAX.into()),
+            LogicalType::BigInt => (i64::MIN.into(), i64::MAX.into()),
+            LogicalType::HugeInt => (i128::MIN, i128::MAX),
+            LogicalType::UTinyInt => (0, u8::MAX.into()),
+            LogicalType::USmallInt => (0, u16::MAX.into()),
+            LogicalType::UInteger => (0, u32::MAX.into()),
+            LogicalType::UBigInt => (0, u64::MAX.into()),
+            _ => return None,
+        })
+    }
+
+    /// Smallest and largest stored integer of any type that is stored as an integer (decimals unscaled, dates as days).
+    pub fn stored_range(&self) -> Option<(i128, i128)> {
+        match self {
+            LogicalType::Boolean => Some((0, 1)),
+            LogicalType::Decimal { precision, .. } => {
+                let limit = 10i128.pow((*precision).into()) - 1;
+                Some((-limit, limit))
+            }
+            LogicalType::Date => Some((i32::MIN.into(), i32::MAX.into())),
+            LogicalType::Time => Some((0, 86_400_000_000)),
+            LogicalType::Timestamp | LogicalType::TimestampTz => Some((i64::MIN.into(), i64::MAX.into())),
+            _ => self.int_range(),
+        }
+    }
+
+    /// Integer, decimal or float.
+    pub fn is_numeric(&self) -> bool {
+        self.is_integer() || self.is_float() || matches!(self, LogicalType::Decimal { .. })
+    }
+
+    /// Real or double.
+    pub fn is_float(&self) -> bool {
+        matches!(self, LogicalType::Real | LogicalType::Double)
+    }
+
+    /// Array or struct.
+    pub fn is_nested(&self) -> bool {
+        matches!(self, LogicalType::Array(_) | LogicalType::Struct(_))
+    }
+}
+
+impl std::fmt::Display for LogicalType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self {
+            LogicalType::Null => "null",
+            LogicalType::Boolean => "boolean",
+            LogicalType::TinyInt => "tinyint",
+            LogicalType::SmallInt => "smallint",
+            LogicalType::Integer => "integer",
+            LogicalType::BigInt => "bigint",
+            LogicalType::HugeInt => "hugeint",
+            LogicalType::UTinyInt => "utinyint",
+            LogicalType::USmallInt => "usmallint",
+            LogicalType::UInteger => "uinteger",
+            LogicalType::UBigInt => "ubigint",
+            LogicalType::Real => "real",
+            LogicalType::Double => "double",
+            LogicalType::Decimal { precision, scale } => return write!(f, "decimal({precision},{scale})"),
+            LogicalType::String => "string",
+            LogicalType::Blob => "blob",
+            LogicalType::Date => "date",
+            LogicalType::Time => "time",
+            LogicalType::Timestamp => "timestamp",
+            LogicalType::TimestampTz => "timestamptz",
+            LogicalType::Interval => "interval",
+            LogicalType::Array(item) => return write!(f, "array<{item}>"),
+            LogicalType::Struct(fields) => {
+                f.write_str("struct(")?;
+                for (i, field) in fields.iter().enumerate() {
+                    let comma = if i == 0 { "" } else { ", " };
+                    write!(f, "{comma}{} {}", field.name, field.ty)?;
+                }
+                return f.write_str(")");
+            }
+        };
+        f.write_str(name)
+    }
+}
