@@ -3,10 +3,14 @@
 //! Does not: read files; what relations exist, and what is known of them, comes through a [`TableResolver`].
 
 mod distinct;
+mod bind;
+pub mod constant;
+pub mod eval;
 pub mod logical;
+pub mod properties;
+mod walk;
 pub mod physical;
 
-use gobi_grammar::ast::Span;
 use gobi_grammar::{Diagnostic, Dialect, ast};
 
 use crate::types::{Field, TableStats};
@@ -54,12 +58,7 @@ pub fn bind(
     dialect: Dialect,
     tables: &mut dyn TableResolver,
 ) -> Result<logical::Query, Vec<Diagnostic>> {
-    let _ = (query, dialect, tables);
-    Err(vec![Diagnostic::new(
-        "0A000",
-        Span::default(),
-        "binding is not written yet",
-    )])
+    bind::bind(query, dialect, tables)
 }
 
 /// Rewrites a bound query into an equivalent, cheaper one.
