@@ -6,9 +6,8 @@
 //!   local $i: i64
 //!   local $acc: i64
 //! b0(%base: ptr, %n: i64):
-//!   %zero = const.i64 0
-//!   set $i, %zero
-//!   set $acc, %zero
+//!   %one: i64 = const 1
+//!   set $i, %one
 //!   jump b1
 //! …
 //! ```
@@ -87,6 +86,13 @@ entity!(/// A host function, an index into [`Module::hosts`].
 entity!(/// A source position: an index into [`Module::notes`], shown beside the code in dumps.
     NoteId);
 
+/// Most parameters that a function may have.
+pub const MAX_PARAMS: usize = 8;
+/// Most results that a function may have; a host function has at most one.
+pub const MAX_RESULTS: usize = 2;
+/// Most bytes that the stack slots of one function may have together.
+pub const MAX_SLOT_BYTES: u64 = 64 * 1024;
+
 /// A unit of compilation: functions that may call each other.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Module {
@@ -103,7 +109,7 @@ pub struct Module {
 pub struct HostDecl {
     /// Name in the table.
     pub name: String,
-    /// Parameter and result types; at most one result; scalars only.
+    /// Parameter and result types, out of `i8 i32 i64 ptr f64`; at most one result.
     pub sig: Signature,
 }
 
@@ -466,6 +472,44 @@ pub enum Op {
 }
 
 impl Type {
+    /// Every type, in the order of the enum.
+    pub const ALL: [Type; 14] = [
+        Type::I8,
+        Type::I16,
+        Type::I32,
+        Type::I64,
+        Type::I128,
+        Type::F32,
+        Type::F64,
+        Type::Ptr,
+        Type::I8x16,
+        Type::I16x8,
+        Type::I32x4,
+        Type::I64x2,
+        Type::F32x4,
+        Type::F64x2,
+    ];
+
+    /// As written in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::I8 => "i8",
+            Type::I16 => "i16",
+            Type::I32 => "i32",
+            Type::I64 => "i64",
+            Type::I128 => "i128",
+            Type::F32 => "f32",
+            Type::F64 => "f64",
+            Type::Ptr => "ptr",
+            Type::I8x16 => "i8x16",
+            Type::I16x8 => "i16x8",
+            Type::I32x4 => "i32x4",
+            Type::I64x2 => "i64x2",
+            Type::F32x4 => "f32x4",
+            Type::F64x2 => "f64x2",
+        }
+    }
+
     /// Size in bytes.
     pub fn bytes(self) -> u32 {
         match self {
@@ -521,5 +565,11 @@ impl Type {
     /// Number of lanes; 1 for scalars.
     pub fn lanes(self) -> u32 {
         self.lane().map_or(1, |lane| 16 / lane.bytes())
+    }
+}
+
+impl std::fmt::Display for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }

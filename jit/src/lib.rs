@@ -1,2 +1,20 @@
-//! placeholder
+//! A typed SSA IR with a text form, a verifier, a reference interpreter and a Cranelift back end.
+//!
+//! Life of a kernel: a front end writes IR with [`FunctionBuilder`] and [`ModuleBuilder`]; [`verify()`] says whether it is
+//! well formed.
+//!
+//! Invariants: interpreter and machine code agree bit for bit on every module that verifies.
+//!
+//! Does not: know SQL, Arrow arrays or the store.
+
 pub mod ir;
+
+mod builder;
+mod flow;
+pub mod text;
+mod typing;
+mod verify;
+mod visit;
+
+pub use builder::{FunctionBuilder, ModuleBuilder};
+pub use verify::{VerifyError, verify};

@@ -209,6 +209,8 @@ pub enum AggregateFunction {
     Max,
     /// Any one value of the group (columns that depend on the keys).
     AnyValue,
+    /// The sum of partial counts; 0 without rows. Only planning steps make it, never the binder.
+    CountMerge,
 }
 
 /// A typed scalar expression.

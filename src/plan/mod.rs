@@ -2,7 +2,9 @@
 //!
 //! Does not: read files; what relations exist, and what is known of them, comes through a [`TableResolver`].
 
+mod distinct;
 pub mod logical;
+pub mod physical;
 
 use gobi_grammar::ast::Span;
 use gobi_grammar::{Diagnostic, Dialect, ast};

@@ -1,0 +1,148 @@
+//! How a join becomes a build pipeline and a probe step, and how its table finds partners.
+//!
+//! `orders JOIN customer ON o_custkey = c_custkey`: customer's keys lie in 1..=150,000, so the table is dense: an array of
+//! 150,000 row numbers.
+//!
+//! Invariants: the right side is built, the left side probes.
+//!
+//! Does not: choose sides or order.
+
+use super::build::{Builder, Columns, PlanError, mentioned_all, produced};
+use super::rows::RowLayout;
+use super::{
+    Binding, Facts, JoinStrategy, JoinTable, Pipeline, RowSource, Sink, SourceField, SourceKind, Step, facts,
+};
+use crate::plan::logical::{ColumnId, Expr, ExprKind, JoinKind, Plan};
+use crate::types::{LogicalType, Value};
+
+/// Domains up to this size get a dense table whatever the number of build rows.
+const SMALL_DOMAIN: u64 = 1 << 16;
+/// Larger ones, up to this size, if the build side may fill a part of them.
+const LARGE_DOMAIN: u64 = 1 << 26;
+/// How many possible keys there may be for each row of the build side.
+const SPARSENESS: u64 = 32;
+
+/// Opens the pipeline of a join: ends the build side in its table and adds a probe to the left side's pipeline.
+pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -> Result<Pipeline, PlanError> {
+    let Plan::Join { kind, left, right, keys, null_equal, residual } = plan else {
+        return Err(PlanError::Unsupported("this join".into()));
+    };
+    if *kind == JoinKind::Full {
+        return Err(PlanError::Unsupported("FULL JOIN".into()));
+    }
+    let (left_columns, right_columns) = (produced(left), produced(right));
+    let mut needed = mentioned_all(keys.iter().flat_map(|(l, r)| [l, r]).chain(residual));
+    needed.extend(required.iter().copied());
+    let from = |side: &Columns| -> Columns { needed.intersection(side).copied().collect() };
+    let (left_needed, right_needed) = (from(&left_columns), from(&right_columns));
+
+    let mut keys: Vec<(Expr, Expr)> = keys.clone();
+    if keys.is_empty() {
+        // A join without equalities: one chain that holds every row.
+        let one = || Expr { kind: ExprKind::Literal(Value::Int(0)), ty: LogicalType::TinyInt, span: Default::default() };
+        keys.push((one(), one()));
+    }
+    let build_keys: Vec<Expr> = keys.iter().map(|(_, r)| r.clone()).collect();
+    let mut after = mentioned_all(residual);
+    after.extend(required.iter().copied());
+    let payload: Vec<ColumnId> = right_needed.iter().copied().filter(|id| after.contains(id)).collect();
+
+    let build = builder.open(right, &right_needed)?;
+    let spec = Spec { kind: *kind, null_equal: *null_equal, build_keys, payload, has_residual: !residual.is_empty() };
+    let join = build_table(builder, build, &spec);
+    let mut probe = builder.open(left, &left_needed)?;
+    let probe_keys = keys.into_iter().map(|(l, _)| l).collect();
+    attach(builder, &mut probe, join, &spec, probe_keys, residual.clone());
+    Ok(probe)
+}
+
+struct Spec {
+    kind: JoinKind,
+    null_equal: bool,
+    build_keys: Vec<Expr>,
+    payload: Vec<ColumnId>,
+    has_residual: bool,
+}
+
+/// Ends the build side's pipeline in a new join table.
+fn build_table(builder: &mut Builder<'_>, mut build: Pipeline, spec: &Spec) -> usize {
+    let groups = &builder.out.groups;
+    let facts = |expr: &Expr| facts::facts_of(expr, &|id| facts::column_facts(groups, &build, id));
+    let key_facts: Vec<Facts> = spec.build_keys.iter().map(|key| stored_key(facts(key), spec.null_equal)).collect();
+    let payload: Vec<Expr> = spec.payload.iter().map(|id| builder.column_expr(*id)).collect();
+    let strategy = strategy(&key_facts, build.rows_bound, spec, payload.is_empty());
+    let layout = match strategy {
+        JoinStrategy::Bitmap { .. } => RowLayout::default(),
+        _ => RowLayout::new(key_facts.iter().cloned().chain(payload.iter().map(&facts)).collect()),
+    };
+    let join = builder.out.joins.len();
+    builder.out.joins.push(JoinTable {
+        kind: spec.kind,
+        null_equal: spec.null_equal,
+        strategy,
+        layout,
+        key_count: key_facts.len(),
+        key_facts,
+    });
+    build.sink = Sink::Build { join, keys: spec.build_keys.clone(), payload };
+    builder.out.pipelines.push(build);
+    join
+}
+
+/// A key as it lies in the table: dictionary codes mean nothing to the other side, so strings are stored in full; rows
+/// with a NULL key are left out unless NULLs match.
+fn stored_key(mut facts: Facts, null_equal: bool) -> Facts {
+    if facts.dictionary.take().is_some() {
+        facts.stored = facts.ty.physical();
+    }
+    facts.nullable &= null_equal;
+    facts
+}
+
+fn strategy(keys: &[Facts], rows: Option<u64>, spec: &Spec, no_payload: bool) -> JoinStrategy {
+    let [key] = keys else { return JoinStrategy::Hash };
+    let Some((min, max)) = key.stored_int_range().filter(|_| !key.nullable) else { return JoinStrategy::Hash };
+    let (Ok(min), Ok(span)) = (i64::try_from(min), u64::try_from(max - min)) else { return JoinStrategy::Hash };
+    let range = span.saturating_add(1);
+    let filled = rows.map_or(1 << 16, |rows| rows.saturating_mul(SPARSENESS));
+    if range > SMALL_DOMAIN && (range > LARGE_DOMAIN || range > filled) {
+        return JoinStrategy::Hash;
+    }
+    let exists = matches!(spec.kind, JoinKind::Semi | JoinKind::Anti | JoinKind::NullAwareAnti);
+    if exists && !spec.has_residual && no_payload {
+        return JoinStrategy::Bitmap { min, range };
+    }
+    JoinStrategy::Dense { min, range }
+}
+
+/// Adds the probe step and binds the build side's columns to its rows.
+fn attach(
+    builder: &mut Builder<'_>,
+    probe: &mut Pipeline,
+    join: usize,
+    spec: &Spec,
+    keys: Vec<Expr>,
+    residual: Vec<Expr>,
+) {
+    let table = &builder.out.joins[join];
+    let source = probe.sources.len();
+    let optional = spec.kind == JoinKind::Left;
+    let fields: Vec<SourceField> = spec
+        .payload
+        .iter()
+        .enumerate()
+        .map(|(i, id)| {
+            let index = table.key_count + i;
+            SourceField { index, name: builder.column_name(*id), facts: table.layout.fields[index].facts.clone() }
+        })
+        .collect();
+    for (field, id) in spec.payload.iter().enumerate() {
+        probe.bindings.insert(*id, Binding::Field { source, field });
+    }
+    probe.sources.push(RowSource { kind: SourceKind::Join(join), fields, optional });
+    let keeps_count = matches!(spec.kind, JoinKind::Semi | JoinKind::Anti | JoinKind::NullAwareAnti);
+    if !keeps_count {
+        probe.rows_bound = None;
+    }
+    probe.steps.push(Step::Probe { join, keys, residual, source });
+}
