@@ -17,6 +17,8 @@ mod kind;
 mod layout;
 mod pages;
 mod sinks;
+#[cfg(test)]
+mod tests;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
