@@ -1,5 +1,7 @@
 //! placeholder
+pub mod exec;
 pub mod formats;
 pub mod functions;
 pub mod plan;
+pub mod session;
 pub mod types;
