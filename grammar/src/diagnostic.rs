@@ -34,7 +34,15 @@ pub struct Label {
 impl Diagnostic {
     /// An error at `span`.
     pub fn new(code: &'static str, span: Span, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), labels: vec![Label { span, text: String::new() }], help: None }
+        Self {
+            code,
+            message: message.into(),
+            labels: vec![Label {
+                span,
+                text: String::new(),
+            }],
+            help: None,
+        }
     }
 
     /// Adds a help line.
