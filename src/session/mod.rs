@@ -87,10 +87,9 @@ impl Session {
         self.interrupt.clone()
     }
 
-    /// Drops what makes a second run faster: decoded chunks, compiled code, opened files.
+    /// Drops what makes a second run faster: decoded chunks and compiled code.
     pub fn clear_caches(&mut self) {
         self.engine.clear_caches();
-        self.relations.forget();
     }
 
     /// Drops compiled code only.
