@@ -2,14 +2,17 @@
 //!
 //! Does not: read files; what relations exist, and what is known of them, comes through a [`TableResolver`].
 
-mod distinct;
 mod bind;
 pub mod constant;
+mod distinct;
 pub mod eval;
+pub mod explain;
 pub mod logical;
-pub mod properties;
-mod walk;
 pub mod physical;
+pub mod properties;
+#[cfg(test)]
+mod tests;
+mod walk;
 
 use gobi_grammar::{Diagnostic, Dialect, ast};
 
