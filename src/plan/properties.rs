@@ -83,8 +83,12 @@ fn nullable_after_join(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId>
         drop_rejected(&mut set, residual);
         if !null_equal {
             for (l, r) in keys {
-                strict_columns(l, &mut |id| drop(set.remove(&id)));
-                strict_columns(r, &mut |id| drop(set.remove(&id)));
+                strict_columns(l, &mut |id| {
+                    set.remove(&id);
+                });
+                strict_columns(r, &mut |id| {
+                    set.remove(&id);
+                });
             }
         }
     }
@@ -98,7 +102,9 @@ fn declared(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId> {
 
 fn drop_rejected(set: &mut HashSet<ColumnId>, predicates: &[Expr]) {
     for predicate in predicates {
-        rejected_nulls(predicate, &mut |id| drop(set.remove(&id)));
+        rejected_nulls(predicate, &mut |id| {
+                    set.remove(&id);
+                });
     }
 }
 
@@ -140,7 +146,9 @@ pub fn rejected_nulls(predicate: &Expr, f: &mut dyn FnMut(ColumnId)) {
         ExprKind::Or(arms) => {
             let mut sets = arms.iter().map(|arm| {
                 let mut set = HashSet::new();
-                rejected_nulls(arm, &mut |id| drop(set.insert(id)));
+                rejected_nulls(arm, &mut |id| {
+                    set.insert(id);
+                });
                 set
             });
             let first = sets.next().unwrap_or_default();

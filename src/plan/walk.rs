@@ -7,7 +7,7 @@
 //!
 //! Does not: decide anything; rules do.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use gobi_grammar::ast::Span;
 
@@ -403,4 +403,13 @@ impl Plan {
             child.add_used_and_made(used, made);
         }
     }
+}
+
+/// Counts how often each column is mentioned.
+pub(super) fn count_columns(expr: &Expr, counts: &mut HashMap<ColumnId, usize>) {
+    expr.visit(&mut |e| {
+        if let Some(id) = e.as_column() {
+            *counts.entry(id).or_default() += 1;
+        }
+    });
 }

@@ -3,12 +3,12 @@
 mod queries;
 mod tpch;
 
-use expect_test::{Expect, expect};
+use expect_test::{Expect, expect, expect_file};
 use gobi_grammar::ast::StatementKind;
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::logical::Query;
-use super::{bind, explain};
+use super::{bind, estimate, explain, optimize};
 use tpch::Tpch;
 
 fn bound(sql: &str, dialect: Dialect) -> Result<Query, Vec<Diagnostic>> {
@@ -41,17 +41,31 @@ fn check_bound(sql: &str, expected: Expect) {
     expected.assert_eq(&text);
 }
 
-#[test]
-fn tpch_binds() {
-    for (name, sql) in queries::TPCH {
-        match bound(sql, Dialect::Grizzly) {
-            Ok(query) => println!("{name}\n{}", explain::text(&query, &|_| None)),
-            Err(errors) => println!("{name}\n{}", diagnostics(sql, &errors)),
+/// The bound plan, then the optimised one with estimates.
+fn optimized(sql: &str) -> String {
+    let tables = Tpch::new();
+    match bound(sql, Dialect::Grizzly) {
+        Ok(query) => {
+            let query = optimize(query, &tables);
+            explain::text(&query, &|plan| Some(estimate::rows(plan, &tables)))
         }
+        Err(errors) => diagnostics(sql, &errors),
     }
 }
 
 #[test]
+fn tpch_plans() {
+    let mut all = String::new();
+    for (name, sql) in queries::TPCH {
+        all.push_str(&format!("-- {name}\n{}\n", optimized(sql)));
+    }
+    expect_file!["goldens/tpch.txt"].assert_eq(&all);
+}
+
+#[test]
 fn constants() {
-    check_bound("select 1", expect![[""]]);
+    check_bound("select 1", expect![[r#"
+        Project 1
+          Values [] 1 rows
+    "#]]);
 }
