@@ -1,5 +1,6 @@
 //! placeholder
 pub mod exec;
+pub mod compile;
 pub mod formats;
 pub mod functions;
 pub mod host;

@@ -94,7 +94,7 @@ pub const MAX_RESULTS: usize = 2;
 pub const MAX_SLOT_BYTES: u64 = 64 * 1024;
 
 /// A unit of compilation: functions that may call each other.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Module {
     /// Functions, addressed by [`FuncId`].
     pub functions: Vec<Function>,
@@ -123,7 +123,7 @@ pub struct Signature {
 }
 
 /// One function.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Function {
     /// Name, unique in the module, `[A-Za-z_][A-Za-z0-9_.]*`.
     pub name: String,
@@ -140,7 +140,7 @@ pub struct Function {
 }
 
 /// Instructions and the terminator of a block.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BlockData {
     /// In order.
     pub insts: Vec<Inst>,
@@ -151,7 +151,7 @@ pub struct BlockData {
 }
 
 /// One instruction: an operation and the values that it defines.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Inst {
     /// The operation.
     pub op: Op,
@@ -164,7 +164,7 @@ pub struct Inst {
 }
 
 /// How control leaves a block.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Terminator {
     /// Not set yet; the verifier refuses it.
     #[default]
@@ -381,7 +381,7 @@ pub enum Lanes {
 }
 
 /// One operation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// Integer or pointer constant of the result's scalar type (i128 included).
     Const(i128),

@@ -15,7 +15,7 @@ use super::value::{self, Kind, Nullable, both, invert, is_true, kind_of};
 use super::{Lookup, Pattern};
 use crate::compile::frame::Slot;
 use crate::functions::like::LikePattern;
-use crate::plan::logical::{AggregateFunction, CompareOp, Expr, ExprKind};
+use crate::plan::physical::logical::{AggregateFunction, CompareOp, Expr, ExprKind};
 use crate::plan::physical::{DictionaryRef, SourceKind};
 use crate::types::{LogicalType, Value as Literal};
 
@@ -270,7 +270,9 @@ impl Emitter<'_> {
             let valid = both(&mut self.b, x.valid, y.valid);
             return Nullable::bool(value, valid);
         }
-        let (Some(_), _) | (_, Some(_)) = (x.valid, y.valid) else { return Nullable::bool(value, None) };
+        if x.valid.is_none() && y.valid.is_none() {
+            return Nullable::bool(value, None);
+        }
         let one = self.b.iconst(Type::I8, 1);
         let (vx, vy) = (x.valid.unwrap_or(one), y.valid.unwrap_or(one));
         let both_valid = self.b.and(vx, vy);
