@@ -1,5 +1,9 @@
 //! placeholder
+pub mod exec;
 pub mod formats;
 pub mod functions;
+pub mod host;
 pub mod plan;
+pub mod session;
+pub mod store;
 pub mod types;

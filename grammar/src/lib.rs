@@ -1,8 +1,11 @@
 //! PL-GRIZZLY: from text to syntax tree and back.
 pub mod ast;
 pub mod diagnostic;
+mod parser;
+pub mod scan;
 
 pub use diagnostic::{Diagnostic, Label};
+pub use parser::parse;
 
 /// The dialect that decides what `"…"`, `/`, `int` and comments mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,9 +24,4 @@ pub struct Parsed {
     pub statements: Vec<ast::Statement>,
     /// In the order of the text; empty means the script is well formed.
     pub diagnostics: Vec<Diagnostic>,
-}
-
-/// Parses a whole script: all statements, all errors.
-pub fn parse(_script: &str, _dialect: Dialect) -> Parsed {
-    Parsed::default()
 }

@@ -15,6 +15,7 @@ use cranelift_jit::JITModule;
 
 use crate::abi::{self, KernelFn};
 use crate::dump::Dump;
+use crate::interp::Interpreter;
 use crate::ir::FuncId;
 
 /// A module's machine code.
@@ -131,4 +132,49 @@ impl std::fmt::Debug for CompiledModule {
 
 unsafe extern "C" fn not_a_kernel(_: *mut u8, _: i64, _: i64) -> i64 {
     abi::STATUS_NOT_A_KERNEL
+}
+/// A module that can be run, one way or the other.
+#[derive(Debug)]
+pub enum Executable {
+    /// As machine code.
+    Native(CompiledModule),
+    /// By the interpreter.
+    Interpreted(Interpreter),
+}
+
+impl Executable {
+    /// Id of the kernel with this name.
+    pub fn kernel(&self, name: &str) -> Option<FuncId> {
+        match self {
+            Executable::Native(code) => code.kernel(name),
+            Executable::Interpreted(code) => code.kernel(name),
+        }
+    }
+
+    /// Calls a kernel; `STATUS_NOT_A_KERNEL` if the function is none.
+    ///
+    /// # Safety
+    /// Whatever the kernel reads and writes through `frame` must be valid; the id must come from the module compiled.
+    #[inline]
+    pub unsafe fn call_kernel(&self, kernel: FuncId, frame: *mut u8, a: i64, b: i64) -> i64 {
+        match self {
+            // SAFETY: the caller's promise.
+            Executable::Native(code) => unsafe { code.call_kernel(kernel, frame, a, b) },
+            // SAFETY: the caller's promise.
+            Executable::Interpreted(code) => unsafe { code.call_kernel(kernel, frame, a, b) },
+        }
+    }
+
+    /// Whether it is machine code.
+    pub fn is_native(&self) -> bool {
+        matches!(self, Executable::Native(_))
+    }
+
+    /// Bytes of machine code; 0 if interpreted.
+    pub fn code_bytes(&self) -> usize {
+        match self {
+            Executable::Native(code) => code.code_bytes(),
+            Executable::Interpreted(_) => 0,
+        }
+    }
 }

@@ -8,23 +8,39 @@
 //!
 //! Does not: cache (the store does), evaluate expressions, or know who asks.
 
+mod convert;
+mod open;
+mod parquet;
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::fmt::Debug;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
+
+pub use open::{Format, OpenOptions, open, open_folder, open_on};
 
 use crate::types::{ColumnChunk, Field, TableStats, Value};
 
 /// What identifies the contents of a file, so that a cached chunk can never be stale.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileIdentity {
     /// Canonical path.
-    pub path: Arc<std::path::Path>,
+    pub path: Arc<Path>,
     /// Size in bytes.
     pub size_bytes: u64,
     /// Modification time, nanoseconds since the epoch.
     pub mtime_ns: i128,
     /// Hash of the footer (Parquet, ORC, Arrow) or of the first and last blocks (text).
     pub footer_hash: u64,
+}
+
+impl std::hash::Hash for FileIdentity {
+    /// Leaves out the path: the footer's hash tells files apart just as well, and a scan hashes this for every chunk.
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.size_bytes, self.mtime_ns, self.footer_hash).hash(state);
+    }
 }
 
 /// A range that a scan's filter allows for one column; used only to skip, never to decide.
@@ -115,4 +131,77 @@ pub enum FormatError {
         /// How.
         message: String,
     },
+}
+
+impl FormatError {
+    fn io(path: &Path, source: std::io::Error) -> Self {
+        FormatError::Io {
+            path: path.display().to_string(),
+            source,
+        }
+    }
+
+    fn corrupt(path: &Path, message: impl Into<String>) -> Self {
+        FormatError::Corrupt {
+            path: path.display().to_string(),
+            message: message.into(),
+        }
+    }
+
+    fn unsupported(path: &Path, feature: impl Into<String>) -> Self {
+        FormatError::Unsupported {
+            path: path.display().to_string(),
+            feature: feature.into(),
+        }
+    }
+}
+
+/// Runs a foreign decoder; if it panics on damaged data, that is an error like any other.
+fn guard<T>(path: &Path, decode: impl FnOnce() -> Result<T, FormatError>) -> Result<T, FormatError> {
+    // Nothing that the closure borrows is used again after a panic, so no broken invariant can be seen.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(FormatError::corrupt(path, "its contents make no sense to the decoder")))
+}
+
+/// Some value between `min` and `max` may satisfy the bound.
+fn may_match(min: &Value, max: &Value, bound: &Bound) -> bool {
+    let below = bound.max.as_ref().is_some_and(|high| less(high, min));
+    let above = bound.min.as_ref().is_some_and(|low| less(max, low));
+    !below && !above
+}
+
+/// Surely less; false where the values do not compare.
+fn less(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Float(a), Value::Float(b)) => a < b,
+        (Value::String(a), Value::String(b)) => a < b,
+        _ => a.as_int().zip(b.as_int()).is_some_and(|(a, b)| a < b),
+    }
+}
+
+/// For each column of the first file, where the other one has it; the types must be equal.
+fn require_same_columns(
+    first_path: &Path,
+    first: &[&Field],
+    path: &Path,
+    other: &[&Field],
+) -> Result<Vec<usize>, FormatError> {
+    let mismatch = |message: String| FormatError::SchemaMismatch {
+        first: first_path.display().to_string(),
+        path: path.display().to_string(),
+        message,
+    };
+    if let Some(extra) = other.iter().find(|field| first.iter().all(|f| f.name != field.name)) {
+        return Err(mismatch(format!("column `{}` is only in the latter", extra.name)));
+    }
+    let find = |field: &&Field| {
+        let at = other.iter().position(|o| o.name == field.name);
+        let at = at.ok_or_else(|| mismatch(format!("column `{}` is missing", field.name)))?;
+        let (wanted, found) = (&field.ty, &other[at].ty);
+        if wanted != found {
+            return Err(mismatch(format!("column `{}` is {found}, not {wanted}", field.name)));
+        }
+        Ok(at)
+    };
+    first.iter().map(find).collect()
 }

@@ -1,0 +1,108 @@
+//! The one error type of a session: what kind of thing went wrong, and the diagnostics that say so.
+//!
+//! `SELECT 1/0` fails with kind [`ErrorKind::User`] and one diagnostic of code `22012` that points at `1/0`.
+//!
+//! Invariants: at least one diagnostic; they are in the order of the script.
+//!
+//! Does not: render; see `gobi_grammar::render`.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::Span;
+
+use crate::exec::{self, ExecError};
+use crate::formats::FormatError;
+
+/// What the caller can do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Change the script or the data.
+    User,
+    /// Do without: the feature is not there.
+    Unsupported,
+    /// Try the transaction again.
+    Conflict,
+    /// Allow more memory or disk.
+    Resource,
+    /// Mend or replace the file that is named.
+    Corrupt,
+    /// Nothing: someone asked for it.
+    Cancelled,
+    /// Report it.
+    Internal,
+}
+
+/// Why a script failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", .diagnostics.first().map_or("", |first| &first.message))]
+pub struct Error {
+    /// What the caller can do next.
+    pub kind: ErrorKind,
+    /// What is wrong, and where in the script.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Error {
+    /// An error with one diagnostic; its code decides the kind.
+    pub fn new(diagnostic: Diagnostic) -> Self {
+        Self::all(vec![diagnostic])
+    }
+
+    /// An error with several; the first one's code decides the kind.
+    pub fn all(diagnostics: Vec<Diagnostic>) -> Self {
+        let kind = kind_of(diagnostics.first().map_or("XX000", |first| first.code));
+        Self { kind, diagnostics }
+    }
+
+    /// SQLSTATE of the first diagnostic.
+    pub fn code(&self) -> &'static str {
+        self.diagnostics.first().map_or("XX000", |first| first.code)
+    }
+
+    /// What execution reports; `statement` is where it is if execution does not know better.
+    pub fn from_exec(error: ExecError, statement: Span) -> Self {
+        let kind = match error.kind {
+            exec::ErrorKind::User => ErrorKind::User,
+            exec::ErrorKind::Unsupported => ErrorKind::Unsupported,
+            exec::ErrorKind::Resource => ErrorKind::Resource,
+            exec::ErrorKind::Corrupt => ErrorKind::Corrupt,
+            exec::ErrorKind::Cancelled => ErrorKind::Cancelled,
+            exec::ErrorKind::Internal => ErrorKind::Internal,
+        };
+        let mut diagnostic = Diagnostic::new(error.code, error.span.unwrap_or(statement), error.message);
+        diagnostic.help = error.help;
+        Self {
+            kind,
+            diagnostics: vec![diagnostic],
+        }
+    }
+
+    /// What a file reports, at the place that names the file.
+    pub fn from_format(error: &FormatError, place: Span) -> Self {
+        Self::new(Diagnostic::new(format_code(error), place, error.to_string()))
+    }
+}
+
+/// The SQLSTATE of what can go wrong with a file.
+pub fn format_code(error: &FormatError) -> &'static str {
+    match error {
+        FormatError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "58P01",
+        FormatError::Io { .. } => "58030",
+        FormatError::NoMatch { .. } => "58P01",
+        FormatError::Corrupt { .. } => "XX001",
+        FormatError::Line { .. } => "22P04",
+        FormatError::Unsupported { .. } => "0A000",
+        FormatError::SchemaMismatch { .. } => "42804",
+    }
+}
+
+fn kind_of(code: &str) -> ErrorKind {
+    match code {
+        "0A000" => ErrorKind::Unsupported,
+        "40001" | "40P01" => ErrorKind::Conflict,
+        "57014" => ErrorKind::Cancelled,
+        "XX001" | "XX002" => ErrorKind::Corrupt,
+        _ if code.starts_with("53") => ErrorKind::Resource,
+        _ if code.starts_with("XX") => ErrorKind::Internal,
+        _ => ErrorKind::User,
+    }
+}

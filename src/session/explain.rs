@@ -1,0 +1,280 @@
+//! What a query runs: its pipelines, their operators and their code, as text for people and as JSON for tools.
+//!
+//! `EXPLAIN ANALYZE FROM 'a.csv'` runs the query and shows beside each operator the rows that left it, its time, and what it read.
+//!
+//! Invariants: the text and the JSON say the same; numbers that were not measured are left out, not zero.
+//!
+//! Does not: plan anything.
+
+use std::fmt::Write as _;
+
+use gobi_grammar::ast::{self, Span, StatementKind};
+use gobi_grammar::{Diagnostic, Dialect};
+use serde::Serialize;
+
+use super::{Error, Phases, ResultStream, Session, StatementResult, statement};
+use crate::exec::{OperatorProfile, Profile};
+
+/// What a query runs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// In the order in which they run.
+    pub pipelines: Vec<Pipeline>,
+    /// Where the time went, in milliseconds.
+    pub phases_ms: PhasesMs,
+}
+
+/// Phases in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PhasesMs {
+    /// Text to syntax tree.
+    pub parse: f64,
+    /// Names and types.
+    pub bind: f64,
+    /// Logical rules and physical planning.
+    pub optimize: f64,
+    /// Code generation.
+    pub compile: f64,
+    /// Until the last batch; only with ANALYZE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<f64>,
+}
+
+/// One pipeline.
+#[derive(Clone, Debug, Serialize)]
+pub struct Pipeline {
+    /// Source first, sink last.
+    pub operators: Vec<Operator>,
+    /// Time of its code generation.
+    pub compile_us: u64,
+    /// Its code; only with JIT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+}
+
+/// One operator.
+#[derive(Clone, Debug, Serialize)]
+pub struct Operator {
+    /// What it does.
+    pub text: String,
+    /// What happened there; only with ANALYZE.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+}
+
+/// What happened at an operator.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measured {
+    /// Rows that left it.
+    pub rows: u64,
+    /// Time in it, of all workers together.
+    pub time_us: u64,
+    /// Bytes read from files.
+    pub bytes_read: u64,
+}
+
+/// The code of a pipeline.
+#[derive(Clone, Debug, Serialize)]
+pub struct Code {
+    /// Our IR.
+    pub ir: Vec<String>,
+    /// Cranelift's IR, with our op beside it.
+    pub clif: Vec<String>,
+    /// Offset, bytes, instruction.
+    pub machine: Vec<String>,
+}
+
+/// Runs an EXPLAIN statement.
+pub fn run(
+    session: &mut Session,
+    explain: &ast::Explain,
+    dialect: Dialect,
+    phases: Phases,
+    span: Span,
+) -> Result<StatementResult, Error> {
+    let StatementKind::Query(query) = &explain.statement.kind else {
+        let message = "EXPLAIN of a statement that is not a query is not supported yet";
+        return Err(Error::new(Diagnostic::new("0A000", explain.statement.span, message)));
+    };
+    let mut options = statement::options(session);
+    options.dump_code = explain.jit;
+    options.analyze = explain.analyze;
+    let mut compiled = statement::compile(session, query, dialect, &options, phases, span)?;
+    let plan = compiled.prepared.explain();
+    let mut profile = None;
+    if explain.analyze {
+        let stream = session
+            .engine
+            .run(compiled.prepared)
+            .map_err(|error| Error::from_exec(error, span))?;
+        let mut stream = ResultStream::query(compiled.fields, stream, compiled.phases, span);
+        for batch in stream.by_ref() {
+            batch?;
+        }
+        compiled.phases = stream.phases();
+        profile = stream.profile();
+    }
+    let explanation = Explanation::new(plan, profile.as_ref(), explain.jit, compiled.phases);
+    let lines = if explain.json {
+        vec![explanation.json()]
+    } else {
+        explanation.lines(false)
+    };
+    let rows: Vec<_> = lines.into_iter().map(|line| vec![line]).collect();
+    Ok(StatementResult::Rows(ResultStream::strings(&["explain"], &rows, span)))
+}
+
+impl Explanation {
+    fn new(plan: crate::exec::Explain, profile: Option<&Profile>, jit: bool, phases: Phases) -> Self {
+        let pipelines = plan.pipelines.into_iter().enumerate().map(|(number, pipeline)| {
+            let measured = |operator: usize| -> Option<Measured> {
+                let profile: &OperatorProfile = profile?.pipelines.get(number)?.operators.get(operator)?;
+                Some(Measured {
+                    rows: profile.rows,
+                    time_us: profile.micros,
+                    bytes_read: profile.bytes_read,
+                })
+            };
+            let operators = pipeline.operators.into_iter().enumerate();
+            let code = jit.then(|| Code {
+                ir: pipeline.ir.lines().map(str::to_string).collect(),
+                clif: pipeline.clif,
+                machine: pipeline.code,
+            });
+            Pipeline {
+                operators: operators
+                    .map(|(i, text)| Operator {
+                        text,
+                        measured: measured(i),
+                    })
+                    .collect(),
+                compile_us: pipeline.compile_us,
+                code,
+            }
+        });
+        let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
+        Self {
+            pipelines: pipelines.collect(),
+            phases_ms: PhasesMs {
+                parse: ms(phases.parse),
+                bind: ms(phases.bind),
+                optimize: ms(phases.optimize),
+                compile: ms(phases.compile),
+                run: profile.map(|_| ms(phases.run)),
+            },
+        }
+    }
+
+    /// As one JSON object.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("an explanation holds only strings and numbers")
+    }
+
+    /// As lines for people; `color` adds terminal colours.
+    pub fn lines(&self, color: bool) -> Vec<String> {
+        let style = Style { color };
+        let mut out = Vec::new();
+        for (number, pipeline) in self.pipelines.iter().enumerate() {
+            pipeline.write(&mut out, number, style);
+        }
+        out.push(self.phases_ms.line(style));
+        out
+    }
+}
+
+impl Pipeline {
+    fn write(&self, out: &mut Vec<String>, number: usize, style: Style) {
+        let compiled = style.faint(&format!("compiled in {} µs", self.compile_us));
+        out.push(format!("{}  {compiled}", style.bold(&format!("pipeline {number}"))));
+        let width = self
+            .operators
+            .iter()
+            .map(|operator| operator.text.chars().count())
+            .max()
+            .unwrap_or(0);
+        for operator in &self.operators {
+            out.push(operator.line(width, style));
+        }
+        if let Some(code) = &self.code {
+            for (title, lines) in [("IR", &code.ir), ("CLIF", &code.clif), ("machine code", &code.machine)] {
+                out.push(format!("  {}", style.bold(title)));
+                out.extend(lines.iter().map(|line| format!("    {}", style.comment(line))));
+            }
+        }
+        out.push(String::new());
+    }
+}
+
+impl Operator {
+    fn line(&self, width: usize, style: Style) -> String {
+        let Some(measured) = &self.measured else {
+            return format!("  {}", self.text);
+        };
+        let mut text = format!("{} rows, {}", measured.rows, micros_text(measured.time_us));
+        if measured.bytes_read > 0 {
+            let _ = write!(text, ", {} read", bytes_text(measured.bytes_read));
+        }
+        format!("  {:width$}  {}", self.text, style.faint(&text))
+    }
+}
+
+impl PhasesMs {
+    fn line(&self, style: Style) -> String {
+        let mut text = format!(
+            "parse {:.2} ms, bind {:.2} ms, optimize {:.2} ms, compile {:.2} ms",
+            self.parse, self.bind, self.optimize, self.compile
+        );
+        if let Some(run) = self.run {
+            let _ = write!(text, ", run {run:.2} ms");
+        }
+        style.faint(&text)
+    }
+}
+
+/// Terminal colours, or none.
+#[derive(Clone, Copy)]
+struct Style {
+    color: bool,
+}
+
+impl Style {
+    fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    fn faint(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    /// The part of a line of code after `;` is a comment.
+    fn comment(self, line: &str) -> String {
+        match line.split_once(';') {
+            Some((code, comment)) => format!("{code}{}", self.wrap("32", &format!(";{comment}"))),
+            None => line.to_string(),
+        }
+    }
+
+    fn wrap(self, style: &str, text: &str) -> String {
+        if self.color {
+            format!("\x1b[{style}m{text}\x1b[0m")
+        } else {
+            text.to_string()
+        }
+    }
+}
+
+fn micros_text(micros: u64) -> String {
+    if micros < 1000 {
+        format!("{micros} µs")
+    } else {
+        format!("{:.1} ms", micros as f64 / 1e3)
+    }
+}
+
+fn bytes_text(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}

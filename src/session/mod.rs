@@ -1,0 +1,150 @@
+//! `execute(text)`: the lifecycle of a script, statement by statement.
+//!
+//! `SET threads = 1; SELECT count(*) FROM 'a.parquet'` is parsed whole; then the SET changes this session's [`Settings`], and the
+//! query is bound against the file's schema, optimised, compiled and run; its rows come out of a [`ResultStream`].
+//!
+//! The walk of a statement: [`script`] (text to syntax tree) → [`statement`] (which kind) → `plan::bind` with the session's
+//! [`relations`] → `plan::optimize` → `Engine::prepare` (pipelines, machine code) → `Engine::run` → [`result`].
+//!
+//! Invariants: a script with a syntax error runs none of its statements; the first statement that fails is the last that
+//! ran; a file that changed is opened anew by the next statement.
+//!
+//! Does not: touch the terminal, or know which program asks.
+
+pub mod cells;
+mod copy;
+mod error;
+mod explain;
+mod relations;
+mod result;
+mod script;
+pub mod settings;
+mod show;
+mod statement;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use gobi_grammar::Dialect;
+use gobi_grammar::ast::Statement;
+
+pub use crate::exec::{CancelToken, Engine, EngineConfig, JitMode};
+pub use error::{Error, ErrorKind};
+pub use explain::Explanation;
+use relations::Relations;
+pub use result::{Phases, ResultStream, StatementResult};
+pub use settings::Settings;
+
+/// One user's conversation with the engine: settings, open files, and the query that runs now.
+#[derive(Debug)]
+pub struct Session {
+    engine: Arc<Engine>,
+    /// What SET changes.
+    pub settings: Settings,
+    relations: Relations,
+    interrupt: Interrupt,
+}
+
+impl Session {
+    /// A session that shares the engine's workers and caches.
+    pub fn new(engine: Arc<Engine>, settings: Settings) -> Self {
+        Self {
+            engine,
+            settings,
+            relations: Relations::default(),
+            interrupt: Interrupt::default(),
+        }
+    }
+
+    /// Makes the data files of a folder tables: `lineitem.parquet` is `lineitem`.
+    #[must_use]
+    pub fn with_folder(mut self, folder: PathBuf) -> Self {
+        self.relations = Relations::of_folder(folder);
+        self
+    }
+
+    /// Runs a script; each statement runs when its result is asked for, and the first error is the last item.
+    pub fn execute(&mut self, script: &str) -> Execution<'_> {
+        let started = Instant::now();
+        let parsing = script::parse(script, self.settings.dialect);
+        let error = (!parsing.diagnostics.is_empty()).then(|| Error::all(parsing.diagnostics));
+        let statements = if error.is_some() {
+            Vec::new()
+        } else {
+            parsing.statements
+        };
+        Execution {
+            session: self,
+            statements: statements.into_iter(),
+            error,
+            parse: started.elapsed(),
+        }
+    }
+
+    /// What stops the statement that runs, from any thread.
+    pub fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
+    }
+
+    /// Drops what makes a second run faster: decoded chunks and compiled code.
+    pub fn clear_caches(&mut self) {
+        self.engine.clear_caches();
+    }
+
+    /// Drops compiled code only.
+    pub fn clear_kernels(&mut self) {
+        self.engine.clear_kernels();
+    }
+
+    /// Tables of the session's folder, and the columns of every relation opened so far; for completion.
+    pub fn names(&mut self) -> Vec<String> {
+        self.relations.completions()
+    }
+}
+
+/// The statements of a script, each run as it is asked for.
+pub struct Execution<'s> {
+    session: &'s mut Session,
+    statements: std::vec::IntoIter<(Statement, Dialect)>,
+    error: Option<Error>,
+    parse: Duration,
+}
+
+impl Iterator for Execution<'_> {
+    type Item = Result<StatementResult, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(error) = self.error.take() {
+            return Some(Err(error));
+        }
+        let (statement, dialect) = self.statements.next()?;
+        let phases = Phases {
+            parse: std::mem::take(&mut self.parse),
+            ..Phases::default()
+        };
+        let result = statement::run(self.session, &statement, dialect, phases);
+        if result.is_err() {
+            self.statements = Vec::new().into_iter();
+        }
+        Some(result)
+    }
+}
+
+/// Stops the statement that runs in a session.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<Mutex<CancelToken>>);
+
+impl Interrupt {
+    /// Asks the running statement to stop; one that starts later is not concerned.
+    pub fn cancel(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+    }
+
+    /// A fresh token for a statement that starts.
+    fn arm(&self) -> CancelToken {
+        let token = CancelToken::default();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
+        token
+    }
+}

@@ -1,0 +1,148 @@
+//! What a statement gives back: a stream of batches, a number of rows, or nothing.
+//!
+//! `SELECT 1` gives a [`ResultStream`] of one batch; `COPY … TO 'f.csv'` gives [`StatementResult::RowsAffected`].
+//!
+//! Invariants: every batch of a stream has the stream's schema; after an error the stream ends.
+//!
+//! Does not: keep batches; what the caller drops is gone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
+use arrow::datatypes::SchemaRef;
+use gobi_grammar::ast::Span;
+
+use super::Error;
+use crate::exec::{BatchStream, Profile};
+use crate::types::arrow::arrow_schema;
+use crate::types::{Field, LogicalType};
+
+/// What a statement gives back.
+#[derive(Debug)]
+pub enum StatementResult {
+    /// Rows, as they come.
+    Rows(ResultStream),
+    /// So many rows were written.
+    RowsAffected(u64),
+    /// It is done; there is nothing to show.
+    Done,
+}
+
+/// Where the time of a statement went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Phases {
+    /// Text to syntax tree, of the whole script, counted with its first statement.
+    pub parse: Duration,
+    /// Names and types, opening files included.
+    pub bind: Duration,
+    /// Logical rules and physical planning.
+    pub optimize: Duration,
+    /// Code generation.
+    pub compile: Duration,
+    /// Until the last batch.
+    pub run: Duration,
+}
+
+/// The rows of a query.
+#[derive(Debug)]
+pub struct ResultStream {
+    fields: Vec<Field>,
+    schema: SchemaRef,
+    source: Source,
+    phases: Phases,
+    started: Instant,
+    statement: Span,
+}
+
+#[derive(Debug)]
+enum Source {
+    Query(Box<BatchStream>),
+    Ready(Option<RecordBatch>),
+}
+
+impl ResultStream {
+    pub(super) fn query(fields: Vec<Field>, stream: BatchStream, phases: Phases, statement: Span) -> Self {
+        Self {
+            fields,
+            schema: stream.schema(),
+            source: Source::Query(Box::new(stream)),
+            phases,
+            started: Instant::now(),
+            statement,
+        }
+    }
+
+    /// Rows that are known already, all of them strings.
+    pub(super) fn strings(names: &[&str], rows: &[Vec<String>], statement: Span) -> Self {
+        let field = |name: &&str| Field {
+            name: (*name).to_string(),
+            ty: LogicalType::String,
+            nullable: false,
+        };
+        let fields: Vec<Field> = names.iter().map(field).collect();
+        let schema = arrow_schema(&fields);
+        let column = |i: usize| -> ArrayRef {
+            Arc::new(
+                rows.iter()
+                    .map(|row| row.get(i).map_or("", String::as_str))
+                    .map(Some)
+                    .collect::<StringViewArray>(),
+            )
+        };
+        let columns = (0..names.len()).map(column).collect();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("columns are built from the schema");
+        Self {
+            fields,
+            schema,
+            source: Source::Ready(Some(batch)),
+            phases: Phases::default(),
+            started: Instant::now(),
+            statement,
+        }
+    }
+
+    /// Names and types.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The same for Arrow.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Where the time went; `run` is complete after the end.
+    pub fn phases(&self) -> Phases {
+        self.phases
+    }
+
+    /// Rows, times and bytes per operator, after the end; `None` if nothing was executed.
+    pub fn profile(&self) -> Option<Profile> {
+        match &self.source {
+            Source::Query(stream) => Some(stream.profile()),
+            Source::Ready(_) => None,
+        }
+    }
+
+    /// Share of the work that is done, 0 to 1.
+    pub fn progress(&self) -> f64 {
+        match &self.source {
+            Source::Query(stream) => stream.progress(),
+            Source::Ready(_) => 1.0,
+        }
+    }
+}
+
+impl Iterator for ResultStream {
+    type Item = Result<RecordBatch, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = match &mut self.source {
+            Source::Query(stream) => stream.next(),
+            Source::Ready(batch) => batch.take().map(Ok),
+        };
+        self.phases.run = self.started.elapsed();
+        Some(next?.map_err(|error| Error::from_exec(error, self.statement)))
+    }
+}

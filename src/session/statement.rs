@@ -1,0 +1,134 @@
+//! Runs one statement: decides by its kind, and takes a query through its phases.
+//!
+//! `SELECT 1/0` binds, compiles, and fails while it runs, so its error comes out of the [`ResultStream`], not from here.
+//!
+//! Invariants: nothing has run when binding fails.
+//!
+//! Does not: parse, or hold rows.
+
+use std::time::{Duration, Instant};
+
+use gobi_grammar::ast::{Query, Set, Span, Statement, StatementKind};
+use gobi_grammar::{Diagnostic, Dialect};
+
+use super::relations::StatementTables;
+use super::{Error, Phases, ResultStream, Session, StatementResult, copy, explain, script, settings, show};
+use crate::exec::{Prepared, QueryOptions};
+use crate::plan::{self, logical};
+use crate::types::Field;
+
+/// Runs a statement, or starts it if it gives rows.
+pub fn run(
+    session: &mut Session,
+    statement: &Statement,
+    dialect: Dialect,
+    phases: Phases,
+) -> Result<StatementResult, Error> {
+    match &statement.kind {
+        StatementKind::Query(query) => {
+            let stream = query_stream(session, query, dialect, phases, statement.span)?;
+            Ok(StatementResult::Rows(stream))
+        }
+        StatementKind::Copy(copy) => copy::run(session, copy, dialect, phases, statement.span),
+        StatementKind::Explain(explain) => explain::run(session, explain, dialect, phases, statement.span),
+        StatementKind::Set(set) => assign(session, set),
+        StatementKind::Show(what) => show::run(session, what, statement.span),
+        StatementKind::Describe(query) => show::describe(session, query, dialect, statement.span),
+        StatementKind::Unsupported { feature } => Err(Error::new(Diagnostic::new(
+            "0A000",
+            statement.span,
+            format!("{feature} is not supported yet"),
+        ))),
+    }
+}
+
+/// A query that runs: its rows come as they are asked for.
+pub fn query_stream(
+    session: &mut Session,
+    query: &Query,
+    dialect: Dialect,
+    phases: Phases,
+    span: Span,
+) -> Result<ResultStream, Error> {
+    let options = options(session);
+    let compiled = compile(session, query, dialect, &options, phases, span)?;
+    let engine = &session.engine;
+    let stream = engine
+        .run(compiled.prepared)
+        .map_err(|error| Error::from_exec(error, span))?;
+    Ok(ResultStream::query(compiled.fields, stream, compiled.phases, span))
+}
+
+/// A query that has not started.
+pub struct Compiled {
+    /// What the engine runs.
+    pub prepared: Prepared,
+    /// The result's columns.
+    pub fields: Vec<Field>,
+    /// Time so far.
+    pub phases: Phases,
+}
+
+/// Binds, optimises and compiles.
+pub fn compile(
+    session: &mut Session,
+    query: &Query,
+    dialect: Dialect,
+    options: &QueryOptions,
+    mut phases: Phases,
+    span: Span,
+) -> Result<Compiled, Error> {
+    let clock = Instant::now();
+    let mut tables = StatementTables::new(&mut session.relations);
+    let bound = bind(query, dialect, &mut tables)?;
+    phases.bind = clock.elapsed();
+
+    let clock = Instant::now();
+    let optimized = plan::optimize(bound, &tables);
+    let rules = clock.elapsed();
+
+    let relations = tables.into_relations();
+    let prepared = session.engine.prepare(&optimized, &relations, options);
+    let prepared = prepared.map_err(|error| Error::from_exec(error, span))?;
+    let engine = prepared.phases();
+    phases.optimize = rules + Duration::from_micros(engine.plan_us);
+    phases.compile = Duration::from_micros(engine.compile_us);
+    let fields = optimized.output.into_iter().map(|(_, field)| field).collect();
+    Ok(Compiled {
+        prepared,
+        fields,
+        phases,
+    })
+}
+
+/// Resolves names and types.
+pub fn bind(query: &Query, dialect: Dialect, tables: &mut StatementTables<'_>) -> Result<logical::Query, Error> {
+    plan::bind(query, dialect, tables).map_err(Error::all)
+}
+
+/// How the session's settings want a query run.
+pub fn options(session: &Session) -> QueryOptions {
+    let settings = &session.settings;
+    QueryOptions {
+        threads: settings.thread_count(),
+        memory_limit_bytes: settings.memory_bytes(),
+        jit: settings.jit,
+        batch_rows: settings.batch_rows,
+        dump_code: false,
+        analyze: false,
+        cancel: session.interrupt.arm(),
+    }
+}
+
+fn assign(session: &mut Session, set: &Set) -> Result<StatementResult, Error> {
+    let setting = settings::find(&set.name.text).ok_or_else(|| show::unknown_setting(&set.name))?;
+    let invalid = |message: String| Error::new(Diagnostic::new("22023", set.value.span, message));
+    let text = script::value_text(&set.value).ok_or_else(|| {
+        invalid(format!(
+            "`{}` takes {}, not an expression",
+            setting.name, setting.values
+        ))
+    })?;
+    session.settings.set(setting, &text).map_err(invalid)?;
+    Ok(StatementResult::Done)
+}
