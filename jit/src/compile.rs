@@ -31,13 +31,14 @@ use cranelift_frontend::FunctionBuilderContext;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId as LinkId, Linkage, Module as _, ModuleError};
 
+use crate::abi;
 use crate::code::{CompiledModule, Memory, Parts};
 use crate::dump::{Dump, Dumper};
 use crate::host::{HostError, HostTable};
-use crate::ir::{FuncId, Function, Module};
+use crate::ir::{FuncId, Function, Module, Type};
 use crate::lower::{self, Links};
+use crate::runtime::{self, Runtime};
 use crate::verify::{VerifyError, verify};
-use crate::{abi, runtime};
 
 /// How hard Cranelift tries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -269,13 +270,22 @@ impl<'a> Compilation<'a> {
                 .declare_function(&host_symbol(&host.name), Linkage::Import, &sig)?;
             self.links.hosts.push(id);
         }
+        let is_wide = |function: &Function| function.values.contains(&Type::I128);
+        if self.module.functions.iter().any(is_wide) {
+            let sig = lower::runtime_signature(self.jit.isa());
+            for which in Runtime::ALL {
+                self.links
+                    .runtime
+                    .push(self.jit.declare_function(which.name(), Linkage::Import, &sig)?);
+            }
+        }
         Ok(())
     }
 
     fn define(&mut self, id: LinkId, function: &Function, scratch: &mut Scratch) -> Result<(), CompileError> {
         let Scratch { context, builder } = scratch;
         context.clear();
-        lower::lower(function, &mut self.jit, &mut self.links, builder, &mut context.func)?;
+        lower::lower(function, &mut self.jit, &self.links, builder, &mut context.func);
         let dumper = self
             .dump
             .is_some()

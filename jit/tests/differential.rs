@@ -7,11 +7,15 @@ use gobi_jit::ir::{FuncId, Module};
 use gobi_jit::testing::{Case, Pair, Source, all_keys, generate, key};
 use gobi_jit::{Executable, Opt, Options, text, verify};
 
-const SEEDS: u64 = 300;
+/// How many modules; `GOBI_SEEDS` asks for more.
+fn seeds() -> std::ops::Range<u64> {
+    let count = std::env::var("GOBI_SEEDS").ok().and_then(|count| count.parse().ok());
+    0..count.unwrap_or(600)
+}
 
 #[test]
 fn interpreter_and_machine_code_agree() {
-    for seed in 0..SEEDS {
+    for seed in seeds() {
         let opt = if seed % 2 == 0 { Opt::Speed } else { Opt::None };
         check(&generate(&mut Source::seeded(seed)), opt, &format!("seed {seed}"));
     }
@@ -34,7 +38,7 @@ fn the_fuzz_corpus_agrees() {
 
 #[test]
 fn printing_and_parsing_is_the_identity() {
-    for seed in 0..SEEDS {
+    for seed in seeds() {
         let module = generate(&mut Source::seeded(seed)).module;
         assert_eq!(verify(&module), Ok(()), "seed {seed}");
         let printed = text::print(&module);
@@ -46,7 +50,7 @@ fn printing_and_parsing_is_the_identity() {
 #[test]
 fn every_operation_is_generated() {
     let mut seen = BTreeSet::new();
-    for seed in 0..SEEDS {
+    for seed in seeds() {
         seen.extend(keys(&generate(&mut Source::seeded(seed)).module));
     }
     let missing: Vec<String> = all_keys().difference(&seen).cloned().collect();

@@ -32,24 +32,22 @@ pub(super) static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(|| {
     for op in shapes() {
         let mut arity = 0;
         op.for_each_operand(|_| arity += 1);
-        for first in Type::ALL {
-            for operands in operand_types(&op, first, arity) {
-                let function = Function {
-                    values: operands.clone(),
-                    ..Function::default()
-                };
-                let env = Env {
-                    function: &function,
-                    callees: Callees::None,
-                };
-                for want in wanted(&op) {
-                    if let Ok((Some(result), _)) = typing::result_types(&op, want, env) {
-                        found.push(Template {
-                            op: op.clone(),
-                            operands: operands.clone(),
-                            result,
-                        });
-                    }
+        for operands in Type::ALL.into_iter().filter_map(|ty| operand_types(&op, ty, arity)) {
+            let function = Function {
+                values: operands.clone(),
+                ..Function::default()
+            };
+            let env = Env {
+                function: &function,
+                callees: Callees::None,
+            };
+            for want in wanted(&op) {
+                if let Ok((Some(result), _)) = typing::result_types(&op, want, env) {
+                    found.push(Template {
+                        op: op.clone(),
+                        operands: operands.clone(),
+                        result,
+                    });
                 }
             }
         }
