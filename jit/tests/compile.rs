@@ -105,10 +105,8 @@ fn a_thread_compiles_in_the_background() {
         let compiled = pending.wait().expect("it compiles");
         let sum = compiled.kernel("sum").expect("it is a kernel");
         // SAFETY: the kernel reads the second word.
-        assert_eq!(
-            unsafe { compiled.call_kernel(sum, words.as_ptr().cast_mut().cast(), 10, 2) },
-            42
-        );
+        let result = unsafe { compiled.call_kernel(sum, words.as_ptr().cast_mut().cast(), 10, 2) };
+        assert_eq!(result, 42);
     }
     assert!(matches!(failing.wait(), Err(CompileError::Host(_))));
 }
@@ -138,10 +136,8 @@ fn endless_recursion_is_a_status_in_the_interpreter() {
         }";
     let interpreter = Interpreter::new(&module(text), &host_table()).expect("it decodes");
     // SAFETY: nothing is touched.
-    assert_eq!(
-        unsafe { interpreter.call_kernel(FuncId(0), std::ptr::null_mut(), 0, 0) },
-        STATUS_DEPTH
-    );
+    let result = unsafe { interpreter.call_kernel(FuncId(0), std::ptr::null_mut(), 0, 0) };
+    assert_eq!(result, STATUS_DEPTH);
 }
 
 #[test]
@@ -208,10 +204,8 @@ fn memory_is_freed_and_never_writable_and_executable() {
         let compiled = compiler.compile(&module).expect("it compiles");
         let words = [0_u64, 0];
         // SAFETY: the kernel reads the second word.
-        assert_eq!(
-            unsafe { compiled.call_kernel(FuncId(0), words.as_ptr().cast_mut().cast(), 0, 0) },
-            STATUS_OK
-        );
+        let result = unsafe { compiled.call_kernel(FuncId(0), words.as_ptr().cast_mut().cast(), 0, 0) };
+        assert_eq!(result, STATUS_OK);
     }
     let kept = compiler.compile(&module).expect("it compiles");
     let maps = maps();
