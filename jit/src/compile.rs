@@ -32,9 +32,10 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId as LinkId, Linkage, Module as _, ModuleError};
 
 use crate::abi;
-use crate::code::{CompiledModule, Memory, Parts};
+use crate::code::{CompiledModule, Executable, Memory, Parts};
 use crate::dump::{Dump, Dumper};
 use crate::host::{HostError, HostTable};
+use crate::interp::Interpreter;
 use crate::ir::{FuncId, Function, Module, Type};
 use crate::lower::{self, Links};
 use crate::runtime::{self, Runtime};
@@ -154,6 +155,20 @@ impl Compiler {
             .unwrap_or_else(PoisonError::into_inner)
             .push(scratch);
         Ok(compiled)
+    }
+
+    /// Decodes a module for the interpreter, with the same host functions.
+    pub fn interpret(&self, module: &Module) -> Result<Interpreter, CompileError> {
+        Interpreter::new(module, &self.hosts)
+    }
+
+    /// Compiles a module, or decodes it for the interpreter if no code can be generated for it.
+    pub fn compile_or_interpret(&self, module: &Module) -> Result<Executable, CompileError> {
+        match self.compile(module) {
+            Ok(compiled) => Ok(Executable::Native(compiled)),
+            Err(error @ (CompileError::Verify(_) | CompileError::Host(_))) => Err(error),
+            Err(_) => self.interpret(module).map(Executable::Interpreted),
+        }
     }
 
     fn forced_failure(&self, module: &Module) -> Option<String> {

@@ -140,6 +140,18 @@ pub fn key(op: &Op) -> String {
     }
 }
 
+/// The key with the types of the operands and of the first result.
+pub fn typed_key(op: &Op, operands: &[Type], result: Option<Type>) -> String {
+    let names: Vec<&str> = operands.iter().copied().chain(result).map(Type::name).collect();
+    format!("{} {}", key(op), names.join(" "))
+}
+
+/// The typed keys of all operations that compute.
+pub fn all_typed_keys() -> BTreeSet<String> {
+    let typed = |template: &Template| typed_key(&template.op, &template.operands, Some(template.result));
+    TEMPLATES.iter().map(typed).collect()
+}
+
 /// The keys of all operations.
 pub fn all_keys() -> BTreeSet<String> {
     let others = [
