@@ -23,7 +23,8 @@
 //! Invariants: what [`crate::verify()`] accepts can be interpreted and lowered without a panic; memory operations are the
 //! only unsafe part, and running a function is `unsafe` for that reason.
 //!
-//! Does not: know SQL, Arrow, or what a pointer points to.
+//! Does not: know SQL, Arrow, or what a pointer points to. Loads are plain: of two loads of one address with no store or
+//! call between them the back end may keep the first, so a flag that another thread sets is read once per loop.
 
 /// Type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
