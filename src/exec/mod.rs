@@ -193,8 +193,8 @@ impl BatchStream {
         match self.never {}
     }
 
-    /// Share of the work done, 0 to 1.
-    pub fn progress(&self) -> f64 {
+    /// How far the query is; can be asked from another thread.
+    pub fn progress(&self) -> Progress {
         match self.never {}
     }
 }
@@ -238,4 +238,15 @@ pub struct ExecError {
     pub span: Option<Span>,
     /// What would help.
     pub help: Option<String>,
+}
+
+/// How far a query is.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<std::sync::atomic::AtomicU32>);
+
+impl Progress {
+    /// Share of the work that is done, 0 to 1.
+    pub fn fraction(&self) -> f64 {
+        f64::from(self.0.load(Ordering::Relaxed)) / 1e6
+    }
 }
