@@ -1,8 +1,12 @@
 //! PL-GRIZZLY: from text to syntax tree and back.
 pub mod ast;
 pub mod diagnostic;
+mod guard;
+mod keywords;
 mod parser;
+pub mod render;
 pub mod scan;
+pub mod similar;
 
 pub use diagnostic::{Diagnostic, Label};
 pub use parser::parse;
