@@ -241,6 +241,12 @@ impl FunctionBuilder {
         (result, result2)
     }
 
+    /// Emits an operation that computes, whichever it is, for the random generator; gives its first and second result.
+    pub(crate) fn raw(&mut self, op: Op, want: Option<Type>) -> (Value, Option<Value>) {
+        let (first, second) = self.emit(op, want, Callees::None);
+        (first.expect("the operation computes a value"), second)
+    }
+
     /// Emits an operation with one result; `want` is its type where the operation leaves that open.
     fn one(&mut self, op: Op, want: Option<Type>) -> Value {
         self.emit(op, want, Callees::None)

@@ -7,14 +7,29 @@
 //!
 //! Does not: know SQL, Arrow arrays or the store.
 
+pub mod abi;
 pub mod ir;
 
 mod builder;
+mod code;
+mod compile;
+mod dump;
 mod flow;
+mod host;
+mod interp;
+mod lower;
+mod runtime;
+#[doc(hidden)]
+pub mod testing;
 pub mod text;
 mod typing;
 mod verify;
 mod visit;
 
 pub use builder::{FunctionBuilder, ModuleBuilder};
+pub use code::{CompiledModule, Executable};
+pub use compile::{CompileError, Compiler, Opt, Options};
+pub use dump::{ClifLine, Dump, FunctionDump, MachineLine};
+pub use host::{HostError, HostFn, HostResult, HostTable, HostType};
+pub use interp::Interpreter;
 pub use verify::{VerifyError, verify};

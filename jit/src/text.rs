@@ -24,7 +24,23 @@
 //!
 //! Does not: verify.
 
+mod inst;
+mod lex;
 pub(crate) mod names;
+mod parse;
 mod print;
 
+pub use parse::parse;
 pub use print::{print, print_block_head, print_function, print_inst, print_terminator};
+
+/// Where and why a text is not a module.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{line}:{column}: {message}")]
+pub struct ParseError {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+}

@@ -11,6 +11,8 @@
 mod convert;
 mod open;
 mod parquet;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fmt::Debug;
 use std::ops::Range;

@@ -168,7 +168,7 @@ pub enum JoinKind {
 }
 
 /// One sort key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SortKey {
     /// By this column.
     pub column: ColumnId,
@@ -179,7 +179,7 @@ pub struct SortKey {
 }
 
 /// An aggregate function applied to a group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Aggregate {
     /// Which.
     pub function: AggregateFunction,
@@ -214,7 +214,7 @@ pub enum AggregateFunction {
 }
 
 /// A typed scalar expression.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
     /// What.
     pub kind: ExprKind,
@@ -225,7 +225,7 @@ pub struct Expr {
 }
 
 /// The kinds of scalar expression.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
     /// A column of the input.
     Column(ColumnId),
@@ -313,7 +313,7 @@ pub enum ExprKind {
 }
 
 /// `op operand`: applied to what is to the left.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ChainStep {
     /// Operator.
     pub op: ArithOp,

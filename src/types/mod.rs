@@ -9,7 +9,9 @@
 //! Does not: know expressions, files or batches in flight.
 
 pub mod arrow;
+pub mod cast;
 pub mod chunk;
+pub mod civil;
 pub mod stats;
 pub mod value;
 

@@ -9,10 +9,16 @@
 //!
 //! Does not: cache chunks or write.
 
+mod fast;
 mod file;
 mod generic;
+mod hybrid;
 mod kind;
 mod layout;
+mod pages;
+mod sinks;
+#[cfg(test)]
+mod tests;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -163,6 +169,12 @@ impl Relation for ParquetRelation {
     fn read(&self, unit: usize, column: usize) -> Result<(ColumnChunk, u64), FormatError> {
         let Unit { part, group, .. } = self.units[unit];
         let part = &self.parts[part];
-        generic::read(&part.file, group, part.columns[column], &self.targets[column])
+        let (root, target) = (part.columns[column], &self.targets[column]);
+        if let Some(leaf) = part.leaf(column)
+            && let Some(decoded) = fast::read(&part.file, group, root, leaf, target)?
+        {
+            return Ok(decoded);
+        }
+        generic::read(&part.file, group, root, target)
     }
 }

@@ -330,9 +330,11 @@ impl Builder<'_> {
             states.row_count();
         }
         let key_count = key_facts.len();
-        let mut fields = key_facts;
-        fields.extend(states.list.iter().map(|state| state_facts(state, &facts)));
-        let layout = RowLayout::new(fields);
+        let state_fields: Vec<Facts> = states.list.iter().map(|state| state_facts(state, &facts)).collect();
+        let layout = match strategy {
+            GroupStrategy::Hash => RowLayout::new(key_facts.into_iter().chain(state_fields).collect()),
+            _ => RowLayout::with_implied_keys(key_facts, state_fields),
+        };
         self.out.groups.push(GroupTable { strategy, layout, key_count, states: states.list, aggregates });
         self.out.groups.len() - 1
     }

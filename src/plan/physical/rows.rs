@@ -34,15 +34,28 @@ pub struct RowField {
 pub const HEADER_BYTES: u32 = 8;
 
 impl RowLayout {
-    /// Lays the fields out after the header, the widest first so that nothing but the end is padded.
+    /// Rows with a header: those of join tables and of hashed groups.
     pub fn new(fields: Vec<Facts>) -> Self {
+        Self::after(HEADER_BYTES, fields)
+    }
+
+    /// Rows without a header whose first fields, the keys, are known from the row's number and take no room.
+    pub fn with_implied_keys(keys: Vec<Facts>, states: Vec<Facts>) -> Self {
+        let mut layout = Self::after(0, states);
+        let implied = keys.into_iter().map(|facts| RowField { facts, offset: u32::MAX, validity: None });
+        layout.fields.splice(0..0, implied);
+        layout
+    }
+
+    /// Lays the fields out after a header, the widest first so that nothing but the end is padded.
+    fn after(header: u32, fields: Vec<Facts>) -> Self {
         let mut order: Vec<usize> = (0..fields.len()).collect();
         order.sort_by_key(|&i| std::cmp::Reverse(fields[i].stored.bytes()));
         let wide = fields.iter().any(|facts| facts.stored.bytes() == 16);
         let mut placed: Vec<RowField> =
             fields.into_iter().map(|facts| RowField { facts, offset: 0, validity: None }).collect();
-        let mut at = HEADER_BYTES;
-        if wide {
+        let mut at = header;
+        if wide && header > 0 {
             // 8-byte fields fill the gap between the header and the first 16-byte field, where there are any.
             at = place(&mut placed, &mut order, at, 8, 1);
             at = at.next_multiple_of(16);
@@ -57,7 +70,7 @@ impl RowLayout {
             field.validity = Some(at);
             at += 1;
         }
-        Self { fields: placed, stride: at.next_multiple_of(if wide { 16 } else { 8 }) }
+        Self { fields: placed, stride: at.max(8).next_multiple_of(if wide { 16 } else { 8 }) }
     }
 }
 

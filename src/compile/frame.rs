@@ -1,0 +1,154 @@
+//! The frame: the one block of memory through which a kernel sees the world.
+//!
+//! A worker has one frame for each pipeline. It starts with a header (where a failed kernel says what went wrong); then
+//! come 8-byte slots, most of them addresses, whose meaning this module lists: the values of column 2 are at slot 5, say.
+//!
+//! Invariants: generated code reaches memory only through slots; a slot's meaning never changes after it is assigned.
+//!
+//! Does not: own what the slots point to.
+
+/// Bytes of the header before slot 0.
+pub const HEADER_BYTES: usize = 64;
+/// Header: number of the error site (an index into the pipeline's sites).
+pub const ERROR_SITE: i32 = 0;
+/// Header: non-zero if a kernel stopped because its output is full; it continues when called again.
+pub const MORE: i32 = 16;
+/// Header: where it stopped (position in the input block).
+pub const RESUME_INPUT: i32 = 24;
+/// Header: where it stopped (row of the chain).
+pub const RESUME_ROW: i32 = 32;
+
+/// What a slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Slot {
+    /// Values of a field of the pipeline's source (a table or intermediate result).
+    Values {
+        /// Index into the source's fields.
+        field: usize,
+    },
+    /// Validity bytes of it.
+    Validity {
+        /// Index into the source's fields.
+        field: usize,
+    },
+    /// First row of a join or group table that is a source of the pipeline.
+    RowsOf {
+        /// Index into the pipeline's sources.
+        source: usize,
+    },
+    /// Number of the first row of the morsel (ranges only).
+    FirstRow,
+    /// A vector of row numbers (u32), one for each row in flight.
+    Vector {
+        /// Index into the pipeline's vectors.
+        vector: usize,
+    },
+    /// One byte per row of the block: does it pass the first filter?
+    Mask,
+    /// Dense index, hash directory or bitmap of a join table.
+    JoinIndex {
+        /// Index into the plan's joins.
+        join: usize,
+    },
+    /// How far a hash is shifted to give a place in the directory.
+    JoinShift {
+        /// Index into the plan's joins.
+        join: usize,
+    },
+    /// Where the sink writes rows; also the group table of an aggregation.
+    SinkRows,
+    /// How many rows it holds (a number, updated by the kernel).
+    SinkCount,
+    /// Directory of the group table being filled.
+    GroupIndex,
+    /// Size of that directory minus one.
+    GroupMask,
+    /// Set to 1 if a build row had a NULL key.
+    SawNullKey,
+    /// First row of the partial table that is merged into the sink.
+    MergeRows,
+    /// Where an output column's values go.
+    Out {
+        /// Index into the sink's columns.
+        column: usize,
+    },
+    /// Where its validity bytes go.
+    OutValidity {
+        /// Index into the sink's columns.
+        column: usize,
+    },
+    /// How many rows the output holds already.
+    OutPosition,
+    /// A parameter: 16 bytes of value, then a validity byte.
+    Parameter {
+        /// Number of the scalar subquery.
+        index: usize,
+    },
+    /// String views of a dictionary.
+    Dictionary {
+        /// Index into the code's dictionaries.
+        index: usize,
+    },
+    /// A constant: the view of a string literal, or an interval.
+    Constant {
+        /// Index into the code's constants.
+        index: usize,
+    },
+    /// One byte per dictionary code: does it pass?
+    Lookup {
+        /// Index into the code's lookups.
+        index: usize,
+    },
+    /// A compiled LIKE pattern.
+    Pattern {
+        /// Index into the code's patterns.
+        index: usize,
+    },
+    /// What host functions work with.
+    Host,
+    /// First operand of a failed operation (16 bytes, two slots).
+    ErrorLeft,
+    /// Second half of it.
+    ErrorLeftHigh,
+    /// Second operand.
+    ErrorRight,
+    /// Second half of it.
+    ErrorRightHigh,
+}
+
+/// Which slot is where.
+#[derive(Clone, Debug, Default)]
+pub struct FrameLayout {
+    slots: Vec<Slot>,
+}
+
+impl FrameLayout {
+    /// The error operands always come first, so that their halves are neighbours.
+    pub fn new() -> Self {
+        Self { slots: vec![Slot::ErrorLeft, Slot::ErrorLeftHigh, Slot::ErrorRight, Slot::ErrorRightHigh] }
+    }
+
+    /// Byte offset of a slot, assigned at the first request.
+    pub fn offset(&mut self, slot: Slot) -> i32 {
+        let index = self.find(slot).unwrap_or_else(|| {
+            self.slots.push(slot);
+            self.slots.len() - 1
+        });
+        i32::try_from(HEADER_BYTES + index * 8).unwrap_or(i32::MAX)
+    }
+
+    /// Position of a slot, if generated code uses it.
+    pub fn find(&self, slot: Slot) -> Option<usize> {
+        self.slots.iter().position(|s| *s == slot)
+    }
+
+    /// All slots in order.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Bytes of a frame.
+    pub fn size_bytes(&self) -> usize {
+        HEADER_BYTES + self.slots.len() * 8
+    }
+}

@@ -1,0 +1,284 @@
+//! From physical pipelines to IR: one module of kernels for each pipeline.
+//!
+//! TPC-H query 6 becomes one pipeline of two kernels: `mask_0` tests ship date, discount and quantity of sixteen rows at a
+//! time; `aggregate` multiplies and adds for the rows that passed. `exec` calls them for each block of [`BLOCK_ROWS`] rows.
+//!
+//! Where do I look? `stages` has filters and probes, `groups` aggregation, `sinks` join builds and output, `expr` and `arith`
+//! expressions, `strings` text, `value` everything about NULL, `frame` the memory that kernels see.
+//!
+//! Invariants: a kernel is `fn(frame: ptr, start: i64, count: i64) -> i64` and returns a number of rows, or -1 after an error.
+//!
+//! Does not: run anything, or know threads, files and memory.
+
+mod arith;
+mod emit;
+mod expr;
+pub mod frame;
+pub mod groups;
+mod keys;
+mod mask;
+mod sinks;
+mod stages;
+mod strings;
+mod value;
+
+use gobi_grammar::ast::Span;
+use gobi_jit::ir::{FuncId, Module};
+
+use crate::functions::FunctionId;
+use crate::functions::like::LikePattern;
+use crate::plan::logical::JoinKind;
+use crate::plan::physical::{DictionaryRef, PhysicalPlan, Pipeline, Sink};
+use crate::types::LogicalType;
+use frame::FrameLayout;
+
+/// Rows that one call of a kernel works on, at most.
+pub const BLOCK_ROWS: usize = 2048;
+
+/// The code of one pipeline.
+#[derive(Debug)]
+pub struct PipelineCode {
+    /// The kernels.
+    pub module: Module,
+    /// What the slots of a frame mean.
+    pub frame: FrameLayout,
+    /// The steps, in order.
+    pub stages: Vec<Stage>,
+    /// The sink's kernel.
+    pub sink: Kernel,
+    /// Merges another worker's groups into the sink.
+    pub merge: Option<Kernel>,
+    /// How many vectors of row numbers the stages use.
+    pub vectors: usize,
+    /// Places where a kernel can fail.
+    pub sites: Vec<Site>,
+    /// Dictionaries whose strings the kernels read.
+    pub dictionaries: Vec<DictionaryRef>,
+    /// Constants.
+    pub constants: Vec<Constant>,
+    /// Tables of passing codes.
+    pub lookups: Vec<Lookup>,
+    /// LIKE patterns.
+    pub patterns: Vec<Pattern>,
+    /// Calls of scalar functions that are not compiled inline.
+    pub host_calls: Vec<HostCall>,
+}
+
+/// A kernel of the module.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// Which function.
+    pub id: FuncId,
+    /// Fields of the pipeline's source whose values it reads.
+    pub fields: Vec<usize>,
+}
+
+/// One call (or two) for each block.
+#[derive(Clone, Debug)]
+pub enum Stage {
+    /// Writes a mask over the rows of the block; what passes goes into a vector.
+    Mask {
+        /// The kernel.
+        kernel: Kernel,
+        /// The vector.
+        vector: usize,
+    },
+    /// Keeps some of the rows.
+    Filter {
+        /// The kernel.
+        kernel: Kernel,
+    },
+    /// Keeps rows by a bitmap of keys.
+    Exists {
+        /// The kernel.
+        kernel: Kernel,
+        /// Which join.
+        join: usize,
+        /// Its kind.
+        kind: JoinKind,
+    },
+    /// Finds the chain that may hold partners.
+    Lookup {
+        /// The kernel.
+        kernel: Kernel,
+        /// Which join.
+        join: usize,
+        /// Its kind.
+        kind: JoinKind,
+    },
+    /// Follows the chains.
+    Walk {
+        /// The kernel.
+        kernel: Kernel,
+        /// Which join.
+        join: usize,
+        /// With unique keys the heads are the partners already, and the walk can be left out.
+        skip_if_unique: bool,
+        /// Then these vectors take the place of those: (input, output).
+        aliases: Vec<(usize, usize)>,
+    },
+}
+
+/// A place where a kernel can fail.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// SQLSTATE; `XX000` if the host function says which.
+    pub code: &'static str,
+    /// `{0}` and `{1}` stand for the operands.
+    pub message: String,
+    /// Types of the operands that the kernel leaves in the frame.
+    pub operands: [Option<LogicalType>; 2],
+    /// Where in the script.
+    pub span: Span,
+}
+
+/// Sixteen constant bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Constant {
+    /// These.
+    Bits(u128),
+    /// The view of this text.
+    Text(Box<[u8]>),
+}
+
+/// One byte per code: 1 passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup(pub Box<[u8]>);
+
+/// A LIKE pattern that is matched by the host.
+#[derive(Debug)]
+pub struct Pattern(pub LikePattern);
+
+/// A scalar computation that the host does.
+#[derive(Clone, Debug)]
+pub enum HostCall {
+    /// A function of the table.
+    Function {
+        /// Which.
+        function: FunctionId,
+        /// Types of the arguments.
+        args: Vec<LogicalType>,
+        /// Type of the result.
+        result: LogicalType,
+        /// Where it was written.
+        span: Span,
+    },
+    /// An operator that has no inline form: concatenation, interval arithmetic.
+    Operator {
+        /// `concat`, `add_interval`, `sub_interval`, `mul_interval`, `div_interval`, `fmod`, `fdiv`.
+        name: &'static str,
+        /// Type of the left operand.
+        left: LogicalType,
+        /// Type of the right operand.
+        right: LogicalType,
+        /// Type of the result.
+        result: LogicalType,
+        /// Where it was written.
+        span: Span,
+    },
+    /// A function of one argument that the planner does not know by id.
+    Unary {
+        /// `neg_interval`.
+        name: &'static str,
+        /// Type of argument and result.
+        ty: LogicalType,
+        /// Where it was written.
+        span: Span,
+    },
+    /// A conversion.
+    Cast {
+        /// From.
+        from: LogicalType,
+        /// To.
+        to: LogicalType,
+        /// NULL instead of an error.
+        try_: bool,
+        /// Where it was written.
+        span: Span,
+    },
+    /// LIKE with a computed pattern.
+    Like {
+        /// Escape character.
+        escape: Option<char>,
+        /// ILIKE.
+        case_insensitive: bool,
+        /// Where it was written.
+        span: Span,
+    },
+}
+
+impl HostCall {
+    fn function(name: &'static str, ty: &LogicalType, span: Span) -> Self {
+        HostCall::Unary { name, ty: ty.clone(), span }
+    }
+
+    fn cast(from: &LogicalType, to: &LogicalType, try_: bool, span: Span) -> Self {
+        HostCall::Cast { from: from.clone(), to: to.clone(), try_, span }
+    }
+
+    /// Type of what it gives.
+    pub fn result(&self) -> &LogicalType {
+        match self {
+            HostCall::Function { result, .. } | HostCall::Operator { result, .. } => result,
+            HostCall::Unary { ty, .. } => ty,
+            HostCall::Cast { to, .. } => to,
+            HostCall::Like { .. } => &LogicalType::Boolean,
+        }
+    }
+
+    /// Types of what it takes.
+    pub fn arg_types(&self) -> Vec<LogicalType> {
+        match self {
+            HostCall::Function { args, .. } => args.clone(),
+            HostCall::Operator { left, right, .. } => vec![left.clone(), right.clone()],
+            HostCall::Unary { ty, .. } => vec![ty.clone()],
+            HostCall::Cast { from, .. } => vec![from.clone()],
+            HostCall::Like { .. } => vec![LogicalType::String, LogicalType::String],
+        }
+    }
+
+    /// Where it was written.
+    pub fn span(&self) -> Span {
+        match self {
+            HostCall::Function { span, .. }
+            | HostCall::Operator { span, .. }
+            | HostCall::Unary { span, .. }
+            | HostCall::Cast { span, .. }
+            | HostCall::Like { span, .. } => *span,
+        }
+    }
+}
+
+/// Writes the kernels of a pipeline.
+pub fn compile(plan: &PhysicalPlan, pipeline: &Pipeline) -> PipelineCode {
+    let mut shared = emit::Shared::new();
+    let mut flight = stages::Flight::new();
+    let stages = stages::write(&mut shared, plan, pipeline, &mut flight);
+    let mut merge = None;
+    let sink = match &pipeline.sink {
+        Sink::Build { join, keys, payload } => {
+            let table = &plan.joins[*join];
+            sinks::build(&mut shared, plan, pipeline, &flight, (table, keys, payload))
+        }
+        Sink::Aggregate { group, keys } => {
+            let table = &plan.groups[*group];
+            merge = Some(groups::merge(&mut shared, plan, pipeline, table));
+            groups::update(&mut shared, plan, pipeline, &flight, (table, keys))
+        }
+        Sink::Batches { columns, .. } => sinks::batches(&mut shared, plan, pipeline, &flight, columns),
+    };
+    PipelineCode {
+        module: shared.module.finish(),
+        frame: shared.frame,
+        stages,
+        sink,
+        merge,
+        vectors: flight.vector_count,
+        sites: shared.sites,
+        dictionaries: shared.dictionaries,
+        constants: shared.constants,
+        lookups: shared.lookups,
+        patterns: shared.patterns,
+        host_calls: shared.host_calls,
+    }
+}

@@ -1,0 +1,565 @@
+//! Filters and probes: kernels that turn a block of rows in flight into a smaller one (or, where a join multiplies rows, a
+//! larger one).
+//!
+//! A row in flight is one row number for each active source. Number 0, the scanned source, needs no vector while nothing has
+//! been filtered: its rows are `start..start + count`. A filter writes the numbers of every row to the next free place and moves on
+//! by 0 or 1, so nothing depends on a branch.
+//!
+//! Invariants: a kernel that only drops rows may write over its input; one that may multiply rows writes to vectors of its
+//! own and stops when they are full.
+//!
+//! Does not: run.
+
+use gobi_jit::ir::{Block, IntCond, Local, Type, Value};
+
+use super::emit::{Emitter, Loop, Shared};
+use super::frame::{self, Slot};
+use super::mask::{self, all_true};
+use super::value::{Kind, Nullable, both, is_true};
+use super::{BLOCK_ROWS, Kernel, Stage, keys};
+use crate::plan::logical::{Expr, JoinKind};
+use crate::plan::physical::{JoinStrategy, JoinTable, PhysicalPlan, Pipeline, Step};
+
+/// Where the row numbers of each source are at some point of the pipeline.
+#[derive(Clone, Debug)]
+pub(super) struct Flight {
+    /// For each active source: its vector; `None` for the scanned source while it is read in order.
+    pub(super) vectors: Vec<(usize, Option<usize>)>,
+    /// Vectors in use so far.
+    pub(super) vector_count: usize,
+}
+
+impl Flight {
+    pub(super) fn new() -> Self {
+        Self { vectors: vec![(0, None)], vector_count: 0 }
+    }
+
+    fn fresh(&mut self) -> usize {
+        self.vector_count += 1;
+        self.vector_count - 1
+    }
+
+    /// The same rows after a first compaction.
+    pub(super) fn compacted(mut self) -> Flight {
+        self.leave_order();
+        self
+    }
+
+    /// Gives the scanned source a vector if it has none yet.
+    fn leave_order(&mut self) -> Flight {
+        let before = self.clone();
+        for i in 0..self.vectors.len() {
+            if self.vectors[i].1.is_none() {
+                let vector = self.fresh();
+                self.vectors[i].1 = Some(vector);
+            }
+        }
+        before
+    }
+
+    /// Reads the row numbers of position `i` of the block.
+    pub(super) fn read(&self, e: &mut Emitter<'_>, i: Value) {
+        for (source, vector) in &self.vectors {
+            let row = match vector {
+                None => {
+                    let start = e.start();
+                    e.b.add(start, i)
+                }
+                Some(vector) => read_vector(e, *vector, i),
+            };
+            e.set_row(*source, row);
+        }
+    }
+}
+
+fn read_vector(e: &mut Emitter<'_>, vector: usize, i: Value) -> Value {
+    let base = e.slot(Slot::Vector { vector });
+    let address = e.b.index(base, i, 4, 0);
+    let row = e.b.load(Type::I32, address, 0);
+    e.b.uext(row, Type::I64)
+}
+
+fn write_vector(e: &mut Emitter<'_>, vector: usize, at: Value, row: Value) {
+    let base = e.slot(Slot::Vector { vector });
+    let address = e.b.index(base, at, 4, 0);
+    let narrow = e.b.trunc(row, Type::I32);
+    e.b.store(narrow, address, 0);
+}
+
+/// Writes the kernels of all steps of a pipeline.
+pub(super) fn write(shared: &mut Shared, plan: &PhysicalPlan, pipeline: &Pipeline, flight: &mut Flight) -> Vec<Stage> {
+    let mut stages = Vec::new();
+    if let Some(stage) = super::groups::presence(shared, plan, pipeline, flight) {
+        stages.push(stage);
+    }
+    for (number, step) in pipeline.steps.iter().enumerate() {
+        match step {
+            Step::Filter { predicates } => {
+                let first = stages.is_empty();
+                filters(shared, plan, pipeline, flight, predicates, (number, first), &mut stages);
+            }
+            Step::Probe { join, keys, residual, source } => {
+                let probe = Probe { join: *join, keys, residual, source: *source, number };
+                probe.write(shared, plan, pipeline, flight, &mut stages);
+            }
+        }
+    }
+    stages
+}
+
+/// A filter: first what the mask can test, then the cheap rest at once, then each costly or fallible predicate alone.
+fn filters(
+    shared: &mut Shared,
+    plan: &PhysicalPlan,
+    pipeline: &Pipeline,
+    flight: &mut Flight,
+    predicates: &[Expr],
+    (number, first): (usize, bool),
+    stages: &mut Vec<Stage>,
+) {
+    let (masked, rest) = if first { mask::split(plan, pipeline, predicates) } else { (vec![], predicates.iter().collect()) };
+    if !masked.is_empty() {
+        let kernel = mask::write(&format!("mask_{number}"), shared, plan, pipeline, &masked);
+        flight.leave_order();
+        stages.push(Stage::Mask { kernel, vector: flight.vectors[0].1.unwrap_or(0) });
+    }
+    let costly = |e: &&Expr| Emitter::new("cost", shared, plan, pipeline).may_fail(e) || is_costly(e);
+    let (late, early): (Vec<&Expr>, Vec<&Expr>) = rest.into_iter().partition(costly);
+    let groups = std::iter::once(early).chain(late.into_iter().map(|e| vec![e]));
+    for (i, group) in groups.filter(|group| !group.is_empty()).enumerate() {
+        let kernel = filter(&format!("filter_{number}_{i}"), shared, plan, pipeline, flight, &group);
+        stages.push(Stage::Filter { kernel });
+    }
+}
+
+/// Whether a predicate calls the host for each row.
+fn is_costly(expr: &Expr) -> bool {
+    use crate::plan::logical::ExprKind;
+    match &expr.kind {
+        ExprKind::Like { .. } => true,
+        ExprKind::Not(inner) => is_costly(inner),
+        ExprKind::And(items) | ExprKind::Or(items) => items.iter().any(is_costly),
+        _ => false,
+    }
+}
+
+fn filter(
+    name: &str,
+    shared: &mut Shared,
+    plan: &PhysicalPlan,
+    pipeline: &Pipeline,
+    flight: &mut Flight,
+    predicates: &[&Expr],
+) -> Kernel {
+    let mut e = Emitter::new(name, shared, plan, pipeline);
+    let before = flight.leave_order();
+    let out = e.b.local(Type::I64);
+    let count = e.count();
+    let l = e.begin_loop(count);
+    before.read(&mut e, l.i);
+    let passes = all_true(&mut e, predicates);
+    keep(&mut e, flight, out, passes);
+    e.end_loop(l);
+    let kept = e.b.get(out);
+    e.finish(kept)
+}
+
+/// Writes the row at hand to the next free place, and keeps it there if `passes`.
+pub(super) fn keep(e: &mut Emitter<'_>, flight: &Flight, out: Local, passes: Value) {
+    let at = e.b.get(out);
+    for (source, vector) in &flight.vectors {
+        let row = e.row(*source);
+        if let Some(vector) = vector {
+            write_vector(e, *vector, at, row);
+        }
+    }
+    let step = e.b.uext(passes, Type::I64);
+    let next = e.b.add(at, step);
+    e.b.set(out, next);
+}
+
+/// A probe being written.
+struct Probe<'p> {
+    join: usize,
+    keys: &'p [Expr],
+    residual: &'p [Expr],
+    source: usize,
+    number: usize,
+}
+
+impl Probe<'_> {
+    fn write(
+        &self,
+        shared: &mut Shared,
+        plan: &PhysicalPlan,
+        pipeline: &Pipeline,
+        flight: &mut Flight,
+        stages: &mut Vec<Stage>,
+    ) {
+        let table = &plan.joins[self.join];
+        if let JoinStrategy::Bitmap { .. } = table.strategy {
+            let kernel = self.bitmap(shared, plan, pipeline, flight);
+            stages.push(Stage::Exists { kernel, join: self.join, kind: table.kind });
+            return;
+        }
+        let heads = flight.fresh();
+        let kernel = self.lookup(shared, plan, pipeline, flight, heads);
+        let input = flight.clone();
+        let walk = self.walk(shared, plan, pipeline, flight, heads);
+        let mut aliases: Vec<(usize, usize)> = Vec::new();
+        for (source, vector) in &flight.vectors {
+            let from = if *source == self.source { Some(heads) } else { input.vector_of(*source) };
+            if let (Some(from), Some(to)) = (from, *vector) {
+                aliases.push((from, to));
+            }
+        }
+        let direct = matches!(table.strategy, JoinStrategy::Dense { .. }) && self.residual.is_empty();
+        let skippable = direct && matches!(table.kind, JoinKind::Inner | JoinKind::Left);
+        stages.push(Stage::Lookup { kernel, join: self.join, kind: table.kind });
+        stages.push(Stage::Walk { kernel: walk, join: self.join, skip_if_unique: skippable, aliases });
+    }
+
+    /// Keeps rows whose key has (anti: has not) its bit set.
+    fn bitmap(&self, shared: &mut Shared, plan: &PhysicalPlan, pipeline: &Pipeline, flight: &mut Flight) -> Kernel {
+        let table = &plan.joins[self.join];
+        let JoinStrategy::Bitmap { min, range } = table.strategy else { return self.lookup(shared, plan, pipeline, flight, 0) };
+        let mut e = Emitter::new(&format!("exists_{}", self.number), shared, plan, pipeline);
+        let before = flight.leave_order();
+        let out = e.b.local(Type::I64);
+        let count = e.count();
+        let l = e.begin_loop(count);
+        before.read(&mut e, l.i);
+        let key = e.expr(&self.keys[0]);
+        let at = keys::dense_offset(&mut e, &key, min, range);
+        let bit = keys::test_bit(&mut e, Slot::JoinIndex { join: self.join }, at);
+        let passes = match table.kind {
+            JoinKind::Semi => bit,
+            _ => {
+                let absent = super::value::invert(&mut e.b, bit);
+                match (table.kind, key.valid) {
+                    // NOT IN: a NULL is never known to be absent.
+                    (JoinKind::NullAwareAnti, Some(valid)) => e.b.and(absent, valid),
+                    _ => absent,
+                }
+            }
+        };
+        keep(&mut e, flight, out, passes);
+        e.end_loop(l);
+        let kept = e.b.get(out);
+        e.finish(kept)
+    }
+
+    /// Finds the first row of the chain that may match; drops rows that cannot have a partner, unless the join keeps them.
+    fn lookup(
+        &self,
+        shared: &mut Shared,
+        plan: &PhysicalPlan,
+        pipeline: &Pipeline,
+        flight: &mut Flight,
+        heads: usize,
+    ) -> Kernel {
+        let table = &plan.joins[self.join];
+        let mut e = Emitter::new(&format!("probe_{}", self.number), shared, plan, pipeline);
+        let before = flight.leave_order();
+        let out = e.b.local(Type::I64);
+        let count = e.count();
+        let l = e.begin_loop(count);
+        before.read(&mut e, l.i);
+        let values: Vec<Nullable> = self.keys.iter().map(|key| e.expr(key)).collect();
+        let head = self.head(&mut e, table, &values);
+        let drops = matches!(table.kind, JoinKind::Inner | JoinKind::Semi);
+        let passes = if drops {
+            let zero = e.b.iconst(Type::I64, 0);
+            e.b.icmp(IntCond::Ne, head, zero)
+        } else if let (JoinKind::NullAwareAnti, Some(valid)) = (table.kind, values[0].valid) {
+            valid
+        } else {
+            e.b.iconst(Type::I8, 1)
+        };
+        let at = e.b.get(out);
+        write_vector(&mut e, heads, at, head);
+        keep(&mut e, flight, out, passes);
+        e.end_loop(l);
+        let kept = e.b.get(out);
+        e.finish(kept)
+    }
+
+    fn head(&self, e: &mut Emitter<'_>, table: &JoinTable, values: &[Nullable]) -> Value {
+        let index = Slot::JoinIndex { join: self.join };
+        if let JoinStrategy::Dense { min, range } = table.strategy {
+            let at = keys::dense_offset(e, &values[0], min, range);
+            let base = e.slot(index);
+            let address = e.b.index(base, at, 4, 0);
+            let head = e.b.load(Type::I32, address, 0);
+            return e.b.uext(head, Type::I64);
+        }
+        let hash = keys::hash(e, values, self.keys);
+        let base = e.slot(index);
+        let shift = e.slot_number(Slot::JoinShift { join: self.join });
+        let place = e.b.ushr(hash, shift);
+        let address = e.b.index(base, place, 8, 0);
+        let entry = e.b.load(Type::I64, address, 0);
+        // The upper half of an entry has a bit for each hash in its chain.
+        let (thirty_two, thirty_one) = (e.b.iconst(Type::I64, 32), e.b.iconst(Type::I64, 31));
+        let tags = e.b.ushr(entry, thirty_two);
+        let tag = e.b.and(hash, thirty_one);
+        let bit = e.b.ushr(tags, tag);
+        let mut candidate = e.b.trunc(bit, Type::I8);
+        let one = e.b.iconst(Type::I8, 1);
+        candidate = e.b.and(candidate, one);
+        if !table.null_equal {
+            let valid = values.iter().fold(None, |valid, v| both(&mut e.b, valid, v.valid));
+            if let Some(valid) = valid {
+                candidate = e.b.and(candidate, valid);
+            }
+        }
+        let low = e.b.trunc(entry, Type::I32);
+        let head = e.b.uext(low, Type::I64);
+        let zero = e.b.iconst(Type::I64, 0);
+        e.b.select(candidate, head, zero)
+    }
+
+    /// Follows the chains and gives each pair that matches (or each row that has a partner, or none).
+    fn walk(
+        &self,
+        shared: &mut Shared,
+        plan: &PhysicalPlan,
+        pipeline: &Pipeline,
+        flight: &mut Flight,
+        heads: usize,
+    ) -> Kernel {
+        let table = &plan.joins[self.join];
+        let input = flight.clone();
+        for i in 0..flight.vectors.len() {
+            let vector = flight.fresh();
+            flight.vectors[i].1 = Some(vector);
+        }
+        if matches!(table.kind, JoinKind::Inner | JoinKind::Left) {
+            let vector = flight.fresh();
+            flight.vectors.push((self.source, Some(vector)));
+        }
+        let mut e = Emitter::new(&format!("walk_{}", self.number), shared, plan, pipeline);
+        let walk = Walk::begin(&mut e, &input, heads, self.source);
+        walk.chain(&mut e, self, table, flight);
+        let result = walk.end(&mut e);
+        e.finish(result)
+    }
+}
+
+impl Flight {
+    fn vector_of(&self, source: usize) -> Option<usize> {
+        self.vectors.iter().find(|(s, _)| *s == source).and_then(|(_, vector)| *vector)
+    }
+}
+
+/// The loop of a walk: over the block's rows, and for each over its chain, able to stop and go on in between.
+struct Walk {
+    i: Value,
+    row: Local,
+    found: Local,
+    out: Local,
+    next_input: Block,
+    position: Local,
+    input: Flight,
+    head_block: Block,
+    exit: Block,
+}
+
+impl Walk {
+    fn begin(e: &mut Emitter<'_>, input: &Flight, heads: usize, source: usize) -> Self {
+        let (position, row, found, out) =
+            (e.b.local(Type::I64), e.b.local(Type::I64), e.b.local(Type::I8), e.b.local(Type::I64));
+        let (frame, count) = (e.frame(), e.count());
+        let zero = e.b.iconst(Type::I64, 0);
+        let (resume_at, resume_row) = (e.b.load(Type::I64, frame, frame::RESUME_INPUT), e.b.load(Type::I64, frame, frame::RESUME_ROW));
+        e.b.store(zero, frame, frame::MORE);
+        e.b.set(position, resume_at);
+        e.b.set(row, resume_row);
+        let (head_block, body, exit, next_input) = (e.b.block(), e.b.block(), e.b.block(), e.b.block());
+        e.b.jump(head_block);
+        e.b.switch_to(head_block);
+        let i = e.b.get(position);
+        let more = e.b.icmp(IntCond::Slt, i, count);
+        e.b.branch(more, body, exit);
+        e.b.switch_to(body);
+        e.forget_row();
+        input.read(e, i);
+        let head = read_vector(e, heads, i);
+        let resumed = e.b.get(row);
+        let resumes = e.b.icmp(IntCond::Ne, resumed, zero);
+        let first = e.b.select(resumes, resumed, head);
+        e.b.set(row, first);
+        e.b.set(found, resumes);
+        let _ = source;
+        Self { i, row, found, out, next_input, position, input: input.clone(), head_block, exit }
+    }
+
+    /// The inner loop.
+    fn chain(&self, e: &mut Emitter<'_>, probe: &Probe<'_>, table: &JoinTable, flight: &Flight) {
+        let (test, body, matched, advance, ended) =
+            (e.b.block(), e.b.block(), e.b.block(), e.b.block(), e.b.block());
+        let zero = e.b.iconst(Type::I64, 0);
+        // The probe side's keys are the same for the whole chain.
+        let hashed = table.strategy == JoinStrategy::Hash;
+        let values: Vec<Nullable> = if hashed { probe.keys.iter().map(|key| e.expr(key)).collect() } else { Vec::new() };
+        e.b.jump(test);
+        e.b.switch_to(test);
+        let row = e.b.get(self.row);
+        let there = e.b.icmp(IntCond::Ne, row, zero);
+        e.b.branch(there, body, ended);
+        e.b.switch_to(body);
+        e.set_row(probe.source, row);
+        let address = e.row_address(probe.source, table.layout.stride);
+        let link = e.b.load(Type::I32, address, 0);
+        let link = e.b.uext(link, Type::I64);
+        let same = if hashed { keys::equal_row(e, &values, table, address) } else { e.b.iconst(Type::I8, 1) };
+        self.residual(e, same, probe, matched, advance);
+        e.b.switch_to(matched);
+        match table.kind {
+            JoinKind::Semi => {
+                self.emit(e, flight, probe.source, row);
+                e.b.jump(self.next_input);
+            }
+            JoinKind::Anti | JoinKind::NullAwareAnti => e.b.jump(self.next_input),
+            _ => {
+                let yes = e.b.iconst(Type::I8, 1);
+                e.b.set(self.found, yes);
+                self.emit(e, flight, probe.source, row);
+                self.stop_if_full(e, link, advance);
+            }
+        }
+        e.b.switch_to(advance);
+        e.b.set(self.row, link);
+        e.b.jump(test);
+        e.b.switch_to(ended);
+        self.chain_ended(e, table, flight, probe.source);
+    }
+
+    fn residual(&self, e: &mut Emitter<'_>, same: Value, probe: &Probe<'_>, matched: Block, advance: Block) {
+        if probe.residual.is_empty() {
+            e.b.branch(same, matched, advance);
+            return;
+        }
+        let check = e.b.block();
+        e.b.branch(same, check, advance);
+        e.b.switch_to(check);
+        let passes = e.conditionally(|e| {
+            let mut passes = e.b.iconst(Type::I8, 1);
+            for predicate in probe.residual {
+                let value = e.expr(predicate);
+                let value = is_true(&mut e.b, &value);
+                passes = e.b.and(passes, value);
+            }
+            passes
+        });
+        e.b.branch(passes, matched, advance);
+    }
+
+    fn chain_ended(&self, e: &mut Emitter<'_>, table: &JoinTable, flight: &Flight, source: usize) {
+        let zero = e.b.iconst(Type::I64, 0);
+        match table.kind {
+            JoinKind::Anti | JoinKind::NullAwareAnti => self.emit(e, flight, source, zero),
+            JoinKind::Left => {
+                let (alone, go_on) = (e.b.block(), e.b.block());
+                let found = e.b.get(self.found);
+                e.b.branch(found, go_on, alone);
+                e.b.switch_to(alone);
+                self.emit(e, flight, source, zero);
+                e.b.jump(go_on);
+                e.b.switch_to(go_on);
+            }
+            _ => {}
+        }
+        e.b.jump(self.next_input);
+    }
+
+    /// Gives the row at hand with this partner.
+    fn emit(&self, e: &mut Emitter<'_>, flight: &Flight, source: usize, partner: Value) {
+        let at = e.b.get(self.out);
+        for (s, vector) in &flight.vectors {
+            let Some(vector) = vector else { continue };
+            let row = if *s == source {
+                partner
+            } else {
+                // Read again rather than kept alive over the chain.
+                match self.input.vector_of(*s) {
+                    Some(from) => read_vector(e, from, self.i),
+                    None => {
+                        let start = e.start();
+                        e.b.add(start, self.i)
+                    }
+                }
+            };
+            write_vector(e, *vector, at, row);
+        }
+        let one = e.b.iconst(Type::I64, 1);
+        let next = e.b.add(at, one);
+        e.b.set(self.out, next);
+    }
+
+    /// Leaves the kernel in the middle of a chain if the output is full.
+    fn stop_if_full(&self, e: &mut Emitter<'_>, link: Value, go_on: Block) {
+        let full = self.is_full(e);
+        let (stop, in_chain) = (e.b.cold_block(), e.b.cold_block());
+        e.b.branch(full, stop, go_on);
+        e.b.switch_to(stop);
+        let zero = e.b.iconst(Type::I64, 0);
+        let more = e.b.icmp(IntCond::Ne, link, zero);
+        e.b.branch(more, in_chain, go_on);
+        e.b.switch_to(in_chain);
+        self.leave(e, self.i, link);
+    }
+
+    fn is_full(&self, e: &mut Emitter<'_>) -> Value {
+        let (out, most) = (e.b.get(self.out), e.b.iconst(Type::I64, BLOCK_ROWS as i64));
+        e.b.icmp(IntCond::Sge, out, most)
+    }
+
+    fn leave(&self, e: &mut Emitter<'_>, input: Value, row: Value) {
+        let frame = e.frame();
+        let one = e.b.iconst(Type::I64, 1);
+        e.b.store(one, frame, frame::MORE);
+        e.b.store(input, frame, frame::RESUME_INPUT);
+        e.b.store(row, frame, frame::RESUME_ROW);
+        let out = e.b.get(self.out);
+        e.b.ret(&[out]);
+    }
+
+    /// Goes on to the next row of the block; gives the number of rows written.
+    fn end(self, e: &mut Emitter<'_>) -> Value {
+        e.b.switch_to(self.next_input);
+        let (one, zero) = (e.b.iconst(Type::I64, 1), e.b.iconst(Type::I64, 0));
+        let next = e.b.add(self.i, one);
+        e.b.set(self.position, next);
+        e.b.set(self.row, zero);
+        let count = e.count();
+        let full = self.is_full(e);
+        let (check, stop) = (e.b.cold_block(), e.b.cold_block());
+        e.b.branch(full, check, self.head_block);
+        e.b.switch_to(check);
+        let more = e.b.icmp(IntCond::Slt, next, count);
+        e.b.branch(more, stop, self.exit);
+        e.b.switch_to(stop);
+        self.leave(e, next, zero);
+        e.b.switch_to(self.exit);
+        e.forget_row();
+        e.b.get(self.out)
+    }
+}
+
+/// The kind in which a key is looked up.
+pub(super) fn as_int(e: &mut Emitter<'_>, key: &Nullable) -> Value {
+    match key.kind {
+        Kind::Bool => e.b.uext(key.value, Type::I64),
+        Kind::Wide => e.b.trunc(key.value, Type::I64),
+        _ => key.value,
+    }
+}
+
+/// Opens a loop over the block and reads each row.
+pub(super) fn each_row(e: &mut Emitter<'_>, flight: &Flight) -> Loop {
+    let count = e.count();
+    let l = e.begin_loop(count);
+    flight.read(e, l.i);
+    l
+}

@@ -1,0 +1,233 @@
+//! Flat columns, from pages straight into their layout.
+//!
+//! `l_quantity`: the dictionary page's 50 decimals become 50 `i16` once; each data page is 6-bit codes that are unpacked
+//! and replaced by them.
+//!
+//! Invariants: what it returns equals what the generic path returns; promises are checked on dictionaries and on plain
+//! values as they are decoded.
+//!
+//! Does not: decode DELTA encodings, booleans or nested columns: [`Stop::Fallback`] sends those to the generic path.
+
+use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::datatypes::ArrowNativeType;
+use bytes::Bytes;
+use parquet::basic::Encoding;
+use parquet::column::page::Page;
+
+use super::super::convert::Target;
+use super::super::{FormatError, guard};
+use super::file::ParquetFile;
+use super::hybrid;
+use super::kind::{Kind, Leaf};
+use super::pages::Pages;
+use super::sinks::{CodeSink, FloatSink, IntSink, Sink, TextSink};
+use crate::types::{ColumnChunk, Layout, Physical};
+
+/// Why a page could not be decoded here.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The generic path may do it.
+    Fallback,
+    /// The data are damaged.
+    Corrupt(String),
+}
+
+/// Decodes a column of a row group; `None` if only the generic path can.
+pub(super) fn read(
+    file: &ParquetFile,
+    group: usize,
+    root: usize,
+    leaf: &Leaf,
+    target: &Target,
+) -> Result<Option<(ColumnChunk, u64)>, FormatError> {
+    if leaf.kind == Kind::Other {
+        return Ok(None);
+    }
+    let metadata = file.row_group(group);
+    let chunk = metadata.column(leaf.index);
+    let rows = usize::try_from(metadata.num_rows()).unwrap_or(0);
+    let bytes_read = chunk.byte_range().1;
+    let bytes = file.read_chunk(chunk)?;
+    let decoded = guard(&file.identity.path, || {
+        let decoded = Pages::new(bytes, chunk, rows).and_then(|pages| dispatch(pages, rows, leaf, target));
+        Ok(decoded)
+    })?;
+    match decoded {
+        Ok(chunk) => Ok(Some((chunk, bytes_read))),
+        Err(Stop::Fallback) => Ok(None),
+        Err(Stop::Corrupt(message)) => Err(super::generic::column_error(file, root, message)),
+    }
+}
+
+fn dispatch(pages: Pages, rows: usize, leaf: &Leaf, target: &Target) -> Result<ColumnChunk, Stop> {
+    let column = Column {
+        rows,
+        optional: leaf.optional,
+        not_null: target.not_null,
+    };
+    match (&target.layout, target.layout.stored()) {
+        (Layout::Dict { dictionary, .. }, Physical::I8) => column.decode(pages, CodeSink::<i8>::new(dictionary)),
+        (Layout::Dict { dictionary, .. }, _) => column.decode(pages, CodeSink::<i16>::new(dictionary)),
+        (_, Physical::Str) => column.decode(pages, TextSink::new(leaf)),
+        (_, Physical::F32) => column.decode(pages, FloatSink::<f32>::new(target)),
+        (_, Physical::F64) => column.decode(pages, FloatSink::<f64>::new(target)),
+        (_, Physical::I8) => column.decode(pages, IntSink::<i8>::new(leaf, target)),
+        (_, Physical::I16) => column.decode(pages, IntSink::<i16>::new(leaf, target)),
+        (_, Physical::I32) => column.decode(pages, IntSink::<i32>::new(leaf, target)),
+        (_, Physical::I64) => column.decode(pages, IntSink::<i64>::new(leaf, target)),
+        (_, Physical::I128) => column.decode(pages, IntSink::<i128>::new(leaf, target)),
+        (_, Physical::Interval | Physical::Nested) => Err(Stop::Fallback),
+    }
+}
+
+/// What all pages of a column have in common.
+struct Column {
+    rows: usize,
+    optional: bool,
+    not_null: bool,
+}
+
+/// A data page, taken apart.
+struct DataPage {
+    rows: usize,
+    encoding: Encoding,
+    levels: Bytes,
+    values: Bytes,
+}
+
+impl Column {
+    fn decode<S: Sink>(&self, mut pages: Pages, mut sink: S) -> Result<ColumnChunk, Stop> {
+        let mut values = MutableBuffer::from_len_zeroed(self.rows * size_of::<S::Out>());
+        let mut validity = self.optional.then(|| MutableBuffer::from_len_zeroed(self.rows));
+        let mut table = Vec::new();
+        let mut row = 0;
+        let mut null_count = 0;
+        while let Some(page) = pages.next(sink.keeps_pages())? {
+            let Some(page) = self.take_apart(page, &mut sink, &mut table)? else {
+                continue;
+            };
+            let end = row + page.rows;
+            let out = values
+                .typed_data_mut::<S::Out>()
+                .get_mut(row..end)
+                .ok_or_else(too_many)?;
+            let valid = match &mut validity {
+                Some(bytes) => hybrid::levels(&page.levels, &mut bytes.as_slice_mut()[row..end])?,
+                None => page.rows,
+            };
+            values_of(&page, &table, &mut sink, &mut out[..valid])?;
+            if let Some(bytes) = validity.as_ref().filter(|_| valid < page.rows) {
+                spread(out, &bytes.as_slice()[row..end], valid);
+            }
+            null_count += page.rows - valid;
+            row = end;
+        }
+        if row != self.rows {
+            let message = format!("{row} rows where the footer says {}", self.rows);
+            return Err(Stop::Corrupt(message));
+        }
+        if null_count > 0 && self.not_null {
+            return Err(Stop::Corrupt("a NULL where the statistics say there is none".into()));
+        }
+        Ok(ColumnChunk {
+            rows: self.rows,
+            values: values.into(),
+            validity: validity.filter(|_| null_count > 0).map(Buffer::from),
+            owners: sink.owners(),
+            nested: None,
+        })
+    }
+
+    /// Gives a data page to decode; a dictionary page goes to the sink.
+    fn take_apart<S: Sink>(&self, page: Page, sink: &mut S, table: &mut Vec<S::Out>) -> Result<Option<DataPage>, Stop> {
+        match page {
+            Page::DictionaryPage { buf, num_values, .. } => {
+                *table = sink.dictionary(buf, num_values as usize)?;
+                Ok(None)
+            }
+            Page::DataPage {
+                buf,
+                num_values,
+                encoding,
+                def_level_encoding,
+                ..
+            } => {
+                let mut page = DataPage {
+                    rows: num_values as usize,
+                    encoding,
+                    levels: Bytes::new(),
+                    values: buf,
+                };
+                if self.optional {
+                    if def_level_encoding != Encoding::RLE {
+                        return Err(Stop::Fallback);
+                    }
+                    page.cut_levels_v1()?;
+                }
+                Ok(Some(page))
+            }
+            Page::DataPageV2 {
+                mut buf,
+                num_values,
+                encoding,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                ..
+            } => {
+                if rep_levels_byte_len != 0 || def_levels_byte_len as usize > buf.len() {
+                    return Err(Stop::Corrupt("the levels of a page do not fit it".into()));
+                }
+                Ok(Some(DataPage {
+                    rows: num_values as usize,
+                    encoding,
+                    levels: buf.split_to(def_levels_byte_len as usize),
+                    values: buf,
+                }))
+            }
+        }
+    }
+}
+
+impl DataPage {
+    /// Version 1 puts the levels, after their length, before the values.
+    fn cut_levels_v1(&mut self) -> Result<(), Stop> {
+        let split = self.values.split_first_chunk::<4>();
+        let len = split.map(|(len, rest)| (u32::from_le_bytes(*len) as usize, rest.len()));
+        match len {
+            Some((len, left)) if len <= left => {
+                self.levels = self.values.slice(4..4 + len);
+                self.values = self.values.slice(4 + len..);
+                Ok(())
+            }
+            _ => Err(Stop::Corrupt("the levels of a page do not fit it".into())),
+        }
+    }
+}
+
+fn too_many() -> Stop {
+    Stop::Corrupt("more rows than the footer says".into())
+}
+
+fn values_of<S: Sink>(page: &DataPage, table: &[S::Out], sink: &mut S, out: &mut [S::Out]) -> Result<(), Stop> {
+    match page.encoding {
+        Encoding::PLAIN => sink.plain(&page.values, out),
+        Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => match page.values.split_first() {
+            Some((width, codes)) => hybrid::gather(codes, *width, table, out),
+            None if out.is_empty() => Ok(()),
+            None => Err(Stop::Corrupt("an empty page".into())),
+        },
+        _ => Err(Stop::Fallback),
+    }
+}
+
+/// Moves the `valid` values at the front to the rows that are not NULL; the others get zeros.
+fn spread<T: ArrowNativeType>(out: &mut [T], validity: &[u8], mut valid: usize) {
+    for row in (0..out.len()).rev() {
+        out[row] = if validity[row] == 0 {
+            T::default()
+        } else {
+            valid -= 1;
+            out[valid]
+        };
+    }
+}

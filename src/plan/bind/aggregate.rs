@@ -1,0 +1,176 @@
+//! Aggregates and grouping: which expressions stand below the grouping, which above, and what may not be mixed.
+//!
+//! In `SELECT a + 1, sum(b) FROM t GROUP BY a + 1` the call registers `sum(#b)` as column #9 and `a + 1` is recognised as the
+//! key #8: above the grouping the items are plainly #8 and #9.
+//!
+//! Invariants: equal aggregates of one block share one column; what stands above the grouping mentions keys,
+//! aggregates and outer columns only.
+//!
+//! Does not: evaluate groups.
+
+use std::collections::HashSet;
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, Span};
+
+use super::select::{Block, Place};
+use super::{Binder, Bound, Reported};
+use crate::plan::logical::{Aggregate, AggregateFunction, ColumnId, Expr};
+use crate::types::LogicalType;
+
+/// What a block groups by and computes.
+pub(super) struct Grouping<'g> {
+    /// Keys and their columns.
+    pub(super) keys: &'g [(ColumnId, Expr)],
+    /// Columns of the block's FROM.
+    pub(super) input: &'g HashSet<ColumnId>,
+}
+
+impl<'a> Binder<'a> {
+    /// Registers an aggregate call; the result is its column.
+    pub(super) fn aggregate_call(
+        &mut self,
+        block: &mut Block<'a>,
+        function: AggregateFunction,
+        call: &'a ast::Call,
+        span: Span,
+    ) -> Bound<Expr> {
+        self.check_aggregate_place(block, call, span)?;
+        let place = std::mem::replace(&mut block.place, Place::Aggregate);
+        let args = self.exprs(block, &call.args);
+        let filter = call.filter.as_deref().map(|e| self.expr(block, e)).transpose();
+        block.place = place;
+        let (args, filter) = (args?, filter?);
+        let filter = filter.map(|e| self.require_boolean(e, "FILTER")).transpose()?;
+        let arg = self.aggregate_argument(function, call, args, span)?;
+        let ty = self.aggregate_type(function, arg.as_ref(), call)?;
+        let idempotent = matches!(
+            function,
+            AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::AnyValue
+        );
+        let aggregate = Aggregate {
+            function,
+            arg,
+            distinct: call.distinct && !idempotent,
+            filter,
+            ty: ty.clone(),
+        };
+        if let Some((id, _)) = block.aggregates.iter().find(|(_, known)| *known == aggregate) {
+            return Ok(Expr::column(*id, ty, span));
+        }
+        let name = super::select::call_name(call);
+        let id = self.new_column(name, ty.clone(), function != AggregateFunction::Count);
+        block.aggregates.push((id, aggregate));
+        Ok(Expr::column(id, ty, span))
+    }
+
+    fn check_aggregate_place(&mut self, block: &Block<'a>, call: &ast::Call, span: Span) -> Bound<()> {
+        let name = &call.name.text;
+        let (message, help) = match block.place {
+            Place::Select | Place::Having | Place::Order => return Ok(()),
+            Place::Aggregate => (
+                format!("aggregate `{name}` cannot stand inside another aggregate"),
+                "compute the inner one in a subquery first",
+            ),
+            Place::Where => (
+                format!("aggregate `{name}` cannot be used in WHERE"),
+                "WHERE filters rows before they are grouped; use HAVING",
+            ),
+            Place::GroupBy => (
+                format!("aggregate `{name}` cannot be used in GROUP BY"),
+                "compute it in a subquery first",
+            ),
+            Place::On => (
+                format!("aggregate `{name}` cannot be used in a join condition"),
+                "compute it in a subquery first",
+            ),
+            Place::Other => (
+                format!("aggregate `{name}` cannot be used here"),
+                "compute it in a subquery first",
+            ),
+        };
+        self.fail(Diagnostic::new("42803", span, message).with_help(help))
+    }
+
+    fn aggregate_argument(
+        &mut self,
+        function: AggregateFunction,
+        call: &ast::Call,
+        mut args: Vec<Expr>,
+        span: Span,
+    ) -> Bound<Option<Expr>> {
+        let name = &call.name.text;
+        let count = function == AggregateFunction::Count;
+        if count && !call.distinct && (call.star || args.is_empty()) {
+            return Ok(None);
+        }
+        if call.star || args.len() != 1 {
+            let message = format!("`{name}` takes one argument");
+            return self.fail(Diagnostic::new("42883", span, message));
+        }
+        Ok(args.pop())
+    }
+
+    fn aggregate_type(
+        &mut self,
+        function: AggregateFunction,
+        arg: Option<&Expr>,
+        call: &ast::Call,
+    ) -> Bound<LogicalType> {
+        use AggregateFunction as F;
+        let (Some(arg), false) = (arg, function == F::Count) else {
+            return Ok(LogicalType::BigInt);
+        };
+        let fits = match function {
+            F::Sum | F::Avg => arg.ty.is_numeric() || arg.ty == LogicalType::Null,
+            F::Min | F::Max => !arg.ty.is_nested(),
+            F::Count | F::AnyValue => true,
+        };
+        if !fits {
+            let message = format!("`{}` has no meaning for {}", call.name.text, arg.ty);
+            return self.fail(Diagnostic::new("42883", arg.span, message));
+        }
+        Ok(match (function, &arg.ty) {
+            (F::Avg, _) => LogicalType::Double,
+            (F::Sum, LogicalType::Decimal { scale, .. }) => LogicalType::Decimal {
+                precision: 38,
+                scale: *scale,
+            },
+            (F::Sum, ty) if ty.is_float() => LogicalType::Double,
+            (F::Sum, _) => LogicalType::HugeInt,
+            (_, ty) => ty.clone(),
+        })
+    }
+
+    /// Rewrites an expression of the select list for its place above the grouping.
+    pub(super) fn above_grouping(&mut self, expr: Expr, grouping: &Grouping<'_>) -> Bound<Expr> {
+        let mut expr = expr;
+        let mut stray = Vec::new();
+        replace_keys(&mut expr, grouping, &mut stray);
+        if stray.is_empty() {
+            return Ok(expr);
+        }
+        for (id, span) in stray {
+            let name = self.info(id).name.clone();
+            let message = format!("column `{name}` must be grouped or aggregated");
+            let help = format!("add `{name}` to GROUP BY or wrap it in any_value()");
+            self.errors.push(Diagnostic::new("42803", span, message).with_help(help));
+        }
+        Err(Reported)
+    }
+}
+
+fn replace_keys(expr: &mut Expr, grouping: &Grouping<'_>, stray: &mut Vec<(ColumnId, Span)>) {
+    if let Some((id, key)) = grouping.keys.iter().find(|(_, key)| key == expr) {
+        *expr = Expr::column(*id, key.ty.clone(), expr.span);
+        return;
+    }
+    match expr.as_column() {
+        Some(id) if grouping.input.contains(&id) => {
+            if !stray.iter().any(|(known, _)| *known == id) {
+                stray.push((id, expr.span));
+            }
+        }
+        _ => expr.for_each_child_mut(&mut |child| replace_keys(child, grouping, stray)),
+    }
+}

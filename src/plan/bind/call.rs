@@ -1,0 +1,171 @@
+//! Function calls: aggregates, forms that are syntax in disguise, and the table of functions.
+//!
+//! `sum(l_tax)` registers an aggregate with the query block and stands for its column; `nullif(a, b)` is a CASE.
+//!
+//! Invariants: names compare without regard to case; `@Sum(x)` is `sum(x)`.
+//!
+//! Does not: know how functions are computed.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, Span};
+
+use super::select::Block;
+use super::{Binder, Bound};
+use crate::plan::logical::{AggregateFunction, CompareOp, Expr, ExprKind};
+use crate::types::{LogicalType, Value};
+
+/// Aggregates by name.
+const AGGREGATES: &[(&str, AggregateFunction)] = &[
+    ("count", AggregateFunction::Count),
+    ("sum", AggregateFunction::Sum),
+    ("avg", AggregateFunction::Avg),
+    ("mean", AggregateFunction::Avg),
+    ("min", AggregateFunction::Min),
+    ("max", AggregateFunction::Max),
+    ("any_value", AggregateFunction::AnyValue),
+    ("anyvalue", AggregateFunction::AnyValue),
+];
+
+/// Forms bound here rather than looked up.
+const FORMS: &[&str] = &["coalesce", "nullif", "ifnull", "if", "greatest", "least", "typeof", "@typeof"];
+
+/// Aggregates and window functions of the language that cannot be run yet.
+const LATER: &[&str] = &[
+    "median", "percentile", "mode", "stdev", "stddev", "variance", "first", "last", "rownumber", "rank", "denserank",
+    "ntile", "lag", "lead", "firstvalue", "lastvalue", "row_number", "dense_rank",
+];
+
+/// The aggregate of that name.
+pub(super) fn aggregate_function(name: &str) -> Option<AggregateFunction> {
+    let lower = name.to_lowercase();
+    let plain = lower.strip_prefix('@').unwrap_or(&lower);
+    let known = AGGREGATES.iter().find(|(known, _)| *known == plain);
+    known.map(|(_, function)| *function)
+}
+
+impl<'a> Binder<'a> {
+    /// A call of any kind.
+    pub(super) fn call(&mut self, block: &mut Block<'a>, call: &'a ast::Call, span: Span) -> Bound<Expr> {
+        if let Some(function) = aggregate_function(&call.name.text) {
+            return self.aggregate_call(block, function, call, span);
+        }
+        let name = call.name.text.to_lowercase();
+        if call.distinct || call.star || call.filter.is_some() {
+            let message = format!("`{name}` is not an aggregate function");
+            return self.fail(Diagnostic::new("42809", call.name.span, message));
+        }
+        let plain = name.strip_prefix('@').unwrap_or(&name);
+        if LATER.contains(&plain) {
+            return self.unsupported(&format!("`{}` is", call.name.text), span);
+        }
+        let args = self.exprs(block, &call.args)?;
+        match name.as_str() {
+            form if FORMS.contains(&form) => self.form(form, args, call, span),
+            _ => self.function(&call.name, args, span),
+        }
+    }
+
+    fn form(&mut self, form: &str, mut args: Vec<Expr>, call: &ast::Call, span: Span) -> Bound<Expr> {
+        let (least, most) = match form {
+            "if" => (2, 3),
+            "nullif" | "ifnull" => (2, 2),
+            "typeof" | "@typeof" => (1, 1),
+            _ => (1, usize::MAX),
+        };
+        if args.len() < least || args.len() > most {
+            let wanted = if least == most { least.to_string() } else { format!("at least {least}") };
+            let message = format!("`{form}` takes {wanted} arguments, not {}", args.len());
+            return self.fail(Diagnostic::new("42883", call.name.span, message));
+        }
+        match form {
+            "coalesce" | "ifnull" => self.coalesce_of(args, span),
+            "nullif" => self.nullif(args, span),
+            "greatest" => self.extreme(args, CompareOp::GtEq, span),
+            "least" => self.extreme(args, CompareOp::LtEq, span),
+            "typeof" => Ok(text(&args.remove(0).ty.to_string(), span)),
+            "@typeof" => Ok(text(&coarse_name(&args.remove(0).ty), span)),
+            _ => {
+                let condition = self.require_boolean(args.remove(0), "`if`")?;
+                if args.len() == 1 {
+                    args.push(Expr::literal(Value::Null, LogicalType::Null, span));
+                }
+                self.case_of(vec![condition], args, span)
+            }
+        }
+    }
+
+    fn nullif(&mut self, mut args: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let (b, a) = (args.pop(), args.pop());
+        let (Some(a), Some(b)) = (a, b) else {
+            return self.unsupported("`nullif` without two arguments is", span);
+        };
+        let equal = self.compare(CompareOp::Eq, a.clone(), b)?;
+        let null = Expr::literal(Value::Null, a.ty.clone(), span);
+        self.case_of(vec![equal], vec![null, a], span)
+    }
+
+    /// The greatest or least of the arguments that are not NULL.
+    fn extreme(&mut self, args: Vec<Expr>, keeps: CompareOp, span: Span) -> Bound<Expr> {
+        let (args, ty) = self.unify_all(args, "the arguments", span)?;
+        let mut args = args.into_iter();
+        let Some(mut best) = args.next() else {
+            return self.unsupported("a call without arguments is", span);
+        };
+        for next in args {
+            let keep = Expr::compare(keeps, best.clone(), next.clone());
+            let absent = ExprKind::IsNull {
+                expr: Box::new(next.clone()),
+                negated: false,
+            };
+            let keep = Expr::or(vec![keep, Expr::boolean(absent, span)], span);
+            let first_absent = ExprKind::IsNull {
+                expr: Box::new(best.clone()),
+                negated: false,
+            };
+            let kind = ExprKind::Case {
+                arms: vec![(Expr::boolean(first_absent, span), next.clone()), (keep, best)],
+                otherwise: Box::new(next),
+            };
+            best = Expr { kind, ty: ty.clone(), span };
+        }
+        Ok(best)
+    }
+
+    /// `EXTRACT(year FROM e)`.
+    pub(super) fn extract(
+        &mut self,
+        block: &mut Block<'a>,
+        field: &'a ast::Ident,
+        expr: &'a ast::Expr,
+        span: Span,
+    ) -> Bound<Expr> {
+        let part = text(&field.text.to_lowercase(), field.span);
+        let expr = self.expr(block, expr)?;
+        let name = ast::Ident {
+            text: "date_part".into(),
+            quoted: false,
+            span: field.span,
+        };
+        self.function(&name, vec![part, expr], span)
+    }
+
+    /// A function of the table.
+    fn function(&mut self, name: &ast::Ident, _args: Vec<Expr>, _span: Span) -> Bound<Expr> {
+        let message = format!("function `{}` does not exist", name.text);
+        self.fail(Diagnostic::new("42883", name.span, message))
+    }
+}
+
+fn text(value: &str, span: Span) -> Expr {
+    Expr::literal(Value::String(value.into()), LogicalType::String, span)
+}
+
+/// `@TypeOf`'s names.
+fn coarse_name(ty: &LogicalType) -> String {
+    match ty {
+        ty if ty.is_numeric() => "number".into(),
+        LogicalType::Array(_) => "array".into(),
+        LogicalType::Struct(_) => "struct".into(),
+        other => other.to_string(),
+    }
+}

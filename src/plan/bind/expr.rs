@@ -1,0 +1,396 @@
+//! Expressions: one arm for each form of the syntax.
+//!
+//! `l_quantity BETWEEN 5 AND 10` becomes `l_quantity >= 5.00 AND l_quantity <= 10.00` with the literals in the column's type.
+//!
+//! Invariants: recursion follows nesting only; every operand of a list is bound even after an error in another.
+//!
+//! Does not: decide where subqueries are joined; the query block does.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, Span};
+
+use super::scope::{Found, Scope};
+use super::select::Block;
+use super::{Binder, Bound, Reported, coerce};
+use crate::plan::eval;
+use crate::plan::logical::{CompareOp, Expr, ExprKind};
+use crate::types::{LogicalType, Value};
+
+impl<'a> Binder<'a> {
+    /// Binds an expression.
+    pub(super) fn expr(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
+        use ast::ExprKind as K;
+        match &e.kind {
+            K::Literal(literal) => self.literal(literal, false, e.span),
+            K::Name(parts) => self.name(block, parts, e.span),
+            K::Braced(name) => self.name(block, std::slice::from_ref(name), e.span),
+            K::Parameter(_) => self.unsupported("query parameters are", e.span),
+            K::Chain { first, rest } => self.chain(block, first, rest),
+            K::And(items) => self.connective(block, items, "`and`", e.span).map(|v| Expr::and(v, e.span)),
+            K::Or(items) => self.connective(block, items, "`or`", e.span).map(|v| Expr::or(v, e.span)),
+            K::Coalesce(items) => self.coalesce(block, items, e.span),
+            K::Not(inner) => self.not(block, inner, e.span),
+            K::Neg(inner) => self.minus(block, inner, e.span),
+            K::Compare { op, left, right } => {
+                let (left, right) = self.pair(block, left, right)?;
+                self.compare(compare_op(*op), left, right)
+            }
+            K::IsDistinct { left, negated, right } => {
+                let (left, right) = self.pair(block, left, right)?;
+                let op = if *negated { CompareOp::NotDistinct } else { CompareOp::Distinct };
+                self.compare(op, left, right)
+            }
+            K::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => {
+                let expr = self.expr(block, expr);
+                let (low, high) = self.pair(block, low, high)?;
+                self.between(expr?, low, high, *negated, e.span)
+            }
+            K::InList { expr, negated, list } => {
+                let expr = self.expr(block, expr);
+                let list = self.exprs(block, list)?;
+                self.in_list(expr?, list, *negated, e.span)
+            }
+            K::InQuery { expr, negated, query } => self.in_query_value(block, expr, query, *negated, e.span),
+            K::Like { .. } => self.like(block, e),
+            K::Is { expr, negated, test } => self.is_test(block, expr, *negated, *test, e.span),
+            K::Case {
+                operand,
+                arms,
+                otherwise,
+            } => self.case(block, operand.as_deref(), arms, otherwise.as_deref(), e.span),
+            K::Cast { expr, ty, try_ } => self.explicit_cast(block, expr, ty, *try_, e.span),
+            K::Call(call) => self.call(block, call, e.span),
+            K::Extract { field, expr } => self.extract(block, field, expr, e.span),
+            K::Exists(query) => self.exists_value(block, query, e.span),
+            K::Subquery(query) => self.scalar_subquery(block, query, e.span),
+            K::Array(_) => self.unsupported("array values are", e.span),
+            K::Struct(_) => self.unsupported("struct values are", e.span),
+            K::Field { .. } => self.unsupported("struct fields are", e.span),
+            K::Index { .. } | K::Slice { .. } => self.unsupported("indexing arrays is", e.span),
+            K::Unsupported { feature } => {
+                let (name, verb) = (feature.as_str(), if feature.ends_with('s') { "are" } else { "is" });
+                self.unsupported(&format!("{name} {verb}"), e.span)
+            }
+        }
+    }
+
+    /// Binds all, and fails after the last if any failed.
+    pub(super) fn exprs(&mut self, block: &mut Block<'a>, list: &'a [ast::Expr]) -> Bound<Vec<Expr>> {
+        let bound: Vec<Bound<Expr>> = list.iter().map(|e| self.expr(block, e)).collect();
+        bound.into_iter().collect()
+    }
+
+    fn pair(&mut self, block: &mut Block<'a>, left: &'a ast::Expr, right: &'a ast::Expr) -> Bound<(Expr, Expr)> {
+        let left = self.expr(block, left);
+        let right = self.expr(block, right);
+        Ok((left?, right?))
+    }
+
+    fn chain(
+        &mut self,
+        block: &mut Block<'a>,
+        first: &'a ast::Expr,
+        rest: &'a [(ast::ChainOp, Span, ast::Expr)],
+    ) -> Bound<Expr> {
+        let mut left = self.expr(block, first);
+        // A parenthesised chain as first operand must not be extended with a `Concat` of another meaning; it is the
+        // same left-to-right evaluation, so extending is right.
+        for (op, span, operand) in rest {
+            let right = self.expr(block, operand);
+            left = match (left, right) {
+                (Ok(left), Ok(right)) => self.chain_step(left, *op, *span, right),
+                _ => Err(Reported),
+            };
+        }
+        left
+    }
+
+    fn connective(
+        &mut self,
+        block: &mut Block<'a>,
+        items: &'a [ast::Expr],
+        place: &str,
+        _span: Span,
+    ) -> Bound<Vec<Expr>> {
+        let mut out = Vec::with_capacity(items.len());
+        let mut failed = false;
+        for item in items {
+            let bound = self.expr(block, item).and_then(|e| self.require_boolean(e, place));
+            match bound {
+                Ok(e) => out.push(e),
+                Err(Reported) => failed = true,
+            }
+        }
+        if failed { Err(Reported) } else { Ok(out) }
+    }
+
+    fn not(&mut self, block: &mut Block<'a>, inner: &'a ast::Expr, span: Span) -> Bound<Expr> {
+        let inner = self.expr(block, inner)?;
+        let inner = self.require_boolean(inner, "`not`")?;
+        Ok(eval::fold(Expr::boolean(ExprKind::Not(Box::new(inner)), span)))
+    }
+
+    fn minus(&mut self, block: &mut Block<'a>, inner: &'a ast::Expr, span: Span) -> Bound<Expr> {
+        if let ast::ExprKind::Literal(
+            literal @ (ast::Literal::Integer(_) | ast::Literal::Decimal(_) | ast::Literal::Float(_)),
+        ) = &inner.kind
+        {
+            return self.literal(literal, true, span);
+        }
+        let inner = self.expr(block, inner)?;
+        self.negate(inner, span)
+    }
+
+    fn coalesce(&mut self, block: &mut Block<'a>, items: &'a [ast::Expr], span: Span) -> Bound<Expr> {
+        let items = self.exprs(block, items)?;
+        self.coalesce_of(items, span)
+    }
+
+    /// First of `items` that is not NULL.
+    pub(super) fn coalesce_of(&mut self, items: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let (mut items, ty) = self.unify_all(items, "the operands of `coalesce`", span)?;
+        if items.len() == 1 {
+            return Ok(items.remove(0));
+        }
+        let kind = ExprKind::Coalesce(items);
+        Ok(eval::fold(Expr { kind, ty, span }))
+    }
+
+    fn like(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
+        let ast::ExprKind::Like {
+            expr,
+            negated,
+            case_insensitive,
+            pattern,
+            escape,
+        } = &e.kind
+        else {
+            return Err(Reported);
+        };
+        let (expr, pattern) = self.pair(block, expr, pattern)?;
+        let escape = match escape {
+            Some(escape) => self.escape(block, escape)?,
+            None => None,
+        };
+        for side in [&expr, &pattern] {
+            if !matches!(side.ty, LogicalType::String | LogicalType::Null) {
+                let message = format!("`like` compares strings, not {}", side.ty);
+                return self.fail(Diagnostic::new("42804", side.span, message).with_help("cast it with `::string`"));
+            }
+        }
+        let text = LogicalType::String;
+        let kind = ExprKind::Like {
+            expr: Box::new(coerce::cast(expr, &text)),
+            negated: *negated,
+            case_insensitive: *case_insensitive,
+            pattern: Box::new(coerce::cast(pattern, &text)),
+            escape,
+        };
+        Ok(eval::fold(Expr::boolean(kind, e.span)))
+    }
+
+    fn escape(&mut self, block: &mut Block<'a>, escape: &'a ast::Expr) -> Bound<Option<char>> {
+        let bound = self.expr(block, escape)?;
+        if let Some(Value::String(text)) = bound.as_literal() {
+            let mut chars = text.chars();
+            match (chars.next(), chars.next()) {
+                (None, _) => return Ok(None),
+                (Some(c), None) => return Ok(Some(c)),
+                _ => {}
+            }
+        }
+        self.fail(Diagnostic::new("22019", escape.span, "ESCAPE needs a string of one character"))
+    }
+
+    fn is_test(
+        &mut self,
+        block: &mut Block<'a>,
+        expr: &'a ast::Expr,
+        negated: bool,
+        test: ast::IsTest,
+        span: Span,
+    ) -> Bound<Expr> {
+        let expr = self.expr(block, expr)?;
+        if test == ast::IsTest::Null {
+            let expr = Box::new(expr);
+            return Ok(eval::fold(Expr::boolean(ExprKind::IsNull { expr, negated }, span)));
+        }
+        let expr = self.require_boolean(expr, "`is true`")?;
+        let wanted = Expr::truth(test == ast::IsTest::True, span);
+        let op = if negated { CompareOp::Distinct } else { CompareOp::NotDistinct };
+        Ok(eval::fold(Expr::compare(op, expr, wanted)))
+    }
+
+    fn case(
+        &mut self,
+        block: &mut Block<'a>,
+        operand: Option<&'a ast::Expr>,
+        arms: &'a [(ast::Expr, ast::Expr)],
+        otherwise: Option<&'a ast::Expr>,
+        span: Span,
+    ) -> Bound<Expr> {
+        let operand = operand.map(|e| self.expr(block, e)).transpose();
+        let mut conditions = Vec::with_capacity(arms.len());
+        let mut values = Vec::with_capacity(arms.len() + 1);
+        for (when, then) in arms {
+            let condition = self.expr(block, when);
+            let condition = match (&operand, condition) {
+                (Ok(Some(operand)), Ok(value)) => self.compare(CompareOp::Eq, operand.clone(), value),
+                (Ok(None), Ok(value)) => self.require_boolean(value, "WHEN"),
+                _ => Err(Reported),
+            };
+            conditions.push(condition);
+            values.push(self.expr(block, then));
+        }
+        values.push(match otherwise {
+            Some(e) => self.expr(block, e),
+            None => Ok(Expr::literal(Value::Null, LogicalType::Null, span)),
+        });
+        let conditions: Vec<Expr> = conditions.into_iter().collect::<Bound<_>>()?;
+        let values: Vec<Expr> = values.into_iter().collect::<Bound<_>>()?;
+        self.case_of(conditions, values, span)
+    }
+
+    /// `values` has one element more than `conditions`: ELSE.
+    pub(super) fn case_of(&mut self, conditions: Vec<Expr>, values: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let (mut values, ty) = self.unify_all(values, "the results of CASE", span)?;
+        let otherwise = Box::new(values.pop().ok_or(Reported)?);
+        let arms = conditions.into_iter().zip(values).collect();
+        let kind = ExprKind::Case { arms, otherwise };
+        Ok(eval::fold(Expr { kind, ty, span }))
+    }
+
+    fn explicit_cast(
+        &mut self,
+        block: &mut Block<'a>,
+        expr: &'a ast::Expr,
+        ty: &ast::TypeName,
+        try_: bool,
+        span: Span,
+    ) -> Bound<Expr> {
+        let ty = self.type_name(ty);
+        let (inner, ty) = (self.expr(block, expr)?, ty?);
+        if !castable(&inner.ty, &ty) {
+            let message = format!("{} cannot be cast to {ty}", inner.ty);
+            return self.fail(Diagnostic::new("42846", span, message));
+        }
+        if inner.ty == ty {
+            return Ok(inner);
+        }
+        if !try_ && inner.as_literal().is_some() {
+            let mut converted = self.convert_constant(inner, &ty)?;
+            converted.span = span;
+            return Ok(converted);
+        }
+        let expr = Box::new(inner);
+        let kind = ExprKind::Cast { expr, try_ };
+        Ok(eval::fold(Expr { kind, ty, span }))
+    }
+
+    /// A column, an alias of the select list where those are in reach, or a column of an enclosing query.
+    fn name(&mut self, block: &mut Block<'a>, parts: &'a [ast::Ident], span: Span) -> Bound<Expr> {
+        match block.scope.find(parts) {
+            Found::Column(id) => return Ok(self.column_expr(id, span)),
+            Found::Ambiguous(owners) => return self.ambiguous(parts, &owners, span),
+            Found::Nothing => {}
+        }
+        if let [name] = parts
+            && let Some(aliased) = block.alias(&name.text)
+        {
+            block.aliases_open = false;
+            let bound = self.expr(block, aliased);
+            block.aliases_open = true;
+            return bound;
+        }
+        for at in (0..self.outer.len()).rev() {
+            match self.outer.get(at).map(|scope| scope.find(parts)) {
+                Some(Found::Column(id)) => return Ok(self.column_expr(id, span)),
+                Some(Found::Ambiguous(owners)) => return self.ambiguous(parts, &owners, span),
+                _ => {}
+            }
+        }
+        let error = self.unknown_name(&block.scope, parts, span);
+        let error = match block.alias_out_of_reach(parts) {
+            true => error.with_help("an alias of the select list cannot be used here; repeat its expression"),
+            false => error,
+        };
+        self.fail(error)
+    }
+
+    fn ambiguous<T>(&mut self, parts: &[ast::Ident], owners: &[String], span: Span) -> Bound<T> {
+        let name = joined(parts);
+        let error = Diagnostic::new("42702", span, format!("column `{name}` is ambiguous"));
+        let choices: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
+        self.fail(error.with_help(format!("write one of {}", choices.join(", "))))
+    }
+
+    fn unknown_name(&self, scope: &Scope, parts: &[ast::Ident], span: Span) -> Diagnostic {
+        if let [.., relation, name] = parts {
+            let reach = || self.outer.iter().rev().chain([scope]);
+            if let Some(owner) = reach().find(|s| s.has_relation(&relation.text)) {
+                let columns: Vec<String> = owner.relation(&relation.text).map(|c| c.name.clone()).collect();
+                let message = format!("column `{}.{}` does not exist", relation.text, name.text);
+                return with_suggestion(Diagnostic::new("42703", name.span, message), &name.text, columns);
+            }
+            if reach().any(|s| s.is_gone(&relation.text)) {
+                let message = format!("the columns of `{}` do not come out of its SEMI or ANTI join", relation.text);
+                let help = "such a join gives the columns of its left side only; use INNER JOIN or LEFT JOIN";
+                return Diagnostic::new("42P01", span, message).with_help(help);
+            }
+            let message = format!("relation `{}` is not in FROM", relation.text);
+            let error = Diagnostic::new("42P01", relation.span, message);
+            let relations = reach().flat_map(Scope::relations).collect();
+            return with_suggestion(error, &relation.text, relations);
+        }
+        let name = joined(parts);
+        let error = Diagnostic::new("42703", span, format!("column `{name}` does not exist"));
+        let mut known = scope.names();
+        known.extend(self.outer.iter().flat_map(Scope::names));
+        with_suggestion(error, &name, known)
+    }
+}
+
+fn with_suggestion(mut error: Diagnostic, name: &str, known: Vec<String>) -> Diagnostic {
+    error.help = super::names::suggestion(name, known);
+    error
+}
+
+/// `a.b` from its parts.
+pub(super) fn joined(parts: &[ast::Ident]) -> String {
+    let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
+    texts.join(".")
+}
+
+fn compare_op(op: ast::CompareOp) -> CompareOp {
+    match op {
+        ast::CompareOp::Eq => CompareOp::Eq,
+        ast::CompareOp::NotEq => CompareOp::NotEq,
+        ast::CompareOp::Lt => CompareOp::Lt,
+        ast::CompareOp::LtEq => CompareOp::LtEq,
+        ast::CompareOp::Gt => CompareOp::Gt,
+        ast::CompareOp::GtEq => CompareOp::GtEq,
+    }
+}
+
+/// A conversion between the types exists, though single values may fail.
+fn castable(from: &LogicalType, to: &LogicalType) -> bool {
+    use LogicalType as T;
+    let moment = |ty: &T| matches!(ty, T::Date | T::Timestamp | T::TimestampTz);
+    match (from, to) {
+        _ if from == to => true,
+        (T::Null, _) => true,
+        (T::Array(_) | T::Struct(_), _) | (_, T::Array(_) | T::Struct(_)) => false,
+        (T::Blob, T::String) | (T::String, T::Blob) => true,
+        (T::Blob, _) | (_, T::Blob) => false,
+        (_, T::String) | (T::String, _) => true,
+        (T::Boolean, other) | (other, T::Boolean) => other.is_integer(),
+        (T::Timestamp | T::TimestampTz, T::Time) => true,
+        _ if moment(from) && moment(to) => true,
+        _ => from.is_numeric() && to.is_numeric(),
+    }
+}

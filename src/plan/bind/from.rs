@@ -1,0 +1,324 @@
+//! Relations in FROM: tables, files, CTEs, derived tables, collections, ranges.
+//!
+//! `FROM orders o, 'x.parquet', [1, 2] c` is three relations in one scope, joined by cross products that the optimiser
+//! turns into joins.
+//!
+//! Invariants: every relation gets fresh column ids; a CTE hides a table of the same name.
+//!
+//! Does not: read schemas itself; the resolver does.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, Span, TableRefKind as T};
+
+use super::expr::joined;
+use super::scope::{Scope, same};
+use super::select::{Block, Place};
+use super::{Binder, Bound, Relation, Reported};
+use crate::plan::eval;
+use crate::plan::logical::{ColumnId, Expr, JoinKind, Plan, TableId};
+use crate::plan::ResolveError;
+use crate::types::{Field, LogicalType, Value};
+
+impl<'a> Binder<'a> {
+    /// The comma-separated relations of FROM; none: one row without columns.
+    pub(super) fn from_list(&mut self, from: &'a [ast::TableRef]) -> Bound<(Plan, Scope)> {
+        let bound: Vec<Bound<(Plan, Scope)>> = from.iter().map(|table| self.table_ref(table)).collect();
+        let mut whole: Option<(Plan, Scope)> = None;
+        let mut failed = false;
+        for (bound, table) in bound.into_iter().zip(from) {
+            let Ok((plan, scope)) = bound else {
+                failed = true;
+                continue;
+            };
+            whole = Some(match whole.take() {
+                None => (plan, scope),
+                Some((left, mut left_scope)) => {
+                    failed |= self.check_names(&left_scope, &scope, table.span).is_err();
+                    left_scope.extend(scope);
+                    (cross(left, plan), left_scope)
+                }
+            });
+        }
+        if failed {
+            return Err(Reported);
+        }
+        Ok(whole.unwrap_or_else(|| (Plan::unit(), Scope::default())))
+    }
+
+    /// Two relations of one query cannot have the same name.
+    pub(super) fn check_names(&mut self, left: &Scope, right: &Scope, span: Span) -> Bound<()> {
+        for name in right.relations() {
+            if left.has_relation(&name) {
+                let message = format!("relation `{name}` appears twice in FROM");
+                return self.fail(Diagnostic::new("42712", span, message).with_help("give one of them an alias"));
+            }
+        }
+        Ok(())
+    }
+
+    /// One relation.
+    pub(super) fn table_ref(&mut self, table: &'a ast::TableRef) -> Bound<(Plan, Scope)> {
+        let (mut relation, default_name) = match &table.kind {
+            T::Join(join) => return self.join(join, table.span),
+            T::Name(parts) => {
+                let name = parts.last().map_or("", |part| part.text.as_str());
+                (self.named_relation(parts, table.span)?, Some(name.to_string()))
+            }
+            T::File(path) => {
+                let found = self.tables.by_file(path);
+                let id = found.or_else(|error| self.fail(resolve_error(error, table.span)))?;
+                (self.scan(id), Some(file_stem(path)))
+            }
+            T::Query(query) => (self.query(query)?, None),
+            T::Collection(expr) => (self.collection(expr)?, None),
+            T::Each(expr) => (self.each(table, expr)?, None),
+            T::Function { name, args } => {
+                let relation = self.table_function(name, args)?;
+                (relation, Some(name.text.to_lowercase()))
+            }
+        };
+        let name = match (&table.alias, &table.kind) {
+            // `FROM x IN [..]`: x is the element, not a relation with columns.
+            (Some(_), T::Each(_)) => None,
+            (Some(alias), _) => Some(alias.text.clone()),
+            (None, _) => default_name,
+        };
+        if let Some(first) = table.columns.first() {
+            let of = table.alias.as_ref().unwrap_or(first);
+            self.rename(&mut relation, &table.columns, of)?;
+        }
+        let mut scope = Scope::default();
+        let columns = relation.output.into_iter().map(|(id, field)| (field.name, id));
+        scope.push_relation(name.as_deref(), columns);
+        Ok((relation.plan, scope))
+    }
+
+    fn named_relation(&mut self, parts: &'a [ast::Ident], span: Span) -> Bound<Relation> {
+        let cte = match parts {
+            [name] => self.ctes.iter().rposition(|entry| same(&entry.cte.name.text, &name.text)),
+            _ => None,
+        };
+        if let Some(at) = cte {
+            return self.cte_at(at);
+        }
+        let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
+        match self.tables.by_name(&texts) {
+            Ok(Some(id)) => return Ok(self.scan(id)),
+            Err(error) => return self.fail(resolve_error(error, span)),
+            Ok(None) => {}
+        }
+        if let [name] = parts {
+            if same(&name.text, "dual") {
+                return Ok(Relation {
+                    plan: Plan::unit(),
+                    output: Vec::new(),
+                });
+            }
+            if self.recursive.iter().any(|cte| same(&cte.text, &name.text)) {
+                return self.unsupported("recursive CTEs are", span);
+            }
+        }
+        let name = joined(parts);
+        let mut error = Diagnostic::new("42P01", span, format!("table `{name}` does not exist"));
+        let ctes = self.ctes.iter().map(|entry| entry.cte.name.text.clone());
+        let known: Vec<String> = self.tables.names().into_iter().chain(ctes).collect();
+        error.help = super::names::suggestion(&name, known);
+        self.fail(error)
+    }
+
+    /// A scan of all columns; pruning drops those that nobody needs.
+    fn scan(&mut self, table: TableId) -> Relation {
+        let info = self.tables.info(table);
+        let (name, schema) = (info.name.clone(), info.schema.clone());
+        let fields = schema.into_iter().enumerate();
+        let columns: Vec<(ColumnId, usize, Field)> = fields
+            .map(|(at, field)| {
+                let id = self.new_column(&field.name, field.ty.clone(), field.nullable);
+                (id, at, field)
+            })
+            .collect();
+        Relation {
+            plan: Plan::Scan {
+                table,
+                name,
+                columns: columns.iter().map(|(id, at, _)| (*id, *at)).collect(),
+                filters: Vec::new(),
+            },
+            output: columns.into_iter().map(|(id, _, field)| (id, field)).collect(),
+        }
+    }
+
+    /// `FROM [1, 2, 3]`: columns `value` and `index`.
+    fn collection(&mut self, expr: &'a ast::Expr) -> Bound<Relation> {
+        let ast::ExprKind::Array(items) = &expr.kind else {
+            return self.unsupported("FROM over this expression is", expr.span);
+        };
+        if let Some(ast::ExprKind::Struct(_)) = items.first().map(|item| &item.kind) {
+            return self.struct_rows(items, expr.span);
+        }
+        let (items, ty) = self.elements(items, expr.span)?;
+        let nullable = items.iter().any(|item| item.as_literal() == Some(&Value::Null));
+        let value = self.new_column("value", ty.clone(), nullable);
+        let index = self.new_column("index", LogicalType::BigInt, false);
+        let rows = items.into_iter().enumerate().map(|(i, item)| {
+            let at = i128::try_from(i).unwrap_or(i128::MAX);
+            let position = Expr::literal(Value::Int(at), LogicalType::BigInt, item.span);
+            vec![item, position]
+        });
+        Ok(Relation {
+            plan: Plan::Values {
+                columns: vec![value, index],
+                rows: rows.collect(),
+            },
+            output: vec![
+                (value, field("value", ty, nullable)),
+                (index, field("index", LogicalType::BigInt, false)),
+            ],
+        })
+    }
+
+    /// The elements, constants of one type.
+    fn elements(&mut self, items: &'a [ast::Expr], span: Span) -> Bound<(Vec<Expr>, LogicalType)> {
+        let bound: Vec<Bound<Expr>> = items.iter().map(|item| self.constant(item, "a collection")).collect();
+        let items: Vec<Expr> = bound.into_iter().collect::<Bound<_>>()?;
+        let (items, ty) = self.unify_all(items, "the elements", span)?;
+        Ok(match ty {
+            LogicalType::Null => {
+                let ty = LogicalType::BigInt;
+                let items = items.into_iter().map(|e| eval::fold(super::coerce::cast(e, &ty))).collect();
+                (items, LogicalType::BigInt)
+            }
+            ty => (items, ty),
+        })
+    }
+
+    /// `FROM [{a: 1}, {a: 2}]`: one column for each field of the first element.
+    fn struct_rows(&mut self, items: &'a [ast::Expr], span: Span) -> Bound<Relation> {
+        let mut names: Vec<&'a ast::Ident> = Vec::new();
+        let mut rows = Vec::with_capacity(items.len());
+        for item in items {
+            let ast::ExprKind::Struct(fields) = &item.kind else {
+                return self.fail(Diagnostic::new("42804", item.span, "the elements have no common type"));
+            };
+            if names.is_empty() {
+                names = fields.iter().map(|(name, _)| name).collect();
+            }
+            let mut row = Vec::with_capacity(names.len());
+            for name in &names {
+                let found = fields.iter().find(|(field, _)| same(&field.text, &name.text));
+                row.push(match found {
+                    Some((_, e)) => self.constant(e, "a collection")?,
+                    None => Expr::literal(Value::Null, LogicalType::Null, item.span),
+                });
+            }
+            if let Some((extra, _)) = fields.iter().find(|(f, _)| !names.iter().any(|n| same(&n.text, &f.text))) {
+                let message = format!("the first element has no field `{}`", extra.text);
+                return self.fail(Diagnostic::new("42804", extra.span, message));
+            }
+            rows.push(row);
+        }
+        let mut relation = self.literal_rows(rows, span)?;
+        for ((_, field), name) in relation.output.iter_mut().zip(&names) {
+            field.name = name.text.clone();
+        }
+        Ok(relation)
+    }
+
+    /// `FROM x IN coll`: the column `x` holds the element.
+    fn each(&mut self, table: &'a ast::TableRef, expr: &'a ast::Expr) -> Bound<Relation> {
+        let mut relation = match &expr.kind {
+            ast::ExprKind::Subquery(query) => return self.query(query),
+            ast::ExprKind::Name(parts) => return self.named_relation(parts, expr.span),
+            ast::ExprKind::Braced(name) => return self.named_relation(std::slice::from_ref(name), expr.span),
+            _ => self.collection(expr)?,
+        };
+        if let (Some(alias), [(_, first), ..]) = (&table.alias, relation.output.as_mut_slice())
+            && first.name == "value"
+        {
+            first.name = alias.text.clone();
+        }
+        Ok(relation)
+    }
+
+    /// `range(a, b [, step])`, half open, and `generate_series(a, b [, step])`, closed.
+    fn table_function(&mut self, name: &'a ast::Ident, args: &'a [ast::Expr]) -> Bound<Relation> {
+        let lower = name.text.to_lowercase();
+        let closed = match lower.as_str() {
+            "range" => false,
+            "generate_series" => true,
+            _ => {
+                let mut error = Diagnostic::new("42883", name.span, format!("table function `{lower}` does not exist"));
+                let known = ["range", "generate_series"].map(String::from);
+                error.help = super::names::suggestion(&lower, known);
+                return self.fail(error);
+            }
+        };
+        let bound: Vec<Bound<i64>> = args.iter().map(|arg| self.constant_integer(arg, &lower)).collect();
+        let bound: Vec<i64> = bound.into_iter().collect::<Bound<_>>()?;
+        let (start, stop, step) = match bound.as_slice() {
+            [stop] => (0, *stop, 1),
+            [start, stop] => (*start, *stop, 1),
+            [start, stop, step] => (*start, *stop, *step),
+            _ => {
+                let message = format!("`{lower}` takes one to three integers");
+                return self.fail(Diagnostic::new("42883", name.span, message));
+            }
+        };
+        if step == 0 {
+            return self.fail(Diagnostic::new("22023", name.span, "the step cannot be 0"));
+        }
+        let column = self.new_column(&lower, LogicalType::BigInt, false);
+        let stop = if closed { stop.saturating_add(step.signum()) } else { stop };
+        Ok(Relation {
+            plan: Plan::Range {
+                column,
+                start,
+                stop,
+                step,
+            },
+            output: vec![(column, field(&lower, LogicalType::BigInt, false))],
+        })
+    }
+
+    /// A block for expressions over one scope.
+    pub(super) fn on_block(&self, scope: Scope) -> Block<'a> {
+        Block::new(scope, Place::On)
+    }
+}
+
+fn field(name: &str, ty: LogicalType, nullable: bool) -> Field {
+    Field {
+        name: name.into(),
+        ty,
+        nullable,
+    }
+}
+
+/// All pairs; one row without columns is left out.
+pub(super) fn cross(left: Plan, right: Plan) -> Plan {
+    let unit = |plan: &Plan| matches!(plan, Plan::Values { columns, rows } if columns.is_empty() && rows.len() == 1);
+    if unit(&left) {
+        return right;
+    }
+    if unit(&right) {
+        return left;
+    }
+    Plan::Join {
+        kind: JoinKind::Inner,
+        left: Box::new(left),
+        right: Box::new(right),
+        keys: Vec::new(),
+        null_equal: false,
+        residual: Vec::new(),
+    }
+}
+
+fn resolve_error(error: ResolveError, span: Span) -> Diagnostic {
+    Diagnostic::new(error.code, span, error.message)
+}
+
+/// `dir/sales.parquet` may be called `sales`.
+fn file_stem(path: &str) -> String {
+    let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    file.split('.').next().unwrap_or(file).to_string()
+}

@@ -1,0 +1,269 @@
+//! From syntax tree to typed logical plan: every name becomes a column, every conversion is written out.
+//!
+//! `SELECT l_tax + 1 FROM lineitem WHERE l_tax > 0.02` becomes a scan of `lineitem` with fresh [`ColumnId`]s, a filter
+//! `#7 > 0.02` whose literal has the column's type, and a projection.
+//!
+//! Invariants: what is returned cannot fail to type; all errors of a query are collected, those that only follow from
+//! an earlier one are not; a column id is produced by exactly one operator, so a CTE used twice is bound twice.
+//!
+//! Does not: choose join orders or move filters; the rules do.
+
+mod aggregate;
+mod arithmetic;
+mod call;
+mod coerce;
+mod compare;
+mod decorrelate;
+mod expr;
+mod from;
+mod joins;
+mod literal;
+mod names;
+mod order;
+mod scope;
+mod select;
+mod setop;
+mod subquery;
+mod type_name;
+
+use std::collections::HashSet;
+
+use gobi_grammar::ast::{self, Span};
+use gobi_grammar::{Diagnostic, Dialect};
+
+use super::TableResolver;
+use super::logical::{ColumnId, ColumnInfo, Expr, Plan, Query, SubqueryId};
+use super::properties;
+use crate::types::{Field, LogicalType};
+use scope::Scope;
+
+/// Query blocks that one statement may expand to, CTE references included.
+const MAX_BLOCKS: usize = 5_000;
+
+/// An error was reported already.
+#[derive(Clone, Copy, Debug)]
+struct Reported;
+
+/// What a step of binding gives; errors travel through [`Binder::errors`].
+type Bound<T> = Result<T, Reported>;
+
+/// A bound relation: its operators and the columns that it shows.
+#[derive(Clone, Debug)]
+struct Relation {
+    plan: Plan,
+    output: Vec<(ColumnId, Field)>,
+}
+
+/// A CTE in reach, bound anew at each reference.
+#[derive(Clone, Copy)]
+struct CteEntry<'a> {
+    cte: &'a ast::Cte,
+    /// It sees so many entries of the list, the ones before it.
+    sees: usize,
+    /// Enclosing scopes where it was defined.
+    outer: usize,
+    used: bool,
+}
+
+/// The state of binding one statement.
+struct Binder<'a> {
+    dialect: Dialect,
+    tables: &'a mut dyn TableResolver,
+    columns: Vec<ColumnInfo>,
+    subqueries: Vec<Relation>,
+    errors: Vec<Diagnostic>,
+    ctes: Vec<CteEntry<'a>>,
+    /// Names of the CTEs whose bodies are being bound, under WITH RECURSIVE.
+    recursive: Vec<&'a ast::Ident>,
+    /// Scopes of the enclosing query blocks, innermost last.
+    outer: Vec<Scope>,
+    blocks: usize,
+}
+
+/// Binds one query; see [`super::bind`].
+pub(super) fn bind(
+    query: &ast::Query,
+    dialect: Dialect,
+    tables: &mut dyn TableResolver,
+) -> Result<Query, Vec<Diagnostic>> {
+    let mut binder = Binder {
+        dialect,
+        tables,
+        columns: Vec::new(),
+        subqueries: Vec::new(),
+        errors: Vec::new(),
+        ctes: Vec::new(),
+        recursive: Vec::new(),
+        outer: Vec::new(),
+        blocks: 0,
+    };
+    match binder.query(query) {
+        Ok(relation) if binder.errors.is_empty() => Ok(binder.finish(relation)),
+        _ => {
+            binder.errors.sort_by_key(|d| (d.span().start, d.span().end));
+            binder.errors.dedup();
+            Err(binder.errors)
+        }
+    }
+}
+
+impl<'a> Binder<'a> {
+    fn finish(self, relation: Relation) -> Query {
+        let whole = |relation: Relation| Query {
+            root: relation.plan,
+            output: relation.output,
+            columns: self.columns.clone(),
+            subqueries: Vec::new(),
+        };
+        let subqueries = self.subqueries.into_iter().map(whole).collect();
+        Query {
+            subqueries,
+            ..whole(relation)
+        }
+    }
+
+    /// Binds a query with its CTEs, order and limit.
+    fn query(&mut self, query: &'a ast::Query) -> Bound<Relation> {
+        self.blocks += 1;
+        if self.blocks > MAX_BLOCKS {
+            let message = "the statement expands to too many query blocks";
+            return self.fail(Diagnostic::new("54001", query.span, message));
+        }
+        let before = self.ctes.len();
+        self.declare_ctes(query);
+        let bound = self.query_body(query);
+        let unused = self.check_unused_ctes(before);
+        self.ctes.truncate(before);
+        unused.and(bound)
+    }
+
+    fn query_body(&mut self, query: &'a ast::Query) -> Bound<Relation> {
+        let relation = match &query.body {
+            ast::QueryBody::Select(select) => self.select(select, &query.order_by),
+            ast::QueryBody::Values(rows) => self.values(rows, query.span).and_then(|r| self.order(r, &query.order_by)),
+            ast::QueryBody::SetOp { op, all, inputs } => {
+                let relation = self.set_operation(*op, *all, inputs, query.span);
+                relation.and_then(|r| self.order(r, &query.order_by))
+            }
+            ast::QueryBody::Nested(inner) => self.query(inner).and_then(|r| self.order(r, &query.order_by)),
+        };
+        let limits = self.limits(query);
+        let (limit, offset) = limits?;
+        let mut relation = relation?;
+        if limit.is_some() || offset > 0 {
+            relation.plan = Plan::Limit {
+                input: Box::new(relation.plan),
+                limit,
+                offset,
+            };
+        }
+        Ok(relation)
+    }
+
+    fn declare_ctes(&mut self, query: &'a ast::Query) {
+        for (i, cte) in query.ctes.iter().enumerate() {
+            if query.ctes.iter().take(i).any(|other| scope::same(&other.name.text, &cte.name.text)) {
+                let message = format!("CTE `{}` is defined twice", cte.name.text);
+                self.errors.push(Diagnostic::new("42712", cte.name.span, message));
+            }
+            let entry = CteEntry {
+                cte,
+                sees: self.ctes.len(),
+                outer: self.outer.len(),
+                used: false,
+            };
+            self.ctes.push(entry);
+            if query.recursive {
+                self.recursive.push(&cte.name);
+            }
+        }
+    }
+
+    /// Errors in a CTE count even if nothing refers to it.
+    fn check_unused_ctes(&mut self, from: usize) -> Bound<()> {
+        let mut result = Ok(());
+        for at in from..self.ctes.len() {
+            if self.ctes.get(at).is_some_and(|entry| !entry.used) {
+                result = result.and(self.cte_at(at).map(|_| ()));
+            }
+        }
+        result
+    }
+
+    /// Binds the CTE at a position of the list, as seen from where it was defined.
+    fn cte_at(&mut self, at: usize) -> Bound<Relation> {
+        let Some(entry) = self.ctes.get_mut(at) else {
+            return Err(Reported);
+        };
+        entry.used = true;
+        let entry = *entry;
+        let hidden_ctes = self.ctes.split_off(entry.sees);
+        let hidden_scopes = self.outer.split_off(entry.outer);
+        let relation = self.query(&entry.cte.query);
+        self.ctes.truncate(entry.sees);
+        self.ctes.extend(hidden_ctes);
+        self.outer.extend(hidden_scopes);
+        let mut relation = relation?;
+        self.rename(&mut relation, &entry.cte.columns, &entry.cte.name)?;
+        Ok(relation)
+    }
+
+    /// Applies `name(a, b)`; fewer names than columns leave the rest as they are.
+    fn rename(&mut self, relation: &mut Relation, names: &[ast::Ident], of: &ast::Ident) -> Bound<()> {
+        if names.len() > relation.output.len() {
+            let message = format!(
+                "`{}` has {} columns, but {} names are given",
+                of.text,
+                relation.output.len(),
+                names.len()
+            );
+            return self.fail(Diagnostic::new("42P10", of.span, message));
+        }
+        for ((_, field), name) in relation.output.iter_mut().zip(names) {
+            field.name = name.text.clone();
+        }
+        Ok(())
+    }
+
+    /// Reports an error.
+    fn fail<T>(&mut self, diagnostic: Diagnostic) -> Bound<T> {
+        self.errors.push(diagnostic);
+        Err(Reported)
+    }
+
+    /// Reports that something cannot be run yet.
+    fn unsupported<T>(&mut self, what: &str, span: Span) -> Bound<T> {
+        self.fail(Diagnostic::new("0A000", span, format!("{what} not supported yet")))
+    }
+
+    /// A new column.
+    fn new_column(&mut self, name: impl Into<String>, ty: LogicalType, nullable: bool) -> ColumnId {
+        let id = ColumnId(u32::try_from(self.columns.len()).unwrap_or(u32::MAX));
+        self.columns.push(ColumnInfo {
+            name: name.into(),
+            ty,
+            nullable,
+        });
+        id
+    }
+
+    fn info(&self, id: ColumnId) -> &ColumnInfo {
+        &self.columns[id.0 as usize]
+    }
+
+    /// The column as an expression.
+    fn column_expr(&self, id: ColumnId, span: Span) -> Expr {
+        Expr::column(id, self.info(id).ty.clone(), span)
+    }
+
+    /// The columns of a plan that may be NULL.
+    fn nullable_columns(&self, plan: &Plan) -> HashSet<ColumnId> {
+        properties::nullable_columns(plan, &self.columns)
+    }
+
+    fn add_subquery(&mut self, relation: Relation) -> SubqueryId {
+        let id = SubqueryId(u32::try_from(self.subqueries.len()).unwrap_or(u32::MAX));
+        self.subqueries.push(relation);
+        id
+    }
+}

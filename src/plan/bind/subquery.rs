@@ -1,0 +1,418 @@
+//! Subqueries in expressions: as joins where they depend on the row, as single values where they do not.
+//!
+//! `WHERE o_orderkey IN (SELECT l_orderkey …)` is a semi join; `price > (SELECT avg(price) FROM t)` reads a value computed before;
+//! `qty < (SELECT 0.2 * avg(q) FROM l WHERE l.p = part.p)` is a left join with `l` grouped by `p`.
+//!
+//! Invariants: three-valued logic is kept: `NOT IN` over a set with a NULL is never true.
+//!
+//! Does not: choose where the joins stand; the optimiser moves them.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, Span};
+
+use super::compare::same_type;
+use super::decorrelate::{self, Blocked, Pulled};
+use super::select::Block;
+use super::{Binder, Bound, Relation};
+use crate::plan::logical::{
+    Aggregate, AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan, SubqueryId,
+};
+use crate::types::{LogicalType, Value};
+
+/// A subquery to be joined with the plan of its block.
+#[derive(Clone, Debug)]
+pub(super) struct Attach {
+    /// Semi, anti, null-aware anti, or left.
+    pub(super) kind: JoinKind,
+    /// The subquery, without correlations.
+    pub(super) right: Plan,
+    /// Expression of the block = expression of the subquery.
+    pub(super) keys: Vec<(Expr, Expr)>,
+    /// What else must hold.
+    pub(super) residual: Vec<Expr>,
+}
+
+impl Attach {
+    /// Calls `f` on the expressions that mention the block's columns.
+    pub(super) fn for_each_outer(&mut self, f: &mut dyn FnMut(&mut Expr)) {
+        self.keys.iter_mut().for_each(|(outer, _)| f(outer));
+        self.residual.iter_mut().for_each(f);
+    }
+}
+
+impl<'a> Binder<'a> {
+    /// Joins subqueries to a plan.
+    pub(super) fn attach(&self, plan: Plan, joins: Vec<Attach>) -> Plan {
+        joins.into_iter().fold(plan, |left, join| Plan::Join {
+            kind: join.kind,
+            left: Box::new(left),
+            right: Box::new(join.right),
+            keys: join.keys,
+            null_equal: false,
+            residual: join.residual,
+        })
+    }
+
+    /// Binds a query that may use the block's columns.
+    fn subquery(&mut self, block: &Block<'a>, query: &'a ast::Query) -> Bound<Relation> {
+        self.outer.push(block.scope.clone());
+        let relation = self.query(query);
+        self.outer.pop();
+        relation
+    }
+
+    fn one_column(&mut self, relation: &Relation, span: Span) -> Bound<ColumnId> {
+        match relation.output.as_slice() {
+            [(id, _)] => Ok(*id),
+            other => {
+                let message = format!("this subquery must give one column, not {}", other.len());
+                self.fail(Diagnostic::new("42601", span, message))
+            }
+        }
+    }
+
+    /// EXISTS and IN as a conjunct of a filter: a semi or anti join. `None`: it is something else.
+    pub(super) fn subquery_conjunct(
+        &mut self,
+        block: &mut Block<'a>,
+        e: &'a ast::Expr,
+    ) -> Option<Bound<Option<Expr>>> {
+        use ast::ExprKind as K;
+        match &e.kind {
+            K::Exists(query) => Some(self.exists(block, query, false, e.span)),
+            K::InQuery { expr, negated, query } => Some(self.in_query(block, expr, query, *negated, e.span)),
+            K::Not(inner) => match &inner.kind {
+                K::Exists(query) => Some(self.exists(block, query, true, e.span)),
+                K::InQuery { expr, negated, query } => Some(self.in_query(block, expr, query, !*negated, e.span)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn exists(
+        &mut self,
+        block: &mut Block<'a>,
+        query: &'a ast::Query,
+        negated: bool,
+        span: Span,
+    ) -> Bound<Option<Expr>> {
+        let relation = self.subquery(block, query)?;
+        let free = relation.plan.free_columns();
+        if free.is_empty() {
+            return Ok(Some(self.has_rows(relation.plan, negated, span)));
+        }
+        let plan = decorrelate::existence_only(relation.plan);
+        if decorrelate::is_global_aggregate(&plan) {
+            return Ok(Some(Expr::truth(!negated, span)));
+        }
+        let pulled = self.pull(plan, span)?;
+        let kind = if negated { JoinKind::Anti } else { JoinKind::Semi };
+        let join = keyed(kind, pulled);
+        block.joins().push(join);
+        Ok(None)
+    }
+
+    /// `EXISTS (q)` for a query without correlations: a value computed once.
+    fn has_rows(&mut self, plan: Plan, negated: bool, span: Span) -> Expr {
+        let first = Plan::Limit {
+            input: Box::new(decorrelate::existence_only(plan)),
+            limit: Some(1),
+            offset: 0,
+        };
+        let id = self.count_rows(first);
+        let count = Expr {
+            kind: ExprKind::Subquery(id),
+            ty: LogicalType::BigInt,
+            span,
+        };
+        let op = if negated { CompareOp::Eq } else { CompareOp::Gt };
+        Expr::compare(op, count, Expr::literal(Value::Int(0), LogicalType::BigInt, span))
+    }
+
+    fn count_rows(&mut self, plan: Plan) -> SubqueryId {
+        let count = self.new_column("count", LogicalType::BigInt, false);
+        let plan = Plan::Aggregate {
+            input: Box::new(plan),
+            keys: Vec::new(),
+            aggregates: vec![(count, count_of(None))],
+        };
+        self.add_value(plan, count)
+    }
+
+    fn add_value(&mut self, plan: Plan, column: ColumnId) -> SubqueryId {
+        let info = self.info(column);
+        let field = crate::types::Field {
+            name: info.name.clone(),
+            ty: info.ty.clone(),
+            nullable: true,
+        };
+        self.add_subquery(Relation {
+            plan,
+            output: vec![(column, field)],
+        })
+    }
+
+    fn in_query(
+        &mut self,
+        block: &mut Block<'a>,
+        expr: &'a ast::Expr,
+        query: &'a ast::Query,
+        negated: bool,
+        span: Span,
+    ) -> Bound<Option<Expr>> {
+        let (tested, relation, column) = self.in_sides(block, expr, query)?;
+        let nullable = self.in_nullable(block, &tested, &relation, column);
+        let (outer, inner) = self.in_key(tested, column, span)?;
+        if relation.plan.free_columns().is_empty() {
+            let kind = match (negated, nullable) {
+                (false, _) => JoinKind::Semi,
+                (true, false) => JoinKind::Anti,
+                (true, true) => JoinKind::NullAwareAnti,
+            };
+            block.joins().push(Attach {
+                kind,
+                right: relation.plan,
+                keys: vec![(outer, inner)],
+                residual: Vec::new(),
+            });
+            return Ok(None);
+        }
+        let pulled = self.pull(relation.plan, span)?;
+        let kind = if negated { JoinKind::Anti } else { JoinKind::Semi };
+        let mut join = keyed(kind, pulled);
+        if negated && nullable {
+            let unknown = |e: &Expr| {
+                let expr = Box::new(e.clone());
+                Expr::boolean(ExprKind::IsNull { expr, negated: false }, span)
+            };
+            let (no_value, no_element) = (unknown(&outer), unknown(&inner));
+            let equal = Expr::compare(CompareOp::Eq, outer, inner);
+            join.residual.push(Expr::or(vec![equal, no_value, no_element], span));
+        } else {
+            join.keys.push((outer, inner));
+        }
+        block.joins().push(join);
+        Ok(None)
+    }
+
+    fn in_sides(
+        &mut self,
+        block: &mut Block<'a>,
+        expr: &'a ast::Expr,
+        query: &'a ast::Query,
+    ) -> Bound<(Expr, Relation, ColumnId)> {
+        let tested = self.expr(block, expr);
+        let relation = self.subquery(block, query)?;
+        let column = self.one_column(&relation, query.span)?;
+        Ok((tested?, relation, column))
+    }
+
+    fn in_key(&mut self, tested: Expr, column: ColumnId, span: Span) -> Bound<(Expr, Expr)> {
+        let element = self.column_expr(column, span);
+        let types = format!("{} and {}", tested.ty, element.ty);
+        match same_type(tested, element) {
+            Some(key) => Ok(key),
+            None => {
+                let message = format!("{types} cannot be compared");
+                self.fail(Diagnostic::new("42804", span, message).with_help("cast one side with `::`"))
+            }
+        }
+    }
+
+    fn in_nullable(&self, block: &Block<'a>, tested: &Expr, relation: &Relation, column: ColumnId) -> bool {
+        block.may_be_null(self, tested) || self.nullable_columns(&relation.plan).contains(&column)
+    }
+
+    /// Takes the correlations out of a plan.
+    fn pull(&mut self, plan: Plan, span: Span) -> Bound<Pulled> {
+        match decorrelate::pull(self, plan) {
+            Ok(pulled) => Ok(pulled),
+            Err(Blocked(what)) => {
+                let message = format!("a correlated subquery with {what} is not supported yet");
+                self.fail(Diagnostic::new("0A000", span, message))
+            }
+        }
+    }
+
+    /// `(SELECT …)` as a value.
+    pub(super) fn scalar_subquery(&mut self, block: &mut Block<'a>, query: &'a ast::Query, span: Span) -> Bound<Expr> {
+        let relation = self.subquery(block, query)?;
+        let column = self.one_column(&relation, query.span)?;
+        let free = relation.plan.free_columns();
+        if free.is_empty() {
+            let ty = self.info(column).ty.clone();
+            let id = self.add_subquery(relation);
+            let kind = ExprKind::Subquery(id);
+            return Ok(Expr { kind, ty, span });
+        }
+        let value = self.column_expr(column, span);
+        match decorrelate::scalar(self, relation.plan, value) {
+            Ok((value, None)) => Ok(value),
+            Ok((value, Some(pulled))) => {
+                let join = keyed(JoinKind::Left, pulled);
+                block.joins().push(join);
+                Ok(value)
+            }
+            Err(Blocked(what)) => {
+                let message = format!("a correlated subquery with {what} is not supported yet");
+                self.fail(Diagnostic::new("0A000", span, message))
+            }
+        }
+    }
+
+    /// EXISTS anywhere else than as a conjunct.
+    pub(super) fn exists_value(&mut self, block: &mut Block<'a>, query: &'a ast::Query, span: Span) -> Bound<Expr> {
+        let relation = self.subquery(block, query)?;
+        if relation.plan.free_columns().is_empty() {
+            return Ok(self.has_rows(relation.plan, false, span));
+        }
+        let plan = decorrelate::existence_only(relation.plan);
+        if decorrelate::is_global_aggregate(&plan) {
+            return Ok(Expr::truth(true, span));
+        }
+        let pulled = self.pull(plan, span)?;
+        self.marked(block, pulled, span)
+    }
+
+    /// Left join with the distinct keys of the subquery; whether a key was found is the value.
+    fn marked(&mut self, block: &mut Block<'a>, pulled: Pulled, span: Span) -> Bound<Expr> {
+        let Some(join) = decorrelate::distinct_keys(self, keyed(JoinKind::Left, pulled)) else {
+            return self.unsupported("this correlated subquery outside of a plain AND condition is", span);
+        };
+        let Some((_, key)) = join.keys.first() else {
+            return self.unsupported("this correlated subquery outside of a plain AND condition is", span);
+        };
+        let expr = Box::new(key.clone());
+        block.joins().push(join);
+        Ok(Expr::boolean(ExprKind::IsNull { expr, negated: true }, span))
+    }
+
+    /// IN (query) anywhere else than as a conjunct.
+    pub(super) fn in_query_value(
+        &mut self,
+        block: &mut Block<'a>,
+        expr: &'a ast::Expr,
+        query: &'a ast::Query,
+        negated: bool,
+        span: Span,
+    ) -> Bound<Expr> {
+        let (tested, relation, column) = self.in_sides(block, expr, query)?;
+        let nullable = self.in_nullable(block, &tested, &relation, column);
+        let (outer, inner) = self.in_key(tested, column, span)?;
+        let correlated = !relation.plan.free_columns().is_empty();
+        if correlated && nullable {
+            return self.unsupported("a correlated IN over values that may be NULL, outside of AND, is", span);
+        }
+        let pulled = self.pull(relation.plan, span)?;
+        let found = self.marked_in(block, pulled, (outer.clone(), inner), span)?;
+        let test = match nullable {
+            false => found,
+            true => {
+                let state = self.set_state(block, query)?;
+                three_valued(found, outer, state, span)
+            }
+        };
+        Ok(match negated {
+            true => Expr::boolean(ExprKind::Not(Box::new(test)), span),
+            false => test,
+        })
+    }
+
+    fn marked_in(&mut self, block: &mut Block<'a>, pulled: Pulled, key: (Expr, Expr), span: Span) -> Bound<Expr> {
+        let (outer, inner) = key;
+        let equal = Expr::compare(CompareOp::Eq, outer, inner);
+        let mut pulled = pulled;
+        pulled.predicates.insert(0, equal);
+        self.marked(block, pulled, span)
+    }
+
+    /// 0: the set is empty; 2: it has a NULL; else 1.
+    fn set_state(&mut self, block: &Block<'a>, query: &'a ast::Query) -> Bound<SubqueryId> {
+        let span = query.span;
+        let relation = self.subquery(block, query)?;
+        let column = self.one_column(&relation, span)?;
+        let element = self.column_expr(column, span);
+        let all = self.new_column("count", LogicalType::BigInt, false);
+        let known = self.new_column("count", LogicalType::BigInt, false);
+        let counted = Plan::Aggregate {
+            input: Box::new(relation.plan),
+            keys: Vec::new(),
+            aggregates: vec![(all, count_of(None)), (known, count_of(Some(element)))],
+        };
+        let number = |v: i128| Expr::literal(Value::Int(v), LogicalType::BigInt, span);
+        let (all, known) = (self.column_expr(all, span), self.column_expr(known, span));
+        let empty = Expr::compare(CompareOp::Eq, all.clone(), number(0));
+        let has_null = Expr::compare(CompareOp::Gt, all, known);
+        let state = Expr {
+            kind: ExprKind::Case {
+                arms: vec![(empty, number(0)), (has_null, number(2))],
+                otherwise: Box::new(number(1)),
+            },
+            ty: LogicalType::BigInt,
+            span,
+        };
+        let id = self.new_column("state", LogicalType::BigInt, false);
+        let plan = Plan::Project {
+            input: Box::new(counted),
+            columns: vec![(id, state)],
+        };
+        Ok(self.add_value(plan, id))
+    }
+}
+
+/// True if found; unknown if the set has a NULL, or the value is NULL and the set is not empty.
+fn three_valued(found: Expr, tested: Expr, state: SubqueryId, span: Span) -> Expr {
+    let state = Expr {
+        kind: ExprKind::Subquery(state),
+        ty: LogicalType::BigInt,
+        span,
+    };
+    let is = |n: i128| {
+        let literal = Expr::literal(Value::Int(n), LogicalType::BigInt, span);
+        Expr::compare(CompareOp::Eq, state.clone(), literal)
+    };
+    let absent = ExprKind::IsNull {
+        expr: Box::new(tested),
+        negated: false,
+    };
+    let no_value = Expr::and(vec![is(1), Expr::boolean(absent, span)], span);
+    let unknown = Expr::or(vec![is(2), no_value], span);
+    let kind = ExprKind::Case {
+        arms: vec![
+            (found, Expr::truth(true, span)),
+            (unknown, Expr::literal(Value::Null, LogicalType::Boolean, span)),
+        ],
+        otherwise: Box::new(Expr::truth(false, span)),
+    };
+    Expr::boolean(kind, span)
+}
+
+/// `count(*)` or `count(arg)`.
+fn count_of(arg: Option<Expr>) -> Aggregate {
+    Aggregate {
+        function: AggregateFunction::Count,
+        arg,
+        distinct: false,
+        filter: None,
+        ty: LogicalType::BigInt,
+    }
+}
+
+/// A join in which the equalities among the predicates are keys.
+fn keyed(kind: JoinKind, pulled: Pulled) -> Attach {
+    let inner = pulled.plan.output_set();
+    let (mut keys, mut residual) = (Vec::new(), Vec::new());
+    for predicate in pulled.predicates {
+        match decorrelate::outer_inner(&predicate, &inner) {
+            Some(key) => keys.push(key),
+            None => residual.push(predicate),
+        }
+    }
+    Attach {
+        kind,
+        right: pulled.plan,
+        keys,
+        residual,
+    }
+}
