@@ -11,7 +11,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gobi_grammar::Dialect;
+use gobi_grammar::{Dialect, keywords, scan};
 use nu_ansi_term::{Color, Style};
 use reedline::{
     ColumnarMenu, Emacs, FileBackedHistory, Highlighter, KeyCode, KeyModifiers, MenuBuilder, Prompt, PromptEditMode,
@@ -97,20 +97,24 @@ struct Colors {
 impl Highlighter for Colors {
     fn highlight(&self, line: &str, _cursor: usize) -> StyledText {
         let mut text = StyledText::new();
-        for (range, class) in gobi_grammar::highlight(line, self.dialect) {
-            text.push((style(class), line.get(range).unwrap_or_default().to_string()));
+        let mut done = 0;
+        for token in scan::tokens(line, self.dialect) {
+            text.push((Style::new(), line.get(done..token.start).unwrap_or_default().to_string()));
+            let word = line.get(token.start..token.end).unwrap_or_default();
+            text.push((style(token.kind, word), word.to_string()));
+            done = token.end;
         }
+        text.push((Style::new(), line.get(done..).unwrap_or_default().to_string()));
         text
     }
 }
 
-fn style(class: gobi_grammar::Highlight) -> Style {
-    use gobi_grammar::Highlight;
-    match class {
-        Highlight::Keyword => Style::new().bold().fg(Color::Blue),
-        Highlight::String => Style::new().fg(Color::Green),
-        Highlight::Number => Style::new().fg(Color::Cyan),
-        Highlight::Comment => Style::new().dimmed(),
+fn style(kind: scan::Kind, word: &str) -> Style {
+    match kind {
+        scan::Kind::Word if keywords::is_keyword(word) => Style::new().bold().fg(Color::Blue),
+        scan::Kind::String | scan::Kind::DoubleQuoted => Style::new().fg(Color::Green),
+        scan::Kind::Number => Style::new().fg(Color::Cyan),
+        scan::Kind::Comment => Style::new().dimmed(),
         _ => Style::new(),
     }
 }
