@@ -22,6 +22,7 @@ mod runtime;
 #[doc(hidden)]
 pub mod testing;
 pub mod text;
+mod thread;
 mod typing;
 mod verify;
 mod visit;
@@ -32,4 +33,5 @@ pub use compile::{CompileError, Compiler, Opt, Options};
 pub use dump::{ClifLine, Dump, FunctionDump, MachineLine};
 pub use host::{HostError, HostFn, HostResult, HostTable, HostType};
 pub use interp::Interpreter;
+pub use thread::{CompileThread, Pending};
 pub use verify::{VerifyError, verify};
