@@ -37,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) depth: usize,
     /// Where semicolons end statements; those inside blocks do not.
     pub(crate) semicolons: Vec<usize>,
+    /// A bracket is still open where the text ends.
+    pub(crate) open_at_end: bool,
 }
 
 #[derive(Default)]
@@ -401,6 +403,8 @@ impl<'a> Guard<'a> {
             .filter_map(|level| level.open)
             .map(|(_, at)| at)
             .collect();
+        let is_bracket = |level: &Level| level.open.is_some_and(|(kind, _)| kind != b'C');
+        let open_at_end = self.levels.iter().any(is_bracket);
         let text_is_cut = self
             .faults
             .iter()
@@ -421,6 +425,7 @@ impl<'a> Guard<'a> {
             faults: self.faults,
             depth: self.depth,
             semicolons,
+            open_at_end,
         }
     }
 }

@@ -124,7 +124,12 @@ fn unknown_statement(place: &Place<'_>) -> Option<Diagnostic> {
     }
     let is_word = first.kind == Kind::Word;
     if is_word && begins_statement(text) {
-        return None;
+        if place.at > 0 {
+            return None;
+        }
+        let span = Span::new(first.start, place.token(1).map_or(first.end, |(second, _)| second.end));
+        let message = format!("no statement that begins with `{}` has this form", text.to_ascii_uppercase());
+        return Some(Diagnostic::new("42601", span, message));
     }
     // `name = …` and `name(…)` are statements; what failed is behind the name.
     if place.at == 1

@@ -14,7 +14,7 @@ mod query;
 pub(crate) mod rules;
 mod select;
 mod statement;
-mod tree;
+pub(crate) mod tree;
 mod words;
 
 use pest::Parser as _;
@@ -51,28 +51,26 @@ pub fn parse(script: &str, dialect: Dialect) -> Parsed {
     let report = guard::check(script, &tokens);
     let is_too_deep = report.faults.iter().any(|fault| fault.kind == FaultKind::Depth);
     let driver = Driver::new(script, dialect, &tokens, report.faults);
-    if report.depth <= SHALLOW || is_too_deep && report.semicolons.is_empty() {
-        return driver.run(&report.semicolons);
+    let depth = if is_too_deep && report.semicolons.is_empty() { 0 } else { report.depth };
+    on_deep_stack(depth, || driver.run(&report.semicolons)).unwrap_or_else(|| {
+        let message = "no stack could be had for a statement that is nested this deeply";
+        Parsed { statements: Vec::new(), diagnostics: vec![Diagnostic::new("54001", Span::new(0, 0), message)] }
+    })
+}
+
+/// How deeply a script is nested.
+pub(crate) fn depth(script: &str, dialect: Dialect) -> usize {
+    guard::check(script, &scan::tokens(script, dialect)).depth
+}
+
+/// Runs something that recurses once per bracket: deep nesting gets a thread whose stack is to match.
+pub(crate) fn on_deep_stack<T: Send>(depth: usize, run: impl FnOnce() -> T + Send) -> Option<T> {
+    if depth <= SHALLOW {
+        return Some(run());
     }
-    // pest and the tree builder recurse once per bracket; deep nesting gets a stack to match.
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .name("gobi-parse".to_owned())
-            .stack_size(DEEP_STACK_BYTES);
-        let parsed = thread
-            .spawn_scoped(scope, || driver.run(&report.semicolons))
-            .map(|handle| handle.join());
-        match parsed {
-            Ok(Ok(parsed)) => parsed,
-            _ => {
-                let message = "no stack could be had for a statement that is nested this deeply";
-                let diagnostic = Diagnostic::new("54001", Span::new(0, 0), message);
-                Parsed {
-                    statements: Vec::new(),
-                    diagnostics: vec![diagnostic],
-                }
-            }
-        }
+        let thread = std::thread::Builder::new().name("gobi-parse".to_owned()).stack_size(DEEP_STACK_BYTES);
+        thread.spawn_scoped(scope, run).ok()?.join().ok()
     })
 }
 
