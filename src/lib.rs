@@ -1,4 +1,7 @@
 //! placeholder
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod client;
 pub mod exec;
 pub mod compile;
 pub mod formats;
