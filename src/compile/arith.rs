@@ -14,7 +14,7 @@ use crate::plan::physical::Span;
 use super::HostCall;
 use super::emit::Emitter;
 use super::frame::Slot;
-use super::value::{Kind, Nullable, both, invert, kind_of};
+use super::value::{Kind, Nullable, both, kind_of};
 use crate::functions::{self, FunctionId};
 use crate::plan::physical::logical::{ArithOp, ChainStep, Expr, ExprKind};
 use crate::types::{LogicalType, Physical};
@@ -612,9 +612,4 @@ fn divides_exactly_typed(divisor: &Expr) -> bool {
         ExprKind::Cast { expr, .. } => !expr.ty.is_float(),
         _ => false,
     }
-}
-
-/// The complement of a flag.
-pub(super) fn not(e: &mut Emitter<'_>, flag: Value) -> Value {
-    invert(&mut e.b, flag)
 }

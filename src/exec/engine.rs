@@ -21,7 +21,7 @@ use super::memory::Budget;
 use super::pool::Pool;
 use super::prepare::{self, Prepared};
 use super::run::{Query, lock};
-use super::{CancelToken, EngineConfig, ExecError, QueryOptions};
+use super::{CancelToken, EngineConfig, ExecError, Progress, QueryOptions};
 use crate::formats::Relation;
 use crate::plan::physical::PhysicalPlan;
 use crate::store::cache::ChunkCache;
@@ -106,6 +106,7 @@ impl Engine {
         let relations = prepared.relations.clone();
         let query =
             Query::new(self.shared.clone(), prepared.clone(), relations, options.clone(), budget, Some(sender.clone()));
+        let progress = query.progress.clone();
         let outcome: Arc<Mutex<Option<Profile>>> = Arc::default();
         let (kept, explained) = (outcome.clone(), prepared.clone());
         let run = move || {
@@ -126,7 +127,7 @@ impl Engine {
             outcome,
             cancel: options.cancel,
             ended: false,
-            rows: prepared.rows_bound(),
+            progress,
         })
     }
 }
@@ -139,7 +140,7 @@ pub struct BatchStream {
     outcome: Arc<Mutex<Option<Profile>>>,
     cancel: CancelToken,
     ended: bool,
-    rows: u64,
+    progress: Progress,
 }
 
 impl BatchStream {
@@ -153,9 +154,9 @@ impl BatchStream {
         lock(&self.outcome).clone().unwrap_or_default()
     }
 
-    /// Share of the work done, 0 to 1.
-    pub fn progress(&self) -> f64 {
-        if self.ended || self.rows == 0 { 1.0 } else { 0.0 }
+    /// How far the query is.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 }
 

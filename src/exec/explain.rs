@@ -2,7 +2,7 @@
 //!
 //! Does not: render; the session does.
 
-use gobi_jit::{Executable, text};
+use gobi_jit::{ClifLine, Executable, MachineLine, text};
 
 use super::prepare::{Prepared, PreparedPipeline};
 use super::run::{Query, lock};
@@ -92,16 +92,33 @@ fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPip
     {
         for function in &dump.functions {
             explain.clif.push(format!("; {}", function.name));
-            explain.clif.extend(function.clif.iter().map(ToString::to_string));
+            explain.clif.extend(function.clif.iter().map(clif_line));
             explain.code.push(format!("; {}", function.name));
-            explain.code.extend(function.machine.iter().map(ToString::to_string));
+            explain.code.extend(function.machine.iter().map(machine_line));
         }
     }
     explain
 }
 
+fn clif_line(line: &ClifLine) -> String {
+    match (&line.ir, &line.note) {
+        (Some(ir), Some(note)) => format!("{:<56} ; {ir}  -- {note}", line.clif),
+        (Some(ir), None) => format!("{:<56} ; {ir}", line.clif),
+        _ => line.clif.clone(),
+    }
+}
+
+fn machine_line(line: &MachineLine) -> String {
+    let text = format!("{:>6x}  {:<24} {}", line.offset, line.bytes, line.asm);
+    match &line.ir {
+        Some(ir) => format!("{text:<72} ; {ir}"),
+        None => text,
+    }
+}
+
 pub(super) fn profile(query: &Query, _: &Prepared) -> Profile {
-    let pipelines = lock(&query.profile).iter().map(|counts| {
+    let counted = lock(&query.profile).clone();
+    let pipelines = counted.iter().map(|counts| {
         let source = OperatorProfile {
             rows: counts.source.rows,
             micros: counts.source.nanos / 1000,

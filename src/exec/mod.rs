@@ -83,9 +83,7 @@ impl CancelToken {
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
 
-impl CancelToken {
     /// Whether somebody asked.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -182,5 +180,21 @@ impl From<FormatError> for ExecError {
             _ => (ErrorKind::User, "42P17"),
         };
         Self::new(kind, code, error.to_string())
+    }
+}
+
+/// How far a query is; can be asked from any thread.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<std::sync::atomic::AtomicU32>);
+
+impl Progress {
+    /// Share of the work that is done, 0 to 1.
+    pub fn fraction(&self) -> f64 {
+        f64::from(self.0.load(Ordering::Relaxed)) / 1e6
+    }
+
+    fn set(&self, done: u64, all: u64) {
+        let share = done.saturating_mul(1_000_000).checked_div(all).unwrap_or(1_000_000).min(1_000_000);
+        self.0.store(share as u32, Ordering::Relaxed);
     }
 }

@@ -24,7 +24,7 @@ use super::prepare::Prepared;
 use super::tables::{BuiltJoin, Groups, PartialBuild, finish_join};
 use super::temp::{Parameter, TempData};
 use super::worker::{Counts, Morsel, Part, Worker, failure, point_to_groups};
-use super::{ExecError, QueryOptions};
+use super::{ExecError, Progress, QueryOptions};
 use crate::compile::BLOCK_ROWS;
 use crate::compile::frame::Slot;
 use crate::formats::{Bound, Relation};
@@ -54,7 +54,9 @@ pub struct Query {
     pub now_micros: i64,
     pub seed: u64,
     pub profile: Mutex<Vec<Counts>>,
-    pub progress: AtomicU64,
+    /// Rows read of all that will be, as far as that is known.
+    pub progress: Progress,
+    rows_read: AtomicU64,
     /// Chunks and texts that rows of tables point into.
     pins: Mutex<Vec<Arc<ColumnChunk>>>,
     hosts: Mutex<Vec<Box<Host>>>,
@@ -112,7 +114,8 @@ impl Query {
             now_micros: i64::try_from(now.as_micros()).unwrap_or(i64::MAX),
             seed: u64::from(now.subsec_nanos()),
             profile: Mutex::default(),
-            progress: AtomicU64::new(0),
+            progress: Progress::default(),
+            rows_read: AtomicU64::new(0),
             pins: Mutex::default(),
             hosts: Mutex::default(),
             valid: Mutex::default(),
@@ -242,7 +245,9 @@ impl Query {
                 break;
             }
             worker.morsel(morsel)?;
-            self.progress.fetch_add(morsel.rows.len() as u64, Ordering::Relaxed);
+            let rows = morsel.rows.len() as u64;
+            let read = self.rows_read.fetch_add(rows, Ordering::Relaxed) + rows;
+            self.progress.set(read, self.prepared.rows_bound());
         }
         worker.finish()
     }

@@ -207,6 +207,6 @@ fn require_same_columns(
 }
 
 /// Converts an Arrow array to a chunk in the natural layout of a type; the error says what the array breaks.
-pub fn natural_chunk(array: &arrow::array::ArrayRef, ty: &LogicalType) -> Result<ColumnChunk, String> {
+pub fn natural_chunk(array: &arrow::array::ArrayRef, ty: &crate::types::LogicalType) -> Result<ColumnChunk, String> {
     convert::chunk_from_arrow(array, &convert::Target::natural(ty))
 }
