@@ -6,6 +6,8 @@
 //!
 //! Does not: know time zones or leap seconds.
 
+use super::Interval;
+
 /// Microseconds in a day.
 pub const MICROS_PER_DAY: i64 = 86_400_000_000;
 
@@ -35,6 +37,15 @@ pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let day_of_year = (153 * mp + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era * 146_097 + day_of_era - 719_468
+}
+
+/// Years that can be shown; the calendar behind `Value::display` ends there.
+const YEARS: std::ops::RangeInclusive<i64> = -262_142..=262_141;
+
+/// The day of a date that exists and can be shown.
+pub fn valid_day(year: i64, month: i64, day: i64) -> Option<i64> {
+    let valid = YEARS.contains(&year) && (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
+    valid.then(|| days_from_civil(year, month, day))
 }
 
 /// Whether February has 29 days.
@@ -80,6 +91,15 @@ pub fn add_months(days: i64, months: i64) -> Option<i64> {
     let total = year.checked_mul(12)?.checked_add(month - 1)?.checked_add(months)?;
     let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
     Some(days_from_civil(year, month, day.min(days_in_month(year, month))))
+}
+
+/// A timestamp moved by an interval: first the months, as [`add_months`] does, then days and microseconds.
+pub fn add_interval(micros: i64, interval: Interval) -> Option<i64> {
+    let (day, time) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY));
+    let day = add_months(day, interval.months.into())?.checked_add(interval.days.into())?;
+    // Summed in 128 bits: a day near the end of the range may need a negative time to lie in it.
+    let sum = i128::from(day) * i128::from(MICROS_PER_DAY) + i128::from(time) + i128::from(interval.micros);
+    i64::try_from(sum).ok()
 }
 
 #[cfg(test)]

@@ -11,9 +11,6 @@ use super::CastError;
 use super::scan::Scan;
 use crate::types::civil::{self, MICROS_PER_DAY};
 
-/// Years that can be shown; the calendar behind `display` ends there.
-const YEARS: std::ops::RangeInclusive<i64> = -262_142..=262_141;
-
 /// Days since 1970-01-01 of `YYYY-MM-DD` (or with slashes; a sign for years before 0 or after 9999).
 pub fn parse_date(text: &str) -> Result<i32, CastError> {
     let mut scan = Scan::new(text);
@@ -53,10 +50,7 @@ struct DateParts {
 
 impl DateParts {
     fn days(&self) -> Option<i64> {
-        let valid = YEARS.contains(&self.year)
-            && (1..=12).contains(&self.month)
-            && (1..=civil::days_in_month(self.year, self.month)).contains(&self.day);
-        valid.then(|| civil::days_from_civil(self.year, self.month, self.day))
+        civil::valid_day(self.year, self.month, self.day)
     }
 }
 

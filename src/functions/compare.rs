@@ -1,0 +1,73 @@
+//! The greatest and the least of several values.
+//!
+//! `greatest(1, NULL, 3)` is 3: NULLs are left out, and the result is NULL only if all are.
+//!
+//! Invariants: NaN is above all other floats; -0.0 and 0.0 are equal, and the earlier one stays; strings compare by
+//! their bytes, intervals with months of 30 days.
+//!
+//! Does not: compare nested values.
+
+use std::cmp::Ordering;
+
+use super::body::{Answer, Call, Scalar};
+use super::emit;
+use super::entry::strict;
+use super::{Class, Function, Param as P, returns};
+use crate::types::Interval;
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    GREATEST.inline(emit::greatest).doc(
+        "The greatest of the arguments that are not NULL",
+        "greatest(1, NULL, 3) → 3",
+    ),
+    over_any(GREATEST).doc(
+        "The greatest of the arguments that are not NULL",
+        "greatest('a', 'b') → b",
+    ),
+    LEAST.inline(emit::least).doc(
+        "The least of the arguments that are not NULL",
+        "least(2, 1.5, NULL) → 1.5",
+    ),
+    over_any(LEAST).doc("The least of the arguments that are not NULL", "least('b', 'a') → a"),
+];
+
+const GREATEST: Function = strict("greatest", &[P::Common(Class::Stored)], returns::first, |call, _| {
+    pick(call, Ordering::Greater)
+})
+.variadic()
+.sees_nulls();
+
+const LEAST: Function = strict("least", &[P::Common(Class::Stored)], returns::first, |call, _| {
+    pick(call, Ordering::Less)
+})
+.variadic()
+.sees_nulls();
+
+/// The same for values that generated code does not compare inline.
+const fn over_any(function: Function) -> Function {
+    Function {
+        params: &[P::Common(Class::Any)],
+        ..function
+    }
+}
+
+fn pick<'a>(call: &Call<'a>, wanted: Ordering) -> Answer<'a> {
+    let values = call.args.iter().copied().filter(|arg| *arg != Scalar::Null);
+    let best = values.reduce(|best, next| if order(&next, &best) == wanted { next } else { best });
+    Ok(best.unwrap_or(Scalar::Null))
+}
+
+fn order(a: &Scalar<'_>, b: &Scalar<'_>) -> Ordering {
+    match (a, b) {
+        (Scalar::Int(a), Scalar::Int(b)) => a.cmp(b),
+        (Scalar::Float(a), Scalar::Float(b)) => a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
+        (Scalar::Bytes(a), Scalar::Bytes(b)) => a.cmp(b),
+        (Scalar::Interval(a), Scalar::Interval(b)) => micros(a).cmp(&micros(b)),
+        _ => Ordering::Equal,
+    }
+}
+
+fn micros(interval: &Interval) -> i128 {
+    let days = i128::from(interval.months) * 30 + i128::from(interval.days);
+    days * 86_400_000_000 + i128::from(interval.micros)
+}

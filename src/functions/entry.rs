@@ -1,0 +1,141 @@
+//! What the table says of one function.
+//!
+//! `strict("upper", &[Param::String], returns::string, upper).doc("…", "upper('abc') → ABC")`.
+//!
+//! Invariants: only strict or NULL-skipping functions that cannot fail and are not volatile have an emitter.
+//!
+//! Does not: hold the entries; each area's file does.
+
+use gobi_jit::{FunctionBuilder, ir};
+
+use super::{Body, Param};
+use crate::types::LogicalType;
+
+/// A scalar function for one list of parameter types.
+#[derive(Clone, Copy)]
+pub struct Function {
+    /// Name, lowercase.
+    pub name: &'static str,
+    /// Other names of the same function, lowercase.
+    pub aliases: &'static [&'static str],
+    /// What it takes.
+    pub params: &'static [Param],
+    /// The last parameter may be given more than once.
+    pub variadic: bool,
+    /// Type of the result for argument types that [`super::resolve`] gave.
+    pub result: fn(&[LogicalType]) -> LogicalType,
+    /// What NULLs do.
+    pub nulls: NullRule,
+    /// May give another value for the same arguments, or for the same arguments in another statement.
+    pub volatile: bool,
+    /// May fail for some arguments.
+    pub fallible: bool,
+    /// A sentence or two for the user, without a full stop at the end.
+    pub doc: &'static str,
+    /// `call → result as shown`.
+    pub example: &'static str,
+    /// The function on one row.
+    pub body: Body,
+    /// The same inline, for rows in which no argument is NULL.
+    pub emit: Option<Emit>,
+}
+
+/// What a function does with NULL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NullRule {
+    /// NULL if any argument is, without a call; never NULL otherwise.
+    Strict,
+    /// The body sees NULLs. An emitter holds only where all arguments are known not to be NULL.
+    Called,
+}
+
+/// Writes the code of one value; see [`Function::emit`]. The result has the natural physical type of the result type.
+pub type Emit = fn(&mut FunctionBuilder, &EmitArgs<'_>) -> ir::Value;
+
+/// Arguments of an emitter.
+#[derive(Clone, Copy, Debug)]
+pub struct EmitArgs<'a> {
+    /// Values in the natural physical types of `types`.
+    pub values: &'a [ir::Value],
+    /// The argument types that [`super::resolve`] gave.
+    pub types: &'a [LogicalType],
+}
+
+/// A strict function that cannot fail.
+pub(super) const fn strict(
+    name: &'static str,
+    params: &'static [Param],
+    result: fn(&[LogicalType]) -> LogicalType,
+    body: Body,
+) -> Function {
+    Function {
+        name,
+        aliases: &[],
+        params,
+        variadic: false,
+        result,
+        nulls: NullRule::Strict,
+        volatile: false,
+        fallible: false,
+        doc: "",
+        example: "",
+        body,
+        emit: None,
+    }
+}
+
+impl Function {
+    /// With other names.
+    pub(super) const fn aka(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// With documentation and an example.
+    pub(super) const fn doc(self, doc: &'static str, example: &'static str) -> Self {
+        Self { doc, example, ..self }
+    }
+
+    /// With an emitter.
+    pub(super) const fn inline(self, emit: Emit) -> Self {
+        Self {
+            emit: Some(emit),
+            ..self
+        }
+    }
+
+    /// That may fail.
+    pub(super) const fn fallible(self) -> Self {
+        Self { fallible: true, ..self }
+    }
+
+    /// That sees NULLs.
+    pub(super) const fn sees_nulls(self) -> Self {
+        Self {
+            nulls: NullRule::Called,
+            ..self
+        }
+    }
+
+    /// Whose last parameter repeats.
+    pub(super) const fn variadic(self) -> Self {
+        Self { variadic: true, ..self }
+    }
+
+    /// That must not be folded.
+    pub(super) const fn volatile(self) -> Self {
+        Self { volatile: true, ..self }
+    }
+
+    /// `round(decimal, bigint)`, for messages and documentation.
+    pub fn signature(&self) -> String {
+        let params: Vec<_> = self.params.iter().map(ToString::to_string).collect();
+        let more = if self.variadic { ", …" } else { "" };
+        format!("{}({}{more})", self.name, params.join(", "))
+    }
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.signature())
+    }
+}
