@@ -231,7 +231,7 @@ impl Estimator {
             return 0.0;
         };
         let (left_rows, right_rows) = (self.rows(left), self.rows(right));
-        let share = self.key_share(left, right, keys) * self.conjunction(residual);
+        let share = self.key_share(left, right, keys) * self.residual_share(residual);
         let pairs = left_rows * right_rows * share;
         match kind {
             JoinKind::Inner => pairs,
@@ -242,6 +242,15 @@ impl Estimator {
                 left_rows * (1.0 - self.semi_share(left, right, keys, residual)).max(0.05)
             }
         }
+    }
+
+    /// Of a disjunction over both sides, the part that concerns one side is a filter there already.
+    fn residual_share(&self, residual: &[Expr]) -> f64 {
+        let share = |e: &Expr| match e.kind {
+            ExprKind::Or(_) => self.selectivity(e).sqrt(),
+            _ => self.selectivity(e),
+        };
+        residual.iter().map(share).product()
     }
 
     /// Share of all pairs that agree on all keys.

@@ -9,6 +9,7 @@
 use std::collections::HashSet;
 
 use super::logical::{Aggregate, AggregateFunction, ColumnId, ColumnInfo, CompareOp, Expr, ExprKind, JoinKind, Plan};
+use crate::functions::{self, NullRule};
 use crate::types::Value;
 
 /// Columns of a plan's output that may be NULL.
@@ -121,7 +122,11 @@ pub fn may_be_null(expr: &Expr, nullable: &HashSet<ColumnId>) -> bool {
     match &expr.kind {
         ExprKind::Column(id) => nullable.contains(id),
         ExprKind::Literal(value) => *value == Value::Null,
-        ExprKind::Subquery(_) | ExprKind::Call { .. } | ExprKind::Cast { try_: true, .. } => true,
+        ExprKind::Subquery(_) | ExprKind::Cast { try_: true, .. } => true,
+        ExprKind::Call { function, args } => {
+            let strict = functions::function(*function).nulls == NullRule::Strict;
+            !strict || args.iter().any(|arg| may_be_null(arg, nullable))
+        }
         ExprKind::IsNull { .. } => false,
         ExprKind::Compare {
             op: CompareOp::Distinct | CompareOp::NotDistinct,
@@ -180,6 +185,9 @@ pub fn strict_columns(expr: &Expr, f: &mut dyn FnMut(ColumnId)) {
         | ExprKind::Compare { .. }
         | ExprKind::InList { .. }
         | ExprKind::Like { .. } => expr.for_each_child(&mut |child| strict_columns(child, f)),
+        ExprKind::Call { function, .. } if functions::function(*function).nulls == NullRule::Strict => {
+            expr.for_each_child(&mut |child| strict_columns(child, f));
+        }
         _ => {}
     }
 }

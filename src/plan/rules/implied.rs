@@ -48,7 +48,7 @@ fn push_new(predicates: &mut Vec<Expr>, added: Vec<Expr>) {
 }
 
 /// The disjunction of what each arm says of one relation, if every arm says something.
-fn from_arms(arms: &[Expr], relation: &HashSet<ColumnId>, whole: &Expr) -> Option<Expr> {
+pub(super) fn from_arms(arms: &[Expr], relation: &HashSet<ColumnId>, whole: &Expr) -> Option<Expr> {
     let mut own_arms = Vec::with_capacity(arms.len());
     for arm in arms {
         let of_relation = |e: &Expr| e.within(relation) && !e.columns().is_empty();

@@ -201,7 +201,7 @@ impl Flat {
         }
         let classes: Vec<Class> = classes.into_iter().map(|entries| class(entries, &members, estimator)).collect();
         let others = several.into_iter().map(|(expr, members)| Other {
-            share: estimator.selectivity(&expr),
+            share: share_beyond_implied(&expr, &sets, estimator),
             expr,
             members,
         });
@@ -267,6 +267,17 @@ fn filtered(plan: Plan, predicates: Vec<Expr>) -> Plan {
         }
         other => other.filtered(predicates),
     }
+}
+
+/// Share of pairs for which a predicate holds, given that the filters derived from it are applied already.
+fn share_beyond_implied(expr: &Expr, sets: &[HashSet<ColumnId>], estimator: &Estimator) -> f64 {
+    let whole = estimator.selectivity(expr);
+    let ExprKind::Or(arms) = &expr.kind else {
+        return whole;
+    };
+    let implied = sets.iter().filter_map(|set| implied::from_arms(arms, set, expr));
+    let applied: f64 = implied.map(|e| estimator.selectivity(&e)).product();
+    if applied > 0.0 { (whole / applied).min(1.0) } else { whole }
 }
 
 /// The relations that an expression mentions.
