@@ -56,7 +56,10 @@ pub fn column_facts(plan: &Plan, tables: &dyn TableResolver) -> HashMap<ColumnId
     out
 }
 
-fn each_scan(plan: &Plan, f: &mut dyn FnMut(TableId, &[(ColumnId, usize)])) {
+/// Called with a scan's table and columns.
+type OnScan<'f> = dyn FnMut(TableId, &[(ColumnId, usize)]) + 'f;
+
+fn each_scan(plan: &Plan, f: &mut OnScan<'_>) {
     if let Plan::Scan { table, columns, .. } = plan {
         f(*table, columns);
     }

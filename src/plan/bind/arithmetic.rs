@@ -47,13 +47,13 @@ impl Step {
 
 impl Binder<'_> {
     /// Appends one operator to what was bound so far.
-    pub(super) fn chain_step(&mut self, left: Expr, op: ChainOp, span: Span, right: Expr) -> Bound<Expr> {
+    pub(super) fn chain_step(&mut self, left: Expr, op: ChainOp, right: Expr) -> Bound<Expr> {
         let arith = self.arith_op(op, &left.ty, &right.ty);
         if arith == ArithOp::Add && left.ty == LogicalType::Interval && is_moment(&right.ty) {
-            return self.chain_step(right, op, span, left);
+            return self.chain_step(right, op, left);
         }
         if let Some(days) = day_count(arith, &left, &right) {
-            let moved = self.chain_step(left, op, span, days)?;
+            let moved = self.chain_step(left, op, days)?;
             return Ok(cast(moved, &LogicalType::Date));
         }
         match self.step_types(arith, &left, &right) {

@@ -226,12 +226,9 @@ fn pull_join(binder: &mut Binder<'_>, plan: Plan, free: &HashSet<ColumnId>) -> R
     })
 }
 
-/// A correlated scalar subquery as a value over a left join; no join if it is an expression of outer columns only.
-pub(super) fn scalar(
-    binder: &mut Binder<'_>,
-    plan: Plan,
-    value: Expr,
-) -> Result<(Expr, Option<Pulled>), Blocked> {
+/// A correlated scalar subquery as a value over an aggregate that is still to be joined; no aggregate if the value is made of
+/// outer columns only.
+pub(super) fn scalar(plan: Plan, value: Expr) -> Result<(Expr, Option<Plan>), Blocked> {
     let mut value = value;
     match plan {
         Plan::Project { input, columns } => {
@@ -240,35 +237,41 @@ pub(super) fn scalar(
             if matches!(&*input, Plan::Values { columns, rows } if columns.is_empty() && rows.len() == 1) {
                 return Ok((value, None));
             }
-            scalar(binder, *input, value)
+            scalar(*input, value)
         }
         Plan::Filter { input, predicates } if over_global_aggregate(&input) => {
-            let span = value.span;
-            let null = Expr::literal(Value::Null, value.ty.clone(), span);
-            let ty = value.ty.clone();
+            let (ty, span) = (value.ty.clone(), value.span);
+            let null = Expr::literal(Value::Null, ty.clone(), span);
             let kind = ExprKind::Case {
                 arms: vec![(Expr::and(predicates, span), value)],
                 otherwise: Box::new(null),
             };
-            scalar(binder, *input, Expr { kind, ty, span })
+            scalar(*input, Expr { kind, ty, span })
         }
-        Plan::Sort { input, .. } if over_global_aggregate(&input) => scalar(binder, *input, value),
+        Plan::Sort { input, .. } if over_global_aggregate(&input) => scalar(*input, value),
         Plan::Limit {
             input,
             limit,
             offset: 0,
-        } if limit != Some(0) && over_global_aggregate(&input) => scalar(binder, *input, value),
-        Plan::Aggregate { ref keys, ref aggregates, .. } if keys.is_empty() => {
-            let is_count = |function| function == AggregateFunction::Count;
-            let counts = aggregates.iter().filter(|(_, a)| is_count(a.function));
+        } if limit != Some(0) && over_global_aggregate(&input) => scalar(*input, value),
+        Plan::Aggregate {
+            input,
+            keys,
+            aggregates,
+        } if keys.is_empty() => {
+            let counts = aggregates.iter().filter(|(_, a)| a.function == AggregateFunction::Count);
             let counts: HashSet<ColumnId> = counts.map(|(id, _)| *id).collect();
-            let pulled = pull(binder, plan)?;
             value.rewrite(&mut |e| {
                 if e.as_column().is_some_and(|id| counts.contains(&id)) {
                     *e = or_zero(e.clone());
                 }
             });
-            Ok((value, Some(pulled)))
+            let aggregate = Plan::Aggregate {
+                input,
+                keys,
+                aggregates,
+            };
+            Ok((value, Some(aggregate)))
         }
         _ => Err(Blocked("a value other than an aggregate")),
     }

@@ -27,8 +27,8 @@ impl<'a> Binder<'a> {
             K::Braced(name) => self.name(block, std::slice::from_ref(name), e.span),
             K::Parameter(_) => self.unsupported("query parameters are", e.span),
             K::Chain { first, rest } => self.chain(block, first, rest),
-            K::And(items) => self.connective(block, items, "`and`", e.span).map(|v| Expr::and(v, e.span)),
-            K::Or(items) => self.connective(block, items, "`or`", e.span).map(|v| Expr::or(v, e.span)),
+            K::And(items) => self.connective(block, items, "`and`").map(|v| Expr::and(v, e.span)),
+            K::Or(items) => self.connective(block, items, "`or`").map(|v| Expr::or(v, e.span)),
             K::Coalesce(items) => self.coalesce(block, items, e.span),
             K::Not(inner) => self.not(block, inner, e.span),
             K::Neg(inner) => self.minus(block, inner, e.span),
@@ -99,25 +99,17 @@ impl<'a> Binder<'a> {
         rest: &'a [(ast::ChainOp, Span, ast::Expr)],
     ) -> Bound<Expr> {
         let mut left = self.expr(block, first);
-        // A parenthesised chain as first operand must not be extended with a `Concat` of another meaning; it is the
-        // same left-to-right evaluation, so extending is right.
-        for (op, span, operand) in rest {
+        for (op, _, operand) in rest {
             let right = self.expr(block, operand);
             left = match (left, right) {
-                (Ok(left), Ok(right)) => self.chain_step(left, *op, *span, right),
+                (Ok(left), Ok(right)) => self.chain_step(left, *op, right),
                 _ => Err(Reported),
             };
         }
         left
     }
 
-    fn connective(
-        &mut self,
-        block: &mut Block<'a>,
-        items: &'a [ast::Expr],
-        place: &str,
-        _span: Span,
-    ) -> Bound<Vec<Expr>> {
+    fn connective(&mut self, block: &mut Block<'a>, items: &'a [ast::Expr], place: &str) -> Bound<Vec<Expr>> {
         let mut out = Vec::with_capacity(items.len());
         let mut failed = false;
         for item in items {

@@ -21,7 +21,7 @@ use crate::types::{Field, LogicalType, Value};
 
 impl<'a> Binder<'a> {
     /// The comma-separated relations of FROM; none: one row without columns.
-    pub(super) fn from_list(&mut self, from: &'a [ast::TableRef]) -> Bound<(Plan, Scope)> {
+    pub(super) fn bind_from(&mut self, from: &'a [ast::TableRef]) -> Bound<(Plan, Scope)> {
         let bound: Vec<Bound<(Plan, Scope)>> = from.iter().map(|table| self.table_ref(table)).collect();
         let mut whole: Option<(Plan, Scope)> = None;
         let mut failed = false;

@@ -15,6 +15,7 @@ mod coerce;
 mod column_names;
 mod compare;
 mod decorrelate;
+mod domain;
 mod expr;
 mod from;
 mod joins;

@@ -61,6 +61,8 @@ pub(super) struct Block<'a> {
     pub(super) joins_above: Vec<Attach>,
     /// Columns of the block's FROM that are never NULL.
     pub(super) present: HashSet<ColumnId>,
+    /// The block's FROM.
+    pub(super) from: &'a [ast::TableRef],
 }
 
 impl<'a> Block<'a> {
@@ -74,6 +76,7 @@ impl<'a> Block<'a> {
             joins_below: Vec::new(),
             joins_above: Vec::new(),
             present: HashSet::new(),
+            from: &[],
         }
     }
 
@@ -126,9 +129,10 @@ pub(super) struct OrderBy {
 impl<'a> Binder<'a> {
     /// Binds a SELECT with the ORDER BY of its query.
     pub(super) fn select(&mut self, select: &'a ast::Select, order_by: &'a ast::OrderBy) -> Bound<Relation> {
-        let (plan, scope) = self.from_list(&select.from)?;
+        let (plan, scope) = self.bind_from(&select.from)?;
         let mut block = Block::new(scope, Place::Where);
         block.aliases = aliases(select);
+        block.from = &select.from;
         let nullable = self.nullable_columns(&plan);
         block.present = plan.output().into_iter().filter(|id| !nullable.contains(id)).collect();
         self.reject_unsupported_clauses(select);

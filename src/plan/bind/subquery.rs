@@ -7,11 +7,14 @@
 //!
 //! Does not: choose where the joins stand; the optimiser moves them.
 
+use std::collections::HashSet;
+
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span};
 
 use super::compare::same_type;
 use super::decorrelate::{self, Blocked, Pulled};
+use super::domain::{self, Source};
 use super::select::Block;
 use super::{Binder, Bound, Relation};
 use crate::plan::logical::{
@@ -106,7 +109,7 @@ impl<'a> Binder<'a> {
         if decorrelate::is_global_aggregate(&plan) {
             return Ok(Some(Expr::truth(!negated, span)));
         }
-        let pulled = self.pull(plan, span)?;
+        let pulled = self.pull(block, plan, span)?;
         let kind = if negated { JoinKind::Anti } else { JoinKind::Semi };
         let join = keyed(kind, pulled);
         block.joins().push(join);
@@ -178,7 +181,7 @@ impl<'a> Binder<'a> {
             });
             return Ok(None);
         }
-        let pulled = self.pull(relation.plan, span)?;
+        let pulled = self.pull(block, relation.plan, span)?;
         let kind = if negated { JoinKind::Anti } else { JoinKind::Semi };
         let mut join = keyed(kind, pulled);
         if negated && nullable {
@@ -224,15 +227,35 @@ impl<'a> Binder<'a> {
         block.may_be_null(self, tested) || self.nullable_columns(&relation.plan).contains(&column)
     }
 
-    /// Takes the correlations out of a plan.
-    fn pull(&mut self, plan: Plan, span: Span) -> Bound<Pulled> {
-        match decorrelate::pull(self, plan) {
+    /// Takes the correlations out of a plan: by moving predicates if that is enough, else in general.
+    fn pull(&mut self, block: &Block<'a>, plan: Plan, span: Span) -> Bound<Pulled> {
+        let original = plan.clone();
+        let pulled = match decorrelate::pull(self, plan) {
             Ok(pulled) => Ok(pulled),
-            Err(Blocked(what)) => {
-                let message = format!("a correlated subquery with {what} is not supported yet");
-                self.fail(Diagnostic::new("0A000", span, message))
-            }
+            Err(blocked) => self.unnest(block, original, blocked),
+        };
+        pulled.or_else(|blocked| self.blocked(blocked, span))
+    }
+
+    fn unnest(&mut self, block: &Block<'a>, plan: Plan, blocked: Blocked) -> Result<Pulled, Blocked> {
+        let own: HashSet<ColumnId> = block.scope.columns.iter().flat_map(|c| [c.id, c.bare_id()]).collect();
+        let mut outer: Vec<ColumnId> = plan.free_columns().into_iter().collect();
+        outer.sort_unstable();
+        if block.from.is_empty() || !outer.iter().all(|id| own.contains(id)) {
+            return Err(blocked);
         }
+        let source = Source {
+            from: block.from,
+            scope: &block.scope,
+            outer,
+            present: block.present.clone(),
+        };
+        domain::unnest(self, plan, &source)
+    }
+
+    fn blocked<T>(&mut self, Blocked(what): Blocked, span: Span) -> Bound<T> {
+        let message = format!("a correlated subquery with {what} is not supported yet");
+        self.fail(Diagnostic::new("0A000", span, message))
     }
 
     /// `(SELECT …)` as a value.
@@ -247,17 +270,14 @@ impl<'a> Binder<'a> {
             return Ok(Expr { kind, ty, span });
         }
         let value = self.column_expr(column, span);
-        match decorrelate::scalar(self, relation.plan, value) {
+        match decorrelate::scalar(relation.plan, value) {
             Ok((value, None)) => Ok(value),
-            Ok((value, Some(pulled))) => {
-                let join = keyed(JoinKind::Left, pulled);
-                block.joins().push(join);
+            Ok((value, Some(aggregate))) => {
+                let pulled = self.pull(block, aggregate, span)?;
+                block.joins().push(keyed(JoinKind::Left, pulled));
                 Ok(value)
             }
-            Err(Blocked(what)) => {
-                let message = format!("a correlated subquery with {what} is not supported yet");
-                self.fail(Diagnostic::new("0A000", span, message))
-            }
+            Err(blocked) => self.blocked(blocked, span),
         }
     }
 
@@ -271,7 +291,7 @@ impl<'a> Binder<'a> {
         if decorrelate::is_global_aggregate(&plan) {
             return Ok(Expr::truth(true, span));
         }
-        let pulled = self.pull(plan, span)?;
+        let pulled = self.pull(block, plan, span)?;
         self.marked(block, pulled, span)
     }
 
@@ -304,7 +324,7 @@ impl<'a> Binder<'a> {
         if correlated && nullable {
             return self.unsupported("a correlated IN over values that may be NULL, outside of AND, is", span);
         }
-        let pulled = self.pull(relation.plan, span)?;
+        let pulled = self.pull(block, relation.plan, span)?;
         let found = self.marked_in(block, pulled, (outer.clone(), inner), span)?;
         let test = match nullable {
             false => found,

@@ -97,12 +97,15 @@ fn is_group(plan: &Plan) -> bool {
     }
 }
 
+/// Kind, right side, keys and residual of a semi or anti join.
+type FlatSemi = (JoinKind, Plan, Vec<(Expr, Expr)>, Vec<Expr>);
+
 /// A group taken apart.
 #[derive(Default)]
 struct Flat {
     relations: Vec<Plan>,
     predicates: Vec<Expr>,
-    semis: Vec<(JoinKind, Plan, Vec<(Expr, Expr)>, Vec<Expr>)>,
+    semis: Vec<FlatSemi>,
 }
 
 impl Flat {
@@ -140,7 +143,7 @@ impl Flat {
 
     fn order(self, estimator: &Estimator) -> Plan {
         if self.relations.len() + self.semis.len() > MAX_MEMBERS {
-            return self.as_written();
+            return self.in_written_order();
         }
         let (group, above) = self.group(estimator);
         let tree = search(&group);
@@ -149,7 +152,7 @@ impl Flat {
     }
 
     /// A chain in the order of the text, for groups too large to search.
-    fn as_written(self) -> Plan {
+    fn in_written_order(self) -> Plan {
         let mut relations = self.relations.into_iter();
         let mut predicates = self.predicates;
         let mut whole = relations.next().unwrap_or_else(Plan::unit);

@@ -71,15 +71,11 @@ fn prune_values<T>(columns: &mut Vec<ColumnId>, rows: &mut [Vec<T>], wanted: &Ha
     if keep.iter().all(|keep| *keep) {
         return;
     }
-    let retain = |keep: &[bool]| {
-        let mut at = keep.to_vec().into_iter();
-        move || at.next().unwrap_or(true)
-    };
-    let mut next = retain(&keep);
-    columns.retain(|_| next());
+    let mut flags = keep.iter();
+    columns.retain(|_| flags.next().is_none_or(|keep| *keep));
     for row in rows {
-        let mut next = retain(&keep);
-        row.retain(|_| next());
+        let mut flags = keep.iter();
+        row.retain(|_| flags.next().is_none_or(|keep| *keep));
     }
 }
 

@@ -60,6 +60,9 @@ pub(super) const BOUND: &[&str] = &[
     "select n_regionkey, sum((select count(*) from customer where c_nationkey = n_nationkey)) from nation group by n_regionkey having n_regionkey > (select min(r_regionkey) from region where r_regionkey = n_regionkey)",
     "select year(o_orderdate), extract(month from o_orderdate), extract(dow from o_orderdate) from orders",
     "select upper(n_name), substring(n_name, 1, 2), length('abc') from nation",
+    "select r_name, (select count(*) from nation where n_regionkey < r_regionkey) from region",
+    "select r_name from region where exists (select 1 from nation where n_regionkey = r_regionkey union all select 1 from nation where n_nationkey > r_regionkey)",
+    "select r_name, (select max(k) from (select sum(n_nationkey) k from nation where n_regionkey = r_regionkey group by n_name) t) from region",
     "select count(*) from lineitem where l_returnflag = 'R' and not (l_tax > 0.05 or l_tax is null)",
 ];
 

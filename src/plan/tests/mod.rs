@@ -71,10 +71,6 @@ fn constants() {
     "#]]);
 }
 
-fn check_optimized(sql: &str, expected: Expect) {
-    expected.assert_eq(&optimized(sql));
-}
-
 /// Each query, then its plan or what is wrong with it.
 fn report(cases: &[&str], dialect: Dialect) -> String {
     let mut out = String::new();

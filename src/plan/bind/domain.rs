@@ -1,0 +1,253 @@
+//! Decorrelation in general: the subquery is computed for every combination of values that its outer columns have.
+//!
+//! `(SELECT count(*) FROM nation WHERE n_regionkey < r_regionkey)` over `region`: with `d` the distinct `r_regionkey`s, the subquery
+//! becomes `SELECT d, count(*) FROM d JOIN nation ON n_regionkey < d GROUP BY d`, to be joined on `r_regionkey = d`.
+//!
+//! After Neumann and Kemper, "Unnesting Arbitrary Queries", 2015. The domain `d` is the block's FROM bound once more, without
+//! its filters: a superset of the values needed is as right, and the join with it drops the rest.
+//!
+//! Invariants: the result produces one column for each outer column and mentions none of those.
+//!
+//! Does not: handle LIMIT per combination, or full joins.
+
+use std::collections::{HashMap, HashSet};
+
+use gobi_grammar::ast::{self, Span};
+
+use super::decorrelate::{Blocked, Pulled};
+use super::from::cross;
+use super::scope::Scope;
+use super::{Binder, Reported};
+use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
+
+/// Outer column → the column that stands for it.
+type Renames = HashMap<ColumnId, ColumnId>;
+
+/// Where the values of the outer columns come from.
+pub(super) struct Source<'s, 'a> {
+    /// The block's FROM.
+    pub(super) from: &'a [ast::TableRef],
+    /// Its scope.
+    pub(super) scope: &'s Scope,
+    /// The columns that the subquery takes from it.
+    pub(super) outer: Vec<ColumnId>,
+    /// Those of them that are never NULL.
+    pub(super) present: HashSet<ColumnId>,
+}
+
+/// The subquery for all combinations, and what it is to be joined on.
+pub(super) fn unnest<'a>(binder: &mut Binder<'a>, plan: Plan, source: &Source<'_, 'a>) -> Result<Pulled, Blocked> {
+    let (plan, renames) = Unnesting { binder, source }.apply(plan)?;
+    let mut predicates = Vec::with_capacity(source.outer.len());
+    for outer in &source.outer {
+        let inner = *renames.get(outer).ok_or(Blocked("this outer reference"))?;
+        let (outer_expr, inner_expr) = (binder.column_expr(*outer, Span::default()), binder.column_expr(inner, Span::default()));
+        predicates.push(Expr::compare(equality(source, *outer), outer_expr, inner_expr));
+    }
+    Ok(Pulled { plan, predicates })
+}
+
+/// NULL is a value of the domain like others.
+fn equality(source: &Source<'_, '_>, outer: ColumnId) -> CompareOp {
+    match source.present.contains(&outer) {
+        true => CompareOp::Eq,
+        false => CompareOp::NotDistinct,
+    }
+}
+
+struct Unnesting<'u, 's, 'a, 'b> {
+    binder: &'u mut Binder<'a>,
+    source: &'b Source<'s, 'a>,
+}
+
+impl Unnesting<'_, '_, '_, '_> {
+    /// The plan for all combinations.
+    fn apply(&mut self, plan: Plan) -> Result<(Plan, Renames), Blocked> {
+        if !self.mentions_outer(&plan) {
+            let (domain, renames) = self.domain()?;
+            return Ok((cross(domain, plan), renames));
+        }
+        match plan {
+            Plan::Filter { input, mut predicates } => {
+                let (input, renames) = self.apply(*input)?;
+                predicates.iter_mut().for_each(|e| rename(e, &renames));
+                Ok((input.filtered(predicates), renames))
+            }
+            Plan::Project { input, mut columns } => {
+                let (input, renames) = self.apply(*input)?;
+                columns.iter_mut().for_each(|(_, e)| rename(e, &renames));
+                columns.extend(self.passed_on(&renames));
+                let input = Box::new(input);
+                Ok((Plan::Project { input, columns }, renames))
+            }
+            Plan::Aggregate {
+                input,
+                mut keys,
+                mut aggregates,
+            } => {
+                let (input, renames) = self.apply(*input)?;
+                keys.iter_mut().for_each(|(_, e)| rename(e, &renames));
+                for (_, aggregate) in &mut aggregates {
+                    aggregate.for_each_expr_mut(&mut |e| rename(e, &renames));
+                }
+                keys.extend(self.passed_on(&renames));
+                let grouped = Plan::Aggregate {
+                    input: Box::new(input),
+                    keys,
+                    aggregates,
+                };
+                Ok((grouped, renames))
+            }
+            Plan::Sort { input, .. } => self.apply(*input),
+            Plan::Join { .. } => self.join(plan),
+            Plan::UnionAll { columns, inputs } => self.union(columns, inputs),
+            Plan::Values { columns, rows } => self.values(columns, rows),
+            Plan::Limit { .. } => Err(Blocked("LIMIT")),
+            Plan::Scan { .. } | Plan::Range { .. } => Err(Blocked("this relation")),
+        }
+    }
+
+    fn mentions_outer(&self, plan: &Plan) -> bool {
+        let free = plan.free_columns();
+        self.source.outer.iter().any(|id| free.contains(id))
+    }
+
+    /// The distinct combinations of the outer columns' values.
+    fn domain(&mut self) -> Result<(Plan, Renames), Blocked> {
+        let bound = self.binder.bind_from(self.source.from);
+        let (plan, scope) = bound.map_err(|Reported| Blocked("this outer reference"))?;
+        if !plan.free_columns().is_empty() {
+            return Err(Blocked("outer references across several levels"));
+        }
+        let mut renames = Renames::new();
+        for (old, new) in self.source.scope.columns.iter().zip(&scope.columns) {
+            renames.insert(old.id, new.id);
+            renames.entry(old.bare_id()).or_insert(new.bare_id());
+        }
+        renames.retain(|old, _| self.source.outer.contains(old));
+        let mut keys = self.passed_on(&renames);
+        keys.dedup_by_key(|(id, _)| *id);
+        let plan = Plan::Aggregate {
+            input: Box::new(plan),
+            keys,
+            aggregates: Vec::new(),
+        };
+        Ok((plan, renames))
+    }
+
+    /// The domain's columns, unchanged, in a fixed order.
+    fn passed_on(&self, renames: &Renames) -> Vec<(ColumnId, Expr)> {
+        let mut ids: Vec<ColumnId> = renames.values().copied().collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|id| (id, self.binder.column_expr(id, Span::default()))).collect()
+    }
+
+    fn join(&mut self, plan: Plan) -> Result<(Plan, Renames), Blocked> {
+        let Plan::Join {
+            kind,
+            left,
+            right,
+            mut keys,
+            null_equal,
+            mut residual,
+        } = plan
+        else {
+            return Err(Blocked("this operator"));
+        };
+        if matches!(kind, JoinKind::Full | JoinKind::NullAwareAnti) {
+            return Err(Blocked("a full join or NOT IN inside"));
+        }
+        let in_left = self.mentions_outer(&left);
+        let in_right = self.mentions_outer(&right);
+        let inner = kind == JoinKind::Inner;
+        let (left, right, renames) = if inner && in_right && !in_left {
+            let (right, renames) = self.apply(*right)?;
+            (*left, right, renames)
+        } else {
+            let (left, renames) = self.apply(*left)?;
+            let right = match in_right {
+                false => *right,
+                true => {
+                    let (right, others) = self.apply(*right)?;
+                    residual.extend(self.same_combination(&renames, &others));
+                    right
+                }
+            };
+            (left, right, renames)
+        };
+        keys.iter_mut().for_each(|(l, r)| {
+            rename(l, &renames);
+            rename(r, &renames);
+        });
+        residual.iter_mut().for_each(|e| rename(e, &renames));
+        let joined = Plan::Join {
+            kind,
+            left: Box::new(left),
+            right: Box::new(right),
+            keys,
+            null_equal,
+            residual,
+        };
+        Ok((joined, renames))
+    }
+
+    fn same_combination(&self, left: &Renames, right: &Renames) -> Vec<Expr> {
+        let mut outer: Vec<&ColumnId> = left.keys().collect();
+        outer.sort_unstable();
+        let pair = |id: &ColumnId| {
+            let column = |renames: &Renames| self.binder.column_expr(renames[id], Span::default());
+            right.contains_key(id).then(|| Expr::compare(equality(self.source, *id), column(left), column(right)))
+        };
+        outer.into_iter().filter_map(pair).collect()
+    }
+
+    fn union(&mut self, columns: Vec<ColumnId>, inputs: Vec<(Plan, Vec<ColumnId>)>) -> Result<(Plan, Renames), Blocked> {
+        let mut renames = Renames::new();
+        let mut outer = self.source.outer.clone();
+        outer.sort_unstable();
+        let mut all = columns;
+        for id in &outer {
+            let info = self.binder.info(*id).clone();
+            let new = self.binder.new_column(info.name, info.ty, true);
+            renames.insert(*id, new);
+            all.push(new);
+        }
+        let mut made = Vec::with_capacity(inputs.len());
+        for (input, mut taken) in inputs {
+            let (input, own) = self.apply(input)?;
+            for id in &outer {
+                taken.push(*own.get(id).ok_or(Blocked("this outer reference"))?);
+            }
+            made.push((input, taken));
+        }
+        let union = Plan::UnionAll {
+            columns: all,
+            inputs: made,
+        };
+        Ok((union, renames))
+    }
+
+    /// One row of expressions over outer columns is a projection of the domain.
+    fn values(&mut self, columns: Vec<ColumnId>, mut rows: Vec<Vec<Expr>>) -> Result<(Plan, Renames), Blocked> {
+        let (Some(row), true) = (rows.pop(), rows.is_empty()) else {
+            return Err(Blocked("several rows of VALUES over outer columns"));
+        };
+        let (domain, renames) = self.domain()?;
+        let mut made: Vec<(ColumnId, Expr)> = columns.into_iter().zip(row).collect();
+        made.iter_mut().for_each(|(_, e)| rename(e, &renames));
+        made.extend(self.passed_on(&renames));
+        let plan = Plan::Project {
+            input: Box::new(domain),
+            columns: made,
+        };
+        Ok((plan, renames))
+    }
+}
+
+fn rename(expr: &mut Expr, renames: &Renames) {
+    expr.rewrite(&mut |e| {
+        if let Some(new) = e.as_column().and_then(|id| renames.get(&id)) {
+            e.kind = ExprKind::Column(*new);
+        }
+    });
+}
