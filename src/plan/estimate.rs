@@ -11,9 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::TableResolver;
 use super::eval;
-use super::logical::{
-    Aggregate, AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan, TableId,
-};
+use super::logical::{Aggregate, AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan, TableId};
 use crate::types::{ColumnStats, Dictionary, Layout, LogicalType, Value};
 
 /// Rows of a relation of which nothing is known.
@@ -160,9 +158,7 @@ impl Estimator {
         match &expr.kind {
             ExprKind::Column(id) => self.column_distinct(plan, *id),
             ExprKind::Literal(_) | ExprKind::Subquery(_) => 1.0,
-            ExprKind::Case { arms, .. } if arms.iter().all(|(_, value)| value.is_constant()) => {
-                arms.len() as f64 + 1.0
-            }
+            ExprKind::Case { arms, .. } if arms.iter().all(|(_, value)| value.is_constant()) => arms.len() as f64 + 1.0,
             _ if expr.ty == LogicalType::Boolean => 2.0,
             ExprKind::Call { .. } if expr.ty.is_integer() => {
                 let below = expr.columns().into_iter().map(|id| self.column_distinct(plan, id));
@@ -194,7 +190,9 @@ impl Estimator {
             },
             Plan::UnionAll { columns, inputs } => {
                 let at = columns.iter().position(|made| *made == id).unwrap_or(0);
-                let below = inputs.iter().filter_map(|(input, taken)| Some((input, *taken.get(at)?)));
+                let below = inputs
+                    .iter()
+                    .filter_map(|(input, taken)| Some((input, *taken.get(at)?)));
                 below.map(|(input, taken)| self.column_distinct(input, taken)).sum()
             }
             Plan::Values { rows, .. } => rows.len() as f64,
@@ -213,7 +211,9 @@ impl Estimator {
             ExprKind::Cast { expr, .. } => expr,
             _ => key,
         };
-        key.as_column().and_then(|id| self.base.get(&id)).map(|base| base.distinct)
+        key.as_column()
+            .and_then(|id| self.base.get(&id))
+            .map(|base| base.distinct)
     }
 
     /// Rows of the table that a column comes from.
@@ -370,7 +370,10 @@ impl Estimator {
                 if *negated { 1.0 - share } else { share }
             }
             ExprKind::IsNull { expr, negated } => {
-                let nulls = expr.as_column().and_then(|id| self.base.get(&id)).map_or(0.05, |base| base.nulls);
+                let nulls = expr
+                    .as_column()
+                    .and_then(|id| self.base.get(&id))
+                    .map_or(0.05, |base| base.nulls);
                 if *negated { 1.0 - nulls } else { nulls }
             }
             ExprKind::Like { negated, pattern, .. } => {
@@ -489,7 +492,11 @@ impl Estimator {
 }
 
 fn base(table: TableId, rows: f64, stats: &ColumnStats) -> Base {
-    let range = stats.min.as_ref().and_then(stored).zip(stats.max.as_ref().and_then(stored));
+    let range = stats
+        .min
+        .as_ref()
+        .and_then(stored)
+        .zip(stats.max.as_ref().and_then(stored));
     let whole = stats.int_range().map(|(low, high)| (high - low) as f64 + 1.0);
     let known = stats.distinct.map(|d| d as f64);
     // Without a count: a whole range at most, or a tenth of the rows.
@@ -532,7 +539,11 @@ fn like_share(pattern: &Expr) -> f64 {
         Some(Value::String(text)) if !text.contains(['%', '_']) => 0.01,
         Some(Value::String(text)) if text.starts_with('%') => {
             // Every further word makes a match rarer.
-            0.08f64.powi(i32::try_from(text.split('%').filter(|part| !part.is_empty()).count()).unwrap_or(1).max(1))
+            0.08f64.powi(
+                i32::try_from(text.split('%').filter(|part| !part.is_empty()).count())
+                    .unwrap_or(1)
+                    .max(1),
+            )
         }
         Some(Value::String(_)) => 0.02,
         _ => UNKNOWN,

@@ -31,12 +31,10 @@ pub fn evaluate(expr: &Expr) -> Option<Value> {
     match &expr.kind {
         ExprKind::Literal(value) => Some(value.clone()),
         ExprKind::Column(_) | ExprKind::Subquery(_) => None,
-        ExprKind::Cast { expr: inner, try_ } => {
-            match constant::convert(&evaluate(inner)?, &inner.ty, &expr.ty) {
-                Ok(value) => Some(value),
-                Err(_) => try_.then_some(Value::Null),
-            }
-        }
+        ExprKind::Cast { expr: inner, try_ } => match constant::convert(&evaluate(inner)?, &inner.ty, &expr.ty) {
+            Ok(value) => Some(value),
+            Err(_) => try_.then_some(Value::Null),
+        },
         ExprKind::Chain { first, rest } => {
             let mut value = (evaluate(first)?, first.ty.clone());
             for step in rest {
@@ -192,7 +190,11 @@ fn chain_step((value, ty): &(Value, LogicalType), step: &ChainStep) -> Option<Va
             Some(Value::String(Arc::from(format!("{a}{b}"))))
         }
         (Value::Int(moment), Value::Interval(interval)) => {
-            let sign = if step.op == ArithOp::Sub { negate(right.clone(), &step.ty)? } else { Value::Interval(*interval) };
+            let sign = if step.op == ArithOp::Sub {
+                negate(right.clone(), &step.ty)?
+            } else {
+                Value::Interval(*interval)
+            };
             match sign {
                 Value::Interval(interval) => constant::add_interval(*moment, interval).map(Value::Int),
                 _ => None,
@@ -248,7 +250,13 @@ enum Piece {
 
 /// `text LIKE pattern`, in time proportional to the product of their lengths at worst.
 pub fn matches_like(text: &str, pattern: &str, case_insensitive: bool, escape: Option<char>) -> bool {
-    let lower = |s: &str| if case_insensitive { s.to_lowercase() } else { s.to_string() };
+    let lower = |s: &str| {
+        if case_insensitive {
+            s.to_lowercase()
+        } else {
+            s.to_string()
+        }
+    };
     let text: Vec<char> = lower(text).chars().collect();
     let pieces = pieces(&lower(pattern), escape);
     let (mut t, mut p) = (0, 0);
@@ -270,7 +278,9 @@ pub fn matches_like(text: &str, pattern: &str, case_insensitive: bool, escape: O
             },
         }
     }
-    pieces.get(p..).is_some_and(|rest| rest.iter().all(|piece| *piece == Piece::Any))
+    pieces
+        .get(p..)
+        .is_some_and(|rest| rest.iter().all(|piece| *piece == Piece::Any))
 }
 
 fn pieces(pattern: &str, escape: Option<char>) -> Vec<Piece> {

@@ -11,8 +11,10 @@ use std::fmt::Write;
 
 use serde_json::{Value as Json, json};
 
-use super::logical::{Aggregate, AggregateFunction, ColumnId, ColumnInfo, CompareOp, Expr, ExprKind, JoinKind, Plan, Query, SortKey};
 use super::logical::ArithOp;
+use super::logical::{
+    Aggregate, AggregateFunction, ColumnId, ColumnInfo, CompareOp, Expr, ExprKind, JoinKind, Plan, Query, SortKey,
+};
 use crate::types::{LogicalType, Value};
 
 /// How many rows an operator is expected to give, if an estimate is to be shown.
@@ -31,8 +33,14 @@ pub fn text(query: &Query, estimates: &Estimates<'_>) -> String {
 
 /// A whole query as JSON: `{"plan": …, "subqueries": […], "output": […]}`.
 pub fn json(query: &Query, estimates: &Estimates<'_>) -> Json {
-    let output = query.output.iter().map(|(_, field)| json!({"name": field.name, "type": field.ty.to_string()}));
-    let subqueries = query.subqueries.iter().map(|s| Printer::new(&s.columns).json(&s.root, estimates));
+    let output = query
+        .output
+        .iter()
+        .map(|(_, field)| json!({"name": field.name, "type": field.ty.to_string()}));
+    let subqueries = query
+        .subqueries
+        .iter()
+        .map(|s| Printer::new(&s.columns).json(&s.root, estimates));
     json!({
         "plan": Printer::new(&query.columns).json(&query.root, estimates),
         "subqueries": subqueries.collect::<Vec<_>>(),
@@ -73,7 +81,11 @@ enum Strength {
 }
 
 fn detail(what: &str, text: &str) -> String {
-    if what.is_empty() { format!(" {text}") } else { format!(" {what} {text}") }
+    if what.is_empty() {
+        format!(" {text}")
+    } else {
+        format!(" {what} {text}")
+    }
 }
 
 impl<'c> Printer<'c> {
@@ -104,7 +116,11 @@ impl<'c> Printer<'c> {
         if let Some(rows) = estimates(plan) {
             node.insert("estimated_rows".into(), json!(rows.round()));
         }
-        let inputs: Vec<Json> = plan.children().into_iter().map(|child| self.json(child, estimates)).collect();
+        let inputs: Vec<Json> = plan
+            .children()
+            .into_iter()
+            .map(|child| self.json(child, estimates))
+            .collect();
         if !inputs.is_empty() {
             node.insert("inputs".into(), json!(inputs));
         }
@@ -115,10 +131,7 @@ impl<'c> Printer<'c> {
     fn describe(&self, plan: &Plan) -> (String, Vec<(&'static str, String)>) {
         match plan {
             Plan::Scan {
-                name,
-                columns,
-                filters,
-                ..
+                name, columns, filters, ..
             } => {
                 let ids: Vec<ColumnId> = columns.iter().map(|(id, _)| *id).collect();
                 let mut details = vec![("", format!("{name} [{}]", self.names(&ids)))];
@@ -196,7 +209,10 @@ impl<'c> Printer<'c> {
         if !keys.is_empty() {
             let sign = if *null_equal { "is not distinct from" } else { "=" };
             let side = |e: &Expr| self.at(e, Strength::Sum);
-            let pairs: Vec<String> = keys.iter().map(|(l, r)| format!("{} {sign} {}", side(l), side(r))).collect();
+            let pairs: Vec<String> = keys
+                .iter()
+                .map(|(l, r)| format!("{} {sign} {}", side(l), side(r)))
+                .collect();
             details.push(("on", pairs.join(" and ")));
         }
         if !residual.is_empty() {
@@ -219,7 +235,11 @@ impl<'c> Printer<'c> {
     fn named(&self, id: ColumnId, e: &Expr) -> String {
         let text = self.expr(e);
         let name = self.name(id);
-        if e.as_column() == Some(id) || text == name { text } else { format!("{text} as {name}") }
+        if e.as_column() == Some(id) || text == name {
+            text
+        } else {
+            format!("{text} as {name}")
+        }
     }
 
     fn sort_key(&self, key: &SortKey) -> String {
@@ -240,7 +260,10 @@ impl<'c> Printer<'c> {
         };
         let distinct = if aggregate.distinct { "distinct " } else { "" };
         let arg = aggregate.arg.as_ref().map_or_else(|| "*".into(), |e| self.expr(e));
-        let filter = aggregate.filter.as_ref().map(|e| format!(" filter (where {})", self.expr(e)));
+        let filter = aggregate
+            .filter
+            .as_ref()
+            .map(|e| format!(" filter (where {})", self.expr(e)));
         format!("{name}({distinct}{arg}){}", filter.unwrap_or_default())
     }
 
@@ -290,7 +313,11 @@ impl<'c> Printer<'c> {
                 let not = if *negated { "not " } else { "" };
                 let shown: Vec<String> = list.iter().take(20).map(|v| literal(v, &expr.ty)).collect();
                 let more = if list.len() > 20 { ", …" } else { "" };
-                test(format!("{} {not}in ({}{more})", self.at(expr, Strength::Sum), shown.join(", ")))
+                test(format!(
+                    "{} {not}in ({}{more})",
+                    self.at(expr, Strength::Sum),
+                    shown.join(", ")
+                ))
             }
             ExprKind::Like {
                 expr,
@@ -336,7 +363,11 @@ impl<'c> Printer<'c> {
                 text = format!("({text})");
             }
             so_far = strength;
-            let tighter = if strength == Strength::Sum { Strength::Product } else { Strength::Unary };
+            let tighter = if strength == Strength::Sum {
+                Strength::Product
+            } else {
+                Strength::Unary
+            };
             let _ = write!(text, " {} {}", arith_symbol(step.op), self.at(&step.operand, tighter));
         }
         (text, whole)

@@ -52,7 +52,9 @@ pub fn nullable_columns(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId
             let below = nullable_columns(input, columns);
             let nullable_keys = keys.iter().filter(|(_, e)| may_be_null(e, &below)).map(|(id, _)| *id);
             let global = keys.is_empty();
-            let nullable = aggregates.iter().filter(|(_, a)| aggregate_may_be_null(a, global, &below));
+            let nullable = aggregates
+                .iter()
+                .filter(|(_, a)| aggregate_may_be_null(a, global, &below));
             nullable_keys.chain(nullable.map(|(id, _)| *id)).collect()
         }
         Plan::Join { .. } => nullable_after_join(plan, columns),
@@ -104,17 +106,15 @@ fn declared(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId> {
 fn drop_rejected(set: &mut HashSet<ColumnId>, predicates: &[Expr]) {
     for predicate in predicates {
         rejected_nulls(predicate, &mut |id| {
-                    set.remove(&id);
-                });
+            set.remove(&id);
+        });
     }
 }
 
 /// An aggregate's result may be NULL.
 fn aggregate_may_be_null(aggregate: &Aggregate, global: bool, below: &HashSet<ColumnId>) -> bool {
     aggregate.function != AggregateFunction::Count
-        && (global
-            || aggregate.filter.is_some()
-            || aggregate.arg.as_ref().is_none_or(|arg| may_be_null(arg, below)))
+        && (global || aggregate.filter.is_some() || aggregate.arg.as_ref().is_none_or(|arg| may_be_null(arg, below)))
 }
 
 /// An expression may be NULL, given the columns that may.

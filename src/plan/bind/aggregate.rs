@@ -160,7 +160,8 @@ impl<'a> Binder<'a> {
             let name = known.map_or_else(|| self.info(id).name.clone(), |c| c.name.clone());
             let message = format!("column `{name}` must be grouped or aggregated");
             let help = format!("add `{name}` to GROUP BY or wrap it in any_value()");
-            self.errors.push(Diagnostic::new("42803", span, message).with_help(help));
+            self.errors
+                .push(Diagnostic::new("42803", span, message).with_help(help));
         }
         Err(Reported)
     }

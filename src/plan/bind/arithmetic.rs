@@ -131,10 +131,12 @@ impl Binder<'_> {
         if left.is_float() || right.is_float() {
             let both_real = [(left, left_value), (right, right_value)];
             let real = both_real.iter().all(|(ty, v)| **ty == LogicalType::Real || v.is_some());
-            return Ok(Step::all(match real && (left_value.is_none() || right_value.is_none()) {
-                true => LogicalType::Real,
-                false => LogicalType::Double,
-            }));
+            return Ok(Step::all(
+                match real && (left_value.is_none() || right_value.is_none()) {
+                    true => LogicalType::Real,
+                    false => LogicalType::Double,
+                },
+            ));
         }
         let adapt = |ty: &LogicalType, v: Option<&Value>| v.map_or_else(|| ty.clone(), |v| least_type(v, ty));
         decimal_types(op, &adapt(left, left_value), &adapt(right, right_value))
@@ -155,7 +157,9 @@ impl Binder<'_> {
             (None, Some(_)) if fits(right_value, left) => left.clone(),
             _ => wider(left, right),
         };
-        let narrow = common.int_range().is_some_and(|(low, high)| high < i64::MAX.into() && low > i128::MIN);
+        let narrow = common
+            .int_range()
+            .is_some_and(|(low, high)| high < i64::MAX.into() && low > i128::MIN);
         match self.dialect {
             Dialect::Grizzly if narrow => LogicalType::BigInt,
             Dialect::Ansi if narrow => wider(&common, &LogicalType::Integer),
@@ -166,8 +170,12 @@ impl Binder<'_> {
     fn no_step<T>(&mut self, problem: NoStep, op: ArithOp, left: &Expr, right: &Expr) -> Bound<T> {
         let span = left.span.to(right.span);
         let error = match problem {
-            NoStep::Scale => Diagnostic::new("22003", span, "the product would have more than 38 digits after the point")
-                .with_help("cast one side to `double` or to a decimal with fewer digits"),
+            NoStep::Scale => Diagnostic::new(
+                "22003",
+                span,
+                "the product would have more than 38 digits after the point",
+            )
+            .with_help("cast one side to `double` or to a decimal with fewer digits"),
             NoStep::Types | NoStep::Help(_) => {
                 let message = format!("`{}` has no meaning for {} and {}", arith_symbol(op), left.ty, right.ty);
                 Diagnostic::new("42883", span, message)
@@ -198,7 +206,10 @@ impl Binder<'_> {
 }
 
 fn is_moment(ty: &LogicalType) -> bool {
-    matches!(ty, LogicalType::Date | LogicalType::Timestamp | LogicalType::TimestampTz)
+    matches!(
+        ty,
+        LogicalType::Date | LogicalType::Timestamp | LogicalType::TimestampTz
+    )
 }
 
 /// `date + 3`: the days as an interval.
@@ -209,7 +220,11 @@ fn day_count(op: ArithOp, left: &Expr, right: &Expr) -> Option<Expr> {
         days: i32::try_from(days).ok()?,
         ..Default::default()
     };
-    Some(Expr::literal(Value::Interval(interval), LogicalType::Interval, right.span))
+    Some(Expr::literal(
+        Value::Interval(interval),
+        LogicalType::Interval,
+        right.span,
+    ))
 }
 
 fn concat_types(left: &LogicalType, right: &LogicalType) -> Result<Step, NoStep> {
@@ -276,6 +291,10 @@ fn append(left: Expr, op: ArithOp, step: Step, right: Expr) -> Expr {
             rest: vec![next],
         },
     };
-    let chain = Expr { kind, ty: step.ty, span };
+    let chain = Expr {
+        kind,
+        ty: step.ty,
+        span,
+    };
     if constant { eval::fold(chain) } else { chain }
 }

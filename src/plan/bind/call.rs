@@ -30,16 +30,46 @@ const AGGREGATES: &[(&str, AggregateFunction)] = &[
 ];
 
 /// Forms bound here rather than looked up.
-const FORMS: &[&str] = &["coalesce", "nullif", "ifnull", "if", "greatest", "least", "typeof", "@typeof"];
+const FORMS: &[&str] = &[
+    "coalesce", "nullif", "ifnull", "if", "greatest", "least", "typeof", "@typeof",
+];
 
 /// Fields of EXTRACT that are functions of their own.
-const FIELDS: &[&str] =
-    &["year", "quarter", "month", "day", "week", "hour", "minute", "second", "epoch", "decade", "century", "millennium"];
+const FIELDS: &[&str] = &[
+    "year",
+    "quarter",
+    "month",
+    "day",
+    "week",
+    "hour",
+    "minute",
+    "second",
+    "epoch",
+    "decade",
+    "century",
+    "millennium",
+];
 
 /// Aggregates and window functions of the language that cannot be run yet.
 const LATER: &[&str] = &[
-    "median", "percentile", "mode", "stdev", "stddev", "variance", "first", "last", "rownumber", "rank", "denserank",
-    "ntile", "lag", "lead", "firstvalue", "lastvalue", "row_number", "dense_rank",
+    "median",
+    "percentile",
+    "mode",
+    "stdev",
+    "stddev",
+    "variance",
+    "first",
+    "last",
+    "rownumber",
+    "rank",
+    "denserank",
+    "ntile",
+    "lag",
+    "lead",
+    "firstvalue",
+    "lastvalue",
+    "row_number",
+    "dense_rank",
 ];
 
 /// The aggregate of that name.
@@ -80,7 +110,11 @@ impl<'a> Binder<'a> {
             _ => (1, usize::MAX),
         };
         if args.len() < least || args.len() > most {
-            let wanted = if least == most { least.to_string() } else { format!("at least {least}") };
+            let wanted = if least == most {
+                least.to_string()
+            } else {
+                format!("at least {least}")
+            };
             let message = format!("`{form}` takes {wanted} arguments, not {}", args.len());
             return self.fail(Diagnostic::new("42883", call.name.span, message));
         }

@@ -77,7 +77,10 @@ fn text(expr: &ast::Expr, dialect: Dialect) -> String {
     let words: Vec<&str> = printed.split_whitespace().collect();
     let line = words.join(" ");
     let line = line.trim_end_matches(';');
-    let line = line.get(..7).filter(|start| start.eq_ignore_ascii_case("select ")).map_or(line, |start| &line[start.len()..]);
+    let line = line
+        .get(..7)
+        .filter(|start| start.eq_ignore_ascii_case("select "))
+        .map_or(line, |start| &line[start.len()..]);
     match line.char_indices().nth(MAX_LEN) {
         Some((cut, _)) => format!("{}…", &line[..cut]),
         None => line.to_string(),
@@ -88,7 +91,12 @@ fn text(expr: &ast::Expr, dialect: Dialect) -> String {
 fn operands(expr: &ast::Expr) -> usize {
     match &expr.kind {
         K::Chain { first, rest } => {
-            operands(first) + rest.iter().take(MAX_OPERANDS + 1).map(|(.., e)| operands(e)).sum::<usize>()
+            operands(first)
+                + rest
+                    .iter()
+                    .take(MAX_OPERANDS + 1)
+                    .map(|(.., e)| operands(e))
+                    .sum::<usize>()
         }
         K::And(items) | K::Or(items) | K::Coalesce(items) | K::InList { list: items, .. } => {
             items.iter().take(MAX_OPERANDS + 1).map(operands).sum()

@@ -59,7 +59,11 @@ impl Binder<'_> {
         let Some(ty) = unify(&[&left, &right]) else {
             return self.not_comparable(&left, &right);
         };
-        let ty = if ty == LogicalType::Null { LogicalType::Boolean } else { ty };
+        let ty = if ty == LogicalType::Null {
+            LogicalType::Boolean
+        } else {
+            ty
+        };
         let (left, right) = (self.convert_constant(left, &ty)?, self.convert_constant(right, &ty)?);
         Ok(eval::fold(Expr::compare(op, left, right)))
     }
@@ -243,7 +247,11 @@ fn whole_number(v: f64, to: &LogicalType) -> Option<Snapped> {
     }
     let scale = if v.fract() == 0.0 { 0 } else { 1 };
     // A fraction anywhere between two integers compares like their middle.
-    let unscaled = if scale == 0 { v as i128 } else { v.floor() as i128 * 10 + 5 };
+    let unscaled = if scale == 0 {
+        v as i128
+    } else {
+        v.floor() as i128 * 10 + 5
+    };
     number(unscaled, scale, to)
 }
 

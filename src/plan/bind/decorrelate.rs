@@ -59,9 +59,11 @@ pub(super) fn existence_only(plan: Plan) -> Plan {
             limit,
             offset: 0,
         } if limit != Some(0) => existence_only(*input),
-        Plan::Aggregate { input, keys, aggregates } if !keys.is_empty() && aggregates.is_empty() => {
-            existence_only(*input)
-        }
+        Plan::Aggregate {
+            input,
+            keys,
+            aggregates,
+        } if !keys.is_empty() && aggregates.is_empty() => existence_only(*input),
         other => other,
     }
 }
@@ -147,7 +149,8 @@ fn pull_aggregate(binder: &mut Binder<'_>, plan: Plan, free: &HashSet<ColumnId>)
         return Err(Blocked("this operator"));
     };
     let mut own_free = false;
-    keys.iter().for_each(|(_, e)| own_free |= !e.columns().is_disjoint(free));
+    keys.iter()
+        .for_each(|(_, e)| own_free |= !e.columns().is_disjoint(free));
     for (_, aggregate) in &aggregates {
         aggregate.for_each_expr(&mut |e| own_free |= !e.columns().is_disjoint(free));
     }
@@ -259,7 +262,9 @@ pub(super) fn scalar(plan: Plan, value: Expr) -> Result<(Expr, Option<Plan>), Bl
             keys,
             aggregates,
         } if keys.is_empty() => {
-            let counts = aggregates.iter().filter(|(_, a)| a.function == AggregateFunction::Count);
+            let counts = aggregates
+                .iter()
+                .filter(|(_, a)| a.function == AggregateFunction::Count);
             let counts: HashSet<ColumnId> = counts.map(|(id, _)| *id).collect();
             value.rewrite(&mut |e| {
                 if e.as_column().is_some_and(|id| counts.contains(&id)) {
@@ -308,9 +313,9 @@ pub(super) fn distinct_keys(binder: &mut Binder<'_>, join: Attach) -> Option<Att
     let mut keys = Vec::new();
     for (outer, inner) in join.keys {
         let known = groups.iter().find(|(_, e)| *e == inner).map(|(id, _)| *id);
-        let id = known.or_else(|| inner.as_column()).unwrap_or_else(|| {
-            binder.new_column("key", inner.ty.clone(), properties::may_be_null(&inner, &nullable))
-        });
+        let id = known
+            .or_else(|| inner.as_column())
+            .unwrap_or_else(|| binder.new_column("key", inner.ty.clone(), properties::may_be_null(&inner, &nullable)));
         keys.push((outer, Expr::column(id, inner.ty.clone(), inner.span)));
         if known.is_none() {
             groups.push((id, inner));

@@ -41,7 +41,10 @@ pub(super) fn unnest<'a>(binder: &mut Binder<'a>, plan: Plan, source: &Source<'_
     let mut predicates = Vec::with_capacity(source.outer.len());
     for outer in &source.outer {
         let inner = *renames.get(outer).ok_or(Blocked("this outer reference"))?;
-        let (outer_expr, inner_expr) = (binder.column_expr(*outer, Span::default()), binder.column_expr(inner, Span::default()));
+        let (outer_expr, inner_expr) = (
+            binder.column_expr(*outer, Span::default()),
+            binder.column_expr(inner, Span::default()),
+        );
         predicates.push(Expr::compare(equality(source, *outer), outer_expr, inner_expr));
     }
     Ok(Pulled { plan, predicates })
@@ -139,7 +142,9 @@ impl Unnesting<'_, '_, '_, '_> {
     fn passed_on(&self, renames: &Renames) -> Vec<(ColumnId, Expr)> {
         let mut ids: Vec<ColumnId> = renames.values().copied().collect();
         ids.sort_unstable();
-        ids.into_iter().map(|id| (id, self.binder.column_expr(id, Span::default()))).collect()
+        ids.into_iter()
+            .map(|id| (id, self.binder.column_expr(id, Span::default())))
+            .collect()
     }
 
     fn join(&mut self, plan: Plan) -> Result<(Plan, Renames), Blocked> {
@@ -196,12 +201,18 @@ impl Unnesting<'_, '_, '_, '_> {
         outer.sort_unstable();
         let pair = |id: &ColumnId| {
             let column = |renames: &Renames| self.binder.column_expr(renames[id], Span::default());
-            right.contains_key(id).then(|| Expr::compare(equality(self.source, *id), column(left), column(right)))
+            right
+                .contains_key(id)
+                .then(|| Expr::compare(equality(self.source, *id), column(left), column(right)))
         };
         outer.into_iter().filter_map(pair).collect()
     }
 
-    fn union(&mut self, columns: Vec<ColumnId>, inputs: Vec<(Plan, Vec<ColumnId>)>) -> Result<(Plan, Renames), Blocked> {
+    fn union(
+        &mut self,
+        columns: Vec<ColumnId>,
+        inputs: Vec<(Plan, Vec<ColumnId>)>,
+    ) -> Result<(Plan, Renames), Blocked> {
         let mut renames = Renames::new();
         let mut outer = self.source.outer.clone();
         outer.sort_unstable();

@@ -38,7 +38,11 @@ impl<'a> Binder<'a> {
             }
             K::IsDistinct { left, negated, right } => {
                 let (left, right) = self.pair(block, left, right)?;
-                let op = if *negated { CompareOp::NotDistinct } else { CompareOp::Distinct };
+                let op = if *negated {
+                    CompareOp::NotDistinct
+                } else {
+                    CompareOp::Distinct
+                };
                 self.compare(op, left, right)
             }
             K::Between {
@@ -197,7 +201,11 @@ impl<'a> Binder<'a> {
                 _ => {}
             }
         }
-        self.fail(Diagnostic::new("22019", escape.span, "ESCAPE needs a string of one character"))
+        self.fail(Diagnostic::new(
+            "22019",
+            escape.span,
+            "ESCAPE needs a string of one character",
+        ))
     }
 
     fn is_test(
@@ -215,7 +223,11 @@ impl<'a> Binder<'a> {
         }
         let expr = self.require_boolean(expr, "`is true`")?;
         let wanted = Expr::truth(test == ast::IsTest::True, span);
-        let op = if negated { CompareOp::Distinct } else { CompareOp::NotDistinct };
+        let op = if negated {
+            CompareOp::Distinct
+        } else {
+            CompareOp::NotDistinct
+        };
         Ok(eval::fold(Expr::compare(op, expr, wanted)))
     }
 
@@ -331,7 +343,10 @@ impl<'a> Binder<'a> {
                 return with_suggestion(Diagnostic::new("42703", name.span, message), &name.text, columns);
             }
             if reach().any(|s| s.is_gone(&relation.text)) {
-                let message = format!("the columns of `{}` do not come out of its SEMI or ANTI join", relation.text);
+                let message = format!(
+                    "the columns of `{}` do not come out of its SEMI or ANTI join",
+                    relation.text
+                );
                 let help = "such a join gives the columns of its left side only; use INNER JOIN or LEFT JOIN";
                 return Diagnostic::new("42P01", span, message).with_help(help);
             }

@@ -14,9 +14,9 @@ use super::expr::joined;
 use super::scope::{Scope, same};
 use super::select::{Block, Place};
 use super::{Binder, Bound, Relation, Reported};
+use crate::plan::ResolveError;
 use crate::plan::eval;
 use crate::plan::logical::{ColumnId, Expr, JoinKind, Plan, TableId};
-use crate::plan::ResolveError;
 use crate::types::{Field, LogicalType, Value};
 
 impl<'a> Binder<'a> {
@@ -95,7 +95,10 @@ impl<'a> Binder<'a> {
 
     fn named_relation(&mut self, parts: &'a [ast::Ident], span: Span) -> Bound<Relation> {
         let cte = match parts {
-            [name] => self.ctes.iter().rposition(|entry| same(&entry.cte.name.text, &name.text)),
+            [name] => self
+                .ctes
+                .iter()
+                .rposition(|entry| same(&entry.cte.name.text, &name.text)),
             _ => None,
         };
         if let Some(at) = cte {
@@ -185,7 +188,10 @@ impl<'a> Binder<'a> {
         Ok(match ty {
             LogicalType::Null => {
                 let ty = LogicalType::BigInt;
-                let items = items.into_iter().map(|e| eval::fold(super::coerce::cast(e, &ty))).collect();
+                let items = items
+                    .into_iter()
+                    .map(|e| eval::fold(super::coerce::cast(e, &ty)))
+                    .collect();
                 (items, LogicalType::BigInt)
             }
             ty => (items, ty),
@@ -211,7 +217,10 @@ impl<'a> Binder<'a> {
                     None => Expr::literal(Value::Null, LogicalType::Null, item.span),
                 });
             }
-            if let Some((extra, _)) = fields.iter().find(|(f, _)| !names.iter().any(|n| same(&n.text, &f.text))) {
+            if let Some((extra, _)) = fields
+                .iter()
+                .find(|(f, _)| !names.iter().any(|n| same(&n.text, &f.text)))
+            {
                 let message = format!("the first element has no field `{}`", extra.text);
                 return self.fail(Diagnostic::new("42804", extra.span, message));
             }
@@ -268,7 +277,11 @@ impl<'a> Binder<'a> {
             return self.fail(Diagnostic::new("22023", name.span, "the step cannot be 0"));
         }
         let column = self.new_column(&lower, LogicalType::BigInt, false);
-        let stop = if closed { stop.saturating_add(step.signum()) } else { stop };
+        let stop = if closed {
+            stop.saturating_add(step.signum())
+        } else {
+            stop
+        };
         Ok(Relation {
             plan: Plan::Range {
                 column,

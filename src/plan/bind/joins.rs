@@ -166,7 +166,10 @@ impl<'a> Binder<'a> {
         if computed.is_empty() {
             return plan;
         }
-        let kept = plan.output().into_iter().map(|id| (id, self.column_expr(id, Span::default())));
+        let kept = plan
+            .output()
+            .into_iter()
+            .map(|id| (id, self.column_expr(id, Span::default())));
         let columns = kept.chain(computed).collect();
         Plan::Project {
             input: Box::new(plan),
@@ -191,7 +194,10 @@ impl<'a> Binder<'a> {
             }
             let bound = match self.subquery_conjunct(block, e) {
                 Some(done) => done,
-                None => self.expr(block, e).and_then(|e| self.require_boolean(e, place)).map(Some),
+                None => self
+                    .expr(block, e)
+                    .and_then(|e| self.require_boolean(e, place))
+                    .map(Some),
             };
             match bound {
                 Ok(Some(predicate)) => predicate.split_into(&mut out),
@@ -204,11 +210,7 @@ impl<'a> Binder<'a> {
 }
 
 /// `left = right` with one side from each input.
-pub(super) fn split_key(
-    predicate: &Expr,
-    left: &HashSet<ColumnId>,
-    right: &HashSet<ColumnId>,
-) -> Option<(Expr, Expr)> {
+pub(super) fn split_key(predicate: &Expr, left: &HashSet<ColumnId>, right: &HashSet<ColumnId>) -> Option<(Expr, Expr)> {
     let ExprKind::Compare {
         op: CompareOp::Eq,
         left: a,
@@ -227,13 +229,7 @@ pub(super) fn split_key(
     }
 }
 
-fn assemble(
-    kind: ast::JoinKind,
-    left: Plan,
-    right: Plan,
-    keys: Vec<(Expr, Expr)>,
-    residual: Vec<Expr>,
-) -> Plan {
+fn assemble(kind: ast::JoinKind, left: Plan, right: Plan, keys: Vec<(Expr, Expr)>, residual: Vec<Expr>) -> Plan {
     let (kind, left, right, keys) = match kind {
         ast::JoinKind::Right => {
             let keys = keys.into_iter().map(|(l, r)| (r, l)).collect();

@@ -65,9 +65,12 @@ fn unreadable(literal: &Literal, span: Span) -> Diagnostic {
         Literal::Time(text) => ("22007", text, "time", "write it as `HH:MM:SS`"),
         Literal::Timestamp(text) => ("22007", text, "timestamp", "write it as `YYYY-MM-DD HH:MM:SS`"),
         Literal::Interval(text) => ("22007", text, "interval", "write it as `7 days` or `1 year 2 months`"),
-        Literal::Integer(text) | Literal::Decimal(text) | Literal::Float(text) => {
-            ("22003", text, "number", "numbers have at most 38 digits; write `1e40` for a double")
-        }
+        Literal::Integer(text) | Literal::Decimal(text) | Literal::Float(text) => (
+            "22003",
+            text,
+            "number",
+            "numbers have at most 38 digits; write `1e40` for a double",
+        ),
         _ => return Diagnostic::new("22000", span, "the literal cannot be read"),
     };
     let message = match code {

@@ -142,7 +142,9 @@ impl<'a> Binder<'a> {
     fn query_body(&mut self, query: &'a ast::Query) -> Bound<Relation> {
         let relation = match &query.body {
             ast::QueryBody::Select(select) => self.select(select, &query.order_by),
-            ast::QueryBody::Values(rows) => self.values(rows, query.span).and_then(|r| self.order(r, &query.order_by)),
+            ast::QueryBody::Values(rows) => self
+                .values(rows, query.span)
+                .and_then(|r| self.order(r, &query.order_by)),
             ast::QueryBody::SetOp { op, all, inputs } => {
                 let relation = self.set_operation(*op, *all, inputs, query.span);
                 relation.and_then(|r| self.order(r, &query.order_by))
@@ -164,7 +166,12 @@ impl<'a> Binder<'a> {
 
     fn declare_ctes(&mut self, query: &'a ast::Query) {
         for (i, cte) in query.ctes.iter().enumerate() {
-            if query.ctes.iter().take(i).any(|other| scope::same(&other.name.text, &cte.name.text)) {
+            if query
+                .ctes
+                .iter()
+                .take(i)
+                .any(|other| scope::same(&other.name.text, &cte.name.text))
+            {
                 let message = format!("CTE `{}` is defined twice", cte.name.text);
                 self.errors.push(Diagnostic::new("42712", cte.name.span, message));
             }

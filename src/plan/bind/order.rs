@@ -135,7 +135,11 @@ impl<'a> Binder<'a> {
         let plan = self.attach(relation.plan, block.joins_above);
         if let Some((_, aggregate)) = block.aggregates.first() {
             let span = aggregate.arg.as_ref().map_or_else(ast::Span::default, |e| e.span);
-            return self.fail(Diagnostic::new("42803", span, "an aggregate cannot order a set operation"));
+            return self.fail(Diagnostic::new(
+                "42803",
+                span,
+                "an aggregate cannot order a set operation",
+            ));
         }
         Ok(self.assemble(plan, items, order, false))
     }
@@ -184,7 +188,11 @@ impl<'a> Binder<'a> {
         let bound = self.convert_constant(bound, &LogicalType::BigInt)?;
         match bound.as_literal() {
             Some(Value::Int(v)) => i64::try_from(*v).map_err(|_| Reported),
-            _ => self.fail(Diagnostic::new("22004", e.span, format!("{place} needs an integer, not NULL"))),
+            _ => self.fail(Diagnostic::new(
+                "22004",
+                e.span,
+                format!("{place} needs an integer, not NULL"),
+            )),
         }
     }
 }

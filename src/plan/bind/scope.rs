@@ -63,14 +63,13 @@ impl Scope {
         columns: impl IntoIterator<Item = (String, ColumnId)>,
     ) {
         let relation: Option<Arc<str>> = relation.map(Arc::from);
-        self.columns
-            .extend(columns.into_iter().map(|(name, id)| ScopeColumn {
-                relation: relation.clone(),
-                name,
-                id,
-                merged: None,
-                hidden: false,
-            }));
+        self.columns.extend(columns.into_iter().map(|(name, id)| ScopeColumn {
+            relation: relation.clone(),
+            name,
+            id,
+            merged: None,
+            hidden: false,
+        }));
     }
 
     /// Appends another scope's relations.
@@ -117,7 +116,11 @@ impl Scope {
 
     /// The names of the relations, without repeats.
     pub(super) fn relations(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.columns.iter().filter_map(|c| c.relation.as_deref().map(String::from)).collect();
+        let mut names: Vec<String> = self
+            .columns
+            .iter()
+            .filter_map(|c| c.relation.as_deref().map(String::from))
+            .collect();
         names.dedup();
         names
     }
@@ -135,7 +138,11 @@ fn pick<'c>(hits: impl Iterator<Item = (ColumnId, &'c ScopeColumn)>) -> Found {
         [(first, _), rest @ ..] if rest.iter().all(|(id, _)| id == first) => Found::Column(*first),
         _ => Found::Ambiguous(
             hits.iter()
-                .map(|(_, c)| c.relation.as_deref().map_or_else(|| c.name.clone(), |r| format!("{r}.{}", c.name)))
+                .map(|(_, c)| {
+                    c.relation
+                        .as_deref()
+                        .map_or_else(|| c.name.clone(), |r| format!("{r}.{}", c.name))
+                })
                 .collect(),
         ),
     }

@@ -92,7 +92,10 @@ impl<'a> Block<'a> {
 
     /// The expression behind an alias, where aliases are in reach.
     pub(super) fn alias(&self, name: &str) -> Option<&'a ast::Expr> {
-        let open = matches!(self.place, Place::GroupBy | Place::Having | Place::Order | Place::Aggregate);
+        let open = matches!(
+            self.place,
+            Place::GroupBy | Place::Having | Place::Order | Place::Aggregate
+        );
         let found = self.aliases.iter().find(|(alias, _)| same(alias, name));
         found.filter(|_| open && self.aliases_open).map(|(_, e)| *e)
     }
@@ -170,10 +173,12 @@ impl<'a> Binder<'a> {
         if let Distinct::On(exprs) = &select.distinct {
             let span = exprs.first().map_or(select.span, |e| e.span);
             let error = Diagnostic::new("0A000", span, "DISTINCT ON is not supported yet");
-            self.errors.push(error.with_help("use GROUP BY with min(), max() or any_value()"));
+            self.errors
+                .push(error.with_help("use GROUP BY with min(), max() or any_value()"));
         }
         if let Some(qualify) = &select.qualify {
-            self.errors.push(Diagnostic::new("0A000", qualify.span, "QUALIFY is not supported yet"));
+            self.errors
+                .push(Diagnostic::new("0A000", qualify.span, "QUALIFY is not supported yet"));
         }
     }
 
@@ -221,13 +226,7 @@ impl<'a> Binder<'a> {
     }
 
     /// `GROUP BY ALL`: every item without an aggregate.
-    fn group_by_all(
-        &self,
-        select: &ast::Select,
-        block: &Block<'a>,
-        items: &[Item],
-        keys: Vec<Expr>,
-    ) -> Vec<Expr> {
+    fn group_by_all(&self, select: &ast::Select, block: &Block<'a>, items: &[Item], keys: Vec<Expr>) -> Vec<Expr> {
         if select.group_by != GroupBy::All {
             return keys;
         }
@@ -257,7 +256,9 @@ impl<'a> Binder<'a> {
                     span,
                 } => self.star(&block.scope, qualifier.as_ref(), exclude, *span),
                 SelectItem::Expr { expr, alias } => self.expr(block, expr).map(|bound| {
-                    let name = alias.as_ref().map_or_else(|| column_name(expr, self.dialect), |a| a.text.clone());
+                    let name = alias
+                        .as_ref()
+                        .map_or_else(|| column_name(expr, self.dialect), |a| a.text.clone());
                     vec![Item {
                         expr: bound,
                         name,
@@ -295,13 +296,14 @@ impl<'a> Binder<'a> {
         }
         for name in exclude {
             if !columns.iter().any(|(column, _)| same(column, &name.text)) {
-                let mut error =
-                    Diagnostic::new("42703", name.span, format!("column `{}` does not exist", name.text));
+                let mut error = Diagnostic::new("42703", name.span, format!("column `{}` does not exist", name.text));
                 error.help = super::names::suggestion(&name.text, scope.names());
                 return self.fail(error);
             }
         }
-        let kept = columns.into_iter().filter(|(column, _)| !exclude.iter().any(|name| same(column, &name.text)));
+        let kept = columns
+            .into_iter()
+            .filter(|(column, _)| !exclude.iter().any(|name| same(column, &name.text)));
         Ok(kept
             .map(|(name, id)| Item {
                 expr: self.column_expr(id, span),
@@ -338,7 +340,10 @@ impl<'a> Binder<'a> {
             let id = match key.as_column().filter(|id| input.contains(id)) {
                 Some(id) => id,
                 None => {
-                    let name = items.iter().find(|item| item.expr == key).map_or("key", |item| item.name.as_str());
+                    let name = items
+                        .iter()
+                        .find(|item| item.expr == key)
+                        .map_or("key", |item| item.name.as_str());
                     self.new_column(name, key.ty.clone(), properties::may_be_null(&key, &nullable))
                 }
             };
@@ -396,7 +401,9 @@ impl<'a> Binder<'a> {
         }
         let mut keys: Vec<SortKey> = Vec::with_capacity(order.len());
         for key in order {
-            let Some(column) = ids.get(key.item).copied() else { continue };
+            let Some(column) = ids.get(key.item).copied() else {
+                continue;
+            };
             if !keys.iter().any(|known| known.column == column) {
                 keys.push(SortKey {
                     column,

@@ -29,7 +29,11 @@ impl<'a> Binder<'a> {
         span: Span,
     ) -> Bound<Relation> {
         if all && op != SetOp::Union {
-            let name = if op == SetOp::Intersect { "INTERSECT ALL" } else { "EXCEPT ALL" };
+            let name = if op == SetOp::Intersect {
+                "INTERSECT ALL"
+            } else {
+                "EXCEPT ALL"
+            };
             return self.unsupported(&format!("{name} is"), span);
         }
         let bound: Vec<Bound<Relation>> = inputs.iter().map(|input| self.query(input)).collect();
@@ -38,7 +42,11 @@ impl<'a> Binder<'a> {
         match op {
             SetOp::Union => {
                 let relation = self.union_all(relations)?;
-                Ok(if all { relation } else { self.distinct_relation(relation) })
+                Ok(if all {
+                    relation
+                } else {
+                    self.distinct_relation(relation)
+                })
             }
             SetOp::Intersect => self.matching(relations, JoinKind::Semi),
             SetOp::Except => self.matching(relations, JoinKind::Anti),
@@ -51,7 +59,10 @@ impl<'a> Binder<'a> {
         let mut types = vec![LogicalType::Null; width];
         for (relation, input) in relations.iter().zip(inputs) {
             if relation.output.len() != width {
-                let message = format!("the queries differ in their number of columns: {width} and {}", relation.output.len());
+                let message = format!(
+                    "the queries differ in their number of columns: {width} and {}",
+                    relation.output.len()
+                );
                 return self.fail(Diagnostic::new("42601", input.span, message));
             }
             for (ty, (_, field)) in types.iter_mut().zip(&relation.output) {
@@ -67,7 +78,12 @@ impl<'a> Binder<'a> {
     }
 
     fn with_types(&mut self, relation: Relation, types: &[LogicalType]) -> Relation {
-        if relation.output.iter().zip(types).all(|((_, field), ty)| field.ty == *ty) {
+        if relation
+            .output
+            .iter()
+            .zip(types)
+            .all(|((_, field), ty)| field.ty == *ty)
+        {
             return relation;
         }
         let mut columns: Vec<(ColumnId, Expr)> = Vec::with_capacity(types.len());
@@ -79,7 +95,13 @@ impl<'a> Binder<'a> {
                 None => self.new_column(&field.name, ty.clone(), field.nullable),
             };
             columns.push((id, expr));
-            output.push((id, Field { ty: ty.clone(), ..field }));
+            output.push((
+                id,
+                Field {
+                    ty: ty.clone(),
+                    ..field
+                },
+            ));
         }
         let input = Box::new(relation.plan);
         Relation {
@@ -94,7 +116,9 @@ impl<'a> Binder<'a> {
         };
         let mut fields: Vec<Field> = first.output.iter().map(|(_, field)| field.clone()).collect();
         for (at, field) in fields.iter_mut().enumerate() {
-            field.nullable = relations.iter().any(|r| r.output.get(at).is_none_or(|(_, f)| f.nullable));
+            field.nullable = relations
+                .iter()
+                .any(|r| r.output.get(at).is_none_or(|(_, f)| f.nullable));
         }
         let output: Vec<(ColumnId, Field)> = fields
             .into_iter()
@@ -151,7 +175,10 @@ impl<'a> Binder<'a> {
         for row in rows {
             if row.len() != width {
                 let at = row.first().map_or(span, |e| e.span);
-                let message = format!("the rows of VALUES differ in their number of columns: {width} and {}", row.len());
+                let message = format!(
+                    "the rows of VALUES differ in their number of columns: {width} and {}",
+                    row.len()
+                );
                 self.errors.push(Diagnostic::new("42601", at, message));
                 failed = true;
                 continue;

@@ -75,11 +75,7 @@ impl<'a> Binder<'a> {
     }
 
     /// EXISTS and IN as a conjunct of a filter: a semi or anti join. `None`: it is something else.
-    pub(super) fn subquery_conjunct(
-        &mut self,
-        block: &mut Block<'a>,
-        e: &'a ast::Expr,
-    ) -> Option<Bound<Option<Expr>>> {
+    pub(super) fn subquery_conjunct(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Option<Bound<Option<Expr>>> {
         use ast::ExprKind as K;
         match &e.kind {
             K::Exists(query) => Some(self.exists(block, query, false, e.span)),

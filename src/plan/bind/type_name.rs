@@ -84,7 +84,11 @@ impl Binder<'_> {
             "decimal" | "numeric" | "dec" => self.decimal_type(name),
             "array" | "list" => match name.args.as_slice() {
                 [item] => Ok(LogicalType::Array(Box::new(self.type_name(item)?))),
-                _ => self.fail(Diagnostic::new("42601", name.span, "`array` takes one type: `array<int>`")),
+                _ => self.fail(Diagnostic::new(
+                    "42601",
+                    name.span,
+                    "`array` takes one type: `array<int>`",
+                )),
             },
             "struct" => {
                 let mut fields = Vec::with_capacity(name.fields.len());

@@ -52,7 +52,11 @@ fn connect(items: Vec<Expr>, span: Span, stop: bool) -> Expr {
             }
         }
     }
-    if stop { Expr::or(flat, span) } else { Expr::and(flat, span) }
+    if stop {
+        Expr::or(flat, span)
+    } else {
+        Expr::and(flat, span)
+    }
 }
 
 /// NOT, moved inwards.
@@ -124,7 +128,9 @@ fn gathered(arms: Vec<Expr>) -> Vec<Expr> {
             out.push(arm);
             continue;
         };
-        let target = open.and_then(|at| out.get_mut(at)).filter(|e| as_list(e).is_some_and(|(e, _)| e == expr));
+        let target = open
+            .and_then(|at| out.get_mut(at))
+            .filter(|e| as_list(e).is_some_and(|(e, _)| e == expr));
         match target {
             Some(target) => extend_list(target, values),
             None => {
@@ -185,7 +191,11 @@ fn factored(arms: Vec<Expr>, span: Span) -> Expr {
         Some(parts) => parts,
         None => return Expr::truth(false, span),
     };
-    let common: Vec<Expr> = first.iter().filter(|e| rest.iter().all(|arm| arm.contains(e))).cloned().collect();
+    let common: Vec<Expr> = first
+        .iter()
+        .filter(|e| rest.iter().all(|arm| arm.contains(e)))
+        .cloned()
+        .collect();
     if common.is_empty() {
         let arms = split.into_iter().map(|arm| Expr::and(arm, span)).collect();
         return Expr::or(arms, span);

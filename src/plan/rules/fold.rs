@@ -103,11 +103,7 @@ fn case(arms: Vec<(Expr, Expr)>, mut otherwise: Expr, ty: LogicalType, span: Spa
         arms: kept,
         otherwise: Box::new(otherwise),
     };
-    Expr {
-        kind,
-        ty,
-        span,
-    }
+    Expr { kind, ty, span }
 }
 
 /// NULLs go; nothing after a constant is ever used.

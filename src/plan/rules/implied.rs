@@ -31,7 +31,11 @@ pub(super) fn add_implied(predicates: &mut Vec<Expr>, relations: &[HashSet<Colum
         if let ExprKind::Or(arms) = &predicate.kind
             && !relations.iter().any(|relation| predicate.within(relation))
         {
-            added.extend(relations.iter().filter_map(|relation| from_arms(arms, relation, predicate)));
+            added.extend(
+                relations
+                    .iter()
+                    .filter_map(|relation| from_arms(arms, relation, predicate)),
+            );
         }
     }
     push_new(predicates, added);

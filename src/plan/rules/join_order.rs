@@ -172,7 +172,9 @@ impl Flat {
         }
         let whole = whole.filtered(predicates);
         let semis = self.semis.into_iter();
-        semis.fold(whole, |left, (kind, right, keys, residual)| join(kind, left, right, keys, residual))
+        semis.fold(whole, |left, (kind, right, keys, residual)| {
+            join(kind, left, right, keys, residual)
+        })
     }
 
     /// Numbers the members and sorts the predicates; the second result is what mentions no relation at all.
@@ -202,7 +204,10 @@ impl Flat {
             let rows = estimator.rows(&plan).max(1.0);
             members.push(Member { plan, rows, semi: None });
         }
-        let classes: Vec<Class> = classes.into_iter().map(|entries| class(entries, &members, estimator)).collect();
+        let classes: Vec<Class> = classes
+            .into_iter()
+            .map(|entries| class(entries, &members, estimator))
+            .collect();
         let others = several.into_iter().map(|(expr, members)| Other {
             share: share_beyond_implied(&expr, &sets, estimator),
             expr,
@@ -280,7 +285,11 @@ fn share_beyond_implied(expr: &Expr, sets: &[HashSet<ColumnId>], estimator: &Est
     };
     let implied = sets.iter().filter_map(|set| implied::from_arms(arms, set, expr));
     let applied: f64 = implied.map(|e| estimator.selectivity(&e)).product();
-    if applied > 0.0 { (whole / applied).min(1.0) } else { whole }
+    if applied > 0.0 {
+        (whole / applied).min(1.0)
+    } else {
+        whole
+    }
 }
 
 /// The relations that an expression mentions.
@@ -326,7 +335,9 @@ fn gather_classes(equalities: Vec<(Entry, Entry)>) -> Vec<Vec<Entry>> {
     };
     let pairs: Vec<(ColumnId, ColumnId)> = equalities.into_iter().map(|(l, r)| (number(l), number(r))).collect();
     let classes = implied::classes(&pairs).into_iter();
-    classes.map(|class| class.into_iter().map(|id| names[id.0 as usize].clone()).collect()).collect()
+    classes
+        .map(|class| class.into_iter().map(|id| names[id.0 as usize].clone()).collect())
+        .collect()
 }
 
 /// Two columns of one relation that are equal by way of another: an ordinary filter.
@@ -366,8 +377,12 @@ fn corrections(members: &[Member], classes: &[Class], estimator: &Estimator) -> 
             let mut combinations = product;
             for member in [a, b] {
                 let own: f64 = shared.iter().map(|c| c.values(1 << member)).product();
-                let column = shared.iter().find_map(|c| c.expr_of(1 << member)?.columns().into_iter().next());
-                let rows = column.and_then(|id| estimator.table_rows_of(id)).unwrap_or(members[member].rows);
+                let column = shared
+                    .iter()
+                    .find_map(|c| c.expr_of(1 << member)?.columns().into_iter().next());
+                let rows = column
+                    .and_then(|id| estimator.table_rows_of(id))
+                    .unwrap_or(members[member].rows);
                 if own >= rows {
                     combinations = combinations.min(rows.max(1.0));
                 }
@@ -443,7 +458,11 @@ struct Builder {
 
 impl Builder {
     fn new(group: Group) -> Builder {
-        let (plans, semis) = group.members.into_iter().map(|member| (Some(member.plan), member.semi)).unzip();
+        let (plans, semis) = group
+            .members
+            .into_iter()
+            .map(|member| (Some(member.plan), member.semi))
+            .unzip();
         Builder {
             plans,
             semis,
@@ -484,10 +503,9 @@ impl Builder {
     fn newly_whole(&self, left: Set, right: Set) -> Vec<Expr> {
         let whole = left | right;
         let inside = |m: Set, set: Set| m & set == m;
-        let new = self
-            .others
-            .iter()
-            .filter(|other| inside(other.members, whole) && !inside(other.members, left) && !inside(other.members, right));
+        let new = self.others.iter().filter(|other| {
+            inside(other.members, whole) && !inside(other.members, left) && !inside(other.members, right)
+        });
         new.map(|other| other.expr.clone()).collect()
     }
 }

@@ -188,8 +188,10 @@ fn tree(local: usize, table: &[Option<Choice>], members: &[usize]) -> Option<Tre
 
 /// Joins the pair with the fewest rows until one tree is left.
 fn greedy(group: &Group, part: Set) -> Best {
-    let mut trees: Vec<Best> =
-        (0..group.members.len()).filter(|at| part & 1 << at != 0).map(|at| leaf(group, at)).collect();
+    let mut trees: Vec<Best> = (0..group.members.len())
+        .filter(|at| part & 1 << at != 0)
+        .map(|at| leaf(group, at))
+        .collect();
     while trees.len() > 1 {
         let (left, right) = cheapest_pair(group, &trees);
         let next = joined(group, &trees[left], &trees[right]);
@@ -197,7 +199,9 @@ fn greedy(group: &Group, part: Set) -> Best {
         trees.swap_remove(left.min(right));
         trees.push(next);
     }
-    trees.pop().unwrap_or_else(|| leaf(group, part.trailing_zeros() as usize))
+    trees
+        .pop()
+        .unwrap_or_else(|| leaf(group, part.trailing_zeros() as usize))
 }
 
 fn cheapest_pair(group: &Group, trees: &[Best]) -> (usize, usize) {

@@ -40,9 +40,7 @@ pub(super) fn plan(plan: &mut Plan, ordered: bool) {
 /// One rewriting at the root.
 fn step(plan: Plan, ordered: bool) -> (Plan, bool) {
     match plan {
-        Plan::Sort {
-            input, limit: None, ..
-        } if !ordered => (*input, true),
+        Plan::Sort { input, limit: None, .. } if !ordered => (*input, true),
         Plan::Limit { input, limit, offset } => merge_limit(*input, limit, offset),
         Plan::Project { input, columns } => merge_project(*input, columns),
         Plan::Filter { input, predicates } if predicates.is_empty() => (*input, true),
@@ -145,6 +143,13 @@ fn merge_project(input: Plan, columns: Vec<(ColumnId, Expr)>) -> (Plan, bool) {
 fn worth_merging(outer: &[(ColumnId, Expr)], inner: &[(ColumnId, Expr)]) -> bool {
     let mut uses: HashMap<ColumnId, usize> = HashMap::new();
     outer.iter().for_each(|(_, e)| count_columns(e, &mut uses));
-    let cheap = |e: &Expr| matches!(e.kind, ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Subquery(_));
-    inner.iter().all(|(id, e)| cheap(e) || uses.get(id).copied().unwrap_or(0) <= 1)
+    let cheap = |e: &Expr| {
+        matches!(
+            e.kind,
+            ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Subquery(_)
+        )
+    };
+    inner
+        .iter()
+        .all(|(id, e)| cheap(e) || uses.get(id).copied().unwrap_or(0) <= 1)
 }

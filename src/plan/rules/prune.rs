@@ -44,7 +44,9 @@ pub(super) fn plan(plan: &mut Plan, wanted: &HashSet<ColumnId>) {
             aggregates.retain(|(id, _)| wanted.contains(id));
             let mut below = HashSet::new();
             keys.iter().for_each(|(_, e)| e.add_columns(&mut below));
-            aggregates.iter().for_each(|(_, a)| a.for_each_expr(&mut |e| e.add_columns(&mut below)));
+            aggregates
+                .iter()
+                .for_each(|(_, a)| a.for_each_expr(&mut |e| e.add_columns(&mut below)));
             self::plan(input, &below);
         }
         Plan::Sort { input, keys, .. } => {

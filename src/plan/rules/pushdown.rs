@@ -321,7 +321,9 @@ impl Pusher<'_> {
     fn no_null_keys(&self, join: &Parts) -> bool {
         let left = properties::nullable_columns(&join.left, self.columns);
         let right = properties::nullable_columns(&join.right, self.columns);
-        join.keys.iter().all(|(l, r)| !properties::may_be_null(l, &left) && !properties::may_be_null(r, &right))
+        join.keys
+            .iter()
+            .all(|(l, r)| !properties::may_be_null(l, &left) && !properties::may_be_null(r, &right))
     }
 }
 
@@ -336,11 +338,7 @@ fn only(predicate: &Expr, set: &HashSet<ColumnId>) -> bool {
 
 /// Takes the conditions out of nested inner joins and the filters between them.
 fn hoist(plan: &mut Plan, predicates: &mut Vec<Expr>) {
-    while let Plan::Filter {
-        input,
-        predicates: own,
-    } = plan
-    {
+    while let Plan::Filter { input, predicates: own } = plan {
         if !is_plain_inner(input) && !matches!(**input, Plan::Filter { .. }) {
             return;
         }
@@ -430,7 +428,9 @@ fn keys_of(
 fn across_keys(to_left: &[Expr], keys: &[(Expr, Expr)]) -> Vec<Expr> {
     let mut out = Vec::new();
     for predicate in to_left {
-        let Some(id) = implied::constant_test(predicate) else { continue };
+        let Some(id) = implied::constant_test(predicate) else {
+            continue;
+        };
         for (l, r) in keys {
             if let (true, Some(to)) = (l.as_column() == Some(id), r.as_column()) {
                 out.push(implied::moved(predicate, id, to));

@@ -65,10 +65,13 @@ fn tpch_plans() {
 
 #[test]
 fn constants() {
-    check_bound("select 1", expect![[r#"
+    check_bound(
+        "select 1",
+        expect![[r#"
         Project 1
           Values [] 1 rows
-    "#]]);
+    "#]],
+    );
 }
 
 /// Each query, then its plan or what is wrong with it.
@@ -101,7 +104,10 @@ fn errors() {
 
 #[test]
 fn rules() {
-    let plans: Vec<String> = cases::RULES.iter().map(|sql| format!("-- {sql}\n{}\n", optimized(sql))).collect();
+    let plans: Vec<String> = cases::RULES
+        .iter()
+        .map(|sql| format!("-- {sql}\n{}\n", optimized(sql)))
+        .collect();
     expect_file!["goldens/rules.txt"].assert_eq(&plans.concat());
 }
 
@@ -125,7 +131,12 @@ fn lengthened(sql: &str, times: usize) -> ast::Query {
 
 #[test]
 fn long_chains_stay_flat() {
-    for expr in ["l_tax + 1", "l_tax > 0 and true", "l_quantity = 1 or true", "l_tax > 1 or true"] {
+    for expr in [
+        "l_tax + 1",
+        "l_tax > 0 and true",
+        "l_quantity = 1 or true",
+        "l_tax > 1 or true",
+    ] {
         let query = lengthened(&format!("select {expr} from lineitem"), 50_000);
         let query = bind(&query, Dialect::Grizzly, &mut Tpch::new()).unwrap();
         optimize(query, &Tpch::new());
