@@ -300,6 +300,9 @@ impl<'a> Compilation<'a> {
         let Scratch { context, builder } = scratch;
         context.clear();
         lower::lower(function, &mut self.jit, &self.links, builder, &mut context.func);
+        if self.dump.is_some() {
+            context.func.dfg.resolve_all_aliases();
+        }
         let dumper = self
             .dump
             .is_some()
