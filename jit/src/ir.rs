@@ -466,7 +466,7 @@ pub enum Op {
     Get(Local),
     /// Assigns a local.
     Set(Local, Value),
-    /// Calls a function of this module.
+    /// Calls a function of this module. Machine code does not bound recursion; a front end that allows it counts the depth.
     Call(FuncId, Vec<Value>),
     /// Calls a host function.
     CallHost(HostId, Vec<Value>),
