@@ -15,6 +15,7 @@
 //!
 //! Does not: optimise; what is written is what the verifier and the interpreter see.
 
+mod loops;
 mod module;
 mod ops;
 
