@@ -472,6 +472,16 @@ pub enum Op {
     CallHost(HostId, Vec<Value>),
 }
 
+impl Signature {
+    /// A signature of these types.
+    pub fn new(params: &[Type], results: &[Type]) -> Signature {
+        Signature {
+            params: params.to_vec(),
+            results: results.to_vec(),
+        }
+    }
+}
+
 impl Type {
     /// Every type, in the order of the enum.
     pub const ALL: [Type; 14] = [

@@ -6,7 +6,7 @@ use expect_test::expect;
 use gobi_jit::abi::{STATUS_DEPTH, STATUS_OK};
 use gobi_jit::ir::{FuncId, Module};
 use gobi_jit::testing::host_table;
-use gobi_jit::{CompileError, CompileThread, Compiler, Interpreter, Options, text};
+use gobi_jit::{CompileError, CompileThread, Compiler, Executable, Interpreter, Options, text};
 
 const SUM: &str = r#"
 note !0 "a + b"
@@ -113,6 +113,10 @@ fn a_thread_compiles_in_the_background() {
 
 #[test]
 fn compiled_modules_are_shared_between_threads() {
+    fn assert_shared<T: Send + Sync>() {}
+    assert_shared::<Executable>();
+    assert_shared::<Compiler>();
+    assert_shared::<CompileThread>();
     let compiled = compiler(Options::default()).compile(&module(SUM)).expect("it compiles");
     let words = [0_u64, 1];
     std::thread::scope(|scope| {
