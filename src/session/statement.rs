@@ -63,6 +63,8 @@ pub fn query_stream(
 pub struct Compiled {
     /// What the engine runs.
     pub prepared: Prepared,
+    /// What it was made from.
+    pub logical: logical::Query,
     /// The result's columns.
     pub fields: Vec<Field>,
     /// Time so far.
@@ -93,9 +95,10 @@ pub fn compile(
     let engine = prepared.phases();
     phases.optimize = rules + Duration::from_micros(engine.plan_us);
     phases.compile = Duration::from_micros(engine.compile_us);
-    let fields = optimized.output.into_iter().map(|(_, field)| field).collect();
+    let fields = optimized.output.iter().map(|(_, field)| field.clone()).collect();
     Ok(Compiled {
         prepared,
+        logical: optimized,
         fields,
         phases,
     })
