@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod client;
 pub mod exec;
+pub mod compile;
 pub mod formats;
 pub mod functions;
 pub mod host;

@@ -3,7 +3,7 @@ pub mod ast;
 pub mod diagnostic;
 mod guard;
 pub mod highlight;
-mod keywords;
+pub mod keywords;
 mod parser;
 mod printer;
 pub mod render;
