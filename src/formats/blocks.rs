@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::convert::Target;
 use super::open::FileKey;
-use super::{Bound, FileIdentity, FormatError, Relation, require_same_columns};
+use super::{Bound, FileIdentity, FormatError, Relation, all_rows, require_same_columns};
 use crate::host::{ReadAt, read_range};
 use crate::types::{ColumnChunk, ColumnStats, Field, TableStats};
 
@@ -115,7 +115,7 @@ impl Relation for BlockRelation {
     }
 
     fn candidates(&self, unit: usize, _bounds: &[Bound]) -> Vec<Range<usize>> {
-        vec![0..self.units[unit].rows]
+        all_rows(self.units[unit].rows)
     }
 
     fn read(&self, unit: usize, column: usize) -> Result<(ColumnChunk, u64), FormatError> {

@@ -178,6 +178,11 @@ fn guard<T>(path: &Path, decode: impl FnOnce() -> Result<T, FormatError>) -> Res
         .unwrap_or_else(|_| Err(FormatError::corrupt(path, "its contents make no sense to the decoder")))
 }
 
+/// The candidates of a unit that cannot be narrowed.
+fn all_rows(rows: usize) -> Vec<Range<usize>> {
+    std::iter::once(0..rows).collect()
+}
+
 /// Some value between `min` and `max` may satisfy the bound.
 fn may_match(min: &Value, max: &Value, bound: &Bound) -> bool {
     let below = bound.max.as_ref().is_some_and(|high| less(high, min));
@@ -236,3 +241,6 @@ fn fields_of_schema(schema: &arrow::datatypes::Schema, path: &Path) -> Result<Ve
     };
     schema.fields().iter().map(field).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,10 @@ pub fn open_on(disk: &dyn Disk, pattern: &str, options: &OpenOptions) -> Result<
 pub fn open_folder(folder: &Path) -> Result<Vec<(String, PathBuf)>, FormatError> {
     let paths = real().list(folder).map_err(|e| FormatError::io(folder, e))?;
     let mut tables: Vec<(String, PathBuf)> = Vec::new();
-    for path in paths.into_iter().filter(|path| Format::from_path(path).is_some()) {
+    for path in paths
+        .into_iter()
+        .filter(|path| !is_hidden(path) && Format::from_path(path).is_some())
+    {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if tables.iter().all(|(known, _)| *known != name) {
             tables.push((name, path));

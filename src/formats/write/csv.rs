@@ -6,7 +6,6 @@
 //!
 //! Does not: format numbers for people.
 
-
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::Schema;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
