@@ -175,10 +175,12 @@ impl<'a> Tree<'a> {
     fn list_clause(&mut self, node: Node<'_>, end: usize) {
         self.push(Event::Begin);
         let mut indented = false;
+        // `FROM (` holds on to its subquery.
+        let hugs = node.as_rule() == Rule::from_clause && is_one_subquery(&node);
         for inner in node.into_inner().filter(|inner| !inner.as_str().is_empty()) {
             let heads = is_keyword(inner.as_rule())
                 || matches!(inner.as_rule(), Rule::select_distinct | Rule::select_all | Rule::distinct_on);
-            if !heads && !indented {
+            if !heads && !indented && !hugs {
                 indented = true;
                 self.raw_until(self.base + inner.as_span().start());
                 self.push(Event::Indent);
@@ -389,6 +391,12 @@ impl<'a> Tree<'a> {
     fn has_newline(&self, from: usize, to: usize) -> bool {
         self.script.get(from..to).unwrap_or_default().contains('\n')
     }
+}
+
+/// A FROM clause with one relation, which begins with a bracket.
+fn is_one_subquery(from: &Node<'_>) -> bool {
+    let mut items = from.clone().into_inner().filter(|inner| inner.as_rule() == Rule::table_item);
+    items.next().is_some_and(|item| item.as_str().starts_with('(')) && items.next().is_none()
 }
 
 /// Rules whose first token stands directly behind what comes before.

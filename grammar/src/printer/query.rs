@@ -118,7 +118,10 @@ impl Printer {
                 self.word(" GROUP BY ");
                 self.list(items, Self::expr);
             }
-            GroupBy::Unsupported { feature, .. } => self.unsupported(feature),
+            GroupBy::Unsupported { feature, .. } => {
+                self.word(" ");
+                self.unsupported(feature);
+            }
         }
         self.clause(" HAVING ", select.having.as_ref());
         self.clause(" QUALIFY ", select.qualify.as_ref());
