@@ -1,5 +1,9 @@
 //! placeholder
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod client;
 pub mod exec;
+pub mod compile;
 pub mod formats;
 pub mod functions;
 pub mod host;

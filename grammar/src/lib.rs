@@ -1,11 +1,21 @@
 //! PL-GRIZZLY: from text to syntax tree and back.
 pub mod ast;
 pub mod diagnostic;
+mod guard;
+pub mod highlight;
+pub mod keywords;
 mod parser;
+mod printer;
+pub mod render;
 pub mod scan;
+pub mod similar;
 
 pub use diagnostic::{Diagnostic, Label};
+pub use highlight::{TokenKind, highlight, is_complete};
+pub use keywords::keywords;
 pub use parser::parse;
+pub use printer::format::format;
+pub use printer::print;
 
 /// The dialect that decides what `"…"`, `/`, `int` and comments mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

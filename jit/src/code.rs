@@ -135,6 +135,10 @@ unsafe extern "C" fn not_a_kernel(_: *mut u8, _: i64, _: i64) -> i64 {
 }
 /// A module that can be run, one way or the other.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "kept behind an `Arc`; a box would cost every call a load"
+)]
 pub enum Executable {
     /// As machine code.
     Native(CompiledModule),

@@ -31,13 +31,15 @@ use cranelift_frontend::FunctionBuilderContext;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId as LinkId, Linkage, Module as _, ModuleError};
 
-use crate::code::{CompiledModule, Memory, Parts};
+use crate::abi;
+use crate::code::{CompiledModule, Executable, Memory, Parts};
 use crate::dump::{Dump, Dumper};
 use crate::host::{HostError, HostTable};
-use crate::ir::{FuncId, Function, Module};
+use crate::interp::Interpreter;
+use crate::ir::{FuncId, Function, Module, Type};
 use crate::lower::{self, Links};
+use crate::runtime::{self, Runtime};
 use crate::verify::{VerifyError, verify};
-use crate::{abi, runtime};
 
 /// How hard Cranelift tries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,6 +157,20 @@ impl Compiler {
         Ok(compiled)
     }
 
+    /// Decodes a module for the interpreter, with the same host functions.
+    pub fn interpret(&self, module: &Module) -> Result<Interpreter, CompileError> {
+        Interpreter::new(module, &self.hosts)
+    }
+
+    /// Compiles a module, or decodes it for the interpreter if no code can be generated for it.
+    pub fn compile_or_interpret(&self, module: &Module) -> Result<Executable, CompileError> {
+        match self.compile(module) {
+            Ok(compiled) => Ok(Executable::Native(compiled)),
+            Err(error @ (CompileError::Verify(_) | CompileError::Host(_))) => Err(error),
+            Err(_) => self.interpret(module).map(Executable::Interpreted),
+        }
+    }
+
     fn forced_failure(&self, module: &Module) -> Option<String> {
         let text = self.options.fail_on.as_deref()?;
         module
@@ -269,13 +285,22 @@ impl<'a> Compilation<'a> {
                 .declare_function(&host_symbol(&host.name), Linkage::Import, &sig)?;
             self.links.hosts.push(id);
         }
+        let is_wide = |function: &Function| function.values.contains(&Type::I128);
+        if self.module.functions.iter().any(is_wide) {
+            let sig = lower::runtime_signature(self.jit.isa());
+            for which in Runtime::ALL {
+                self.links
+                    .runtime
+                    .push(self.jit.declare_function(which.name(), Linkage::Import, &sig)?);
+            }
+        }
         Ok(())
     }
 
     fn define(&mut self, id: LinkId, function: &Function, scratch: &mut Scratch) -> Result<(), CompileError> {
         let Scratch { context, builder } = scratch;
         context.clear();
-        lower::lower(function, &mut self.jit, &mut self.links, builder, &mut context.func)?;
+        lower::lower(function, &mut self.jit, &self.links, builder, &mut context.func);
         let dumper = self
             .dump
             .is_some()

@@ -23,7 +23,8 @@
 //! Invariants: what [`crate::verify()`] accepts can be interpreted and lowered without a panic; memory operations are the
 //! only unsafe part, and running a function is `unsafe` for that reason.
 //!
-//! Does not: know SQL, Arrow, or what a pointer points to.
+//! Does not: know SQL, Arrow, or what a pointer points to. Loads are plain: of two loads of one address with no store or
+//! call between them the back end may keep the first, so a flag that another thread sets is read once per loop.
 
 /// Type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,7 +95,7 @@ pub const MAX_RESULTS: usize = 2;
 pub const MAX_SLOT_BYTES: u64 = 64 * 1024;
 
 /// A unit of compilation: functions that may call each other.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Module {
     /// Functions, addressed by [`FuncId`].
     pub functions: Vec<Function>,
@@ -123,7 +124,7 @@ pub struct Signature {
 }
 
 /// One function.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Function {
     /// Name, unique in the module, `[A-Za-z_][A-Za-z0-9_.]*`.
     pub name: String,
@@ -140,7 +141,7 @@ pub struct Function {
 }
 
 /// Instructions and the terminator of a block.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BlockData {
     /// In order.
     pub insts: Vec<Inst>,
@@ -151,7 +152,7 @@ pub struct BlockData {
 }
 
 /// One instruction: an operation and the values that it defines.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Inst {
     /// The operation.
     pub op: Op,
@@ -164,7 +165,7 @@ pub struct Inst {
 }
 
 /// How control leaves a block.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Terminator {
     /// Not set yet; the verifier refuses it.
     #[default]
@@ -381,7 +382,7 @@ pub enum Lanes {
 }
 
 /// One operation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// Integer or pointer constant of the result's scalar type (i128 included).
     Const(i128),

@@ -22,9 +22,9 @@ mod vector;
 use cranelift_codegen::ir::{self as clif, InstBuilder, SourceLoc};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Switch, Variable};
 use cranelift_jit::JITModule;
-use cranelift_module::{FuncId as LinkId, Linkage, Module as _, ModuleError};
+use cranelift_module::{FuncId as LinkId, Module as _};
 
-pub(crate) use types::{function_signature, host_signature};
+pub(crate) use types::{function_signature, host_signature, runtime_signature};
 
 use crate::flow::Flow;
 use crate::ir::{Block, Function, Inst, Local, Op, Terminator, Type, Value};
@@ -37,28 +37,27 @@ pub(crate) struct Links {
     pub functions: Vec<LinkId>,
     /// Per host function of the module.
     pub hosts: Vec<LinkId>,
-    /// Runtime functions declared so far.
-    pub runtime: [Option<LinkId>; Runtime::ALL.len()],
+    /// Per runtime function, in the order of [`Runtime::ALL`]; there if the module has 128-bit integers.
+    pub runtime: Vec<LinkId>,
 }
 
 /// Lowers `function` into the empty `out`.
 pub(crate) fn lower(
     function: &Function,
     jit: &mut JITModule,
-    links: &mut Links,
+    links: &Links,
     context: &mut FunctionBuilderContext,
     out: &mut clif::Function,
-) -> Result<(), ModuleError> {
+) {
     out.signature = function_signature(&function.sig, jit.isa());
     let mut lowering = Lowering::new(function, jit, links, FunctionBuilder::new(out, context));
     lowering.prologue();
     let numbers = first_numbers(function);
     for block in Flow::of(function).order {
-        lowering.block(block, numbers[block.idx()])?;
+        lowering.block(block, numbers[block.idx()]);
     }
     lowering.b.seal_all_blocks();
     lowering.b.finalize(lowering.jit.target_config());
-    Ok(())
 }
 
 /// Number of the first instruction of every block.
@@ -88,7 +87,7 @@ enum Known {
 struct Lowering<'a, 'b> {
     b: FunctionBuilder<'b>,
     jit: &'a mut JITModule,
-    links: &'a mut Links,
+    links: &'a Links,
     function: &'a Function,
     values: Vec<Known>,
     blocks: Vec<clif::Block>,
@@ -104,7 +103,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
     fn new(
         function: &'a Function,
         jit: &'a mut JITModule,
-        links: &'a mut Links,
+        links: &'a Links,
         mut b: FunctionBuilder<'b>,
     ) -> Lowering<'a, 'b> {
         let blocks = function.blocks.iter().map(|_| b.create_block()).collect();
@@ -146,7 +145,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
         }
     }
 
-    fn block(&mut self, block: Block, first_number: u32) -> Result<(), ModuleError> {
+    fn block(&mut self, block: Block, first_number: u32) {
         let data = &self.function.blocks[block.idx()];
         let target = self.blocks[block.idx()];
         if block.0 != 0 {
@@ -157,25 +156,24 @@ impl<'a, 'b> Lowering<'a, 'b> {
         }
         for (i, inst) in data.insts.iter().enumerate() {
             self.b.set_srcloc(SourceLoc::new(first_number + i as u32));
-            self.inst(inst)?;
+            self.inst(inst);
         }
         self.b
             .set_srcloc(SourceLoc::new(first_number + data.insts.len() as u32));
         self.terminator(&data.term);
-        Ok(())
     }
 
-    fn inst(&mut self, inst: &Inst) -> Result<(), ModuleError> {
+    fn inst(&mut self, inst: &Inst) {
         let ty = inst.result.map_or(Type::I64, |value| self.ty(value));
         let result = match &inst.op {
             Op::Const(value) => {
                 let made = self.constant(ty, *value);
                 self.know(inst, Known::Const(made, *value));
-                return Ok(());
+                return;
             }
             Op::F32Const(bits) => self.b.ins().f32const(clif::immediates::Ieee32::with_bits(*bits)),
             Op::F64Const(bits) => self.b.ins().f64const(clif::immediates::Ieee64::with_bits(*bits)),
-            Op::Int(op, a, b) => self.int_binary(*op, *a, *b)?,
+            Op::Int(op, a, b) => self.int_binary(*op, *a, *b),
             Op::Checked(op, a, b) => return self.checked(*op, *a, *b, inst),
             Op::IntUnary(op, a) => self.int_unary(*op, *a),
             Op::Float(op, a, b) => self.float_binary(*op, *a, *b),
@@ -184,7 +182,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
             Op::FCmp(cond, a, b) => self.fcmp(*cond, *a, *b),
             Op::Select { cond, then, otherwise } => {
                 let (cond, then, otherwise) = (self.value(*cond), self.value(*then), self.value(*otherwise));
-                self.b.ins().select(cond, then, otherwise)
+                self.select(cond, then, otherwise)
             }
             Op::BitSelect { mask, then, otherwise } => self.bit_select(*mask, *then, *otherwise),
             Op::Convert(op, a) => self.convert(*op, *a, ty),
@@ -222,22 +220,19 @@ impl<'a, 'b> Lowering<'a, 'b> {
             Op::CallHost(callee, args) => return self.call(self.links.hosts[callee.idx()], args, inst),
         };
         self.define(inst, &[result]);
-        Ok(())
     }
 
-    fn set(&mut self, local: Local, value: Value) -> Result<(), ModuleError> {
+    fn set(&mut self, local: Local, value: Value) {
         let value = self.value(value);
         self.b.def_var(self.locals[local.idx()], value);
-        Ok(())
     }
 
-    fn call(&mut self, callee: LinkId, args: &[Value], inst: &Inst) -> Result<(), ModuleError> {
+    fn call(&mut self, callee: LinkId, args: &[Value], inst: &Inst) {
         let args: Vec<clif::Value> = args.iter().map(|arg| self.value(*arg)).collect();
         let callee = self.callee(callee);
         let call = self.b.ins().call(callee, &args);
         let results = self.b.inst_results(call).to_vec();
         self.define(inst, &results);
-        Ok(())
     }
 
     fn callee(&mut self, link: LinkId) -> clif::FuncRef {
@@ -252,23 +247,19 @@ impl<'a, 'b> Lowering<'a, 'b> {
     }
 
     /// A runtime function: `(out, a_low, a_high, b_low, b_high) -> flag`.
-    fn runtime(&mut self, which: Runtime) -> Result<clif::FuncRef, ModuleError> {
-        let link = match self.links.runtime[which as usize] {
-            Some(link) => link,
-            None => {
-                let sig = types::runtime_signature(self.jit.isa());
-                let link = self.jit.declare_function(which.name(), Linkage::Import, &sig)?;
-                *self.links.runtime[which as usize].insert(link)
-            }
-        };
-        Ok(self.callee(link))
+    fn runtime(&mut self, which: Runtime) -> clif::FuncRef {
+        self.callee(self.links.runtime[which as usize])
     }
 
     fn terminator(&mut self, term: &Terminator) {
         match term {
             // The verifier refuses these; should one come here after all, the code must not run on.
-            Terminator::None => drop(self.b.ins().trap(clif::TrapCode::unwrap_user(1))),
-            Terminator::Jump(to) => drop(self.b.ins().jump(self.blocks[to.idx()], &[])),
+            Terminator::None => {
+                self.b.ins().trap(clif::TrapCode::unwrap_user(1));
+            }
+            Terminator::Jump(to) => {
+                self.b.ins().jump(self.blocks[to.idx()], &[]);
+            }
             Terminator::Branch { cond, then, otherwise } => {
                 let cond = self.value(*cond);
                 self.b

@@ -19,4 +19,4 @@ pub use generate::{BUFFER_BYTES, Case, generate};
 pub use hosts::{HOSTS, host_table};
 pub use pair::{Outcome, Pair};
 pub use source::Source;
-pub use templates::{all_keys, key};
+pub use templates::{all_keys, all_typed_keys, key, typed_key};

@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 
 use gobi_jit::abi::STATUS_OK;
-use gobi_jit::ir::{FuncId, Module};
-use gobi_jit::testing::{Case, Pair, Source, all_keys, generate, key};
+use gobi_jit::ir::FuncId;
+use gobi_jit::testing::{Case, Pair, Source, all_keys, all_typed_keys, generate, key, typed_key};
 use gobi_jit::{Executable, Opt, Options, text, verify};
 
-const SEEDS: u64 = 300;
+/// How many modules; `GOBI_SEEDS` asks for more.
+fn seeds() -> std::ops::Range<u64> {
+    let count = std::env::var("GOBI_SEEDS").ok().and_then(|count| count.parse().ok());
+    0..count.unwrap_or(600)
+}
 
 #[test]
 fn interpreter_and_machine_code_agree() {
-    for seed in 0..SEEDS {
+    for seed in seeds() {
         let opt = if seed % 2 == 0 { Opt::Speed } else { Opt::None };
         check(&generate(&mut Source::seeded(seed)), opt, &format!("seed {seed}"));
     }
@@ -34,7 +38,7 @@ fn the_fuzz_corpus_agrees() {
 
 #[test]
 fn printing_and_parsing_is_the_identity() {
-    for seed in 0..SEEDS {
+    for seed in seeds() {
         let module = generate(&mut Source::seeded(seed)).module;
         assert_eq!(verify(&module), Ok(()), "seed {seed}");
         let printed = text::print(&module);
@@ -44,18 +48,27 @@ fn printing_and_parsing_is_the_identity() {
 }
 
 #[test]
-fn every_operation_is_generated() {
-    let mut seen = BTreeSet::new();
-    for seed in 0..SEEDS {
-        seen.extend(keys(&generate(&mut Source::seeded(seed)).module));
+fn every_operation_is_generated_at_every_type() {
+    let (mut seen, mut typed) = (BTreeSet::new(), BTreeSet::new());
+    for seed in seeds() {
+        for function in &generate(&mut Source::seeded(seed)).module.functions {
+            for inst in function.blocks.iter().flat_map(|block| &block.insts) {
+                let mut operands = Vec::new();
+                inst.op
+                    .for_each_operand(|value| operands.push(function.values[value.idx()]));
+                typed.insert(typed_key(
+                    &inst.op,
+                    &operands,
+                    inst.result.map(|value| function.values[value.idx()]),
+                ));
+                seen.insert(key(&inst.op));
+            }
+        }
     }
     let missing: Vec<String> = all_keys().difference(&seen).cloned().collect();
     assert!(missing.is_empty(), "never generated: {missing:?}");
-}
-
-fn keys(module: &Module) -> impl Iterator<Item = String> {
-    let blocks = module.functions.iter().flat_map(|function| &function.blocks);
-    blocks.flat_map(|block| &block.insts).map(|inst| key(&inst.op))
+    let missing: Vec<String> = all_typed_keys().difference(&typed).cloned().collect();
+    assert!(missing.is_empty(), "never generated: {missing:?}");
 }
 
 fn check(case: &Case, opt: Opt, name: &str) {

@@ -9,14 +9,14 @@
 //! Does not: decide types (the binder did).
 
 use gobi_jit::ir::{Checked, FloatCond, IntCond, Type, Value};
-use gobi_grammar::ast::Span;
+use crate::plan::physical::Span;
 
 use super::HostCall;
 use super::emit::Emitter;
 use super::frame::Slot;
-use super::value::{Kind, Nullable, both, invert, kind_of};
+use super::value::{Kind, Nullable, both, kind_of};
 use crate::functions::{self, FunctionId};
-use crate::plan::logical::{ArithOp, ChainStep, Expr, ExprKind};
+use crate::plan::physical::logical::{ArithOp, ChainStep, Expr, ExprKind};
 use crate::types::{LogicalType, Physical};
 
 const OUT_OF_RANGE: &str = "22003";
@@ -612,9 +612,4 @@ fn divides_exactly_typed(divisor: &Expr) -> bool {
         ExprKind::Cast { expr, .. } => !expr.ty.is_float(),
         _ => false,
     }
-}
-
-/// The complement of a flag.
-pub(super) fn not(e: &mut Emitter<'_>, flag: Value) -> Value {
-    invert(&mut e.b, flag)
 }

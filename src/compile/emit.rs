@@ -12,12 +12,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use gobi_jit::ir::{Block, FuncId, HostId, IntCond, Local, Signature, Type, Value};
 use gobi_jit::{FunctionBuilder, ModuleBuilder};
-use gobi_grammar::ast::Span;
+use crate::plan::physical::Span;
 
 use super::frame::{self, FrameLayout, Slot};
 use super::value::{Kind, Nullable};
 use super::{Constant, HostCall, Kernel, Lookup, Pattern, Site, strings};
-use crate::plan::logical::{ColumnId, Expr};
+use crate::plan::physical::logical::{ColumnId, Expr};
 use crate::plan::physical::{
     Binding, DictionaryRef, Dim, Facts, GroupStrategy, PhysicalPlan, Pipeline, RowField, SourceKind, facts,
 };

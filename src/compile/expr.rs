@@ -14,8 +14,8 @@ use super::emit::Emitter;
 use super::value::{self, Kind, Nullable, both, invert, is_true, kind_of};
 use super::{Lookup, Pattern};
 use crate::compile::frame::Slot;
-use crate::functions::like::LikePattern;
-use crate::plan::logical::{AggregateFunction, CompareOp, Expr, ExprKind};
+use crate::functions::like::{LikeKind, LikePattern};
+use crate::plan::physical::logical::{AggregateFunction, CompareOp, Expr, ExprKind};
 use crate::plan::physical::{DictionaryRef, SourceKind};
 use crate::types::{LogicalType, Value as Literal};
 
@@ -270,7 +270,9 @@ impl Emitter<'_> {
             let valid = both(&mut self.b, x.valid, y.valid);
             return Nullable::bool(value, valid);
         }
-        let (Some(_), _) | (_, Some(_)) = (x.valid, y.valid) else { return Nullable::bool(value, None) };
+        if x.valid.is_none() && y.valid.is_none() {
+            return Nullable::bool(value, None);
+        }
         let one = self.b.iconst(Type::I8, 1);
         let (vx, vy) = (x.valid.unwrap_or(one), y.valid.unwrap_or(one));
         let both_valid = self.b.and(vx, vy);
@@ -413,9 +415,13 @@ impl Emitter<'_> {
             let value = self.code_passes(&x, &dictionary, &|entry| pattern.matches(entry.as_bytes()));
             return Nullable::bool(value, x.valid);
         }
-        let value = match pattern.as_prefix() {
-            Some(prefix) => self.text_starts_with(x.value, &prefix),
-            None => {
+        let value = match pattern.kind() {
+            Some(LikeKind::Prefix(prefix)) => self.text_starts_with(x.value, prefix),
+            Some(LikeKind::Exact(text)) => {
+                let literal = self.text_constant(text);
+                self.compare_text(CompareOp::Eq, x.value, literal)
+            }
+            _ => {
                 self.shared.patterns.push(Pattern(pattern));
                 let index = self.shared.patterns.len() - 1;
                 let address = self.slot(Slot::Pattern { index });

@@ -7,16 +7,18 @@
 //!
 //! Does not: own what the slots point to.
 
+use gobi_jit::abi;
+
 /// Bytes of the header before slot 0.
-pub const HEADER_BYTES: usize = 64;
+pub const HEADER_BYTES: usize = abi::FRAME_HEADER_BYTES;
 /// Header: number of the error site (an index into the pipeline's sites).
-pub const ERROR_SITE: i32 = 0;
+pub const ERROR_SITE: i32 = abi::ERROR_SITE;
 /// Header: non-zero if a kernel stopped because its output is full; it continues when called again.
-pub const MORE: i32 = 16;
+pub const MORE: i32 = abi::OUT_COUNT;
 /// Header: where it stopped (position in the input block).
-pub const RESUME_INPUT: i32 = 24;
+pub const RESUME_INPUT: i32 = abi::RESUME_A;
 /// Header: where it stopped (row of the chain).
-pub const RESUME_ROW: i32 = 32;
+pub const RESUME_ROW: i32 = abi::RESUME_B;
 
 /// What a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +49,11 @@ pub enum Slot {
     Mask,
     /// Dense index, hash directory or bitmap of a join table.
     JoinIndex {
+        /// Index into the plan's joins.
+        join: usize,
+    },
+    /// 1 if the build side had no row (a number).
+    JoinEmpty {
         /// Index into the plan's joins.
         join: usize,
     },

@@ -16,7 +16,7 @@ use super::keys;
 use super::stages::{Flight, as_int, each_row, keep};
 use super::value::{Kind, Nullable, both, is_true};
 use super::{Kernel, Stage};
-use crate::plan::logical::{CompareOp, Expr};
+use crate::plan::physical::logical::{CompareOp, Expr};
 use crate::plan::physical::{
     Dim, GroupStrategy, GroupTable, PhysicalPlan, Pipeline, RowField, SourceKind, State, StateKind,
 };

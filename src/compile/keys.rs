@@ -14,7 +14,7 @@ use super::frame::Slot;
 use super::stages::as_int;
 use super::strings::{Helper, mix};
 use super::value::{Kind, Nullable, both, kind_of};
-use crate::plan::logical::{CompareOp, Expr};
+use crate::plan::physical::logical::{CompareOp, Expr};
 use crate::plan::physical::{JoinTable, RowField};
 use crate::types::{LogicalType, Physical};
 

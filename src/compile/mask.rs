@@ -15,7 +15,7 @@ use super::emit::{Emitter, Shared};
 use super::expr::signed;
 use super::frame::Slot;
 use super::value::is_true;
-use crate::plan::logical::{CompareOp, Expr, ExprKind};
+use crate::plan::physical::logical::{CompareOp, Expr, ExprKind};
 use crate::plan::physical::{Binding, Facts, PhysicalPlan, Pipeline, SourceKind};
 use crate::types::{Physical, Value as Literal};
 

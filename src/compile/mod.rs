@@ -22,12 +22,12 @@ mod stages;
 mod strings;
 mod value;
 
-use gobi_grammar::ast::Span;
+use crate::plan::physical::Span;
 use gobi_jit::ir::{FuncId, Module};
 
 use crate::functions::FunctionId;
 use crate::functions::like::LikePattern;
-use crate::plan::logical::JoinKind;
+use crate::plan::physical::logical::JoinKind;
 use crate::plan::physical::{DictionaryRef, PhysicalPlan, Pipeline, Sink};
 use crate::types::LogicalType;
 use frame::FrameLayout;

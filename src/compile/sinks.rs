@@ -14,7 +14,7 @@ use super::frame::Slot;
 use super::keys;
 use super::stages::{Flight, each_row};
 use super::value::{Nullable, invert};
-use crate::plan::logical::Expr;
+use crate::plan::physical::logical::Expr;
 use crate::plan::physical::{JoinStrategy, JoinTable, PhysicalPlan, Pipeline};
 
 /// Writes the kernel that stores the build side of a join.

@@ -17,7 +17,7 @@ use super::frame::{self, Slot};
 use super::mask::{self, all_true};
 use super::value::{Kind, Nullable, both, is_true};
 use super::{BLOCK_ROWS, Kernel, Stage, keys};
-use crate::plan::logical::{Expr, JoinKind};
+use crate::plan::physical::logical::{Expr, JoinKind};
 use crate::plan::physical::{JoinStrategy, JoinTable, PhysicalPlan, Pipeline, Step};
 
 /// Where the row numbers of each source are at some point of the pipeline.
@@ -134,7 +134,7 @@ fn filters(
 
 /// Whether a predicate calls the host for each row.
 fn is_costly(expr: &Expr) -> bool {
-    use crate::plan::logical::ExprKind;
+    use crate::plan::physical::logical::ExprKind;
     match &expr.kind {
         ExprKind::Like { .. } => true,
         ExprKind::Not(inner) => is_costly(inner),
@@ -237,8 +237,10 @@ impl Probe<'_> {
             _ => {
                 let absent = super::value::invert(&mut e.b, bit);
                 match (table.kind, key.valid) {
-                    // NOT IN: a NULL is never known to be absent.
-                    (JoinKind::NullAwareAnti, Some(valid)) => e.b.and(absent, valid),
+                    (JoinKind::NullAwareAnti, Some(valid)) => {
+                        let known = self.known_absent(&mut e, valid);
+                        e.b.and(absent, known)
+                    }
                     _ => absent,
                 }
             }
@@ -247,6 +249,13 @@ impl Probe<'_> {
         e.end_loop(l);
         let kept = e.b.get(out);
         e.finish(kept)
+    }
+
+    /// NOT IN: a NULL is only known to be absent from nothing.
+    fn known_absent(&self, e: &mut Emitter<'_>, valid: Value) -> Value {
+        let empty = e.slot_number(Slot::JoinEmpty { join: self.join });
+        let empty = e.b.trunc(empty, Type::I8);
+        e.b.or(valid, empty)
     }
 
     /// Finds the first row of the chain that may match; drops rows that cannot have a partner, unless the join keeps them.
@@ -272,7 +281,7 @@ impl Probe<'_> {
             let zero = e.b.iconst(Type::I64, 0);
             e.b.icmp(IntCond::Ne, head, zero)
         } else if let (JoinKind::NullAwareAnti, Some(valid)) = (table.kind, values[0].valid) {
-            valid
+            self.known_absent(&mut e, valid)
         } else {
             e.b.iconst(Type::I8, 1)
         };

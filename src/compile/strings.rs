@@ -13,7 +13,7 @@ use gobi_jit::ir::{Function, IntCond, Signature, Type, Value};
 
 use super::emit::Emitter;
 use super::value::invert;
-use crate::plan::logical::CompareOp;
+use crate::plan::physical::logical::CompareOp;
 
 /// A function that is written into a module once, when first needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

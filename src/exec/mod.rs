@@ -1,14 +1,38 @@
 //! Runs physical plans: batches in, batches out.
+//!
+//! Life of a run: `prepare` writes and compiles the kernels of each pipeline; `run` works through the pipelines, and `worker`
+//! through the morsels of one; `tables` holds what joins and aggregations build, `output` and `finish` make batches.
+//!
+//! Invariants: every large allocation is taken from the query's budget first; a cancelled query stops within a block.
+//!
+//! Does not: parse, bind or optimise.
+
+mod engine;
+mod explain;
+mod finish;
+mod frame;
+mod host;
+mod kernels;
+pub mod memory;
+mod operators;
+mod output;
+mod pool;
+mod prepare;
+mod run;
+mod simd;
+mod tables;
+mod temp;
+mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use gobi_grammar::ast::Span;
+pub use engine::{BatchStream, Engine};
+pub use explain::{Explain, OperatorProfile, PipelineExplain, PipelineProfile, Profile};
+pub use prepare::{Phases, Prepared};
 
-use crate::formats::Relation;
-use crate::plan::logical::Query as LogicalQuery;
+use crate::formats::FormatError;
+use crate::plan::physical::Span;
 
 /// Sizes of what all queries share.
 #[derive(Clone, Copy, Debug)]
@@ -18,10 +42,6 @@ pub struct EngineConfig {
     /// Bytes of decoded chunks kept.
     pub cache_bytes: usize,
 }
-
-/// What sessions share: workers and caches.
-#[derive(Debug)]
-pub struct Engine;
 
 /// How generated code is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,147 +83,15 @@ impl CancelToken {
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
 
-impl Engine {
-    /// An engine that has started nothing yet.
-    pub fn new(_config: EngineConfig) -> Engine {
-        Engine
+    /// Whether somebody asked.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 
-    /// Drops decoded chunks and compiled kernels.
-    pub fn clear_caches(&self) {}
-
-    /// Drops compiled kernels.
-    pub fn clear_kernels(&self) {}
-
-    /// Plans and compiles.
-    pub fn prepare(
-        &self,
-        _query: &LogicalQuery,
-        _tables: &[Arc<dyn Relation>],
-        _options: &QueryOptions,
-    ) -> Result<Prepared, ExecError> {
-        Err(ExecError {
-            kind: ErrorKind::Unsupported,
-            code: "0A000",
-            message: "queries are not run yet".into(),
-            span: None,
-            help: None,
-        })
-    }
-
-    /// Runs.
-    pub fn run(self: &Arc<Self>, prepared: Prepared) -> Result<BatchStream, ExecError> {
-        match prepared.never {}
-    }
-}
-
-#[derive(Debug)]
-enum Never {}
-
-/// A compiled query.
-#[derive(Debug)]
-pub struct Prepared {
-    never: Never,
-}
-
-/// Time taken before a query runs.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Phases {
-    /// Physical planning.
-    pub plan_us: u64,
-    /// Code generation.
-    pub compile_us: u64,
-}
-
-impl Prepared {
-    /// What will run.
-    pub fn explain(&self) -> Explain {
-        match self.never {}
-    }
-
-    /// Time taken so far.
-    pub fn phases(&self) -> Phases {
-        match self.never {}
-    }
-}
-
-/// What a query runs.
-#[derive(Clone, Debug, Default)]
-pub struct Explain {
-    /// In the order in which they run.
-    pub pipelines: Vec<PipelineExplain>,
-}
-
-/// One pipeline.
-#[derive(Clone, Debug, Default)]
-pub struct PipelineExplain {
-    /// Source first, sink last.
-    pub operators: Vec<String>,
-    /// IR text.
-    pub ir: String,
-    /// CLIF with the IR op beside it.
-    pub clif: Vec<String>,
-    /// Offset, hex bytes, instruction.
-    pub code: Vec<String>,
-    /// Time.
-    pub compile_us: u64,
-}
-
-/// What happened while a query ran.
-#[derive(Clone, Debug, Default)]
-pub struct Profile {
-    /// Per pipeline, per operator.
-    pub pipelines: Vec<PipelineProfile>,
-}
-
-/// What happened in a pipeline.
-#[derive(Clone, Debug, Default)]
-pub struct PipelineProfile {
-    /// In the order of [`PipelineExplain::operators`].
-    pub operators: Vec<OperatorProfile>,
-}
-
-/// What happened at an operator.
-#[derive(Clone, Debug, Default)]
-pub struct OperatorProfile {
-    /// Rows that left it.
-    pub rows: u64,
-    /// Time in it, all workers.
-    pub micros: u64,
-    /// Bytes read.
-    pub bytes_read: u64,
-}
-
-/// The result of a query, as it comes.
-#[derive(Debug)]
-pub struct BatchStream {
-    never: Never,
-}
-
-impl BatchStream {
-    /// Columns.
-    pub fn schema(&self) -> SchemaRef {
-        match self.never {}
-    }
-
-    /// After the end.
-    pub fn profile(&self) -> Profile {
-        match self.never {}
-    }
-
-    /// Share of the work done, 0 to 1.
-    pub fn progress(&self) -> f64 {
-        match self.never {}
-    }
-}
-
-impl Iterator for BatchStream {
-    type Item = Result<RecordBatch, ExecError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self.never {}
+    /// An error if somebody asked.
+    pub fn check(&self) -> Result<(), ExecError> {
+        if self.is_cancelled() { Err(ExecError::cancelled()) } else { Ok(()) }
     }
 }
 
@@ -238,4 +126,75 @@ pub struct ExecError {
     pub span: Option<Span>,
     /// What would help.
     pub help: Option<String>,
+}
+
+impl ExecError {
+    fn new(kind: ErrorKind, code: &'static str, message: String) -> Self {
+        Self { kind, code, message, span: None, help: None }
+    }
+
+    /// The query or its data are wrong.
+    pub(crate) fn user(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::User, code, message.into())
+    }
+
+    /// A bug.
+    pub(crate) fn internal(message: &str) -> Self {
+        Self::new(ErrorKind::Internal, "XX000", message.to_owned())
+    }
+
+    /// Something cannot be done yet.
+    pub(crate) fn unsupported(what: impl std::fmt::Display) -> Self {
+        Self::new(ErrorKind::Unsupported, "0A000", format!("{what} is not supported yet"))
+    }
+
+    /// Something ran out.
+    pub(crate) fn resource(message: String) -> Self {
+        Self::new(ErrorKind::Resource, "53000", message)
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Self::new(ErrorKind::Cancelled, "57014", "the query was cancelled".into())
+    }
+
+    pub(crate) fn out_of_memory(operator: &str, wanted: usize, used: usize, limit: usize) -> Self {
+        let megabytes = |bytes: usize| format!("{:.1} MB", bytes as f64 / 1e6);
+        let message = format!(
+            "{operator} needs {} more, beside {} in use; the memory limit is {}",
+            megabytes(wanted),
+            megabytes(used),
+            megabytes(limit)
+        );
+        let help = Some("raise `memory_limit`, or let the query keep fewer rows at once".into());
+        Self { help, ..Self::new(ErrorKind::Resource, "53200", message) }
+    }
+}
+
+impl From<FormatError> for ExecError {
+    fn from(error: FormatError) -> Self {
+        let (kind, code) = match &error {
+            FormatError::Io { .. } | FormatError::NoMatch { .. } => (ErrorKind::User, "58030"),
+            FormatError::Corrupt { .. } => (ErrorKind::Corrupt, "XX001"),
+            FormatError::Line { .. } => (ErrorKind::User, "22P04"),
+            FormatError::Unsupported { .. } => (ErrorKind::Unsupported, "0A000"),
+            _ => (ErrorKind::User, "42P17"),
+        };
+        Self::new(kind, code, error.to_string())
+    }
+}
+
+/// How far a query is; can be asked from any thread.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<std::sync::atomic::AtomicU32>);
+
+impl Progress {
+    /// Share of the work that is done, 0 to 1.
+    pub fn fraction(&self) -> f64 {
+        f64::from(self.0.load(Ordering::Relaxed)) / 1e6
+    }
+
+    fn set(&self, done: u64, all: u64) {
+        let share = done.saturating_mul(1_000_000).checked_div(all).unwrap_or(1_000_000).min(1_000_000);
+        self.0.store(share as u32, Ordering::Relaxed);
+    }
 }

@@ -205,3 +205,8 @@ fn require_same_columns(
     };
     first.iter().map(find).collect()
 }
+
+/// Converts an Arrow array to a chunk in the natural layout of a type; the error says what the array breaks.
+pub fn natural_chunk(array: &arrow::array::ArrayRef, ty: &crate::types::LogicalType) -> Result<ColumnChunk, String> {
+    convert::chunk_from_arrow(array, &convert::Target::natural(ty))
+}

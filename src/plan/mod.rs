@@ -2,11 +2,18 @@
 //!
 //! Does not: read files; what relations exist, and what is known of them, comes through a [`TableResolver`].
 
+mod bind;
+pub mod constant;
 mod distinct;
+pub mod eval;
+pub mod explain;
 pub mod logical;
 pub mod physical;
+pub mod properties;
+#[cfg(test)]
+mod tests;
+mod walk;
 
-use gobi_grammar::ast::Span;
 use gobi_grammar::{Diagnostic, Dialect, ast};
 
 use crate::types::{Field, TableStats};
@@ -54,12 +61,7 @@ pub fn bind(
     dialect: Dialect,
     tables: &mut dyn TableResolver,
 ) -> Result<logical::Query, Vec<Diagnostic>> {
-    let _ = (query, dialect, tables);
-    Err(vec![Diagnostic::new(
-        "0A000",
-        Span::default(),
-        "binding is not written yet",
-    )])
+    bind::bind(query, dialect, tables)
 }
 
 /// Rewrites a bound query into an equivalent, cheaper one.

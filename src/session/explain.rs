@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use gobi_grammar::ast::{self, Span, StatementKind};
+use gobi_grammar::ast::{self, Span, Statement, StatementKind};
 use gobi_grammar::{Diagnostic, Dialect};
 use serde::Serialize;
 
@@ -84,6 +84,15 @@ pub struct Code {
     pub machine: Vec<String>,
 }
 
+/// What to show beside the operators.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExplainOptions {
+    /// The code.
+    pub jit: bool,
+    /// What happened when the query ran.
+    pub analyze: bool,
+}
+
 /// Runs an EXPLAIN statement.
 pub fn run(
     session: &mut Session,
@@ -92,17 +101,40 @@ pub fn run(
     phases: Phases,
     span: Span,
 ) -> Result<StatementResult, Error> {
-    let StatementKind::Query(query) = &explain.statement.kind else {
+    let options = ExplainOptions {
+        jit: explain.jit,
+        analyze: explain.analyze,
+    };
+    let explanation = of_statement(session, &explain.statement, dialect, options, phases)?;
+    let lines = if explain.json {
+        vec![explanation.json()]
+    } else {
+        explanation.lines(false)
+    };
+    let rows: Vec<_> = lines.into_iter().map(|line| vec![line]).collect();
+    Ok(StatementResult::Rows(ResultStream::strings(&["explain"], &rows, span)))
+}
+
+/// Explains a query; it runs only if it is to be analysed.
+pub fn of_statement(
+    session: &mut Session,
+    statement: &Statement,
+    dialect: Dialect,
+    show: ExplainOptions,
+    phases: Phases,
+) -> Result<Explanation, Error> {
+    let span = statement.span;
+    let StatementKind::Query(query) = &statement.kind else {
         let message = "EXPLAIN of a statement that is not a query is not supported yet";
-        return Err(Error::new(Diagnostic::new("0A000", explain.statement.span, message)));
+        return Err(Error::new(Diagnostic::new("0A000", span, message)));
     };
     let mut options = statement::options(session);
-    options.dump_code = explain.jit;
-    options.analyze = explain.analyze;
+    options.dump_code = show.jit;
+    options.analyze = show.analyze;
     let mut compiled = statement::compile(session, query, dialect, &options, phases, span)?;
     let plan = compiled.prepared.explain();
     let mut profile = None;
-    if explain.analyze {
+    if show.analyze {
         let stream = session
             .engine
             .run(compiled.prepared)
@@ -114,14 +146,7 @@ pub fn run(
         compiled.phases = stream.phases();
         profile = stream.profile();
     }
-    let explanation = Explanation::new(plan, profile.as_ref(), explain.jit, compiled.phases);
-    let lines = if explain.json {
-        vec![explanation.json()]
-    } else {
-        explanation.lines(false)
-    };
-    let rows: Vec<_> = lines.into_iter().map(|line| vec![line]).collect();
-    Ok(StatementResult::Rows(ResultStream::strings(&["explain"], &rows, span)))
+    Ok(Explanation::new(plan, profile.as_ref(), show.jit, compiled.phases))
 }
 
 impl Explanation {

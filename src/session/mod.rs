@@ -26,12 +26,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use gobi_grammar::Dialect;
-use gobi_grammar::ast::Statement;
+use gobi_grammar::ast::{Span, Statement};
+use gobi_grammar::{Diagnostic, Dialect};
 
-pub use crate::exec::{CancelToken, Engine, EngineConfig, JitMode};
+pub use crate::exec::{CancelToken, Engine, EngineConfig, JitMode, Progress};
+pub use crate::types::{Field, LogicalType};
 pub use error::{Error, ErrorKind};
-pub use explain::Explanation;
+pub use explain::{ExplainOptions, Explanation};
 use relations::Relations;
 pub use result::{Phases, ResultStream, StatementResult};
 pub use settings::Settings;
@@ -79,6 +80,30 @@ impl Session {
             statements: statements.into_iter(),
             error,
             parse: started.elapsed(),
+        }
+    }
+
+    /// Explains the one query of a script.
+    pub fn explain(&mut self, script: &str, options: ExplainOptions) -> Result<Explanation, Error> {
+        let started = Instant::now();
+        let parsing = script::parse(script, self.settings.dialect);
+        let phases = Phases {
+            parse: started.elapsed(),
+            ..Phases::default()
+        };
+        match parsing.statements.as_slice() {
+            _ if !parsing.diagnostics.is_empty() => Err(Error::all(parsing.diagnostics)),
+            [(statement, dialect)] => explain::of_statement(self, statement, *dialect, options, phases),
+            [] => Err(Error::new(Diagnostic::new(
+                "42601",
+                Span::default(),
+                "there is no query to explain",
+            ))),
+            [_, (second, _), ..] => Err(Error::new(Diagnostic::new(
+                "42601",
+                second.span,
+                "only one query can be explained at a time",
+            ))),
         }
     }
 

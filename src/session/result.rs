@@ -14,7 +14,7 @@ use arrow::datatypes::SchemaRef;
 use gobi_grammar::ast::Span;
 
 use super::Error;
-use crate::exec::{BatchStream, Profile};
+use crate::exec::{BatchStream, Profile, Progress};
 use crate::types::arrow::arrow_schema;
 use crate::types::{Field, LogicalType};
 
@@ -125,11 +125,11 @@ impl ResultStream {
         }
     }
 
-    /// Share of the work that is done, 0 to 1.
-    pub fn progress(&self) -> f64 {
+    /// How far the query is, for any thread to ask; `None` if nothing is executed.
+    pub fn progress(&self) -> Option<Progress> {
         match &self.source {
-            Source::Query(stream) => stream.progress(),
-            Source::Ready(_) => 1.0,
+            Source::Query(stream) => Some(stream.progress()),
+            Source::Ready(_) => None,
         }
     }
 }

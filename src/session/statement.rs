@@ -87,11 +87,15 @@ pub fn compile(
     let optimized = plan::optimize(bound, &tables);
     let rules = clock.elapsed();
 
+    let clock = Instant::now();
+    let physical = plan::physical::plan(&optimized, &tables)
+        .map_err(|error| Error::new(Diagnostic::new("0A000", span, error.to_string())))?;
+    let physical_time = clock.elapsed();
     let relations = tables.into_relations();
-    let prepared = session.engine.prepare(&optimized, &relations, options);
+    let prepared = session.engine.prepare(physical, &relations, options);
     let prepared = prepared.map_err(|error| Error::from_exec(error, span))?;
     let engine = prepared.phases();
-    phases.optimize = rules + Duration::from_micros(engine.plan_us);
+    phases.optimize = rules + physical_time;
     phases.compile = Duration::from_micros(engine.compile_us);
     let fields = optimized.output.into_iter().map(|(_, field)| field).collect();
     Ok(Compiled {

@@ -3,3 +3,12 @@
 //! Invariants: nothing here depends on time, on the network, or on files outside the clone.
 
 mod architecture;
+mod cli;
+mod data;
+mod diagnostics;
+mod explain;
+mod golden;
+mod readme;
+mod run;
+mod slt;
+mod tpch;

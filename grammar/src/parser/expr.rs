@@ -110,6 +110,8 @@ impl Builder<'_> {
                 let span = self.span(&item);
                 self.error("42601", span, "too many comparisons in a row");
                 self.help("put parentheses around them, or join them with AND");
+                items.by_ref().for_each(drop);
+                break;
             }
             left = self.compared(left, item, items);
         }

@@ -6,6 +6,7 @@
 //!
 //! Does not: resolve names.
 
+mod errors;
 mod expr;
 mod literal;
 mod operand;
@@ -13,48 +14,220 @@ mod query;
 pub(crate) mod rules;
 mod select;
 mod statement;
-mod tree;
+pub(crate) mod tree;
 mod words;
 
 use pest::Parser as _;
 
+use self::errors::Place;
 use self::operand::unquote;
 use self::rules::{Rule, Script};
 use self::tree::Node;
 use crate::ast::{Ident, Span};
+use crate::guard::{self, Fault, FaultKind};
+use crate::keywords::begins_statement;
 use crate::scan::{self, Kind, Token};
 use crate::{Diagnostic, Dialect, Parsed};
 
+/// Nesting up to here is parsed on the caller's stack.
+const SHALLOW: usize = if cfg!(debug_assertions) { 8 } else { 24 };
+
+/// Stack for the deepest nesting that the guard lets through.
+const DEEP_STACK_BYTES: usize = 512 << 20;
+
+/// More errors than this are not reported.
+const MAX_DIAGNOSTICS: usize = 100;
+
 /// Parses a whole script: all statements, all errors.
 pub fn parse(script: &str, dialect: Dialect) -> Parsed {
+    if u32::try_from(script.len()).is_err() {
+        let diagnostic = Diagnostic::new("54000", Span::new(0, 0), "script is longer than 4 GiB");
+        return Parsed {
+            statements: Vec::new(),
+            diagnostics: vec![diagnostic],
+        };
+    }
     let tokens = scan::tokens(script, dialect);
-    let text = scan::blanked(script, &tokens);
-    let mut parsed = Parsed::default();
-    let is_mark = |token: &&Token| token.kind == Kind::Parameter && script.get(token.start..token.end) == Some("?");
-    let marks: Vec<usize> = tokens.iter().filter(is_mark).map(|token| token.start).collect();
-    let mut builder = Builder {
-        base: 0,
-        dialect,
-        marks: &marks,
-        unsupported: None,
-        diagnostics: Vec::new(),
-    };
-    match Script::parse(Rule::script, &text) {
-        Ok(pairs) => {
-            for pair in pairs.flat_map(|script| script.into_inner()) {
-                if pair.as_rule() != Rule::EOI {
-                    builder.statement(pair, &mut parsed.statements);
+    let report = guard::check(script, &tokens);
+    let is_too_deep = report.faults.iter().any(|fault| fault.kind == FaultKind::Depth);
+    let driver = Driver::new(script, dialect, &tokens, report.faults);
+    let depth = if is_too_deep && report.semicolons.is_empty() { 0 } else { report.depth };
+    on_deep_stack(depth, || driver.run(&report.semicolons)).unwrap_or_else(|| {
+        let message = "no stack could be had for a statement that is nested this deeply";
+        Parsed { statements: Vec::new(), diagnostics: vec![Diagnostic::new("54001", Span::new(0, 0), message)] }
+    })
+}
+
+/// How deeply a script is nested.
+pub(crate) fn depth(script: &str, dialect: Dialect) -> usize {
+    guard::check(script, &scan::tokens(script, dialect)).depth
+}
+
+/// Runs something that recurses once per bracket: deep nesting gets a thread whose stack is to match.
+pub(crate) fn on_deep_stack<T: Send>(depth: usize, run: impl FnOnce() -> T + Send) -> Option<T> {
+    if depth <= SHALLOW {
+        return Some(run());
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("gobi-parse".to_owned()).stack_size(DEEP_STACK_BYTES);
+        thread.spawn_scoped(scope, run).ok()?.join().ok()
+    })
+}
+
+/// Takes a script apart at its semicolons and, where there are errors, at lines that begin a statement.
+struct Driver<'a> {
+    script: &'a str,
+    /// The script with comments blanked out.
+    text: String,
+    dialect: Dialect,
+    /// Without comments.
+    tokens: Vec<Token>,
+    faults: Vec<Fault>,
+    marks: Vec<usize>,
+    parsed: Parsed,
+}
+
+impl<'a> Driver<'a> {
+    fn new(script: &'a str, dialect: Dialect, tokens: &[Token], faults: Vec<Fault>) -> Self {
+        let text = scan::blanked(script, tokens);
+        let tokens: Vec<Token> = tokens
+            .iter()
+            .filter(|token| token.kind != Kind::Comment)
+            .copied()
+            .collect();
+        let is_mark = |token: &&Token| token.kind == Kind::Parameter && script.get(token.start..token.end) == Some("?");
+        let marks = tokens.iter().filter(is_mark).map(|token| token.start).collect();
+        Self {
+            script,
+            text,
+            dialect,
+            tokens,
+            faults,
+            marks,
+            parsed: Parsed::default(),
+        }
+    }
+
+    fn run(mut self, semicolons: &[usize]) -> Parsed {
+        let mut start = 0;
+        for end in semicolons.iter().copied().chain([self.script.len()]) {
+            self.chunk(start, end);
+            start = end + 1;
+        }
+        self.parsed
+            .diagnostics
+            .extend(self.faults.into_iter().map(|fault| fault.diagnostic));
+        self.parsed
+            .diagnostics
+            .sort_by_key(|diagnostic| diagnostic.span().start);
+        self.parsed.diagnostics.truncate(MAX_DIAGNOSTICS);
+        self.parsed
+    }
+
+    fn chunk(&mut self, start: usize, end: usize) {
+        let first = self.tokens.partition_point(|token| token.start < start);
+        let last = self.tokens.partition_point(|token| token.start < end);
+        if first == last {
+            return;
+        }
+        let mut faults = self.faults.iter().filter(|fault| (start..end).contains(&fault.at));
+        if faults.clone().any(|fault| fault.kind == FaultKind::Depth) {
+            return;
+        }
+        if faults.next().is_some() || !self.whole(start, end) {
+            self.one_by_one(first, last, end);
+        }
+    }
+
+    /// The usual case: no error in this stretch of text.
+    fn whole(&mut self, start: usize, end: usize) -> bool {
+        let text = self.text.get(start..end).unwrap_or_default();
+        let Ok(pairs) = Script::parse(Rule::script, text) else {
+            return false;
+        };
+        let marks = marks_within(&self.marks, start, end);
+        let mut builder = Builder::new(start, self.dialect, marks);
+        for pair in pairs.flat_map(|script| script.into_inner()) {
+            if !is_end(pair.as_rule()) {
+                builder.statement(pair, &mut self.parsed.statements);
+            }
+        }
+        self.parsed.diagnostics.append(&mut builder.diagnostics);
+        true
+    }
+
+    /// Statement by statement, reporting each that cannot be read.
+    fn one_by_one(&mut self, first: usize, last: usize, end: usize) {
+        let mut at = first;
+        while at < last && self.parsed.diagnostics.len() < MAX_DIAGNOSTICS {
+            let start = self.tokens.get(at).map_or(end, |token| token.start);
+            let text = self.text.get(start..end).unwrap_or_default();
+            match Script::parse(Rule::single, text) {
+                Ok(pairs) => {
+                    let mut builder = Builder::new(start, self.dialect, marks_within(&self.marks, start, end));
+                    let mut next = start;
+                    for pair in pairs.flat_map(|single| single.into_inner()) {
+                        if !is_end(pair.as_rule()) {
+                            next = usize::try_from(builder.span(&pair).end).unwrap_or(end);
+                            builder.statement(pair, &mut self.parsed.statements);
+                        }
+                    }
+                    self.parsed.diagnostics.append(&mut builder.diagnostics);
+                    let behind = self.tokens.partition_point(|token| token.start < next);
+                    at = behind.max(at + 1);
+                }
+                Err(error) => {
+                    let offset = start + errors::offset(&error);
+                    let statement = self.tokens.get(at..last).unwrap_or_default();
+                    // A bracket that is never closed explains whatever went wrong behind it.
+                    let fault = self.faults.iter().find(|fault| (start..end).contains(&fault.at));
+                    if fault.is_none_or(|fault| fault.at > offset) {
+                        let place = Place::new(self.script, statement, offset, end);
+                        self.parsed.diagnostics.push(errors::diagnostic(&error, &place));
+                    }
+                    let failed = self.tokens.partition_point(|token| token.end <= offset);
+                    at = self.next_start(at, failed.max(at + 1), last);
                 }
             }
         }
-        Err(error) => {
-            builder
-                .diagnostics
-                .push(Diagnostic::new("42601", Span::new(0, 0), error.to_string()));
-        }
     }
-    parsed.diagnostics = builder.diagnostics;
-    parsed
+
+    /// The first token from `from` on that begins a line, begins a statement, and lies in no bracket.
+    fn next_start(&self, statement: usize, from: usize, last: usize) -> usize {
+        let mut depth = 0usize;
+        for at in statement..last {
+            let Some(token) = self.tokens.get(at) else { break };
+            let text = self.script.get(token.start..token.end).unwrap_or_default();
+            let is_fault = self.faults.iter().any(|fault| fault.at == token.start);
+            match text {
+                "(" | "[" | "{" if !is_fault => depth += 1,
+                ")" | "]" | "}" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            let behind = at
+                .checked_sub(1)
+                .and_then(|before| self.tokens.get(before))
+                .map_or(0, |token| token.end);
+            let begins_line = self
+                .script
+                .get(behind..token.start)
+                .is_some_and(|gap| gap.contains('\n'));
+            if at >= from && depth == 0 && begins_line && token.kind == Kind::Word && begins_statement(text) {
+                return at;
+            }
+        }
+        last
+    }
+}
+
+fn is_end(rule: Rule) -> bool {
+    matches!(rule, Rule::EOI | Rule::statement_end | Rule::query_end)
+}
+
+fn marks_within(marks: &[usize], start: usize, end: usize) -> &[usize] {
+    let from = marks.partition_point(|mark| *mark < start);
+    let to = marks.partition_point(|mark| *mark < end);
+    marks.get(from..to).unwrap_or_default()
 }
 
 /// Turns pest's tree of one piece of text into syntax trees.
@@ -69,7 +242,17 @@ struct Builder<'a> {
     diagnostics: Vec<Diagnostic>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(base: usize, dialect: Dialect, marks: &'a [usize]) -> Self {
+        Self {
+            base,
+            dialect,
+            marks,
+            unsupported: None,
+            diagnostics: Vec::new(),
+        }
+    }
+
     fn span(&self, node: &Node<'_>) -> Span {
         let span = node.as_span();
         let start = self.base + span.start();

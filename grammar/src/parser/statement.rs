@@ -173,7 +173,7 @@ impl Builder<'_> {
     }
 
     fn set(&mut self, node: Node<'_>) -> Option<StatementKind> {
-        let mut inner = parts(node);
+        let mut inner = parts(node).filter(|part| part.as_rule() != Rule::set_head);
         let name = self.joined_name(inner.next()?);
         let value = self.setting(inner.next()?);
         Some(StatementKind::Set(Set { name, value }))

@@ -11,7 +11,7 @@ use pest::iterators::Pair;
 use super::rules::Rule;
 
 /// One node of pest's tree.
-pub(super) type Node<'i> = Pair<'i, Rule>;
+pub(crate) type Node<'i> = Pair<'i, Rule>;
 
 /// The children that are not keywords.
 pub(super) fn parts(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
@@ -24,6 +24,6 @@ pub(super) fn has(node: &Node<'_>, rule: Rule) -> bool {
 }
 
 /// Whether a rule is one of `keywords.pest`.
-pub(super) fn is_keyword(rule: Rule) -> bool {
+pub(crate) fn is_keyword(rule: Rule) -> bool {
     (Rule::kw_all..=Rule::kw_zone).contains(&rule)
 }

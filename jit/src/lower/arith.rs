@@ -9,7 +9,6 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self as clif, BlockArg, InstBuilder, types};
-use cranelift_module::ModuleError;
 
 use super::Lowering;
 use crate::ir::{Checked, FloatBinary, FloatUnary, Inst, IntBinary, IntUnary, Type, Value};
@@ -43,16 +42,16 @@ impl Lowering<'_, '_> {
         }
     }
 
-    pub(super) fn int_binary(&mut self, op: IntBinary, a: Value, b: Value) -> Result<clif::Value, ModuleError> {
+    pub(super) fn int_binary(&mut self, op: IntBinary, a: Value, b: Value) -> clif::Value {
         let ty = self.ty(a);
         let divisor = self.const_of(b);
         let (x, y) = (self.value(a), self.value(b));
-        Ok(match op {
+        match op {
             IntBinary::Add => self.b.ins().iadd(x, y),
             IntBinary::Sub => self.b.ins().isub(x, y),
             IntBinary::Mul => self.b.ins().imul(x, y),
             IntBinary::SDiv | IntBinary::UDiv | IntBinary::SRem | IntBinary::URem if ty == Type::I128 => {
-                self.wide_division(op, x, y)?
+                self.wide_division(op, x, y)
             }
             IntBinary::SDiv | IntBinary::UDiv | IntBinary::SRem | IntBinary::URem => {
                 self.division(op, ty, x, y, divisor)
@@ -65,7 +64,7 @@ impl Lowering<'_, '_> {
             IntBinary::SMin | IntBinary::SMax | IntBinary::UMin | IntBinary::UMax => self.extreme(op, ty, x, y),
             IntBinary::SMulHi => self.b.ins().smulhi(x, y),
             IntBinary::UMulHi => self.b.ins().umulhi(x, y),
-        })
+        }
     }
 
     /// Shifts take the amount modulo the width by themselves.
@@ -99,7 +98,20 @@ impl Lowering<'_, '_> {
             _ => IntCC::UnsignedGreaterThan,
         };
         let first = self.b.ins().icmp(cond, x, y);
-        self.b.ins().select(first, x, y)
+        self.select(first, x, y)
+    }
+
+    /// `cond != 0 ? x : y` on scalars. 128-bit integers are chosen by halves: of a choice between the operands of a
+    /// comparison Cranelift makes `smin.i128` and the like, which its x64 back end cannot select.
+    pub(super) fn select(&mut self, cond: clif::Value, x: clif::Value, y: clif::Value) -> clif::Value {
+        if self.b.func.dfg.value_type(x) != types::I128 {
+            return self.b.ins().select(cond, x, y);
+        }
+        let (x_low, x_high) = self.b.ins().isplit(x);
+        let (y_low, y_high) = self.b.ins().isplit(y);
+        let low = self.b.ins().select(cond, x_low, y_low);
+        let high = self.b.ins().select(cond, x_high, y_high);
+        self.b.ins().iconcat(low, high)
     }
 
     fn division(
@@ -153,24 +165,19 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn wide_division(&mut self, op: IntBinary, x: clif::Value, y: clif::Value) -> Result<clif::Value, ModuleError> {
+    fn wide_division(&mut self, op: IntBinary, x: clif::Value, y: clif::Value) -> clif::Value {
         let which = match op {
             IntBinary::SDiv => Runtime::SDiv,
             IntBinary::UDiv => Runtime::UDiv,
             IntBinary::SRem => Runtime::SRem,
             _ => Runtime::URem,
         };
-        Ok(self.call_runtime(which, x, y)?.0)
+        self.call_runtime(which, x, y).0
     }
 
     /// Result and flag of a runtime function of two 128-bit operands.
-    fn call_runtime(
-        &mut self,
-        which: Runtime,
-        x: clif::Value,
-        y: clif::Value,
-    ) -> Result<(clif::Value, clif::Value), ModuleError> {
-        let callee = self.runtime(which)?;
+    fn call_runtime(&mut self, which: Runtime, x: clif::Value, y: clif::Value) -> (clif::Value, clif::Value) {
+        let callee = self.runtime(which);
         let slot = match self.wide_slot {
             Some(slot) => slot,
             None => {
@@ -185,24 +192,23 @@ impl Lowering<'_, '_> {
         let flag = self.b.inst_results(call)[0];
         let result = self.b.ins().stack_load(types::I64, types::I128, slot, 0);
         let flag = self.b.ins().ireduce(types::I8, flag);
-        Ok((result, flag))
+        (result, flag)
     }
 
-    pub(super) fn checked(&mut self, op: Checked, a: Value, b: Value, inst: &Inst) -> Result<(), ModuleError> {
+    pub(super) fn checked(&mut self, op: Checked, a: Value, b: Value, inst: &Inst) {
         let ty = self.ty(a);
         let (x, y) = (self.value(a), self.value(b));
         let (result, flag) = match op {
             Checked::Add => self.b.ins().sadd_overflow(x, y),
             Checked::Sub => self.b.ins().ssub_overflow(x, y),
-            Checked::Mul if ty == Type::I128 => self.wide_product(x, y)?,
+            Checked::Mul if ty == Type::I128 => self.wide_product(x, y),
             Checked::Mul => self.b.ins().smul_overflow(x, y),
         };
         self.define(inst, &[result, flag]);
-        Ok(())
     }
 
     /// Checked 128-bit product. Where both factors fit in 64 bits, as most decimals do, it cannot overflow and needs no call.
-    fn wide_product(&mut self, x: clif::Value, y: clif::Value) -> Result<(clif::Value, clif::Value), ModuleError> {
+    fn wide_product(&mut self, x: clif::Value, y: clif::Value) -> (clif::Value, clif::Value) {
         let slow = self.b.create_block();
         let fast = self.b.create_block();
         let done = self.b.create_block();
@@ -229,13 +235,13 @@ impl Lowering<'_, '_> {
             .jump(done, &[BlockArg::Value(product), BlockArg::Value(none)]);
 
         self.b.switch_to_block(slow);
-        let (product, overflow) = self.call_runtime(Runtime::MulChecked, x, y)?;
+        let (product, overflow) = self.call_runtime(Runtime::MulChecked, x, y);
         self.b
             .ins()
             .jump(done, &[BlockArg::Value(product), BlockArg::Value(overflow)]);
 
         self.b.switch_to_block(done);
-        Ok((result, flag))
+        (result, flag)
     }
 
     pub(super) fn int_unary(&mut self, op: IntUnary, a: Value) -> clif::Value {

@@ -8,7 +8,6 @@
 //! Does not: check bounds.
 
 use cranelift_codegen::ir::{self as clif, InstBuilder, MemFlagsData};
-use cranelift_module::ModuleError;
 
 use super::{Known, Lowering, types};
 use crate::ir::{Inst, Type, Value};
@@ -21,21 +20,13 @@ impl Lowering<'_, '_> {
         self.b.ins().load(types::clif_type(ty), FLAGS, base, offset)
     }
 
-    pub(super) fn store(&mut self, value: Value, ptr: Value, offset: i32) -> Result<(), ModuleError> {
+    pub(super) fn store(&mut self, value: Value, ptr: Value, offset: i32) {
         let value = self.value(value);
         let (base, offset) = self.address(ptr, offset);
         self.b.ins().store(FLAGS, value, base, offset);
-        Ok(())
     }
 
-    pub(super) fn index(
-        &mut self,
-        ptr: Value,
-        index: Value,
-        scale: u32,
-        offset: i32,
-        inst: &Inst,
-    ) -> Result<(), ModuleError> {
+    pub(super) fn index(&mut self, ptr: Value, index: Value, scale: u32, offset: i32, inst: &Inst) {
         let (base, offset) = self.address(ptr, offset);
         let index = self.value(index);
         let bytes = match scale {
@@ -45,7 +36,6 @@ impl Lowering<'_, '_> {
         };
         let base = self.b.ins().iadd(base, bytes);
         self.know(inst, Known::Address { base, offset });
-        Ok(())
     }
 
     /// Base and offset of an access at `ptr + offset`.

@@ -32,24 +32,22 @@ pub(super) static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(|| {
     for op in shapes() {
         let mut arity = 0;
         op.for_each_operand(|_| arity += 1);
-        for first in Type::ALL {
-            for operands in operand_types(&op, first, arity) {
-                let function = Function {
-                    values: operands.clone(),
-                    ..Function::default()
-                };
-                let env = Env {
-                    function: &function,
-                    callees: Callees::None,
-                };
-                for want in wanted(&op) {
-                    if let Ok((Some(result), _)) = typing::result_types(&op, want, env) {
-                        found.push(Template {
-                            op: op.clone(),
-                            operands: operands.clone(),
-                            result,
-                        });
-                    }
+        for operands in Type::ALL.into_iter().filter_map(|ty| operand_types(&op, ty, arity)) {
+            let function = Function {
+                values: operands.clone(),
+                ..Function::default()
+            };
+            let env = Env {
+                function: &function,
+                callees: Callees::None,
+            };
+            for want in wanted(&op) {
+                if let Ok((Some(result), _)) = typing::result_types(&op, want, env) {
+                    found.push(Template {
+                        op: op.clone(),
+                        operands: operands.clone(),
+                        result,
+                    });
                 }
             }
         }
@@ -140,6 +138,18 @@ pub fn key(op: &Op) -> String {
         Op::Call(..) => "call".to_owned(),
         Op::CallHost(..) => "call_host".to_owned(),
     }
+}
+
+/// The key with the types of the operands and of the first result.
+pub fn typed_key(op: &Op, operands: &[Type], result: Option<Type>) -> String {
+    let names: Vec<&str> = operands.iter().copied().chain(result).map(Type::name).collect();
+    format!("{} {}", key(op), names.join(" "))
+}
+
+/// The typed keys of all operations that compute.
+pub fn all_typed_keys() -> BTreeSet<String> {
+    let typed = |template: &Template| typed_key(&template.op, &template.operands, Some(template.result));
+    TEMPLATES.iter().map(typed).collect()
 }
 
 /// The keys of all operations.

@@ -13,6 +13,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 use super::coerce::{cast, decimal_shape, least_type, wider};
 use super::{Binder, Bound};
 use crate::plan::eval;
+use crate::plan::explain::arith_symbol;
 use crate::plan::logical::{ArithOp, ChainStep, Expr, ExprKind};
 use crate::types::{LogicalType, Value};
 
@@ -168,7 +169,7 @@ impl Binder<'_> {
             NoStep::Scale => Diagnostic::new("22003", span, "the product would have more than 38 digits after the point")
                 .with_help("cast one side to `double` or to a decimal with fewer digits"),
             NoStep::Types | NoStep::Help(_) => {
-                let message = format!("`{}` has no meaning for {} and {}", symbol(op), left.ty, right.ty);
+                let message = format!("`{}` has no meaning for {} and {}", arith_symbol(op), left.ty, right.ty);
                 Diagnostic::new("42883", span, message)
             }
         };
@@ -277,17 +278,4 @@ fn append(left: Expr, op: ArithOp, step: Step, right: Expr) -> Expr {
     };
     let chain = Expr { kind, ty: step.ty, span };
     if constant { eval::fold(chain) } else { chain }
-}
-
-/// The operator as written.
-pub(super) fn symbol(op: ArithOp) -> &'static str {
-    match op {
-        ArithOp::Add => "+",
-        ArithOp::Sub => "-",
-        ArithOp::Mul => "*",
-        ArithOp::Div => "/",
-        ArithOp::IntDiv => "div",
-        ArithOp::Rem => "%",
-        ArithOp::Concat => "||",
-    }
 }

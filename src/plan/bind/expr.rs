@@ -14,6 +14,7 @@ use super::select::Block;
 use super::{Binder, Bound, Reported, coerce};
 use crate::plan::eval;
 use crate::plan::logical::{CompareOp, Expr, ExprKind};
+use crate::types::cast::castable;
 use crate::types::{LogicalType, Value};
 
 impl<'a> Binder<'a> {
@@ -374,23 +375,5 @@ fn compare_op(op: ast::CompareOp) -> CompareOp {
         ast::CompareOp::LtEq => CompareOp::LtEq,
         ast::CompareOp::Gt => CompareOp::Gt,
         ast::CompareOp::GtEq => CompareOp::GtEq,
-    }
-}
-
-/// A conversion between the types exists, though single values may fail.
-fn castable(from: &LogicalType, to: &LogicalType) -> bool {
-    use LogicalType as T;
-    let moment = |ty: &T| matches!(ty, T::Date | T::Timestamp | T::TimestampTz);
-    match (from, to) {
-        _ if from == to => true,
-        (T::Null, _) => true,
-        (T::Array(_) | T::Struct(_), _) | (_, T::Array(_) | T::Struct(_)) => false,
-        (T::Blob, T::String) | (T::String, T::Blob) => true,
-        (T::Blob, _) | (_, T::Blob) => false,
-        (_, T::String) | (T::String, _) => true,
-        (T::Boolean, other) | (other, T::Boolean) => other.is_integer(),
-        (T::Timestamp | T::TimestampTz, T::Time) => true,
-        _ if moment(from) && moment(to) => true,
-        _ => from.is_numeric() && to.is_numeric(),
     }
 }

@@ -7,6 +7,8 @@
 //!
 //! Does not: order joins.
 
+use std::collections::HashSet;
+
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, JoinCondition, Span};
 
@@ -14,8 +16,6 @@ use super::compare::same_type;
 use super::scope::{Found, Scope, same};
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
-use crate::plan::properties;
-use std::collections::HashSet;
 
 /// A column that USING or NATURAL merges: name, left and right column.
 struct Merge {
@@ -262,9 +262,4 @@ fn left_only(mut scope: Scope, left: &HashSet<ColumnId>) -> Scope {
     scope.gone.dedup();
     scope.columns.retain(|c| left.contains(&c.id));
     scope
-}
-
-/// Whether any of the columns may be NULL in a plan.
-pub(super) fn may_be_null(binder: &Binder<'_>, plan: &Plan, expr: &Expr) -> bool {
-    properties::may_be_null(expr, &binder.nullable_columns(plan))
 }

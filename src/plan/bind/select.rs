@@ -58,6 +58,8 @@ pub(super) struct Block<'a> {
     pub(super) joins_below: Vec<Attach>,
     /// Subqueries to join above the grouping, if there is one.
     pub(super) joins_above: Vec<Attach>,
+    /// Columns of the block's FROM that are never NULL.
+    pub(super) present: HashSet<ColumnId>,
 }
 
 impl<'a> Block<'a> {
@@ -70,7 +72,18 @@ impl<'a> Block<'a> {
             aggregates: Vec::new(),
             joins_below: Vec::new(),
             joins_above: Vec::new(),
+            present: HashSet::new(),
         }
+    }
+
+    /// An expression over the block's columns may be NULL.
+    pub(super) fn may_be_null(&self, binder: &Binder<'_>, expr: &Expr) -> bool {
+        let from: HashSet<ColumnId> = self.scope.columns.iter().flat_map(|c| [c.id, c.bare_id()]).collect();
+        let nullable = expr.columns().into_iter().filter(|id| match from.contains(id) {
+            true => !self.present.contains(id),
+            false => binder.info(*id).nullable,
+        });
+        properties::may_be_null(expr, &nullable.collect())
     }
 
     /// The expression behind an alias, where aliases are in reach.
@@ -115,6 +128,8 @@ impl<'a> Binder<'a> {
         let (plan, scope) = self.from_list(&select.from)?;
         let mut block = Block::new(scope, Place::Where);
         block.aliases = aliases(select);
+        let nullable = self.nullable_columns(&plan);
+        block.present = plan.output().into_iter().filter(|id| !nullable.contains(id)).collect();
         self.reject_unsupported_clauses(select);
 
         let plan = self.where_clause(&mut block, plan, select.filter.as_ref());

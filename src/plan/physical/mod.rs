@@ -11,6 +11,7 @@
 //! Does not: generate code or touch data.
 
 mod build;
+pub mod display;
 
 pub mod facts;
 mod joins;
@@ -19,9 +20,11 @@ pub mod rows;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use super::logical;
 use super::logical::{AggregateFunction, ColumnId, Expr, JoinKind, SortKey, TableId};
 use crate::types::{Dictionary, Field, LogicalType, Physical, Value};
 pub use build::{PlanError, plan};
+pub use gobi_grammar::ast::Span;
 pub use facts::Facts;
 pub use rows::{RowField, RowLayout};
 
@@ -57,6 +60,13 @@ pub struct Pipeline {
     pub sink: Sink,
     /// An estimate of the rows of the source, and whether no more than that can leave the steps.
     pub rows_bound: Option<u64>,
+}
+
+impl Pipeline {
+    /// Whether its batches go to this intermediate result (`None`: the result).
+    pub fn feeds(&self, place: Option<usize>) -> bool {
+        matches!(&self.sink, Sink::Batches { temp, .. } if *temp == place)
+    }
 }
 
 /// A table that row numbers point into.

@@ -1,0 +1,347 @@
+//! From pest's failure to a message that a person can use.
+//!
+//! `SELECT a FORM t` becomes "expected … found `t`" with the help "did you mean `FROM`?".
+//!
+//! Invariants: the message names what was found; the help suggests only words that could stand there.
+//!
+//! Does not: decide where to go on after an error; see [`crate::parser`].
+
+use pest::error::{Error, ErrorVariant, InputLocation};
+
+use super::rules::Rule;
+use super::words::{Expected, expected};
+use crate::Diagnostic;
+use crate::ast::Span;
+use crate::keywords::{begins_statement, is_keyword, statement_words};
+use crate::scan::{Kind, Token};
+use crate::similar::nearest;
+
+/// The tokens around a failure, comments left out.
+pub(super) struct Place<'a> {
+    script: &'a str,
+    /// The tokens of the failed statement.
+    tokens: &'a [Token],
+    /// The token that could not be read, by its index.
+    at: usize,
+    /// Where the text of the statement ends.
+    end: usize,
+}
+
+impl<'a> Place<'a> {
+    /// The place of byte `offset` among a statement's tokens.
+    pub(super) fn new(script: &'a str, tokens: &'a [Token], offset: usize, end: usize) -> Self {
+        let at = tokens.partition_point(|token| token.end <= offset);
+        Self {
+            script,
+            tokens,
+            at,
+            end,
+        }
+    }
+
+    fn token(&self, at: usize) -> Option<(&'a Token, &'a str)> {
+        let token = self.tokens.get(at)?;
+        Some((token, self.script.get(token.start..token.end)?))
+    }
+
+    fn found(&self) -> Option<(&'a Token, &'a str)> {
+        self.token(self.at)
+    }
+
+    fn before(&self) -> Option<(&'a Token, &'a str)> {
+        self.token(self.at.checked_sub(1)?)
+    }
+
+    /// Where to point: the token found, or just behind the last one.
+    fn span(&self) -> Span {
+        match (self.found(), self.before()) {
+            (Some((token, _)), _) => Span::new(token.start, token.end),
+            (None, Some((token, _))) => Span::new(token.end, token.end),
+            (None, None) => Span::new(self.end, self.end),
+        }
+    }
+
+    /// The innermost bracket that is open at the failure.
+    fn open_bracket(&self) -> Option<&'a str> {
+        let mut open = Vec::new();
+        for at in 0..self.at {
+            match self.token(at)?.1 {
+                text @ ("(" | "[" | "{") => open.push(text),
+                ")" | "]" | "}" => {
+                    open.pop();
+                }
+                _ => {}
+            }
+        }
+        open.pop()
+    }
+}
+
+/// Where in its text pest gave up.
+pub(super) fn offset(error: &Error<Rule>) -> usize {
+    match error.location {
+        InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
+    }
+}
+
+/// The message for a failure.
+pub(super) fn diagnostic(error: &Error<Rule>, place: &Place<'_>) -> Diagnostic {
+    if let Some(diagnostic) = unknown_statement(place) {
+        return diagnostic;
+    }
+    let positives: &[Rule] = match &error.variant {
+        ErrorVariant::ParsingError { positives, .. } => positives,
+        ErrorVariant::CustomError { .. } => {
+            return Diagnostic::new("54001", place.span(), "statement is nested too deeply");
+        }
+    };
+    let mut wanted: Vec<Expected> = positives.iter().copied().filter_map(expected).collect();
+    wanted.sort();
+    wanted.dedup();
+    let found = match place.found() {
+        Some((token, text)) if text.chars().count() <= 40 => describe(token, text),
+        Some((token, _)) => describe_kind(token).to_owned(),
+        None => "the end of the statement".to_owned(),
+    };
+    let list = words(&wanted, place);
+    let mut diagnostic = if list.is_empty() {
+        Diagnostic::new("42601", place.span(), format!("unexpected {found}"))
+    } else {
+        let message = format!("expected {}{}, found {found}", join(&list), after(place, &wanted));
+        Diagnostic::new("42601", place.span(), message)
+    };
+    if let Some(help) = suggestion(&wanted, place) {
+        diagnostic.help = Some(help);
+    }
+    diagnostic
+}
+
+/// A statement that begins with no word that could begin one.
+fn unknown_statement(place: &Place<'_>) -> Option<Diagnostic> {
+    let (first, text) = place.token(0)?;
+    if place.at > 1 || matches!(text, "(" | "{") && place.at == 1 {
+        return None;
+    }
+    let is_word = first.kind == Kind::Word;
+    if is_word && begins_statement(text) {
+        if place.at > 0 {
+            return None;
+        }
+        let span = Span::new(first.start, place.token(1).map_or(first.end, |(second, _)| second.end));
+        let message = format!("no statement that begins with `{}` has this form", text.to_ascii_uppercase());
+        return Some(Diagnostic::new("42601", span, message));
+    }
+    // `name = …` and `name(…)` are statements; what failed is behind the name.
+    if place.at == 1
+        && place
+            .found()
+            .is_some_and(|(_, next)| matches!(next, "=" | ":=" | "(" | "."))
+    {
+        return None;
+    }
+    let span = Span::new(first.start, first.end);
+    let diagnostic = Diagnostic::new(
+        "42601",
+        span,
+        format!("expected a statement, found {}", describe(first, text)),
+    );
+    Some(
+        match nearest(text, statement_words().iter().copied()).filter(|_| is_word) {
+            Some(word) => diagnostic.with_help(format!("did you mean `{word}`?")),
+            None => diagnostic,
+        },
+    )
+}
+
+/// What was expected, as a list for people; long lists of clauses are cut to an example.
+fn words(wanted: &[Expected], place: &Place<'_>) -> Vec<String> {
+    let has = |what: &Expected| wanted.contains(what);
+    let mut list: Vec<String> = Vec::new();
+    for (what, text) in [
+        (Expected::Statement, "a statement"),
+        (Expected::Query, "a query"),
+        (Expected::Expression, "an expression"),
+        (Expected::Relation, "a relation"),
+        (Expected::Type, "a type"),
+        (Expected::String, "a string"),
+        (Expected::Number, "a whole number"),
+    ] {
+        // A query or a string that may begin an expression goes without saying.
+        let implied = matches!(what, Expected::Query | Expected::String)
+            && (has(&Expected::Expression) || has(&Expected::Relation) || has(&Expected::Statement));
+        if has(&what) && !implied {
+            list.push(text.to_owned());
+        }
+    }
+    let names_implied = has(&Expected::Expression) || has(&Expected::Relation) || has(&Expected::Type);
+    let complete = has(&Expected::Operator);
+    let ends = complete || has(&Expected::End);
+    if has(&Expected::Name) && !names_implied && !ends {
+        list.push("a name".to_owned());
+    }
+    let keywords: Vec<String> = wanted.iter().filter_map(|what| keyword(what, complete, ends)).collect();
+    let in_case = ["`WHEN`", "`THEN`", "`END`"]
+        .iter()
+        .any(|word| keywords.iter().any(|keyword| keyword == word));
+    let closer = closer(place);
+    if complete && !has(&Expected::Expression) {
+        list.push("an operator".to_owned());
+    }
+    if ends && !in_case && !has(&Expected::Expression) {
+        list.push("`,`".to_owned());
+    }
+    if let Some(closer) = closer.filter(|_| ends && !in_case) {
+        list.push(format!("`{closer}`"));
+    }
+    list.extend(keywords.into_iter().take(5));
+    if !in_case {
+        list.extend(clauses(wanted, list.is_empty()));
+    }
+    if has(&Expected::End) && closer.is_none() {
+        list.push("the end of the statement".to_owned());
+    }
+    list
+}
+
+fn keyword(what: &Expected, complete: bool, ends: bool) -> Option<String> {
+    match what {
+        Expected::Keyword(word) if ends && matches!(word.as_str(), "SELECT" | "WITH" | "STREAM" | "VALUES") => None,
+        Expected::Keyword(word) if is_noise(word) || complete && is_operator_word(word) => None,
+        Expected::Keyword(word) => Some(format!("`{word}`")),
+        Expected::Other(text) => Some((*text).to_owned()),
+        _ => None,
+    }
+}
+
+fn is_operator_word(word: &str) -> bool {
+    matches!(
+        word,
+        "AND" | "OR" | "NOT" | "IN" | "IS" | "LIKE" | "ILIKE" | "BETWEEN" | "ESCAPE" | "AS" | "DIV"
+    )
+}
+
+fn clauses(wanted: &[Expected], alone: bool) -> Vec<String> {
+    let clauses: Vec<&str> = wanted
+        .iter()
+        .filter_map(|what| match what {
+            Expected::Clause(name) => Some(*name),
+            _ => None,
+        })
+        .collect();
+    match clauses.first() {
+        Some(_) if clauses.len() <= 2 || alone && clauses.len() <= 3 => {
+            clauses.iter().map(|name| format!("`{name}`")).collect()
+        }
+        Some(first) => vec![format!("a clause such as `{first}`")],
+        None => Vec::new(),
+    }
+}
+
+/// Keywords that begin rare forms of an expression and only lengthen a message.
+fn is_noise(word: &str) -> bool {
+    matches!(
+        word,
+        "NULL" | "TRUE" | "FALSE" | "CASE" | "CAST" | "TRY_CAST" | "LATERAL" | "DISTINCT" | "ALL" | "OVER"
+    ) || matches!(
+        word,
+        "FILTER" | "IGNORE" | "RESPECT" | "WITHIN" | "NULLS" | "ROWS" | "OUTER"
+    )
+}
+
+fn closer(place: &Place<'_>) -> Option<&'static str> {
+    match place.open_bracket()? {
+        "(" => Some(")"),
+        "[" => Some("]"),
+        _ => Some("}"),
+    }
+}
+
+fn join(list: &[String]) -> String {
+    match list {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first, last] => format!("{first} or {last}"),
+        [first, middle @ .., last] => format!("{first}, {} or {last}", middle.join(", ")),
+    }
+}
+
+/// "after `,`", where what comes before is a symbol or a keyword that explains the expectation.
+fn after(place: &Place<'_>, wanted: &[Expected]) -> String {
+    match place.before() {
+        Some((token, text))
+            if !wanted.contains(&Expected::Operator)
+                && !wanted.contains(&Expected::End)
+                && (token.kind == Kind::Symbol || token.kind == Kind::Word && is_keyword(text)) =>
+        {
+            let text = if token.kind == Kind::Word {
+                text.to_ascii_uppercase()
+            } else {
+                text.to_owned()
+            };
+            format!(" after `{text}`")
+        }
+        _ => String::new(),
+    }
+}
+
+fn describe(token: &Token, text: &str) -> String {
+    match token.kind {
+        Kind::String => format!("the string {text}"),
+        Kind::Number => format!("the number `{text}`"),
+        _ if text.contains('`') => format!("the name {text}"),
+        _ => format!("`{text}`"),
+    }
+}
+
+fn describe_kind(token: &Token) -> &'static str {
+    match token.kind {
+        Kind::String | Kind::DoubleQuoted => "a string",
+        Kind::Number => "a number",
+        Kind::Word | Kind::Backtick => "a name",
+        _ => "a symbol",
+    }
+}
+
+/// A keyword that the word found, or the one before it, may have been meant to be.
+fn suggestion(wanted: &[Expected], place: &Place<'_>) -> Option<String> {
+    let mut candidates: Vec<&str> = wanted
+        .iter()
+        .filter_map(|what| match what {
+            Expected::Keyword(word) => Some(word.as_str()),
+            Expected::Clause(name) => name.split_whitespace().next(),
+            Expected::Other("`ON` or `USING`") => Some("USING"),
+            _ => None,
+        })
+        .collect();
+    let (token, text) = place.found().or_else(|| place.before())?;
+    if token.kind == Kind::Number && text.ends_with(|c: char| c.is_alphabetic() || c == '_') {
+        return Some("a name cannot begin with a digit; write it in backticks".to_owned());
+    }
+    if token.kind == Kind::Word && !is_keyword(text) {
+        if let Some(word) = nearest(text, candidates.iter().copied()) {
+            return Some(format!("did you mean `{word}`?"));
+        }
+    }
+    // The word before may have been taken for an alias.
+    let (token, text) = place.before()?;
+    if token.kind != Kind::Word || is_keyword(text) {
+        return None;
+    }
+    candidates.extend([
+        "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "JOIN", "UNION", "OFFSET", "QUALIFY",
+    ]);
+    candidates.extend([
+        "LEFT",
+        "RIGHT",
+        "INNER",
+        "CROSS",
+        "BETWEEN",
+        "SELECT",
+        "AND",
+        "LIKE",
+        "INTERSECT",
+        "EXCEPT",
+    ]);
+    let word = nearest(text, candidates)?;
+    Some(format!("did you mean `{word}` instead of `{text}`?"))
+}

@@ -1,0 +1,401 @@
+//! From pest's tree and the tokens to layout events.
+//!
+//! `where a and b` becomes `begin "WHERE" indent line "a" line "AND" space "b" dedent end`.
+//!
+//! Invariants: every token of the statement becomes exactly one text; comments are flushed at the first event after the
+//! token before them, so that they break the groups around the gap and no others.
+//!
+//! Does not: choose between one line and several; see `layout`.
+
+use super::layout::Event;
+use crate::parser::rules::Rule;
+use crate::parser::tree::{Node, is_keyword};
+use crate::scan::{Kind, Token};
+
+/// The events of one statement, as they are made.
+pub(super) struct Tree<'a> {
+    script: &'a str,
+    /// Where the statement begins in the script.
+    base: usize,
+    tokens: &'a [Token],
+    /// The next token to write.
+    at: usize,
+    events: Vec<Event>,
+    /// No space before the next token.
+    glue: bool,
+    /// The last token written, for the space after it.
+    last: &'a str,
+    /// Words are kept as they are: names, and text that is only stepped over.
+    verbatim: usize,
+    /// In text that the grammar only steps over: tokens that touch go on touching.
+    skimmed: usize,
+    /// Inside the angle brackets of a type.
+    types: usize,
+    /// The brackets that are open.
+    brackets: Vec<&'a str>,
+    /// Nested queries: the clauses of the outermost one always stand on lines of their own.
+    queries: usize,
+}
+
+impl<'a> Tree<'a> {
+    pub(super) fn new(script: &'a str, base: usize, tokens: &'a [Token]) -> Self {
+        Self {
+            script,
+            base,
+            tokens,
+            at: 0,
+            events: Vec::new(),
+            glue: false,
+            last: "",
+            verbatim: 0,
+            skimmed: 0,
+            types: 0,
+            brackets: Vec::new(),
+            queries: 0,
+        }
+    }
+
+    /// The events, after whatever tokens are left.
+    pub(super) fn finish(mut self) -> Vec<Event> {
+        self.raw_until(usize::MAX);
+        self.flush();
+        self.events
+    }
+
+    /// Writes a node.
+    pub(super) fn node(&mut self, node: Node<'_>) {
+        let start = self.base + node.as_span().start();
+        let end = start + node.as_str().trim_end().len();
+        self.raw_until(start);
+        match node.as_rule() {
+            Rule::query => self.query(node, end),
+            Rule::query_term | Rule::query_rest => self.children(node, end, Self::clause),
+            Rule::expr | Rule::plain_expr | Rule::case_operand => self.expression(node, end),
+            Rule::case_expr => self.case(node, end),
+            Rule::table_item => self.table_item(node, end),
+            Rule::join_condition => self.indented(node, end),
+            Rule::type_generic => {
+                self.types += 1;
+                self.children(node, end, Self::node);
+                self.types -= 1;
+            }
+            Rule::word | Rule::at_word | Rule::type_words | Rule::generic_word | Rule::on_word => {
+                self.verbatim += 1;
+                self.raw_until(end);
+                self.verbatim -= 1;
+            }
+            Rule::swallow | Rule::parens | Rule::braces | Rule::brackets => {
+                self.verbatim += 1;
+                self.skimmed += 1;
+                self.raw_until(end);
+                self.skimmed -= 1;
+                self.verbatim -= 1;
+            }
+            rule => {
+                if is_glued(rule) || rule == Rule::column_list && !self.last.eq_ignore_ascii_case("using") {
+                    self.glue = true;
+                }
+                self.children(node, end, Self::node);
+                if matches!(rule, Rule::op_neg | Rule::op_pos | Rule::op_bang | Rule::slice_colon) {
+                    self.glue = true;
+                }
+            }
+        }
+    }
+
+    /// Writes a node's tokens, each child by `child`.
+    fn children(&mut self, node: Node<'_>, end: usize, child: fn(&mut Self, Node<'_>)) {
+        for inner in node.into_inner().filter(|inner| !inner.as_str().is_empty()) {
+            child(self, inner);
+        }
+        self.raw_until(end);
+    }
+
+    fn query(&mut self, node: Node<'_>, end: usize) {
+        self.queries += 1;
+        self.children(node, end, Self::clause);
+        self.queries -= 1;
+    }
+
+    /// A part of a query: each begins a line.
+    fn clause(&mut self, node: Node<'_>) {
+        let rule = node.as_rule();
+        let start = self.base + node.as_span().start();
+        let end = start + node.as_str().trim_end().len();
+        if is_keyword(rule) || matches!(rule, Rule::direction) {
+            return self.node(node);
+        }
+        if rule == Rule::query_term {
+            return self.node(node);
+        }
+        self.raw_until(start);
+        let begins_query = self.is_first_of_query();
+        if !begins_query {
+            self.clause_break();
+        }
+        match rule {
+            Rule::select_clause | Rule::from_clause | Rule::where_clause | Rule::group_clause | Rule::having_clause => {
+                self.list_clause(node, end);
+            }
+            Rule::qualify_clause | Rule::order_clause | Rule::values_clause => self.list_clause(node, end),
+            Rule::with_clause => {
+                self.children(node, end, Self::cte_part);
+            }
+            Rule::set_op => {
+                self.node(node);
+                self.clause_break();
+            }
+            _ => self.node(node),
+        }
+    }
+
+    /// Nothing of this query has been written: it stands at the start, or right behind what opens it.
+    fn is_first_of_query(&self) -> bool {
+        match self.events.iter().rev().find(|event| !matches!(event, Event::Begin | Event::Indent | Event::Dedent)) {
+            None => true,
+            Some(Event::Soft | Event::Line | Event::Hard) => true,
+            Some(_) => false,
+        }
+    }
+
+    fn clause_break(&mut self) {
+        let outermost = self.queries <= 1 && self.brackets.is_empty();
+        self.push(if outermost { Event::Hard } else { Event::Line });
+    }
+
+    fn cte_part(&mut self, node: Node<'_>) {
+        let later = self.last == ",";
+        if later {
+            self.clause_break();
+        }
+        self.node(node);
+    }
+
+    /// Keywords, then a list that goes on the same line if it fits, else one item per line.
+    fn list_clause(&mut self, node: Node<'_>, end: usize) {
+        self.push(Event::Begin);
+        let mut indented = false;
+        for inner in node.into_inner().filter(|inner| !inner.as_str().is_empty()) {
+            let heads = is_keyword(inner.as_rule())
+                || matches!(inner.as_rule(), Rule::select_distinct | Rule::select_all | Rule::distinct_on);
+            if !heads && !indented {
+                indented = true;
+                self.raw_until(self.base + inner.as_span().start());
+                self.push(Event::Indent);
+                self.push(Event::Line);
+            }
+            self.node(inner);
+        }
+        self.raw_until(end);
+        if indented {
+            self.push(Event::Dedent);
+        }
+        self.push(Event::End);
+    }
+
+    fn indented(&mut self, node: Node<'_>, end: usize) {
+        self.push(Event::Indent);
+        self.children(node, end, Self::node);
+        self.push(Event::Dedent);
+    }
+
+    /// AND and OR may begin lines; the AND of BETWEEN may not.
+    fn expression(&mut self, node: Node<'_>, end: usize) {
+        self.push(Event::Begin);
+        let mut between = false;
+        for inner in node.into_inner() {
+            match inner.as_rule() {
+                Rule::op_between => between = true,
+                Rule::op_and if between => between = false,
+                Rule::op_and | Rule::op_or => {
+                    self.raw_until(self.base + inner.as_span().start());
+                    self.push(Event::Line);
+                }
+                _ => {}
+            }
+            self.node(inner);
+        }
+        self.raw_until(end);
+        self.push(Event::End);
+    }
+
+    fn case(&mut self, node: Node<'_>, end: usize) {
+        self.push(Event::Begin);
+        let mut indented = false;
+        for inner in node.into_inner() {
+            match inner.as_rule() {
+                Rule::case_arm | Rule::case_else => {
+                    if !indented {
+                        indented = true;
+                        self.push(Event::Indent);
+                    }
+                    self.push(Event::Line);
+                }
+                Rule::kw_end => {
+                    self.push(Event::Dedent);
+                    self.push(Event::Line);
+                }
+                _ => {}
+            }
+            self.node(inner);
+        }
+        self.raw_until(end);
+        self.push(Event::End);
+    }
+
+    fn table_item(&mut self, node: Node<'_>, end: usize) {
+        self.push(Event::Begin);
+        for inner in node.into_inner() {
+            if inner.as_rule() == Rule::join_suffix {
+                self.push(Event::Line);
+            }
+            self.node(inner);
+        }
+        self.raw_until(end);
+        self.push(Event::End);
+    }
+
+    /// Writes the tokens that begin before a byte of the script.
+    fn raw_until(&mut self, end: usize) {
+        while let Some(token) = self.tokens.get(self.at).copied() {
+            if token.start >= end {
+                return;
+            }
+            if token.kind == Kind::Comment {
+                // A comment waits for the event that follows it.
+                if self.tokens.get(self.at..).unwrap_or_default().iter().all(|token| token.kind == Kind::Comment) {
+                    return;
+                }
+                self.flush();
+                continue;
+            }
+            self.token(token);
+        }
+    }
+
+    fn token(&mut self, token: Token) {
+        let text = self.script.get(token.start..token.end).unwrap_or_default();
+        match text {
+            ")" | "]" | "}" => self.closer(text),
+            "," => self.write(",", true),
+            "." | "::" => {
+                self.write(text, true);
+                self.glue = true;
+            }
+            ":" if self.verbatim == 0 => self.write(":", true),
+            "<" | ">" if self.types > 0 && self.verbatim == 0 => {
+                self.write(text, true);
+                self.glue = text == "<";
+            }
+            _ => self.plain(token, text),
+        }
+        self.at += 1;
+        match text {
+            "(" | "[" | "{" => self.opener(text),
+            "?" if token.kind == Kind::Symbol => self.glue = true,
+            "," if self.verbatim == 0 || !self.brackets.is_empty() => self.push(Event::Line),
+            _ => {}
+        }
+    }
+
+    fn plain(&mut self, token: Token, text: &'a str) {
+        let adjacent = self.tokens.get(self.at.wrapping_sub(1)).is_some_and(|before| before.end == token.start);
+        let keep_adjacent = self.skimmed > 0 && adjacent && self.at > 0;
+        let calls = text == "(" && ["cast", "try_cast", "extract"].iter().any(|word| self.last.eq_ignore_ascii_case(word));
+        let glue = self.glue || keep_adjacent || calls;
+        // `- -x` must not become a comment, `? [0]` must not become `?[0]`.
+        let after_mark = self.last == "?" && !adjacent;
+        let merges = self.last == "-" && text.starts_with('-') || after_mark && text == "[";
+        if self.verbatim == 0 && token.kind == Kind::Word && !text.starts_with('@') {
+            self.write_owned(text.to_ascii_uppercase(), glue && !merges);
+        } else {
+            self.write_owned(text.to_owned(), glue && !merges);
+        }
+        self.last = text;
+    }
+
+    fn write(&mut self, text: &'a str, glue: bool) {
+        self.write_owned(text.to_owned(), glue);
+        self.last = text;
+    }
+
+    fn write_owned(&mut self, text: String, glue: bool) {
+        if !glue {
+            self.push(Event::Space);
+        } else {
+            self.flush();
+        }
+        self.glue = false;
+        self.events.push(Event::Text(text));
+    }
+
+    fn opener(&mut self, text: &'a str) {
+        self.brackets.push(text);
+        self.glue = true;
+        self.push(Event::Begin);
+        self.push(Event::Indent);
+        self.push(Event::Soft);
+    }
+
+    fn closer(&mut self, text: &'a str) {
+        if self.brackets.pop().is_some() {
+            self.push(Event::Dedent);
+            self.push(Event::Soft);
+            self.write(text, true);
+            self.push(Event::End);
+        } else {
+            self.write(text, true);
+        }
+    }
+
+    /// Adds an event, after the comments that wait before it.
+    fn push(&mut self, event: Event) {
+        // The edges of groups are no place for a comment: it belongs to the break or the token that comes next.
+        if matches!(event, Event::Line | Event::Soft | Event::Hard | Event::Space) {
+            self.flush();
+        }
+        let before = self.events.iter().rev().find(|event| !matches!(event, Event::Begin | Event::Indent | Event::End));
+        if event == Event::Space && matches!(before, Some(Event::Line | Event::Soft | Event::Hard)) {
+            return;
+        }
+        self.events.push(event);
+    }
+
+    /// Writes the comments that stand next in the text.
+    fn flush(&mut self) {
+        let mut own_line_before = false;
+        while let Some(token) = self.tokens.get(self.at).copied().filter(|token| token.kind == Kind::Comment) {
+            let text = self.script.get(token.start..token.end).unwrap_or_default();
+            let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map_or(token.start, |token| token.end);
+            let after = self.tokens.get(self.at + 1).map_or(token.end, |token| token.start);
+            let own_line = own_line_before || self.has_newline(before, token.start);
+            let is_line = !text.starts_with("/*");
+            if own_line {
+                self.events.push(Event::Hard);
+            } else {
+                self.events.push(Event::Space);
+            }
+            self.events.push(Event::Text(text.trim_end().to_owned()));
+            if own_line || is_line || self.has_newline(token.end, after) {
+                self.events.push(Event::Hard);
+            } else {
+                self.events.push(Event::Space);
+            }
+            own_line_before = own_line || is_line;
+            self.at += 1;
+        }
+    }
+
+    fn has_newline(&self, from: usize, to: usize) -> bool {
+        self.script.get(from..to).unwrap_or_default().contains('\n')
+    }
+}
+
+/// Rules whose first token stands directly behind what comes before.
+fn is_glued(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::call_tail | Rule::subscript | Rule::safe_subscript | Rule::field | Rule::method | Rule::cast_postfix
+            | Rule::type_params | Rule::array_suffix | Rule::table_args | Rule::slice_colon
+    )
+}

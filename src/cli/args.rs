@@ -1,0 +1,233 @@
+//! What can be typed, as clap reads it.
+//!
+//! `gobi -d data --format csv run report.sql` is `Globals { folder: data, format: Csv, … }` and `Command::Run`.
+//!
+//! Invariants: every command's help ends with an example that works.
+//!
+//! Does not: look at the terminal or the environment; see [`super::meaning`].
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use gobi_grammar::Dialect;
+
+use crate::client::{JitMode, settings};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gobi",
+    version,
+    about = "An embedded lakehouse with a compiling query engine",
+    long_about = "An embedded lakehouse with a compiling query engine: SQL and PL-GRIZZLY over Parquet, CSV, JSON, Arrow and ORC \
+                  files, run as native code. Without a command: the interactive prompt.",
+    after_help = "Examples:\n  gobi -c \"SELECT 1 + 1 AS two\"\n  gobi -d data -c \"SELECT count(*) FROM lineitem\"\n  gobi demo"
+)]
+pub struct Args {
+    /// What every command takes.
+    #[command(flatten)]
+    pub globals: Globals,
+
+    /// Run a script given as text; may be repeated
+    #[arg(short = 'c', long = "command", value_name = "SQL")]
+    pub scripts: Vec<OsString>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Globals {
+    /// A folder whose data files are tables: lineitem.parquet is the table lineitem
+    #[arg(short = 'd', long = "data", value_name = "DIR", global = true)]
+    pub folder: Option<PathBuf>,
+
+    /// How results are printed [default: box on a terminal, else table]
+    #[arg(long, value_enum, global = true)]
+    pub format: Option<Format>,
+
+    /// Workers of one query, or auto for every core [default: auto]
+    #[arg(long, value_name = "N", value_parser = threads, global = true)]
+    pub threads: Option<usize>,
+
+    /// Memory that one query may hold, such as 256MB
+    #[arg(long, value_name = "SIZE", value_parser = size, global = true)]
+    pub memory_limit: Option<usize>,
+
+    /// When queries run as machine code: auto, on, off [default: auto]
+    #[arg(long, value_name = "MODE", value_parser = jit, global = true)]
+    pub jit: Option<JitMode>,
+
+    /// How scripts are read: grizzly, ansi [default: grizzly]
+    #[arg(long, value_name = "NAME", value_parser = dialect, global = true)]
+    pub dialect: Option<Dialect>,
+
+    /// Colours: on a terminal, always, never
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub color: Color,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Columns between plain lines
+    Table,
+    /// Columns in a drawn box, with their types
+    Box,
+    /// Comma-separated, with a header; NULL is an empty field
+    Csv,
+    /// Tab-separated, otherwise as csv
+    Tsv,
+    /// One array of objects
+    Json,
+    /// One object per line
+    Jsonl,
+    /// A Markdown table
+    Markdown,
+    /// An Arrow IPC stream
+    Arrow,
+    /// A Parquet file
+    Parquet,
+    /// Lines for people (explain)
+    Text,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scripts from files
+    #[command(after_help = "Example:\n  gobi -d data run report.sql")]
+    Run(Run),
+    /// Read statements from the prompt; --format json without a terminal is a line protocol
+    #[command(after_help = "Examples:\n  gobi repl\n  echo '{\"sql\": \"SELECT 1\"}' | gobi repl --format json")]
+    Repl,
+    /// Show how a query runs: its pipelines, and with --jit its machine code
+    #[command(after_help = "Example:\n  gobi explain --jit --analyze \"SELECT sum(value) FROM [1, 2, 3]\"")]
+    Explain(Explain),
+    /// Time every query of a folder and print JSON
+    #[command(after_help = "Example:\n  gobi -d data bench --queries queries --runs 5")]
+    Bench(Bench),
+    /// Print scripts in one style
+    #[command(after_help = "Examples:\n  gobi fmt report.sql\n  echo 'select 1' | gobi fmt -")]
+    Fmt(Fmt),
+    /// Print a script that completes gobi's arguments in a shell
+    #[command(after_help = "Example:\n  gobi completions bash > ~/.local/share/bash-completion/completions/gobi")]
+    Completions(Completions),
+    /// Make TPC-H data in a temporary folder and run four queries over it
+    #[command(after_help = "Example:\n  gobi demo --scale 0.1")]
+    Demo(Demo),
+}
+
+/// `gobi run`.
+#[derive(Debug, ClapArgs)]
+pub struct Run {
+    /// Script files; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `gobi explain`.
+#[derive(Debug, ClapArgs)]
+pub struct Explain {
+    /// Show the IR, Cranelift's IR and the machine code of each pipeline
+    #[arg(long)]
+    pub jit: bool,
+    /// Run the query; show rows and time of each operator
+    #[arg(long)]
+    pub analyze: bool,
+    /// Read the query from a file
+    #[arg(short = 'f', long = "file", value_name = "FILE", conflicts_with = "sql")]
+    pub file: Option<PathBuf>,
+    /// The query
+    #[arg(value_name = "SQL", required_unless_present = "file")]
+    pub sql: Option<OsString>,
+}
+
+/// `gobi bench`.
+#[derive(Debug, ClapArgs)]
+pub struct Bench {
+    /// A folder of .sql files, each one query
+    #[arg(long, value_name = "DIR")]
+    pub queries: PathBuf,
+    /// A script that runs first
+    #[arg(long, value_name = "FILE")]
+    pub setup: Option<PathBuf>,
+    /// Timed runs of each query
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+    /// Runs before the timed ones
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub warmup: u32,
+    /// Drop decoded data and compiled code before each run
+    #[arg(long)]
+    pub cold: bool,
+    /// Write each answer as DIR/<query>.csv
+    #[arg(long, value_name = "DIR")]
+    pub results: Option<PathBuf>,
+    /// Only these queries, by name
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
+/// `gobi fmt`.
+#[derive(Debug, ClapArgs)]
+pub struct Fmt {
+    /// Change nothing; fail if something would change
+    #[arg(long)]
+    pub check: bool,
+    /// Script files, rewritten in place; `-` formats standard input to standard output
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `gobi completions`.
+#[derive(Debug, ClapArgs)]
+pub struct Completions {
+    /// Which shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `gobi demo`.
+#[derive(Debug, ClapArgs)]
+pub struct Demo {
+    /// TPC-H scale factor
+    #[arg(long, value_name = "SF", default_value_t = 0.1)]
+    pub scale: f64,
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    settings::parse_threads(text).ok_or_else(|| wants("threads"))
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    settings::parse_size(text).ok_or_else(|| wants("memory_limit"))
+}
+
+fn jit(text: &str) -> Result<JitMode, String> {
+    settings::parse_jit(text).ok_or_else(|| wants("jit"))
+}
+
+fn dialect(text: &str) -> Result<Dialect, String> {
+    settings::parse_dialect(text).ok_or_else(|| wants("dialect"))
+}
+
+/// What a setting takes, from its one table.
+fn wants(setting: &str) -> String {
+    let values = settings::find(setting).map_or("another value", |setting| setting.values);
+    format!("it takes {values}")
+}

@@ -1,0 +1,64 @@
+//! The command line: what was typed → what it means → what is shown.
+//!
+//! `gobi -c "SELECT 1"` is read into [`args::Args`], which becomes a [`meaning::Meaning`] (format, colours, settings), with which
+//! [`script`] runs the text and [`output`] prints its rows.
+//!
+//! Where to look: a command is a file of its name; a format is a file of [`output`]; a flag is a field of [`args`] and what
+//! it means a line of [`meaning`].
+//!
+//! Invariants: exit code 0 is success, 1 a script that failed, 2 a wrong use of the command line; a reader that goes away is
+//! success; results go to standard output and everything else to standard error.
+//!
+//! Does not: execute anything itself; it is a client like any other.
+
+mod args;
+mod bench;
+mod completions;
+mod demo;
+mod explain;
+mod failure;
+mod fmt;
+mod interrupt;
+mod meaning;
+mod output;
+mod progress;
+mod protocol;
+mod repl;
+mod script;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use failure::Failure;
+use meaning::Meaning;
+
+/// Runs the program; its result is the exit code.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return failure::usage(&error),
+    };
+    match dispatch(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(args: Args) -> Result<(), Failure> {
+    let meaning = Meaning::of(&args.globals);
+    match args.command {
+        None if args.scripts.is_empty() => repl::run(&meaning),
+        None => script::run_texts(&meaning, &args.scripts),
+        Some(_) if !args.scripts.is_empty() => Err(Failure::Usage("`-c` stands alone, without a command".into())),
+        Some(Command::Run(run)) => script::run_files(&meaning, &run.files),
+        Some(Command::Repl) => repl::run(&meaning),
+        Some(Command::Explain(explain)) => explain::run(&meaning, &explain),
+        Some(Command::Bench(bench)) => bench::run(&meaning, &bench),
+        Some(Command::Fmt(fmt)) => fmt::run(&meaning, &fmt),
+        Some(Command::Completions(completions)) => completions::run(completions.shell),
+        Some(Command::Demo(demo)) => demo::run(&meaning, &demo),
+    }
+}

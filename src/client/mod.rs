@@ -1,0 +1,49 @@
+//! The way in to gobi for the programs of this crate.
+//!
+//! `Client::embedded(settings, Some("data/".into())).session()` is a session over the tables of a folder; two sessions of
+//! one client share workers and caches.
+//!
+//! Invariants: nothing is started before a query needs it.
+//!
+//! Does not: know the command line, or hold state of a session.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use crate::session::{
+    Engine, EngineConfig, Error, ErrorKind, Execution, ExplainOptions, Explanation, Interrupt, JitMode, Phases,
+    Progress, ResultStream, Session, Settings, StatementResult, cells, settings,
+};
+pub use crate::session::{Field, LogicalType};
+
+/// An engine in this process.
+#[derive(Debug)]
+pub struct Client {
+    engine: Arc<Engine>,
+    settings: Settings,
+    folder: Option<PathBuf>,
+}
+
+impl Client {
+    /// An engine of our own; every session starts with these settings and this folder's tables.
+    pub fn embedded(settings: Settings, folder: Option<PathBuf>) -> Self {
+        let config = EngineConfig {
+            threads: settings.thread_count(),
+            cache_bytes: Settings::default().memory_bytes() / 4,
+        };
+        Self {
+            engine: Arc::new(Engine::new(config)),
+            settings,
+            folder,
+        }
+    }
+
+    /// A new session.
+    pub fn session(&self) -> Session {
+        let session = Session::new(Arc::clone(&self.engine), self.settings.clone());
+        match &self.folder {
+            Some(folder) => session.with_folder(folder.clone()),
+            None => session,
+        }
+    }
+}

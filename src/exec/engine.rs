@@ -1,0 +1,183 @@
+//! The engine: what all sessions of a process share.
+//!
+//! `engine.prepare(plan, relations, options)` plans kernels and compiles them; `engine.run(prepared)` gives a stream of batches.
+//!
+//! Invariants: nothing is started or allocated before it is needed.
+//!
+//! Does not: know sessions.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Mutex, OnceLock};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use gobi_jit::{Compiler, Options};
+
+use super::explain::{self, Profile};
+use super::host;
+use super::kernels::KernelCache;
+use super::memory::Budget;
+use super::pool::Pool;
+use super::prepare::{self, Prepared};
+use super::run::{Query, lock};
+use super::{CancelToken, EngineConfig, ExecError, Progress, QueryOptions};
+use crate::formats::Relation;
+use crate::plan::physical::PhysicalPlan;
+use crate::store::cache::ChunkCache;
+
+/// What sessions share: workers and caches.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// The parts of the engine that running queries hold on to.
+#[derive(Debug)]
+pub struct Shared {
+    /// Workers.
+    pub pool: Pool,
+    /// Decoded chunks.
+    pub chunks: ChunkCache,
+    /// Compiled kernels.
+    pub kernels: KernelCache,
+    compiler: OnceLock<Result<Compiler, String>>,
+}
+
+impl Shared {
+    /// The compiler, made when first needed.
+    pub fn compiler(&self) -> Result<&Compiler, String> {
+        let made = self.compiler.get_or_init(|| {
+            Compiler::new(host::table().clone(), compiler_options()).map_err(|e| e.to_string())
+        });
+        made.as_ref().map_err(Clone::clone)
+    }
+}
+
+/// Setting `GOBI_FAIL_COMPILE` to a part of a kernel's name makes its compilation fail, to show that the interpreter takes over.
+pub fn compiler_options() -> Options {
+    Options { fail_on: std::env::var("GOBI_FAIL_COMPILE").ok(), ..Options::default() }
+}
+
+impl Engine {
+    /// An engine that has started nothing yet.
+    pub fn new(config: EngineConfig) -> Engine {
+        let shared = Shared {
+            pool: Pool::default(),
+            chunks: ChunkCache::new(config.cache_bytes as u64),
+            kernels: KernelCache::default(),
+            compiler: OnceLock::new(),
+        };
+        Engine { shared: Arc::new(shared) }
+    }
+
+    /// The cache of decoded chunks.
+    pub fn chunk_cache(&self) -> &ChunkCache {
+        &self.shared.chunks
+    }
+
+    /// Drops decoded chunks and compiled kernels.
+    pub fn clear_caches(&self) {
+        self.shared.chunks.clear();
+        self.clear_kernels();
+    }
+
+    /// Drops compiled kernels.
+    pub fn clear_kernels(&self) {
+        self.shared.kernels.clear();
+    }
+
+    /// Writes and compiles the kernels of a plan; `relations` are addressed by table id.
+    pub fn prepare(
+        &self,
+        plan: PhysicalPlan,
+        relations: &[Arc<dyn Relation>],
+        options: &QueryOptions,
+    ) -> Result<Prepared, ExecError> {
+        prepare::prepare(&self.shared, plan, relations, options)
+    }
+
+    /// Starts a query; its batches come through the stream as they are made.
+    pub fn run(&self, prepared: Prepared) -> Result<BatchStream, ExecError> {
+        let prepared = Arc::new(prepared);
+        let options = prepared.options.clone();
+        let budget = Budget::new(options.memory_limit_bytes);
+        let (sender, receiver) = sync_channel(8);
+        let relations = prepared.relations.clone();
+        let query =
+            Query::new(self.shared.clone(), prepared.clone(), relations, options.clone(), budget, Some(sender.clone()));
+        let progress = query.progress.clone();
+        let outcome: Arc<Mutex<Option<Profile>>> = Arc::default();
+        let (kept, explained) = (outcome.clone(), prepared.clone());
+        let run = move || {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| query.run()));
+            match done {
+                Ok(Ok(query)) => *lock(&kept) = Some(explain::profile(&query, &explained)),
+                Ok(Err(error)) => drop(sender.send(Err(error))),
+                Err(_) => drop(sender.send(Err(ExecError::internal("the query's thread panicked")))),
+            }
+        };
+        std::thread::Builder::new()
+            .name("gobi-query".into())
+            .spawn(run)
+            .map_err(|e| ExecError::resource(format!("cannot start a thread: {e}")))?;
+        Ok(BatchStream {
+            schema: prepared.schema.clone(),
+            receiver,
+            outcome,
+            cancel: options.cancel,
+            ended: false,
+            progress,
+        })
+    }
+}
+
+/// The result of a query, as it comes.
+#[derive(Debug)]
+pub struct BatchStream {
+    schema: SchemaRef,
+    receiver: Receiver<Result<RecordBatch, ExecError>>,
+    outcome: Arc<Mutex<Option<Profile>>>,
+    cancel: CancelToken,
+    ended: bool,
+    progress: Progress,
+}
+
+impl BatchStream {
+    /// Columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// What happened; complete after the last batch.
+    pub fn profile(&self) -> Profile {
+        lock(&self.outcome).clone().unwrap_or_default()
+    }
+
+    /// How far the query is.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+}
+
+impl Iterator for BatchStream {
+    type Item = Result<RecordBatch, ExecError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let item = self.receiver.recv().ok();
+        self.ended = !matches!(item, Some(Ok(_)));
+        item
+    }
+}
+
+impl Drop for BatchStream {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.cancel.cancel();
+        }
+    }
+}
+

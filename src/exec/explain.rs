@@ -1,0 +1,139 @@
+//! What a query runs, and what happened when it ran.
+//!
+//! Does not: render; the session does.
+
+use gobi_jit::{ClifLine, Executable, MachineLine, text};
+
+use super::prepare::{Prepared, PreparedPipeline};
+use super::run::{Query, lock};
+use crate::compile::Stage;
+use crate::plan::physical::{Pipeline, display};
+
+/// What a query runs.
+#[derive(Clone, Debug, Default)]
+pub struct Explain {
+    /// In the order in which they run.
+    pub pipelines: Vec<PipelineExplain>,
+}
+
+/// One pipeline.
+#[derive(Clone, Debug, Default)]
+pub struct PipelineExplain {
+    /// Source first, sink last.
+    pub operators: Vec<String>,
+    /// IR text.
+    pub ir: String,
+    /// CLIF with the IR op beside it.
+    pub clif: Vec<String>,
+    /// Offset, hex bytes, instruction.
+    pub code: Vec<String>,
+    /// Time.
+    pub compile_us: u64,
+}
+
+/// What happened while a query ran.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// Per pipeline, per operator.
+    pub pipelines: Vec<PipelineProfile>,
+    /// Most memory reserved at once.
+    pub peak_bytes: usize,
+}
+
+/// What happened in a pipeline.
+#[derive(Clone, Debug, Default)]
+pub struct PipelineProfile {
+    /// In the order of [`PipelineExplain::operators`].
+    pub operators: Vec<OperatorProfile>,
+    /// Chunks that were in the cache.
+    pub cache_hits: u64,
+    /// Chunks that were decoded.
+    pub cache_misses: u64,
+}
+
+/// What happened at an operator.
+#[derive(Clone, Debug, Default)]
+pub struct OperatorProfile {
+    /// Rows that left it.
+    pub rows: u64,
+    /// Time in it, all workers.
+    pub micros: u64,
+    /// Bytes read.
+    pub bytes_read: u64,
+}
+
+pub(super) fn explain(prepared: &Prepared) -> Explain {
+    let subqueries = prepared.subqueries.iter().flat_map(|s| explain(s).pipelines);
+    let own = prepared.plan.pipelines.iter().zip(&prepared.pipelines).map(|(p, c)| one(prepared, p, c));
+    Explain { pipelines: subqueries.chain(own).collect() }
+}
+
+fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPipeline) -> PipelineExplain {
+    let plan = &prepared.plan;
+    let mut operators = vec![display::source(plan, pipeline)];
+    for stage in &prepared_pipeline.code.stages {
+        operators.push(match stage {
+            Stage::Mask { kernel, .. } => format!("filter by mask (f{})", kernel.id.0),
+            Stage::Filter { kernel } => format!("filter (f{})", kernel.id.0),
+            Stage::Exists { join, kernel, .. } => format!("probe {} (f{})", display::join(plan, *join), kernel.id.0),
+            Stage::Lookup { join, kernel, .. } => format!("probe {} (f{})", display::join(plan, *join), kernel.id.0),
+            Stage::Walk { join, kernel, .. } => format!("follow chains of join {join} (f{})", kernel.id.0),
+        });
+    }
+    operators.push(display::sink(plan, pipeline));
+    let mut explain = PipelineExplain {
+        operators,
+        ir: text::print(&prepared_pipeline.code.module),
+        compile_us: prepared_pipeline.compile_us,
+        ..PipelineExplain::default()
+    };
+    if let Executable::Native(module) = &*prepared_pipeline.executable
+        && let Some(dump) = module.dump()
+    {
+        for function in &dump.functions {
+            explain.clif.push(format!("; {}", function.name));
+            explain.clif.extend(function.clif.iter().map(clif_line));
+            explain.code.push(format!("; {}", function.name));
+            explain.code.extend(function.machine.iter().map(machine_line));
+        }
+    }
+    explain
+}
+
+fn clif_line(line: &ClifLine) -> String {
+    match (&line.ir, &line.note) {
+        (Some(ir), Some(note)) => format!("{:<56} ; {ir}  -- {note}", line.clif),
+        (Some(ir), None) => format!("{:<56} ; {ir}", line.clif),
+        _ => line.clif.clone(),
+    }
+}
+
+fn machine_line(line: &MachineLine) -> String {
+    let text = format!("{:>6x}  {:<24} {}", line.offset, line.bytes, line.asm);
+    match &line.ir {
+        Some(ir) => format!("{text:<72} ; {ir}"),
+        None => text,
+    }
+}
+
+pub(super) fn profile(query: &Query, _: &Prepared) -> Profile {
+    let counted = lock(&query.profile).clone();
+    let pipelines = counted.iter().map(|counts| {
+        let source = OperatorProfile {
+            rows: counts.source.rows,
+            micros: counts.source.nanos / 1000,
+            bytes_read: counts.bytes_read,
+        };
+        let stage = |count: &super::worker::StageCount| OperatorProfile {
+            rows: count.rows,
+            micros: count.nanos / 1000,
+            bytes_read: 0,
+        };
+        PipelineProfile {
+            operators: std::iter::once(source).chain(counts.stages.iter().map(stage)).collect(),
+            cache_hits: counts.cache_hits,
+            cache_misses: counts.cache_misses,
+        }
+    });
+    Profile { pipelines: pipelines.collect(), peak_bytes: query.budget.peak_bytes() }
+}

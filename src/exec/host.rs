@@ -1,0 +1,254 @@
+//! What generated code may call: scalar functions that have no inline form, and LIKE.
+//!
+//! `upper(c_name)` passes its argument in a cell of 32 bytes (16 of value, one of validity); the result comes back in the first
+//! cell, a long string in the query's arena.
+//!
+//! Invariants: no function unwinds; a failure is a status, its diagnostic is left in the [`Host`].
+//!
+//! Does not: choose what is called.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+use gobi_jit::{HostTable, host_functions};
+
+use super::{ExecError, operators};
+use crate::compile::{HostCall, Pattern, PipelineCode};
+use crate::functions::like::LikePattern;
+use crate::functions::{self, Scalar};
+use crate::types::chunk::string_view;
+use crate::types::{Interval, LogicalType, Physical, Value, cast};
+
+/// A worker's side of host calls.
+#[derive(Debug)]
+pub struct Host {
+    code: Arc<PipelineCode>,
+    /// Strings made by functions; long views point into them.
+    arena: Vec<Box<[u8]>>,
+    /// Text of the call at hand.
+    scratch: Vec<u8>,
+    env: functions::Env,
+    /// What went wrong.
+    pub error: Option<ExecError>,
+}
+
+impl Host {
+    /// For one pipeline and one worker.
+    pub fn new(code: Arc<PipelineCode>, now_micros: i64, seed: u64) -> Box<Self> {
+        let env = functions::Env::new(now_micros, seed);
+        Box::new(Self { code, arena: Vec::new(), scratch: Vec::new(), env, error: None })
+    }
+
+    /// Forgets the strings made so far; nothing may point to them any more.
+    pub fn reset(&mut self) {
+        self.arena.clear();
+    }
+
+}
+
+/// The view of a text that is kept in the arena.
+fn keep(arena: &mut Vec<Box<[u8]>>, text: &[u8]) -> u128 {
+    if text.len() <= 12 {
+        return string_view(text);
+    }
+    arena.push(text.into());
+    string_view(arena.last().map_or(&[], |kept| kept))
+}
+
+/// Bytes of an argument or result cell.
+const CELL_BYTES: usize = 32;
+const VALID_AT: usize = 16;
+
+/// The host functions of the engine.
+pub fn table() -> &'static HostTable {
+    static TABLE: OnceLock<HostTable> = OnceLock::new();
+    TABLE.get_or_init(|| HostTable::new(&FUNCTIONS))
+}
+
+host_functions! {
+    /// Everything that kernels of the engine can call.
+    static FUNCTIONS = {
+        "call_scalar" => call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64;
+        "like_match" => like_match(pattern: *const u8, view: *const u8) -> i64;
+    };
+}
+
+extern "C" fn like_match(pattern: *const u8, view: *const u8) -> i64 {
+    // SAFETY: generated code passes a pattern of the pipeline's code and the address of a view.
+    let (pattern, text) = unsafe { (&*pattern.cast::<Pattern>(), text_of(view)) };
+    i64::from(pattern.0.matches(text))
+}
+
+extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
+    // SAFETY: the frame's host slot holds the worker's `Host`, which nothing else uses while a kernel runs.
+    let host = unsafe { &mut *host.cast::<Host>() };
+    let code = host.code.clone();
+    let Some(call) = code.host_calls.get(call as usize) else { return 1 };
+    // SAFETY: generated code passes the cells of this call.
+    let done = catch_unwind(AssertUnwindSafe(|| unsafe { perform(host, call, cells) }));
+    match done {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => {
+            host.error = Some(ExecError { span: Some(call.span()), ..error });
+            1
+        }
+        Err(_) => {
+            host.error = Some(ExecError::internal("a scalar function panicked"));
+            1
+        }
+    }
+}
+
+/// # Safety
+/// `cells` has a cell for the result and one for each argument.
+unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<(), ExecError> {
+    let types = call.arg_types();
+    // SAFETY: the caller's promise, passed on for each cell.
+    let args: Vec<Scalar<'_>> =
+        (0..types.len()).map(|i| unsafe { read_cell(cells.add(CELL_BYTES * (i + 1)), &types[i]) }).collect();
+    let result_ty = call.result().clone();
+    let bits = match call {
+        HostCall::Function { function, .. } => {
+            let mut scratch = std::mem::take(&mut host.scratch);
+            scratch.clear();
+            let row = functions::Call { args: &args, types: &types, result: &result_ty, env: &host.env };
+            let made = functions::call(*function, &row, &mut scratch);
+            let bits = match made {
+                Ok(made) => Ok(scalar_bits(&mut host.arena, &made, &result_ty)),
+                Err(error) => Err(ExecError::user(error.code, error.message)),
+            };
+            host.scratch = scratch;
+            bits?
+        }
+        HostCall::Cast { from, to, try_, .. } => match cast::cast(&to_value(&args[0], from), from, to) {
+            Ok(value) => value_bits(host, &value, to),
+            Err(_) if *try_ => None,
+            Err(error) => return Err(ExecError::user(error.code, error.message)),
+        },
+        HostCall::Like { escape, case_insensitive, .. } => like(&args, *escape, *case_insensitive)?,
+        HostCall::Operator { name, left, right, result, .. } => {
+            let (x, y) = (to_value(&args[0], left), to_value(&args[1], right));
+            let value = operators::apply(name, (&x, left), (&y, right), result)?;
+            value_bits(host, &value, result)
+        }
+        HostCall::Unary { ty, .. } => match to_value(&args[0], ty) {
+            Value::Interval(i) => {
+                let negated = Interval {
+                    months: i.months.wrapping_neg(),
+                    days: i.days.wrapping_neg(),
+                    micros: i.micros.wrapping_neg(),
+                };
+                value_bits(host, &Value::Interval(negated), ty)
+            }
+            _ => None,
+        },
+    };
+    // SAFETY: the first cell is the result's.
+    unsafe {
+        cells.cast::<u128>().write_unaligned(bits.unwrap_or(0));
+        cells.add(VALID_AT).write(u8::from(bits.is_some()));
+    }
+    Ok(())
+}
+
+fn like(args: &[Scalar<'_>], escape: Option<char>, case_insensitive: bool) -> Result<Option<u128>, ExecError> {
+    let (Scalar::Bytes(text), Scalar::Bytes(pattern)) = (&args[0], &args[1]) else { return Ok(None) };
+    let pattern = String::from_utf8_lossy(pattern);
+    let compiled = LikePattern::new(&pattern, escape, case_insensitive)
+        .map_err(|e| ExecError::user(e.code, e.message))?;
+    Ok(Some(u128::from(compiled.matches(text))))
+}
+
+/// # Safety
+/// `view` is the address of a view whose text is alive.
+pub unsafe fn text_of<'a>(view: *const u8) -> &'a [u8] {
+    // SAFETY: a view has 16 bytes; a long one holds the address of its text.
+    unsafe {
+        let len = view.cast::<u32>().read_unaligned() as usize;
+        let start = if len <= 12 { view.add(4) } else { view.add(8).cast::<*const u8>().read_unaligned() };
+        std::slice::from_raw_parts(start, len)
+    }
+}
+
+/// # Safety
+/// `cell` holds a value in the natural layout of the type, and a validity byte.
+unsafe fn read_cell<'a>(cell: *const u8, ty: &LogicalType) -> Scalar<'a> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if cell.add(VALID_AT).read() == 0 {
+            return Scalar::Null;
+        }
+        read_scalar(cell, ty.physical())
+    }
+}
+
+/// # Safety
+/// `at` holds a value in this layout.
+pub unsafe fn read_scalar<'a>(at: *const u8, stored: Physical) -> Scalar<'a> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match stored {
+            Physical::I8 => Scalar::Int(at.cast::<i8>().read_unaligned().into()),
+            Physical::I16 => Scalar::Int(at.cast::<i16>().read_unaligned().into()),
+            Physical::I32 => Scalar::Int(at.cast::<i32>().read_unaligned().into()),
+            Physical::I64 | Physical::Nested => Scalar::Int(at.cast::<i64>().read_unaligned().into()),
+            Physical::I128 => Scalar::Int(at.cast::<i128>().read_unaligned()),
+            Physical::F32 => Scalar::Float(at.cast::<f32>().read_unaligned().into()),
+            Physical::F64 => Scalar::Float(at.cast::<f64>().read_unaligned()),
+            Physical::Str => Scalar::Bytes(text_of(at)),
+            Physical::Interval => Scalar::Interval(at.cast::<Interval>().read_unaligned()),
+        }
+    }
+}
+
+/// A scalar as a value of its type.
+pub fn to_value(scalar: &Scalar<'_>, ty: &LogicalType) -> Value {
+    match scalar {
+        Scalar::Null => Value::Null,
+        Scalar::Int(v) if *ty == LogicalType::Boolean => Value::Boolean(*v != 0),
+        Scalar::Int(v) => Value::Int(*v),
+        Scalar::Float(v) => Value::Float(*v),
+        Scalar::Bytes(bytes) if *ty == LogicalType::Blob => Value::Blob((*bytes).into()),
+        Scalar::Bytes(bytes) => Value::String(String::from_utf8_lossy(bytes).into()),
+        Scalar::Interval(i) => Value::Interval(*i),
+    }
+}
+
+fn scalar_bits(arena: &mut Vec<Box<[u8]>>, scalar: &Scalar<'_>, ty: &LogicalType) -> Option<u128> {
+    Some(match scalar {
+        Scalar::Null => return None,
+        Scalar::Int(v) => v.cast_unsigned(),
+        Scalar::Float(v) if ty.physical() == Physical::F32 => u128::from((*v as f32).to_bits()),
+        Scalar::Float(v) => u128::from(v.to_bits()),
+        Scalar::Bytes(bytes) => keep(arena, bytes),
+        Scalar::Interval(i) => interval_bits(*i),
+    })
+}
+
+fn value_bits(host: &mut Host, value: &Value, ty: &LogicalType) -> Option<u128> {
+    let bits = match value {
+        Value::String(text) => keep(&mut host.arena, text.as_bytes()),
+        Value::Blob(bytes) => keep(&mut host.arena, bytes),
+        other => return literal_bits(other, ty),
+    };
+    Some(bits)
+}
+
+/// The 16 bytes of a value that needs no memory of its own; `None` for NULL.
+pub fn literal_bits(value: &Value, ty: &LogicalType) -> Option<u128> {
+    Some(match value {
+        Value::Boolean(v) => u128::from(*v),
+        Value::Int(v) => v.cast_unsigned(),
+        Value::Float(v) if ty.physical() == Physical::F32 => u128::from((*v as f32).to_bits()),
+        Value::Float(v) => u128::from(v.to_bits()),
+        Value::Interval(i) => interval_bits(*i),
+        Value::String(text) if text.len() <= 12 => string_view(text.as_bytes()),
+        _ => return None,
+    })
+}
+
+fn interval_bits(i: Interval) -> u128 {
+    u128::from(i.months.cast_unsigned())
+        | (u128::from(i.days.cast_unsigned()) << 32)
+        | (u128::from(i.micros.cast_unsigned()) << 64)
+}

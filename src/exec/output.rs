@@ -1,0 +1,180 @@
+//! Batches: column buffers that kernels write, and the Arrow arrays that they become.
+//!
+//! A sink of `c_name, revenue` has one buffer of 16-byte views and one of 16-byte integers, each with room for a few blocks, and a
+//! byte per row for NULL.
+//!
+//! Invariants: an array owns everything that it refers to: texts are copied out of chunks and arenas when a batch is made.
+//!
+//! Does not: sort.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, make_array, new_null_array};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow::array::ArrayData;
+use arrow::datatypes::{DataType, SchemaRef};
+
+use super::ExecError;
+use super::frame::Frame;
+use super::host::text_of;
+use super::memory::{Block, Budget};
+use crate::compile::BLOCK_ROWS;
+use crate::compile::frame::Slot;
+use crate::types::arrow::to_arrow;
+use crate::types::{Field, Physical};
+
+/// Column buffers of a sink.
+#[derive(Debug)]
+pub struct Output {
+    columns: Vec<(Block, Block)>,
+    capacity: usize,
+    /// Rows written.
+    pub rows: usize,
+}
+
+const OPERATOR: &str = "result batch";
+
+impl Output {
+    /// Room for `batch_rows` and one block more.
+    pub fn new(fields: &[Field], batch_rows: usize, budget: &Arc<Budget>) -> Result<Self, ExecError> {
+        let capacity = batch_rows + BLOCK_ROWS;
+        let mut columns = Vec::new();
+        for field in fields {
+            let values = Block::zeroed(capacity * field.ty.physical().bytes(), budget, OPERATOR)?;
+            columns.push((values, Block::zeroed(capacity, budget, OPERATOR)?));
+        }
+        Ok(Self { columns, capacity, rows: 0 })
+    }
+
+    /// Points the frame's slots to the buffers.
+    pub fn attach(&self, frame: &mut Frame) {
+        for (column, (values, validity)) in self.columns.iter().enumerate() {
+            frame.set(Slot::Out { column }, values.address() as u64);
+            frame.set(Slot::OutValidity { column }, validity.address() as u64);
+        }
+        frame.set(Slot::OutPosition, self.rows as u64);
+    }
+
+    /// Whether another block might not fit.
+    pub fn is_full(&self) -> bool {
+        self.rows + BLOCK_ROWS > self.capacity
+    }
+
+    /// Makes a batch of what was written, and starts over.
+    pub fn take(&mut self, fields: &[Field], schema: &SchemaRef) -> Result<RecordBatch, ExecError> {
+        let rows = self.rows;
+        let arrays = self.columns.iter().zip(fields).map(|((values, validity), field)| {
+            let valid = &validity.as_slice::<u8>()[..rows];
+            array(field, values, valid)
+        });
+        let arrays: Vec<ArrayRef> = arrays.collect::<Result<_, _>>()?;
+        self.rows = 0;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(schema.clone(), arrays, &options)
+            .map_err(|e| ExecError::internal(&format!("a batch does not fit its schema: {e}")))
+    }
+}
+
+fn array(field: &Field, values: &Block, valid: &[u8]) -> Result<ArrayRef, ExecError> {
+    let rows = valid.len();
+    let nulls = NullBuffer::new(BooleanBuffer::collect_bool(rows, |i| valid[i] != 0));
+    let nulls = (nulls.null_count() > 0).then_some(nulls);
+    let ty = to_arrow(&field.ty);
+    let bytes = values.as_slice::<u8>();
+    let physical = field.ty.physical();
+    match &ty {
+        DataType::Null => return Ok(new_null_array(&ty, rows)),
+        DataType::Boolean => {
+            let bits = BooleanBuffer::collect_bool(rows, |i| bytes[i] != 0);
+            return Ok(Arc::new(BooleanArray::new(bits, nulls)));
+        }
+        DataType::List(_) | DataType::Struct(_) => {
+            return Err(ExecError::unsupported(format!("{} in a computed result", field.ty)));
+        }
+        _ => {}
+    }
+    let mut buffers = Vec::new();
+    let first = match (&ty, physical) {
+        (_, Physical::Str) => {
+            let (views, texts) = own_texts(bytes, valid);
+            buffers.extend(texts);
+            Buffer::from_vec(views)
+        }
+        (_, Physical::Interval) => intervals(bytes, rows),
+        (DataType::UInt8, _) => narrowed::<i16, u8>(bytes, rows, |v| v as u8),
+        (DataType::UInt16, _) => narrowed::<i32, u16>(bytes, rows, |v| v as u16),
+        (DataType::UInt32, _) => narrowed::<i64, u32>(bytes, rows, |v| v as u32),
+        (DataType::UInt64, _) => narrowed::<i128, u64>(bytes, rows, |v| v as u64),
+        (DataType::Decimal128(_, _), Physical::I64) => narrowed::<i64, i128>(bytes, rows, i128::from),
+        _ => Buffer::from_slice_ref(&bytes[..rows * physical.bytes()]),
+    };
+    buffers.insert(0, first);
+    let data = ArrayData::builder(ty).len(rows).nulls(nulls).buffers(buffers).build();
+    data.map(make_array).map_err(|e| ExecError::internal(&format!("a column does not fit its type: {e}")))
+}
+
+/// Reads integers of one width and gives another.
+fn narrowed<A: Bytes, B: arrow::datatypes::ArrowNativeType>(bytes: &[u8], rows: usize, f: impl Fn(A) -> B) -> Buffer {
+    let size = size_of::<A>();
+    let values: Vec<B> = bytes[..rows * size].chunks_exact(size).map(|chunk| f(A::read(chunk))).collect();
+    Buffer::from_vec(values)
+}
+
+trait Bytes {
+    fn read(chunk: &[u8]) -> Self;
+}
+
+macro_rules! bytes {
+    ($($ty:ty),*) => {$(
+        impl Bytes for $ty {
+            fn read(chunk: &[u8]) -> Self {
+                let mut bytes = [0; size_of::<$ty>()];
+                bytes.copy_from_slice(chunk);
+                <$ty>::from_le_bytes(bytes)
+            }
+        }
+    )*};
+}
+bytes!(i16, i32, i64, i128);
+
+/// Months, days and microseconds become months, days and nanoseconds.
+fn intervals(bytes: &[u8], rows: usize) -> Buffer {
+    narrowed::<i128, i128>(bytes, rows, |v| {
+        let bits = v.cast_unsigned();
+        let micros = ((bits >> 64) as u64).cast_signed();
+        let nanos = micros.saturating_mul(1000).cast_unsigned();
+        ((bits & u128::from(u64::MAX)) | (u128::from(nanos) << 64)).cast_signed()
+    })
+}
+
+/// Most bytes in one text buffer of an Arrow view array.
+const TEXT_BUFFER_BYTES: usize = 1 << 30;
+
+/// Copies long texts together; views refer to them by buffer and offset.
+fn own_texts(bytes: &[u8], valid: &[u8]) -> (Vec<u128>, Vec<Buffer>) {
+    let mut views = Vec::with_capacity(valid.len());
+    let mut texts: Vec<Buffer> = Vec::new();
+    let mut text: Vec<u8> = Vec::new();
+    for (chunk, valid) in bytes.chunks_exact(16).zip(valid) {
+        let view = u128::from_le_bytes(chunk.try_into().unwrap_or_default());
+        let len = view as u32 as usize;
+        if *valid == 0 {
+            views.push(0);
+        } else if len <= 12 {
+            views.push(view);
+        } else {
+            // SAFETY: a valid view that a kernel wrote points to text that the query keeps alive until the batch is made.
+            let source = unsafe { text_of(chunk.as_ptr()) };
+            if text.len() + len > TEXT_BUFFER_BYTES {
+                texts.push(Buffer::from_vec(std::mem::take(&mut text)));
+            }
+            let place = (texts.len() as u128) << 64 | (text.len() as u128) << 96;
+            views.push(view & u128::from(u64::MAX) | place);
+            text.extend_from_slice(source);
+        }
+    }
+    if !text.is_empty() {
+        texts.push(Buffer::from_vec(text));
+    }
+    (views, texts)
+}

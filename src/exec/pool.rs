@@ -1,0 +1,88 @@
+//! Worker threads that live as long as the engine.
+//!
+//! `pool.run(2, work)` calls `work(0)` on the calling thread and `work(1)` on a worker, and returns when both are done.
+//!
+//! Invariants: a worker that has not started a job when the caller has finished its own part never starts it, so a busy pool
+//! delays nobody; workers are started when first needed.
+//!
+//! Does not: split work; jobs take morsels from a shared counter.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+type Work = Arc<dyn Fn(usize) + Send + Sync>;
+
+/// The threads.
+#[derive(Debug, Default)]
+pub struct Pool {
+    workers: Mutex<Vec<Sender<Arc<Job>>>>,
+}
+
+struct Job {
+    work: Work,
+    state: Mutex<JobState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct JobState {
+    next: usize,
+    running: usize,
+    closed: bool,
+}
+
+impl Pool {
+    /// Calls `work(i)` for `i` in `0..threads`, as far as workers are free; always for 0.
+    pub fn run(&self, threads: usize, work: Work) {
+        let job = Arc::new(Job {
+            work,
+            state: Mutex::new(JobState { next: 1, ..JobState::default() }),
+            changed: Condvar::new(),
+        });
+        self.offer(threads.saturating_sub(1), &job);
+        (job.work)(0);
+        let mut state = lock(&job.state);
+        state.closed = true;
+        while state.running > 0 {
+            state = job.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn offer(&self, helpers: usize, job: &Arc<Job>) {
+        let mut workers = lock(&self.workers);
+        while workers.len() < helpers {
+            let (sender, receiver) = channel();
+            let name = format!("gobi-worker-{}", workers.len() + 1);
+            let spawned = std::thread::Builder::new().name(name).spawn(move || serve(&receiver));
+            if spawned.is_err() {
+                break;
+            }
+            workers.push(sender);
+        }
+        for worker in workers.iter().take(helpers) {
+            // A worker that is gone helps nobody; the caller does the work.
+            let _ = worker.send(job.clone());
+        }
+    }
+}
+
+fn serve(jobs: &Receiver<Arc<Job>>) {
+    while let Ok(job) = jobs.recv() {
+        let number = {
+            let mut state = lock(&job.state);
+            if state.closed {
+                continue;
+            }
+            state.running += 1;
+            state.next += 1;
+            state.next - 1
+        };
+        (job.work)(number);
+        lock(&job.state).running -= 1;
+        job.changed.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,160 @@
+//! From a physical plan to kernels that can be called.
+//!
+//! Invariants: where compiling fails, or does not pay, the interpreter runs the same IR.
+//!
+//! Does not: run.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::datatypes::SchemaRef;
+use gobi_jit::{Compiler, Executable, Interpreter, Options};
+
+use super::engine::{Shared, compiler_options};
+use super::explain::{self, Explain};
+use super::{ExecError, JitMode, QueryOptions, host};
+use crate::compile::{self, PipelineCode};
+use crate::formats::Relation;
+use crate::plan::physical::{PhysicalPlan, Pipeline};
+use crate::types::arrow::arrow_schema;
+
+/// A query with its kernels.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What runs.
+    pub plan: PhysicalPlan,
+    /// Code of each pipeline.
+    pub pipelines: Vec<PreparedPipeline>,
+    /// Scalar subqueries.
+    pub subqueries: Vec<Arc<Prepared>>,
+    /// The result's columns.
+    pub schema: SchemaRef,
+    /// Relations by table id.
+    pub relations: Vec<Arc<dyn Relation>>,
+    /// How it runs.
+    pub options: QueryOptions,
+    phases: Phases,
+}
+
+/// The kernels of a pipeline.
+#[derive(Debug)]
+pub struct PreparedPipeline {
+    /// IR, and what it needs.
+    pub code: Arc<PipelineCode>,
+    /// What runs it.
+    pub executable: Arc<Executable>,
+    /// Time to compile; 0 if it was in the cache or is interpreted.
+    pub compile_us: u64,
+    /// Why machine code could not be made.
+    pub fallback: Option<String>,
+}
+
+/// Time taken before a query runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Phases {
+    /// Physical planning.
+    pub plan_us: u64,
+    /// Writing and compiling kernels.
+    pub compile_us: u64,
+}
+
+/// Pipelines over fewer rows are interpreted in `auto` mode: compiling would take longer than running.
+const COMPILE_FROM_ROWS: u64 = 4096;
+
+pub(super) fn prepare(
+    shared: &Arc<Shared>,
+    plan: PhysicalPlan,
+    relations: &[Arc<dyn Relation>],
+    options: &QueryOptions,
+) -> Result<Prepared, ExecError> {
+    let clock = Instant::now();
+    let mut subqueries = Vec::new();
+    for subquery in plan.subqueries.clone() {
+        subqueries.push(Arc::new(prepare(shared, subquery, relations, options)?));
+    }
+    let mut pipelines = Vec::new();
+    for pipeline in &plan.pipelines {
+        let code = compile::compile(&plan, pipeline);
+        pipelines.push(executable(shared, pipeline, code, options)?);
+    }
+    let schema = arrow_schema(&plan.output);
+    let phases = Phases { plan_us: 0, compile_us: u64::try_from(clock.elapsed().as_micros()).unwrap_or(0) };
+    Ok(Prepared {
+        plan,
+        pipelines,
+        subqueries,
+        schema,
+        relations: relations.to_vec(),
+        options: options.clone(),
+        phases,
+    })
+}
+
+fn executable(
+    shared: &Arc<Shared>,
+    pipeline: &Pipeline,
+    code: PipelineCode,
+    options: &QueryOptions,
+) -> Result<PreparedPipeline, ExecError> {
+    let few = pipeline.rows_bound.is_some_and(|rows| rows < COMPILE_FROM_ROWS);
+    let native = match options.jit {
+        JitMode::Off => false,
+        JitMode::On => true,
+        JitMode::Auto => !few || options.dump_code,
+    };
+    let code = Arc::new(code);
+    let mut fallback = None;
+    if native {
+        match compiled(shared, &code, options) {
+            Ok((executable, compile_us)) => return Ok(PreparedPipeline { code, executable, compile_us, fallback }),
+            Err(message) => {
+                tracing::warn!("interpreting a pipeline: {message}");
+                fallback = Some(message);
+            }
+        }
+    }
+    let interpreter = Interpreter::new(&code.module, host::table())
+        .map_err(|e| ExecError::internal(&format!("a kernel is not well formed: {e}")))?;
+    let executable = Arc::new(Executable::Interpreted(interpreter));
+    Ok(PreparedPipeline { code, executable, compile_us: 0, fallback })
+}
+
+fn compiled(
+    shared: &Arc<Shared>,
+    code: &PipelineCode,
+    options: &QueryOptions,
+) -> Result<(Arc<Executable>, u64), String> {
+    let clock = Instant::now();
+    let took = || u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);
+    if options.dump_code {
+        let options = Options { dump: true, ..compiler_options() };
+        let compiler = Compiler::new(host::table().clone(), options).map_err(|e| e.to_string())?;
+        let module = compiler.compile(&code.module).map_err(|e| e.to_string())?;
+        return Ok((Arc::new(Executable::Native(module)), took()));
+    }
+    let key = shared.kernels.key(&code.module);
+    if let Some(executable) = shared.kernels.get(key, &code.module) {
+        return Ok((executable, 0));
+    }
+    let module = shared.compiler()?.compile(&code.module).map_err(|e| e.to_string())?;
+    let executable = Arc::new(Executable::Native(module));
+    shared.kernels.put(key, code.module.clone(), executable.clone());
+    Ok((executable, took()))
+}
+
+impl Prepared {
+    /// What will run.
+    pub fn explain(&self) -> Explain {
+        explain::explain(self)
+    }
+
+    /// Time taken so far.
+    pub fn phases(&self) -> Phases {
+        self.phases
+    }
+
+    /// Rows that all pipelines read, as far as they are known.
+    pub(super) fn rows_bound(&self) -> u64 {
+        self.plan.pipelines.iter().filter_map(|p| p.rows_bound).sum()
+    }
+}

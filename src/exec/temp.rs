@@ -1,0 +1,147 @@
+//! Intermediate results as something to scan, and parameters.
+//!
+//! `VALUES (1, 'a'), (2, 'b')` is one unit of two columns in their natural layouts.
+//!
+//! Invariants: a column of a unit is converted once, when first read.
+//!
+//! Does not: spill.
+
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{Array, RecordBatch};
+use arrow::buffer::Buffer;
+
+use super::ExecError;
+use super::host::literal_bits;
+use crate::formats::natural_chunk;
+use crate::plan::physical::TempTable;
+use crate::types::chunk::string_view;
+use crate::types::{ColumnChunk, Field, Value};
+
+/// An intermediate result.
+#[derive(Debug)]
+pub struct TempData {
+    fields: Vec<Field>,
+    units: Vec<Unit>,
+}
+
+#[derive(Debug)]
+struct Unit {
+    rows: usize,
+    batch: Option<RecordBatch>,
+    chunks: Vec<OnceLock<Arc<ColumnChunk>>>,
+}
+
+impl TempData {
+    /// Batches that a pipeline made.
+    pub fn of_batches(batches: Vec<RecordBatch>, fields: Vec<Field>) -> Self {
+        let units = batches.into_iter().filter(|batch| batch.num_rows() > 0).map(|batch| Unit {
+            rows: batch.num_rows(),
+            chunks: fields.iter().map(|_| OnceLock::new()).collect(),
+            batch: Some(batch),
+        });
+        Self { units: units.collect(), fields }
+    }
+
+    /// Literal rows.
+    pub fn of_values(table: &TempTable) -> Result<Self, ExecError> {
+        let mut chunks = Vec::new();
+        for (i, field) in table.columns.iter().enumerate() {
+            if field.ty.is_nested() {
+                return Err(ExecError::unsupported(format!("{} in VALUES", field.ty)));
+            }
+            let column: Vec<&Value> = table.rows.iter().map(|row| &row[i]).collect();
+            chunks.push(OnceLock::from(Arc::new(chunk_of_values(&column, field))));
+        }
+        let unit = Unit { rows: table.rows.len(), batch: None, chunks };
+        let units = if unit.rows == 0 { Vec::new() } else { vec![unit] };
+        Ok(Self { units, fields: table.columns.clone() })
+    }
+
+    /// Number of units.
+    pub fn units(&self) -> usize {
+        self.units.len()
+    }
+
+    /// Rows of a unit.
+    pub fn rows(&self, unit: usize) -> usize {
+        self.units[unit].rows
+    }
+
+    /// A column of a unit.
+    pub fn chunk(&self, unit: usize, column: usize) -> Result<Arc<ColumnChunk>, ExecError> {
+        let place = &self.units[unit];
+        if let Some(chunk) = place.chunks[column].get() {
+            return Ok(chunk.clone());
+        }
+        let Some(batch) = &place.batch else { return Err(ExecError::internal("a unit without data")) };
+        let chunk = natural_chunk(batch.column(column), &self.fields[column].ty)
+            .map_err(|message| ExecError::internal(&message))?;
+        Ok(place.chunks[column].get_or_init(|| Arc::new(chunk)).clone())
+    }
+}
+
+fn chunk_of_values(values: &[&Value], field: &Field) -> ColumnChunk {
+    let width = field.ty.physical().bytes();
+    let mut bytes = Vec::with_capacity(values.len() * width);
+    let mut validity = Vec::with_capacity(values.len());
+    let mut owners = Vec::new();
+    for value in values {
+        let text = match value {
+            Value::String(text) => Some(text.as_bytes()),
+            Value::Blob(blob) => Some(&**blob),
+            _ => None,
+        };
+        let bits = match text {
+            Some(text) => {
+                let owned = Buffer::from_slice_ref(text);
+                let view = string_view(owned.as_slice());
+                owners.push(owned);
+                Some(view)
+            }
+            None => literal_bits(value, &field.ty),
+        };
+        validity.push(u8::from(bits.is_some()));
+        bytes.extend_from_slice(&bits.unwrap_or(0).to_le_bytes()[..width]);
+    }
+    ColumnChunk {
+        rows: values.len(),
+        values: Buffer::from_slice_ref(&bytes),
+        validity: Some(Buffer::from_vec(validity)),
+        owners,
+        nested: None,
+    }
+}
+
+/// The value of a scalar subquery, where kernels find it.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// 16 bytes of value, then a validity byte.
+    cell: Arc<[u128; 2]>,
+    _owner: Option<Arc<ColumnChunk>>,
+}
+
+impl Parameter {
+    /// From the only row of a batch; NULL without one.
+    pub fn new(batch: Option<&RecordBatch>, field: &Field) -> Result<Self, ExecError> {
+        let mut cell = [0u128; 2];
+        let Some(batch) = batch else { return Ok(Self { cell: Arc::new(cell), _owner: None }) };
+        let chunk = natural_chunk(batch.column(0), &field.ty).map_err(|message| ExecError::internal(&message))?;
+        let width = field.ty.physical().bytes();
+        let mut value = [0u8; 16];
+        value[..width].copy_from_slice(&chunk.values.as_slice()[..width]);
+        cell[0] = u128::from_le_bytes(value);
+        cell[1] = u128::from(batch.column(0).is_valid(0));
+        Ok(Self { cell: Arc::new(cell), _owner: Some(Arc::new(chunk)) })
+    }
+
+    /// Another handle to the same value.
+    pub fn share(&self) -> Self {
+        self.clone()
+    }
+
+    /// Where the value is.
+    pub fn address(&self) -> u64 {
+        self.cell.as_ptr() as u64
+    }
+}

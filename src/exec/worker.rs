@@ -1,0 +1,447 @@
+//! One worker on one pipeline: morsels in, blocks through the stages, rows into its part of the sink.
+//!
+//! A morsel of 120,000 lineitems is worked on in 59 blocks: mask, compaction, probe, aggregate; the columns that only later stages
+//! need are not read at all if no row gets there.
+//!
+//! Invariants: a chunk stays alive while a slot, a row or an output buffer may point into it; the cancel token is looked at
+//! before every block.
+//!
+//! Does not: share anything that it writes, until it is finished.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use gobi_jit::Executable;
+
+use super::frame::Frame;
+use super::host::{Host, read_scalar, to_value};
+use super::memory::RowBuffer;
+use super::output::Output;
+use super::run::{Query, Running};
+use super::tables::{Groups, PartialBuild, bitmap};
+use super::{ExecError, simd};
+use crate::compile::frame::{ERROR_SITE, Slot};
+use crate::compile::{BLOCK_ROWS, Kernel, PipelineCode, Stage};
+use crate::functions::Scalar;
+use crate::plan::physical::logical::JoinKind;
+use crate::plan::physical::{JoinStrategy, Pipeline, Sink, SourceKind};
+use crate::types::{ColumnChunk, LogicalType, Physical};
+
+/// A part of a source.
+#[derive(Clone, Debug)]
+pub struct Morsel {
+    /// Unit of the relation, batch of the intermediate result, or 0.
+    pub unit: usize,
+    /// Rows of it.
+    pub rows: Range<usize>,
+}
+
+/// What a worker has collected.
+#[derive(Debug)]
+pub enum Part {
+    /// Of a join's build side; and whether it saw a NULL key.
+    Build(PartialBuild, bool),
+    /// Groups.
+    Groups(Groups),
+    /// Batches, the last of them perhaps still being filled.
+    Batches(Vec<RecordBatch>),
+}
+
+enum SinkState {
+    Build { part: PartialBuild, saw_null: Box<u8> },
+    Groups(Groups),
+    Batches { output: Output, done: Vec<RecordBatch> },
+}
+
+/// Counters of a stage.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StageCount {
+    /// Rows that left it.
+    pub rows: u64,
+    /// Time in it.
+    pub nanos: u64,
+}
+
+/// What a worker counted.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Rows read, and time to read them.
+    pub source: StageCount,
+    /// Per stage; the last is the sink.
+    pub stages: Vec<StageCount>,
+    /// Bytes read from files.
+    pub bytes_read: u64,
+    /// Chunks found in the cache, and not.
+    pub cache_hits: u64,
+    /// Chunks decoded.
+    pub cache_misses: u64,
+}
+
+/// One worker's state.
+pub struct Worker<'q> {
+    query: &'q Arc<Query>,
+    running: &'q Running,
+    pipeline: &'q Pipeline,
+    code: &'q Arc<PipelineCode>,
+    executable: &'q Executable,
+    frame: Frame,
+    host: Box<Host>,
+    sink: SinkState,
+    unit: Option<usize>,
+    loaded: Vec<Option<Arc<ColumnChunk>>>,
+    /// Chunks that rows of the sink may point into.
+    pins: Vec<Arc<ColumnChunk>>,
+    /// What happened.
+    pub counts: Counts,
+}
+
+impl<'q> Worker<'q> {
+    /// A worker whose frame points to everything that is there before the pipeline runs.
+    pub fn new(query: &'q Arc<Query>, running: &'q Running, number: usize) -> Result<Self, ExecError> {
+        let prepared = &query.prepared.pipelines[running.index];
+        let pipeline = &query.prepared.plan.pipelines[running.index];
+        let code = &prepared.code;
+        let mut host = Host::new(code.clone(), query.now_micros, query.seed.wrapping_add(number as u64));
+        let mut frame = Frame::new(code);
+        frame.set(Slot::Host, std::ptr::from_mut(&mut *host) as u64);
+        let mut worker = Self {
+            query,
+            running,
+            pipeline,
+            code,
+            executable: &prepared.executable,
+            frame,
+            host,
+            sink: SinkState::Batches { output: Output::new(&[], 0, &query.budget)?, done: Vec::new() },
+            unit: None,
+            loaded: vec![None; pipeline.sources[0].fields.len()],
+            pins: Vec::new(),
+            counts: Counts { stages: vec![StageCount::default(); code.stages.len() + 1], ..Counts::default() },
+        };
+        worker.point_to_tables();
+        worker.sink = worker.open_sink()?;
+        Ok(worker)
+    }
+
+    fn point_to_tables(&mut self) {
+        for (source, row_source) in self.pipeline.sources.iter().enumerate() {
+            match row_source.kind {
+                SourceKind::Join(join) => {
+                    if let Some(built) = self.query.joins[join].get() {
+                        self.frame.set(Slot::RowsOf { source }, built.rows.address() as u64);
+                        let index = built.index.as_ref().map_or(0, |block| block.address() as u64);
+                        self.frame.set(Slot::JoinIndex { join }, index);
+                        self.frame.set(Slot::JoinShift { join }, built.shift);
+                        self.frame.set(Slot::JoinEmpty { join }, built.empty.into());
+                    }
+                }
+                SourceKind::Group(group) => {
+                    if let Some(groups) = self.query.groups[group].get() {
+                        self.frame.set(Slot::RowsOf { source }, groups.rows.address() as u64);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (index, parameter) in self.query.parameters.iter().enumerate() {
+            self.frame.set(Slot::Parameter { index }, parameter.address());
+        }
+        for stage in &self.code.stages {
+            if let Stage::Walk { join, skip_if_unique: true, aliases, .. } = stage
+                && self.skips(*join)
+            {
+                for (from, to) in aliases {
+                    let address = self.frame.get(Slot::Vector { vector: *from });
+                    self.frame.set(Slot::Vector { vector: *to }, address);
+                }
+            }
+        }
+    }
+
+    fn skips(&self, join: usize) -> bool {
+        self.query.joins[join].get().is_some_and(|built| built.unique)
+    }
+
+    fn open_sink(&mut self) -> Result<SinkState, ExecError> {
+        let budget = &self.query.budget;
+        Ok(match &self.pipeline.sink {
+            Sink::Build { join, .. } => {
+                let table = &self.query.prepared.plan.joins[*join];
+                let mut saw_null = Box::new(0u8);
+                self.frame.set(Slot::SawNullKey, std::ptr::from_mut(&mut *saw_null) as u64);
+                let part = match table.strategy {
+                    JoinStrategy::Bitmap { range, .. } => {
+                        let bits = bitmap(range, budget)?;
+                        self.frame.set(Slot::JoinIndex { join: usize::MAX }, bits.address() as u64);
+                        PartialBuild::Bits(bits)
+                    }
+                    _ => PartialBuild::Rows(RowBuffer::new(table.layout.stride, "join build")),
+                };
+                SinkState::Build { part, saw_null }
+            }
+            Sink::Aggregate { group, .. } => {
+                SinkState::Groups(Groups::new(&self.query.prepared.plan.groups[*group], budget)?)
+            }
+            Sink::Batches { .. } => {
+                let output = Output::new(&self.running.fields, self.query.options.batch_rows, budget)?;
+                SinkState::Batches { output, done: Vec::new() }
+            }
+        })
+    }
+
+    /// Works on a morsel, block by block.
+    pub fn morsel(&mut self, morsel: &Morsel) -> Result<(), ExecError> {
+        if self.unit != Some(morsel.unit) {
+            self.leave_unit()?;
+            self.unit = Some(morsel.unit);
+        }
+        if let SourceKind::Range { .. } = self.pipeline.sources[0].kind {
+            self.frame.set(Slot::FirstRow, (morsel.unit as u64) << super::run::RANGE_UNIT_BITS);
+        }
+        let mut start = morsel.rows.start;
+        while start < morsel.rows.end {
+            if self.query.options.cancel.is_cancelled() || self.running.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let count = BLOCK_ROWS.min(morsel.rows.end - start);
+            self.counts.source.rows += count as u64;
+            self.stages(0, start, count)?;
+            start += count;
+        }
+        Ok(())
+    }
+
+    /// Nothing of the unit is needed any more, except what the sink's rows point into.
+    fn leave_unit(&mut self) -> Result<(), ExecError> {
+        let mut texts = false;
+        for (chunk, field) in self.loaded.iter_mut().zip(&self.pipeline.sources[0].fields) {
+            if let Some(chunk) = chunk.take()
+                && field.facts.stored == Physical::Str
+            {
+                texts = true;
+                self.pins.push(chunk);
+            }
+        }
+        if texts && self.pins.len() > 64 && matches!(self.sink, SinkState::Batches { .. }) {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Reads the columns that a kernel needs and that are not there yet.
+    fn load(&mut self, fields: &[usize]) -> Result<(), ExecError> {
+        for &field in fields {
+            if self.loaded[field].is_some() {
+                continue;
+            }
+            let clock = Instant::now();
+            let unit = self.unit.unwrap_or(0);
+            let (chunk, hit, bytes) = self.query.read(self.pipeline, unit, field)?;
+            self.frame.set(Slot::Values { field }, chunk.values.as_ptr() as u64);
+            let validity = match &chunk.validity {
+                Some(bytes) => bytes.as_ptr() as u64,
+                None => self.query.all_valid(chunk.rows).as_ptr() as u64,
+            };
+            self.frame.set(Slot::Validity { field }, validity);
+            self.loaded[field] = Some(chunk);
+            self.counts.bytes_read += bytes;
+            self.counts.cache_hits += u64::from(hit);
+            self.counts.cache_misses += u64::from(!hit);
+            self.counts.source.nanos += elapsed(clock);
+        }
+        Ok(())
+    }
+
+    /// Takes `count` rows in flight through the stages from `from` on.
+    fn stages(&mut self, from: usize, start: usize, mut count: usize) -> Result<(), ExecError> {
+        let code = self.code.clone();
+        for (number, stage) in code.stages.iter().enumerate().skip(from) {
+            match stage {
+                Stage::Mask { kernel, vector } => {
+                    self.load(&kernel.fields)?;
+                    let clock = self.clock();
+                    self.call(kernel, start, count)?;
+                    let out = &mut self.frame.vectors[*vector];
+                    count = simd::compact(&self.frame.mask[..count], start as u32, out);
+                    self.count(number, count, clock);
+                }
+                Stage::Filter { kernel } => count = self.drop_rows(number, kernel, start, count)?,
+                Stage::Exists { kernel, join, kind } | Stage::Lookup { kernel, join, kind } => {
+                    let saw_null = self.query.joins[*join].get().is_some_and(|built| built.saw_null);
+                    if *kind == JoinKind::NullAwareAnti && saw_null {
+                        return Ok(());
+                    }
+                    count = self.drop_rows(number, kernel, start, count)?;
+                }
+                Stage::Walk { skip_if_unique: true, join, .. } if self.skips(*join) => {
+                    self.count(number, count, None);
+                }
+                Stage::Walk { kernel, .. } => return self.walk(number, kernel, start, count),
+            }
+            if count == 0 {
+                return Ok(());
+            }
+        }
+        self.sink(start, count)
+    }
+
+    fn drop_rows(&mut self, stage: usize, kernel: &Kernel, start: usize, count: usize) -> Result<usize, ExecError> {
+        self.load(&kernel.fields)?;
+        let clock = self.clock();
+        let left = self.call(kernel, start, count)?;
+        self.count(stage, left, clock);
+        Ok(left)
+    }
+
+    /// Runs a walk until its input is used up; what it gives goes on through the later stages at once.
+    fn walk(&mut self, stage: usize, kernel: &Kernel, start: usize, count: usize) -> Result<(), ExecError> {
+        self.load(&kernel.fields)?;
+        let mut at = (0, 0);
+        loop {
+            if self.query.options.cancel.is_cancelled() {
+                return Ok(());
+            }
+            self.frame.resume(at);
+            let clock = self.clock();
+            let given = self.call(kernel, start, count)?;
+            let stopped = self.frame.stopped();
+            self.count(stage, given, clock);
+            if given > 0 {
+                self.stages(stage + 1, start, given)?;
+            }
+            match stopped {
+                Some(next) => at = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn sink(&mut self, start: usize, count: usize) -> Result<(), ExecError> {
+        let code = self.code.clone();
+        self.load(&code.sink.fields)?;
+        let clock = self.clock();
+        let budget = &self.query.budget;
+        match &mut self.sink {
+            SinkState::Build { part: PartialBuild::Rows(rows), .. } => {
+                rows.make_room(count, budget)?;
+                self.frame.set(Slot::SinkRows, rows.address() as u64);
+                self.frame.set(Slot::SinkCount, rows.count as u64);
+            }
+            SinkState::Build { .. } => {}
+            SinkState::Groups(groups) => {
+                groups.make_room(count, budget)?;
+                point_to_groups(&mut self.frame, groups);
+            }
+            SinkState::Batches { output, .. } => output.attach(&mut self.frame),
+        }
+        self.call(&code.sink, start, count)?;
+        let used = self.frame.get(Slot::SinkCount) as usize;
+        let mut full = false;
+        match &mut self.sink {
+            SinkState::Build { part: PartialBuild::Rows(rows), .. } => rows.count = used,
+            SinkState::Build { .. } => {}
+            SinkState::Groups(groups) if groups.size.is_none() => groups.rows.count = used,
+            SinkState::Groups(_) => {}
+            SinkState::Batches { output, .. } => {
+                output.rows += count;
+                full = output.is_full();
+            }
+        }
+        self.count(code.stages.len(), count, clock);
+        if full { self.flush() } else { Ok(()) }
+    }
+
+    /// Makes a batch of what the sink holds.
+    fn flush(&mut self) -> Result<(), ExecError> {
+        if let SinkState::Batches { output, done } = &mut self.sink {
+            if output.rows > 0 {
+                let batch = output.take(&self.running.fields, &self.running.schema)?;
+                if let Some(batch) = self.running.give(self.query, batch)? {
+                    done.push(batch);
+                }
+            }
+            self.host.reset();
+            self.pins.clear();
+        }
+        Ok(())
+    }
+
+    /// Ends the worker's part.
+    pub fn finish(mut self) -> Result<(Part, Counts), ExecError> {
+        self.leave_unit()?;
+        self.flush()?;
+        if !self.pins.is_empty() {
+            self.query.pin(std::mem::take(&mut self.pins));
+        }
+        let part = match self.sink {
+            SinkState::Build { part, saw_null } => Part::Build(part, *saw_null != 0),
+            SinkState::Groups(groups) => Part::Groups(groups),
+            SinkState::Batches { done, .. } => Part::Batches(done),
+        };
+        self.query.keep_host(self.host);
+        Ok((part, self.counts))
+    }
+
+    fn clock(&self) -> Option<Instant> {
+        self.query.options.analyze.then(Instant::now)
+    }
+
+    fn count(&mut self, stage: usize, rows: usize, clock: Option<Instant>) {
+        let counts = &mut self.counts.stages[stage];
+        counts.rows += rows as u64;
+        counts.nanos += clock.map_or(0, elapsed);
+    }
+
+    fn call(&mut self, kernel: &Kernel, start: usize, count: usize) -> Result<usize, ExecError> {
+        // SAFETY: the frame's slots point to memory that lives at least as long as the worker, with room for a block
+        // wherever the kernel writes.
+        let given =
+            unsafe { self.executable.call_kernel(kernel.id, self.frame.address(), start as i64, count as i64) };
+        usize::try_from(given).map_err(|_| failure(self.code, &self.frame, &mut self.host))
+    }
+}
+
+/// Points the frame's slots to a group table.
+pub fn point_to_groups(frame: &mut Frame, groups: &Groups) {
+    frame.set(Slot::SinkRows, groups.rows.address() as u64);
+    frame.set(Slot::SinkCount, groups.rows.count as u64);
+    frame.set(Slot::GroupIndex, groups.index.as_ref().map_or(0, |block| block.address() as u64));
+    frame.set(Slot::GroupMask, groups.mask);
+}
+
+/// The error that a kernel left.
+pub fn failure(code: &PipelineCode, frame: &Frame, host: &mut Host) -> ExecError {
+    if let Some(error) = host.error.take() {
+        return error;
+    }
+    let Some(site) = code.sites.get(frame.header(ERROR_SITE) as usize) else {
+        return ExecError::internal("a kernel failed at an unknown place");
+    };
+    let mut message = site.message.clone();
+    for (i, (ty, slot)) in site.operands.iter().zip([Slot::ErrorLeft, Slot::ErrorRight]).enumerate() {
+        if let Some(ty) = ty {
+            let bytes = frame.operand(slot);
+            message = message.replace(&format!("{{{i}}}"), &operand_text(&bytes, ty));
+        }
+    }
+    ExecError { span: Some(site.span), ..ExecError::user(site.code, message) }
+}
+
+fn operand_text(bytes: &[u8; 16], ty: &LogicalType) -> String {
+    let stored = match ty.physical() {
+        // Integers were widened when they were stored.
+        physical if physical.is_int() => Physical::I128,
+        Physical::F32 => Physical::F64,
+        other => other,
+    };
+    // SAFETY: the kernel stored an operand of this type; a text is still alive.
+    let scalar: Scalar<'_> = unsafe { read_scalar(bytes.as_ptr(), stored) };
+    to_value(&scalar, ty).display(ty)
+}
+
+fn elapsed(clock: Instant) -> u64 {
+    u64::try_from(clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,407 @@
+//! The binary from outside: exit codes, formats, the line protocol, pipes, `fmt`, `bench`.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use super::run::{Ran, command, gobi, gobi_with_input};
+
+const PEOPLE: &str = "name,age,city\nAda,36,London\nBo,,Oslo\n";
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("people.csv"), PEOPLE).unwrap();
+    folder
+}
+
+/// Runs a script that must succeed; gives its standard output.
+fn output(folder: &Path, args: &[&str]) -> String {
+    let ran = gobi(folder, args);
+    assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.err);
+    ran.out
+}
+
+#[test]
+fn exit_codes() {
+    let folder = folder();
+    let code = |args: &[&str]| gobi(folder.path(), args).code;
+    assert_eq!(code(&["-c", "SELECT 1"]), Some(0));
+    assert_eq!(code(&["--version"]), Some(0));
+    assert_eq!(code(&["--help"]), Some(0));
+    assert_eq!(code(&["-c", "SELECT"]), Some(1));
+    assert_eq!(code(&["-c", "SELECT 1/0"]), Some(1));
+    assert_eq!(code(&["--format", "xml", "-c", "SELECT 1"]), Some(2));
+    assert_eq!(code(&["--threads", "none", "-c", "SELECT 1"]), Some(2));
+    assert_eq!(code(&["frobnicate"]), Some(2));
+    assert_eq!(code(&["run"]), Some(2));
+    assert_eq!(code(&["run", "nowhere.sql"]), Some(2));
+    assert_eq!(code(&["-c", "SELECT 1", "demo"]), Some(2));
+    assert_eq!(code(&["bench", "--queries", "nowhere"]), Some(2));
+    assert_eq!(code(&["--format", "csv", "explain", "SELECT 1"]), Some(2));
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let folder = folder();
+    for name in ["run", "repl", "explain", "bench", "fmt", "completions", "demo"] {
+        for flag in ["-h", "--help"] {
+            let help = output(folder.path(), &[name, flag]);
+            assert!(help.contains("Example") && help.contains("\n  gobi "), "{name} {flag}:\n{help}");
+        }
+    }
+}
+
+#[test]
+fn formats() {
+    let folder = folder();
+    let query = "SELECT name, age, 1.50 AS price FROM 'people.csv' ORDER BY name";
+    let check = |format: &str, expected: expect_test::Expect| {
+        expected.assert_eq(&output(folder.path(), &["-c", query, "--format", format]));
+    };
+    check(
+        "table",
+        expect_test::expect![[r"
+             name |  age | price
+            ------+------+-------
+             Ada  |   36 |  1.50
+             Bo   | NULL |  1.50
+            (2 rows)
+        "]],
+    );
+    check(
+        "box",
+        expect_test::expect![[r"
+            ┌────────┬────────┬──────────────┐
+            │ name   │    age │        price │
+            │ string │ bigint │ decimal(3,2) │
+            ├────────┼────────┼──────────────┤
+            │ Ada    │     36 │         1.50 │
+            │ Bo     │   NULL │         1.50 │
+            └────────┴────────┴──────────────┘
+            (2 rows)
+        "]],
+    );
+    check(
+        "csv",
+        expect_test::expect![[r"
+            name,age,price
+            Ada,36,1.50
+            Bo,,1.50
+        "]],
+    );
+    check("tsv", expect_test::expect!["name\tage\tprice\nAda\t36\t1.50\nBo\t\t1.50\n"]);
+    check(
+        "json",
+        expect_test::expect![[r#"
+            [{"name":"Ada","age":36,"price":1.50},
+             {"name":"Bo","age":null,"price":1.50}]
+        "#]],
+    );
+    check(
+        "jsonl",
+        expect_test::expect![[r#"
+            {"name":"Ada","age":36,"price":1.50}
+            {"name":"Bo","age":null,"price":1.50}
+        "#]],
+    );
+    check(
+        "markdown",
+        expect_test::expect![[r"
+            | name |  age | price |
+            | ---- | ---: | ----: |
+            | Ada  |   36 |  1.50 |
+            | Bo   | NULL |  1.50 |
+        "]],
+    );
+}
+
+#[test]
+fn binary_formats_can_be_read_again() {
+    let folder = folder();
+    for (format, file) in [("parquet", "out.parquet"), ("arrow", "out.arrow")] {
+        let mut command = command(folder.path());
+        command.args(["-c", "FROM 'people.csv'", "--format", format]);
+        let target = fs::File::create(folder.path().join(file)).unwrap();
+        assert!(command.stdout(target).status().unwrap().success());
+        let again = output(folder.path(), &["-c", &format!("FROM '{file}'"), "--format", "csv"]);
+        assert_eq!(again, PEOPLE, "{format}");
+    }
+}
+
+#[test]
+fn an_empty_result_still_has_its_header() {
+    let folder = folder();
+    let query = "SELECT name FROM 'people.csv' WHERE age > 100";
+    assert_eq!(output(folder.path(), &["-c", query, "--format", "csv"]), "name\n");
+    assert_eq!(output(folder.path(), &["-c", query, "--format", "json"]), "[]\n");
+    assert_eq!(output(folder.path(), &["-c", query]), " name\n------\n(0 rows)\n");
+}
+
+#[test]
+fn a_script_stops_at_its_first_error() {
+    let folder = folder();
+    let ran = gobi(folder.path(), &["--format", "csv", "-c", "SELECT 1 AS a; SELECT 1/0 AS b; SELECT 3 AS c"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), "a\n1\n"), "{}", ran.err);
+    let ran = gobi(folder.path(), &["--format", "csv", "-c", "SELECT 1 AS a; SELECT 2 AS"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "a syntax error runs nothing: {}", ran.err);
+}
+
+#[test]
+fn scripts_share_a_session() {
+    let folder = folder();
+    let out = output(folder.path(), &["--format", "csv", "-c", "SET threads = 1", "-c", "SHOW threads"]);
+    assert_eq!(out, "threads\n1\n");
+}
+
+#[test]
+fn the_dialect_changes_within_a_script() {
+    let folder = folder();
+    let script = "SELECT \"a\" AS x; SET dialect = 'ansi'; SELECT 7 / 2 AS \"x y\"";
+    assert_eq!(output(folder.path(), &["--format", "csv", "-c", script]), "x\na\nx y\n3\n");
+}
+
+#[test]
+fn a_folder_is_tables() {
+    let folder = folder();
+    let parent = folder.path().parent().unwrap();
+    let name = folder.path().to_str().unwrap();
+    assert_eq!(output(parent, &["-d", name, "--format", "csv", "-c", "FROM people SELECT count(*) AS n"]), "n\n2\n");
+    let ran = gobi(parent, &["-d", name, "-c", "FROM peple"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("42P01") && ran.err.contains("`people`"), "{}", ran.err);
+}
+
+#[test]
+fn rows_written_are_told_on_standard_error() {
+    let folder = folder();
+    let ran = gobi(folder.path(), &["-c", "COPY (FROM 'people.csv') TO 'copy.csv'"]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(0), "", "2 rows written\n"));
+    assert_eq!(fs::read_to_string(folder.path().join("copy.csv")).unwrap(), PEOPLE);
+}
+
+#[test]
+fn a_failed_copy_leaves_the_target_as_it_was() {
+    let folder = folder();
+    fs::write(folder.path().join("target.csv"), "old\n").unwrap();
+    let ran = gobi(folder.path(), &["-c", "COPY (SELECT 10 % (age - 36) AS n FROM 'people.csv') TO 'target.csv'"]);
+    assert_eq!(ran.code, Some(1));
+    assert_eq!(fs::read_to_string(folder.path().join("target.csv")).unwrap(), "old\n");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let folder = folder();
+    for format in ["csv", "table", "json", "jsonl", "arrow", "parquet"] {
+        let mut command = command(folder.path());
+        command.args(["--format", format, "-c", "FROM range(0, 3000000)"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut head = [0; 10];
+        child.stdout.take().unwrap().read_exact(&mut head).unwrap();
+        let done = child.wait_with_output().unwrap();
+        assert_eq!(done.status.code(), Some(0), "{format}");
+        assert_eq!(String::from_utf8(done.stderr).unwrap(), "", "{format}");
+    }
+}
+
+#[test]
+fn standard_input_is_a_script() {
+    let folder = folder();
+    let run = |args: &[&str], input: &str| gobi_with_input(folder.path(), args, input.as_bytes());
+    assert_eq!(run(&["run", "-", "--format", "csv"], "SELECT 1 AS a").out, "a\n1\n");
+    assert_eq!(run(&["--format", "csv"], "SELECT 1 AS a;\nSELECT 2\nAS b").out, "a\n1\nb\n2\n");
+    let ran = run(&["repl", "--format", "csv"], "SELECT 1/0;\nSELECT 2 AS b;\n");
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), "b\n2\n"), "an error does not end the session: {}", ran.err);
+}
+
+// ---------------------------------------------------------------- line protocol
+
+/// A running `gobi repl --format json`.
+struct Protocol {
+    child: std::process::Child,
+    replies: BufReader<std::process::ChildStdout>,
+}
+
+impl Protocol {
+    fn start(folder: &Path) -> Self {
+        let mut command = command(folder);
+        command.args(["repl", "--format", "json"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let replies = BufReader::new(child.stdout.take().unwrap());
+        Self { child, replies }
+    }
+
+    /// Sends a line and waits for its reply: each must come before the next request is sent.
+    fn ask(&mut self, line: &str) -> Value {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+        stdin.flush().unwrap();
+        let mut reply = String::new();
+        self.replies.read_line(&mut reply).unwrap();
+        serde_json::from_str(&reply).unwrap()
+    }
+
+    fn sql(&mut self, sql: &str) -> Value {
+        self.ask(&json!({ "sql": sql }).to_string())
+    }
+
+    fn end(mut self) {
+        drop(self.child.stdin.take());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[test]
+fn the_line_protocol_answers_each_request() {
+    let folder = folder();
+    let mut protocol = Protocol::start(folder.path());
+    assert_eq!(
+        protocol.sql("SELECT name, age, DATE '2024-02-29' AS day FROM 'people.csv' ORDER BY name"),
+        json!({
+            "ok": true,
+            "columns": [
+                {"name": "name", "type": "string"}, {"name": "age", "type": "bigint"}, {"name": "day", "type": "date"},
+            ],
+            "rows": [["Ada", 36, "2024-02-29"], ["Bo", null, "2024-02-29"]],
+            "rows_affected": 0,
+        })
+    );
+    assert_eq!(
+        protocol.sql("COPY (FROM 'people.csv') TO 'copy.parquet'"),
+        json!({"ok": true, "columns": [], "rows": [], "rows_affected": 2})
+    );
+    let reply = protocol.sql("SELECT name,\n       nme FROM 'people.csv'");
+    assert_eq!(reply["ok"], false);
+    assert_eq!((&reply["error"]["code"], &reply["error"]["line"], &reply["error"]["column"]), (&json!("42703"), &json!(2), &json!(8)));
+    assert!(reply["error"]["message"].as_str().unwrap().contains("`nme`"), "{reply}");
+    assert_eq!(protocol.sql("SELECT 1 AS a; SELECT true AS b")["rows"], json!([[true]]), "the last result counts");
+    protocol.end();
+}
+
+#[test]
+fn each_connection_is_a_session() {
+    let folder = folder();
+    let mut protocol = Protocol::start(folder.path());
+    protocol.ask(r#"{"sql": "SET threads = 1", "conn": "a"}"#);
+    assert_eq!(protocol.ask(r#"{"sql": "SHOW threads", "conn": "a"}"#)["rows"], json!([["1"]]));
+    assert_eq!(protocol.ask(r#"{"sql": "SHOW threads", "conn": "b"}"#)["rows"], json!([["auto"]]));
+    assert_eq!(protocol.ask(r#"{"sql": "SHOW threads"}"#)["rows"], json!([["auto"]]));
+    protocol.end();
+}
+
+#[test]
+fn a_malformed_request_is_answered_too() {
+    let folder = folder();
+    let mut protocol = Protocol::start(folder.path());
+    for line in ["not json", "{}", "[]", r#"{"sql": 1}"#, r#"{"sql": "SELECT 1", "x": 1}"#] {
+        let reply = protocol.ask(line);
+        assert_eq!((&reply["ok"], &reply["error"]["code"]), (&json!(false), &json!("08P01")), "{line}: {reply}");
+    }
+    assert_eq!(protocol.sql("SELECT true")["rows"], json!([[true]]));
+    protocol.end();
+}
+
+// ---------------------------------------------------------------- fmt
+
+#[test]
+fn fmt_rewrites_in_place_and_checks() {
+    let folder = folder();
+    let path = folder.path().join("a.sql");
+    fs::write(&path, "select   1 -- one\n").unwrap();
+    let ran = gobi(folder.path(), &["fmt", "--check", "a.sql"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(1), "a.sql would be reformatted\n"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "select   1 -- one\n");
+
+    output(folder.path(), &["fmt", "a.sql"]);
+    let formatted = fs::read_to_string(&path).unwrap();
+    assert!(formatted.contains("SELECT 1") && formatted.contains(';') && formatted.contains("-- one"), "{formatted}");
+    output(folder.path(), &["fmt", "--check", "a.sql"]);
+}
+
+#[test]
+fn fmt_leaves_a_script_with_errors() {
+    let folder = folder();
+    fs::write(folder.path().join("bad.sql"), "select (").unwrap();
+    let ran = gobi(folder.path(), &["fmt", "bad.sql"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("error[42601]") && ran.err.contains("bad.sql:1:"), "{}", ran.err);
+    assert_eq!(fs::read_to_string(folder.path().join("bad.sql")).unwrap(), "select (");
+}
+
+#[test]
+fn fmt_reads_standard_input() {
+    let folder = folder();
+    let Ran { code, out, .. } = gobi_with_input(folder.path(), &["fmt", "-"], b"select 1");
+    assert_eq!((code, out.as_str()), (Some(0), "SELECT 1;\n"));
+}
+
+// ---------------------------------------------------------------- bench
+
+#[test]
+fn bench_prints_json_and_writes_answers() {
+    let folder = folder();
+    let queries = folder.path().join("queries");
+    fs::create_dir(&queries).unwrap();
+    fs::write(queries.join("q01.sql"), "SELECT name, age, 1.50 AS price FROM people ORDER BY name").unwrap();
+    fs::write(queries.join("q02.sql"), "SELECT count(*) AS n FROM people").unwrap();
+    fs::write(queries.join("notes.txt"), "not a query").unwrap();
+    fs::write(folder.path().join("setup.sql"), "SET threads = 1").unwrap();
+    for cold in [false, true] {
+        let mut args = vec!["-d", ".", "bench", "--queries", "queries", "--runs", "3", "--warmup", "2"];
+        args.extend(["--setup", "setup.sql", "--results", "answers"]);
+        args.extend(cold.then_some("--cold"));
+        let report: Value = serde_json::from_str(&output(folder.path(), &args)).unwrap();
+        assert!(report["peak_memory_bytes"].is_u64() || cfg!(not(target_os = "linux")));
+        let queries = report["queries"].as_array().unwrap();
+        assert_eq!(queries.len(), 2);
+        for (query, (name, rows)) in queries.iter().zip([("q01", 2), ("q02", 1)]) {
+            assert_eq!((&query["name"], &query["rows"]), (&json!(name), &json!(rows)));
+            assert_eq!(query["runs_ms"].as_array().unwrap().len(), 3);
+            assert!(query["median_ms"].is_f64() && query["min_ms"].is_f64());
+            for phase in ["parse", "bind", "optimize", "compile", "run"] {
+                assert!(query["phases_ms"][phase].is_f64(), "{phase}");
+            }
+        }
+        let answer = fs::read_to_string(folder.path().join("answers/q01.csv")).unwrap();
+        assert_eq!(answer, "name,age,price\nAda,36,1.50\nBo,NULL,1.50\n");
+    }
+}
+
+#[test]
+fn bench_reports_a_query_that_fails_and_times_the_others() {
+    let folder = folder();
+    fs::write(folder.path().join("bad.sql"), "SELECT 1/0").unwrap();
+    fs::write(folder.path().join("good.sql"), "SELECT 1").unwrap();
+    let ran = gobi(folder.path(), &["bench", "--queries", ".", "--runs", "1"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("error[22012]") && ran.err.contains("bad.sql"), "{}", ran.err);
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(report["queries"].as_array().unwrap().len(), 1);
+}
+
+// ---------------------------------------------------------------- memory
+
+#[test]
+fn a_query_over_its_memory_limit_names_the_operator_and_the_next_one_works() {
+    let folder = folder();
+    let mut protocol = Protocol::start(folder.path());
+    protocol.sql("SET memory_limit = '4MB'");
+    let reply = protocol.sql("SELECT value, count(*) FROM range(0, 2000000) GROUP BY value");
+    assert_eq!(reply["error"]["code"], "53200", "{reply}");
+    assert!(reply["error"]["message"].as_str().unwrap().contains("aggregat"), "{reply}");
+    assert_eq!(protocol.sql("SELECT count(*) AS n FROM range(0, 1000)")["rows"], json!([[1000]]));
+    protocol.end();
+}
+
+// ---------------------------------------------------------------- completions
+
+#[test]
+fn completions_for_every_shell() {
+    let folder = folder();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(output(folder.path(), &["completions", shell]).contains("gobi"), "{shell}");
+    }
+}
