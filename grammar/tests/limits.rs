@@ -20,7 +20,9 @@ const SHAPES: &[Shape] = &[
     ("exists", |n| around("", "SELECT EXISTS (", "SELECT 1", ")", n)),
     ("cte", |n| around("", "WITH a AS (", "SELECT 1", ") SELECT 1", n)),
     ("case arms", |n| around("SELECT ", "CASE WHEN a THEN ", "1", " END", n)),
-    ("case operands", |n| around("SELECT ", "CASE ", "1", " WHEN 1 THEN 2 END", n)),
+    ("case operands", |n| {
+        around("SELECT ", "CASE ", "1", " WHEN 1 THEN 2 END", n)
+    }),
     ("not", |n| around("SELECT ", "NOT ", "a", "", n)),
     ("bang", |n| around("SELECT ", "! ", "a", "", n)),
     ("minus", |n| around("SELECT ", "- ", "a", "", n)),
@@ -34,13 +36,18 @@ const SHAPES: &[Shape] = &[
     ("methods", |n| around("SELECT a", ".f()", "", "", n)),
     ("joins", |n| around("SELECT 1 FROM a ", "CROSS JOIN b ", "", "", n)),
     ("lateral", |n| around("SELECT 1 FROM a ", ", LATERAL b ", "", "", n)),
-    ("set operations", |n| around("SELECT 1 ", "UNION SELECT 1 EXCEPT SELECT 2 ", "", "", n / 2)),
+    ("set operations", |n| {
+        around("SELECT 1 ", "UNION SELECT 1 EXCEPT SELECT 2 ", "", "", n / 2)
+    }),
     ("blocks", |n| around("SELECT 1 THEN ", "{", "", "}", n)),
 ];
 
 /// Everything runs on a thread with a small stack, as it may in a server.
 fn on_small_stack(run: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap();
+    let thread = std::thread::Builder::new()
+        .stack_size(2 << 20)
+        .spawn(run)
+        .expect("a thread");
     assert!(thread.join().is_ok());
 }
 
@@ -67,7 +74,11 @@ fn ten_thousand_levels_are_one_error() {
     on_small_stack(|| {
         for (name, shape) in SHAPES {
             let parsed = grizzly(&shape(10_000));
-            let depth: Vec<_> = parsed.diagnostics.iter().filter(|diagnostic| diagnostic.code == "54001").collect();
+            let depth: Vec<_> = parsed
+                .diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.code == "54001")
+                .collect();
             assert_eq!(depth.len(), 1, "{name}: {:?}", parsed.diagnostics.first());
             assert_eq!(depth[0].message, "statement is nested too deeply");
             assert!(depth[0].labels[0].text.contains("256"), "{name}");
@@ -92,9 +103,15 @@ fn signs_and_brackets_add_up() {
 }
 
 fn first_expr(parsed: &Parsed) -> &ExprKind {
-    let StatementKind::Query(query) = &parsed.statements[0].kind else { panic!("not a query") };
-    let QueryBody::Select(select) = &query.body else { panic!("not a SELECT") };
-    let SelectItem::Expr { expr, .. } = &select.items[0] else { panic!("not an expression") };
+    let StatementKind::Query(query) = &parsed.statements[0].kind else {
+        panic!("not a query")
+    };
+    let QueryBody::Select(select) = &query.body else {
+        panic!("not a SELECT")
+    };
+    let SelectItem::Expr { expr, .. } = &select.items[0] else {
+        panic!("not an expression")
+    };
     &expr.kind
 }
 
@@ -126,7 +143,7 @@ fn deep_scripts_can_be_laid_out() {
     on_small_stack(|| {
         for (name, shape) in SHAPES.iter().filter(|(name, _)| *name != "parentheses never closed") {
             let text = shape(100);
-            let formatted = format(&text, Dialect::Grizzly).unwrap();
+            let formatted = format(&text, Dialect::Grizzly).expect("well formed");
             assert_eq!(grizzly(&formatted).statements, grizzly(&text).statements, "{name}");
         }
     });

@@ -12,7 +12,10 @@ const DIALECTS: [Dialect; 2] = [Dialect::Grizzly, Dialect::Ansi];
 /// Puts a comment or a newline into gaps between tokens.
 fn commented(text: &str, dialect: Dialect, gaps: &[(usize, u8)]) -> (String, usize) {
     let tokens = scan::tokens(text, dialect);
-    let mut chosen: Vec<(usize, u8)> = gaps.iter().map(|(gap, what)| (gap % tokens.len().max(1), *what)).collect();
+    let mut chosen: Vec<(usize, u8)> = gaps
+        .iter()
+        .map(|(gap, what)| (gap % tokens.len().max(1), *what))
+        .collect();
     chosen.sort_unstable();
     chosen.dedup_by_key(|(gap, _)| *gap);
     let (mut out, mut count) = (String::new(), 0);
@@ -21,7 +24,11 @@ fn commented(text: &str, dialect: Dialect, gaps: &[(usize, u8)]) -> (String, usi
             out.push(' ');
         }
         let splits = at > 0 && tokens[at - 1].end < token.start;
-        match chosen.iter().find(|(gap, _)| *gap == at && splits).map(|(_, what)| what % 4) {
+        match chosen
+            .iter()
+            .find(|(gap, _)| *gap == at && splits)
+            .map(|(_, what)| what % 4)
+        {
             Some(0) => out.push_str("/* in */ "),
             Some(1) => out.push_str("-- end\n"),
             Some(2) => out.push_str("\n-- own\n"),
@@ -35,11 +42,28 @@ fn commented(text: &str, dialect: Dialect, gaps: &[(usize, u8)]) -> (String, usi
 }
 
 fn comments(text: &str, dialect: Dialect) -> usize {
-    scan::tokens(text, dialect).iter().filter(|token| token.kind == Kind::Comment).count()
+    scan::tokens(text, dialect)
+        .iter()
+        .filter(|token| token.kind == Kind::Comment)
+        .count()
+}
+
+/// `GOBI_PROPTEST_FACTOR` makes the properties run that many times as long.
+fn config(cases: u32) -> ProptestConfig {
+    let factor = std::env::var("GOBI_PROPTEST_FACTOR")
+        .ok()
+        .and_then(|factor| factor.parse().ok())
+        .unwrap_or(1);
+    ProptestConfig {
+        cases: cases * factor,
+        max_shrink_iters: 300,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, max_shrink_iters: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(40))]
 
     #[test]
     fn what_is_printed_parses_to_the_same_tree(script in support::script()) {
@@ -71,6 +95,11 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    #![proptest_config(config(400))]
+
     #[test]
     fn no_text_makes_anything_panic(text in soup(), cut in any::<prop::sample::Index>()) {
         for dialect in DIALECTS {
@@ -86,11 +115,13 @@ proptest! {
 fn soup() -> BoxedStrategy<String> {
     let words = prop::sample::select(
         &[
-            "SELECT", "FROM", "WHERE", "GROUP", "BY", "ORDER", "(", ")", "[", "]", "{", "}", ",", ";", "'a", "'", "\"", "`", "a", "b",
-            ".", "*", "+", "-", "--", "/*", "*/", "#", "//", "NOT", "CASE", "WHEN", "THEN", "END", "AND", "IN", "BETWEEN", "LIKE", "IS",
-            "NULL", "AS", "CAST", "::", "int", "<", ">", "<{", "}>", "=>", "->", "|>", "??", "?", "?[", "$1", "1", "1.5", "0x", "e'\\", "x'1",
-            "\n", "UNION", "VALUES", "WITH", "JOIN", "ON", "LET", "function", "CREATE", "TABLE", "upsert", "INTERVAL", "date", "é", "日", "\u{a0}",
-            "FILTER", "OVER", "IF", "match", "EXPLAIN", "COPY", "TO", "SET", "=", "SHOW", "LIMIT", "array", "map", "struct", "@", "@Sum", "\\",
+            "SELECT", "FROM", "WHERE", "GROUP", "BY", "ORDER", "(", ")", "[", "]", "{", "}", ",", ";", "'a", "'", "\"",
+            "`", "a", "b", ".", "*", "+", "-", "--", "/*", "*/", "#", "//", "NOT", "CASE", "WHEN", "THEN", "END",
+            "AND", "IN", "BETWEEN", "LIKE", "IS", "NULL", "AS", "CAST", "::", "int", "<", ">", "<{", "}>", "=>", "->",
+            "|>", "??", "?", "?[", "$1", "1", "1.5", "0x", "e'\\", "x'1", "\n", "UNION", "VALUES", "WITH", "JOIN",
+            "ON", "LET", "function", "CREATE", "TABLE", "upsert", "INTERVAL", "date", "é", "日", "\u{a0}", "FILTER",
+            "OVER", "IF", "match", "EXPLAIN", "COPY", "TO", "SET", "=", "SHOW", "LIMIT", "array", "map", "struct", "@",
+            "@Sum", "\\",
         ][..],
     );
     let sentence = vec(words, 0..24).prop_map(|words| words.join(" "));
@@ -101,13 +132,24 @@ fn check_total(text: &str, dialect: Dialect) {
     let parsed = parse(text, dialect);
     render::render(text, Some("f.sql"), &parsed.diagnostics, true);
     for (range, _) in highlight(text, dialect) {
-        assert!(text.get(range.clone()).is_some_and(|token| !token.is_empty()), "{range:?}");
+        assert!(
+            text.get(range.clone()).is_some_and(|token| !token.is_empty()),
+            "{range:?}"
+        );
     }
     is_complete(text, dialect);
     if parsed.diagnostics.is_empty() {
         let formatted = format(text, dialect).unwrap_or_default();
-        assert_eq!(parse(&formatted, dialect).statements, parsed.statements, "{text:?}\n{formatted}");
-        assert_eq!(comments(&formatted, dialect), comments(text, dialect), "{text:?}\n{formatted}");
+        assert_eq!(
+            parse(&formatted, dialect).statements,
+            parsed.statements,
+            "{text:?}\n{formatted}"
+        );
+        assert_eq!(
+            comments(&formatted, dialect),
+            comments(text, dialect),
+            "{text:?}\n{formatted}"
+        );
         assert_eq!(format(&formatted, dialect).as_ref(), Ok(&formatted), "{text:?}");
     }
 }

@@ -105,7 +105,11 @@ pub(super) fn diagnostic(error: &Error<Rule>, place: &Place<'_>) -> Diagnostic {
     };
     let list = words(&wanted, place);
     let mut diagnostic = if let (true, Some(word)) = (list.is_empty() && place.at <= 1, first_word(place)) {
-        Diagnostic::new("42601", place.span(), format!("no statement that begins with `{word}` has this form"))
+        Diagnostic::new(
+            "42601",
+            place.span(),
+            format!("no statement that begins with `{word}` has this form"),
+        )
     } else if list.is_empty() {
         Diagnostic::new("42601", place.span(), format!("unexpected {found}"))
     } else {
@@ -187,7 +191,10 @@ fn words(wanted: &[Expected], place: &Place<'_>) -> Vec<String> {
     if has(&Expected::Name) && !names_implied && !ends {
         list.push("a name".to_owned());
     }
-    let keywords: Vec<String> = wanted.iter().filter_map(|what| keyword(what, complete && !closes, ends || operand)).collect();
+    let keywords: Vec<String> = wanted
+        .iter()
+        .filter_map(|what| keyword(what, complete && !closes, ends || operand))
+        .collect();
     let in_case = ["`WHEN`", "`THEN`", "`END`"]
         .iter()
         .any(|word| keywords.iter().any(|keyword| keyword == word));
@@ -325,10 +332,9 @@ fn suggestion(wanted: &[Expected], place: &Place<'_>) -> Option<String> {
     if token.kind == Kind::Number && text.ends_with(|c: char| c.is_alphabetic() || c == '_') {
         return Some("a name cannot begin with a digit; write it in backticks".to_owned());
     }
-    if token.kind == Kind::Word && !is_keyword(text) {
-        if let Some(word) = nearest(text, candidates.iter().copied()) {
-            return Some(format!("did you mean `{word}`?"));
-        }
+    let meant = nearest(text, candidates.iter().copied());
+    if let Some(word) = meant.filter(|_| token.kind == Kind::Word && !is_keyword(text)) {
+        return Some(format!("did you mean `{word}`?"));
     }
     // The word before may have been taken for an alias.
     let (token, text) = place.before()?;

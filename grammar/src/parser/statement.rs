@@ -219,7 +219,17 @@ fn odd_feature(node: &Node<'_>) -> String {
     let head = node.clone().into_inner().next();
     let text = head.as_ref().map_or(node.as_str(), |head| head.as_str());
     let noise = [
-        "OR", "REPLACE", "TEMP", "TEMPORARY", "UNIQUE", "GLOBAL", "LOCAL", "UNLOGGED", "EXTERNAL", "INTO", "FROM",
+        "OR",
+        "REPLACE",
+        "TEMP",
+        "TEMPORARY",
+        "UNIQUE",
+        "GLOBAL",
+        "LOCAL",
+        "UNLOGGED",
+        "EXTERNAL",
+        "INTO",
+        "FROM",
     ];
     let words = text.split_whitespace().map(str::to_ascii_uppercase);
     let words: Vec<String> = words.filter(|word| !noise.contains(&word.as_str())).take(3).collect();

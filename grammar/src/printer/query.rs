@@ -206,7 +206,11 @@ impl Printer {
     fn join(&mut self, table: &TableRef) {
         let TableRefKind::Join(join) = &table.kind else { return };
         self.table(&join.left);
-        self.word(if join.on == JoinCondition::Natural { " NATURAL" } else { "" });
+        self.word(if join.on == JoinCondition::Natural {
+            " NATURAL"
+        } else {
+            ""
+        });
         self.word(match join.kind {
             JoinKind::Inner => " JOIN ",
             JoinKind::Left => " LEFT JOIN ",

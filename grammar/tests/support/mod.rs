@@ -25,7 +25,20 @@ fn span() -> Span {
 }
 
 pub fn ident() -> BoxedStrategy<Ident> {
-    let words = ["a", "b", "t1", "o_orderkey", "größe", "date", "value", "first", "Interval", "left", "end", "_x"];
+    let words = [
+        "a",
+        "b",
+        "t1",
+        "o_orderkey",
+        "größe",
+        "date",
+        "value",
+        "first",
+        "Interval",
+        "left",
+        "end",
+        "_x",
+    ];
     prop_oneof![
         6 => prop::sample::select(words.to_vec()).prop_map(|text| Ident { text: text.to_owned(), quoted: false, span: span() }),
         1 => "[ -~é]{1,6}".prop_map(|text| Ident { text, quoted: true, span: span() }),
@@ -35,7 +48,11 @@ pub fn ident() -> BoxedStrategy<Ident> {
 
 fn call_name() -> BoxedStrategy<Ident> {
     prop::sample::select(&["f", "count", "sum", "left", "@Sum", "@Median"][..])
-        .prop_map(|text| Ident { text: text.to_owned(), quoted: false, span: span() })
+        .prop_map(|text| Ident {
+            text: text.to_owned(),
+            quoted: false,
+            span: span(),
+        })
         .boxed()
 }
 
@@ -61,19 +78,38 @@ fn literal() -> BoxedStrategy<Literal> {
 }
 
 fn named(name: &str) -> TypeName {
-    TypeName { name: name.to_owned(), params: vec![], args: vec![], fields: vec![], span: span() }
+    TypeName {
+        name: name.to_owned(),
+        params: vec![],
+        args: vec![],
+        fields: vec![],
+        span: span(),
+    }
 }
 
 pub fn type_name() -> BoxedStrategy<TypeName> {
     let leaf = prop_oneof![
-        prop::sample::select(&["int", "varchar", "double precision", "timestamp with time zone", "date"][..]).prop_map(named),
-        (1u32..38, 0u32..10).prop_map(|(p, s)| TypeName { params: vec![p, s], ..named("decimal") }),
+        prop::sample::select(&["int", "varchar", "double precision", "timestamp with time zone", "date"][..])
+            .prop_map(named),
+        (1u32..38, 0u32..10).prop_map(|(p, s)| TypeName {
+            params: vec![p, s],
+            ..named("decimal")
+        }),
     ];
     leaf.prop_recursive(3, 8, 2, |inner| {
         prop_oneof![
-            inner.clone().prop_map(|ty| TypeName { args: vec![ty], ..named("array") }),
-            (inner.clone(), inner.clone()).prop_map(|(k, v)| TypeName { args: vec![k, v], ..named("map") }),
-            vec((ident(), inner), 1..3).prop_map(|fields| TypeName { fields, ..named("struct") }),
+            inner.clone().prop_map(|ty| TypeName {
+                args: vec![ty],
+                ..named("array")
+            }),
+            (inner.clone(), inner.clone()).prop_map(|(k, v)| TypeName {
+                args: vec![k, v],
+                ..named("map")
+            }),
+            vec((ident(), inner), 1..3).prop_map(|fields| TypeName {
+                fields,
+                ..named("struct")
+            }),
         ]
     })
     .boxed()
@@ -85,22 +121,46 @@ fn chain(inner: BoxedStrategy<Expr>) -> BoxedStrategy<ExprKind> {
     let multiplicative = prop::sample::select(tight.to_vec()).boxed();
     prop_oneof![Just(additive), Just(multiplicative)]
         .prop_flat_map(move |ops| (inner.clone(), vec((ops, Just(span()), inner.clone()), 1..4)))
-        .prop_map(|(first, rest)| ExprKind::Chain { first: Box::new(first), rest })
+        .prop_map(|(first, rest)| ExprKind::Chain {
+            first: Box::new(first),
+            rest,
+        })
         .boxed()
 }
 
 fn comparison(e: BoxedStrategy<Expr>) -> BoxedStrategy<ExprKind> {
     let b = e.clone().prop_map(Box::new).boxed();
-    let ops = [CompareOp::Eq, CompareOp::NotEq, CompareOp::Lt, CompareOp::LtEq, CompareOp::Gt, CompareOp::GtEq];
+    let ops = [
+        CompareOp::Eq,
+        CompareOp::NotEq,
+        CompareOp::Lt,
+        CompareOp::LtEq,
+        CompareOp::Gt,
+        CompareOp::GtEq,
+    ];
     let tests = [IsTest::Null, IsTest::True, IsTest::False];
     let compare = (prop::sample::select(ops.to_vec()), b.clone(), b.clone());
     let between = (b.clone(), any::<bool>(), b.clone(), b.clone());
-    let like = (b.clone(), any::<bool>(), any::<bool>(), b.clone(), option::of(b.clone()));
+    let like = (
+        b.clone(),
+        any::<bool>(),
+        any::<bool>(),
+        b.clone(),
+        option::of(b.clone()),
+    );
     prop_oneof![
         compare.prop_map(|(op, left, right)| ExprKind::Compare { op, left, right }),
-        between.prop_map(|(expr, negated, low, high)| ExprKind::Between { expr, negated, low, high }),
-        (b.clone(), any::<bool>(), vec(e, 1..4))
-            .prop_map(|(expr, negated, list)| ExprKind::InList { expr, negated, list }),
+        between.prop_map(|(expr, negated, low, high)| ExprKind::Between {
+            expr,
+            negated,
+            low,
+            high
+        }),
+        (b.clone(), any::<bool>(), vec(e, 1..4)).prop_map(|(expr, negated, list)| ExprKind::InList {
+            expr,
+            negated,
+            list
+        }),
         like.prop_map(|(expr, negated, case_insensitive, pattern, escape)| ExprKind::Like {
             expr,
             negated,
@@ -116,11 +176,23 @@ fn comparison(e: BoxedStrategy<Expr>) -> BoxedStrategy<ExprKind> {
 }
 
 fn call(e: BoxedStrategy<Expr>) -> BoxedStrategy<ExprKind> {
-    (call_name(), any::<bool>(), any::<bool>(), vec(e.clone(), 0..3), option::of(e))
+    (
+        call_name(),
+        any::<bool>(),
+        any::<bool>(),
+        vec(e.clone(), 0..3),
+        option::of(e),
+    )
         .prop_map(|(name, star, distinct, args, filter)| {
             let args = if star { vec![] } else { args };
             let distinct = distinct && !args.is_empty();
-            ExprKind::Call(Call { name, distinct, star, args, filter: filter.map(Box::new) })
+            ExprKind::Call(Call {
+                name,
+                distinct,
+                star,
+                args,
+                filter: filter.map(Box::new),
+            })
         })
         .boxed()
 }
@@ -130,8 +202,11 @@ fn postfix(e: BoxedStrategy<Expr>) -> BoxedStrategy<ExprKind> {
     prop_oneof![
         (b.clone(), ident()).prop_map(|(expr, name)| ExprKind::Field { expr, name }),
         (b.clone(), b.clone(), any::<bool>()).prop_map(|(expr, index, safe)| ExprKind::Index { expr, index, safe }),
-        (b.clone(), option::of(b.clone()), option::of(b.clone()))
-            .prop_map(|(expr, low, high)| ExprKind::Slice { expr, low, high }),
+        (b.clone(), option::of(b.clone()), option::of(b.clone())).prop_map(|(expr, low, high)| ExprKind::Slice {
+            expr,
+            low,
+            high
+        }),
         (b.clone(), type_name(), any::<bool>()).prop_map(|(expr, ty, try_)| ExprKind::Cast { expr, ty, try_ }),
     ]
     .boxed()
@@ -162,7 +237,11 @@ pub fn expr() -> BoxedStrategy<Expr> {
     leaf.prop_recursive(3, 8, 2, |inner| {
         let e = inner.boxed();
         let b = e.clone().prop_map(Box::new).boxed();
-        let case = (option::of(b.clone()), vec((e.clone(), e.clone()), 1..3), option::of(b.clone()));
+        let case = (
+            option::of(b.clone()),
+            vec((e.clone(), e.clone()), 1..3),
+            option::of(b.clone()),
+        );
         prop_oneof![
             3 => chain(e.clone()),
             2 => comparison(e.clone()),
@@ -206,7 +285,12 @@ fn table(e: BoxedStrategy<Expr>) -> BoxedStrategy<TableRef> {
     let alias = option::of((ident(), vec(ident(), 0..3)));
     let plain = (kind, alias).prop_map(|(kind, alias)| {
         let (alias, columns) = alias.map_or((None, vec![]), |(alias, columns)| (Some(alias), columns));
-        TableRef { kind, alias, columns, span: span() }
+        TableRef {
+            kind,
+            alias,
+            columns,
+            span: span(),
+        }
     });
     let each = (ident(), e.clone()).prop_map(|(alias, expr)| TableRef {
         kind: TableRefKind::Each(Box::new(expr)),
@@ -214,7 +298,9 @@ fn table(e: BoxedStrategy<Expr>) -> BoxedStrategy<TableRef> {
         columns: vec![],
         span: span(),
     });
-    prop_oneof![6 => plain, 1 => each].prop_recursive(1, 3, 2, move |inner| join(inner.boxed(), e.clone())).boxed()
+    prop_oneof![6 => plain, 1 => each]
+        .prop_recursive(1, 3, 2, move |inner| join(inner.boxed(), e.clone()))
+        .boxed()
 }
 
 fn join(inner: BoxedStrategy<TableRef>, e: BoxedStrategy<Expr>) -> BoxedStrategy<TableRef> {
@@ -233,11 +319,33 @@ fn join(inner: BoxedStrategy<TableRef>, e: BoxedStrategy<Expr>) -> BoxedStrategy
         1 => vec(ident(), 1..3).prop_map(JoinCondition::Using),
         1 => Just(JoinCondition::Natural),
     ];
-    (inner.clone(), inner, prop::sample::select(kinds.to_vec()), any::<bool>(), on, option::of(ident()))
+    (
+        inner.clone(),
+        inner,
+        prop::sample::select(kinds.to_vec()),
+        any::<bool>(),
+        on,
+        option::of(ident()),
+    )
         .prop_map(|(left, right, kind, lateral, on, alias)| {
-            let on = if kind == JoinKind::Cross { JoinCondition::None } else { on };
-            let join = Join { left, right, kind, lateral, on };
-            TableRef { kind: TableRefKind::Join(Box::new(join)), alias, columns: vec![], span: span() }
+            let on = if kind == JoinKind::Cross {
+                JoinCondition::None
+            } else {
+                on
+            };
+            let join = Join {
+                left,
+                right,
+                kind,
+                lateral,
+                on,
+            };
+            TableRef {
+                kind: TableRefKind::Join(Box::new(join)),
+                alias,
+                columns: vec![],
+                span: span(),
+            }
         })
         .boxed()
 }
@@ -255,20 +363,50 @@ fn select(e: BoxedStrategy<Expr>, table: BoxedStrategy<TableRef>) -> BoxedStrate
     ];
     let maybe = option::weighted(0.3, e.clone()).boxed();
     let tail = (maybe.clone(), group_by, maybe.clone(), maybe);
-    (any::<bool>(), distinct, vec(select_item(e), 0..3), vec(table, 0..2), tail)
-        .prop_map(|(from_first, distinct, mut items, from, (filter, group_by, having, qualify))| {
-            let from_first = from_first && !from.is_empty();
-            if items.is_empty() && !from_first {
-                items.push(SelectItem::Star { qualifier: None, exclude: vec![], span: span() });
-            }
-            let distinct = if items.is_empty() { Distinct::No } else { distinct };
-            Select { from_first, distinct, items, from, filter, group_by, having, qualify, span: span() }
-        })
+    (
+        any::<bool>(),
+        distinct,
+        vec(select_item(e), 0..3),
+        vec(table, 0..2),
+        tail,
+    )
+        .prop_map(
+            |(from_first, distinct, mut items, from, (filter, group_by, having, qualify))| {
+                let from_first = from_first && !from.is_empty();
+                if items.is_empty() && !from_first {
+                    items.push(SelectItem::Star {
+                        qualifier: None,
+                        exclude: vec![],
+                        span: span(),
+                    });
+                }
+                let distinct = if items.is_empty() { Distinct::No } else { distinct };
+                Select {
+                    from_first,
+                    distinct,
+                    items,
+                    from,
+                    filter,
+                    group_by,
+                    having,
+                    qualify,
+                    span: span(),
+                }
+            },
+        )
         .boxed()
 }
 
 fn bare(body: QueryBody) -> Query {
-    Query { recursive: false, ctes: vec![], body, order_by: OrderBy::None, limit: None, offset: None, span: span() }
+    Query {
+        recursive: false,
+        ctes: vec![],
+        body,
+        order_by: OrderBy::None,
+        limit: None,
+        offset: None,
+        span: span(),
+    }
 }
 
 /// SELECT without FROM, or VALUES: enough inside a relation.
@@ -297,28 +435,60 @@ fn body(e: BoxedStrategy<Expr>) -> BoxedStrategy<Query> {
         1 => term.clone().prop_map(|query| bare(QueryBody::Nested(Box::new(query)))),
     ];
     let intersect = vec(operand.clone(), 2..3).prop_map(|inputs| {
-        bare(QueryBody::SetOp { op: SetOp::Intersect, all: false, inputs })
+        bare(QueryBody::SetOp {
+            op: SetOp::Intersect,
+            all: false,
+            inputs,
+        })
     });
     let loose = prop_oneof![3 => operand.clone(), 1 => intersect];
-    let set = (prop::sample::select(&[SetOp::Union, SetOp::Except][..]), any::<bool>(), vec(loose, 2..4))
+    let set = (
+        prop::sample::select(&[SetOp::Union, SetOp::Except][..]),
+        any::<bool>(),
+        vec(loose, 2..4),
+    )
         .prop_map(|(op, all, inputs)| bare(QueryBody::SetOp { op, all, inputs }));
-    let tight = (any::<bool>(), vec(operand, 2..4))
-        .prop_map(|(all, inputs)| bare(QueryBody::SetOp { op: SetOp::Intersect, all, inputs }));
+    let tight = (any::<bool>(), vec(operand, 2..4)).prop_map(|(all, inputs)| {
+        bare(QueryBody::SetOp {
+            op: SetOp::Intersect,
+            all,
+            inputs,
+        })
+    });
     prop_oneof![4 => term, 1 => set, 1 => tight].boxed()
 }
 
 pub fn query(e: BoxedStrategy<Expr>) -> BoxedStrategy<Query> {
-    let item = (e.clone(), any::<bool>(), option::of(any::<bool>()))
-        .prop_map(|(expr, desc, nulls_first)| OrderItem { expr, desc, nulls_first });
+    let item = (e.clone(), any::<bool>(), option::of(any::<bool>())).prop_map(|(expr, desc, nulls_first)| OrderItem {
+        expr,
+        desc,
+        nulls_first,
+    });
     let order_by = prop_oneof![
         3 => Just(OrderBy::None),
         1 => any::<bool>().prop_map(|desc| OrderBy::All { desc }),
         1 => vec(item, 1..3).prop_map(OrderBy::Items),
     ];
-    let cte = (ident(), vec(ident(), 0..3), option::of(any::<bool>()), simple_query(e.clone()))
-        .prop_map(|(name, columns, materialized, query)| Cte { name, columns, materialized, query });
+    let cte = (
+        ident(),
+        vec(ident(), 0..3),
+        option::of(any::<bool>()),
+        simple_query(e.clone()),
+    )
+        .prop_map(|(name, columns, materialized, query)| Cte {
+            name,
+            columns,
+            materialized,
+            query,
+        });
     let maybe = option::weighted(0.2, e.clone()).boxed();
-    (any::<bool>(), prop_oneof![3 => Just(vec![]).boxed(), 1 => vec(cte, 1..3).boxed()], body(e), order_by, (maybe.clone(), maybe))
+    (
+        any::<bool>(),
+        prop_oneof![3 => Just(vec![]).boxed(), 1 => vec(cte, 1..3).boxed()],
+        body(e),
+        order_by,
+        (maybe.clone(), maybe),
+    )
         .prop_map(|(recursive, ctes, body, order_by, (limit, offset))| Query {
             recursive: recursive && !ctes.is_empty(),
             ctes,
@@ -334,12 +504,23 @@ pub fn query(e: BoxedStrategy<Expr>) -> BoxedStrategy<Query> {
 pub fn statement() -> BoxedStrategy<Statement> {
     let query = query(expr());
     let copy = (query.clone(), "[ -~]{1,8}", vec((ident(), expr()), 0..3)).prop_map(|(source, target, options)| {
-        StatementKind::Copy(Copy { source, target, target_span: span(), options })
+        StatementKind::Copy(Copy {
+            source,
+            target,
+            target_span: span(),
+            options,
+        })
     });
     let inner = query.clone().prop_map(StatementKind::Query).boxed();
-    let explain = (any::<bool>(), any::<bool>(), any::<bool>(), inner.clone()).prop_map(|(analyze, jit, json, kind)| {
-        StatementKind::Explain(Explain { analyze, jit, json, statement: Box::new(Statement { kind, span: span() }) })
-    });
+    let explain =
+        (any::<bool>(), any::<bool>(), any::<bool>(), inner.clone()).prop_map(|(analyze, jit, json, kind)| {
+            StatementKind::Explain(Explain {
+                analyze,
+                jit,
+                json,
+                statement: Box::new(Statement { kind, span: span() }),
+            })
+        });
     prop_oneof![
         6 => inner,
         1 => copy,
