@@ -10,46 +10,27 @@
 use std::cmp::Ordering;
 
 use super::body::{Answer, Call, Scalar};
-use super::emit;
 use super::entry::strict;
 use super::{Class, Function, Param as P, returns};
 use crate::types::Interval;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    GREATEST.inline(emit::greatest).doc(
+    strict("greatest", &[P::Common(Class::Any)], returns::first, |call, _| {
+        pick(call, Ordering::Greater)
+    })
+    .variadic()
+    .sees_nulls()
+    .doc(
         "The greatest of the arguments that are not NULL",
         "greatest(1, NULL, 3) → 3",
     ),
-    over_any(GREATEST).doc(
-        "The greatest of the arguments that are not NULL",
-        "greatest('a', 'b') → b",
-    ),
-    LEAST.inline(emit::least).doc(
-        "The least of the arguments that are not NULL",
-        "least(2, 1.5, NULL) → 1.5",
-    ),
-    over_any(LEAST).doc("The least of the arguments that are not NULL", "least('b', 'a') → a"),
+    strict("least", &[P::Common(Class::Any)], returns::first, |call, _| {
+        pick(call, Ordering::Less)
+    })
+    .variadic()
+    .sees_nulls()
+    .doc("The least of the arguments that are not NULL", "least('b', 'a') → a"),
 ];
-
-const GREATEST: Function = strict("greatest", &[P::Common(Class::Stored)], returns::first, |call, _| {
-    pick(call, Ordering::Greater)
-})
-.variadic()
-.sees_nulls();
-
-const LEAST: Function = strict("least", &[P::Common(Class::Stored)], returns::first, |call, _| {
-    pick(call, Ordering::Less)
-})
-.variadic()
-.sees_nulls();
-
-/// The same for values that generated code does not compare inline.
-const fn over_any(function: Function) -> Function {
-    Function {
-        params: &[P::Common(Class::Any)],
-        ..function
-    }
-}
 
 fn pick<'a>(call: &Call<'a>, wanted: Ordering) -> Answer<'a> {
     let values = call.args.iter().copied().filter(|arg| *arg != Scalar::Null);

@@ -104,7 +104,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Milliseconds since 1970-01-01",
         "epoch_ms(DATE '1970-01-02') → 86400000",
     ),
-    of_instant("epoch_us", |call, _| Ok(Scalar::Int(micros(call, 0)?)))
+    of_instant("epoch_us", |call, _| call.checked(Some(micros(call, 0)?), "epoch_us"))
         .fallible()
         .doc(
             "Microseconds since 1970-01-01",

@@ -89,42 +89,6 @@ pub(super) fn bit_count(b: &mut FunctionBuilder, args: &EmitArgs<'_>) -> Value {
     }
 }
 
-pub(super) fn greatest(b: &mut FunctionBuilder, args: &EmitArgs<'_>) -> Value {
-    extreme(b, args, IntCond::Sgt, FloatCond::Gt)
-}
-
-pub(super) fn least(b: &mut FunctionBuilder, args: &EmitArgs<'_>) -> Value {
-    extreme(b, args, IntCond::Slt, FloatCond::Lt)
-}
-
-/// Keeps the best so far unless the next is better.
-fn extreme(b: &mut FunctionBuilder, args: &EmitArgs<'_>, int: IntCond, float: FloatCond) -> Value {
-    let mut best = args.values[0];
-    for next in &args.values[1..] {
-        let better = if b.ty(best).is_float() {
-            float_better(b, *next, best, float)
-        } else {
-            b.icmp(int, *next, best)
-        };
-        best = b.select(better, *next, best);
-    }
-    best
-}
-
-/// NaN is above everything.
-fn float_better(b: &mut FunctionBuilder, next: Value, best: Value, cond: FloatCond) -> Value {
-    let better = b.fcmp(cond, next, best);
-    let (nan, number) = if cond == FloatCond::Gt {
-        (next, best)
-    } else {
-        (best, next)
-    };
-    let is_nan = b.fcmp(FloatCond::Uno, nan, nan);
-    let is_number = b.fcmp(FloatCond::Eq, number, number);
-    let from_nan = b.and(is_nan, is_number);
-    b.or(better, from_nan)
-}
-
 fn zero(b: &mut FunctionBuilder, like: Value) -> Value {
     match b.ty(like) {
         Type::F32 => b.f32const(0.0),

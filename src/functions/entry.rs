@@ -2,7 +2,7 @@
 //!
 //! `strict("upper", &[Param::String], returns::string, upper).doc("…", "upper('abc') → ABC")`.
 //!
-//! Invariants: only strict or NULL-skipping functions that cannot fail and are not volatile have an emitter.
+//! Invariants: only strict functions that cannot fail and are not volatile have an emitter.
 //!
 //! Does not: hold the entries; each area's file does.
 
@@ -45,7 +45,7 @@ pub struct Function {
 pub enum NullRule {
     /// NULL if any argument is, without a call; never NULL otherwise.
     Strict,
-    /// The body sees NULLs. An emitter holds only where all arguments are known not to be NULL.
+    /// The body sees NULLs.
     Called,
 }
 

@@ -90,6 +90,22 @@ impl LikePattern {
         (!self.case_insensitive).then_some(&self.kind)
     }
 
+    /// The text that everything matched begins with, if the pattern asks for nothing else.
+    pub fn as_prefix(&self) -> Option<&[u8]> {
+        match self.kind()? {
+            LikeKind::Prefix(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The only text that matches.
+    pub fn as_exact(&self) -> Option<&[u8]> {
+        match self.kind()? {
+            LikeKind::Exact(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether the whole text is of the pattern's form.
     pub fn matches(&self, text: &[u8]) -> bool {
         if self.case_insensitive && text.iter().any(|b| !b.is_ascii() || b.is_ascii_uppercase()) {

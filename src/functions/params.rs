@@ -52,8 +52,6 @@ pub enum Class {
     Number,
     /// date, timestamp, timestamptz.
     Instant,
-    /// Whatever is stored as a number: numbers, truth values, dates and times.
-    Stored,
     /// Whatever can be compared.
     Any,
 }
@@ -117,7 +115,6 @@ impl Class {
             (Class::Integer, ty) => ty.is_integer(),
             (Class::Number, ty) => ty.is_numeric(),
             (Class::Instant, ty) => matches!(ty, T::Date | T::Timestamp | T::TimestampTz),
-            (Class::Stored, ty) => ty.is_numeric() || ty.stored_range().is_some(),
             (Class::Any, ty) => !ty.is_nested(),
         }
     }
@@ -125,7 +122,7 @@ impl Class {
     /// The common type if all arguments are NULL.
     pub(super) fn for_null(self) -> LogicalType {
         match self {
-            Class::Integer | Class::Number | Class::Stored | Class::Any => LogicalType::BigInt,
+            Class::Integer | Class::Number | Class::Any => LogicalType::BigInt,
             Class::Instant => LogicalType::Timestamp,
         }
     }
@@ -149,7 +146,6 @@ impl std::fmt::Display for Param {
             Param::Instant | Param::Common(Class::Instant) => "date | timestamp",
             Param::Interval => "interval",
             Param::Common(Class::Number) => "number",
-            Param::Common(Class::Stored) => "number | date",
         })
     }
 }

@@ -2,8 +2,10 @@
 
 mod cases;
 mod docs;
+mod emitted;
 mod eval;
 mod like;
+mod random;
 mod resolving;
 
 use super::*;
