@@ -251,7 +251,13 @@ impl<'a> Binder<'a> {
 
     fn blocked<T>(&mut self, Blocked(what): Blocked, span: Span) -> Bound<T> {
         let message = format!("a correlated subquery with {what} is not supported yet");
-        self.fail(Diagnostic::new("0A000", span, message))
+        let error = Diagnostic::new("0A000", span, message);
+        self.fail(match what {
+            decorrelate::NOT_AGGREGATE => {
+                error.with_help("if it gives one row at most, wrap its column in any_value()")
+            }
+            _ => error,
+        })
     }
 
     /// `(SELECT …)` as a value.
@@ -287,21 +293,32 @@ impl<'a> Binder<'a> {
         if decorrelate::is_global_aggregate(&plan) {
             return Ok(Expr::truth(true, span));
         }
-        let pulled = self.pull(block, plan, span)?;
-        self.marked(block, pulled, span)
+        self.marked(block, plan, None, span)
     }
 
     /// Left join with the distinct keys of the subquery; whether a key was found is the value.
-    fn marked(&mut self, block: &mut Block<'a>, pulled: Pulled, span: Span) -> Bound<Expr> {
-        let Some(join) = decorrelate::distinct_keys(self, keyed(JoinKind::Left, pulled)) else {
+    fn marked(&mut self, block: &mut Block<'a>, plan: Plan, equal: Option<Expr>, span: Span) -> Bound<Expr> {
+        let moved = decorrelate::pull(self, plan.clone());
+        let mut join = moved.ok().and_then(|pulled| self.mark_join(pulled, equal.clone()));
+        if join.is_none() {
+            let general = self.unnest(block, plan, Blocked("a condition of this kind"));
+            join = general.ok().and_then(|pulled| self.mark_join(pulled, equal));
+        }
+        let key = join
+            .as_ref()
+            .and_then(|join| join.keys.first())
+            .map(|(_, key)| key.clone());
+        let (Some(join), Some(key)) = (join, key) else {
             return self.unsupported("this correlated subquery outside of a plain AND condition is", span);
         };
-        let Some((_, key)) = join.keys.first() else {
-            return self.unsupported("this correlated subquery outside of a plain AND condition is", span);
-        };
-        let expr = Box::new(key.clone());
+        let expr = Box::new(key);
         block.joins().push(join);
         Ok(Expr::boolean(ExprKind::IsNull { expr, negated: true }, span))
+    }
+
+    fn mark_join(&mut self, mut pulled: Pulled, equal: Option<Expr>) -> Option<Attach> {
+        pulled.predicates.splice(0..0, equal);
+        decorrelate::distinct_keys(self, keyed(JoinKind::Left, pulled))
     }
 
     /// IN (query) anywhere else than as a conjunct.
@@ -320,8 +337,8 @@ impl<'a> Binder<'a> {
         if correlated && nullable {
             return self.unsupported("a correlated IN over values that may be NULL, outside of AND, is", span);
         }
-        let pulled = self.pull(block, relation.plan, span)?;
-        let found = self.marked_in(block, pulled, (outer.clone(), inner), span)?;
+        let equal = Expr::compare(CompareOp::Eq, outer.clone(), inner);
+        let found = self.marked(block, relation.plan, Some(equal), span)?;
         let test = match nullable {
             false => found,
             true => {
@@ -333,14 +350,6 @@ impl<'a> Binder<'a> {
             true => Expr::boolean(ExprKind::Not(Box::new(test)), span),
             false => test,
         })
-    }
-
-    fn marked_in(&mut self, block: &mut Block<'a>, pulled: Pulled, key: (Expr, Expr), span: Span) -> Bound<Expr> {
-        let (outer, inner) = key;
-        let equal = Expr::compare(CompareOp::Eq, outer, inner);
-        let mut pulled = pulled;
-        pulled.predicates.insert(0, equal);
-        self.marked(block, pulled, span)
     }
 
     /// 0: the set is empty; 2: it has a NULL; else 1.
