@@ -83,7 +83,10 @@ const CASES: &[(&str, &str)] = &[
         "unsupported_rollup",
         "SELECT city, count(*) FROM 'people.csv' GROUP BY ROLLUP (city)",
     ),
-    ("unsupported_recursive", "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT * FROM t"),
+    (
+        "unsupported_recursive",
+        "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT * FROM t",
+    ),
     ("unsupported_show", "SHOW TRIGGERS"),
 ];
 
