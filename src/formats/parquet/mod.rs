@@ -12,6 +12,7 @@
 mod fast;
 mod file;
 mod generic;
+mod header;
 mod hybrid;
 mod kind;
 mod layout;
