@@ -45,6 +45,10 @@ pub(super) fn read(
     let metadata = file.row_group(group);
     let chunk = metadata.column(leaf.index);
     let rows = usize::try_from(metadata.num_rows()).unwrap_or(0);
+    if chunk.num_values() != metadata.num_rows() {
+        let message = format!("{} values where the footer says {rows} rows", chunk.num_values());
+        return Err(super::generic::column_error(file, root, message));
+    }
     let bytes_read = chunk.byte_range().1;
     let bytes = file.read_chunk(chunk)?;
     let decoded = guard(&file.identity.path, || {

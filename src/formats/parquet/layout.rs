@@ -209,6 +209,7 @@ fn read_dictionary(file: &ParquetFile, chunk: &ColumnChunkMetaData) -> Result<by
     let bytes = ChunkBytes {
         start,
         bytes: file.read(start, len)?,
+        memory: None,
     };
     guard(&file.identity.path, || {
         let page = Pages::new(bytes, chunk, 0).and_then(|mut pages| pages.next(true));

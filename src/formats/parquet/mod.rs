@@ -17,6 +17,7 @@ mod hybrid;
 mod kind;
 mod layout;
 mod pages;
+mod scratch;
 mod sinks;
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::fast::Stop;
 use super::file::ChunkBytes;
 use super::header::{PageHeader, kind, read_header};
+use super::scratch;
 
 /// A page: levels, if any, then values.
 #[derive(Debug)]
@@ -45,8 +46,20 @@ pub(super) enum Pages {
 pub(super) struct OwnPages {
     rest: Bytes,
     snappy: bool,
-    /// The memory of the page before.
-    spare: Option<Bytes>,
+    /// Memory to give back: the page before, and the chunk.
+    page: Option<Bytes>,
+    chunk: Option<Bytes>,
+}
+
+impl Drop for OwnPages {
+    fn drop(&mut self) {
+        self.rest = Bytes::new();
+        self.page
+            .take()
+            .into_iter()
+            .chain(self.chunk.take())
+            .for_each(scratch::give);
+    }
 }
 
 /// Snappy's densest copies make 64 bytes of 3.
@@ -56,8 +69,8 @@ impl Pages {
     /// Over the bytes of a chunk.
     pub(super) fn new(bytes: ChunkBytes, chunk: &ColumnChunkMetaData, rows: usize) -> Result<Self, Stop> {
         match chunk.compression() {
-            Compression::UNCOMPRESSED => Ok(Pages::Own(OwnPages::new(bytes.bytes, false))),
-            Compression::SNAPPY => Ok(Pages::Own(OwnPages::new(bytes.bytes, true))),
+            Compression::UNCOMPRESSED => Ok(Pages::Own(OwnPages::new(bytes, false))),
+            Compression::SNAPPY => Ok(Pages::Own(OwnPages::new(bytes, true))),
             _ => {
                 let reader = SerializedPageReader::new(Arc::new(bytes), chunk, rows, None);
                 let reader = reader.map_err(|e| Stop::Corrupt(e.to_string()))?;
@@ -79,11 +92,12 @@ impl Pages {
 }
 
 impl OwnPages {
-    fn new(rest: Bytes, snappy: bool) -> Self {
+    fn new(chunk: ChunkBytes, snappy: bool) -> Self {
         Self {
-            rest,
+            rest: chunk.bytes,
             snappy,
-            spare: None,
+            page: None,
+            chunk: chunk.memory,
         }
     }
 
@@ -123,11 +137,14 @@ impl OwnPages {
         if levels > packed.len().min(len) || len / SNAPPY_MAX_RATIO > packed.len() {
             return Err(damaged());
         }
-        let spare = self.spare.take().and_then(|spare| spare.try_into_mut().ok());
-        let mut memory = spare.unwrap_or_default();
-        if memory.len() < len {
-            memory = BytesMut::zeroed(len);
+        if let Some(page) = self.page.take() {
+            scratch::give(page);
         }
+        let mut memory = if keep {
+            BytesMut::zeroed(len)
+        } else {
+            scratch::take(len)
+        };
         memory[..levels].copy_from_slice(&packed[..levels]);
         if len > levels {
             let unpacked = snap::raw::Decoder::new().decompress(&packed[levels..], &mut memory[levels..len]);
@@ -137,7 +154,7 @@ impl OwnPages {
         }
         let memory = memory.freeze();
         let body = memory.slice(..len);
-        self.spare = Some(memory).filter(|_| !keep);
+        self.page = Some(memory).filter(|_| !keep);
         Ok(body)
     }
 }

@@ -1,3 +1,5 @@
+//! Parquet: layouts, pruning, damage, and the fast path against the Arrow reader.
+
 use std::path::Path;
 use std::sync::Arc;
 
