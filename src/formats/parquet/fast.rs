@@ -105,7 +105,10 @@ impl Column {
         let mut table = Vec::new();
         let mut row = 0;
         let mut null_count = 0;
-        while let Some(page) = pages.next(sink.keeps_pages())? {
+        while row < self.rows {
+            let Some(page) = pages.next(sink.keeps_pages())? else {
+                break;
+            };
             let Some(page) = self.take_apart(page, &mut sink, &mut table)? else {
                 continue;
             };
