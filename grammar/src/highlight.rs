@@ -65,13 +65,21 @@ pub fn is_complete(script: &str, dialect: Dialect) -> bool {
     if text == ";" {
         return true;
     }
-    let begins = visible.next().is_none_or(|before| script.get(before.start..before.end) == Some(";"));
-    if begins && begins_statement(text) && !matches!(text.to_ascii_uppercase().as_str(), "BEGIN" | "COMMIT" | "ROLLBACK") {
+    let begins = visible
+        .next()
+        .is_none_or(|before| script.get(before.start..before.end) == Some(";"));
+    if begins
+        && begins_statement(text)
+        && !matches!(text.to_ascii_uppercase().as_str(), "BEGIN" | "COMMIT" | "ROLLBACK")
+    {
         return false;
     }
     let parsed = parser::parse(script, dialect);
     let at_end = |start: u32| usize::try_from(start).is_ok_and(|start| start >= last.end);
-    !parsed.diagnostics.iter().any(|diagnostic| at_end(diagnostic.span().start))
+    !parsed
+        .diagnostics
+        .iter()
+        .any(|diagnostic| at_end(diagnostic.span().start))
 }
 
 #[cfg(test)]
@@ -81,14 +89,33 @@ mod tests {
     #[test]
     fn open_ends_are_incomplete() {
         for text in [
-            "SELECT", "SELECT a,", "SELECT (1", "SELECT 'a", "SELECT /* a", "SELECT a FROM", "FROM t WHERE", "SELECT 1 +",
-            "SELECT [1,", "SELECT CASE WHEN a THEN b", "WITH x AS (SELECT 1)", "SELECT 1; SELECT", "SELECT a FROM t ORDER BY",
+            "SELECT",
+            "SELECT a,",
+            "SELECT (1",
+            "SELECT 'a",
+            "SELECT /* a",
+            "SELECT a FROM",
+            "FROM t WHERE",
+            "SELECT 1 +",
+            "SELECT [1,",
+            "SELECT CASE WHEN a THEN b",
+            "WITH x AS (SELECT 1)",
+            "SELECT 1; SELECT",
+            "SELECT a FROM t ORDER BY",
             "function f() {",
         ] {
             assert!(!is_complete(text, Dialect::Grizzly), "{text}");
         }
         for text in [
-            "", "-- note", "SELECT 1", "SELECT a FROM t", "SELEC a", "SELECT a FROM t;", "SELECT FROM t", "COMMIT", "SELECT a)",
+            "",
+            "-- note",
+            "SELECT 1",
+            "SELECT a FROM t",
+            "SELEC a",
+            "SELECT a FROM t;",
+            "SELECT FROM t",
+            "COMMIT",
+            "SELECT a)",
             "SELECT 1; -- note",
         ] {
             assert!(is_complete(text, Dialect::Grizzly), "{text}");
@@ -98,11 +125,20 @@ mod tests {
     #[test]
     fn kinds_follow_the_dialect() {
         let kinds = |dialect| -> Vec<TokenKind> {
-            highlight("SELECT \"a\", t.from FROM t # x", dialect).into_iter().map(|(_, kind)| kind).collect()
+            highlight("SELECT \"a\", t.from FROM t # x", dialect)
+                .into_iter()
+                .map(|(_, kind)| kind)
+                .collect()
         };
         use TokenKind::{Comment, Keyword, Name, Operator, String};
         let common = [Operator, Name, Operator, Name, Keyword, Name];
-        assert_eq!(kinds(Dialect::Grizzly), [&[Keyword, String][..], &common, &[Comment]].concat());
-        assert_eq!(kinds(Dialect::Ansi), [&[Keyword, Name][..], &common, &[Operator, Name]].concat());
+        assert_eq!(
+            kinds(Dialect::Grizzly),
+            [&[Keyword, String][..], &common, &[Comment]].concat()
+        );
+        assert_eq!(
+            kinds(Dialect::Ansi),
+            [&[Keyword, Name][..], &common, &[Operator, Name]].concat()
+        );
     }
 }

@@ -1,4 +1,23 @@
 //! PL-GRIZZLY: from text to syntax tree and back.
+//!
+//! The life of a script: [`scan`] cuts it into tokens; the guard checks brackets and depth and finds the semicolons; the
+//! comments are blanked out; pest reads each stretch by the `.pest` files of this crate; the parser turns pest's tree into
+//! [`ast`], applying precedence. Where pest fails, its error becomes a [`Diagnostic`] and reading goes on at the next
+//! semicolon or at a line that begins a statement.
+//!
+//! ```
+//! use gobi_grammar::{Dialect, parse, print};
+//!
+//! let parsed = parse("FROM t SELECT a ORDER BY DESC a", Dialect::Grizzly);
+//! assert_eq!(print(&parsed.statements, Dialect::Grizzly), "FROM t SELECT a ORDER BY a DESC;\n");
+//! ```
+//!
+//! Invariants: no text makes anything here panic; time is linear in the length of the text; spans are byte ranges of the
+//! script as it was given.
+//!
+//! Does not: know catalogs, files or terminals. How do I add a clause? Its rule goes into `query.pest` (and `clause`), its
+//! words into `parser/words.rs`, its node into [`ast`], its reading into `parser/select.rs`, its text into
+//! `printer/query.rs`.
 pub mod ast;
 pub mod diagnostic;
 mod guard;

@@ -1,6 +1,6 @@
 //! Measures compiling, calling and interpreting: `cargo run --release -p gobi-jit --example measure`.
 //!
-//! The kernel sums `(x * 3 + 1) ^ x` over the rows of an `i64` column where `x < 100`; repeating its body gives bigger ones.
+//! The kernel sums an expression of `x` over the rows of an `i64` column where `x < 100`; repeating its body gives bigger ones.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -39,19 +39,19 @@ fn main() {
         ] {
             let compiler = Compiler::new(HostTable::default(), options).expect("the machine is supported");
             let module = kernel(repeat);
-            let time = median(200, || drop(black_box(compiler.compile(&module).expect("it compiles"))));
+            let time = fastest(200, || drop(black_box(compiler.compile(&module).expect("it compiles"))));
             println!("compile {what:<17} {name:<16} {time:>9.1?}");
         }
     }
     let module = kernel(1);
-    let verify = median(1000, || gobi_jit::verify(&module).expect("it verifies"));
+    let verify = fastest(1000, || gobi_jit::verify(&module).expect("it verifies"));
     println!("verify small kernel {verify:?}");
-    let decode = median(1000, || {
+    let decode = fastest(1000, || {
         drop(Interpreter::new(&module, &HostTable::default()).expect("it decodes"))
     });
     println!("verify and decode small kernel {decode:?}");
-    run(&kernel(1), 13);
-    run(&kernel(10), 13 + 9 * 4);
+    run(&kernel(1), 10 + 4);
+    run(&kernel(10), 10 + 10 * 4);
 }
 
 /// Times a run over the rows both ways; `operations` are executed per row.
@@ -64,7 +64,7 @@ fn run(module: &Module, operations: u32) {
     frame[8] = column.as_ptr().expose_provenance() as u64;
     let mut results = Vec::new();
     for (name, executable) in [("native", &native), ("interpreted", &interpreted)] {
-        let time = median(5, || {
+        let time = fastest(5, || {
             // SAFETY: the kernel reads the frame's slot 0 and the column's rows.
             results.push(unsafe { executable.call_kernel(FuncId(0), frame.as_mut_ptr().cast(), 0, ROWS as i64) });
         });
@@ -75,7 +75,7 @@ fn run(module: &Module, operations: u32) {
         );
     }
     assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
-    let call = median(5, || {
+    let call = fastest(5, || {
         for _ in 0..1000 {
             // SAFETY: no rows are read.
             black_box(unsafe { native.call_kernel(FuncId(0), frame.as_mut_ptr().cast(), 0, 0) });
@@ -84,59 +84,46 @@ fn run(module: &Module, operations: u32) {
     println!("native call {:?}", call / 1000);
 }
 
-fn median(times: usize, mut run: impl FnMut()) -> Duration {
-    let mut samples: Vec<Duration> = (0..times)
+/// The least of several times, which is what other load on the machine disturbs least.
+fn fastest(times: usize, mut run: impl FnMut()) -> Duration {
+    let samples: Vec<Duration> = (0..times)
         .map(|_| {
             let start = Instant::now();
             run();
             start.elapsed()
         })
         .collect();
-    samples.sort_unstable();
-    samples[times / 2]
+    samples.into_iter().min().unwrap_or_default()
 }
 
 fn kernel(repeat: usize) -> Module {
     let mut b = FunctionBuilder::new("sum", &KERNEL_PARAMS, &KERNEL_RESULTS);
-    let (row, sum) = (b.local(Type::I64), b.local(Type::I64));
-    let (head, body, add, next, done) = (b.block(), b.block(), b.block(), b.block(), b.block());
+    let sum = b.local(Type::I64);
     let column = b.load(Type::Ptr, b.param(0), slot_offset(0));
-    b.set(row, b.param(1));
-    b.jump(head);
+    b.for_range(b.param(1), b.param(2), |b, i| {
+        let at = b.index(column, i, 8, 0);
+        let x = b.load(Type::I64, at, 0);
+        let limit = b.iconst(Type::I64, 100);
+        let small = b.icmp(IntCond::Slt, x, limit);
+        let (add, next) = (b.block(), b.block());
+        b.branch(small, add, next);
 
-    b.switch_to(head);
-    let i = b.get(row);
-    let more = b.icmp(IntCond::Slt, i, b.param(2));
-    b.branch(more, body, done);
+        b.switch_to(add);
+        let mut y = x;
+        for n in 0..repeat {
+            let (three, one) = (b.iconst(Type::I64, 3 + n as i64), b.iconst(Type::I64, 1));
+            y = b.mul(y, three);
+            y = b.add(y, one);
+            let shifted = b.sshr(y, one);
+            y = b.xor(y, shifted);
+        }
+        let before = b.get(sum);
+        let after = b.add(before, y);
+        b.set(sum, after);
+        b.jump(next);
 
-    b.switch_to(body);
-    let at = b.index(column, i, 8, 0);
-    let x = b.load(Type::I64, at, 0);
-    let limit = b.iconst(Type::I64, 100);
-    let small = b.icmp(IntCond::Slt, x, limit);
-    b.branch(small, add, next);
-
-    b.switch_to(add);
-    let mut y = x;
-    for n in 0..repeat {
-        let (three, one) = (b.iconst(Type::I64, 3 + n as i64), b.iconst(Type::I64, 1));
-        y = b.mul(y, three);
-        y = b.add(y, one);
-        let shifted = b.sshr(y, one);
-        y = b.xor(y, shifted);
-    }
-    let before = b.get(sum);
-    let after = b.add(before, y);
-    b.set(sum, after);
-    b.jump(next);
-
-    b.switch_to(next);
-    let one = b.iconst(Type::I64, 1);
-    let after = b.add(i, one);
-    b.set(row, after);
-    b.jump(head);
-
-    b.switch_to(done);
+        b.switch_to(next);
+    });
     let total = b.get(sum);
     b.ret(&[total]);
     let mut module = ModuleBuilder::new();

@@ -15,6 +15,7 @@
 //!
 //! Does not: optimise; what is written is what the verifier and the interpreter see.
 
+mod loops;
 mod module;
 mod ops;
 
@@ -36,10 +37,7 @@ pub struct FunctionBuilder {
 impl FunctionBuilder {
     /// Starts a function; the builder stands in its entry block.
     pub fn new(name: &str, params: &[Type], results: &[Type]) -> FunctionBuilder {
-        let sig = Signature {
-            params: params.to_vec(),
-            results: results.to_vec(),
-        };
+        let sig = Signature::new(params, results);
         if let Err(message) = typing::check_signature(&sig) {
             panic!("function @{name}: {message}");
         }

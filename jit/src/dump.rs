@@ -158,12 +158,6 @@ impl<'a> Dumper<'a> {
     }
 
     fn machine(&self, code: &CompiledCode, isa: &dyn TargetIsa) -> Vec<MachineLine> {
-        let Ok(capstone) = isa.to_capstone() else {
-            return Vec::new();
-        };
-        let Ok(insts) = capstone.disasm_all(code.code_buffer(), 0) else {
-            return Vec::new();
-        };
         let ranges: Vec<(u32, u32, SourceLoc)> = code
             .buffer
             .get_srclocs_sorted()
@@ -181,13 +175,29 @@ impl<'a> Dumper<'a> {
                 ir,
             }
         };
-        insts
+        // What follows the last instruction that came from the IR are constants.
+        let end = ranges.iter().map(|(_, end, _)| *end as usize).max().unwrap_or(0);
+        let (text, constants) = code.code_buffer().split_at(end);
+        let Ok(capstone) = isa.to_capstone() else {
+            return Vec::new();
+        };
+        let Ok(insts) = capstone.disasm_all(text, 0) else {
+            return Vec::new();
+        };
+        let mut lines: Vec<MachineLine> = insts
             .iter()
             .map(|inst| {
                 let asm = [inst.mnemonic().unwrap_or("?"), inst.op_str().unwrap_or("")].join(" ");
                 line(inst.address() as u32, inst.bytes(), asm.trim_end().to_owned())
             })
-            .collect()
+            .collect();
+        let offsets = (end as u32..).step_by(16);
+        lines.extend(
+            offsets
+                .zip(constants.chunks(16))
+                .map(|(at, bytes)| line(at, bytes, "constants".to_owned())),
+        );
+        lines
     }
 }
 

@@ -154,7 +154,7 @@ macro_rules! host_functions {
         $($name:literal => $($function:ident)::+ ($($arg:ident: $ty:ty),* $(,)?) $(-> $result:ty)?;)*
     };) => {
         $(#[$doc])*
-        $vis static $table: [$crate::HostFn; { [$($name),*].len() }] = [$({
+        $vis static $table: [$crate::HostFn; { let names: &[&str] = &[$($name),*]; names.len() }] = [$({
             const TYPED: unsafe extern "C" fn($($ty),*) $(-> $result)? = $($function)::+;
             /// Reads the arguments from memory and calls the function.
             #[allow(unused_mut, unused_variables, unused_assignments, clippy::unused_unit)]

@@ -101,6 +101,43 @@ struct Frame {
     has_slots: bool,
 }
 
+/// Runs segments from `at` on until one ends with a call or a return; gives that segment.
+///
+/// # Safety
+/// `regs` are the registers of a frame of this function, whose code comes from verified IR; the memory that its steps
+/// touch is valid.
+unsafe fn run_straight(code: &Code, mut at: usize, regs: *mut u64) -> usize {
+    let register = |number: u32| {
+        // SAFETY: decoding gave the exit registers of this frame.
+        unsafe { *regs.add(number as usize) }
+    };
+    loop {
+        let segment = &code.segments[at];
+        for step in &code.steps[segment.start as usize..segment.end as usize] {
+            // SAFETY: decoding gave the step registers of this frame.
+            unsafe { (step.run)(regs, step) };
+        }
+        at = match &segment.exit {
+            Exit::Jump(to) => *to as usize,
+            Exit::Branch { cond, then, otherwise } => {
+                (if register(*cond) as u8 != 0 { *then } else { *otherwise }) as usize
+            }
+            Exit::Switch {
+                on,
+                narrow,
+                cases,
+                default,
+            } => {
+                let on = register(*on) as i64;
+                let on = if *narrow { i64::from(on as i32) } else { on };
+                let found = cases.binary_search_by_key(&on, |(case, _)| *case);
+                found.map_or(*default, |i| cases[i].1) as usize
+            }
+            Exit::Return(_) | Exit::Call(_) | Exit::Host(_) => return at,
+        };
+    }
+}
+
 /// The state of one run.
 #[derive(Default)]
 struct Machine {
@@ -138,33 +175,13 @@ impl Machine {
         let mut at = 0;
         loop {
             let code = &program.functions[function];
-            let segment = &code.segments[at];
-            let regs = self.registers[self.base..].as_mut_ptr();
-            for step in &code.steps[segment.start as usize..segment.end as usize] {
-                // SAFETY: decoding gave the step registers of this frame.
-                unsafe { (step.run)(regs, step) };
-            }
-            at = match &segment.exit {
-                Exit::Jump(to) => *to as usize,
-                Exit::Branch { cond, then, otherwise } => {
-                    let taken = if self.get(*cond) as u8 != 0 { then } else { otherwise };
-                    *taken as usize
-                }
-                Exit::Switch {
-                    on,
-                    narrow,
-                    cases,
-                    default,
-                } => {
-                    let on = self.get(*on) as i64;
-                    let on = if *narrow { i64::from(on as i32) } else { on };
-                    let found = cases.binary_search_by_key(&on, |(case, _)| *case);
-                    found.map_or(*default, |i| cases[i].1) as usize
-                }
+            // SAFETY: the frame entered last belongs to this function; the rest is the caller's promise.
+            at = unsafe { run_straight(code, at, self.registers[self.base..].as_mut_ptr()) };
+            match &code.segments[at].exit {
                 Exit::Host(call) => {
                     // SAFETY: the host function was resolved with this signature; its effects are the caller's promise.
                     unsafe { self.call_host(call) };
-                    call.next as usize
+                    at = call.next as usize;
                 }
                 Exit::Call(call) => {
                     if self.frames.len() == MAX_DEPTH {
@@ -181,16 +198,19 @@ impl Machine {
                         },
                     );
                     function = call.callee;
-                    0
+                    at = 0;
                 }
                 Exit::Return(values) => {
                     let Some(frame) = self.frames.pop() else {
                         return values.first().map_or(0, |place| self.get(place.at) as i64);
                     };
                     function = frame.function;
-                    self.give_back(program, &frame, values)
+                    at = self.give_back(program, &frame, values);
                 }
-            };
+                Exit::Jump(_) | Exit::Branch { .. } | Exit::Switch { .. } => {
+                    unreachable!("straight running follows these")
+                }
+            }
         }
     }
 

@@ -466,10 +466,20 @@ pub enum Op {
     Get(Local),
     /// Assigns a local.
     Set(Local, Value),
-    /// Calls a function of this module.
+    /// Calls a function of this module. Machine code does not bound recursion; a front end that allows it counts the depth.
     Call(FuncId, Vec<Value>),
     /// Calls a host function.
     CallHost(HostId, Vec<Value>),
+}
+
+impl Signature {
+    /// A signature of these types.
+    pub fn new(params: &[Type], results: &[Type]) -> Signature {
+        Signature {
+            params: params.to_vec(),
+            results: results.to_vec(),
+        }
+    }
 }
 
 impl Type {

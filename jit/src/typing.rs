@@ -69,6 +69,14 @@ pub(crate) fn result_types(op: &Op, want: Option<Type>, env: Env<'_>) -> Result<
         Op::AnyTrue(v) => need(env.value(*v)?, Type::is_vector, "a vector").and_then(|_| one(Type::I8)),
         Op::SNarrow(a, b) => snarrow(env.same(*a, *b)?).and_then(one),
         Op::Widen(_, v) => widen(env.value(*v)?).and_then(one),
+        op => effect_types(op, want, env),
+    }
+}
+
+/// The same for memory, locals and calls.
+fn effect_types(op: &Op, want: Option<Type>, env: Env<'_>) -> Result<Results, String> {
+    let one = |ty: Type| Ok((Some(ty), None));
+    match op {
         Op::Load(ptr, _) => env.exact(*ptr, Type::Ptr).and_then(|()| one(wanted(want)?)),
         Op::Store { value, ptr, .. } => {
             env.value(*value)?;
@@ -108,6 +116,7 @@ pub(crate) fn result_types(op: &Op, want: Option<Type>, env: Env<'_>) -> Result<
                 env,
             )
         }
+        op => unreachable!("{op:?} computes"),
     }
 }
 

@@ -6,7 +6,7 @@ use expect_test::expect;
 use gobi_jit::abi::{STATUS_DEPTH, STATUS_OK};
 use gobi_jit::ir::{FuncId, Module};
 use gobi_jit::testing::host_table;
-use gobi_jit::{CompileError, CompileThread, Compiler, Interpreter, Options, text};
+use gobi_jit::{CompileError, CompileThread, Compiler, Executable, Interpreter, Options, text};
 
 const SUM: &str = r#"
 note !0 "a + b"
@@ -113,6 +113,10 @@ fn a_thread_compiles_in_the_background() {
 
 #[test]
 fn compiled_modules_are_shared_between_threads() {
+    fn assert_shared<T: Send + Sync>() {}
+    assert_shared::<Executable>();
+    assert_shared::<Compiler>();
+    assert_shared::<CompileThread>();
     let compiled = compiler(Options::default()).compile(&module(SUM)).expect("it compiles");
     let words = [0_u64, 1];
     std::thread::scope(|scope| {
@@ -212,4 +216,28 @@ fn memory_is_freed_and_never_writable_and_executable() {
     assert!(maps.lines().count() < before + 500, "mappings are leaked");
     assert!(!maps.contains(" rwx"), "a page is writable and executable");
     drop(kept);
+}
+
+/// Runs itself once more with the variable set, since that must be set before the process starts.
+#[cfg(target_os = "linux")]
+#[test]
+fn profilers_learn_the_names() {
+    if std::env::var_os("GOBI_PERF_MAP").is_none() {
+        let mut again = std::process::Command::new(std::env::current_exe().expect("a test has a file"));
+        let status = again
+            .args(["--exact", "profilers_learn_the_names"])
+            .env("GOBI_PERF_MAP", "1")
+            .status();
+        assert!(status.expect("the test runs").success());
+        return;
+    }
+    let compiled = compiler(Options::default()).compile(&module(SUM)).expect("it compiles");
+    let path = format!("/tmp/perf-{}.map", std::process::id());
+    let map = std::fs::read_to_string(&path).expect("the map was written");
+    std::fs::remove_file(&path).expect("the map can be removed");
+    assert!(
+        map.lines()
+            .any(|line| line.ends_with(&format!(" {:x} sum", compiled.code_bytes()))),
+        "{map}"
+    );
 }

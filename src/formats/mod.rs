@@ -8,19 +8,28 @@
 //!
 //! Does not: cache (the store does), evaluate expressions, or know who asks.
 
+mod blocks;
 mod convert;
+mod csv;
+mod ipc;
+mod json;
 mod open;
+mod orc;
 mod parquet;
 #[cfg(test)]
 pub(crate) mod testing;
+mod write;
 
 use std::fmt::Debug;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use csv::CsvOptions;
 pub use open::{Format, OpenOptions, open, open_folder, open_on};
+pub use write::{Compression, WriteError, WriteOptions, write, write_on};
 
+use crate::types::arrow::from_arrow;
 use crate::types::{ColumnChunk, Field, TableStats, Value};
 
 /// What identifies the contents of a file, so that a cached chunk can never be stale.
@@ -121,6 +130,12 @@ pub enum FormatError {
         /// Which.
         feature: String,
     },
+    /// An option is unknown, or its value is.
+    #[error("{message}")]
+    Option {
+        /// What, with the names that are known.
+        message: String,
+    },
     /// The files of a glob differ in schema.
     #[error("`{path}` has a different schema than `{first}`: {message}")]
     SchemaMismatch {
@@ -161,6 +176,11 @@ fn guard<T>(path: &Path, decode: impl FnOnce() -> Result<T, FormatError>) -> Res
     // Nothing that the closure borrows is used again after a panic, so no broken invariant can be seen.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode))
         .unwrap_or_else(|_| Err(FormatError::corrupt(path, "its contents make no sense to the decoder")))
+}
+
+/// The candidates of a unit that cannot be narrowed.
+fn all_rows(rows: usize) -> Vec<Range<usize>> {
+    std::iter::once(0..rows).collect()
 }
 
 /// Some value between `min` and `max` may satisfy the bound.
@@ -210,3 +230,22 @@ fn require_same_columns(
 pub fn natural_chunk(array: &arrow::array::ArrayRef, ty: &crate::types::LogicalType) -> Result<ColumnChunk, String> {
     convert::chunk_from_arrow(array, &convert::Target::natural(ty))
 }
+
+/// The columns of an Arrow schema; a type that gobi lacks is an error.
+fn fields_of_schema(schema: &arrow::datatypes::Schema, path: &Path) -> Result<Vec<Field>, FormatError> {
+    let field = |field: &Arc<arrow::datatypes::Field>| {
+        let ty = from_arrow(field.data_type()).ok_or_else(|| {
+            let feature = format!("the type {} of column `{}`", field.data_type(), field.name());
+            FormatError::unsupported(path, feature)
+        })?;
+        Ok(Field {
+            name: field.name().clone(),
+            ty,
+            nullable: field.is_nullable(),
+        })
+    };
+    schema.fields().iter().map(field).collect()
+}
+
+#[cfg(test)]
+mod tests;

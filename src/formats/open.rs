@@ -12,7 +12,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::{FormatError, Relation, parquet};
+use super::blocks::{BlockRelation, Blocks};
+use super::{CsvOptions, FormatError, Relation, csv, ipc, json, orc, parquet};
 use crate::host::{Disk, read_range, real};
 
 /// A file format.
@@ -60,6 +61,8 @@ impl Format {
 pub struct OpenOptions {
     /// Format, if the extension does not tell.
     pub format: Option<Format>,
+    /// For CSV and TSV.
+    pub csv: CsvOptions,
 }
 
 /// A file as it was when a relation was opened.
@@ -85,7 +88,10 @@ pub fn open_on(disk: &dyn Disk, pattern: &str, options: &OpenOptions) -> Result<
 pub fn open_folder(folder: &Path) -> Result<Vec<(String, PathBuf)>, FormatError> {
     let paths = real().list(folder).map_err(|e| FormatError::io(folder, e))?;
     let mut tables: Vec<(String, PathBuf)> = Vec::new();
-    for path in paths.into_iter().filter(|path| Format::from_path(path).is_some()) {
+    for path in paths
+        .into_iter()
+        .filter(|path| !is_hidden(path) && Format::from_path(path).is_some())
+    {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if tables.iter().all(|(known, _)| *known != name) {
             tables.push((name, path));
@@ -102,9 +108,31 @@ fn open_files(disk: &dyn Disk, files: &[FileKey], options: &OpenOptions) -> Resu
         Some(format) => format,
         None => detect(disk, first)?,
     };
+    if format == Format::Parquet {
+        return Ok(Arc::new(parquet::open(disk, files)?));
+    }
+    let blocks = files.iter().map(|file| open_blocks(disk, file, format, options));
+    Ok(Arc::new(BlockRelation::new(blocks.collect::<Result<_, _>>()?)?))
+}
+
+fn open_blocks(
+    disk: &dyn Disk,
+    file: &FileKey,
+    format: Format,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Blocks>, FormatError> {
     match format {
-        Format::Parquet => Ok(Arc::new(parquet::open(disk, files)?)),
-        other => Err(FormatError::unsupported(&first.path, format!("reading {other:?}"))),
+        Format::Csv => csv::open(disk, file, &options.csv),
+        Format::Tsv => {
+            let mut tabs = options.csv.clone();
+            tabs.delimiter = tabs.delimiter.or(Some(b'\t'));
+            csv::open(disk, file, &tabs)
+        }
+        Format::Json => json::open(disk, file, false),
+        Format::JsonLines => json::open(disk, file, true),
+        Format::Arrow => ipc::open(disk, file),
+        Format::Orc => orc::open(disk, file),
+        Format::Parquet => Err(FormatError::unsupported(&file.path, "Parquet in blocks")),
     }
 }
 

@@ -91,3 +91,27 @@ pub fn read_range(file: &dyn ReadAt, offset: u64, len: usize) -> io::Result<Vec<
     file.read_at(offset, &mut buffer)?;
     Ok(buffer)
 }
+
+/// Sequential reads from a position.
+#[derive(Debug)]
+pub struct Cursor {
+    file: Arc<dyn ReadAt>,
+    at: u64,
+}
+
+impl Cursor {
+    /// From a byte of the file.
+    pub fn new(file: Arc<dyn ReadAt>, at: u64) -> Self {
+        Self { file, at }
+    }
+}
+
+impl io::Read for Cursor {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.file.stat().size_bytes.saturating_sub(self.at);
+        let len = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.file.read_at(self.at, &mut buffer[..len])?;
+        self.at += len as u64;
+        Ok(len)
+    }
+}

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::constant;
 use super::logical::{ArithOp, ChainStep, CompareOp, Expr, ExprKind};
+use crate::functions::{self, Env, FunctionId, Resolved};
 use crate::types::{Interval, LogicalType, Value};
 
 /// The expression, or the literal that it always is.
@@ -81,8 +82,22 @@ pub fn evaluate(expr: &Expr) -> Option<Value> {
             }
             Some(Value::Null)
         }
-        ExprKind::Call { .. } => None,
+        ExprKind::Call { function, args } => call(*function, args, &expr.ty),
     }
+}
+
+/// A function of constants, unless it depends on more than its arguments.
+fn call(function: FunctionId, args: &[Expr], ty: &LogicalType) -> Option<Value> {
+    if functions::function(function).volatile {
+        return None;
+    }
+    let values: Vec<Value> = args.iter().map(evaluate).collect::<Option<_>>()?;
+    let resolved = Resolved {
+        function,
+        arg_types: args.iter().map(|arg| arg.ty.clone()).collect(),
+        result: ty.clone(),
+    };
+    functions::evaluate(&resolved, &values, &Env::new(0, 0)).ok()
 }
 
 /// `Some(None)` is unknown.

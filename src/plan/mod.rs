@@ -5,11 +5,13 @@
 mod bind;
 pub mod constant;
 mod distinct;
+pub mod estimate;
 pub mod eval;
 pub mod explain;
 pub mod logical;
 pub mod physical;
 pub mod properties;
+mod rules;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -66,6 +68,5 @@ pub fn bind(
 
 /// Rewrites a bound query into an equivalent, cheaper one.
 pub fn optimize(query: logical::Query, tables: &dyn TableResolver) -> logical::Query {
-    let _ = tables;
-    query
+    rules::optimize(query, tables)
 }

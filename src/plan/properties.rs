@@ -9,6 +9,7 @@
 use std::collections::HashSet;
 
 use super::logical::{Aggregate, AggregateFunction, ColumnId, ColumnInfo, CompareOp, Expr, ExprKind, JoinKind, Plan};
+use crate::functions::{self, NullRule};
 use crate::types::Value;
 
 /// Columns of a plan's output that may be NULL.
@@ -83,8 +84,12 @@ fn nullable_after_join(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId>
         drop_rejected(&mut set, residual);
         if !null_equal {
             for (l, r) in keys {
-                strict_columns(l, &mut |id| drop(set.remove(&id)));
-                strict_columns(r, &mut |id| drop(set.remove(&id)));
+                strict_columns(l, &mut |id| {
+                    set.remove(&id);
+                });
+                strict_columns(r, &mut |id| {
+                    set.remove(&id);
+                });
             }
         }
     }
@@ -98,7 +103,9 @@ fn declared(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId> {
 
 fn drop_rejected(set: &mut HashSet<ColumnId>, predicates: &[Expr]) {
     for predicate in predicates {
-        rejected_nulls(predicate, &mut |id| drop(set.remove(&id)));
+        rejected_nulls(predicate, &mut |id| {
+                    set.remove(&id);
+                });
     }
 }
 
@@ -115,7 +122,11 @@ pub fn may_be_null(expr: &Expr, nullable: &HashSet<ColumnId>) -> bool {
     match &expr.kind {
         ExprKind::Column(id) => nullable.contains(id),
         ExprKind::Literal(value) => *value == Value::Null,
-        ExprKind::Subquery(_) | ExprKind::Call { .. } | ExprKind::Cast { try_: true, .. } => true,
+        ExprKind::Subquery(_) | ExprKind::Cast { try_: true, .. } => true,
+        ExprKind::Call { function, args } => {
+            let strict = functions::function(*function).nulls == NullRule::Strict;
+            !strict || args.iter().any(|arg| may_be_null(arg, nullable))
+        }
         ExprKind::IsNull { .. } => false,
         ExprKind::Compare {
             op: CompareOp::Distinct | CompareOp::NotDistinct,
@@ -140,7 +151,9 @@ pub fn rejected_nulls(predicate: &Expr, f: &mut dyn FnMut(ColumnId)) {
         ExprKind::Or(arms) => {
             let mut sets = arms.iter().map(|arm| {
                 let mut set = HashSet::new();
-                rejected_nulls(arm, &mut |id| drop(set.insert(id)));
+                rejected_nulls(arm, &mut |id| {
+                    set.insert(id);
+                });
                 set
             });
             let first = sets.next().unwrap_or_default();
@@ -172,6 +185,9 @@ pub fn strict_columns(expr: &Expr, f: &mut dyn FnMut(ColumnId)) {
         | ExprKind::Compare { .. }
         | ExprKind::InList { .. }
         | ExprKind::Like { .. } => expr.for_each_child(&mut |child| strict_columns(child, f)),
+        ExprKind::Call { function, .. } if functions::function(*function).nulls == NullRule::Strict => {
+            expr.for_each_child(&mut |child| strict_columns(child, f));
+        }
         _ => {}
     }
 }

@@ -7,11 +7,12 @@
 //!
 //! Does not: decide anything; rules do.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use gobi_grammar::ast::Span;
 
 use super::logical::{Aggregate, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
+use crate::functions;
 use crate::types::{LogicalType, Value};
 
 impl Expr {
@@ -202,11 +203,28 @@ impl Expr {
         out
     }
 
-    /// Mentions no column and no subquery.
+    /// Mentions no column, no subquery and nothing that changes from call to call.
     pub fn is_constant(&self) -> bool {
         let mut constant = true;
-        self.visit(&mut |e| constant &= !matches!(e.kind, ExprKind::Column(_) | ExprKind::Subquery(_)));
+        self.visit(&mut |e| {
+            constant &= match &e.kind {
+                ExprKind::Column(_) | ExprKind::Subquery(_) => false,
+                ExprKind::Call { function, .. } => !functions::function(*function).volatile,
+                _ => true,
+            };
+        });
         constant
+    }
+
+    /// Calls something that changes from call to call, such as `random()`.
+    pub fn is_volatile(&self) -> bool {
+        let mut volatile = false;
+        self.visit(&mut |e| {
+            if let ExprKind::Call { function, .. } = &e.kind {
+                volatile |= functions::function(*function).volatile;
+            }
+        });
+        volatile
     }
 
     /// Mentions only columns of `set`.
@@ -403,4 +421,13 @@ impl Plan {
             child.add_used_and_made(used, made);
         }
     }
+}
+
+/// Counts how often each column is mentioned.
+pub(super) fn count_columns(expr: &Expr, counts: &mut HashMap<ColumnId, usize>) {
+    expr.visit(&mut |e| {
+        if let Some(id) = e.as_column() {
+            *counts.entry(id).or_default() += 1;
+        }
+    });
 }

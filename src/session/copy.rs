@@ -6,10 +6,13 @@
 //!
 //! Does not: know how a format is written.
 
+use std::path::Path;
+
 use gobi_grammar::ast::{Copy, Expr, Ident, Span};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::{Error, Phases, Session, StatementResult, script, statement};
+use crate::formats::{self, WriteError, WriteOptions};
 
 /// Runs the query into the file.
 pub fn run(
@@ -19,16 +22,23 @@ pub fn run(
     phases: Phases,
     span: Span,
 ) -> Result<StatementResult, Error> {
-    let options = copy.options.iter().map(option).collect::<Result<Vec<_>, _>>()?;
+    let mut options = WriteOptions::default();
+    for (name, value) in &copy.options {
+        set_option(&mut options, name, value)?;
+    }
     let stream = statement::query_stream(session, &copy.source, dialect, phases, span)?;
-    let _ = (options, stream);
-    Err(Error::new(Diagnostic::new("0A000", span, "COPY is not supported yet")))
+    let schema = stream.schema();
+    let rows = formats::write(stream, &schema, Path::new(&copy.target), &options);
+    rows.map(StatementResult::RowsAffected).map_err(|error| match error {
+        WriteError::Source(error) => error,
+        WriteError::Format(error) => Error::from_format(&error, copy.target_span),
+    })
 }
 
-/// An option's name in lower case and its value as text.
-fn option((name, value): &(Ident, Expr)) -> Result<(String, String), Error> {
-    let message = format!("the option `{}` takes a word, a string or a number", name.text);
-    let text = script::value_text(value);
-    let text = text.ok_or_else(|| Error::new(Diagnostic::new("22023", value.span, message)))?;
-    Ok((name.text.to_ascii_lowercase(), text))
+/// `DELIMITER '|'` sets the option `delimiter` to `|`.
+fn set_option(options: &mut WriteOptions, name: &Ident, value: &Expr) -> Result<(), Error> {
+    let invalid = |message: String| Error::new(Diagnostic::new("22023", value.span, message));
+    let text = script::value_text(value)
+        .ok_or_else(|| invalid(format!("the option `{}` takes a word, a string or a number", name.text)))?;
+    options.set(&name.text, &text).map_err(|error| Error::from_format(&error, name.span))
 }

@@ -91,6 +91,7 @@ pub fn format_code(error: &FormatError) -> &'static str {
         FormatError::Corrupt { .. } => "XX001",
         FormatError::Line { .. } => "22P04",
         FormatError::Unsupported { .. } => "0A000",
+        FormatError::Option { .. } => "22023",
         FormatError::SchemaMismatch { .. } => "42804",
     }
 }

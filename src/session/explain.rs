@@ -13,11 +13,16 @@ use gobi_grammar::{Diagnostic, Dialect};
 use serde::Serialize;
 
 use super::{Error, Phases, ResultStream, Session, StatementResult, statement};
-use crate::exec::{OperatorProfile, Profile};
+use crate::exec::{self, OperatorProfile, Profile};
+use crate::plan;
 
 /// What a query runs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
+    /// The logical plan, a line for each operator.
+    pub plan: Vec<String>,
+    /// The same as a tree.
+    pub logical: serde_json::Value,
     /// In the order in which they run.
     pub pipelines: Vec<Pipeline>,
     /// Where the time went, in milliseconds.
@@ -133,6 +138,8 @@ pub fn of_statement(
     options.analyze = show.analyze;
     let mut compiled = statement::compile(session, query, dialect, &options, phases, span)?;
     let plan = compiled.prepared.explain();
+    let logical_text = plan::explain::text(&compiled.logical, &|_| None);
+    let logical = plan::explain::json(&compiled.logical, &|_| None);
     let mut profile = None;
     if show.analyze {
         let stream = session
@@ -146,50 +153,46 @@ pub fn of_statement(
         compiled.phases = stream.phases();
         profile = stream.profile();
     }
-    Ok(Explanation::new(plan, profile.as_ref(), show.jit, compiled.phases))
+    Ok(Explanation {
+        plan: logical_text.lines().map(str::to_string).collect(),
+        logical,
+        pipelines: pipelines(plan, profile.as_ref(), show.jit),
+        phases_ms: PhasesMs::of(compiled.phases, show.analyze),
+    })
+}
+
+/// Brings a plan and what was measured together.
+fn pipelines(plan: exec::Explain, profile: Option<&Profile>, jit: bool) -> Vec<Pipeline> {
+    let pipelines = plan.pipelines.into_iter().enumerate().map(|(number, pipeline)| {
+        let measured = |operator: usize| -> Option<Measured> {
+            let profile: &OperatorProfile = profile?.pipelines.get(number)?.operators.get(operator)?;
+            Some(Measured {
+                rows: profile.rows,
+                time_us: profile.micros,
+                bytes_read: profile.bytes_read,
+            })
+        };
+        let operators = pipeline.operators.into_iter().enumerate();
+        let code = jit.then(|| Code {
+            ir: pipeline.ir.lines().map(str::to_string).collect(),
+            clif: pipeline.clif,
+            machine: pipeline.code,
+        });
+        Pipeline {
+            operators: operators
+                .map(|(i, text)| Operator {
+                    text,
+                    measured: measured(i),
+                })
+                .collect(),
+            compile_us: pipeline.compile_us,
+            code,
+        }
+    });
+    pipelines.collect()
 }
 
 impl Explanation {
-    fn new(plan: crate::exec::Explain, profile: Option<&Profile>, jit: bool, phases: Phases) -> Self {
-        let pipelines = plan.pipelines.into_iter().enumerate().map(|(number, pipeline)| {
-            let measured = |operator: usize| -> Option<Measured> {
-                let profile: &OperatorProfile = profile?.pipelines.get(number)?.operators.get(operator)?;
-                Some(Measured {
-                    rows: profile.rows,
-                    time_us: profile.micros,
-                    bytes_read: profile.bytes_read,
-                })
-            };
-            let operators = pipeline.operators.into_iter().enumerate();
-            let code = jit.then(|| Code {
-                ir: pipeline.ir.lines().map(str::to_string).collect(),
-                clif: pipeline.clif,
-                machine: pipeline.code,
-            });
-            Pipeline {
-                operators: operators
-                    .map(|(i, text)| Operator {
-                        text,
-                        measured: measured(i),
-                    })
-                    .collect(),
-                compile_us: pipeline.compile_us,
-                code,
-            }
-        });
-        let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
-        Self {
-            pipelines: pipelines.collect(),
-            phases_ms: PhasesMs {
-                parse: ms(phases.parse),
-                bind: ms(phases.bind),
-                optimize: ms(phases.optimize),
-                compile: ms(phases.compile),
-                run: profile.map(|_| ms(phases.run)),
-            },
-        }
-    }
-
     /// As one JSON object.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("an explanation holds only strings and numbers")
@@ -198,7 +201,9 @@ impl Explanation {
     /// As lines for people; `color` adds terminal colours.
     pub fn lines(&self, color: bool) -> Vec<String> {
         let style = Style { color };
-        let mut out = Vec::new();
+        let mut out = vec![style.bold("plan")];
+        out.extend(self.plan.iter().map(|line| format!("  {line}")));
+        out.push(String::new());
         for (number, pipeline) in self.pipelines.iter().enumerate() {
             pipeline.write(&mut out, number, style);
         }
@@ -244,6 +249,17 @@ impl Operator {
 }
 
 impl PhasesMs {
+    fn of(phases: Phases, ran: bool) -> Self {
+        let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
+        Self {
+            parse: ms(phases.parse),
+            bind: ms(phases.bind),
+            optimize: ms(phases.optimize),
+            compile: ms(phases.compile),
+            run: ran.then(|| ms(phases.run)),
+        }
+    }
+
     fn line(&self, style: Style) -> String {
         let mut text = format!(
             "parse {:.2} ms, bind {:.2} ms, optimize {:.2} ms, compile {:.2} ms",

@@ -7,6 +7,7 @@
 //! Does not: change anything.
 
 use gobi_grammar::ast::{Ident, Query, Show, Span};
+use gobi_grammar::similar::nearest;
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::relations::StatementTables;
@@ -68,9 +69,13 @@ pub fn describe(session: &mut Session, query: &Query, dialect: Dialect, span: Sp
 
 /// The error for a name that no setting has.
 pub fn unknown_setting(name: &Ident) -> Error {
-    let names: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+    let names = SETTINGS.iter().map(|setting| setting.name);
+    let help = match nearest(&name.text, names.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("settings are {}", names.collect::<Vec<_>>().join(", ")),
+    };
     let diagnostic = Diagnostic::new("42704", name.span, format!("there is no setting `{}`", name.text));
-    Error::new(diagnostic.with_help(format!("settings are {}", names.join(", "))))
+    Error::new(diagnostic.with_help(help))
 }
 
 fn all_settings(session: &Session, span: Span) -> ResultStream {

@@ -63,6 +63,8 @@ pub fn query_stream(
 pub struct Compiled {
     /// What the engine runs.
     pub prepared: Prepared,
+    /// What it was made from.
+    pub logical: logical::Query,
     /// The result's columns.
     pub fields: Vec<Field>,
     /// Time so far.
@@ -97,9 +99,10 @@ pub fn compile(
     let engine = prepared.phases();
     phases.optimize = rules + physical_time;
     phases.compile = Duration::from_micros(engine.compile_us);
-    let fields = optimized.output.into_iter().map(|(_, field)| field).collect();
+    let fields = optimized.output.iter().map(|(_, field)| field.clone()).collect();
     Ok(Compiled {
         prepared,
+        logical: optimized,
         fields,
         phases,
     })

@@ -49,7 +49,10 @@ fn every_command_has_help_with_an_example() {
     for name in ["run", "repl", "explain", "bench", "fmt", "completions", "demo"] {
         for flag in ["-h", "--help"] {
             let help = output(folder.path(), &[name, flag]);
-            assert!(help.contains("Example") && help.contains("\n  gobi "), "{name} {flag}:\n{help}");
+            assert!(
+                help.contains("Example") && help.contains("\n  gobi "),
+                "{name} {flag}:\n{help}"
+            );
         }
     }
 }
@@ -92,7 +95,10 @@ fn formats() {
             Bo,,1.50
         "]],
     );
-    check("tsv", expect_test::expect!["name\tage\tprice\nAda\t36\t1.50\nBo\t\t1.50\n"]);
+    check(
+        "tsv",
+        expect_test::expect!["name\tage\tprice\nAda\t36\t1.50\nBo\t\t1.50\n"],
+    );
     check(
         "json",
         expect_test::expect![[r#"
@@ -143,16 +149,27 @@ fn an_empty_result_still_has_its_header() {
 #[test]
 fn a_script_stops_at_its_first_error() {
     let folder = folder();
-    let ran = gobi(folder.path(), &["--format", "csv", "-c", "SELECT 1 AS a; SELECT 1/0 AS b; SELECT 3 AS c"]);
+    let ran = gobi(
+        folder.path(),
+        &["--format", "csv", "-c", "SELECT 1 AS a; SELECT 1/0 AS b; SELECT 3 AS c"],
+    );
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), "a\n1\n"), "{}", ran.err);
     let ran = gobi(folder.path(), &["--format", "csv", "-c", "SELECT 1 AS a; SELECT 2 AS"]);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "a syntax error runs nothing: {}", ran.err);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (Some(1), ""),
+        "a syntax error runs nothing: {}",
+        ran.err
+    );
 }
 
 #[test]
 fn scripts_share_a_session() {
     let folder = folder();
-    let out = output(folder.path(), &["--format", "csv", "-c", "SET threads = 1", "-c", "SHOW threads"]);
+    let out = output(
+        folder.path(),
+        &["--format", "csv", "-c", "SET threads = 1", "-c", "SHOW threads"],
+    );
     assert_eq!(out, "threads\n1\n");
 }
 
@@ -160,7 +177,10 @@ fn scripts_share_a_session() {
 fn the_dialect_changes_within_a_script() {
     let folder = folder();
     let script = "SELECT \"a\" AS x; SET dialect = 'ansi'; SELECT 7 / 2 AS \"x y\"";
-    assert_eq!(output(folder.path(), &["--format", "csv", "-c", script]), "x\na\nx y\n3\n");
+    assert_eq!(
+        output(folder.path(), &["--format", "csv", "-c", script]),
+        "x\na\nx y\n3\n"
+    );
 }
 
 #[test]
@@ -168,7 +188,13 @@ fn a_folder_is_tables() {
     let folder = folder();
     let parent = folder.path().parent().unwrap();
     let name = folder.path().to_str().unwrap();
-    assert_eq!(output(parent, &["-d", name, "--format", "csv", "-c", "FROM people SELECT count(*) AS n"]), "n\n2\n");
+    assert_eq!(
+        output(
+            parent,
+            &["-d", name, "--format", "csv", "-c", "FROM people SELECT count(*) AS n"]
+        ),
+        "n\n2\n"
+    );
     let ran = gobi(parent, &["-d", name, "-c", "FROM peple"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("42P01") && ran.err.contains("`people`"), "{}", ran.err);
@@ -178,7 +204,10 @@ fn a_folder_is_tables() {
 fn rows_written_are_told_on_standard_error() {
     let folder = folder();
     let ran = gobi(folder.path(), &["-c", "COPY (FROM 'people.csv') TO 'copy.csv'"]);
-    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(0), "", "2 rows written\n"));
+    assert_eq!(
+        (ran.code, ran.out.as_str(), ran.err.as_str()),
+        (Some(0), "", "2 rows written\n")
+    );
     assert_eq!(fs::read_to_string(folder.path().join("copy.csv")).unwrap(), PEOPLE);
 }
 
@@ -186,10 +215,20 @@ fn rows_written_are_told_on_standard_error() {
 fn a_failed_copy_leaves_the_target_as_it_was() {
     let folder = folder();
     fs::write(folder.path().join("target.csv"), "old\n").unwrap();
-    let ran = gobi(folder.path(), &["-c", "COPY (SELECT 10 % (age - 36) AS n FROM 'people.csv') TO 'target.csv'"]);
+    let ran = gobi(
+        folder.path(),
+        &[
+            "-c",
+            "COPY (SELECT 10 % (age - 36) AS n FROM 'people.csv') TO 'target.csv'",
+        ],
+    );
     assert_eq!(ran.code, Some(1));
     assert_eq!(fs::read_to_string(folder.path().join("target.csv")).unwrap(), "old\n");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        2,
+        "no temporary file is left"
+    );
 }
 
 #[test]
@@ -212,9 +251,17 @@ fn standard_input_is_a_script() {
     let folder = folder();
     let run = |args: &[&str], input: &str| gobi_with_input(folder.path(), args, input.as_bytes());
     assert_eq!(run(&["run", "-", "--format", "csv"], "SELECT 1 AS a").out, "a\n1\n");
-    assert_eq!(run(&["--format", "csv"], "SELECT 1 AS a;\nSELECT 2\nAS b").out, "a\n1\nb\n2\n");
+    assert_eq!(
+        run(&["--format", "csv"], "SELECT 1 AS a;\nSELECT 2\nAS b").out,
+        "a\n1\nb\n2\n"
+    );
     let ran = run(&["repl", "--format", "csv"], "SELECT 1/0;\nSELECT 2 AS b;\n");
-    assert_eq!((ran.code, ran.out.as_str()), (Some(1), "b\n2\n"), "an error does not end the session: {}", ran.err);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (Some(1), "b\n2\n"),
+        "an error does not end the session: {}",
+        ran.err
+    );
 }
 
 // ---------------------------------------------------------------- line protocol
@@ -275,9 +322,20 @@ fn the_line_protocol_answers_each_request() {
     );
     let reply = protocol.sql("SELECT name,\n       nme FROM 'people.csv'");
     assert_eq!(reply["ok"], false);
-    assert_eq!((&reply["error"]["code"], &reply["error"]["line"], &reply["error"]["column"]), (&json!("42703"), &json!(2), &json!(8)));
+    assert_eq!(
+        (
+            &reply["error"]["code"],
+            &reply["error"]["line"],
+            &reply["error"]["column"]
+        ),
+        (&json!("42703"), &json!(2), &json!(8))
+    );
     assert!(reply["error"]["message"].as_str().unwrap().contains("`nme`"), "{reply}");
-    assert_eq!(protocol.sql("SELECT 1 AS a; SELECT true AS b")["rows"], json!([[true]]), "the last result counts");
+    assert_eq!(
+        protocol.sql("SELECT 1 AS a; SELECT true AS b")["rows"],
+        json!([[true]]),
+        "the last result counts"
+    );
     protocol.end();
 }
 
@@ -286,8 +344,14 @@ fn each_connection_is_a_session() {
     let folder = folder();
     let mut protocol = Protocol::start(folder.path());
     protocol.ask(r#"{"sql": "SET threads = 1", "conn": "a"}"#);
-    assert_eq!(protocol.ask(r#"{"sql": "SHOW threads", "conn": "a"}"#)["rows"], json!([["1"]]));
-    assert_eq!(protocol.ask(r#"{"sql": "SHOW threads", "conn": "b"}"#)["rows"], json!([["auto"]]));
+    assert_eq!(
+        protocol.ask(r#"{"sql": "SHOW threads", "conn": "a"}"#)["rows"],
+        json!([["1"]])
+    );
+    assert_eq!(
+        protocol.ask(r#"{"sql": "SHOW threads", "conn": "b"}"#)["rows"],
+        json!([["auto"]])
+    );
     assert_eq!(protocol.ask(r#"{"sql": "SHOW threads"}"#)["rows"], json!([["auto"]]));
     protocol.end();
 }
@@ -296,9 +360,19 @@ fn each_connection_is_a_session() {
 fn a_malformed_request_is_answered_too() {
     let folder = folder();
     let mut protocol = Protocol::start(folder.path());
-    for line in ["not json", "{}", "[]", r#"{"sql": 1}"#, r#"{"sql": "SELECT 1", "x": 1}"#] {
+    for line in [
+        "not json",
+        "{}",
+        "[]",
+        r#"{"sql": 1}"#,
+        r#"{"sql": "SELECT 1", "x": 1}"#,
+    ] {
         let reply = protocol.ask(line);
-        assert_eq!((&reply["ok"], &reply["error"]["code"]), (&json!(false), &json!("08P01")), "{line}: {reply}");
+        assert_eq!(
+            (&reply["ok"], &reply["error"]["code"]),
+            (&json!(false), &json!("08P01")),
+            "{line}: {reply}"
+        );
     }
     assert_eq!(protocol.sql("SELECT true")["rows"], json!([[true]]));
     protocol.end();
@@ -317,7 +391,10 @@ fn fmt_rewrites_in_place_and_checks() {
 
     output(folder.path(), &["fmt", "a.sql"]);
     let formatted = fs::read_to_string(&path).unwrap();
-    assert!(formatted.contains("SELECT 1") && formatted.contains(';') && formatted.contains("-- one"), "{formatted}");
+    assert!(
+        formatted.contains("SELECT 1") && formatted.contains(';') && formatted.contains("-- one"),
+        "{formatted}"
+    );
     output(folder.path(), &["fmt", "--check", "a.sql"]);
 }
 
@@ -327,7 +404,11 @@ fn fmt_leaves_a_script_with_errors() {
     fs::write(folder.path().join("bad.sql"), "select (").unwrap();
     let ran = gobi(folder.path(), &["fmt", "bad.sql"]);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.err.contains("error[42601]") && ran.err.contains("bad.sql:1:"), "{}", ran.err);
+    assert!(
+        ran.err.contains("error[42601]") && ran.err.contains("bad.sql:1:"),
+        "{}",
+        ran.err
+    );
     assert_eq!(fs::read_to_string(folder.path().join("bad.sql")).unwrap(), "select (");
 }
 
@@ -345,12 +426,26 @@ fn bench_prints_json_and_writes_answers() {
     let folder = folder();
     let queries = folder.path().join("queries");
     fs::create_dir(&queries).unwrap();
-    fs::write(queries.join("q01.sql"), "SELECT name, age, 1.50 AS price FROM people ORDER BY name").unwrap();
+    fs::write(
+        queries.join("q01.sql"),
+        "SELECT name, age, 1.50 AS price FROM people ORDER BY name",
+    )
+    .unwrap();
     fs::write(queries.join("q02.sql"), "SELECT count(*) AS n FROM people").unwrap();
     fs::write(queries.join("notes.txt"), "not a query").unwrap();
     fs::write(folder.path().join("setup.sql"), "SET threads = 1").unwrap();
     for cold in [false, true] {
-        let mut args = vec!["-d", ".", "bench", "--queries", "queries", "--runs", "3", "--warmup", "2"];
+        let mut args = vec![
+            "-d",
+            ".",
+            "bench",
+            "--queries",
+            "queries",
+            "--runs",
+            "3",
+            "--warmup",
+            "2",
+        ];
         args.extend(["--setup", "setup.sql", "--results", "answers"]);
         args.extend(cold.then_some("--cold"));
         let report: Value = serde_json::from_str(&output(folder.path(), &args)).unwrap();
@@ -377,7 +472,11 @@ fn bench_reports_a_query_that_fails_and_times_the_others() {
     fs::write(folder.path().join("good.sql"), "SELECT 1").unwrap();
     let ran = gobi(folder.path(), &["bench", "--queries", ".", "--runs", "1"]);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.err.contains("error[22012]") && ran.err.contains("bad.sql"), "{}", ran.err);
+    assert!(
+        ran.err.contains("error[22012]") && ran.err.contains("bad.sql"),
+        "{}",
+        ran.err
+    );
     let report: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(report["queries"].as_array().unwrap().len(), 1);
 }
@@ -391,8 +490,14 @@ fn a_query_over_its_memory_limit_names_the_operator_and_the_next_one_works() {
     protocol.sql("SET memory_limit = '4MB'");
     let reply = protocol.sql("SELECT value, count(*) FROM range(0, 2000000) GROUP BY value");
     assert_eq!(reply["error"]["code"], "53200", "{reply}");
-    assert!(reply["error"]["message"].as_str().unwrap().contains("aggregat"), "{reply}");
-    assert_eq!(protocol.sql("SELECT count(*) AS n FROM range(0, 1000)")["rows"], json!([[1000]]));
+    assert!(
+        reply["error"]["message"].as_str().unwrap().contains("aggregat"),
+        "{reply}"
+    );
+    assert_eq!(
+        protocol.sql("SELECT count(*) AS n FROM range(0, 1000)")["rows"],
+        json!([[1000]])
+    );
     protocol.end();
 }
 
@@ -402,6 +507,9 @@ fn a_query_over_its_memory_limit_names_the_operator_and_the_next_one_works() {
 fn completions_for_every_shell() {
     let folder = folder();
     for shell in ["bash", "zsh", "fish"] {
-        assert!(output(folder.path(), &["completions", shell]).contains("gobi"), "{shell}");
+        assert!(
+            output(folder.path(), &["completions", shell]).contains("gobi"),
+            "{shell}"
+        );
     }
 }

@@ -18,17 +18,35 @@ use tpchgen_arrow::{
 pub fn tpch(folder: &Path, scale: f64) {
     write(folder, "region", RegionArrow::new(RegionGenerator::new(scale, 1, 1)));
     write(folder, "nation", NationArrow::new(NationGenerator::new(scale, 1, 1)));
-    write(folder, "supplier", SupplierArrow::new(SupplierGenerator::new(scale, 1, 1)));
-    write(folder, "customer", CustomerArrow::new(CustomerGenerator::new(scale, 1, 1)));
+    write(
+        folder,
+        "supplier",
+        SupplierArrow::new(SupplierGenerator::new(scale, 1, 1)),
+    );
+    write(
+        folder,
+        "customer",
+        CustomerArrow::new(CustomerGenerator::new(scale, 1, 1)),
+    );
     write(folder, "part", PartArrow::new(PartGenerator::new(scale, 1, 1)));
-    write(folder, "partsupp", PartSuppArrow::new(PartSuppGenerator::new(scale, 1, 1)));
+    write(
+        folder,
+        "partsupp",
+        PartSuppArrow::new(PartSuppGenerator::new(scale, 1, 1)),
+    );
     write(folder, "orders", OrderArrow::new(OrderGenerator::new(scale, 1, 1)));
-    write(folder, "lineitem", LineItemArrow::new(LineItemGenerator::new(scale, 1, 1)));
+    write(
+        folder,
+        "lineitem",
+        LineItemArrow::new(LineItemGenerator::new(scale, 1, 1)),
+    );
 }
 
 fn write(folder: &Path, table: &str, batches: impl RecordBatchIterator) {
     let file = File::create(folder.join(format!("{table}.parquet"))).unwrap();
-    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(20_000)).build();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(20_000))
+        .build();
     let mut writer = ArrowWriter::try_new(file, batches.schema().clone(), Some(properties)).unwrap();
     for batch in batches {
         writer.write(&batch).unwrap();

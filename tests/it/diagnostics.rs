@@ -16,21 +16,33 @@ const CASES: &[(&str, &str)] = &[
     ("syntax_missing_select_list", "SELECT FROM 'people.csv' WHERE"),
     ("syntax_unterminated_string", "SELECT 'abc"),
     ("syntax_unclosed_parenthesis", "SELECT (1 + 2"),
-    ("syntax_several_errors", "SELECT 1 +;\nSELECT 2;\nSELECT * FORM 'people.csv'"),
+    (
+        "syntax_several_errors",
+        "SELECT 1 +;\nSELECT 2;\nSELECT * FORM 'people.csv'",
+    ),
     ("syntax_second_line", "SELECT 1,\n       2 +* 3"),
     // Names.
     ("unknown_column", "SELECT nme FROM 'people.csv'"),
-    ("unknown_columns_all_at_once", "SELECT nme, aeg FROM 'people.csv' WHERE ctiy = 'Rome'"),
+    (
+        "unknown_columns_all_at_once",
+        "SELECT nme, aeg FROM 'people.csv' WHERE ctiy = 'Rome'",
+    ),
     ("unknown_table", "SELECT * FROM poeple"),
     ("unknown_function", "SELECT uper(name) FROM 'people.csv'"),
     ("unknown_qualifier", "SELECT q.name FROM 'people.csv' AS p"),
-    ("ambiguous_column", "SELECT name FROM 'people.csv' AS a, 'people.csv' AS b"),
+    (
+        "ambiguous_column",
+        "SELECT name FROM 'people.csv' AS a, 'people.csv' AS b",
+    ),
     ("unknown_setting", "SET thread = 2"),
     ("bad_setting_value", "SET jit = 'maybe'"),
     ("unknown_type", "SELECT 1 :: intger"),
     // Types.
     ("type_mismatch_arithmetic", "SELECT name * 2 FROM 'people.csv'"),
-    ("type_mismatch_comparison", "SELECT name FROM 'people.csv' WHERE name > DATE '2020-01-01'"),
+    (
+        "type_mismatch_comparison",
+        "SELECT name FROM 'people.csv' WHERE name > DATE '2020-01-01'",
+    ),
     ("type_where_not_boolean", "SELECT name FROM 'people.csv' WHERE age"),
     ("type_concat_booleans", "SELECT true || false"),
     ("wrong_argument_count", "SELECT length('a', 'b')"),
@@ -45,7 +57,10 @@ const CASES: &[(&str, &str)] = &[
     ("overflow_cast", "SELECT 300 :: tinyint"),
     ("bad_cast", "SELECT name :: int FROM 'people.csv'"),
     ("bad_date", "SELECT DATE '2021-02-30'"),
-    ("several_rows_in_a_scalar_subquery", "SELECT (SELECT name FROM 'people.csv')"),
+    (
+        "several_rows_in_a_scalar_subquery",
+        "SELECT (SELECT name FROM 'people.csv')",
+    ),
     // Files.
     ("missing_file", "SELECT * FROM 'nowhere.parquet'"),
     ("missing_glob", "SELECT * FROM 'nowhere/*.csv'"),
@@ -60,9 +75,18 @@ const CASES: &[(&str, &str)] = &[
     // Not supported.
     ("unsupported_create_table", "CREATE TABLE t (a int)"),
     ("unsupported_insert", "INSERT INTO t VALUES (1)"),
-    ("unsupported_window", "SELECT rank() OVER (ORDER BY name) FROM 'people.csv'"),
-    ("unsupported_rollup", "SELECT city, count(*) FROM 'people.csv' GROUP BY ROLLUP (city)"),
-    ("unsupported_recursive", "WITH RECURSIVE t AS (SELECT 1 UNION ALL SELECT 1) SELECT * FROM t"),
+    (
+        "unsupported_window",
+        "SELECT rank() OVER (ORDER BY name) FROM 'people.csv'",
+    ),
+    (
+        "unsupported_rollup",
+        "SELECT city, count(*) FROM 'people.csv' GROUP BY ROLLUP (city)",
+    ),
+    (
+        "unsupported_recursive",
+        "WITH RECURSIVE t AS (SELECT 1 UNION ALL SELECT 1) SELECT * FROM t",
+    ),
     ("unsupported_show", "SHOW TRIGGERS"),
 ];
 
@@ -96,7 +120,8 @@ fn every_golden_has_a_case() {
 fn ten_thousand_levels_are_a_diagnostic() {
     let folder = tempfile::tempdir().unwrap();
     let depth = 10_000;
-    let nested = |open: &str, inner: &str, close: &str| format!("SELECT {}{inner}{}", open.repeat(depth), close.repeat(depth));
+    let nested =
+        |open: &str, inner: &str, close: &str| format!("SELECT {}{inner}{}", open.repeat(depth), close.repeat(depth));
     for script in [
         nested("(", "1", ")"),
         nested("[", "1", "]"),
@@ -108,17 +133,36 @@ fn ten_thousand_levels_are_a_diagnostic() {
     ] {
         fs::write(folder.path().join("deep.sql"), &script).unwrap();
         let ran = gobi(folder.path(), &["run", "deep.sql"]);
-        assert_eq!(ran.code, Some(1), "{}: {}", &script[..30], ran.err.chars().take(500).collect::<String>());
-        assert!(ran.err.starts_with("error[54001]"), "{}", ran.err.chars().take(500).collect::<String>());
+        assert_eq!(
+            ran.code,
+            Some(1),
+            "{}: {}",
+            &script[..30],
+            ran.err.chars().take(500).collect::<String>()
+        );
+        assert!(
+            ran.err.starts_with("error[54001]"),
+            "{}",
+            ran.err.chars().take(500).collect::<String>()
+        );
     }
 }
 
 #[test]
 fn a_long_sum_is_no_deep_one() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("sum.sql"), format!("SELECT 1{} AS n", " + 1".repeat(49_999))).unwrap();
+    fs::write(
+        folder.path().join("sum.sql"),
+        format!("SELECT 1{} AS n", " + 1".repeat(49_999)),
+    )
+    .unwrap();
     let ran = gobi(folder.path(), &["run", "sum.sql", "--format", "csv"]);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "n\n50000\n"), "{}", ran.err.chars().take(500).collect::<String>());
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (Some(0), "n\n50000\n"),
+        "{}",
+        ran.err.chars().take(500).collect::<String>()
+    );
 }
 
 #[test]
@@ -127,7 +171,11 @@ fn a_script_that_is_not_utf8_is_a_diagnostic() {
     fs::write(folder.path().join("latin1.sql"), b"SELECT 1;\nSELECT 'caf\xe9'").unwrap();
     let ran = gobi(folder.path(), &["run", "latin1.sql"]);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.err.contains("error[22021]") && ran.err.contains("latin1.sql:2:12"), "{}", ran.err);
+    assert!(
+        ran.err.contains("error[22021]") && ran.err.contains("latin1.sql:2:12"),
+        "{}",
+        ran.err
+    );
 }
 
 #[cfg(unix)]
@@ -145,7 +193,9 @@ fn an_argument_that_is_not_utf8_is_a_diagnostic() {
 /// Standard error, with the folder's own name taken out.
 fn shown(ran: &Ran, folder: &Path) -> String {
     let canonical = folder.canonicalize().unwrap();
-    ran.err.replace(canonical.to_str().unwrap(), "$DIR").replace(folder.to_str().unwrap(), "$DIR")
+    ran.err
+        .replace(canonical.to_str().unwrap(), "$DIR")
+        .replace(folder.to_str().unwrap(), "$DIR")
 }
 
 /// The files that the cases name.

@@ -37,13 +37,19 @@ fn every_example_prints_what_it_says() {
 
 fn markdown_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
+    let mut files: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|ext| ext == "md"))
+        .collect();
     files.sort();
     files
 }
 
 fn first_difference(path: &Path, text: &str, rewritten: &str) -> String {
-    let lines = text.lines().zip(rewritten.lines()).enumerate().find(|(_, (old, new))| old != new);
+    let lines = text
+        .lines()
+        .zip(rewritten.lines())
+        .enumerate()
+        .find(|(_, (old, new))| old != new);
     match lines {
         Some((number, (old, new))) => format!("{}:{}: says\n{old}\nbut is\n{new}", path.display(), number + 1),
         None => format!("{}: its last example differs", path.display()),
@@ -123,7 +129,11 @@ fn shell(command: &str, folder: &Path) -> Command {
     let programs = Path::new(env!("CARGO_BIN_EXE_gobi")).parent().unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(command).current_dir(folder).env("PATH", format!("{}:{path}", programs.display()));
+    shell
+        .arg("-c")
+        .arg(command)
+        .current_dir(folder)
+        .env("PATH", format!("{}:{path}", programs.display()));
     shell
 }
 

@@ -36,7 +36,10 @@ pub fn gobi_with_input(folder: &Path, args: &[&str], input: &[u8]) -> Ran {
 
 /// Runs a command to its end.
 pub fn finish(mut command: Command, input: &[u8]) -> Ran {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();

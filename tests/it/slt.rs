@@ -14,22 +14,34 @@ use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner, strict_column_valida
 
 #[test]
 fn as_machine_code() {
-    run_all(&Settings { jit: JitMode::On, ..Settings::default() });
+    run_all(&Settings {
+        jit: JitMode::On,
+        ..Settings::default()
+    });
 }
 
 #[test]
 fn interpreted() {
-    run_all(&Settings { jit: JitMode::Off, ..Settings::default() });
+    run_all(&Settings {
+        jit: JitMode::Off,
+        ..Settings::default()
+    });
 }
 
 #[test]
 fn on_one_thread() {
-    run_all(&Settings { threads: 1, ..Settings::default() });
+    run_all(&Settings {
+        threads: 1,
+        ..Settings::default()
+    });
 }
 
 #[test]
 fn one_row_at_a_time() {
-    run_all(&Settings { batch_rows: 1, ..Settings::default() });
+    run_all(&Settings {
+        batch_rows: 1,
+        ..Settings::default()
+    });
 }
 
 fn run_all(settings: &Settings) {
@@ -38,13 +50,22 @@ fn run_all(settings: &Settings) {
     let files = slt_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt"));
     assert!(!files.is_empty(), "there are .slt files");
     for file in files {
-        let mut runner = Runner::new(|| async { Ok(Connection { session: client.session() }) });
+        let mut runner = Runner::new(|| async {
+            Ok(Connection {
+                session: client.session(),
+            })
+        });
         runner.with_column_validator(strict_column_validator);
         if let Err(error) = runner.run_file(&file) {
             failures.push(format!("{}\n{}", file.display(), error.display(false)));
         }
     }
-    assert!(failures.is_empty(), "{} files fail:\n\n{}", failures.len(), failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} files fail:\n\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
 }
 
 fn slt_files(folder: &Path) -> Vec<PathBuf> {
@@ -81,9 +102,12 @@ impl DB for Connection {
                     let mut rows = Vec::new();
                     for batch in stream {
                         let batch = batch?;
-                        let cell = |row: usize, column: usize| cells::text(batch.column(column), row, &fields[column].ty);
+                        let cell =
+                            |row: usize, column: usize| cells::text(batch.column(column), row, &fields[column].ty);
                         rows.extend((0..batch.num_rows()).map(|row| {
-                            (0..fields.len()).map(|column| shown(cell(row, column))).collect::<Vec<_>>()
+                            (0..fields.len())
+                                .map(|column| shown(cell(row, column)))
+                                .collect::<Vec<_>>()
                         }));
                     }
                     DBOutput::Rows { types, rows }

@@ -80,12 +80,19 @@ fn check_ten(jit: JitMode, threads: usize) {
 }
 
 fn session(jit: JitMode, threads: usize) -> Session {
-    let settings = Settings { jit, threads, ..Settings::default() };
+    let settings = Settings {
+        jit,
+        threads,
+        ..Settings::default()
+    };
     Client::embedded(settings, Some(DATA.path().to_path_buf())).session()
 }
 
 fn file(folder: &str, name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tpch").join(folder).join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/tpch")
+        .join(folder)
+        .join(name)
 }
 
 /// A row of texts, and which of them are floats.
@@ -95,14 +102,20 @@ fn run(session: &mut Session, number: u32) -> Result<Vec<Row>, Error> {
     let query = fs::read_to_string(file("queries", &format!("q{number:02}.sql"))).unwrap();
     let mut rows = Vec::new();
     for result in session.execute(&query) {
-        let StatementResult::Rows(stream) = result? else { continue };
+        let StatementResult::Rows(stream) = result? else {
+            continue;
+        };
         let types: Vec<LogicalType> = stream.fields().iter().map(|field| field.ty.clone()).collect();
         for batch in stream {
             let batch = batch?;
             for row in 0..batch.num_rows() {
                 let columns = batch.columns().iter().zip(&types);
                 let cell = |(column, ty)| cells::text(column, row, ty).unwrap_or_else(|| "NULL".into());
-                rows.push(columns.map(|(column, ty)| (cell((column, ty)), ty.is_float())).collect());
+                rows.push(
+                    columns
+                        .map(|(column, ty)| (cell((column, ty)), ty.is_float()))
+                        .collect(),
+                );
             }
         }
     }
@@ -115,13 +128,24 @@ fn difference(number: u32, rows: &[Row]) -> Option<String> {
     let expected = data::read_csv(&expected);
     let expected = &expected[1..];
     if rows.len() != expected.len() {
-        return Some(format!("q{number:02}: {} rows, expected {}", rows.len(), expected.len()));
+        return Some(format!(
+            "q{number:02}: {} rows, expected {}",
+            rows.len(),
+            expected.len()
+        ));
     }
     for (index, (row, wanted)) in rows.iter().zip(expected).enumerate() {
-        let same = row.len() == wanted.len() && row.iter().zip(wanted).all(|((text, float), wanted)| agree(text, wanted, *float));
+        let same = row.len() == wanted.len()
+            && row
+                .iter()
+                .zip(wanted)
+                .all(|((text, float), wanted)| agree(text, wanted, *float));
         if !same {
             let texts: Vec<_> = row.iter().map(|(text, _)| text).collect();
-            return Some(format!("q{number:02} row {}: {texts:?}, expected {wanted:?}", index + 1));
+            return Some(format!(
+                "q{number:02} row {}: {texts:?}, expected {wanted:?}",
+                index + 1
+            ));
         }
     }
     None

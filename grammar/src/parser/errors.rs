@@ -104,7 +104,13 @@ pub(super) fn diagnostic(error: &Error<Rule>, place: &Place<'_>) -> Diagnostic {
         None => "the end of the statement".to_owned(),
     };
     let list = words(&wanted, place);
-    let mut diagnostic = if list.is_empty() {
+    let mut diagnostic = if let (true, Some(word)) = (list.is_empty() && place.at <= 1, first_word(place)) {
+        Diagnostic::new(
+            "42601",
+            place.span(),
+            format!("no statement that begins with `{word}` has this form"),
+        )
+    } else if list.is_empty() {
         Diagnostic::new("42601", place.span(), format!("unexpected {found}"))
     } else {
         let message = format!("expected {}{}, found {found}", join(&list), after(place, &wanted));
@@ -116,6 +122,12 @@ pub(super) fn diagnostic(error: &Error<Rule>, place: &Place<'_>) -> Diagnostic {
     diagnostic
 }
 
+/// The word that the statement begins with, if one may.
+fn first_word(place: &Place<'_>) -> Option<String> {
+    let (_, text) = place.token(0)?;
+    begins_statement(text).then(|| text.to_ascii_uppercase())
+}
+
 /// A statement that begins with no word that could begin one.
 fn unknown_statement(place: &Place<'_>) -> Option<Diagnostic> {
     let (first, text) = place.token(0)?;
@@ -124,12 +136,7 @@ fn unknown_statement(place: &Place<'_>) -> Option<Diagnostic> {
     }
     let is_word = first.kind == Kind::Word;
     if is_word && begins_statement(text) {
-        if place.at > 0 {
-            return None;
-        }
-        let span = Span::new(first.start, place.token(1).map_or(first.end, |(second, _)| second.end));
-        let message = format!("no statement that begins with `{}` has this form", text.to_ascii_uppercase());
-        return Some(Diagnostic::new("42601", span, message));
+        return None;
     }
     // `name = …` and `name(…)` are statements; what failed is behind the name.
     if place.at == 1
@@ -175,26 +182,33 @@ fn words(wanted: &[Expected], place: &Place<'_>) -> Vec<String> {
     }
     let names_implied = has(&Expected::Expression) || has(&Expected::Relation) || has(&Expected::Type);
     let complete = has(&Expected::Operator);
-    let ends = complete || has(&Expected::End);
+    let operand = has(&Expected::Expression) || has(&Expected::Relation) || has(&Expected::Query);
+    let closer = closer(place);
+    // Where the bracket does close, something else is missing before it.
+    let closes = closer.is_some() && place.found().map(|(_, text)| text) == closer;
+    let in_query = closer.is_some() && wanted.iter().any(|what| matches!(what, Expected::Clause(_)));
+    let ends = complete || has(&Expected::End) || in_query && !operand;
     if has(&Expected::Name) && !names_implied && !ends {
         list.push("a name".to_owned());
     }
-    let keywords: Vec<String> = wanted.iter().filter_map(|what| keyword(what, complete, ends)).collect();
+    let keywords: Vec<String> = wanted
+        .iter()
+        .filter_map(|what| keyword(what, complete && !closes, ends || operand))
+        .collect();
     let in_case = ["`WHEN`", "`THEN`", "`END`"]
         .iter()
         .any(|word| keywords.iter().any(|keyword| keyword == word));
-    let closer = closer(place);
     if complete && !has(&Expected::Expression) {
         list.push("an operator".to_owned());
     }
-    if ends && !in_case && !has(&Expected::Expression) {
+    if ends && !in_case && !closes && !has(&Expected::Expression) {
         list.push("`,`".to_owned());
     }
-    if let Some(closer) = closer.filter(|_| ends && !in_case) {
+    if let Some(closer) = closer.filter(|_| ends && !in_case && !closes) {
         list.push(format!("`{closer}`"));
     }
     list.extend(keywords.into_iter().take(5));
-    if !in_case {
+    if !in_case && !operand {
         list.extend(clauses(wanted, list.is_empty()));
     }
     if has(&Expected::End) && closer.is_none() {
@@ -203,9 +217,10 @@ fn words(wanted: &[Expected], place: &Place<'_>) -> Vec<String> {
     list
 }
 
-fn keyword(what: &Expected, complete: bool, ends: bool) -> Option<String> {
+fn keyword(what: &Expected, complete: bool, implied: bool) -> Option<String> {
     match what {
-        Expected::Keyword(word) if ends && matches!(word.as_str(), "SELECT" | "WITH" | "STREAM" | "VALUES") => None,
+        Expected::Keyword(word) if implied && matches!(word.as_str(), "SELECT" | "WITH" | "STREAM" | "VALUES") => None,
+        Expected::Keyword(word) if is_operator_word(word) && word != "AS" => None,
         Expected::Keyword(word) if is_noise(word) || complete && is_operator_word(word) => None,
         Expected::Keyword(word) => Some(format!("`{word}`")),
         Expected::Other(text) => Some((*text).to_owned()),
@@ -317,10 +332,9 @@ fn suggestion(wanted: &[Expected], place: &Place<'_>) -> Option<String> {
     if token.kind == Kind::Number && text.ends_with(|c: char| c.is_alphabetic() || c == '_') {
         return Some("a name cannot begin with a digit; write it in backticks".to_owned());
     }
-    if token.kind == Kind::Word && !is_keyword(text) {
-        if let Some(word) = nearest(text, candidates.iter().copied()) {
-            return Some(format!("did you mean `{word}`?"));
-        }
+    let meant = nearest(text, candidates.iter().copied());
+    if let Some(word) = meant.filter(|_| token.kind == Kind::Word && !is_keyword(text)) {
+        return Some(format!("did you mean `{word}`?"));
     }
     // The word before may have been taken for an alias.
     let (token, text) = place.before()?;

@@ -33,7 +33,7 @@ use crate::{Diagnostic, Dialect, Parsed};
 const SHALLOW: usize = if cfg!(debug_assertions) { 8 } else { 24 };
 
 /// Stack for the deepest nesting that the guard lets through.
-const DEEP_STACK_BYTES: usize = 512 << 20;
+const DEEP_STACK_BYTES: usize = 128 << 20;
 
 /// More errors than this are not reported.
 const MAX_DIAGNOSTICS: usize = 100;
@@ -51,10 +51,17 @@ pub fn parse(script: &str, dialect: Dialect) -> Parsed {
     let report = guard::check(script, &tokens);
     let is_too_deep = report.faults.iter().any(|fault| fault.kind == FaultKind::Depth);
     let driver = Driver::new(script, dialect, &tokens, report.faults);
-    let depth = if is_too_deep && report.semicolons.is_empty() { 0 } else { report.depth };
+    let depth = if is_too_deep && report.semicolons.is_empty() {
+        0
+    } else {
+        report.depth
+    };
     on_deep_stack(depth, || driver.run(&report.semicolons)).unwrap_or_else(|| {
         let message = "no stack could be had for a statement that is nested this deeply";
-        Parsed { statements: Vec::new(), diagnostics: vec![Diagnostic::new("54001", Span::new(0, 0), message)] }
+        Parsed {
+            statements: Vec::new(),
+            diagnostics: vec![Diagnostic::new("54001", Span::new(0, 0), message)],
+        }
     })
 }
 
@@ -69,7 +76,9 @@ pub(crate) fn on_deep_stack<T: Send>(depth: usize, run: impl FnOnce() -> T + Sen
         return Some(run());
     }
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("gobi-parse".to_owned()).stack_size(DEEP_STACK_BYTES);
+        let thread = std::thread::Builder::new()
+            .name("gobi-parse".to_owned())
+            .stack_size(DEEP_STACK_BYTES);
         thread.spawn_scoped(scope, run).ok()?.join().ok()
     })
 }

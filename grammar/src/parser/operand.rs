@@ -223,7 +223,7 @@ impl Builder<'_> {
                 Rule::named_arg => feature = Some("named argument"),
                 Rule::call_order => feature = Some("ordered aggregate"),
                 Rule::query => call.args.push(self.subquery(part)),
-                Rule::from_args => self.from_args(call, &lower, part),
+                Rule::from_args => self.args_with_from(call, &lower, part),
                 _ if lower == "position" => feature = feature.or(self.position_arg(call, part)),
                 _ => {
                     let arg = self.expr(part);
@@ -254,7 +254,7 @@ impl Builder<'_> {
     }
 
     /// `substring(x FROM 1 FOR 2)`, `trim(' ' FROM x)`.
-    fn from_args(&mut self, call: &mut Call, name: &str, node: Node<'_>) {
+    fn args_with_from(&mut self, call: &mut Call, name: &str, node: Node<'_>) {
         let place = self.span(&node);
         let args: Vec<Expr> = parts(node)
             .filter_map(|part| match part.as_rule() {

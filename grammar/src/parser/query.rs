@@ -12,6 +12,9 @@ use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::ast::{Cte, Expr, Ident, OrderBy, OrderItem, Query, QueryBody, SetOp, Span};
 
+/// The set operator before a term, and whether it says ALL; none before the first.
+type Joiner = Option<(SetOp, bool)>;
+
 /// One term of a set operation, as nodes.
 struct RawTerm<'i> {
     /// What joins it to the term before.
@@ -115,12 +118,7 @@ impl Builder<'_> {
         self.fold_terms(Vec::new(), terms, span)
     }
 
-    fn fold_terms(
-        &mut self,
-        mut built: Vec<(Option<(SetOp, bool)>, Query, Tail)>,
-        terms: Vec<RawTerm<'_>>,
-        span: Span,
-    ) -> Query {
+    fn fold_terms(&mut self, mut built: Vec<(Joiner, Query, Tail)>, terms: Vec<RawTerm<'_>>, span: Span) -> Query {
         for term in terms {
             let op = term.set_op.as_ref().map(set_op);
             let (query, tail) = self.term(term);
@@ -366,8 +364,8 @@ fn set_op(node: &Node<'_>) -> (SetOp, bool) {
 }
 
 /// INTERSECT binds tighter than UNION and EXCEPT, which are read from left to right.
-fn set_operations(operands: Vec<(Option<(SetOp, bool)>, Query)>) -> Query {
-    let mut loose: Vec<(Option<(SetOp, bool)>, Query)> = Vec::with_capacity(operands.len());
+fn set_operations(operands: Vec<(Joiner, Query)>) -> Query {
+    let mut loose: Vec<(Joiner, Query)> = Vec::with_capacity(operands.len());
     for (op, query) in operands {
         match (op, loose.pop()) {
             (Some((SetOp::Intersect, all)), Some((before, left))) => {

@@ -228,6 +228,8 @@ fn odd_feature(node: &Node<'_>) -> String {
         "LOCAL",
         "UNLOGGED",
         "EXTERNAL",
+        "INTO",
+        "FROM",
     ];
     let words = text.split_whitespace().map(str::to_ascii_uppercase);
     let words: Vec<String> = words.filter(|word| !noise.contains(&word.as_str())).take(3).collect();

@@ -15,7 +15,8 @@ pub(crate) type Node<'i> = Pair<'i, Rule>;
 
 /// The children that are not keywords.
 pub(super) fn parts(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
-    node.into_inner().filter(|child| !is_keyword(child.as_rule()))
+    node.into_inner()
+        .filter(|child| !is_keyword(child.as_rule()) && child.as_rule() != Rule::open_paren)
 }
 
 /// Whether a direct child is of this rule.

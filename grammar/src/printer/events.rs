@@ -151,7 +151,12 @@ impl<'a> Tree<'a> {
 
     /// Nothing of this query has been written: it stands at the start, or right behind what opens it.
     fn is_first_of_query(&self) -> bool {
-        match self.events.iter().rev().find(|event| !matches!(event, Event::Begin | Event::Indent | Event::Dedent)) {
+        match self
+            .events
+            .iter()
+            .rev()
+            .find(|event| !matches!(event, Event::Begin | Event::Indent | Event::Dedent))
+        {
             None => true,
             Some(Event::Soft | Event::Line | Event::Hard) => true,
             Some(_) => false,
@@ -175,10 +180,15 @@ impl<'a> Tree<'a> {
     fn list_clause(&mut self, node: Node<'_>, end: usize) {
         self.push(Event::Begin);
         let mut indented = false;
+        // `FROM (` holds on to its subquery.
+        let hugs = node.as_rule() == Rule::from_clause && is_one_subquery(&node);
         for inner in node.into_inner().filter(|inner| !inner.as_str().is_empty()) {
             let heads = is_keyword(inner.as_rule())
-                || matches!(inner.as_rule(), Rule::select_distinct | Rule::select_all | Rule::distinct_on);
-            if !heads && !indented {
+                || matches!(
+                    inner.as_rule(),
+                    Rule::select_distinct | Rule::select_all | Rule::distinct_on
+                );
+            if !heads && !indented && !hugs {
                 indented = true;
                 self.raw_until(self.base + inner.as_span().start());
                 self.push(Event::Indent);
@@ -263,7 +273,13 @@ impl<'a> Tree<'a> {
             }
             if token.kind == Kind::Comment {
                 // A comment waits for the event that follows it.
-                if self.tokens.get(self.at..).unwrap_or_default().iter().all(|token| token.kind == Kind::Comment) {
+                if self
+                    .tokens
+                    .get(self.at..)
+                    .unwrap_or_default()
+                    .iter()
+                    .all(|token| token.kind == Kind::Comment)
+                {
                     return;
                 }
                 self.flush();
@@ -299,9 +315,15 @@ impl<'a> Tree<'a> {
     }
 
     fn plain(&mut self, token: Token, text: &'a str) {
-        let adjacent = self.tokens.get(self.at.wrapping_sub(1)).is_some_and(|before| before.end == token.start);
+        let adjacent = self
+            .tokens
+            .get(self.at.wrapping_sub(1))
+            .is_some_and(|before| before.end == token.start);
         let keep_adjacent = self.skimmed > 0 && adjacent && self.at > 0;
-        let calls = text == "(" && ["cast", "try_cast", "extract"].iter().any(|word| self.last.eq_ignore_ascii_case(word));
+        let calls = text == "("
+            && ["cast", "try_cast", "extract"]
+                .iter()
+                .any(|word| self.last.eq_ignore_ascii_case(word));
         let glue = self.glue || keep_adjacent || calls;
         // `- -x` must not become a comment, `? [0]` must not become `?[0]`.
         let after_mark = self.last == "?" && !adjacent;
@@ -354,7 +376,11 @@ impl<'a> Tree<'a> {
         if matches!(event, Event::Line | Event::Soft | Event::Hard | Event::Space) {
             self.flush();
         }
-        let before = self.events.iter().rev().find(|event| !matches!(event, Event::Begin | Event::Indent | Event::End));
+        let before = self
+            .events
+            .iter()
+            .rev()
+            .find(|event| !matches!(event, Event::Begin | Event::Indent | Event::End));
         if event == Event::Space && matches!(before, Some(Event::Line | Event::Soft | Event::Hard)) {
             return;
         }
@@ -364,9 +390,18 @@ impl<'a> Tree<'a> {
     /// Writes the comments that stand next in the text.
     fn flush(&mut self) {
         let mut own_line_before = false;
-        while let Some(token) = self.tokens.get(self.at).copied().filter(|token| token.kind == Kind::Comment) {
+        while let Some(token) = self
+            .tokens
+            .get(self.at)
+            .copied()
+            .filter(|token| token.kind == Kind::Comment)
+        {
             let text = self.script.get(token.start..token.end).unwrap_or_default();
-            let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map_or(token.start, |token| token.end);
+            let before = self
+                .at
+                .checked_sub(1)
+                .and_then(|at| self.tokens.get(at))
+                .map_or(token.start, |token| token.end);
             let after = self.tokens.get(self.at + 1).map_or(token.end, |token| token.start);
             let own_line = own_line_before || self.has_newline(before, token.start);
             let is_line = !text.starts_with("/*");
@@ -391,11 +426,28 @@ impl<'a> Tree<'a> {
     }
 }
 
+/// A FROM clause with one relation, which begins with a bracket.
+fn is_one_subquery(from: &Node<'_>) -> bool {
+    let mut items = from
+        .clone()
+        .into_inner()
+        .filter(|inner| inner.as_rule() == Rule::table_item);
+    items.next().is_some_and(|item| item.as_str().starts_with('(')) && items.next().is_none()
+}
+
 /// Rules whose first token stands directly behind what comes before.
 fn is_glued(rule: Rule) -> bool {
     matches!(
         rule,
-        Rule::call_tail | Rule::subscript | Rule::safe_subscript | Rule::field | Rule::method | Rule::cast_postfix
-            | Rule::type_params | Rule::array_suffix | Rule::table_args | Rule::slice_colon
+        Rule::call_tail
+            | Rule::subscript
+            | Rule::safe_subscript
+            | Rule::field
+            | Rule::method
+            | Rule::cast_postfix
+            | Rule::type_params
+            | Rule::array_suffix
+            | Rule::table_args
+            | Rule::slice_colon
     )
 }

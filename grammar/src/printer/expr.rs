@@ -46,9 +46,10 @@ impl Printer {
             ExprKind::Or(_) => Level::Or,
             ExprKind::And(_) => Level::And,
             ExprKind::Not(_) => Level::Not,
-            ExprKind::Compare { .. } | ExprKind::Between { .. } | ExprKind::InList { .. } | ExprKind::InQuery { .. } => {
-                Level::Comparison
-            }
+            ExprKind::Compare { .. }
+            | ExprKind::Between { .. }
+            | ExprKind::InList { .. }
+            | ExprKind::InQuery { .. } => Level::Comparison,
             ExprKind::Like { .. } | ExprKind::Is { .. } | ExprKind::IsDistinct { .. } => Level::Comparison,
             ExprKind::Chain { rest, .. } => match rest.first() {
                 Some((ChainOp::Add | ChainOp::Sub | ChainOp::Concat, _, _)) => Level::Additive,
@@ -76,10 +77,18 @@ impl Printer {
             }
             ExprKind::Neg(inner) => {
                 // A space, as two minus signs would begin a comment.
-                self.word(if matches!(inner.kind, ExprKind::Neg(_)) { "- " } else { "-" });
+                self.word(if matches!(inner.kind, ExprKind::Neg(_)) {
+                    "- "
+                } else {
+                    "-"
+                });
                 self.at(inner, Level::Unary);
             }
-            ExprKind::Case { operand, arms, otherwise } => self.case(operand.as_deref(), arms, otherwise.as_deref()),
+            ExprKind::Case {
+                operand,
+                arms,
+                otherwise,
+            } => self.case(operand.as_deref(), arms, otherwise.as_deref()),
             ExprKind::Cast { expr, ty, try_ } => {
                 self.word(if *try_ { "TRY_CAST(" } else { "CAST(" });
                 self.expr(expr);
@@ -87,7 +96,9 @@ impl Printer {
                 self.type_name(ty);
                 self.word(")");
             }
-            ExprKind::Call(_) | ExprKind::Extract { .. } | ExprKind::Exists(_) | ExprKind::Subquery(_) => self.call_like(kind),
+            ExprKind::Call(_) | ExprKind::Extract { .. } | ExprKind::Exists(_) | ExprKind::Subquery(_) => {
+                self.call_like(kind)
+            }
             ExprKind::Array(_) | ExprKind::Struct(_) => self.collection(kind),
             ExprKind::Field { .. } | ExprKind::Index { .. } | ExprKind::Slice { .. } => self.postfix(kind),
             ExprKind::Unsupported { feature } => self.unsupported(feature),
@@ -99,7 +110,11 @@ impl Printer {
         match kind {
             ExprKind::Chain { first, rest } => {
                 // Operands are one level tighter than the chain, so that nested chains keep their parentheses.
-                let tighter = if self.level(kind) == Level::Additive { Level::Multiplicative } else { Level::Unary };
+                let tighter = if self.level(kind) == Level::Additive {
+                    Level::Multiplicative
+                } else {
+                    Level::Unary
+                };
                 self.at(first, tighter);
                 for (op, _, operand) in rest {
                     self.word(chain_op(*op));
@@ -129,7 +144,12 @@ impl Printer {
                 self.word(compare_op(*op));
                 self.at(right, Level::Additive);
             }
-            ExprKind::Between { expr, negated, low, high } => {
+            ExprKind::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => {
                 self.at(expr, Level::Additive);
                 self.word(if *negated { " NOT BETWEEN " } else { " BETWEEN " });
                 self.at(low, Level::Additive);
@@ -148,7 +168,13 @@ impl Printer {
                 self.query(query);
                 self.word(")");
             }
-            ExprKind::Like { expr, negated, case_insensitive, pattern, escape } => {
+            ExprKind::Like {
+                expr,
+                negated,
+                case_insensitive,
+                pattern,
+                escape,
+            } => {
                 self.at(expr, Level::Additive);
                 self.word(if *negated { " NOT" } else { "" });
                 self.word(if *case_insensitive { " ILIKE " } else { " LIKE " });
@@ -169,7 +195,11 @@ impl Printer {
             }
             ExprKind::IsDistinct { left, negated, right } => {
                 self.at(left, Level::Additive);
-                self.word(if *negated { " IS NOT DISTINCT FROM " } else { " IS DISTINCT FROM " });
+                self.word(if *negated {
+                    " IS NOT DISTINCT FROM "
+                } else {
+                    " IS DISTINCT FROM "
+                });
                 self.at(right, Level::Additive);
             }
             _ => {}
@@ -211,7 +241,11 @@ impl Printer {
             }
             ExprKind::Extract { field, expr } => {
                 self.word("EXTRACT(");
-                if field.quoted { self.string(&field.text) } else { self.ident(field) }
+                if field.quoted {
+                    self.string(&field.text)
+                } else {
+                    self.ident(field)
+                }
                 self.word(" FROM ");
                 self.expr(expr);
                 self.word(")");

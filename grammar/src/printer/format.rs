@@ -29,7 +29,10 @@ pub fn format(script: &str, dialect: Dialect) -> Result<String, Vec<Diagnostic>>
         return Err(parsed.diagnostics);
     }
     let depth = parser::depth(script, dialect);
-    Ok(on_deep_stack(depth, || Formatter::new(script, dialect).run(&parsed.statements)).unwrap_or_else(|| script.to_owned()))
+    Ok(
+        on_deep_stack(depth, || Formatter::new(script, dialect).run(&parsed.statements))
+            .unwrap_or_else(|| script.to_owned()),
+    )
 }
 
 struct Formatter<'a> {
@@ -46,7 +49,13 @@ impl<'a> Formatter<'a> {
     fn new(script: &'a str, dialect: Dialect) -> Self {
         let tokens = scan::tokens(script, dialect);
         let text = scan::blanked(script, &tokens);
-        Self { script, text, tokens, out: String::new(), done: 0 }
+        Self {
+            script,
+            text,
+            tokens,
+            out: String::new(),
+            done: 0,
+        }
     }
 
     fn run(mut self, statements: &[Statement]) -> String {
@@ -71,9 +80,16 @@ impl<'a> Formatter<'a> {
 
     /// The comments between what is done and the byte `until`.
     fn gap(&mut self, until: usize) {
-        let comments = self.tokens_between(self.done, until).into_iter().filter(|token| token.kind == Kind::Comment);
+        let comments = self
+            .tokens_between(self.done, until)
+            .into_iter()
+            .filter(|token| token.kind == Kind::Comment);
         for comment in comments {
-            let text = self.script.get(comment.start..comment.end).unwrap_or_default().trim_end();
+            let text = self
+                .script
+                .get(comment.start..comment.end)
+                .unwrap_or_default()
+                .trim_end();
             let own_line = self.newlines(self.done, comment.start) > 0;
             if own_line || self.out.is_empty() {
                 self.break_line(comment.start);
@@ -97,7 +113,12 @@ impl<'a> Formatter<'a> {
     }
 
     fn newlines(&self, from: usize, to: usize) -> usize {
-        self.script.get(from..to).unwrap_or_default().bytes().filter(|&byte| byte == b'\n').count()
+        self.script
+            .get(from..to)
+            .unwrap_or_default()
+            .bytes()
+            .filter(|&byte| byte == b'\n')
+            .count()
     }
 
     fn tokens_between(&self, from: usize, to: usize) -> Vec<Token> {
@@ -114,7 +135,9 @@ impl<'a> Formatter<'a> {
         let Some(Ok(mut pairs)) = self.text.get(start..end).map(|text| Script::parse(Rule::single, text)) else {
             return source.to_owned();
         };
-        let Some(node) = pairs.next().and_then(|single| single.into_inner().next()) else { return source.to_owned() };
+        let Some(node) = pairs.next().and_then(|single| single.into_inner().next()) else {
+            return source.to_owned();
+        };
         let tokens = self.tokens_between(start, end);
         let mut tree = Tree::new(self.script, start, &tokens);
         tree.node(node);

@@ -33,7 +33,13 @@ pub(super) enum Event {
 pub(super) fn lay_out(events: &[Event]) -> String {
     let measures = Measures::new(events);
     let mut out = String::new();
-    let mut writer = Writer { out: &mut out, column: 0, indent: 0, newline: false, space: false };
+    let mut writer = Writer {
+        out: &mut out,
+        column: 0,
+        indent: 0,
+        newline: false,
+        space: false,
+    };
     let mut flat: Vec<bool> = Vec::new();
     for (at, event) in events.iter().enumerate() {
         let is_flat = flat.last().copied().unwrap_or(false);
@@ -81,7 +87,11 @@ impl Writer<'_> {
     }
 
     fn next_column(&self) -> usize {
-        if self.newline { self.indent * INDENT } else { self.column + usize::from(self.space) }
+        if self.newline {
+            self.indent * INDENT
+        } else {
+            self.column + usize::from(self.space)
+        }
     }
 }
 
@@ -133,7 +143,12 @@ impl Measures {
                 *slot = next;
             }
         }
-        Self { before, hard, ends, next_break }
+        Self {
+            before,
+            hard,
+            ends,
+            next_break,
+        }
     }
 
     /// Whether the group that begins here, and the text stuck to its end, fits the rest of the line.

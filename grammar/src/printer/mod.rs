@@ -17,7 +17,10 @@ use crate::ast::{Ident, Statement, StatementKind};
 
 /// Statements as canonical text, one a line. An unsupported form becomes a comment, as the tree does not hold its text.
 pub fn print(statements: &[Statement], dialect: Dialect) -> String {
-    let mut printer = Printer { out: String::new(), dialect };
+    let mut printer = Printer {
+        out: String::new(),
+        dialect,
+    };
     for statement in statements {
         printer.statement(statement);
         printer.out.push_str(";\n");

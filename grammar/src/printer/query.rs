@@ -118,7 +118,10 @@ impl Printer {
                 self.word(" GROUP BY ");
                 self.list(items, Self::expr);
             }
-            GroupBy::Unsupported { feature, .. } => self.unsupported(feature),
+            GroupBy::Unsupported { feature, .. } => {
+                self.word(" ");
+                self.unsupported(feature);
+            }
         }
         self.clause(" HAVING ", select.having.as_ref());
         self.clause(" QUALIFY ", select.qualify.as_ref());
@@ -203,7 +206,11 @@ impl Printer {
     fn join(&mut self, table: &TableRef) {
         let TableRefKind::Join(join) = &table.kind else { return };
         self.table(&join.left);
-        self.word(if join.on == JoinCondition::Natural { " NATURAL" } else { "" });
+        self.word(if join.on == JoinCondition::Natural {
+            " NATURAL"
+        } else {
+            ""
+        });
         self.word(match join.kind {
             JoinKind::Inner => " JOIN ",
             JoinKind::Left => " LEFT JOIN ",

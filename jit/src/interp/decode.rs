@@ -209,8 +209,6 @@ impl<'a> Decoder<'a> {
             }
             Op::F32Const(bits) => self.preset(d, ty, u128::from(*bits)),
             Op::F64Const(bits) => self.preset(d, ty, u128::from(*bits)),
-            // The register of the slot is filled on entry, before anything can read its copy.
-            Op::SlotAddr(slot) => self.push(scalar::copy(Type::Ptr), d, [self.code.slots[slot.idx()].0, 0, 0], 0),
             Op::Checked(op, a, b) => {
                 let flag = inst.result2.map_or(0, |value| self.at(value));
                 self.push(scalar::checked(*op, ty), d, [self.at(*a), self.at(*b), flag], 0);
@@ -226,29 +224,6 @@ impl<'a> Decoder<'a> {
                     [self.at(*v), self.at(*x), 0],
                     i64::from(*lane),
                 );
-            }
-            Op::Load(ptr, offset) => self.push(memory::load(ty), d, [self.at(*ptr), 0, 0], i64::from(*offset)),
-            Op::Store { value, ptr, offset } => {
-                let run = memory::store(self.ty(*value));
-                self.push(run, 0, [self.at(*value), self.at(*ptr), 0], i64::from(*offset));
-            }
-            Op::Index {
-                ptr,
-                index,
-                scale,
-                offset,
-            } => {
-                self.push(
-                    memory::index,
-                    d,
-                    [self.at(*ptr), self.at(*index), *scale],
-                    i64::from(*offset),
-                );
-            }
-            Op::Get(local) => self.push(scalar::copy(ty), d, [self.local(*local), 0, 0], 0),
-            Op::Set(local, value) => {
-                let run = scalar::copy(self.ty(*value));
-                self.push(run, self.local(*local), [self.at(*value), 0, 0], 0);
             }
             Op::Call(callee, args) => {
                 let results: Vec<Value> = inst.results().collect();
@@ -272,7 +247,41 @@ impl<'a> Decoder<'a> {
                     next,
                 })));
             }
+            Op::SlotAddr(_) | Op::Load(..) | Op::Store { .. } | Op::Index { .. } | Op::Get(_) | Op::Set(..) => {
+                self.memory(&inst.op, d, ty);
+            }
             op => self.compute(op, d, ty),
+        }
+    }
+
+    fn memory(&mut self, op: &Op, d: u32, ty: Type) {
+        match op {
+            // The register of the slot is filled on entry, before anything can read its copy.
+            Op::SlotAddr(slot) => self.push(scalar::copy(Type::Ptr), d, [self.code.slots[slot.idx()].0, 0, 0], 0),
+            Op::Load(ptr, offset) => self.push(memory::load(ty), d, [self.at(*ptr), 0, 0], i64::from(*offset)),
+            Op::Store { value, ptr, offset } => {
+                let run = memory::store(self.ty(*value));
+                self.push(run, 0, [self.at(*value), self.at(*ptr), 0], i64::from(*offset));
+            }
+            Op::Index {
+                ptr,
+                index,
+                scale,
+                offset,
+            } => {
+                self.push(
+                    memory::index,
+                    d,
+                    [self.at(*ptr), self.at(*index), *scale],
+                    i64::from(*offset),
+                );
+            }
+            Op::Get(local) => self.push(scalar::copy(ty), d, [self.local(*local), 0, 0], 0),
+            Op::Set(local, value) => {
+                let run = scalar::copy(self.ty(*value));
+                self.push(run, self.local(*local), [self.at(*value), 0, 0], 0);
+            }
+            other => unreachable!("{other:?} does not touch memory"),
         }
     }
 

@@ -160,6 +160,11 @@ impl<'a> Body<'a> {
         let [a, b, c] = std::array::from_fn(|i| operands.get(i).map_or(Value(0), |ty| self.any(*ty)));
         let made = self.emit(op, *result, [a, b, c]);
         self.keep(made);
+        if !self.source.one_in(3) {
+            // A result that reaches no memory would not be compared.
+            let offset = self.source.below(BUFFER_BYTES - 15) as i32;
+            self.b.store(made, self.buffer, offset);
+        }
     }
 
     /// Emits the template's operation on these operands; a flag is kept, a NaN made canonical.

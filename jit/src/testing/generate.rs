@@ -60,10 +60,7 @@ pub fn generate(source: &mut Source) -> Case {
         let function = body.write(3 + i * 3);
         scope.helpers.push((module.add_function(function), sig));
     }
-    let sig = Signature {
-        params: KERNEL_PARAMS.to_vec(),
-        results: KERNEL_RESULTS.to_vec(),
-    };
+    let sig = Signature::new(&KERNEL_PARAMS, &KERNEL_RESULTS);
     let statements = 10 + source.below(40);
     let function = Body::new("main", &sig, source, &mut module, &scope, true).write(statements);
     let main = module.add_function(function);

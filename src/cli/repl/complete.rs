@@ -25,7 +25,7 @@ impl Words {
     fn words(&self, prefix: &str) -> Vec<String> {
         let lower = prefix.to_lowercase();
         let typed_lower = prefix.chars().any(char::is_lowercase);
-        let keywords = gobi_grammar::keywords::keywords().iter().map(|word| match typed_lower {
+        let keywords = gobi_grammar::keywords().iter().map(|word| match typed_lower {
             true => word.to_lowercase(),
             false => (*word).to_string(),
         });

@@ -11,7 +11,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gobi_grammar::{Dialect, keywords, scan};
+use gobi_grammar::{Dialect, TokenKind};
 use nu_ansi_term::{Color, Style};
 use reedline::{
     ColumnarMenu, Emacs, FileBackedHistory, Highlighter, KeyCode, KeyModifiers, MenuBuilder, Prompt, PromptEditMode,
@@ -98,24 +98,26 @@ impl Highlighter for Colors {
     fn highlight(&self, line: &str, _cursor: usize) -> StyledText {
         let mut text = StyledText::new();
         let mut done = 0;
-        for token in scan::tokens(line, self.dialect) {
-            text.push((Style::new(), line.get(done..token.start).unwrap_or_default().to_string()));
-            let word = line.get(token.start..token.end).unwrap_or_default();
-            text.push((style(token.kind, word), word.to_string()));
-            done = token.end;
+        for (range, kind) in gobi_grammar::highlight(line, self.dialect) {
+            text.push((
+                Style::new(),
+                line.get(done..range.start).unwrap_or_default().to_string(),
+            ));
+            done = range.end;
+            text.push((style(kind), line.get(range).unwrap_or_default().to_string()));
         }
         text.push((Style::new(), line.get(done..).unwrap_or_default().to_string()));
         text
     }
 }
 
-fn style(kind: scan::Kind, word: &str) -> Style {
+fn style(kind: TokenKind) -> Style {
     match kind {
-        scan::Kind::Word if keywords::is_keyword(word) => Style::new().bold().fg(Color::Blue),
-        scan::Kind::String | scan::Kind::DoubleQuoted => Style::new().fg(Color::Green),
-        scan::Kind::Number => Style::new().fg(Color::Cyan),
-        scan::Kind::Comment => Style::new().dimmed(),
-        _ => Style::new(),
+        TokenKind::Keyword => Style::new().bold().fg(Color::Blue),
+        TokenKind::String => Style::new().fg(Color::Green),
+        TokenKind::Number => Style::new().fg(Color::Cyan),
+        TokenKind::Comment => Style::new().dimmed(),
+        TokenKind::Name | TokenKind::Operator => Style::new(),
     }
 }
 

@@ -8,7 +8,7 @@
 //! Does not: decode pages.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaD
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::super::open::FileKey;
-use super::super::{FileIdentity, FormatError, guard};
+use super::super::{FileIdentity, FormatError, fields_of_schema, guard};
 use super::kind::{Kind, Leaf};
-use crate::host::{ReadAt, read_range};
-use crate::types::{Field, arrow::from_arrow};
+use crate::host::{Cursor, ReadAt, read_range};
+use crate::types::Field;
 
 const MAGIC: &[u8] = b"PAR1";
 const ENCRYPTED_MAGIC: &[u8] = b"PARE";
@@ -145,22 +145,21 @@ fn decode_footer(footer: &[u8], path: &Path) -> Result<(ArrowReaderMetadata, Vec
     // The embedded Arrow schema refines types; a damaged one must not hide the data.
     let arrow = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new()).unwrap_or_else(|_| stored.clone());
     let stored_types = stored.schema().fields().iter().map(|field| field.data_type());
-    let columns = arrow.schema().fields().iter().zip(stored_types).enumerate();
-    let columns = columns
-        .map(|(root, (field, stored_type))| {
-            let ty = from_arrow(field.data_type()).ok_or_else(|| {
-                let feature = format!("the type {} of column `{}`", field.data_type(), field.name());
-                FormatError::unsupported(path, feature)
-            })?;
-            let field_out = Field {
-                name: field.name().clone(),
-                ty,
-                nullable: field.is_nullable(),
-            };
-            let leaf = find_leaf(&arrow, root, field.data_type(), stored_type);
-            Ok(FileColumn { field: field_out, leaf })
-        })
-        .collect::<Result<Vec<_>, FormatError>>()?;
+    let fields = fields_of_schema(arrow.schema(), path)?.into_iter();
+    let types = arrow
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.data_type())
+        .zip(stored_types);
+    let columns = fields
+        .zip(types)
+        .enumerate()
+        .map(|(root, (field, (hinted, stored_type)))| FileColumn {
+            field,
+            leaf: find_leaf(&arrow, root, hinted, stored_type),
+        });
+    let columns = columns.collect();
     Ok((arrow, columns))
 }
 
@@ -257,31 +256,10 @@ impl ChunkReader for WholeFile {
     type T = io::BufReader<Cursor>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        let cursor = Cursor {
-            file: Arc::clone(&self.0),
-            at: start,
-        };
-        Ok(io::BufReader::new(cursor))
+        Ok(io::BufReader::new(Cursor::new(Arc::clone(&self.0), start)))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         Ok(read_range(&*self.0, start, length)?.into())
-    }
-}
-
-/// Sequential reads from a position.
-#[derive(Debug)]
-pub(super) struct Cursor {
-    file: Arc<dyn ReadAt>,
-    at: u64,
-}
-
-impl Read for Cursor {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.file.stat().size_bytes.saturating_sub(self.at);
-        let len = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        self.file.read_at(self.at, &mut buffer[..len])?;
-        self.at += len as u64;
-        Ok(len)
     }
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use super::convert::Target;
 use super::open::FileKey;
-use super::{Bound, FileIdentity, FormatError, Relation, may_match, require_same_columns};
+use super::{Bound, FileIdentity, FormatError, Relation, all_rows, may_match, require_same_columns};
 use crate::host::Disk;
 use crate::types::{ColumnChunk, Field, TableStats};
 use file::ParquetFile;
@@ -163,7 +163,7 @@ impl Relation for ParquetRelation {
                 !facts.all_null() && facts.range.is_none_or(|(min, max)| may_match(&min, &max, bound))
             })
         });
-        if possible { vec![0..rows] } else { Vec::new() }
+        if possible { all_rows(rows) } else { Vec::new() }
     }
 
     fn read(&self, unit: usize, column: usize) -> Result<(ColumnChunk, u64), FormatError> {

@@ -13,9 +13,11 @@ use std::collections::HashSet;
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span};
 
+use super::coerce::cast;
+use super::scope::Scope;
 use super::select::{Block, Place};
 use super::{Binder, Bound, Reported};
-use crate::plan::logical::{Aggregate, AggregateFunction, ColumnId, Expr};
+use crate::plan::logical::{Aggregate, AggregateFunction, ColumnId, Expr, ExprKind};
 use crate::types::LogicalType;
 
 /// What a block groups by and computes.
@@ -24,6 +26,8 @@ pub(super) struct Grouping<'g> {
     pub(super) keys: &'g [(ColumnId, Expr)],
     /// Columns of the block's FROM.
     pub(super) input: &'g HashSet<ColumnId>,
+    /// How those are called.
+    pub(super) scope: &'g Scope,
 }
 
 impl<'a> Binder<'a> {
@@ -43,6 +47,7 @@ impl<'a> Binder<'a> {
         let (args, filter) = (args?, filter?);
         let filter = filter.map(|e| self.require_boolean(e, "FILTER")).transpose()?;
         let arg = self.aggregate_argument(function, call, args, span)?;
+        let arg = arg.map(|arg| typed_argument(function, arg));
         let ty = self.aggregate_type(function, arg.as_ref(), call)?;
         let idempotent = matches!(
             function,
@@ -58,7 +63,7 @@ impl<'a> Binder<'a> {
         if let Some((id, _)) = block.aggregates.iter().find(|(_, known)| *known == aggregate) {
             return Ok(Expr::column(*id, ty, span));
         }
-        let name = super::select::call_name(call);
+        let name = super::column_names::call_name(call, self.dialect);
         let id = self.new_column(name, ty.clone(), function != AggregateFunction::Count);
         block.aggregates.push((id, aggregate));
         Ok(Expr::column(id, ty, span))
@@ -122,7 +127,7 @@ impl<'a> Binder<'a> {
             return Ok(LogicalType::BigInt);
         };
         let fits = match function {
-            F::Sum | F::Avg => arg.ty.is_numeric() || arg.ty == LogicalType::Null,
+            F::Sum | F::Avg => arg.ty.is_numeric(),
             F::Min | F::Max => !arg.ty.is_nested(),
             F::Count | F::CountMerge | F::AnyValue => true,
         };
@@ -151,7 +156,8 @@ impl<'a> Binder<'a> {
             return Ok(expr);
         }
         for (id, span) in stray {
-            let name = self.info(id).name.clone();
+            let known = grouping.scope.columns.iter().find(|c| c.id == id);
+            let name = known.map_or_else(|| self.info(id).name.clone(), |c| c.name.clone());
             let message = format!("column `{name}` must be grouped or aggregated");
             let help = format!("add `{name}` to GROUP BY or wrap it in any_value()");
             self.errors.push(Diagnostic::new("42803", span, message).with_help(help));
@@ -160,11 +166,21 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// A bare NULL is summed as an integer.
+fn typed_argument(function: AggregateFunction, arg: Expr) -> Expr {
+    let sums = matches!(function, AggregateFunction::Sum | AggregateFunction::Avg);
+    match arg.ty {
+        LogicalType::Null if sums => cast(arg, &LogicalType::BigInt),
+        _ => arg,
+    }
+}
+
 fn replace_keys(expr: &mut Expr, grouping: &Grouping<'_>, stray: &mut Vec<(ColumnId, Span)>) {
     if let Some((id, key)) = grouping.keys.iter().find(|(_, key)| key == expr) {
         *expr = Expr::column(*id, key.ty.clone(), expr.span);
         return;
     }
+    replace_prefix(expr, grouping);
     match expr.as_column() {
         Some(id) if grouping.input.contains(&id) => {
             if !stray.iter().any(|(known, _)| *known == id) {
@@ -172,5 +188,26 @@ fn replace_keys(expr: &mut Expr, grouping: &Grouping<'_>, stray: &mut Vec<(Colum
             }
         }
         _ => expr.for_each_child_mut(&mut |child| replace_keys(child, grouping, stray)),
+    }
+}
+
+/// `a + 1 + 2` grouped by `a + 1`: chains are flat, so the key may be how a chain begins.
+fn replace_prefix(expr: &mut Expr, grouping: &Grouping<'_>) {
+    let ExprKind::Chain { first, rest } = &mut expr.kind else {
+        return;
+    };
+    for (id, key) in grouping.keys {
+        let ExprKind::Chain {
+            first: key_first,
+            rest: key_rest,
+        } = &key.kind
+        else {
+            continue;
+        };
+        if key_first == first && rest.starts_with(key_rest) {
+            rest.drain(..key_rest.len());
+            **first = Expr::column(*id, key.ty.clone(), key.span);
+            return;
+        }
     }
 }

@@ -8,9 +8,12 @@
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span};
+use gobi_grammar::similar::nearest;
 
 use super::select::Block;
 use super::{Binder, Bound};
+use crate::functions::{self, ResolveFailure};
+use crate::plan::eval;
 use crate::plan::logical::{AggregateFunction, CompareOp, Expr, ExprKind};
 use crate::types::{LogicalType, Value};
 
@@ -28,6 +31,10 @@ const AGGREGATES: &[(&str, AggregateFunction)] = &[
 
 /// Forms bound here rather than looked up.
 const FORMS: &[&str] = &["coalesce", "nullif", "ifnull", "if", "greatest", "least", "typeof", "@typeof"];
+
+/// Fields of EXTRACT that are functions of their own.
+const FIELDS: &[&str] =
+    &["year", "quarter", "month", "day", "week", "hour", "minute", "second", "epoch", "decade", "century", "millennium"];
 
 /// Aggregates and window functions of the language that cannot be run yet.
 const LATER: &[&str] = &[
@@ -80,8 +87,10 @@ impl<'a> Binder<'a> {
         match form {
             "coalesce" | "ifnull" => self.coalesce_of(args, span),
             "nullif" => self.nullif(args, span),
-            "greatest" => self.extreme(args, CompareOp::GtEq, span),
-            "least" => self.extreme(args, CompareOp::LtEq, span),
+            "greatest" | "least" => {
+                let (args, _) = self.unify_all(args, "the arguments", span)?;
+                self.function(&call.name, args, span)
+            }
             "typeof" => Ok(text(&args.remove(0).ty.to_string(), span)),
             "@typeof" => Ok(text(&coarse_name(&args.remove(0).ty), span)),
             _ => {
@@ -104,34 +113,7 @@ impl<'a> Binder<'a> {
         self.case_of(vec![equal], vec![null, a], span)
     }
 
-    /// The greatest or least of the arguments that are not NULL.
-    fn extreme(&mut self, args: Vec<Expr>, keeps: CompareOp, span: Span) -> Bound<Expr> {
-        let (args, ty) = self.unify_all(args, "the arguments", span)?;
-        let mut args = args.into_iter();
-        let Some(mut best) = args.next() else {
-            return self.unsupported("a call without arguments is", span);
-        };
-        for next in args {
-            let keep = Expr::compare(keeps, best.clone(), next.clone());
-            let absent = ExprKind::IsNull {
-                expr: Box::new(next.clone()),
-                negated: false,
-            };
-            let keep = Expr::or(vec![keep, Expr::boolean(absent, span)], span);
-            let first_absent = ExprKind::IsNull {
-                expr: Box::new(best.clone()),
-                negated: false,
-            };
-            let kind = ExprKind::Case {
-                arms: vec![(Expr::boolean(first_absent, span), next.clone()), (keep, best)],
-                otherwise: Box::new(next),
-            };
-            best = Expr { kind, ty: ty.clone(), span };
-        }
-        Ok(best)
-    }
-
-    /// `EXTRACT(year FROM e)`.
+    /// `EXTRACT(year FROM e)`: the function of that name if there is one, else `date_part`.
     pub(super) fn extract(
         &mut self,
         block: &mut Block<'a>,
@@ -139,21 +121,68 @@ impl<'a> Binder<'a> {
         expr: &'a ast::Expr,
         span: Span,
     ) -> Bound<Expr> {
-        let part = text(&field.text.to_lowercase(), field.span);
         let expr = self.expr(block, expr)?;
+        let own = FIELDS.contains(&field.text.to_lowercase().as_str());
+        if own && functions::resolve(&field.text, std::slice::from_ref(&expr.ty)).is_ok() {
+            return self.function(field, vec![expr], span);
+        }
         let name = ast::Ident {
             text: "date_part".into(),
             quoted: false,
             span: field.span,
         };
+        let part = text(&field.text.to_lowercase(), field.span);
         self.function(&name, vec![part, expr], span)
     }
 
     /// A function of the table.
-    fn function(&mut self, name: &ast::Ident, _args: Vec<Expr>, _span: Span) -> Bound<Expr> {
-        let message = format!("function `{}` does not exist", name.text);
-        self.fail(Diagnostic::new("42883", name.span, message))
+    fn function(&mut self, name: &ast::Ident, args: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty.clone()).collect();
+        let resolved = match functions::resolve(&name.text, &types) {
+            Ok(resolved) => resolved,
+            Err(failure) => return self.no_function(name, &types, failure),
+        };
+        let mut converted = Vec::with_capacity(args.len());
+        for (arg, ty) in args.into_iter().zip(&resolved.arg_types) {
+            converted.push(self.convert_constant(arg, ty)?);
+        }
+        let constant = converted.iter().all(|arg| arg.as_literal().is_some());
+        let kind = ExprKind::Call {
+            function: resolved.function,
+            args: converted,
+        };
+        let call = Expr {
+            kind,
+            ty: resolved.result,
+            span,
+        };
+        Ok(if constant { eval::fold(call) } else { call })
     }
+
+    fn no_function<T>(&mut self, name: &ast::Ident, types: &[LogicalType], failure: ResolveFailure) -> Bound<T> {
+        let shown: Vec<String> = types.iter().map(ToString::to_string).collect();
+        let error = match failure {
+            ResolveFailure::UnknownName { nearest } => {
+                let message = format!("function `{}` does not exist", name.text);
+                let mut error = Diagnostic::new("42883", name.span, message);
+                let near = nearest.map(String::from).or_else(|| near_form(&name.text));
+                error.help = near.map(|near| format!("did you mean `{near}`?"));
+                error
+            }
+            ResolveFailure::NoOverload { candidates } => {
+                let message = format!("function `{}` does not take ({})", name.text, shown.join(", "));
+                let forms: Vec<String> = candidates.iter().map(|form| format!("`{form}`")).collect();
+                Diagnostic::new("42883", name.span, message).with_help(format!("it takes {}", forms.join(" or ")))
+            }
+        };
+        self.fail(error)
+    }
+}
+
+/// An aggregate or form of nearly that name.
+fn near_form(name: &str) -> Option<String> {
+    let known = AGGREGATES.iter().map(|(known, _)| *known).chain(FORMS.iter().copied());
+    nearest(name.trim_start_matches('@'), known).map(String::from)
 }
 
 fn text(value: &str, span: Span) -> Expr {

@@ -270,7 +270,7 @@ pub(super) fn scalar(
             });
             Ok((value, Some(pulled)))
         }
-        _ => Err(Blocked("a value that is not an aggregate, such as max()")),
+        _ => Err(Blocked("a value other than an aggregate")),
     }
 }
 

@@ -12,6 +12,7 @@ mod aggregate;
 mod arithmetic;
 mod call;
 mod coerce;
+mod column_names;
 mod compare;
 mod decorrelate;
 mod expr;

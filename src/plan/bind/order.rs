@@ -96,7 +96,7 @@ impl<'a> Binder<'a> {
         }
         items.push(Item {
             expr: bound,
-            name: super::select::column_name(expr),
+            name: super::column_names::column_name(expr, self.dialect),
             shown: false,
         });
         Ok(Some(items.len() - 1))
@@ -108,7 +108,10 @@ impl<'a> Binder<'a> {
             Ok(n) if n >= 1 && n <= shown => Ok(n - 1),
             _ => {
                 let message = format!("ORDER BY position {position} is not in the select list");
-                self.fail(Diagnostic::new("42P10", span, message).with_help(format!("it has {shown} columns")))
+                self.fail(Diagnostic::new("42P10", span, message).with_help(match shown {
+                    1 => "it has one column".to_string(),
+                    _ => format!("it has {shown} columns"),
+                }))
             }
         }
     }

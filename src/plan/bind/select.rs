@@ -14,6 +14,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Distinct, ExprKind as K, GroupBy, SelectItem};
 
 use super::aggregate::Grouping;
+use super::column_names::column_name;
 use super::scope::{Scope, same};
 use super::subquery::Attach;
 use super::{Binder, Bound, Relation, Reported};
@@ -252,7 +253,7 @@ impl<'a> Binder<'a> {
                     span,
                 } => self.star(&block.scope, qualifier.as_ref(), exclude, *span),
                 SelectItem::Expr { expr, alias } => self.expr(block, expr).map(|bound| {
-                    let name = alias.as_ref().map_or_else(|| column_name(expr), |a| a.text.clone());
+                    let name = alias.as_ref().map_or_else(|| column_name(expr, self.dialect), |a| a.text.clone());
                     vec![Item {
                         expr: bound,
                         name,
@@ -342,6 +343,7 @@ impl<'a> Binder<'a> {
         let grouping = Grouping {
             keys: &named_keys,
             input: &input,
+            scope: &block.scope,
         };
         let mut failed = false;
         let mut above = |binder: &mut Self, expr: Expr| match binder.above_grouping(expr.clone(), &grouping) {
@@ -464,34 +466,4 @@ fn aliases(select: &ast::Select) -> Vec<(&str, &ast::Expr)> {
         _ => None,
     });
     named.collect()
-}
-
-/// The name that a column without an alias has.
-pub(super) fn column_name(expr: &ast::Expr) -> String {
-    match &expr.kind {
-        K::Name(parts) => parts.last().map_or_else(String::new, |name| name.text.clone()),
-        K::Braced(name) => name.text.clone(),
-        K::Call(call) => call_name(call),
-        K::Cast { expr, .. } => column_name(expr),
-        K::Extract { field, .. } => field.text.to_lowercase(),
-        K::Literal(ast::Literal::Integer(text) | ast::Literal::Decimal(text) | ast::Literal::String(text)) => {
-            text.clone()
-        }
-        K::Case { .. } => "case".into(),
-        K::Exists(_) => "exists".into(),
-        _ => "expr".into(),
-    }
-}
-
-/// `sum(l_tax)` for a call with a plain argument, else `sum`.
-pub(super) fn call_name(call: &ast::Call) -> String {
-    let name = call.name.text.trim_start_matches('@').to_lowercase();
-    match call.args.as_slice() {
-        [] if call.star || name == "count" => "count".into(),
-        [arg] if !call.distinct => match &arg.kind {
-            K::Name(parts) => format!("{name}({})", parts.last().map_or("", |part| part.text.as_str())),
-            _ => name,
-        },
-        _ => name,
-    }
 }

@@ -51,7 +51,7 @@ impl<'a> Binder<'a> {
         let mut types = vec![LogicalType::Null; width];
         for (relation, input) in relations.iter().zip(inputs) {
             if relation.output.len() != width {
-                let message = format!("the queries have {width} and {} columns", relation.output.len());
+                let message = format!("the queries differ in their number of columns: {width} and {}", relation.output.len());
                 return self.fail(Diagnostic::new("42601", input.span, message));
             }
             for (ty, (_, field)) in types.iter_mut().zip(&relation.output) {
@@ -151,7 +151,7 @@ impl<'a> Binder<'a> {
         for row in rows {
             if row.len() != width {
                 let at = row.first().map_or(span, |e| e.span);
-                let message = format!("the rows of VALUES have {width} and {} columns", row.len());
+                let message = format!("the rows of VALUES differ in their number of columns: {width} and {}", row.len());
                 self.errors.push(Diagnostic::new("42601", at, message));
                 failed = true;
                 continue;

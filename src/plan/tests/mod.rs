@@ -1,14 +1,15 @@
 //! Goldens of bound and optimised plans, and of what is said about queries that cannot be bound.
 
+mod cases;
 mod queries;
 mod tpch;
 
-use expect_test::{Expect, expect};
-use gobi_grammar::ast::StatementKind;
+use expect_test::{Expect, expect, expect_file};
+use gobi_grammar::ast::{self, StatementKind};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::logical::Query;
-use super::{bind, explain};
+use super::{bind, estimate, explain, optimize};
 use tpch::Tpch;
 
 fn bound(sql: &str, dialect: Dialect) -> Result<Query, Vec<Diagnostic>> {
@@ -41,17 +42,96 @@ fn check_bound(sql: &str, expected: Expect) {
     expected.assert_eq(&text);
 }
 
-#[test]
-fn tpch_binds() {
-    for (name, sql) in queries::TPCH {
-        match bound(sql, Dialect::Grizzly) {
-            Ok(query) => println!("{name}\n{}", explain::text(&query, &|_| None)),
-            Err(errors) => println!("{name}\n{}", diagnostics(sql, &errors)),
+/// The bound plan, then the optimised one with estimates.
+fn optimized(sql: &str) -> String {
+    let tables = Tpch::new();
+    match bound(sql, Dialect::Grizzly) {
+        Ok(query) => {
+            let query = optimize(query, &tables);
+            explain::text(&query, &|plan| Some(estimate::rows(plan, &tables)))
         }
+        Err(errors) => diagnostics(sql, &errors),
     }
 }
 
 #[test]
+fn tpch_plans() {
+    let mut all = String::new();
+    for (name, sql) in queries::TPCH {
+        all.push_str(&format!("-- {name}\n{}\n", optimized(sql)));
+    }
+    expect_file!["goldens/tpch.txt"].assert_eq(&all);
+}
+
+#[test]
 fn constants() {
-    check_bound("select 1", expect![[""]]);
+    check_bound("select 1", expect![[r#"
+        Project 1
+          Values [] 1 rows
+    "#]]);
+}
+
+fn check_optimized(sql: &str, expected: Expect) {
+    expected.assert_eq(&optimized(sql));
+}
+
+/// Each query, then its plan or what is wrong with it.
+fn report(cases: &[&str], dialect: Dialect) -> String {
+    let mut out = String::new();
+    for sql in cases {
+        let text = match bound(sql, dialect) {
+            Ok(query) => explain::text(&query, &|_| None),
+            Err(errors) => diagnostics(sql, &errors),
+        };
+        out.push_str(&format!("-- {sql}\n{text}\n"));
+    }
+    out
+}
+
+#[test]
+fn bound_plans() {
+    expect_file!["goldens/bound.txt"].assert_eq(&report(cases::BOUND, Dialect::Grizzly));
+}
+
+#[test]
+fn bound_plans_ansi() {
+    expect_file!["goldens/ansi.txt"].assert_eq(&report(cases::ANSI, Dialect::Ansi));
+}
+
+#[test]
+fn errors() {
+    expect_file!["goldens/errors.txt"].assert_eq(&report(cases::ERRORS, Dialect::Grizzly));
+}
+
+#[test]
+fn rules() {
+    let plans: Vec<String> = cases::RULES.iter().map(|sql| format!("-- {sql}\n{}\n", optimized(sql))).collect();
+    expect_file!["goldens/rules.txt"].assert_eq(&plans.concat());
+}
+
+/// The operand of a select list's only item, repeated.
+fn lengthened(sql: &str, times: usize) -> ast::Query {
+    let parsed = gobi_grammar::parse(sql, Dialect::Grizzly);
+    let Some(StatementKind::Query(mut query)) = parsed.statements.into_iter().map(|s| s.kind).next() else {
+        panic!("not a query: {sql}");
+    };
+    if let ast::QueryBody::Select(select) = &mut query.body
+        && let Some(ast::SelectItem::Expr { expr, .. }) = select.items.first_mut()
+    {
+        match &mut expr.kind {
+            ast::ExprKind::Chain { rest, .. } => *rest = vec![rest[0].clone(); times],
+            ast::ExprKind::And(items) | ast::ExprKind::Or(items) => *items = vec![items[0].clone(); times],
+            other => panic!("not a list: {other:?}"),
+        }
+    }
+    query
+}
+
+#[test]
+fn long_chains_stay_flat() {
+    for expr in ["l_tax + 1", "l_tax > 0 and true", "l_quantity = 1 or true", "l_tax > 1 or true"] {
+        let query = lengthened(&format!("select {expr} from lineitem"), 50_000);
+        let query = bind(&query, Dialect::Grizzly, &mut Tpch::new()).unwrap();
+        optimize(query, &Tpch::new());
+    }
 }

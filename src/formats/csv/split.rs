@@ -1,0 +1,291 @@
+//! Text into records and fields, as RFC 4180 says: quotes open at the start of a field only.
+//!
+//! `1,"a ""b""\n",` is one record of the fields `1`, `a "b"\n` (quoted, on two lines) and an empty one.
+//!
+//! Invariants: every byte of a record belongs to one field, a delimiter or a quote; blank lines are no records unless
+//! there is only one column.
+//!
+//! Does not: know types.
+
+use memchr::memchr;
+
+/// The characters that structure a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Dialect {
+    pub(super) delimiter: u8,
+    pub(super) quote: u8,
+}
+
+/// A field's place in its block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) quoting: Quoting,
+}
+
+/// How a field was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quoting {
+    /// As it is.
+    None,
+    /// In quotes, without quotes inside.
+    Quoted,
+    /// In quotes, with doubled quotes inside.
+    Escaped,
+}
+
+impl Span {
+    /// The bytes between the quotes, if any.
+    pub(super) fn bytes<'a>(&self, block: &'a [u8]) -> &'a [u8] {
+        &block[self.start as usize..self.end as usize]
+    }
+}
+
+/// What is wrong with a record, at which byte.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Malformed {
+    pub(super) at: usize,
+    pub(super) message: String,
+}
+
+/// Takes records off a block one by one.
+#[derive(Debug)]
+pub(super) struct Records<'a> {
+    block: &'a [u8],
+    dialect: Dialect,
+    at: usize,
+}
+
+impl<'a> Records<'a> {
+    /// From the start of a block, which is the start of a record.
+    pub(super) fn new(block: &'a [u8], dialect: Dialect) -> Self {
+        Self { block, dialect, at: 0 }
+    }
+
+    /// Where the next record starts.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Appends the fields of the next record; `None` at the end.
+    pub(super) fn next_into(&mut self, fields: &mut Vec<Span>) -> Option<Result<usize, Malformed>> {
+        if self.at >= self.block.len() {
+            return None;
+        }
+        let before = fields.len();
+        loop {
+            match self.field() {
+                Ok((span, ends)) => {
+                    fields.push(span);
+                    if ends {
+                        return Some(Ok(fields.len() - before));
+                    }
+                }
+                Err(malformed) => return Some(Err(malformed)),
+            }
+        }
+    }
+
+    /// One field, and whether it ends its record.
+    fn field(&mut self) -> Result<(Span, bool), Malformed> {
+        if self.block.get(self.at) == Some(&self.dialect.quote) {
+            return self.quoted();
+        }
+        let start = self.at;
+        let rest = &self.block[start..];
+        let (delimiter, newline) = (self.dialect.delimiter, b'\n');
+        let len = rest.iter().position(|byte| *byte == delimiter || *byte == newline);
+        let len = len.unwrap_or(rest.len());
+        let ends = rest.get(len) != Some(&delimiter);
+        let text = if ends {
+            rest[..len].strip_suffix(b"\r").unwrap_or(&rest[..len])
+        } else {
+            &rest[..len]
+        };
+        self.at = start + len + 1;
+        Ok((span(start, start + text.len(), Quoting::None), ends))
+    }
+
+    fn quoted(&mut self) -> Result<(Span, bool), Malformed> {
+        let start = self.at + 1;
+        let mut end = start;
+        let mut quoting = Quoting::Quoted;
+        loop {
+            let Some(len) = memchr(self.dialect.quote, self.block.get(end..).unwrap_or_default()) else {
+                return Err(malformed(self.at, "a quote is never closed"));
+            };
+            end += len;
+            if self.block.get(end + 1) != Some(&self.dialect.quote) {
+                break;
+            }
+            quoting = Quoting::Escaped;
+            end += 2;
+        }
+        let (next, ends) = match &self.block[end + 1..] {
+            [] => (end + 1, true),
+            [byte, ..] if *byte == self.dialect.delimiter => (end + 2, false),
+            [b'\n', ..] => (end + 2, true),
+            [b'\r', b'\n', ..] | [b'\r'] => (end + 3, true),
+            _ => return Err(malformed(end, "text after a closing quote")),
+        };
+        self.at = next;
+        Ok((span(start, end, quoting), ends))
+    }
+}
+
+fn span(start: usize, end: usize, quoting: Quoting) -> Span {
+    // Blocks are far smaller than 4 GiB, or refused when the file is opened.
+    let short = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    Span {
+        start: short(start),
+        end: short(end),
+        quoting,
+    }
+}
+
+fn malformed(at: usize, message: &str) -> Malformed {
+    Malformed {
+        at,
+        message: message.to_string(),
+    }
+}
+
+/// Finds where records end while a file streams by.
+#[derive(Debug)]
+pub(super) struct Boundaries {
+    dialect: Dialect,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    FieldStart,
+    InField,
+    InQuotes,
+    /// After a quote inside quotes: it closes the field, unless another quote follows.
+    QuoteInQuotes,
+}
+
+impl Boundaries {
+    /// At the start of a file.
+    pub(super) fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            state: State::FieldStart,
+        }
+    }
+
+    /// Inside quotes; at the end of a file, an error.
+    pub(super) fn in_quotes(&self) -> bool {
+        self.state == State::InQuotes
+    }
+
+    /// Goes over a piece of the file and calls `on_end` with the offset after each record's newline.
+    pub(super) fn scan(&mut self, piece: &[u8], mut on_end: impl FnMut(usize)) {
+        let Dialect { delimiter, quote } = self.dialect;
+        if self.state != State::InQuotes && self.state != State::QuoteInQuotes && memchr(quote, piece).is_none() {
+            return self.scan_unquoted(piece, on_end);
+        }
+        let mut at = 0;
+        while at < piece.len() {
+            match self.state {
+                State::InQuotes => match memchr(quote, &piece[at..]) {
+                    Some(len) => {
+                        at += len + 1;
+                        self.state = State::QuoteInQuotes;
+                    }
+                    None => return,
+                },
+                State::FieldStart | State::QuoteInQuotes if piece[at] == quote => {
+                    self.state = State::InQuotes;
+                    at += 1;
+                }
+                _ => {
+                    let rest = &piece[at..];
+                    let Some(len) = memchr::memchr2(delimiter, b'\n', rest) else {
+                        self.state = State::InField;
+                        return;
+                    };
+                    at += len + 1;
+                    self.state = State::FieldStart;
+                    if rest[len] != delimiter {
+                        on_end(at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Without a quote in the piece, only its newlines matter.
+    fn scan_unquoted(&mut self, piece: &[u8], mut on_end: impl FnMut(usize)) {
+        memchr::memchr_iter(b'\n', piece).for_each(|at| on_end(at + 1));
+        self.state = match piece.last() {
+            None => self.state,
+            Some(byte) if *byte == b'\n' || *byte == self.dialect.delimiter => State::FieldStart,
+            Some(_) => State::InField,
+        };
+    }
+}
+
+/// The text of an escaped field.
+pub(super) fn unescape(text: &[u8], quote: u8, out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = memchr(quote, rest) {
+        out.extend_from_slice(&rest[..=at]);
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMA: Dialect = Dialect {
+        delimiter: b',',
+        quote: b'"',
+    };
+
+    fn records(text: &str) -> Result<Vec<Vec<String>>, Malformed> {
+        let mut records = Records::new(text.as_bytes(), COMMA);
+        let mut spans = Vec::new();
+        let mut out = Vec::new();
+        while let Some(count) = records.next_into(&mut spans) {
+            count?;
+            out.push(
+                spans
+                    .drain(..)
+                    .map(|s| String::from_utf8_lossy(s.bytes(text.as_bytes())).into())
+                    .collect(),
+            );
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn fields() {
+        let text = "1,\"a,b\"\r\n\"x\ny\",5\" disk\n,\n\"\"\"\",";
+        assert_eq!(
+            records(text).unwrap(),
+            [["1", "a,b"], ["x\ny", "5\" disk"], ["", ""], ["\"\"", ""]]
+        );
+        assert_eq!(records("a,\"b").unwrap_err().message, "a quote is never closed");
+        assert_eq!(records("\"a\"b").unwrap_err().message, "text after a closing quote");
+    }
+
+    #[test]
+    fn boundaries_do_not_depend_on_pieces() {
+        let text = b"1,\"a,\"\"b\n\"\r\n5\" disk,\"\"\n\"x\"\n\ny";
+        let expect = [12, 23, 27, 28];
+        for size in 1..=text.len() {
+            let mut boundaries = Boundaries::new(COMMA);
+            let mut ends = Vec::new();
+            for (piece, start) in text.chunks(size).zip((0..).step_by(size)) {
+                boundaries.scan(piece, |at| ends.push(start + at));
+            }
+            assert_eq!(ends, expect, "pieces of {size}");
+            assert!(!boundaries.in_quotes());
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Columns built from JSON values of known shapes.
+//!
+//! A builder of `Object([id: Integer, tags: List(String)])` takes `{"tags": null, "id": 7}` as one row.
+//!
+//! Invariants: after each record all fields have as many rows as their object; a key that the shape lacks is an error,
+//! so nothing is dropped silently.
+//!
+//! Does not: coerce; a string is no number.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder, StringBuilder, StructArray,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{Field as ArrowField, Fields};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::shape::Shape;
+
+/// One column, or one field, in the making.
+pub(super) enum Builder {
+    Boolean(BooleanBuilder),
+    Integer(Int64Builder),
+    Double(Float64Builder),
+    String(StringBuilder),
+    /// Any value, as its text.
+    Text(StringBuilder),
+    List(Box<Builder>, Vec<usize>, NullBufferBuilder),
+    Object(ObjectBuilder),
+}
+
+/// The fields of an object.
+pub(super) struct ObjectBuilder {
+    fields: Vec<(String, Builder)>,
+    valid: NullBufferBuilder,
+    /// Where the next key is expected: records tend to have their keys in one order.
+    next: usize,
+}
+
+impl ObjectBuilder {
+    /// Without rows.
+    pub(super) fn new(fields: &[(String, Shape)]) -> Self {
+        Self {
+            fields: fields
+                .iter()
+                .map(|(name, shape)| (name.clone(), Builder::new(shape)))
+                .collect(),
+            valid: NullBufferBuilder::new(0),
+            next: 0,
+        }
+    }
+
+    /// The finished columns.
+    pub(super) fn finish(self) -> Vec<ArrayRef> {
+        self.fields.into_iter().map(|(_, builder)| builder.finish()).collect()
+    }
+
+    fn append_null(&mut self) {
+        self.fields.iter_mut().for_each(|(_, field)| field.append_null());
+        self.valid.append_null();
+    }
+
+    fn find(&mut self, name: &str) -> Option<usize> {
+        let guess = self.next;
+        let found = match self.fields.get(guess) {
+            Some((known, _)) if known == name => guess,
+            _ => self.fields.iter().position(|(known, _)| known == name)?,
+        };
+        self.next = found + 1;
+        Some(found)
+    }
+}
+
+impl Builder {
+    fn new(shape: &Shape) -> Self {
+        match shape {
+            Shape::Boolean => Builder::Boolean(BooleanBuilder::new()),
+            Shape::Integer => Builder::Integer(Int64Builder::new()),
+            Shape::Double => Builder::Double(Float64Builder::new()),
+            Shape::Null | Shape::Mixed => Builder::Text(StringBuilder::new()),
+            Shape::String => Builder::String(StringBuilder::new()),
+            Shape::List(item) => Builder::List(Box::new(Builder::new(item)), Vec::new(), NullBufferBuilder::new(0)),
+            Shape::Object(fields) if fields.is_empty() => Builder::Text(StringBuilder::new()),
+            Shape::Object(fields) => Builder::Object(ObjectBuilder::new(fields)),
+        }
+    }
+
+    fn len(&self) -> usize {
+        use arrow::array::ArrayBuilder;
+        match self {
+            Builder::Boolean(b) => b.len(),
+            Builder::Integer(b) => b.len(),
+            Builder::Double(b) => b.len(),
+            Builder::String(b) | Builder::Text(b) => b.len(),
+            Builder::List(_, lengths, _) => lengths.len(),
+            Builder::Object(object) => object.valid.len(),
+        }
+    }
+
+    fn append_null(&mut self) {
+        match self {
+            Builder::Boolean(b) => b.append_null(),
+            Builder::Integer(b) => b.append_null(),
+            Builder::Double(b) => b.append_null(),
+            Builder::String(b) | Builder::Text(b) => b.append_null(),
+            Builder::List(_, lengths, valid) => {
+                lengths.push(0);
+                valid.append_null();
+            }
+            Builder::Object(object) => object.append_null(),
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Builder::Boolean(mut b) => Arc::new(b.finish()),
+            Builder::Integer(mut b) => Arc::new(b.finish()),
+            Builder::Double(mut b) => Arc::new(b.finish()),
+            Builder::String(mut b) | Builder::Text(mut b) => Arc::new(b.finish()),
+            Builder::List(item, lengths, mut valid) => {
+                let items = item.finish();
+                let field = Arc::new(ArrowField::new_list_field(items.data_type().clone(), true));
+                Arc::new(ListArray::new(
+                    field,
+                    OffsetBuffer::from_lengths(lengths),
+                    items,
+                    valid.finish(),
+                ))
+            }
+            Builder::Object(mut object) => {
+                let valid = object.valid.finish();
+                let names: Vec<_> = object.fields.iter().map(|(name, _)| name.clone()).collect();
+                let arrays = object.finish();
+                let fields = names.iter().zip(&arrays);
+                let fields = fields.map(|(name, array)| ArrowField::new(name, array.data_type().clone(), true));
+                Arc::new(StructArray::new(Fields::from_iter(fields), arrays, valid))
+            }
+        }
+    }
+}
+
+/// Takes one value, or null.
+impl<'de> DeserializeSeed<'de> for &mut Builder {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Builder {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Builder::Boolean(_) => "a boolean",
+            Builder::Integer(_) => "an integer",
+            Builder::Double(_) => "a number",
+            Builder::String(_) => "a string",
+            Builder::Text(_) => "a value",
+            Builder::List(..) => "an array",
+            Builder::Object(_) => "an object",
+        })
+    }
+
+    fn visit_none<E: Error>(self) -> Result<(), E> {
+        self.append_null();
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.append_null();
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self {
+            Builder::Boolean(_) => deserializer.deserialize_bool(self),
+            Builder::Integer(_) => deserializer.deserialize_i64(self),
+            Builder::Double(_) => deserializer.deserialize_f64(self),
+            Builder::String(_) => deserializer.deserialize_str(self),
+            Builder::Text(texts) => {
+                let value: serde_json::Value = serde::Deserialize::deserialize(deserializer)?;
+                match value {
+                    serde_json::Value::String(text) => texts.append_value(text),
+                    other => texts.append_value(other.to_string()),
+                }
+                Ok(())
+            }
+            Builder::List(..) => deserializer.deserialize_seq(self),
+            Builder::Object(_) => deserializer.deserialize_map(self),
+        }
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        match self {
+            Builder::Boolean(b) => b.append_value(value),
+            _ => return Err(Error::invalid_type(serde::de::Unexpected::Bool(value), &self)),
+        }
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        match self {
+            Builder::Integer(b) => b.append_value(value),
+            Builder::Double(b) => b.append_value(value as f64),
+            _ => return Err(Error::invalid_type(serde::de::Unexpected::Signed(value), &self)),
+        }
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        match (&mut *self, i64::try_from(value)) {
+            (Builder::Integer(b), Ok(value)) => b.append_value(value),
+            (Builder::Double(b), _) => b.append_value(value as f64),
+            _ => return Err(Error::invalid_type(serde::de::Unexpected::Unsigned(value), &self)),
+        }
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        match self {
+            Builder::Double(b) => b.append_value(value),
+            _ => return Err(Error::invalid_type(serde::de::Unexpected::Float(value), &self)),
+        }
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        match self {
+            Builder::String(b) => b.append_value(value),
+            _ => return Err(Error::invalid_type(serde::de::Unexpected::Str(value), &self)),
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Builder::List(item, lengths, valid) = self else {
+            return Err(Error::invalid_type(serde::de::Unexpected::Seq, &self));
+        };
+        let mut len = 0;
+        while items.next_element_seed(&mut **item)?.is_some() {
+            len += 1;
+        }
+        lengths.push(len);
+        valid.append_non_null();
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
+        match self {
+            Builder::Object(object) => object.visit_map(entries),
+            _ => Err(Error::invalid_type(serde::de::Unexpected::Map, &self)),
+        }
+    }
+}
+
+/// Takes one record.
+impl<'de> DeserializeSeed<'de> for &mut ObjectBuilder {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut ObjectBuilder {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let rows = self.valid.len();
+        self.next = 0;
+        while let Some(name) = entries.next_key::<std::borrow::Cow<'de, str>>()? {
+            let Some(field) = self.find(&name) else {
+                let message = format!("the key `{name}` is not among those of the first records");
+                return Err(Error::custom(message));
+            };
+            if self.fields[field].1.len() > rows {
+                return Err(Error::custom(format!("the key `{name}` occurs twice")));
+            }
+            entries.next_value_seed(&mut self.fields[field].1)?;
+        }
+        for (_, field) in &mut self.fields {
+            if field.len() == rows {
+                field.append_null();
+            }
+        }
+        self.valid.append_non_null();
+        Ok(())
+    }
+}

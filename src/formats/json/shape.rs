@@ -1,0 +1,160 @@
+//! What types the values of a JSON file have, from its first records.
+//!
+//! `{"id": 1, "tags": ["a"]}` and `{"id": 2.5}` together are `id double, tags array<string>`.
+//!
+//! Invariants: every record seen can be read with the types found; columns stand in the order in which they first
+//! appear.
+//!
+//! Does not: recognise dates in strings.
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::types::{Field, LogicalType};
+
+/// The least type of some values.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Shape {
+    Null,
+    Boolean,
+    Integer,
+    Double,
+    String,
+    /// Scalars of several kinds: kept as their JSON text.
+    Mixed,
+    List(Box<Shape>),
+    Object(Vec<(String, Shape)>),
+}
+
+impl Shape {
+    /// The least shape of both; an error where a scalar meets a list or an object.
+    pub(super) fn merge(self, other: Shape) -> Result<Shape, String> {
+        Ok(match (self, other) {
+            (Shape::Null, shape) | (shape, Shape::Null) => shape,
+            (a, b) if a == b => a,
+            (Shape::Integer | Shape::Double, Shape::Integer | Shape::Double) => Shape::Double,
+            (Shape::List(a), Shape::List(b)) => Shape::List(Box::new(a.merge(*b)?)),
+            (Shape::Object(mut fields), Shape::Object(others)) => {
+                for (name, shape) in others {
+                    match fields.iter_mut().find(|(known, _)| *known == name) {
+                        Some((_, known)) => {
+                            let merged = std::mem::replace(known, Shape::Null).merge(shape);
+                            *known = merged.map_err(|e| format!("`{name}`: {e}"))?;
+                        }
+                        None => fields.push((name, shape)),
+                    }
+                }
+                Shape::Object(fields)
+            }
+            (a, b) if a.is_scalar() && b.is_scalar() => Shape::Mixed,
+            (a, b) => return Err(format!("{} in one record, {} in another", a.name(), b.name())),
+        })
+    }
+
+    fn is_scalar(&self) -> bool {
+        !matches!(self, Shape::List(_) | Shape::Object(_))
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Shape::List(_) => "an array",
+            Shape::Object(_) => "an object",
+            _ => "a scalar",
+        }
+    }
+
+    /// The type of a column of this shape.
+    pub(super) fn ty(&self) -> LogicalType {
+        match self {
+            Shape::Boolean => LogicalType::Boolean,
+            Shape::Integer => LogicalType::BigInt,
+            Shape::Double => LogicalType::Double,
+            Shape::Null | Shape::String | Shape::Mixed => LogicalType::String,
+            Shape::List(item) => LogicalType::Array(Box::new(item.ty())),
+            // A struct needs a field; an object that never had one is shown as text.
+            Shape::Object(fields) if fields.is_empty() => LogicalType::String,
+            Shape::Object(fields) => LogicalType::Struct(fields_of(fields)),
+        }
+    }
+}
+
+/// Columns of an object's fields.
+pub(super) fn fields_of(fields: &[(String, Shape)]) -> Vec<Field> {
+    let field = |(name, shape): &(String, Shape)| Field {
+        name: name.clone(),
+        ty: shape.ty(),
+        nullable: true,
+    };
+    fields.iter().map(field).collect()
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor)
+    }
+}
+
+struct ShapeVisitor;
+
+/// How serde_json hands out numbers when it keeps all their digits.
+const NUMBER_KEY: &str = "$serde_json::private::Number";
+
+impl<'de> Visitor<'de> for ShapeVisitor {
+    type Value = Shape;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Shape, E> {
+        Ok(Shape::Null)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Shape, E> {
+        Ok(Shape::Boolean)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Shape, E> {
+        Ok(Shape::Integer)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Shape, E> {
+        Ok(if i64::try_from(value).is_ok() {
+            Shape::Integer
+        } else {
+            Shape::Double
+        })
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Shape, E> {
+        Ok(Shape::Double)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Shape, E> {
+        Ok(Shape::String)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Shape, A::Error> {
+        let mut item = Shape::Null;
+        while let Some(next) = items.next_element()? {
+            item = item.merge(next).map_err(Error::custom)?;
+        }
+        Ok(Shape::List(Box::new(item)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Shape, A::Error> {
+        let mut fields: Vec<(String, Shape)> = Vec::new();
+        while let Some(name) = entries.next_key::<String>()? {
+            if name == NUMBER_KEY {
+                let digits: String = entries.next_value()?;
+                let integer = digits.parse::<i64>().is_ok();
+                return Ok(if integer { Shape::Integer } else { Shape::Double });
+            }
+            let shape = entries.next_value()?;
+            if fields.iter().any(|(known, _)| *known == name) {
+                return Err(Error::custom(format!("the key `{name}` occurs twice")));
+            }
+            fields.push((name, shape));
+        }
+        Ok(Shape::Object(fields))
+    }
+}
