@@ -63,7 +63,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(40))]
+    #![proptest_config(config(25))]
 
     #[test]
     fn what_is_printed_parses_to_the_same_tree(script in support::script()) {
@@ -98,7 +98,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(400))]
+    #![proptest_config(config(200))]
 
     #[test]
     fn no_text_makes_anything_panic(text in soup(), cut in any::<prop::sample::Index>()) {
