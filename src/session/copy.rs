@@ -44,5 +44,7 @@ fn set_option(options: &mut WriteOptions, name: &Ident, value: &Expr) -> Result<
     let invalid = |message: String| Error::new(Diagnostic::new("22023", value.span, message));
     let text = script::value_text(value)
         .ok_or_else(|| invalid(format!("the option `{}` takes a word, a string or a number", name.text)))?;
-    options.set(&name.text, &text).map_err(|error| Error::from_format(&error, name.span))
+    options
+        .set(&name.text, &text)
+        .map_err(|error| Error::from_format(&error, name.span))
 }
