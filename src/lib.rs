@@ -2,8 +2,8 @@
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod client;
-pub mod exec;
 pub mod compile;
+pub mod exec;
 pub mod formats;
 pub mod functions;
 pub mod host;

@@ -29,6 +29,10 @@ pub struct Args {
     #[command(flatten)]
     pub globals: Globals,
 
+    /// When queries run as machine code.
+    #[command(flatten)]
+    pub jit: Jit,
+
     /// Run a script given as text; may be repeated
     #[arg(short = 'c', long = "command", value_name = "SQL")]
     pub scripts: Vec<OsString>,
@@ -57,10 +61,6 @@ pub struct Globals {
     #[arg(long, value_name = "SIZE", value_parser = size, global = true)]
     pub memory_limit: Option<usize>,
 
-    /// When queries run as machine code: auto, on, off [default: auto]
-    #[arg(long, value_name = "MODE", value_parser = jit, global = true)]
-    pub jit: Option<JitMode>,
-
     /// How scripts are read: grizzly, ansi [default: grizzly]
     #[arg(long, value_name = "NAME", value_parser = dialect, global = true)]
     pub dialect: Option<Dialect>,
@@ -68,6 +68,14 @@ pub struct Globals {
     /// Colours: on a terminal, always, never
     #[arg(long, value_enum, default_value_t, global = true)]
     pub color: Color,
+}
+
+/// `--jit MODE`, which every command takes but explain, where `--jit` alone asks for the code.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub struct Jit {
+    /// When queries run as machine code: auto, on, off [default: auto]
+    #[arg(id = "jit_mode", long = "jit", value_name = "MODE", value_parser = jit)]
+    pub mode: Option<JitMode>,
 }
 
 /// How results are printed.
@@ -115,7 +123,7 @@ pub enum Command {
     Run(Run),
     /// Read statements from the prompt; --format json without a terminal is a line protocol
     #[command(after_help = "Examples:\n  gobi repl\n  echo '{\"sql\": \"SELECT 1\"}' | gobi repl --format json")]
-    Repl,
+    Repl(Repl),
     /// Show how a query runs: its pipelines, and with --jit its machine code
     #[command(after_help = "Example:\n  gobi explain --jit --analyze \"SELECT sum(value) FROM [1, 2, 3]\"")]
     Explain(Explain),
@@ -133,9 +141,33 @@ pub enum Command {
     Demo(Demo),
 }
 
+impl Command {
+    /// The command's own `--jit MODE`.
+    pub fn jit(&self) -> Option<JitMode> {
+        match self {
+            Command::Run(run) => run.jit.mode,
+            Command::Repl(repl) => repl.jit.mode,
+            Command::Bench(bench) => bench.jit.mode,
+            Command::Demo(demo) => demo.jit.mode,
+            Command::Explain(_) | Command::Fmt(_) | Command::Completions(_) => None,
+        }
+    }
+}
+
+/// `gobi repl`.
+#[derive(Debug, ClapArgs)]
+pub struct Repl {
+    /// When queries run as machine code.
+    #[command(flatten)]
+    pub jit: Jit,
+}
+
 /// `gobi run`.
 #[derive(Debug, ClapArgs)]
 pub struct Run {
+    /// When queries run as machine code.
+    #[command(flatten)]
+    pub jit: Jit,
     /// Script files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -145,7 +177,7 @@ pub struct Run {
 #[derive(Debug, ClapArgs)]
 pub struct Explain {
     /// Show the IR, Cranelift's IR and the machine code of each pipeline
-    #[arg(long)]
+    #[arg(id = "show_code", long = "jit")]
     pub jit: bool,
     /// Run the query; show rows and time of each operator
     #[arg(long)]
@@ -161,6 +193,9 @@ pub struct Explain {
 /// `gobi bench`.
 #[derive(Debug, ClapArgs)]
 pub struct Bench {
+    /// When queries run as machine code.
+    #[command(flatten)]
+    pub jit: Jit,
     /// A folder of .sql files, each one query
     #[arg(long, value_name = "DIR")]
     pub queries: PathBuf,
@@ -205,6 +240,9 @@ pub struct Completions {
 /// `gobi demo`.
 #[derive(Debug, ClapArgs)]
 pub struct Demo {
+    /// When queries run as machine code.
+    #[command(flatten)]
+    pub jit: Jit,
     /// TPC-H scale factor
     #[arg(long, value_name = "SF", default_value_t = 0.1)]
     pub scale: f64,

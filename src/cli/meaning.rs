@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use super::args::{Color, Format, Globals};
 use super::failure::Failure;
-use crate::client::{Client, Settings};
+use crate::client::{Client, JitMode, Settings};
 
 /// What the global arguments mean.
 #[derive(Clone, Debug)]
@@ -37,11 +37,11 @@ pub struct Meaning {
 
 impl Meaning {
     /// Looks at the arguments, the terminal and the environment.
-    pub fn of(globals: &Globals) -> Self {
+    pub fn of(globals: &Globals, jit: Option<JitMode>) -> Self {
         let mut settings = Settings::default();
         settings.threads = globals.threads.unwrap_or(settings.threads);
         settings.memory_limit_bytes = globals.memory_limit.unwrap_or(settings.memory_limit_bytes);
-        settings.jit = globals.jit.unwrap_or(settings.jit);
+        settings.jit = jit.unwrap_or(settings.jit);
         settings.dialect = globals.dialect.unwrap_or(settings.dialect);
         let stdout_terminal = std::io::stdout().is_terminal();
         let stderr_terminal = std::io::stderr().is_terminal();

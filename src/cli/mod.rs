@@ -48,13 +48,14 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> Result<(), Failure> {
-    let meaning = Meaning::of(&args.globals);
+    let jit = args.command.as_ref().and_then(Command::jit).or(args.jit.mode);
+    let meaning = Meaning::of(&args.globals, jit);
     match args.command {
         None if args.scripts.is_empty() => repl::run(&meaning),
         None => script::run_texts(&meaning, &args.scripts),
         Some(_) if !args.scripts.is_empty() => Err(Failure::Usage("`-c` stands alone, without a command".into())),
         Some(Command::Run(run)) => script::run_files(&meaning, &run.files),
-        Some(Command::Repl) => repl::run(&meaning),
+        Some(Command::Repl(_)) => repl::run(&meaning),
         Some(Command::Explain(explain)) => explain::run(&meaning, &explain),
         Some(Command::Bench(bench)) => bench::run(&meaning, &bench),
         Some(Command::Fmt(fmt)) => fmt::run(&meaning, &fmt),

@@ -8,8 +8,8 @@
 //!
 //! Does not: decide types (the binder did).
 
-use gobi_jit::ir::{Checked, FloatCond, IntCond, Type, Value};
 use crate::plan::physical::Span;
+use gobi_jit::ir::{Checked, FloatCond, IntCond, Type, Value};
 
 use super::HostCall;
 use super::emit::Emitter;
@@ -42,7 +42,12 @@ fn exact(op: ArithOp, a: Range, b: Range) -> Range {
         ArithOp::Add => Some((a.0.checked_add(b.0)?, a.1.checked_add(b.1)?)),
         ArithOp::Sub => Some((a.0.checked_sub(b.1)?, a.1.checked_sub(b.0)?)),
         ArithOp::Mul => {
-            let corners = [a.0.checked_mul(b.0)?, a.0.checked_mul(b.1)?, a.1.checked_mul(b.0)?, a.1.checked_mul(b.1)?];
+            let corners = [
+                a.0.checked_mul(b.0)?,
+                a.0.checked_mul(b.1)?,
+                a.1.checked_mul(b.0)?,
+                a.1.checked_mul(b.1)?,
+            ];
             Some((*corners.iter().min()?, *corners.iter().max()?))
         }
         _ => {
@@ -57,34 +62,41 @@ impl Emitter<'_> {
         let mut left = self.expr(first);
         let mut ty = first.ty.clone();
         for step in rest {
+            let exact = !ty.is_float() && divides_by_exact(&step.operand);
             if step.left_ty != ty {
                 left = self.cast(left, &ty, &step.left_ty, false, step.span);
             }
-            left = self.step(left, step);
+            left = self.step(left, step, exact);
             ty = step.ty.clone();
         }
         left
     }
 
-    fn step(&mut self, left: Nullable, step: &ChainStep) -> Nullable {
+    fn step(&mut self, left: Nullable, step: &ChainStep, exact: bool) -> Nullable {
         let right = self.expr(&step.operand);
         match (&step.left_ty, &step.operand.ty) {
             _ if step.op == ArithOp::Concat => self.call_body("concat", &[left, right], step),
-            (_, LogicalType::Interval) | (LogicalType::Interval, _) => self.call_body(interval_op(step.op), &[left, right], step),
-            _ if step.ty.is_float() => self.float_step(left, right, step),
+            (_, LogicalType::Interval) | (LogicalType::Interval, _) => {
+                self.call_body(interval_op(step.op), &[left, right], step)
+            }
+            _ if step.ty.is_float() => self.float_step(left, right, step, exact),
             _ => self.int_step(left, right, step),
         }
     }
 
-    fn float_step(&mut self, x: Nullable, y: Nullable, step: &ChainStep) -> Nullable {
+    fn float_step(&mut self, x: Nullable, y: Nullable, step: &ChainStep, exact: bool) -> Nullable {
         let valid = both(&mut self.b, x.valid, y.valid);
         let value = match step.op {
             ArithOp::Add => self.b.fadd(x.value, y.value),
             ArithOp::Sub => self.b.fsub(x.value, y.value),
             ArithOp::Mul => self.b.fmul(x.value, y.value),
             ArithOp::Div => {
-                if divides_exactly_typed(&step.operand) {
-                    let zero = if y.kind == Kind::F32 { self.b.f32const(0.0) } else { self.b.f64const(0.0) };
+                if exact {
+                    let zero = if y.kind == Kind::F32 {
+                        self.b.f32const(0.0)
+                    } else {
+                        self.b.f64const(0.0)
+                    };
                     let is_zero = self.b.fcmp(FloatCond::Eq, y.value, zero);
                     let site = self.site(DIVISION_BY_ZERO, "division by zero", [None, None], step.span);
                     self.fail_if(is_zero, valid, site, &[]);
@@ -128,9 +140,15 @@ impl Emitter<'_> {
             };
             (value, Kind::Wide)
         };
-        let result = Nullable { range: range.or(limit), ..Nullable::new(value, kind, valid) };
+        let result = Nullable {
+            range: range.or(limit),
+            ..Nullable::new(value, kind, valid)
+        };
         if within(range, limit) || limit == full(kind) {
-            return Nullable { range: range.filter(|_| within(range, limit)).or(limit), ..result };
+            return Nullable {
+                range: range.filter(|_| within(range, limit)).or(limit),
+                ..result
+            };
         }
         let site = site(self);
         self.check_range(result, limit, site, &[&x, &y])
@@ -145,13 +163,17 @@ impl Emitter<'_> {
         let outside = if value.kind == Kind::Int {
             let low = self.b.iconst(Type::I64, low.max(i64::MIN.into()));
             let high = self.b.iconst(Type::I64, high.min(i64::MAX.into()));
-            let (below, above) =
-                (self.b.icmp(IntCond::Slt, value.value, low), self.b.icmp(IntCond::Sgt, value.value, high));
+            let (below, above) = (
+                self.b.icmp(IntCond::Slt, value.value, low),
+                self.b.icmp(IntCond::Sgt, value.value, high),
+            );
             self.b.or(below, above)
         } else {
             let (low, high) = (self.b.iconst128(low), self.b.iconst128(high));
-            let (below, above) =
-                (self.b.icmp(IntCond::Slt, value.value, low), self.b.icmp(IntCond::Sgt, value.value, high));
+            let (below, above) = (
+                self.b.icmp(IntCond::Slt, value.value, low),
+                self.b.icmp(IntCond::Sgt, value.value, high),
+            );
             self.b.or(below, above)
         };
         self.fail_if(outside, value.valid, site, operands);
@@ -162,7 +184,11 @@ impl Emitter<'_> {
         let checked = Nullable { range, ..value };
         if checked.kind == Kind::Wide && fits_i64(range) {
             let low = self.b.trunc(checked.value, Type::I64);
-            return Nullable { value: low, kind: Kind::Int, ..checked };
+            return Nullable {
+                value: low,
+                kind: Kind::Int,
+                ..checked
+            };
         }
         checked
     }
@@ -176,7 +202,11 @@ impl Emitter<'_> {
     }
 
     fn divide(&mut self, x: Nullable, y: Nullable, valid: Option<Value>, step: &ChainStep) -> Nullable {
-        let (a, b) = if x.kind == Kind::Int && y.kind == Kind::Int { (x, y) } else { (self.widened(x), self.widened(y)) };
+        let (a, b) = if x.kind == Kind::Int && y.kind == Kind::Int {
+            (x, y)
+        } else {
+            (self.widened(x), self.widened(y))
+        };
         let zero = self.b.iconst(a.kind.ir(), 0);
         let is_zero = self.b.icmp(IntCond::Eq, b.value, zero);
         let may_be_zero = b.range.is_none_or(|(low, high)| low <= 0 && high >= 0);
@@ -187,21 +217,36 @@ impl Emitter<'_> {
         let limit = step.ty.stored_range();
         if step.op == ArithOp::Rem {
             let value = self.b.srem(a.value, b.value);
-            return Nullable { range: a.range.map(|(l, h)| (l.min(0), h.max(0))), ..Nullable::new(value, a.kind, valid) };
+            return Nullable {
+                range: a.range.map(|(l, h)| (l.min(0), h.max(0))),
+                ..Nullable::new(value, a.kind, valid)
+            };
         }
         // The least integer divided by -1 has no result of its type.
         let least = self.b.iconst(a.kind.ir(), full(a.kind).map_or(0, |(low, _)| low));
         let minus_one = self.b.iconst(a.kind.ir(), -1);
-        let (is_least, is_minus) =
-            (self.b.icmp(IntCond::Eq, a.value, least), self.b.icmp(IntCond::Eq, b.value, minus_one));
+        let (is_least, is_minus) = (
+            self.b.icmp(IntCond::Eq, a.value, least),
+            self.b.icmp(IntCond::Eq, b.value, minus_one),
+        );
         let overflow = self.b.and(is_least, is_minus);
         let types = [Some(step.left_ty.clone()), Some(step.operand.ty.clone())];
-        let site = self.site(OUT_OF_RANGE, &format!("{} out of range: {{0}} div {{1}}", step.ty), types, step.span);
-        if a.range.is_none_or(|(low, _)| Some(low) == full(a.kind).map(|(low, _)| low)) {
+        let site = self.site(
+            OUT_OF_RANGE,
+            &format!("{} out of range: {{0}} div {{1}}", step.ty),
+            types,
+            step.span,
+        );
+        if a.range
+            .is_none_or(|(low, _)| Some(low) == full(a.kind).map(|(low, _)| low))
+        {
             self.fail_if(overflow, valid, site, &[&a, &b]);
         }
         let value = self.b.sdiv(a.value, b.value);
-        let result = Nullable { range: exact(step.op, a.range, b.range), ..Nullable::new(value, a.kind, valid) };
+        let result = Nullable {
+            range: exact(step.op, a.range, b.range),
+            ..Nullable::new(value, a.kind, valid)
+        };
         self.check_range(result, limit, site, &[&a, &b])
     }
 
@@ -227,7 +272,14 @@ impl Emitter<'_> {
 
     // --- conversions
 
-    pub(super) fn cast(&mut self, x: Nullable, from: &LogicalType, to: &LogicalType, try_: bool, span: Span) -> Nullable {
+    pub(super) fn cast(
+        &mut self,
+        x: Nullable,
+        from: &LogicalType,
+        to: &LogicalType,
+        try_: bool,
+        span: Span,
+    ) -> Nullable {
         if from == to {
             return x;
         }
@@ -247,7 +299,9 @@ impl Emitter<'_> {
             (LogicalType::Boolean, to) if to.is_integer() => {
                 Nullable::int(self.b.uext(x.value, Type::I64), x.valid, Some((0, 1)))
             }
-            (LogicalType::Timestamp, LogicalType::TimestampTz) | (LogicalType::TimestampTz, LogicalType::Timestamp) => x,
+            (LogicalType::Timestamp, LogicalType::TimestampTz) | (LogicalType::TimestampTz, LogicalType::Timestamp) => {
+                x
+            }
             (LogicalType::Date, LogicalType::Timestamp | LogicalType::TimestampTz) if fits_day_range(x.range) => {
                 let day = self.b.iconst(Type::I64, 86_400_000_000i64);
                 let range = x.range.map(|(l, h)| (l * 86_400_000_000, h * 86_400_000_000));
@@ -264,7 +318,11 @@ impl Emitter<'_> {
         let limit = to.0.stored_range();
         let scaled = if to.1 >= from.1 {
             let factor = 10i128.pow((to.1 - from.1).into());
-            if factor == 1 { x.clone() } else { self.scale_up(&x, factor, site) }
+            if factor == 1 {
+                x.clone()
+            } else {
+                self.scale_up(&x, factor, site)
+            }
         } else {
             self.scale_down(&x, 10i128.pow((from.1 - to.1).into()))
         };
@@ -291,11 +349,18 @@ impl Emitter<'_> {
             self.fail_if(overflow, x.valid, site, &[x]);
             value
         };
-        Nullable { range, ..Nullable::new(value, Kind::Wide, x.valid) }
+        Nullable {
+            range,
+            ..Nullable::new(value, Kind::Wide, x.valid)
+        }
     }
 
     fn scale_down(&mut self, x: &Nullable, factor: i128) -> Nullable {
-        let x = if factor > i64::MAX.into() { self.widened(x.clone()) } else { x.clone() };
+        let x = if factor > i64::MAX.into() {
+            self.widened(x.clone())
+        } else {
+            x.clone()
+        };
         let ty = x.kind.ir();
         let by = self.b.iconst(ty, factor);
         let quotient = self.b.sdiv(x.value, by);
@@ -308,7 +373,10 @@ impl Emitter<'_> {
         let value = self.b.add(quotient, up);
         let value = self.b.sub(value, down);
         let range = x.range.map(|(l, h)| (l / factor - 1, h / factor + 1));
-        Nullable { range, ..Nullable::new(value, x.kind, x.valid) }
+        Nullable {
+            range,
+            ..Nullable::new(value, x.kind, x.valid)
+        }
     }
 
     /// The double nearest to an integer or decimal.
@@ -340,12 +408,20 @@ impl Emitter<'_> {
 
     pub(super) fn call_function(&mut self, function: FunctionId, args: &[Expr], expr: &Expr) -> Nullable {
         let def = functions::function(function);
-        let values: Vec<Nullable> = args.iter().map(|arg| {
-            let value = self.expr(arg);
-            self.natural(value, &arg.ty)
-        }).collect();
+        let values: Vec<Nullable> = args
+            .iter()
+            .map(|arg| {
+                let value = self.expr(arg);
+                self.natural(value, &arg.ty)
+            })
+            .collect();
         let Some(emit) = def.emit else {
-            let call = HostCall::Function { function, args: args.iter().map(|a| a.ty.clone()).collect(), result: expr.ty.clone(), span: expr.span };
+            let call = HostCall::Function {
+                function,
+                args: args.iter().map(|a| a.ty.clone()).collect(),
+                result: expr.ty.clone(),
+                span: expr.span,
+            };
             return self.call_host_body(call, &values);
         };
         let mut valid = None;
@@ -353,14 +429,34 @@ impl Emitter<'_> {
         for (value, arg) in values.iter().zip(args) {
             valid = both(&mut self.b, valid, value.valid);
             let narrow = narrow_type(&arg.ty);
-            inputs.push(if self.b.ty(value.value) == narrow { value.value } else { self.b.trunc(value.value, narrow) });
+            inputs.push(if self.b.ty(value.value) == narrow {
+                value.value
+            } else {
+                self.b.trunc(value.value, narrow)
+            });
         }
         let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty.clone()).collect();
-        let value = emit(&mut self.b, &functions::EmitArgs { values: &inputs, types: &types });
+        let value = emit(
+            &mut self.b,
+            &functions::EmitArgs {
+                values: &inputs,
+                types: &types,
+            },
+        );
         let kind = kind_of(&expr.ty);
-        let value = if kind == Kind::Int && self.b.ty(value) != Type::I64 { self.b.sext(value, Type::I64) } else { value };
-        let range = expr.ty.stored_range().filter(|_| matches!(kind, Kind::Int | Kind::Wide));
-        Nullable { range, ..Nullable::new(value, kind, valid) }
+        let value = if kind == Kind::Int && self.b.ty(value) != Type::I64 {
+            self.b.sext(value, Type::I64)
+        } else {
+            value
+        };
+        let range = expr
+            .ty
+            .stored_range()
+            .filter(|_| matches!(kind, Kind::Int | Kind::Wide));
+        Nullable {
+            range,
+            ..Nullable::new(value, kind, valid)
+        }
     }
 
     fn call_body(&mut self, name: &'static str, args: &[Nullable], step: &ChainStep) -> Nullable {
@@ -391,7 +487,10 @@ impl Emitter<'_> {
         let host_state = self.slot(Slot::Host);
         let number = self.b.iconst(Type::I64, index as i64);
         let (host, sig) = self.host("call_scalar", &[Type::Ptr, Type::I64, Type::Ptr]);
-        let status = self.b.call_host(host, &sig, &[host_state, number, base]).unwrap_or(number);
+        let status = self
+            .b
+            .call_host(host, &sig, &[host_state, number, base])
+            .unwrap_or(number);
         let zero = self.b.iconst(Type::I64, 0);
         let failed = self.b.icmp(IntCond::Ne, status, zero);
         self.fail_if(failed, None, site, &[]);
@@ -423,7 +522,14 @@ impl Emitter<'_> {
         case_insensitive: bool,
         span: Span,
     ) -> Nullable {
-        self.call_host_body(HostCall::Like { escape, case_insensitive, span }, &[x, pattern])
+        self.call_host_body(
+            HostCall::Like {
+                escape,
+                case_insensitive,
+                span,
+            },
+            &[x, pattern],
+        )
     }
 
     /// An interval as microseconds, with months of 30 days, for comparisons.
@@ -479,7 +585,7 @@ impl Emitter<'_> {
                 arms.iter().any(|(c, v)| self.may_fail(c) || self.may_fail(v)) || self.may_fail(otherwise)
             }
             ExprKind::Call { function, args } => {
-                functions::function(*function).emit.is_none() || args.iter().any(|arg| self.may_fail(arg))
+                functions::function(*function).fallible || args.iter().any(|arg| self.may_fail(arg))
             }
         }
     }
@@ -606,10 +712,11 @@ fn interval_op(op: ArithOp) -> &'static str {
     }
 }
 
-/// Division by an integer or decimal zero is an error; by a float zero it is infinity.
-fn divides_exactly_typed(divisor: &Expr) -> bool {
+/// Of exact numbers, division by zero is an error; as soon as a float takes part it is infinity.
+fn divides_by_exact(divisor: &Expr) -> bool {
     match &divisor.kind {
         ExprKind::Cast { expr, .. } => !expr.ty.is_float(),
+        ExprKind::Literal(_) => true,
         _ => false,
     }
 }

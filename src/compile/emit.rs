@@ -10,9 +10,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::plan::physical::Span;
 use gobi_jit::ir::{Block, FuncId, HostId, IntCond, Local, Signature, Type, Value};
 use gobi_jit::{FunctionBuilder, ModuleBuilder};
-use crate::plan::physical::Span;
 
 use super::frame::{self, FrameLayout, Slot};
 use super::value::{Kind, Nullable};
@@ -116,7 +116,10 @@ impl<'a> Emitter<'a> {
         self.b.switch_to(self.entry);
         self.b.jump(self.body);
         let id = self.shared.module.add_function(self.b.finish());
-        Kernel { id, fields: self.fields.into_iter().collect() }
+        Kernel {
+            id,
+            fields: self.fields.into_iter().collect(),
+        }
     }
 
     /// The kernel's frame.
@@ -185,7 +188,13 @@ impl<'a> Emitter<'a> {
         self.b.switch_to(head);
         let i = self.b.get(counter);
         self.forget_row();
-        Loop { i, counter, count, head, exit }
+        Loop {
+            i,
+            counter,
+            count,
+            head,
+            exit,
+        }
     }
 
     /// Closes a loop; the builder stands behind it.
@@ -210,7 +219,12 @@ impl<'a> Emitter<'a> {
     pub(super) fn set_row(&mut self, source: usize, row: Value) {
         self.rows[source] = Some(row);
         self.row_addresses.remove(&source);
-        let stale: Vec<ColumnId> = self.columns.keys().copied().filter(|id| self.depends_on(*id, source)).collect();
+        let stale: Vec<ColumnId> = self
+            .columns
+            .keys()
+            .copied()
+            .filter(|id| self.depends_on(*id, source))
+            .collect();
         for id in stale {
             self.columns.remove(&id);
         }
@@ -336,7 +350,10 @@ impl<'a> Emitter<'a> {
             return Nullable::bool(self.b.trunc(value, Type::I8), valid);
         }
         let range = facts.stored_int_range();
-        Nullable { dictionary: facts.dictionary.clone(), ..Nullable::int(value, valid, range) }
+        Nullable {
+            dictionary: facts.dictionary.clone(),
+            ..Nullable::int(value, valid, range)
+        }
     }
 
     fn row_field(&mut self, source: usize, stride: u32, field: &RowField, optional: bool) -> Nullable {
@@ -352,7 +369,9 @@ impl<'a> Emitter<'a> {
     }
 
     pub(super) fn row_validity(&mut self, address: Value, field: &RowField) -> Option<Value> {
-        field.validity.map(|offset| self.b.load(Type::I8, address, offset.cast_signed()))
+        field
+            .validity
+            .map(|offset| self.b.load(Type::I8, address, offset.cast_signed()))
     }
 
     pub(super) fn load_row_field(&mut self, address: Value, field: &RowField) -> Nullable {
@@ -364,7 +383,11 @@ impl<'a> Emitter<'a> {
         let b = &mut self.b;
         let mut int = |ty: Type| {
             let narrow = b.load(ty, address, offset);
-            if ty == Type::I64 { narrow } else { b.sext(narrow, Type::I64) }
+            if ty == Type::I64 {
+                narrow
+            } else {
+                b.sext(narrow, Type::I64)
+            }
         };
         let mut value = match facts.stored {
             Physical::I8 if facts.ty == LogicalType::Boolean || facts.ty == LogicalType::Null => {
@@ -376,15 +399,26 @@ impl<'a> Emitter<'a> {
             Physical::I64 => Nullable::int(int(Type::I64), None, facts.range),
             Physical::I128 => {
                 let wide = b.load(Type::I128, address, offset);
-                Nullable { range: facts.range, ..Nullable::new(wide, Kind::Wide, None) }
+                Nullable {
+                    range: facts.range,
+                    ..Nullable::new(wide, Kind::Wide, None)
+                }
             }
             Physical::F32 => Nullable::new(b.load(Type::F32, address, offset), Kind::F32, None),
             Physical::F64 => Nullable::new(b.load(Type::F64, address, offset), Kind::F64, None),
             Physical::Nested => Nullable::new(b.load(Type::I64, address, offset), Kind::Nested, None),
             Physical::Str | Physical::Interval => {
-                let kind = if facts.stored == Physical::Str { Kind::Text } else { Kind::Interval };
+                let kind = if facts.stored == Physical::Str {
+                    Kind::Text
+                } else {
+                    Kind::Interval
+                };
                 let zero = b.iconst(Type::I64, 0);
-                let at = if offset == 0 { address } else { b.index(address, zero, 1, offset) };
+                let at = if offset == 0 {
+                    address
+                } else {
+                    b.index(address, zero, 1, offset)
+                };
                 Nullable::new(at, kind, None)
             }
         };
@@ -437,8 +471,19 @@ impl<'a> Emitter<'a> {
     }
 
     /// Registers a place where something can go wrong.
-    pub(super) fn site(&mut self, code: &'static str, message: &str, operands: [Option<LogicalType>; 2], span: Span) -> usize {
-        self.shared.sites.push(Site { code, message: message.to_owned(), operands, span });
+    pub(super) fn site(
+        &mut self,
+        code: &'static str,
+        message: &str,
+        operands: [Option<LogicalType>; 2],
+        span: Span,
+    ) -> usize {
+        self.shared.sites.push(Site {
+            code,
+            message: message.to_owned(),
+            operands,
+            span,
+        });
         self.shared.sites.len() - 1
     }
 
@@ -493,7 +538,10 @@ impl<'a> Emitter<'a> {
 
     /// A host function of the module.
     pub(super) fn host(&mut self, name: &str, params: &[Type]) -> (HostId, Signature) {
-        let sig = Signature { params: params.to_vec(), results: vec![Type::I64] };
+        let sig = Signature {
+            params: params.to_vec(),
+            results: vec![Type::I64],
+        };
         (self.shared.module.host(name, sig.clone()), sig)
     }
 

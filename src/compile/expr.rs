@@ -43,10 +43,18 @@ impl Emitter<'_> {
                 let x = self.expr(inner);
                 self.is_null(&x, *negated)
             }
-            ExprKind::InList { expr: inner, negated, list } => self.in_list(inner, list, *negated),
-            ExprKind::Like { expr: inner, negated, case_insensitive, pattern, escape } => {
-                self.like(inner, pattern, *escape, *case_insensitive, *negated)
-            }
+            ExprKind::InList {
+                expr: inner,
+                negated,
+                list,
+            } => self.in_list(inner, list, *negated),
+            ExprKind::Like {
+                expr: inner,
+                negated,
+                case_insensitive,
+                pattern,
+                escape,
+            } => self.like(inner, pattern, *escape, *case_insensitive, *negated),
             ExprKind::Case { arms, otherwise } => self.case(arms, otherwise, &expr.ty),
             ExprKind::Coalesce(items) => self.coalesce(items, &expr.ty),
             ExprKind::Call { function, args } => self.call_function(*function, args, expr),
@@ -60,7 +68,11 @@ impl Emitter<'_> {
             (Kind::Wide, Kind::Int) => self.widened(value),
             (Kind::Int, Kind::Wide) => {
                 let low = self.b.trunc(value.value, Type::I64);
-                Nullable { value: low, kind: Kind::Int, ..value }
+                Nullable {
+                    value: low,
+                    kind: Kind::Int,
+                    ..value
+                }
             }
             _ => value,
         }
@@ -68,8 +80,14 @@ impl Emitter<'_> {
 
     /// A dictionary code becomes the string that it stands for.
     pub(super) fn decode(&mut self, value: Nullable) -> Nullable {
-        let Some(dictionary) = &value.dictionary else { return value };
-        let known = self.shared.dictionaries.iter().position(|d| std::sync::Arc::ptr_eq(d, dictionary));
+        let Some(dictionary) = &value.dictionary else {
+            return value;
+        };
+        let known = self
+            .shared
+            .dictionaries
+            .iter()
+            .position(|d| std::sync::Arc::ptr_eq(d, dictionary));
         let index = known.unwrap_or_else(|| {
             self.shared.dictionaries.push(dictionary.clone());
             self.shared.dictionaries.len() - 1
@@ -83,7 +101,11 @@ impl Emitter<'_> {
         match value.kind {
             Kind::Int => {
                 let wide = self.b.sext(value.value, Type::I128);
-                Nullable { value: wide, kind: Kind::Wide, ..value }
+                Nullable {
+                    value: wide,
+                    kind: Kind::Wide,
+                    ..value
+                }
             }
             _ => value,
         }
@@ -100,12 +122,13 @@ impl Emitter<'_> {
                 Ok(small) => Nullable::int(self.b.iconst(Type::I64, small), None, Some((*v, *v))),
                 Err(_) => {
                     let wide = self.b.iconst128(*v);
-                    Nullable { range: Some((*v, *v)), ..Nullable::new(wide, Kind::Wide, None) }
+                    Nullable {
+                        range: Some((*v, *v)),
+                        ..Nullable::new(wide, Kind::Wide, None)
+                    }
                 }
             },
-            Literal::Float(v) if *ty == LogicalType::Real => {
-                Nullable::new(self.b.f32const(*v as f32), Kind::F32, None)
-            }
+            Literal::Float(v) if *ty == LogicalType::Real => Nullable::new(self.b.f32const(*v as f32), Kind::F32, None),
             Literal::Float(v) => Nullable::new(self.b.f64const(*v), Kind::F64, None),
             Literal::String(text) => Nullable::new(self.text_constant(text.as_bytes()), Kind::Text, None),
             Literal::Blob(bytes) => Nullable::new(self.text_constant(bytes), Kind::Text, None),
@@ -126,11 +149,17 @@ impl Emitter<'_> {
 
     fn junction(&mut self, items: &[Expr], conjunction: bool) -> Nullable {
         let mut items = items.iter();
-        let Some(first) = items.next() else { return self.null(&LogicalType::Boolean) };
+        let Some(first) = items.next() else {
+            return self.null(&LogicalType::Boolean);
+        };
         let mut result = self.expr(first);
         for item in items {
             let guarded = self.may_fail(item);
-            let right = if guarded { self.guarded(&result, item, conjunction) } else { self.expr(item) };
+            let right = if guarded {
+                self.guarded(&result, item, conjunction)
+            } else {
+                self.expr(item)
+            };
             result = if conjunction {
                 value::and(&mut self.b, &result, &right)
             } else {
@@ -142,14 +171,24 @@ impl Emitter<'_> {
 
     /// The right side of AND (OR), computed only if the left side is not already false (true).
     fn guarded(&mut self, left: &Nullable, right: &Expr, conjunction: bool) -> Nullable {
-        let decided = if conjunction { invert(&mut self.b, left.value) } else { left.value };
+        let decided = if conjunction {
+            invert(&mut self.b, left.value)
+        } else {
+            left.value
+        };
         let decided = match left.valid {
             Some(valid) => self.b.and(decided, valid),
             None => decided,
         };
         let neutral = self.b.iconst(Type::I8, i64::from(conjunction));
         let needed = invert(&mut self.b, decided);
-        self.when(needed, Kind::Bool, right_nullable(self, right), |e| e.expr(right), |_| Nullable::bool(neutral, None))
+        self.when(
+            needed,
+            Kind::Bool,
+            right_nullable(self, right),
+            |e| e.expr(right),
+            |_| Nullable::bool(neutral, None),
+        )
     }
 
     /// `condition ? yes : no`, with only one of them executed.
@@ -177,7 +216,10 @@ impl Emitter<'_> {
         let range = union(&ranges);
         let got = self.b.get(value);
         let valid = nullable.then(|| self.b.get(valid));
-        Nullable { range, ..Nullable::new(got, kind, valid) }
+        Nullable {
+            range,
+            ..Nullable::new(got, kind, valid)
+        }
     }
 
     fn assign(
@@ -188,7 +230,11 @@ impl Emitter<'_> {
         valid: gobi_jit::ir::Local,
     ) -> Option<(i128, i128)> {
         let result = self.decode(result);
-        let result = if kind == Kind::Wide { self.widened(result) } else { result };
+        let result = if kind == Kind::Wide {
+            self.widened(result)
+        } else {
+            result
+        };
         self.b.set(value, result.value);
         let flag = match result.valid {
             Some(flag) => flag,
@@ -221,7 +267,11 @@ impl Emitter<'_> {
             && text.len() <= 12
         {
             let equal = self.text_equals_short(x.value, text.as_bytes());
-            let value = if op == CompareOp::Eq { equal } else { invert(&mut self.b, equal) };
+            let value = if op == CompareOp::Eq {
+                equal
+            } else {
+                invert(&mut self.b, equal)
+            };
             return Nullable::bool(value, x.valid);
         }
         self.compare(op, x, y)
@@ -259,7 +309,11 @@ impl Emitter<'_> {
             (Some(a), Some(b)) => std::sync::Arc::ptr_eq(a, b),
             _ => false,
         };
-        let (x, y) = if same_codes { (x, y) } else { (self.decode(x), self.decode(y)) };
+        let (x, y) = if same_codes {
+            (x, y)
+        } else {
+            (self.decode(x), self.decode(y))
+        };
         let (plain, nulls_known) = match op {
             CompareOp::Distinct => (CompareOp::NotEq, true),
             CompareOp::NotDistinct => (CompareOp::Eq, true),
@@ -277,10 +331,18 @@ impl Emitter<'_> {
         let (vx, vy) = (x.valid.unwrap_or(one), y.valid.unwrap_or(one));
         let both_valid = self.b.and(vx, vy);
         let flags_differ = self.b.xor(vx, vy);
-        let distinct = if plain == CompareOp::NotEq { value } else { invert(&mut self.b, value) };
+        let distinct = if plain == CompareOp::NotEq {
+            value
+        } else {
+            invert(&mut self.b, value)
+        };
         let values_differ = self.b.and(distinct, both_valid);
         let differ = self.b.or(flags_differ, values_differ);
-        let result = if op == CompareOp::Distinct { differ } else { invert(&mut self.b, differ) };
+        let result = if op == CompareOp::Distinct {
+            differ
+        } else {
+            invert(&mut self.b, differ)
+        };
         Nullable::bool(result, None)
     }
 
@@ -407,7 +469,11 @@ impl Emitter<'_> {
                 self.like_dynamic(x, y, escape, case_insensitive, pattern.span)
             }
         };
-        if negated { Nullable::bool(invert(&mut self.b, result.value), result.valid) } else { result }
+        if negated {
+            Nullable::bool(invert(&mut self.b, result.value), result.valid)
+        } else {
+            result
+        }
     }
 
     fn like_literal(&mut self, x: Nullable, pattern: LikePattern) -> Nullable {
@@ -470,17 +536,24 @@ impl Emitter<'_> {
             let value = self.b.select(taken, arm.value, result.value);
             let valid = nullable.then(|| {
                 let one = self.b.iconst(Type::I8, 1);
-                self.b.select(taken, arm.valid.unwrap_or(one), result.valid.unwrap_or(one))
+                self.b
+                    .select(taken, arm.valid.unwrap_or(one), result.valid.unwrap_or(one))
             });
             result = Nullable::new(value, kind, valid);
         }
-        Nullable { range: union(&ranges), ..result }
+        Nullable {
+            range: union(&ranges),
+            ..result
+        }
     }
 
     fn arm(&mut self, expr: &Expr, kind: Kind) -> Nullable {
         if matches!(expr.kind, ExprKind::Literal(Literal::Null)) {
             let (value, never) = (self.zero(kind), self.b.iconst(Type::I8, 0));
-            return Nullable { range: Some((0, 0)), ..Nullable::new(value, kind, Some(never)) };
+            return Nullable {
+                range: Some((0, 0)),
+                ..Nullable::new(value, kind, Some(never))
+            };
         }
         let value = self.expr(expr);
         let value = self.decode(value);
@@ -510,12 +583,17 @@ impl Emitter<'_> {
         self.b.switch_to(join);
         let got = self.b.get(value);
         let valid = nullable.then(|| self.b.get(valid));
-        Nullable { range: union(&ranges), ..Nullable::new(got, kind, valid) }
+        Nullable {
+            range: union(&ranges),
+            ..Nullable::new(got, kind, valid)
+        }
     }
 
     fn coalesce(&mut self, items: &[Expr], ty: &LogicalType) -> Nullable {
         let kind = self.common_kind(items.iter(), ty);
-        let Some((first, rest)) = items.split_first() else { return self.null(ty) };
+        let Some((first, rest)) = items.split_first() else {
+            return self.null(ty);
+        };
         let mut result = self.arm(first, kind);
         for item in rest {
             let Some(valid) = result.valid else { break };
@@ -528,7 +606,10 @@ impl Emitter<'_> {
                 let right = self.arm(item, kind);
                 let value = self.b.select(valid, left.value, right.value);
                 let valid = right.valid.map(|other| self.b.or(valid, other));
-                Nullable { range: union(&[left.range, right.range]), ..Nullable::new(value, kind, valid) }
+                Nullable {
+                    range: union(&[left.range, right.range]),
+                    ..Nullable::new(value, kind, valid)
+                }
             };
         }
         result
@@ -545,7 +626,9 @@ impl Emitter<'_> {
         let address = self.row_address(source, table.layout.stride);
         let state = |index: usize| &table.layout.fields[table.key_count + index];
         let value = self.load_row_field(address, state(result.value));
-        let count = result.count.map(|count| self.load_row_field(address, state(count)).value);
+        let count = result
+            .count
+            .map(|count| self.load_row_field(address, state(count)).value);
         let valid = count.filter(|_| result.facts.nullable).map(|count| {
             let zero = self.b.iconst(Type::I64, 0);
             self.b.icmp(IntCond::Ne, count, zero)
@@ -559,7 +642,10 @@ impl Emitter<'_> {
             }
             AggregateFunction::CountMerge | AggregateFunction::Count => self.natural(value, &result.ty),
             AggregateFunction::Sum if result.ty.is_float() => value.with_valid(valid),
-            AggregateFunction::Sum => Nullable { range: result.ty.stored_range(), ..value.with_valid(valid) },
+            AggregateFunction::Sum => Nullable {
+                range: result.ty.stored_range(),
+                ..value.with_valid(valid)
+            },
             _ => value.with_valid(valid),
         }
     }
@@ -577,7 +663,9 @@ pub(super) fn union(ranges: &[Option<(i128, i128)>]) -> Option<(i128, i128)> {
 
 /// Start and end of the only run of `true`; an empty run if there is none; `None` if there are several.
 fn one_run(passing: &[bool]) -> Option<(usize, usize)> {
-    let Some(start) = passing.iter().position(|p| *p) else { return Some((0, 0)) };
+    let Some(start) = passing.iter().position(|p| *p) else {
+        return Some((0, 0));
+    };
     let length = passing[start..].iter().take_while(|p| **p).count();
     let rest = &passing[start + length..];
     (!rest.contains(&true)).then_some((start, start + length))

@@ -132,7 +132,14 @@ pub struct FrameLayout {
 impl FrameLayout {
     /// The error operands always come first, so that their halves are neighbours.
     pub fn new() -> Self {
-        Self { slots: vec![Slot::ErrorLeft, Slot::ErrorLeftHigh, Slot::ErrorRight, Slot::ErrorRightHigh] }
+        Self {
+            slots: vec![
+                Slot::ErrorLeft,
+                Slot::ErrorLeftHigh,
+                Slot::ErrorRight,
+                Slot::ErrorRightHigh,
+            ],
+        }
     }
 
     /// Byte offset of a slot, assigned at the first request.

@@ -29,7 +29,9 @@ pub(super) fn presence(
     pipeline: &Pipeline,
     flight: &mut Flight,
 ) -> Option<Stage> {
-    let SourceKind::Group(group) = pipeline.sources[0].kind else { return None };
+    let SourceKind::Group(group) = pipeline.sources[0].kind else {
+        return None;
+    };
     let table = &plan.groups[group];
     let count = presence_field(table)?;
     let mut e = Emitter::new("present", shared, plan, pipeline);
@@ -131,8 +133,14 @@ fn find_or_insert(e: &mut Emitter<'_>, table: &GroupTable, values: &[Nullable], 
     let high = e.b.ushr(hash, thirty_two);
     let start = e.b.and(high, mask);
     e.b.set(place, start);
-    let (search, occupied, same_hash, next, insert, done) =
-        (e.b.block(), e.b.block(), e.b.block(), e.b.block(), e.b.block(), e.b.block());
+    let (search, occupied, same_hash, next, insert, done) = (
+        e.b.block(),
+        e.b.block(),
+        e.b.block(),
+        e.b.block(),
+        e.b.block(),
+        e.b.block(),
+    );
     e.b.jump(search);
     e.b.switch_to(search);
     let at = e.b.get(place);
@@ -190,7 +198,9 @@ fn update_states(e: &mut Emitter<'_>, table: &GroupTable, row: Value) {
             let field = &table.layout.fields[table.key_count + count];
             e.b.load(Type::I64, row, field.offset.cast_signed())
         });
-        let Some(input) = state_input(e, &table.states[index]) else { continue };
+        let Some(input) = state_input(e, &table.states[index]) else {
+            continue;
+        };
         let old = e.load_row_field(row, field);
         let new = step(e, &table.states[index], &old, &input, seen);
         keys::store_as(e, &new, field.facts.stored, row, offset);
@@ -206,8 +216,15 @@ fn update_order(table: &GroupTable) -> Vec<usize> {
 
 /// The counter that tells whether an extreme has been seen.
 fn seen_count(table: &GroupTable, state: usize) -> Option<usize> {
-    let replaces = matches!(table.states[state].kind, StateKind::Min | StateKind::Max | StateKind::Any);
-    table.aggregates.iter().find(|a| replaces && a.value == state).and_then(|a| a.count)
+    let replaces = matches!(
+        table.states[state].kind,
+        StateKind::Min | StateKind::Max | StateKind::Any
+    );
+    table
+        .aggregates
+        .iter()
+        .find(|a| replaces && a.value == state)
+        .and_then(|a| a.count)
 }
 
 /// What a row adds to a state.
@@ -247,7 +264,9 @@ fn step(e: &mut Emitter<'_>, state: &State, old: &Nullable, input: &Input, seen:
 }
 
 fn add(e: &mut Emitter<'_>, kind: StateKind, old: &Nullable, input: &Input) -> Nullable {
-    let Some(value) = input.value.clone() else { return old.clone() };
+    let Some(value) = input.value.clone() else {
+        return old.clone();
+    };
     let value = match kind {
         StateKind::SumI128 => e.widened(value),
         StateKind::SumF64 if value.kind == Kind::F32 => {
@@ -268,14 +287,28 @@ fn add(e: &mut Emitter<'_>, kind: StateKind, old: &Nullable, input: &Input) -> N
         }
         None => value.value,
     };
-    let sum = if kind_held == Kind::F64 { e.b.fadd(old.value, addend) } else { e.b.add(old.value, addend) };
+    let sum = if kind_held == Kind::F64 {
+        e.b.fadd(old.value, addend)
+    } else {
+        e.b.add(old.value, addend)
+    };
     Nullable::new(sum, kind_held, None)
 }
 
 fn replace(e: &mut Emitter<'_>, kind: StateKind, old: &Nullable, input: &Input, seen: Option<Value>) -> Nullable {
-    let Some(value) = input.value.clone() else { return old.clone() };
-    let value = if old.dictionary.is_none() { e.decode(value) } else { value };
-    let value = if old.kind == Kind::Wide { e.widened(value) } else { value };
+    let Some(value) = input.value.clone() else {
+        return old.clone();
+    };
+    let value = if old.dictionary.is_none() {
+        e.decode(value)
+    } else {
+        value
+    };
+    let value = if old.kind == Kind::Wide {
+        e.widened(value)
+    } else {
+        value
+    };
     let zero = e.b.iconst(Type::I64, 0);
     let first = match seen {
         Some(seen) => e.b.icmp(IntCond::Eq, seen, zero),
@@ -284,7 +317,11 @@ fn replace(e: &mut Emitter<'_>, kind: StateKind, old: &Nullable, input: &Input, 
     let mut takes = match kind {
         StateKind::Any => first,
         _ => {
-            let op = if kind == StateKind::Min { CompareOp::Lt } else { CompareOp::Gt };
+            let op = if kind == StateKind::Min {
+                CompareOp::Lt
+            } else {
+                CompareOp::Gt
+            };
             // The first value is not compared with a state that holds none (a text's address may be anything).
             let better = e.compare_values(op, &value, old);
             e.b.or(first, better)
@@ -319,8 +356,12 @@ fn single(mut e: Emitter<'_>, table: &GroupTable, flight: &Flight) -> Kernel {
     for index in update_order(table) {
         let field = &table.layout.fields[index];
         let state = &table.states[index];
-        let seen = seen_count(table, index).and_then(|count| locals[count]).map(|local| e.b.get(local));
-        let Some(input) = state_input(&mut e, state) else { continue };
+        let seen = seen_count(table, index)
+            .and_then(|count| locals[count])
+            .map(|local| e.b.get(local));
+        let Some(input) = state_input(&mut e, state) else {
+            continue;
+        };
         match locals[index] {
             Some(local) => {
                 let old = Nullable::new(e.b.get(local), super::value::kind_of(&field.facts.ty), None);
@@ -392,16 +433,31 @@ fn merge_state(e: &mut Emitter<'_>, table: &GroupTable, index: usize, from: Valu
     };
     let new = match state.kind {
         StateKind::Count => Nullable::int(e.b.add(old.value, other.value), None, None),
-        StateKind::SumI64 | StateKind::SumI128 | StateKind::SumF64 => {
-            add(e, state.kind, &old, &Input { value: Some(other), counts: None })
-        }
+        StateKind::SumI64 | StateKind::SumI128 | StateKind::SumF64 => add(
+            e,
+            state.kind,
+            &old,
+            &Input {
+                value: Some(other),
+                counts: None,
+            },
+        ),
         _ => {
             let seen = count_of(e, into);
             let counts = count_of(e, from).map(|n| {
                 let zero = e.b.iconst(Type::I64, 0);
                 e.b.icmp(IntCond::Ne, n, zero)
             });
-            replace(e, state.kind, &old, &Input { value: Some(other), counts }, seen)
+            replace(
+                e,
+                state.kind,
+                &old,
+                &Input {
+                    value: Some(other),
+                    counts,
+                },
+                seen,
+            )
         }
     };
     keys::store_as(e, &new, field.facts.stored, into, field.offset.cast_signed());

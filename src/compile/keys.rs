@@ -135,7 +135,11 @@ pub(super) fn equal_fields(e: &mut Emitter<'_>, values: &[Nullable], fields: &[&
     for (value, field) in values.iter().zip(fields) {
         let valid = e.row_validity(row, field);
         let stored = e.load_row_field(row, field).with_valid(valid);
-        let op = if value.valid.is_some() || valid.is_some() { CompareOp::NotDistinct } else { CompareOp::Eq };
+        let op = if value.valid.is_some() || valid.is_some() {
+            CompareOp::NotDistinct
+        } else {
+            CompareOp::Eq
+        };
         let (value, stored) = align(e, value.clone(), stored, &field.facts.ty);
         let equal = e.compare(op, value, stored).value;
         same = Some(same.map_or(equal, |so_far| e.b.and(so_far, equal)));
@@ -153,7 +157,11 @@ fn align(e: &mut Emitter<'_>, x: Nullable, y: Nullable, ty: &LogicalType) -> (Nu
 
 /// Writes a value into a field of a row.
 pub(super) fn store_field(e: &mut Emitter<'_>, value: Nullable, field: &RowField, row: Value) {
-    let value = if field.facts.dictionary.is_some() { value } else { e.decode(value) };
+    let value = if field.facts.dictionary.is_some() {
+        value
+    } else {
+        e.decode(value)
+    };
     if let Some(offset) = field.validity {
         let valid = match value.valid {
             Some(valid) => valid,
@@ -188,5 +196,7 @@ pub(super) fn store_as(e: &mut Emitter<'_>, value: &Nullable, stored: Physical, 
 
 /// The conjunction of the validity of all keys.
 pub(super) fn all_valid(e: &mut Emitter<'_>, values: &[Nullable]) -> Option<Value> {
-    values.iter().fold(None, |valid, value| both(&mut e.b, valid, value.valid))
+    values
+        .iter()
+        .fold(None, |valid, value| both(&mut e.b, valid, value.valid))
 }

@@ -44,7 +44,9 @@ pub(super) fn split<'e>(
     predicates: &'e [Expr],
 ) -> (Vec<&'e Expr>, Vec<&'e Expr>) {
     let scans = matches!(pipeline.sources[0].kind, SourceKind::Table { .. } | SourceKind::Temp(_));
-    predicates.iter().partition(|e| scans && tests(plan, pipeline, e).is_some())
+    predicates
+        .iter()
+        .partition(|e| scans && tests(plan, pipeline, e).is_some())
 }
 
 /// Writes the kernel `mask(frame, start, count)`.
@@ -55,7 +57,11 @@ pub(super) fn write(
     pipeline: &Pipeline,
     predicates: &[&Expr],
 ) -> Kernel {
-    let found: Vec<Test> = predicates.iter().filter_map(|e| tests(plan, pipeline, e)).flatten().collect();
+    let found: Vec<Test> = predicates
+        .iter()
+        .filter_map(|e| tests(plan, pipeline, e))
+        .flatten()
+        .collect();
     let mut e = Emitter::new(name, shared, plan, pipeline);
     let (start, count) = (e.start(), e.count());
     let mask = e.slot(Slot::Mask);
@@ -101,7 +107,9 @@ pub(super) fn all_true(e: &mut Emitter<'_>, predicates: &[&Expr]) -> Value {
 
 fn field_of<'p>(pipeline: &'p Pipeline, expr: &Expr) -> Option<(usize, &'p Facts)> {
     let ExprKind::Column(id) = expr.kind else { return None };
-    let Some(Binding::Field { source: 0, field }) = pipeline.bindings.get(&id) else { return None };
+    let Some(Binding::Field { source: 0, field }) = pipeline.bindings.get(&id) else {
+        return None;
+    };
     let facts = &pipeline.sources[0].fields[*field].facts;
     matches!(facts.stored, Physical::I8 | Physical::I16 | Physical::I32).then_some((*field, facts))
 }
@@ -126,13 +134,25 @@ fn tests(plan: &PhysicalPlan, pipeline: &Pipeline, expr: &Expr) -> Option<Vec<Te
                         let nullable = [(field, facts), (other, other_facts)];
                         let nullable = nullable.iter().filter(|(_, f)| f.nullable).map(|(i, _)| *i).collect();
                         let against = Against::Field(other);
-                        vec![Test { field, stored: facts.stored, cond: signed(*op), against, nullable }]
+                        vec![Test {
+                            field,
+                            stored: facts.stored,
+                            cond: signed(*op),
+                            against,
+                            nullable,
+                        }]
                     });
                 }
             };
             let nullable = if facts.nullable { vec![field] } else { Vec::new() };
             let (cond, value) = against;
-            Some(vec![Test { field, stored: facts.stored, cond, against: Against::Constant(value), nullable }])
+            Some(vec![Test {
+                field,
+                stored: facts.stored,
+                cond,
+                against: Against::Constant(value),
+                nullable,
+            }])
         }
         _ => None,
     }
@@ -166,16 +186,27 @@ fn constant(op: CompareOp, facts: &Facts, literal: &Literal) -> Option<(IntCond,
                 return None;
             }
             let value = literal.as_int()?;
-            (signed(op), i64::try_from(value.clamp(i128::from(low) - 1, i128::from(high) + 1)).ok()?)
+            (
+                signed(op),
+                i64::try_from(value.clamp(i128::from(low) - 1, i128::from(high) + 1)).ok()?,
+            )
         }
         _ => return None,
     };
     Some(if value > high {
         let always = matches!(cond, IntCond::Slt | IntCond::Sle | IntCond::Ne);
-        if always { (IntCond::Sge, low) } else { (IntCond::Slt, low) }
+        if always {
+            (IntCond::Sge, low)
+        } else {
+            (IntCond::Slt, low)
+        }
     } else if value < low {
         let always = matches!(cond, IntCond::Sgt | IntCond::Sge | IntCond::Ne);
-        if always { (IntCond::Sge, low) } else { (IntCond::Slt, low) }
+        if always {
+            (IntCond::Sge, low)
+        } else {
+            (IntCond::Slt, low)
+        }
     } else {
         (cond, value)
     })
@@ -230,4 +261,3 @@ impl Test {
         result
     }
 }
-

@@ -209,11 +209,20 @@ pub enum HostCall {
 
 impl HostCall {
     fn function(name: &'static str, ty: &LogicalType, span: Span) -> Self {
-        HostCall::Unary { name, ty: ty.clone(), span }
+        HostCall::Unary {
+            name,
+            ty: ty.clone(),
+            span,
+        }
     }
 
     fn cast(from: &LogicalType, to: &LogicalType, try_: bool, span: Span) -> Self {
-        HostCall::Cast { from: from.clone(), to: to.clone(), try_, span }
+        HostCall::Cast {
+            from: from.clone(),
+            to: to.clone(),
+            try_,
+            span,
+        }
     }
 
     /// Type of what it gives.

@@ -28,7 +28,11 @@ pub(super) fn build(
     let mut e = Emitter::new("build", shared, plan, pipeline);
     let l = each_row(&mut e, flight);
     let values: Vec<Nullable> = key_exprs.iter().map(|key| e.expr(key)).collect();
-    let valid = if table.null_equal { None } else { keys::all_valid(&mut e, &values) };
+    let valid = if table.null_equal {
+        None
+    } else {
+        keys::all_valid(&mut e, &values)
+    };
     if let Some(valid) = valid {
         let saw = e.slot(Slot::SawNullKey);
         let old = e.b.load(Type::I8, saw, 0);

@@ -31,7 +31,10 @@ pub(super) struct Flight {
 
 impl Flight {
     pub(super) fn new() -> Self {
-        Self { vectors: vec![(0, None)], vector_count: 0 }
+        Self {
+            vectors: vec![(0, None)],
+            vector_count: 0,
+        }
     }
 
     fn fresh(&mut self) -> usize {
@@ -98,8 +101,19 @@ pub(super) fn write(shared: &mut Shared, plan: &PhysicalPlan, pipeline: &Pipelin
                 let first = stages.is_empty();
                 filters(shared, plan, pipeline, flight, predicates, (number, first), &mut stages);
             }
-            Step::Probe { join, keys, residual, source } => {
-                let probe = Probe { join: *join, keys, residual, source: *source, number };
+            Step::Probe {
+                join,
+                keys,
+                residual,
+                source,
+            } => {
+                let probe = Probe {
+                    join: *join,
+                    keys,
+                    residual,
+                    source: *source,
+                    number,
+                };
                 probe.write(shared, plan, pipeline, flight, &mut stages);
             }
         }
@@ -117,11 +131,18 @@ fn filters(
     (number, first): (usize, bool),
     stages: &mut Vec<Stage>,
 ) {
-    let (masked, rest) = if first { mask::split(plan, pipeline, predicates) } else { (vec![], predicates.iter().collect()) };
+    let (masked, rest) = if first {
+        mask::split(plan, pipeline, predicates)
+    } else {
+        (vec![], predicates.iter().collect())
+    };
     if !masked.is_empty() {
         let kernel = mask::write(&format!("mask_{number}"), shared, plan, pipeline, &masked);
         flight.leave_order();
-        stages.push(Stage::Mask { kernel, vector: flight.vectors[0].1.unwrap_or(0) });
+        stages.push(Stage::Mask {
+            kernel,
+            vector: flight.vectors[0].1.unwrap_or(0),
+        });
     }
     let costly = |e: &&Expr| Emitter::new("cost", shared, plan, pipeline).may_fail(e) || is_costly(e);
     let (late, early): (Vec<&Expr>, Vec<&Expr>) = rest.into_iter().partition(costly);
@@ -199,7 +220,11 @@ impl Probe<'_> {
         let table = &plan.joins[self.join];
         if let JoinStrategy::Bitmap { .. } = table.strategy {
             let kernel = self.bitmap(shared, plan, pipeline, flight);
-            stages.push(Stage::Exists { kernel, join: self.join, kind: table.kind });
+            stages.push(Stage::Exists {
+                kernel,
+                join: self.join,
+                kind: table.kind,
+            });
             return;
         }
         let heads = flight.fresh();
@@ -208,21 +233,36 @@ impl Probe<'_> {
         let walk = self.walk(shared, plan, pipeline, flight, heads);
         let mut aliases: Vec<(usize, usize)> = Vec::new();
         for (source, vector) in &flight.vectors {
-            let from = if *source == self.source { Some(heads) } else { input.vector_of(*source) };
+            let from = if *source == self.source {
+                Some(heads)
+            } else {
+                input.vector_of(*source)
+            };
             if let (Some(from), Some(to)) = (from, *vector) {
                 aliases.push((from, to));
             }
         }
         let direct = matches!(table.strategy, JoinStrategy::Dense { .. }) && self.residual.is_empty();
         let skippable = direct && matches!(table.kind, JoinKind::Inner | JoinKind::Left);
-        stages.push(Stage::Lookup { kernel, join: self.join, kind: table.kind });
-        stages.push(Stage::Walk { kernel: walk, join: self.join, skip_if_unique: skippable, aliases });
+        stages.push(Stage::Lookup {
+            kernel,
+            join: self.join,
+            kind: table.kind,
+        });
+        stages.push(Stage::Walk {
+            kernel: walk,
+            join: self.join,
+            skip_if_unique: skippable,
+            aliases,
+        });
     }
 
     /// Keeps rows whose key has (anti: has not) its bit set.
     fn bitmap(&self, shared: &mut Shared, plan: &PhysicalPlan, pipeline: &Pipeline, flight: &mut Flight) -> Kernel {
         let table = &plan.joins[self.join];
-        let JoinStrategy::Bitmap { min, range } = table.strategy else { return self.lookup(shared, plan, pipeline, flight, 0) };
+        let JoinStrategy::Bitmap { min, range } = table.strategy else {
+            return self.lookup(shared, plan, pipeline, flight, 0);
+        };
         let mut e = Emitter::new(&format!("exists_{}", self.number), shared, plan, pipeline);
         let before = flight.leave_order();
         let out = e.b.local(Type::I64);
@@ -357,7 +397,10 @@ impl Probe<'_> {
 
 impl Flight {
     fn vector_of(&self, source: usize) -> Option<usize> {
-        self.vectors.iter().find(|(s, _)| *s == source).and_then(|(_, vector)| *vector)
+        self.vectors
+            .iter()
+            .find(|(s, _)| *s == source)
+            .and_then(|(_, vector)| *vector)
     }
 }
 
@@ -376,11 +419,18 @@ struct Walk {
 
 impl Walk {
     fn begin(e: &mut Emitter<'_>, input: &Flight, heads: usize, source: usize) -> Self {
-        let (position, row, found, out) =
-            (e.b.local(Type::I64), e.b.local(Type::I64), e.b.local(Type::I8), e.b.local(Type::I64));
+        let (position, row, found, out) = (
+            e.b.local(Type::I64),
+            e.b.local(Type::I64),
+            e.b.local(Type::I8),
+            e.b.local(Type::I64),
+        );
         let (frame, count) = (e.frame(), e.count());
         let zero = e.b.iconst(Type::I64, 0);
-        let (resume_at, resume_row) = (e.b.load(Type::I64, frame, frame::RESUME_INPUT), e.b.load(Type::I64, frame, frame::RESUME_ROW));
+        let (resume_at, resume_row) = (
+            e.b.load(Type::I64, frame, frame::RESUME_INPUT),
+            e.b.load(Type::I64, frame, frame::RESUME_ROW),
+        );
         e.b.store(zero, frame, frame::MORE);
         e.b.set(position, resume_at);
         e.b.set(row, resume_row);
@@ -400,17 +450,30 @@ impl Walk {
         e.b.set(row, first);
         e.b.set(found, resumes);
         let _ = source;
-        Self { i, row, found, out, next_input, position, input: input.clone(), head_block, exit }
+        Self {
+            i,
+            row,
+            found,
+            out,
+            next_input,
+            position,
+            input: input.clone(),
+            head_block,
+            exit,
+        }
     }
 
     /// The inner loop.
     fn chain(&self, e: &mut Emitter<'_>, probe: &Probe<'_>, table: &JoinTable, flight: &Flight) {
-        let (test, body, matched, advance, ended) =
-            (e.b.block(), e.b.block(), e.b.block(), e.b.block(), e.b.block());
+        let (test, body, matched, advance, ended) = (e.b.block(), e.b.block(), e.b.block(), e.b.block(), e.b.block());
         let zero = e.b.iconst(Type::I64, 0);
         // The probe side's keys are the same for the whole chain.
         let hashed = table.strategy == JoinStrategy::Hash;
-        let values: Vec<Nullable> = if hashed { probe.keys.iter().map(|key| e.expr(key)).collect() } else { Vec::new() };
+        let values: Vec<Nullable> = if hashed {
+            probe.keys.iter().map(|key| e.expr(key)).collect()
+        } else {
+            Vec::new()
+        };
         e.b.jump(test);
         e.b.switch_to(test);
         let row = e.b.get(self.row);
@@ -421,7 +484,11 @@ impl Walk {
         let address = e.row_address(probe.source, table.layout.stride);
         let link = e.b.load(Type::I32, address, 0);
         let link = e.b.uext(link, Type::I64);
-        let same = if hashed { keys::equal_row(e, &values, table, address) } else { e.b.iconst(Type::I8, 1) };
+        let same = if hashed {
+            keys::equal_row(e, &values, table, address)
+        } else {
+            e.b.iconst(Type::I8, 1)
+        };
         self.residual(e, same, probe, matched, advance);
         e.b.switch_to(matched);
         match table.kind {

@@ -35,7 +35,10 @@ impl Helper {
             Helper::Compare => (vec![Type::Ptr, Type::Ptr], Type::I64),
             Helper::Hash => (vec![Type::Ptr], Type::I64),
         };
-        Signature { params, results: vec![result] }
+        Signature {
+            params,
+            results: vec![result],
+        }
     }
 }
 

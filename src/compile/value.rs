@@ -52,7 +52,13 @@ pub(super) struct Nullable {
 
 impl Nullable {
     pub(super) fn new(value: Value, kind: Kind, valid: Option<Value>) -> Self {
-        Self { value, kind, valid, range: None, dictionary: None }
+        Self {
+            value,
+            kind,
+            valid,
+            range: None,
+            dictionary: None,
+        }
     }
 
     pub(super) fn bool(value: Value, valid: Option<Value>) -> Self {
@@ -60,7 +66,10 @@ impl Nullable {
     }
 
     pub(super) fn int(value: Value, valid: Option<Value>, range: Option<(i128, i128)>) -> Self {
-        Self { range, ..Self::new(value, Kind::Int, valid) }
+        Self {
+            range,
+            ..Self::new(value, Kind::Int, valid)
+        }
     }
 
     pub(super) fn with_valid(mut self, valid: Option<Value>) -> Self {
@@ -143,7 +152,11 @@ fn junction_validity(b: &mut FunctionBuilder, x: &Nullable, y: &Nullable, decide
     let (vx, vy) = (x.valid.unwrap_or(one), y.valid.unwrap_or(one));
     let known = b.and(vx, vy);
     let mut decides = |side: &Nullable, valid: Value| {
-        let value = if decides_on_false { invert(b, side.value) } else { side.value };
+        let value = if decides_on_false {
+            invert(b, side.value)
+        } else {
+            side.value
+        };
         b.and(value, valid)
     };
     let (dx, dy) = (decides(x, vx), decides(y, vy));

@@ -47,16 +47,19 @@ pub struct Shared {
 impl Shared {
     /// The compiler, made when first needed.
     pub fn compiler(&self) -> Result<&Compiler, String> {
-        let made = self.compiler.get_or_init(|| {
-            Compiler::new(host::table().clone(), compiler_options()).map_err(|e| e.to_string())
-        });
+        let made = self
+            .compiler
+            .get_or_init(|| Compiler::new(host::table().clone(), compiler_options()).map_err(|e| e.to_string()));
         made.as_ref().map_err(Clone::clone)
     }
 }
 
 /// Setting `GOBI_FAIL_COMPILE` to a part of a kernel's name makes its compilation fail, to show that the interpreter takes over.
 pub fn compiler_options() -> Options {
-    Options { fail_on: std::env::var("GOBI_FAIL_COMPILE").ok(), ..Options::default() }
+    Options {
+        fail_on: std::env::var("GOBI_FAIL_COMPILE").ok(),
+        ..Options::default()
+    }
 }
 
 impl Engine {
@@ -68,7 +71,9 @@ impl Engine {
             kernels: KernelCache::default(),
             compiler: OnceLock::new(),
         };
-        Engine { shared: Arc::new(shared) }
+        Engine {
+            shared: Arc::new(shared),
+        }
     }
 
     /// The cache of decoded chunks.
@@ -104,8 +109,14 @@ impl Engine {
         let budget = Budget::new(options.memory_limit_bytes);
         let (sender, receiver) = sync_channel(8);
         let relations = prepared.relations.clone();
-        let query =
-            Query::new(self.shared.clone(), prepared.clone(), relations, options.clone(), budget, Some(sender.clone()));
+        let query = Query::new(
+            self.shared.clone(),
+            prepared.clone(),
+            relations,
+            options.clone(),
+            budget,
+            Some(sender.clone()),
+        );
         let progress = query.progress.clone();
         let outcome: Arc<Mutex<Option<Profile>>> = Arc::default();
         let (kept, explained) = (outcome.clone(), prepared.clone());
@@ -180,4 +191,3 @@ impl Drop for BatchStream {
         }
     }
 }
-

@@ -64,8 +64,15 @@ pub struct OperatorProfile {
 
 pub(super) fn explain(prepared: &Prepared) -> Explain {
     let subqueries = prepared.subqueries.iter().flat_map(|s| explain(s).pipelines);
-    let own = prepared.plan.pipelines.iter().zip(&prepared.pipelines).map(|(p, c)| one(prepared, p, c));
-    Explain { pipelines: subqueries.chain(own).collect() }
+    let own = prepared
+        .plan
+        .pipelines
+        .iter()
+        .zip(&prepared.pipelines)
+        .map(|(p, c)| one(prepared, p, c));
+    Explain {
+        pipelines: subqueries.chain(own).collect(),
+    }
 }
 
 fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPipeline) -> PipelineExplain {
@@ -135,5 +142,8 @@ pub(super) fn profile(query: &Query, _: &Prepared) -> Profile {
             cache_misses: counts.cache_misses,
         }
     });
-    Profile { pipelines: pipelines.collect(), peak_bytes: query.budget.peak_bytes() }
+    Profile {
+        pipelines: pipelines.collect(),
+        peak_bytes: query.budget.peak_bytes(),
+    }
 }

@@ -28,7 +28,9 @@ pub fn finish_batches(
     drop(batches);
     let rows = keys(&all, finish)?;
     let mut order: Vec<u32> = (0..all.num_rows() as u32).collect();
-    let wanted = finish.limit.map_or(usize::MAX, |limit| usize::try_from(limit.saturating_add(finish.offset)).unwrap_or(usize::MAX));
+    let wanted = finish.limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit.saturating_add(finish.offset)).unwrap_or(usize::MAX)
+    });
     let compare = |a: &u32, b: &u32| rows.row(*a as usize).cmp(&rows.row(*b as usize)).then(a.cmp(b));
     if wanted < order.len() {
         if wanted > 0 {
@@ -44,17 +46,26 @@ pub fn finish_batches(
 
 fn keys(all: &RecordBatch, finish: &Finish) -> Result<Rows, ExecError> {
     let field = |(column, key): &(usize, crate::plan::physical::logical::SortKey)| {
-        let options = SortOptions { descending: key.desc, nulls_first: key.nulls_first };
+        let options = SortOptions {
+            descending: key.desc,
+            nulls_first: key.nulls_first,
+        };
         SortField::new_with_options(all.column(*column).data_type().clone(), options)
     };
     let converter = RowConverter::new(finish.sort.iter().map(field).collect()).map_err(internal)?;
-    let columns: Vec<_> = finish.sort.iter().map(|(column, _)| all.column(*column).clone()).collect();
+    let columns: Vec<_> = finish
+        .sort
+        .iter()
+        .map(|(column, _)| all.column(*column).clone())
+        .collect();
     converter.convert_columns(&columns).map_err(internal)
 }
 
 fn cut(batches: Vec<RecordBatch>, finish: &Finish) -> Vec<RecordBatch> {
     let mut skip = usize::try_from(finish.offset).unwrap_or(usize::MAX);
-    let mut left = finish.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut left = finish
+        .limit
+        .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let mut kept = Vec::new();
     for batch in batches {
         let from = skip.min(batch.num_rows());

@@ -70,7 +70,9 @@ impl Frame {
 
     /// A slot's value; 0 if generated code does not use it.
     pub fn get(&self, slot: Slot) -> u64 {
-        self.layout.find(slot).map_or(0, |index| self.words[HEADER_BYTES / 8 + index])
+        self.layout
+            .find(slot)
+            .map_or(0, |index| self.words[HEADER_BYTES / 8 + index])
     }
 
     /// A word of the header.

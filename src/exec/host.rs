@@ -36,14 +36,19 @@ impl Host {
     /// For one pipeline and one worker.
     pub fn new(code: Arc<PipelineCode>, now_micros: i64, seed: u64) -> Box<Self> {
         let env = functions::Env::new(now_micros, seed);
-        Box::new(Self { code, arena: Vec::new(), scratch: Vec::new(), env, error: None })
+        Box::new(Self {
+            code,
+            arena: Vec::new(),
+            scratch: Vec::new(),
+            env,
+            error: None,
+        })
     }
 
     /// Forgets the strings made so far; nothing may point to them any more.
     pub fn reset(&mut self) {
         self.arena.clear();
     }
-
 }
 
 /// The view of a text that is kept in the arena.
@@ -83,13 +88,18 @@ extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
     // SAFETY: the frame's host slot holds the worker's `Host`, which nothing else uses while a kernel runs.
     let host = unsafe { &mut *host.cast::<Host>() };
     let code = host.code.clone();
-    let Some(call) = code.host_calls.get(call as usize) else { return 1 };
+    let Some(call) = code.host_calls.get(call as usize) else {
+        return 1;
+    };
     // SAFETY: generated code passes the cells of this call.
     let done = catch_unwind(AssertUnwindSafe(|| unsafe { perform(host, call, cells) }));
     match done {
         Ok(Ok(())) => 0,
         Ok(Err(error)) => {
-            host.error = Some(ExecError { span: Some(call.span()), ..error });
+            host.error = Some(ExecError {
+                span: Some(call.span()),
+                ..error
+            });
             1
         }
         Err(_) => {
@@ -104,14 +114,20 @@ extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
 unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<(), ExecError> {
     let types = call.arg_types();
     // SAFETY: the caller's promise, passed on for each cell.
-    let args: Vec<Scalar<'_>> =
-        (0..types.len()).map(|i| unsafe { read_cell(cells.add(CELL_BYTES * (i + 1)), &types[i]) }).collect();
+    let args: Vec<Scalar<'_>> = (0..types.len())
+        .map(|i| unsafe { read_cell(cells.add(CELL_BYTES * (i + 1)), &types[i]) })
+        .collect();
     let result_ty = call.result().clone();
     let bits = match call {
         HostCall::Function { function, .. } => {
             let mut scratch = std::mem::take(&mut host.scratch);
             scratch.clear();
-            let row = functions::Call { args: &args, types: &types, result: &result_ty, env: &host.env };
+            let row = functions::Call {
+                args: &args,
+                types: &types,
+                result: &result_ty,
+                env: &host.env,
+            };
             let made = functions::call(*function, &row, &mut scratch);
             let bits = match made {
                 Ok(made) => Ok(scalar_bits(&mut host.arena, &made, &result_ty)),
@@ -125,8 +141,18 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
             Err(_) if *try_ => None,
             Err(error) => return Err(ExecError::user(error.code, error.message)),
         },
-        HostCall::Like { escape, case_insensitive, .. } => like(&args, *escape, *case_insensitive)?,
-        HostCall::Operator { name, left, right, result, .. } => {
+        HostCall::Like {
+            escape,
+            case_insensitive,
+            ..
+        } => like(&args, *escape, *case_insensitive)?,
+        HostCall::Operator {
+            name,
+            left,
+            right,
+            result,
+            ..
+        } => {
             let (x, y) = (to_value(&args[0], left), to_value(&args[1], right));
             let value = operators::apply(name, (&x, left), (&y, right), result)?;
             value_bits(host, &value, result)
@@ -152,10 +178,12 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
 }
 
 fn like(args: &[Scalar<'_>], escape: Option<char>, case_insensitive: bool) -> Result<Option<u128>, ExecError> {
-    let (Scalar::Bytes(text), Scalar::Bytes(pattern)) = (&args[0], &args[1]) else { return Ok(None) };
+    let (Scalar::Bytes(text), Scalar::Bytes(pattern)) = (&args[0], &args[1]) else {
+        return Ok(None);
+    };
     let pattern = String::from_utf8_lossy(pattern);
-    let compiled = LikePattern::new(&pattern, escape, case_insensitive)
-        .map_err(|e| ExecError::user(e.code, e.message))?;
+    let compiled =
+        LikePattern::new(&pattern, escape, case_insensitive).map_err(|e| ExecError::user(e.code, e.message))?;
     Ok(Some(u128::from(compiled.matches(text))))
 }
 
@@ -165,7 +193,11 @@ pub unsafe fn text_of<'a>(view: *const u8) -> &'a [u8] {
     // SAFETY: a view has 16 bytes; a long one holds the address of its text.
     unsafe {
         let len = view.cast::<u32>().read_unaligned() as usize;
-        let start = if len <= 12 { view.add(4) } else { view.add(8).cast::<*const u8>().read_unaligned() };
+        let start = if len <= 12 {
+            view.add(4)
+        } else {
+            view.add(8).cast::<*const u8>().read_unaligned()
+        };
         std::slice::from_raw_parts(start, len)
     }
 }

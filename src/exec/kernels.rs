@@ -59,7 +59,14 @@ impl KernelCache {
         {
             entries.remove(&oldest);
         }
-        entries.insert(key, Entry { module, executable, used });
+        entries.insert(
+            key,
+            Entry {
+                module,
+                executable,
+                used,
+            },
+        );
     }
 
     /// Drops everything; code that runs lives until it has ended.
@@ -67,4 +74,3 @@ impl KernelCache {
         lock(&self.entries).clear();
     }
 }
-

@@ -26,7 +26,11 @@ pub struct Budget {
 impl Budget {
     /// A budget of so many bytes.
     pub fn new(limit_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { limit_bytes, used_bytes: AtomicUsize::new(0), peak_bytes: AtomicUsize::new(0) })
+        Arc::new(Self {
+            limit_bytes,
+            used_bytes: AtomicUsize::new(0),
+            peak_bytes: AtomicUsize::new(0),
+        })
     }
 
     /// Takes bytes, or fails naming the operator that wanted them.
@@ -38,7 +42,10 @@ impl Budget {
             return Err(ExecError::out_of_memory(operator, bytes, before, self.limit_bytes));
         }
         self.peak_bytes.fetch_max(after, Ordering::Relaxed);
-        Ok(Reservation { budget: self.clone(), bytes })
+        Ok(Reservation {
+            budget: self.clone(),
+            bytes,
+        })
     }
 
     /// The most that was in use at once.
@@ -91,10 +98,20 @@ impl Block {
             let layout = Layout::from_size_align(bytes, ALIGNMENT).map_err(|_| failed())?;
             // SAFETY: the size is not zero.
             let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(failed)?;
-            return Ok(Self { start, bytes, mapping: None, _reservation: reservation });
+            return Ok(Self {
+                start,
+                bytes,
+                mapping: None,
+                _reservation: reservation,
+            });
         }
         let (start, mapping) = map(bytes).ok_or_else(failed)?;
-        Ok(Self { start, bytes, mapping: Some(mapping), _reservation: reservation })
+        Ok(Self {
+            start,
+            bytes,
+            mapping: Some(mapping),
+            _reservation: reservation,
+        })
     }
 
     /// Address of the first byte.
@@ -189,7 +206,13 @@ pub struct RowBuffer {
 impl RowBuffer {
     /// No rows yet.
     pub fn new(stride: u32, operator: &'static str) -> Self {
-        Self { block: None, stride: stride as usize, count: 1, capacity: 0, operator }
+        Self {
+            block: None,
+            stride: stride as usize,
+            count: 1,
+            capacity: 0,
+            operator,
+        }
     }
 
     /// Makes room for `more` rows beyond those in use.
@@ -199,7 +222,10 @@ impl RowBuffer {
             return Ok(());
         }
         if needed > u32::MAX as usize {
-            return Err(ExecError::resource(format!("{} holds more than 4 billion rows", self.operator)));
+            return Err(ExecError::resource(format!(
+                "{} holds more than 4 billion rows",
+                self.operator
+            )));
         }
         let capacity = needed.max(self.capacity * 2).max(1024);
         let grown = Block::zeroed(capacity * self.stride, budget, self.operator)?;

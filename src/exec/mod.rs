@@ -91,7 +91,11 @@ impl CancelToken {
 
     /// An error if somebody asked.
     pub fn check(&self) -> Result<(), ExecError> {
-        if self.is_cancelled() { Err(ExecError::cancelled()) } else { Ok(()) }
+        if self.is_cancelled() {
+            Err(ExecError::cancelled())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -130,7 +134,13 @@ pub struct ExecError {
 
 impl ExecError {
     fn new(kind: ErrorKind, code: &'static str, message: String) -> Self {
-        Self { kind, code, message, span: None, help: None }
+        Self {
+            kind,
+            code,
+            message,
+            span: None,
+            help: None,
+        }
     }
 
     /// The query or its data are wrong.
@@ -166,7 +176,10 @@ impl ExecError {
             megabytes(limit)
         );
         let help = Some("raise `memory_limit`, or let the query keep fewer rows at once".into());
-        Self { help, ..Self::new(ErrorKind::Resource, "53200", message) }
+        Self {
+            help,
+            ..Self::new(ErrorKind::Resource, "53200", message)
+        }
     }
 }
 
@@ -194,7 +207,11 @@ impl Progress {
     }
 
     fn set(&self, done: u64, all: u64) {
-        let share = done.saturating_mul(1_000_000).checked_div(all).unwrap_or(1_000_000).min(1_000_000);
+        let share = done
+            .saturating_mul(1_000_000)
+            .checked_div(all)
+            .unwrap_or(1_000_000)
+            .min(1_000_000);
         self.0.store(share as u32, Ordering::Relaxed);
     }
 }

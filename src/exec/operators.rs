@@ -35,16 +35,17 @@ pub(super) fn apply(
         ("add_interval", Value::Interval(a), Value::Interval(b)) => {
             sum(*a, *b).map(Value::Interval).ok_or_else(out_of_range)
         }
-        ("sub_interval", Value::Interval(a), Value::Interval(b)) => {
-            scaled(*b, -1).and_then(|b| sum(*a, b)).map(Value::Interval).ok_or_else(out_of_range)
-        }
+        ("sub_interval", Value::Interval(a), Value::Interval(b)) => scaled(*b, -1)
+            .and_then(|b| sum(*a, b))
+            .map(Value::Interval)
+            .ok_or_else(out_of_range),
         ("add_interval", Value::Int(at), Value::Interval(i)) => moved(*at, left.1, *i, result).ok_or_else(out_of_range),
         ("add_interval", Value::Interval(i), Value::Int(at)) => {
             moved(*at, right.1, *i, result).ok_or_else(out_of_range)
         }
-        ("sub_interval", Value::Int(at), Value::Interval(i)) => {
-            scaled(*i, -1).and_then(|i| moved(*at, left.1, i, result)).ok_or_else(out_of_range)
-        }
+        ("sub_interval", Value::Int(at), Value::Interval(i)) => scaled(*i, -1)
+            .and_then(|i| moved(*at, left.1, i, result))
+            .ok_or_else(out_of_range),
         _ => Err(ExecError::unsupported(format!("{} {name} {}", left.1, right.1))),
     }
 }
@@ -76,7 +77,11 @@ fn moved(at: i128, ty: &LogicalType, i: Interval, result: &LogicalType) -> Optio
     };
     let day = civil::add_months(i64::try_from(day).ok()?, i.months.into())?;
     let micros = (i128::from(day) + i128::from(i.days)) * DAY_MICROS + rest + i128::from(i.micros);
-    let stored = if *result == LogicalType::Date { micros.div_euclid(DAY_MICROS) } else { micros };
+    let stored = if *result == LogicalType::Date {
+        micros.div_euclid(DAY_MICROS)
+    } else {
+        micros
+    };
     let (low, high) = result.stored_range()?;
     (low..=high).contains(&stored).then_some(Value::Int(stored))
 }

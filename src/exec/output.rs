@@ -9,9 +9,9 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayData;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, make_array, new_null_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
-use arrow::array::ArrayData;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::ExecError;
@@ -43,7 +43,11 @@ impl Output {
             let values = Block::zeroed(capacity * field.ty.physical().bytes(), budget, OPERATOR)?;
             columns.push((values, Block::zeroed(capacity, budget, OPERATOR)?));
         }
-        Ok(Self { columns, capacity, rows: 0 })
+        Ok(Self {
+            columns,
+            capacity,
+            rows: 0,
+        })
     }
 
     /// Points the frame's slots to the buffers.
@@ -110,13 +114,17 @@ fn array(field: &Field, values: &Block, valid: &[u8]) -> Result<ArrayRef, ExecEr
     };
     buffers.insert(0, first);
     let data = ArrayData::builder(ty).len(rows).nulls(nulls).buffers(buffers).build();
-    data.map(make_array).map_err(|e| ExecError::internal(&format!("a column does not fit its type: {e}")))
+    data.map(make_array)
+        .map_err(|e| ExecError::internal(&format!("a column does not fit its type: {e}")))
 }
 
 /// Reads integers of one width and gives another.
 fn narrowed<A: Bytes, B: arrow::datatypes::ArrowNativeType>(bytes: &[u8], rows: usize, f: impl Fn(A) -> B) -> Buffer {
     let size = size_of::<A>();
-    let values: Vec<B> = bytes[..rows * size].chunks_exact(size).map(|chunk| f(A::read(chunk))).collect();
+    let values: Vec<B> = bytes[..rows * size]
+        .chunks_exact(size)
+        .map(|chunk| f(A::read(chunk)))
+        .collect();
     Buffer::from_vec(values)
 }
 

@@ -36,7 +36,10 @@ impl Pool {
     pub fn run(&self, threads: usize, work: Work) {
         let job = Arc::new(Job {
             work,
-            state: Mutex::new(JobState { next: 1, ..JobState::default() }),
+            state: Mutex::new(JobState {
+                next: 1,
+                ..JobState::default()
+            }),
             changed: Condvar::new(),
         });
         self.offer(threads.saturating_sub(1), &job);

@@ -78,7 +78,10 @@ pub(super) fn prepare(
         pipelines.push(executable(shared, pipeline, code, options)?);
     }
     let schema = arrow_schema(&plan.output);
-    let phases = Phases { plan_us: 0, compile_us: u64::try_from(clock.elapsed().as_micros()).unwrap_or(0) };
+    let phases = Phases {
+        plan_us: 0,
+        compile_us: u64::try_from(clock.elapsed().as_micros()).unwrap_or(0),
+    };
     Ok(Prepared {
         plan,
         pipelines,
@@ -106,7 +109,14 @@ fn executable(
     let mut fallback = None;
     if native {
         match compiled(shared, &code, options) {
-            Ok((executable, compile_us)) => return Ok(PreparedPipeline { code, executable, compile_us, fallback }),
+            Ok((executable, compile_us)) => {
+                return Ok(PreparedPipeline {
+                    code,
+                    executable,
+                    compile_us,
+                    fallback,
+                });
+            }
             Err(message) => {
                 tracing::warn!("interpreting a pipeline: {message}");
                 fallback = Some(message);
@@ -116,7 +126,12 @@ fn executable(
     let interpreter = Interpreter::new(&code.module, host::table())
         .map_err(|e| ExecError::internal(&format!("a kernel is not well formed: {e}")))?;
     let executable = Arc::new(Executable::Interpreted(interpreter));
-    Ok(PreparedPipeline { code, executable, compile_us: 0, fallback })
+    Ok(PreparedPipeline {
+        code,
+        executable,
+        compile_us: 0,
+        fallback,
+    })
 }
 
 fn compiled(
@@ -127,7 +142,10 @@ fn compiled(
     let clock = Instant::now();
     let took = || u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);
     if options.dump_code {
-        let options = Options { dump: true, ..compiler_options() };
+        let options = Options {
+            dump: true,
+            ..compiler_options()
+        };
         let compiler = Compiler::new(host::table().clone(), options).map_err(|e| e.to_string())?;
         let module = compiler.compile(&code.module).map_err(|e| e.to_string())?;
         return Ok((Arc::new(Executable::Native(module)), took()));

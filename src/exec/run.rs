@@ -29,9 +29,7 @@ use crate::compile::BLOCK_ROWS;
 use crate::compile::frame::Slot;
 use crate::formats::{Bound, Relation};
 use crate::plan::physical::logical::{CompareOp, ExprKind};
-use crate::plan::physical::{
-    Binding, Finish, GroupStrategy, Pipeline, Sink, SourceKind, Step,
-};
+use crate::plan::physical::{Binding, Finish, GroupStrategy, Pipeline, Sink, SourceKind, Step};
 use crate::types::arrow::arrow_schema;
 use crate::types::{ColumnChunk, Field};
 
@@ -70,7 +68,9 @@ pub struct Query {
 
 impl std::fmt::Debug for Query {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Query").field("pipelines", &self.prepared.pipelines.len()).finish_non_exhaustive()
+        f.debug_struct("Query")
+            .field("pipelines", &self.prepared.pipelines.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,7 +105,9 @@ impl Query {
         results: Option<Results>,
     ) -> Self {
         let plan = &prepared.plan;
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
         Self {
             joins: plan.joins.iter().map(|_| OnceLock::new()).collect(),
             groups: plan.groups.iter().map(|_| OnceLock::new()).collect(),
@@ -173,10 +175,15 @@ impl Query {
             (first, rows)
         });
         let done = inner.run_all();
-        let (batch, rows) = collector.join().map_err(|_| ExecError::internal("a subquery's collector panicked"))?;
+        let (batch, rows) = collector
+            .join()
+            .map_err(|_| ExecError::internal("a subquery's collector panicked"))?;
         done?;
         if rows > 1 {
-            return Err(ExecError::user("21000", "a subquery used as a value gives more than one row"));
+            return Err(ExecError::user(
+                "21000",
+                "a subquery used as a value gives more than one row",
+            ));
         }
         let field = output.ok_or_else(|| ExecError::internal("a scalar subquery without a column"))?;
         Parameter::new(batch.as_ref(), &field)
@@ -294,7 +301,9 @@ impl Query {
                 morsels
             }
             SourceKind::Temp(temp) => match self.temps[*temp].get() {
-                Some(data) => (0..data.units()).flat_map(|unit| whole(unit, 0..data.rows(unit))).collect(),
+                Some(data) => (0..data.units())
+                    .flat_map(|unit| whole(unit, 0..data.rows(unit)))
+                    .collect(),
                 None => Vec::new(),
             },
             SourceKind::Group(group) => match self.groups[*group].get() {
@@ -310,7 +319,9 @@ impl Query {
                 let rows = |unit: u64| {
                     usize::try_from((count - (unit << RANGE_UNIT_BITS)).min(1 << RANGE_UNIT_BITS)).unwrap_or(0)
                 };
-                (0..units).flat_map(|unit| whole(unit as usize, 0..rows(unit))).collect()
+                (0..units)
+                    .flat_map(|unit| whole(unit as usize, 0..rows(unit)))
+                    .collect()
             }
             SourceKind::OneRow => whole(0, 0..1),
         })
@@ -328,10 +339,15 @@ impl Query {
         match &source.kind {
             SourceKind::Table { table, .. } => {
                 let relation = &self.relations[table.0 as usize];
-                self.shared.chunks.get_or_read(&**relation, unit, column).map_err(ExecError::from)
+                self.shared
+                    .chunks
+                    .get_or_read(&**relation, unit, column)
+                    .map_err(ExecError::from)
             }
             SourceKind::Temp(temp) => {
-                let data = self.temps[*temp].get().ok_or_else(|| ExecError::internal("an intermediate result is missing"))?;
+                let data = self.temps[*temp]
+                    .get()
+                    .ok_or_else(|| ExecError::internal("an intermediate result is missing"))?;
                 Ok((data.chunk(unit, column)?, true, 0))
             }
             _ => Err(ExecError::internal("a column of a source without columns")),
@@ -405,7 +421,11 @@ impl Query {
             lock(&self.waiting)[place] = collected;
             return Ok(());
         }
-        let finished = if running.streams { collected } else { finish_batches(collected, &running.schema, &running.finish)? };
+        let finished = if running.streams {
+            collected
+        } else {
+            finish_batches(collected, &running.schema, &running.finish)?
+        };
         match temp {
             Some(temp) => {
                 let fields: Vec<Field> = self.prepared.plan.temps[temp].columns.clone();
@@ -427,7 +447,10 @@ impl Query {
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(self.prepared.schema.clone(), columns, &options)
             .map_err(|e| ExecError::internal(&format!("the result does not fit its schema: {e}")))?;
-        let gone = self.results.as_ref().is_some_and(|results| results.send(Ok(batch)).is_err());
+        let gone = self
+            .results
+            .as_ref()
+            .is_some_and(|results| results.send(Ok(batch)).is_err());
         if gone { Err(ExecError::cancelled()) } else { Ok(()) }
     }
 
@@ -436,7 +459,9 @@ impl Query {
         let table = &self.prepared.plan.groups[group];
         parts.sort_by_key(|groups| std::cmp::Reverse(groups.rows.count));
         let mut parts = parts.into_iter();
-        let Some(mut target) = parts.next() else { return Groups::new(table, &self.budget) };
+        let Some(mut target) = parts.next() else {
+            return Groups::new(table, &self.budget);
+        };
         let code = self.prepared.pipelines[pipeline].code.clone();
         let executable = &self.prepared.pipelines[pipeline].executable;
         let Some(merge) = &code.merge else { return Ok(target) };
@@ -448,7 +473,11 @@ impl Query {
             frame.set(Slot::MergeRows, part.rows.address() as u64);
             while at < end {
                 self.options.cancel.check()?;
-                let count = (end - at).min(if table.strategy == GroupStrategy::Hash { BLOCK_ROWS } else { MORSEL_ROWS });
+                let count = (end - at).min(if table.strategy == GroupStrategy::Hash {
+                    BLOCK_ROWS
+                } else {
+                    MORSEL_ROWS
+                });
                 target.make_room(count, &self.budget)?;
                 point_to_groups(&mut frame, &target);
                 // SAFETY: the slots point to the two tables, and the target has room for a block of new groups.
@@ -471,18 +500,30 @@ impl Running {
     /// Hands on a batch: gives it back if it must be kept until the pipeline ends.
     pub fn give(&self, query: &Query, batch: RecordBatch) -> Result<Option<RecordBatch>, ExecError> {
         if !self.streams {
-            let reserved = query.budget.reserve(batch.get_array_memory_size(), "sort or intermediate result")?;
+            let reserved = query
+                .budget
+                .reserve(batch.get_array_memory_size(), "sort or intermediate result")?;
             lock(&self.reserved).push(reserved);
             let unsorted = self.finish.sort.is_empty();
             let rows = self.taken.fetch_add(batch.num_rows() as u64, Ordering::Relaxed) + batch.num_rows() as u64;
-            if unsorted && self.finish.limit.is_some_and(|limit| rows >= limit.saturating_add(self.finish.offset)) {
+            if unsorted
+                && self
+                    .finish
+                    .limit
+                    .is_some_and(|limit| rows >= limit.saturating_add(self.finish.offset))
+            {
                 self.stop.store(true, Ordering::Relaxed);
             }
             return Ok(Some(batch));
         }
         let rows = batch.num_rows() as u64;
         let before = query.streamed_rows.fetch_add(rows, Ordering::Relaxed);
-        let (from, to) = (self.finish.offset, self.finish.limit.map_or(u64::MAX, |l| l.saturating_add(self.finish.offset)));
+        let (from, to) = (
+            self.finish.offset,
+            self.finish
+                .limit
+                .map_or(u64::MAX, |l| l.saturating_add(self.finish.offset)),
+        );
         if before + rows >= to {
             self.stop.store(true, Ordering::Relaxed);
         }
@@ -497,20 +538,31 @@ impl Running {
 
 fn cut(unit: usize, rows: Range<usize>) -> Vec<Morsel> {
     let end = rows.end;
-    rows.step_by(MORSEL_ROWS).map(|start| Morsel { unit, rows: start..end.min(start + MORSEL_ROWS) }).collect()
+    rows.step_by(MORSEL_ROWS)
+        .map(|start| Morsel {
+            unit,
+            rows: start..end.min(start + MORSEL_ROWS),
+        })
+        .collect()
 }
 
 /// What the first filter allows for each column of the scanned table.
 fn bounds(pipeline: &Pipeline) -> Vec<Bound> {
-    let Some(Step::Filter { predicates }) = pipeline.steps.first() else { return Vec::new() };
+    let Some(Step::Filter { predicates }) = pipeline.steps.first() else {
+        return Vec::new();
+    };
     let mut bounds = Vec::new();
     let mut pending: Vec<&crate::plan::physical::logical::Expr> = predicates.iter().collect();
     while let Some(predicate) = pending.pop() {
         match &predicate.kind {
             ExprKind::And(items) => pending.extend(items),
             ExprKind::Compare { op, left, right } => {
-                let (ExprKind::Column(id), ExprKind::Literal(value)) = (&left.kind, &right.kind) else { continue };
-                let Some(Binding::Field { source: 0, field }) = pipeline.bindings.get(id) else { continue };
+                let (ExprKind::Column(id), ExprKind::Literal(value)) = (&left.kind, &right.kind) else {
+                    continue;
+                };
+                let Some(Binding::Field { source: 0, field }) = pipeline.bindings.get(id) else {
+                    continue;
+                };
                 let column = pipeline.sources[0].fields[*field].index;
                 let (min, max) = match op {
                     CompareOp::Eq => (Some(value.clone()), Some(value.clone())),
@@ -533,7 +585,8 @@ impl Counts {
         self.bytes_read += other.bytes_read;
         self.cache_hits += other.cache_hits;
         self.cache_misses += other.cache_misses;
-        self.stages.resize(other.stages.len().max(self.stages.len()), Default::default());
+        self.stages
+            .resize(other.stages.len().max(self.stages.len()), Default::default());
         for (mine, theirs) in self.stages.iter_mut().zip(&other.stages) {
             mine.rows += theirs.rows;
             mine.nanos += theirs.nanos;

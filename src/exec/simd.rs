@@ -60,7 +60,9 @@ mod tests {
     #[test]
     fn variants_agree() {
         for len in [0usize, 1, 15, 16, 63, 64, 65, 200, 2048] {
-            let mask: Vec<u8> = (0..len).map(|i| if (i * 7 + i / 3) % 5 < 2 { 0xff } else { 0 }).collect();
+            let mask: Vec<u8> = (0..len)
+                .map(|i| if (i * 7 + i / 3) % 5 < 2 { 0xff } else { 0 })
+                .collect();
             let (mut a, mut b) = (vec![0; len + 16], vec![0; len + 16]);
             let n = compact(&mask, 100, &mut a);
             let m = compact_scalar(&mask, 100, &mut b, 0);

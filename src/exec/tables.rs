@@ -74,7 +74,14 @@ pub fn finish_join(
         }
     }
     rows.make_room(0, budget)?;
-    let mut built = BuiltJoin { rows, index: None, shift: 0, unique: true, empty: false, saw_null };
+    let mut built = BuiltJoin {
+        rows,
+        index: None,
+        shift: 0,
+        unique: true,
+        empty: false,
+        saw_null,
+    };
     match table.strategy {
         JoinStrategy::Bitmap { range, .. } => {
             let mut block = match bits {
@@ -89,7 +96,13 @@ pub fn finish_join(
             built.index = Some(block);
         }
         JoinStrategy::Dense { min, range } => {
-            built.index = Some(dense_index(table, &built.rows, (min, range), &mut built.unique, budget)?);
+            built.index = Some(dense_index(
+                table,
+                &built.rows,
+                (min, range),
+                &mut built.unique,
+                budget,
+            )?);
             built.empty = built.rows.count == 1 && !saw_null;
         }
         JoinStrategy::Hash => {
@@ -189,7 +202,12 @@ impl Groups {
             GroupStrategy::Hash => None,
         };
         rows.make_room(size.unwrap_or(0), budget)?;
-        let mut groups = Self { rows, index: None, mask: 0, size };
+        let mut groups = Self {
+            rows,
+            index: None,
+            mask: 0,
+            size,
+        };
         if size.is_none() {
             groups.make_room(1, budget)?;
         }

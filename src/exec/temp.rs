@@ -35,12 +35,18 @@ struct Unit {
 impl TempData {
     /// Batches that a pipeline made.
     pub fn of_batches(batches: Vec<RecordBatch>, fields: Vec<Field>) -> Self {
-        let units = batches.into_iter().filter(|batch| batch.num_rows() > 0).map(|batch| Unit {
-            rows: batch.num_rows(),
-            chunks: fields.iter().map(|_| OnceLock::new()).collect(),
-            batch: Some(batch),
-        });
-        Self { units: units.collect(), fields }
+        let units = batches
+            .into_iter()
+            .filter(|batch| batch.num_rows() > 0)
+            .map(|batch| Unit {
+                rows: batch.num_rows(),
+                chunks: fields.iter().map(|_| OnceLock::new()).collect(),
+                batch: Some(batch),
+            });
+        Self {
+            units: units.collect(),
+            fields,
+        }
     }
 
     /// Literal rows.
@@ -53,9 +59,16 @@ impl TempData {
             let column: Vec<&Value> = table.rows.iter().map(|row| &row[i]).collect();
             chunks.push(OnceLock::from(Arc::new(chunk_of_values(&column, field))));
         }
-        let unit = Unit { rows: table.rows.len(), batch: None, chunks };
+        let unit = Unit {
+            rows: table.rows.len(),
+            batch: None,
+            chunks,
+        };
         let units = if unit.rows == 0 { Vec::new() } else { vec![unit] };
-        Ok(Self { units, fields: table.columns.clone() })
+        Ok(Self {
+            units,
+            fields: table.columns.clone(),
+        })
     }
 
     /// Number of units.
@@ -74,7 +87,9 @@ impl TempData {
         if let Some(chunk) = place.chunks[column].get() {
             return Ok(chunk.clone());
         }
-        let Some(batch) = &place.batch else { return Err(ExecError::internal("a unit without data")) };
+        let Some(batch) = &place.batch else {
+            return Err(ExecError::internal("a unit without data"));
+        };
         let chunk = natural_chunk(batch.column(column), &self.fields[column].ty)
             .map_err(|message| ExecError::internal(&message))?;
         Ok(place.chunks[column].get_or_init(|| Arc::new(chunk)).clone())
@@ -125,14 +140,22 @@ impl Parameter {
     /// From the only row of a batch; NULL without one.
     pub fn new(batch: Option<&RecordBatch>, field: &Field) -> Result<Self, ExecError> {
         let mut cell = [0u128; 2];
-        let Some(batch) = batch else { return Ok(Self { cell: Arc::new(cell), _owner: None }) };
+        let Some(batch) = batch else {
+            return Ok(Self {
+                cell: Arc::new(cell),
+                _owner: None,
+            });
+        };
         let chunk = natural_chunk(batch.column(0), &field.ty).map_err(|message| ExecError::internal(&message))?;
         let width = field.ty.physical().bytes();
         let mut value = [0u8; 16];
         value[..width].copy_from_slice(&chunk.values.as_slice()[..width]);
         cell[0] = u128::from_le_bytes(value);
         cell[1] = u128::from(batch.column(0).is_valid(0));
-        Ok(Self { cell: Arc::new(cell), _owner: Some(Arc::new(chunk)) })
+        Ok(Self {
+            cell: Arc::new(cell),
+            _owner: Some(Arc::new(chunk)),
+        })
     }
 
     /// Another handle to the same value.

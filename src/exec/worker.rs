@@ -115,11 +115,17 @@ impl<'q> Worker<'q> {
             executable: &prepared.executable,
             frame,
             host,
-            sink: SinkState::Batches { output: Output::new(&[], 0, &query.budget)?, done: Vec::new() },
+            sink: SinkState::Batches {
+                output: Output::new(&[], 0, &query.budget)?,
+                done: Vec::new(),
+            },
             unit: None,
             loaded: vec![None; pipeline.sources[0].fields.len()],
             pins: Vec::new(),
-            counts: Counts { stages: vec![StageCount::default(); code.stages.len() + 1], ..Counts::default() },
+            counts: Counts {
+                stages: vec![StageCount::default(); code.stages.len() + 1],
+                ..Counts::default()
+            },
         };
         worker.point_to_tables();
         worker.sink = worker.open_sink()?;
@@ -150,7 +156,12 @@ impl<'q> Worker<'q> {
             self.frame.set(Slot::Parameter { index }, parameter.address());
         }
         for stage in &self.code.stages {
-            if let Stage::Walk { join, skip_if_unique: true, aliases, .. } = stage
+            if let Stage::Walk {
+                join,
+                skip_if_unique: true,
+                aliases,
+                ..
+            } = stage
                 && self.skips(*join)
             {
                 for (from, to) in aliases {
@@ -171,11 +182,13 @@ impl<'q> Worker<'q> {
             Sink::Build { join, .. } => {
                 let table = &self.query.prepared.plan.joins[*join];
                 let mut saw_null = Box::new(0u8);
-                self.frame.set(Slot::SawNullKey, std::ptr::from_mut(&mut *saw_null) as u64);
+                self.frame
+                    .set(Slot::SawNullKey, std::ptr::from_mut(&mut *saw_null) as u64);
                 let part = match table.strategy {
                     JoinStrategy::Bitmap { range, .. } => {
                         let bits = bitmap(range, budget)?;
-                        self.frame.set(Slot::JoinIndex { join: usize::MAX }, bits.address() as u64);
+                        self.frame
+                            .set(Slot::JoinIndex { join: usize::MAX }, bits.address() as u64);
                         PartialBuild::Bits(bits)
                     }
                     _ => PartialBuild::Rows(RowBuffer::new(table.layout.stride, "join build")),
@@ -187,7 +200,10 @@ impl<'q> Worker<'q> {
             }
             Sink::Batches { .. } => {
                 let output = Output::new(&self.running.fields, self.query.options.batch_rows, budget)?;
-                SinkState::Batches { output, done: Vec::new() }
+                SinkState::Batches {
+                    output,
+                    done: Vec::new(),
+                }
             }
         })
     }
@@ -199,7 +215,8 @@ impl<'q> Worker<'q> {
             self.unit = Some(morsel.unit);
         }
         if let SourceKind::Range { .. } = self.pipeline.sources[0].kind {
-            self.frame.set(Slot::FirstRow, (morsel.unit as u64) << super::run::RANGE_UNIT_BITS);
+            self.frame
+                .set(Slot::FirstRow, (morsel.unit as u64) << super::run::RANGE_UNIT_BITS);
         }
         let mut start = morsel.rows.start;
         while start < morsel.rows.end {
@@ -276,7 +293,11 @@ impl<'q> Worker<'q> {
                     }
                     count = self.drop_rows(number, kernel, start, count)?;
                 }
-                Stage::Walk { skip_if_unique: true, join, .. } if self.skips(*join) => {
+                Stage::Walk {
+                    skip_if_unique: true,
+                    join,
+                    ..
+                } if self.skips(*join) => {
                     self.count(number, count, None);
                 }
                 Stage::Walk { kernel, .. } => return self.walk(number, kernel, start, count),
@@ -325,7 +346,10 @@ impl<'q> Worker<'q> {
         let clock = self.clock();
         let budget = &self.query.budget;
         match &mut self.sink {
-            SinkState::Build { part: PartialBuild::Rows(rows), .. } => {
+            SinkState::Build {
+                part: PartialBuild::Rows(rows),
+                ..
+            } => {
                 rows.make_room(count, budget)?;
                 self.frame.set(Slot::SinkRows, rows.address() as u64);
                 self.frame.set(Slot::SinkCount, rows.count as u64);
@@ -341,7 +365,10 @@ impl<'q> Worker<'q> {
         let used = self.frame.get(Slot::SinkCount) as usize;
         let mut full = false;
         match &mut self.sink {
-            SinkState::Build { part: PartialBuild::Rows(rows), .. } => rows.count = used,
+            SinkState::Build {
+                part: PartialBuild::Rows(rows),
+                ..
+            } => rows.count = used,
             SinkState::Build { .. } => {}
             SinkState::Groups(groups) if groups.size.is_none() => groups.rows.count = used,
             SinkState::Groups(_) => {}
@@ -398,8 +425,10 @@ impl<'q> Worker<'q> {
     fn call(&mut self, kernel: &Kernel, start: usize, count: usize) -> Result<usize, ExecError> {
         // SAFETY: the frame's slots point to memory that lives at least as long as the worker, with room for a block
         // wherever the kernel writes.
-        let given =
-            unsafe { self.executable.call_kernel(kernel.id, self.frame.address(), start as i64, count as i64) };
+        let given = unsafe {
+            self.executable
+                .call_kernel(kernel.id, self.frame.address(), start as i64, count as i64)
+        };
         usize::try_from(given).map_err(|_| failure(self.code, &self.frame, &mut self.host))
     }
 }
@@ -408,7 +437,10 @@ impl<'q> Worker<'q> {
 pub fn point_to_groups(frame: &mut Frame, groups: &Groups) {
     frame.set(Slot::SinkRows, groups.rows.address() as u64);
     frame.set(Slot::SinkCount, groups.rows.count as u64);
-    frame.set(Slot::GroupIndex, groups.index.as_ref().map_or(0, |block| block.address() as u64));
+    frame.set(
+        Slot::GroupIndex,
+        groups.index.as_ref().map_or(0, |block| block.address() as u64),
+    );
     frame.set(Slot::GroupMask, groups.mask);
 }
 
@@ -421,13 +453,21 @@ pub fn failure(code: &PipelineCode, frame: &Frame, host: &mut Host) -> ExecError
         return ExecError::internal("a kernel failed at an unknown place");
     };
     let mut message = site.message.clone();
-    for (i, (ty, slot)) in site.operands.iter().zip([Slot::ErrorLeft, Slot::ErrorRight]).enumerate() {
+    for (i, (ty, slot)) in site
+        .operands
+        .iter()
+        .zip([Slot::ErrorLeft, Slot::ErrorRight])
+        .enumerate()
+    {
         if let Some(ty) = ty {
             let bytes = frame.operand(slot);
             message = message.replace(&format!("{{{i}}}"), &operand_text(&bytes, ty));
         }
     }
-    ExecError { span: Some(site.span), ..ExecError::user(site.code, message) }
+    ExecError {
+        span: Some(site.span),
+        ..ExecError::user(site.code, message)
+    }
 }
 
 fn operand_text(bytes: &[u8; 16], ty: &LogicalType) -> String {

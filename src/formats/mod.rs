@@ -3,8 +3,14 @@
 //! `lineitem.parquet` is a [`Relation`] of 49 units (its row groups); [`Relation::read`] of unit 3, column 4 gives the
 //! decoded [`ColumnChunk`] of `l_quantity` there.
 //!
-//! Invariants: units are independent and may be read by any thread; a column has the same [`Layout`] in every unit; the
-//! statistics are promises that `read` checks.
+//! A relation is opened by [`open()`]: `open` finds the files, and either `parquet`, whose footers say how each column is
+//! stored, or `blocks`, over what `csv`, `json`, `ipc` and `orc` cut into blocks. `convert` turns Arrow arrays into
+//! chunks where a format has no faster way; [`write()`] is the way back. A new format is a module that implements
+//! `blocks::Blocks`, a [`Format`], and an arm in `open`.
+//!
+//! Invariants: units are independent and may be read by any thread; a column has the same [`Layout`](crate::types::Layout)
+//! in every unit; the statistics are promises that `read` checks. Blocks of text formats are taken apart once and
+//! remembered for a moment, so a scan reads all columns of a unit before it goes on to the next.
 //!
 //! Does not: cache (the store does), evaluate expressions, or know who asks.
 

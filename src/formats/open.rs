@@ -78,7 +78,7 @@ pub fn open(pattern: &str, options: &OpenOptions) -> Result<Arc<dyn Relation>, F
     open_on(&*real(), pattern, options)
 }
 
-/// Like [`open`], on any disk.
+/// Like [`open()`], on any disk.
 pub fn open_on(disk: &dyn Disk, pattern: &str, options: &OpenOptions) -> Result<Arc<dyn Relation>, FormatError> {
     let files = resolve(disk, pattern)?;
     Registry::of_process().get_or_open(files, options, |files| open_files(disk, files, options))

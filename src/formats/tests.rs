@@ -1,3 +1,5 @@
+//! Arrow and ORC files, patterns, folders, and what the process remembers.
+
 use std::sync::Arc;
 
 use arrow::array::*;

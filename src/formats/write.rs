@@ -130,7 +130,7 @@ pub fn write<E>(
     write_on(&*real(), batches, schema, target, options)
 }
 
-/// Like [`write`], on any disk.
+/// Like [`write()`], on any disk.
 pub fn write_on<E>(
     disk: &dyn Disk,
     batches: impl Iterator<Item = Result<RecordBatch, E>>,

@@ -41,7 +41,7 @@ pub(super) fn write<'a>(call: &Call<'a>, format: &str, out: &'a mut Vec<u8>) -> 
     let (day, time) = day_and_time(call, 0)?;
     let mut rest = format;
     while let Some(at) = rest.find('%') {
-        push(out, rest[..at].as_bytes())?;
+        push(out, &rest.as_bytes()[..at])?;
         let code = &rest[at + 1..];
         let (padded, code) = match code.strip_prefix('-') {
             Some(code) => (false, code),

@@ -115,3 +115,47 @@ impl io::Read for Cursor {
         Ok(len)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_staged_file_appears_when_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("t");
+        let disk = real();
+        let mut staged = disk.stage(&target).unwrap();
+        staged.write_all(b"half").unwrap();
+        drop(staged);
+        assert!(disk.list(folder.path()).unwrap().is_empty());
+
+        let mut staged = disk.stage(&target).unwrap();
+        staged.write_all(b"hello").unwrap();
+        assert!(disk.stat(&target).is_err());
+        staged.publish().unwrap();
+        assert_eq!(disk.list(folder.path()).unwrap(), std::slice::from_ref(&target));
+
+        let file = disk.open(&target).unwrap();
+        assert_eq!(read_range(&*file, 1, 3).unwrap(), b"ell");
+        assert_eq!(
+            read_range(&*file, 3, 3).unwrap_err().kind(),
+            io::ErrorKind::UnexpectedEof
+        );
+        let mut rest = String::new();
+        Cursor::new(file, 2).read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "llo");
+        assert!(disk.open(folder.path()).is_err());
+    }
+
+    #[test]
+    fn time_goes_on_and_chance_varies() {
+        let clock = RealClock::default();
+        let before = clock.monotonic_ns();
+        assert!(clock.now_us() > 1_600_000_000_000_000);
+        assert!(clock.monotonic_ns() >= before);
+        assert_ne!(RealRandom.next_u64(), RealRandom.next_u64());
+    }
+}

@@ -29,15 +29,25 @@ pub(super) fn split(
 ) -> Result<Option<Split>, PlanError> {
     let changes = |a: &Aggregate| {
         a.distinct
-            && !matches!(a.function, AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::AnyValue)
+            && !matches!(
+                a.function,
+                AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::AnyValue
+            )
     };
     let distinct: Vec<&Aggregate> = aggregates.iter().map(|(_, a)| a).filter(|a| changes(a)).collect();
-    let Some(arg) = distinct.first().and_then(|a| a.arg.clone()) else { return Ok(None) };
+    let Some(arg) = distinct.first().and_then(|a| a.arg.clone()) else {
+        return Ok(None);
+    };
     if distinct.iter().any(|a| a.filter.is_some()) {
         return Err(PlanError::Unsupported("FILTER on a DISTINCT aggregate".into()));
     }
-    if distinct.iter().any(|a| !a.arg.as_ref().is_some_and(|other| same_value(other, &arg))) {
-        return Err(PlanError::Unsupported("DISTINCT aggregates of different arguments in one query".into()));
+    if distinct
+        .iter()
+        .any(|a| !a.arg.as_ref().is_some_and(|other| same_value(other, &arg)))
+    {
+        return Err(PlanError::Unsupported(
+            "DISTINCT aggregates of different arguments in one query".into(),
+        ));
     }
     let mut fresh = (columns.len() as u32..).map(|n| ColumnId(n + (1 << 24)));
     let mut next = || fresh.next().unwrap_or(ColumnId(u32::MAX));
@@ -48,18 +58,35 @@ pub(super) fn split(
     let mut outer = Vec::new();
     for (id, aggregate) in aggregates {
         if changes(aggregate) {
-            let over = Aggregate { arg: Some(column(distinct_id, &arg.ty)), distinct: false, ..aggregate.clone() };
+            let over = Aggregate {
+                arg: Some(column(distinct_id, &arg.ty)),
+                distinct: false,
+                ..aggregate.clone()
+            };
             outer.push((*id, over));
             continue;
         }
         let partial = next();
         outer.push((*id, merge(aggregate, partial)?));
-        inner_aggregates.push((partial, Aggregate { distinct: false, ..aggregate.clone() }));
+        inner_aggregates.push((
+            partial,
+            Aggregate {
+                distinct: false,
+                ..aggregate.clone()
+            },
+        ));
     }
-    let inner =
-        Plan::Aggregate { input: Box::new(input.clone()), keys: inner_keys, aggregates: inner_aggregates };
+    let inner = Plan::Aggregate {
+        input: Box::new(input.clone()),
+        keys: inner_keys,
+        aggregates: inner_aggregates,
+    };
     let keys = keys.iter().map(|(id, expr)| (*id, column(*id, &expr.ty))).collect();
-    Ok(Some(Split { inner, keys, aggregates: outer }))
+    Ok(Some(Split {
+        inner,
+        keys,
+        aggregates: outer,
+    }))
 }
 
 /// The aggregate that puts partial results together.
@@ -70,11 +97,21 @@ fn merge(aggregate: &Aggregate, partial: ColumnId) -> Result<Aggregate, PlanErro
         same => same,
     };
     let arg = Some(column(partial, &aggregate.ty));
-    Ok(Aggregate { function, arg, distinct: false, filter: None, ty: aggregate.ty.clone() })
+    Ok(Aggregate {
+        function,
+        arg,
+        distinct: false,
+        filter: None,
+        ty: aggregate.ty.clone(),
+    })
 }
 
 fn column(id: ColumnId, ty: &LogicalType) -> Expr {
-    Expr { kind: ExprKind::Column(id), ty: ty.clone(), span: Default::default() }
+    Expr {
+        kind: ExprKind::Column(id),
+        ty: ty.clone(),
+        span: Default::default(),
+    }
 }
 
 fn same_value(a: &Expr, b: &Expr) -> bool {

@@ -12,7 +12,7 @@ use gobi_grammar::ast::{Copy, Expr, Ident, Span};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::{Error, Phases, Session, StatementResult, script, statement};
-use crate::formats::{self, WriteError, WriteOptions};
+use crate::formats::{self, FormatError, WriteError, WriteOptions};
 
 /// Runs the query into the file.
 pub fn run(
@@ -31,6 +31,10 @@ pub fn run(
     let rows = formats::write(stream, &schema, Path::new(&copy.target), &options);
     rows.map(StatementResult::RowsAffected).map_err(|error| match error {
         WriteError::Source(error) => error,
+        WriteError::Format(FormatError::Io { path, source }) => {
+            let message = format!("cannot write `{path}`: {source}");
+            Error::new(Diagnostic::new("58030", copy.target_span, message))
+        }
         WriteError::Format(error) => Error::from_format(&error, copy.target_span),
     })
 }
@@ -40,5 +44,7 @@ fn set_option(options: &mut WriteOptions, name: &Ident, value: &Expr) -> Result<
     let invalid = |message: String| Error::new(Diagnostic::new("22023", value.span, message));
     let text = script::value_text(value)
         .ok_or_else(|| invalid(format!("the option `{}` takes a word, a string or a number", name.text)))?;
-    options.set(&name.text, &text).map_err(|error| Error::from_format(&error, name.span))
+    options
+        .set(&name.text, &text)
+        .map_err(|error| Error::from_format(&error, name.span))
 }

@@ -488,7 +488,7 @@ fn a_query_over_its_memory_limit_names_the_operator_and_the_next_one_works() {
     let folder = folder();
     let mut protocol = Protocol::start(folder.path());
     protocol.sql("SET memory_limit = '4MB'");
-    let reply = protocol.sql("SELECT value, count(*) FROM range(0, 2000000) GROUP BY value");
+    let reply = protocol.sql("SELECT range, count(*) FROM range(0, 2000000) GROUP BY range");
     assert_eq!(reply["error"]["code"], "53200", "{reply}");
     assert!(
         reply["error"]["message"].as_str().unwrap().contains("aggregat"),

@@ -1,3 +1,5 @@
+//! CSV files from text to rows: dialects, quotes, errors with their lines.
+
 use std::sync::Arc;
 
 use super::super::testing::relation_texts;

@@ -2,7 +2,7 @@
 //!
 //! `parse_date("1994-01-31")` is day 8796; `"12"` may be bigint, double or string.
 //!
-//! Invariants: [`Guess::of`] names a type only if parsing the text as that type succeeds.
+//! Invariants: [`Guess::ty`] names a type only if parsing the text as that type succeeds.
 //!
 //! Does not: accept surrounding spaces, thousands separators or local date orders.
 

@@ -276,15 +276,16 @@ impl<'de> Visitor<'de> for &mut ObjectBuilder {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let rows = self.valid.len();
         self.next = 0;
-        while let Some(name) = entries.next_key::<std::borrow::Cow<'de, str>>()? {
-            let Some(field) = self.find(&name) else {
+        while let Some(found) = entries.next_key_seed(KeySeed(self))? {
+            let field = found.map_err(|name| {
                 let message = format!("the key `{name}` is not among those of the first records");
-                return Err(Error::custom(message));
-            };
-            if self.fields[field].1.len() > rows {
+                Error::custom(message)
+            })?;
+            let (name, builder) = &mut self.fields[field];
+            if builder.len() > rows {
                 return Err(Error::custom(format!("the key `{name}` occurs twice")));
             }
-            entries.next_value_seed(&mut self.fields[field].1)?;
+            entries.next_value_seed(builder)?;
         }
         for (_, field) in &mut self.fields {
             if field.len() == rows {
@@ -293,5 +294,28 @@ impl<'de> Visitor<'de> for &mut ObjectBuilder {
         }
         self.valid.append_non_null();
         Ok(())
+    }
+}
+
+/// Finds a key among the fields without keeping its text; an unknown one comes back.
+struct KeySeed<'a>(&'a mut ObjectBuilder);
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
+    type Value = Result<usize, String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed<'_> {
+    type Value = Result<usize, String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.find(name).ok_or_else(|| name.to_string()))
     }
 }

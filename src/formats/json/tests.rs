@@ -1,3 +1,5 @@
+//! JSON files from text to rows: lines, arrays, nested values, errors with their lines.
+
 use std::sync::Arc;
 
 use super::super::testing::relation_texts;

@@ -11,15 +11,14 @@
 use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::ArrowNativeType;
 use bytes::Bytes;
-use parquet::basic::Encoding;
-use parquet::column::page::Page;
 
 use super::super::convert::Target;
 use super::super::{FormatError, guard};
 use super::file::ParquetFile;
+use super::header::kind;
 use super::hybrid;
 use super::kind::{Kind, Leaf};
-use super::pages::Pages;
+use super::pages::{Page, Pages, encoding};
 use super::sinks::{CodeSink, FloatSink, IntSink, Sink, TextSink};
 use crate::types::{ColumnChunk, Layout, Physical};
 
@@ -46,6 +45,10 @@ pub(super) fn read(
     let metadata = file.row_group(group);
     let chunk = metadata.column(leaf.index);
     let rows = usize::try_from(metadata.num_rows()).unwrap_or(0);
+    if chunk.num_values() != metadata.num_rows() {
+        let message = format!("{} values where the footer says {rows} rows", chunk.num_values());
+        return Err(super::generic::column_error(file, root, message));
+    }
     let bytes_read = chunk.byte_range().1;
     let bytes = file.read_chunk(chunk)?;
     let decoded = guard(&file.identity.path, || {
@@ -90,7 +93,7 @@ struct Column {
 /// A data page, taken apart.
 struct DataPage {
     rows: usize,
-    encoding: Encoding,
+    encoding: i64,
     levels: Bytes,
     values: Bytes,
 }
@@ -102,7 +105,10 @@ impl Column {
         let mut table = Vec::new();
         let mut row = 0;
         let mut null_count = 0;
-        while let Some(page) = pages.next(sink.keeps_pages())? {
+        while row < self.rows {
+            let Some(page) = pages.next(sink.keeps_pages())? else {
+                break;
+            };
             let Some(page) = self.take_apart(page, &mut sink, &mut table)? else {
                 continue;
             };
@@ -140,52 +146,32 @@ impl Column {
 
     /// Gives a data page to decode; a dictionary page goes to the sink.
     fn take_apart<S: Sink>(&self, page: Page, sink: &mut S, table: &mut Vec<S::Out>) -> Result<Option<DataPage>, Stop> {
-        match page {
-            Page::DictionaryPage { buf, num_values, .. } => {
-                *table = sink.dictionary(buf, num_values as usize)?;
-                Ok(None)
+        let Page { header, body } = page;
+        let mut data = DataPage {
+            rows: header.values,
+            encoding: header.encoding,
+            levels: Bytes::new(),
+            values: body,
+        };
+        match header.kind {
+            kind::DICTIONARY => {
+                *table = sink.dictionary(data.values, header.values)?;
+                return Ok(None);
             }
-            Page::DataPage {
-                buf,
-                num_values,
-                encoding,
-                def_level_encoding,
-                ..
-            } => {
-                let mut page = DataPage {
-                    rows: num_values as usize,
-                    encoding,
-                    levels: Bytes::new(),
-                    values: buf,
-                };
-                if self.optional {
-                    if def_level_encoding != Encoding::RLE {
-                        return Err(Stop::Fallback);
-                    }
-                    page.cut_levels_v1()?;
-                }
-                Ok(Some(page))
+            kind::DATA_V2 if header.repetition_bytes != 0 || header.definition_bytes > data.values.len() => {
+                return Err(misfit());
             }
-            Page::DataPageV2 {
-                mut buf,
-                num_values,
-                encoding,
-                def_levels_byte_len,
-                rep_levels_byte_len,
-                ..
-            } => {
-                if rep_levels_byte_len != 0 || def_levels_byte_len as usize > buf.len() {
-                    return Err(Stop::Corrupt("the levels of a page do not fit it".into()));
-                }
-                Ok(Some(DataPage {
-                    rows: num_values as usize,
-                    encoding,
-                    levels: buf.split_to(def_levels_byte_len as usize),
-                    values: buf,
-                }))
-            }
+            kind::DATA_V2 => data.levels = data.values.split_to(header.definition_bytes),
+            _ if !self.optional => {}
+            _ if header.level_encoding != encoding::RLE => return Err(Stop::Fallback),
+            _ => data.cut_levels_v1()?,
         }
+        Ok(Some(data))
     }
+}
+
+fn misfit() -> Stop {
+    Stop::Corrupt("the levels of a page do not fit it".into())
 }
 
 impl DataPage {
@@ -199,7 +185,7 @@ impl DataPage {
                 self.values = self.values.slice(4 + len..);
                 Ok(())
             }
-            _ => Err(Stop::Corrupt("the levels of a page do not fit it".into())),
+            _ => Err(misfit()),
         }
     }
 }
@@ -210,8 +196,8 @@ fn too_many() -> Stop {
 
 fn values_of<S: Sink>(page: &DataPage, table: &[S::Out], sink: &mut S, out: &mut [S::Out]) -> Result<(), Stop> {
     match page.encoding {
-        Encoding::PLAIN => sink.plain(&page.values, out),
-        Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => match page.values.split_first() {
+        encoding::PLAIN => sink.plain(&page.values, out),
+        encoding::RLE_DICTIONARY | encoding::PLAIN_DICTIONARY => match page.values.split_first() {
             Some((width, codes)) => hybrid::gather(codes, *width, table, out),
             None if out.is_empty() => Ok(()),
             None => Err(Stop::Corrupt("an empty page".into())),

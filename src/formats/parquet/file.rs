@@ -23,6 +23,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use super::super::open::FileKey;
 use super::super::{FileIdentity, FormatError, fields_of_schema, guard};
 use super::kind::{Kind, Leaf};
+use super::scratch;
 use crate::host::{Cursor, ReadAt, read_range};
 use crate::types::Field;
 
@@ -80,21 +81,31 @@ impl ParquetFile {
 
     /// Reads a range of the file; a short file is an error.
     pub(super) fn read(&self, offset: u64, len: usize) -> Result<Bytes, FormatError> {
-        match read_range(&*self.handle, offset, len) {
-            Ok(bytes) => Ok(bytes.into()),
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(self.corrupt("it ends too early")),
-            Err(source) => Err(FormatError::io(&self.identity.path, source)),
-        }
+        let bytes = read_range(&*self.handle, offset, len).map_err(|e| self.read_error(e))?;
+        Ok(bytes.into())
     }
 
     /// Reads a whole column chunk with one read.
     pub(super) fn read_chunk(&self, chunk: &ColumnChunkMetaData) -> Result<ChunkBytes, FormatError> {
         let (start, len) = chunk.byte_range();
         let len = usize::try_from(len).map_err(|_| self.corrupt("a column chunk is too large"))?;
+        let mut memory = scratch::take(len);
+        self.handle
+            .read_at(start, &mut memory[..len])
+            .map_err(|e| self.read_error(e))?;
+        let memory = memory.freeze();
         Ok(ChunkBytes {
             start,
-            bytes: self.read(start, len)?,
+            bytes: memory.slice(..len),
+            memory: Some(memory),
         })
+    }
+
+    fn read_error(&self, source: io::Error) -> FormatError {
+        match source.kind() {
+            io::ErrorKind::UnexpectedEof => self.corrupt("it ends too early"),
+            _ => FormatError::io(&self.identity.path, source),
+        }
     }
 
     /// A reader of the whole file for columns of several chunks.
@@ -209,6 +220,8 @@ fn chunk_fits(chunk: &ColumnChunkMetaData, size: u64) -> bool {
 pub(super) struct ChunkBytes {
     pub(super) start: u64,
     pub(super) bytes: Bytes,
+    /// The memory behind the bytes, if it may be used again.
+    pub(super) memory: Option<Bytes>,
 }
 
 impl ChunkBytes {

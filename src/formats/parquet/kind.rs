@@ -1,6 +1,6 @@
 //! How a flat column's stored values map to gobi's: units of time, signs, and statistics.
 //!
-//! A TIMESTAMP(NANOS) column is [`Kind::Int`] with [`Unit::Divide`] by 1,000; its statistics are divided the same way.
+//! A TIMESTAMP(NANOS) column is [`Kind::Int64`] with [`Unit::Divide`] by 1,000; its statistics are divided the same way.
 //!
 //! Invariants: a statistic that cannot be trusted (deprecated order, NaN, INT96) is treated as missing.
 //!
@@ -116,8 +116,9 @@ impl Kind {
                 Value::Int(unit.map(*s.min_opt()?)?),
                 Value::Int(unit.map(*s.max_opt()?)?),
             )),
-            (Kind::Float, Statistics::Float(s)) => floats((*s.min_opt()?).into(), (*s.max_opt()?).into()),
-            (Kind::Double, Statistics::Double(s)) => floats(*s.min_opt()?, *s.max_opt()?),
+            // The old fields were written by writers that let a NaN spoil them.
+            (Kind::Float, Statistics::Float(s)) if reliable => floats((*s.min_opt()?).into(), (*s.max_opt()?).into()),
+            (Kind::Double, Statistics::Double(s)) if reliable => floats(*s.min_opt()?, *s.max_opt()?),
             (Kind::FixedDecimal, Statistics::FixedLenByteArray(s)) if reliable => {
                 let (min, max) = (s.min_bytes_opt()?, s.max_bytes_opt()?);
                 Some((Value::Int(big_endian(min)?), Value::Int(big_endian(max)?)))

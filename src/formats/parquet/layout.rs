@@ -12,15 +12,16 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 use parquet::basic::Encoding;
-use parquet::column::page::{Page, PageReader};
 use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::super::convert::Target;
 use super::super::{FormatError, guard};
 use super::Part;
+use super::fast::Stop;
 use super::file::{ChunkBytes, ParquetFile};
+use super::header::kind;
 use super::kind::{ChunkFacts, Leaf};
+use super::pages::Pages;
 use crate::types::{ColumnStats, Dictionary, Field, Layout, Physical, Value};
 
 /// A dictionary page larger than this, compressed, is not read when a file is opened.
@@ -208,12 +209,13 @@ fn read_dictionary(file: &ParquetFile, chunk: &ColumnChunkMetaData) -> Result<by
     let bytes = ChunkBytes {
         start,
         bytes: file.read(start, len)?,
+        memory: None,
     };
     guard(&file.identity.path, || {
-        let reader = SerializedPageReader::new(Arc::new(bytes), chunk, 0, None);
-        let page = reader.and_then(|mut reader| reader.get_next_page());
-        match page.map_err(|e| file.corrupt(e.to_string()))? {
-            Some(Page::DictionaryPage { buf, .. }) => Ok(buf),
+        let page = Pages::new(bytes, chunk, 0).and_then(|mut pages| pages.next(true));
+        match page {
+            Ok(Some(page)) if page.header.kind == kind::DICTIONARY => Ok(page.body),
+            Err(Stop::Corrupt(message)) => Err(file.corrupt(message)),
             _ => Err(file.corrupt("a column chunk has no dictionary page where its footer says so")),
         }
     })

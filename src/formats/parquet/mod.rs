@@ -12,10 +12,12 @@
 mod fast;
 mod file;
 mod generic;
+mod header;
 mod hybrid;
 mod kind;
 mod layout;
 mod pages;
+mod scratch;
 mod sinks;
 #[cfg(test)]
 mod tests;

@@ -351,8 +351,8 @@ impl Sink for TextSink {
     type Out = i128;
 
     fn dictionary(&mut self, page: Bytes, count: usize) -> Result<Vec<i128>, Stop> {
-        // Every entry takes at least its length, so a count beyond that is damage.
-        if self.fixed.is_none() && count > page.len() / 4 {
+        // Every entry takes at least its width, or the length before it, so a count beyond that is damage.
+        if count > page.len() / self.fixed.unwrap_or(4).max(1) {
             return Err(short_page());
         }
         let mut table = vec![0; count];

@@ -1,3 +1,5 @@
+//! Parquet: layouts, pruning, damage, and the fast path against the Arrow reader.
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -270,6 +272,8 @@ fn shapes() -> impl Strategy<Value = Shape> {
     )
 }
 
+type Values = [Option<i64>];
+
 fn column(shape: &Shape, seeds: &[u64]) -> ArrayRef {
     let value = |row: usize| -> Option<i64> {
         let seed = seeds[row % seeds.len()]
@@ -279,80 +283,56 @@ fn column(shape: &Shape, seeds: &[u64]) -> ArrayRef {
         (!null).then(|| (seed >> 1).cast_signed().rem_euclid(shape.domain) - shape.domain / 3)
     };
     let values: Vec<Option<i64>> = (0..shape.rows).map(value).collect();
-    let ints = Int64Array::from(values.clone());
-    let wrap = |ty: DataType| {
-        let small = values.iter().map(|v| v.map(|v| v % 100)).collect::<Int64Array>();
-        arrow::compute::cast(&small, &ty).unwrap()
-    };
-    let texts = |prefix: &str| {
-        values
-            .iter()
-            .map(|v| v.map(|v| format!("{prefix}{v}")))
-            .collect::<Vec<_>>()
-    };
     match shape.ty {
-        0 => Arc::new(ints),
-        1 => wrap(DataType::Int8),
-        2 => Arc::new(values.iter().map(|v| v.map(|v| v as i32)).collect::<Int32Array>()),
-        3 => Arc::new(values.iter().map(|v| v.map(|v| v as u32)).collect::<UInt32Array>()),
-        4 => Arc::new(values.iter().map(|v| v.map(|v| v as u64)).collect::<UInt64Array>()),
-        5 => Arc::new(
-            values
-                .iter()
-                .map(|v| v.map(|v| v as f64 / 3.0))
-                .collect::<Float64Array>(),
-        ),
-        6 => Arc::new(
-            values
-                .iter()
-                .map(|v| v.map(|v| v as f32 / 3.0))
-                .collect::<Float32Array>(),
-        ),
-        7 => Arc::new(StringArray::from(texts(""))),
-        8 => Arc::new(StringArray::from(texts("a text that is too long to be inlined: "))),
-        9 => Arc::new(StringArray::from(texts("héé"))),
-        10 => Arc::new(
-            values
-                .iter()
-                .map(|v| v.map(|v| i128::from(v % 1_000_000)))
-                .collect::<Decimal128Array>()
-                .with_precision_and_scale(9, 2)
-                .unwrap(),
-        ),
-        11 => Arc::new(
-            values
-                .iter()
-                .map(|v| v.map(|v| i128::from(v / 10)))
-                .collect::<Decimal128Array>()
-                .with_precision_and_scale(18, 3)
-                .unwrap(),
-        ),
-        12 => Arc::new(
-            values
-                .iter()
-                .map(|v| v.map(|v| i128::from(v) * 1000))
-                .collect::<Decimal128Array>()
-                .with_precision_and_scale(30, 0)
-                .unwrap(),
-        ),
-        13 => Arc::new(values.iter().map(|v| v.map(|v| v as i32)).collect::<Date32Array>()),
-        14 => Arc::new(TimestampNanosecondArray::from(values)),
-        15 => Arc::new(
-            values
-                .iter()
-                .map(|v| v.map(|v| v % 1_000_000_000_000))
-                .collect::<TimestampMillisecondArray>(),
-        ),
-        16 => Arc::new(BooleanArray::from(
-            values.iter().map(|v| v.map(|v| v % 2 == 0)).collect::<Vec<_>>(),
-        )),
-        17 => Arc::new(BinaryArray::from_iter(values.iter().map(|v| v.map(i64::to_be_bytes)))),
+        0..7 => numbers(shape.ty, &values),
+        7..12 => texts(shape.ty, &values),
+        _ => decimals_and_times(shape.ty, &values),
+    }
+}
+
+fn each<T>(values: &Values, map: impl Fn(i64) -> T) -> Vec<Option<T>> {
+    values.iter().map(|v| v.map(&map)).collect()
+}
+
+fn numbers(ty: u8, values: &Values) -> ArrayRef {
+    match ty {
+        0 => Arc::new(Int64Array::from(values.to_vec())),
+        1 => Arc::new(Int8Array::from(each(values, |v| (v % 100) as i8))),
+        2 => Arc::new(Int32Array::from(each(values, |v| v as i32))),
+        3 => Arc::new(UInt32Array::from(each(values, |v| v as u32))),
+        4 => Arc::new(UInt64Array::from(each(values, |v| v as u64))),
+        5 => Arc::new(Float64Array::from(each(values, |v| v as f64 / 3.0))),
+        _ => Arc::new(Float32Array::from(each(values, |v| v as f32 / 3.0))),
+    }
+}
+
+fn texts(ty: u8, values: &Values) -> ArrayRef {
+    let prefixed = |prefix: &str| StringArray::from(each(values, |v| format!("{prefix}{v}")));
+    match ty {
+        7 => Arc::new(prefixed("")),
+        8 => Arc::new(prefixed("a text that is too long to be inlined: ")),
+        9 => Arc::new(prefixed("h\u{e9}\u{e9}")),
+        10 => Arc::new(BinaryArray::from_iter(each(values, i64::to_be_bytes))),
         _ => {
-            let bytes = values
-                .iter()
-                .map(|v| v.map(|v| [v.to_be_bytes(), v.to_le_bytes()].concat()));
-            Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(bytes, 16).unwrap())
+            let bytes = each(values, |v| [v.to_be_bytes(), v.to_le_bytes()].concat());
+            Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(bytes.into_iter(), 16).unwrap())
         }
+    }
+}
+
+fn decimals_and_times(ty: u8, values: &Values) -> ArrayRef {
+    let decimals = |precision, scale, map: fn(i64) -> i128| -> ArrayRef {
+        let array = Decimal128Array::from(each(values, map));
+        Arc::new(array.with_precision_and_scale(precision, scale).unwrap())
+    };
+    match ty {
+        12 => decimals(9, 2, |v| i128::from(v % 1_000_000)),
+        13 => decimals(18, 3, |v| i128::from(v / 10)),
+        14 => decimals(30, 0, |v| i128::from(v) * 1000),
+        15 => Arc::new(Date32Array::from(each(values, |v| v as i32))),
+        16 => Arc::new(TimestampNanosecondArray::from(values.to_vec())),
+        17 => Arc::new(TimestampMillisecondArray::from(each(values, |v| v % 1_000_000_000_000))),
+        _ => Arc::new(BooleanArray::from(each(values, |v| v % 2 == 0))),
     }
 }
 
@@ -381,7 +361,7 @@ fn written_as(shape: &Shape) -> WriterProperties {
         } else {
             EnabledStatistics::None
         });
-    if shape.delta && !shape.dictionary && matches!(shape.ty, 0 | 2 | 13 | 14) {
+    if shape.delta && !shape.dictionary && matches!(shape.ty, 0 | 2 | 15 | 16) {
         return builder.set_encoding(Encoding::DELTA_BINARY_PACKED).build();
     }
     if shape.dictionary {

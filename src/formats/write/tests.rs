@@ -1,3 +1,5 @@
+//! What is written reads back; what fails leaves no trace.
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -66,7 +66,7 @@ fn strict_functions_give_null_for_null() {
 fn random_numbers_differ_and_lie_in_range() {
     let env = Env::new(0, 42);
     let resolved = resolve("random", &[]).expect("it exists");
-    let mut draw = || match evaluate(&resolved, &[], &env) {
+    let draw = || match evaluate(&resolved, &[], &env) {
         Ok(Value::Float(v)) => v,
         other => panic!("{other:?}"),
     };

@@ -64,6 +64,14 @@ fn overloads() {
         ),
         ("concat", vec![T::Date, T::BigInt], "concat(string, string) string"),
         ("upper", vec![T::Null], "upper(string) string"),
+    ] {
+        assert_eq!(types(name, &args), expected);
+    }
+}
+
+#[test]
+fn names_and_failures() {
+    for (name, args, expected) in [
         ("@Upper", vec![T::String], "upper(string) string"),
         (
             "@StartsWith",

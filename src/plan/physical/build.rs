@@ -36,7 +36,11 @@ pub fn plan(query: &logical::Query, tables: &dyn TableResolver) -> Result<Physic
     for subquery in &query.subqueries {
         subqueries.push(plan(subquery, tables)?);
     }
-    let mut builder = Builder { tables, query, out: PhysicalPlan::empty(subqueries, query) };
+    let mut builder = Builder {
+        tables,
+        query,
+        out: PhysicalPlan::empty(subqueries, query),
+    };
     builder.result()?;
     Ok(builder.out)
 }
@@ -115,14 +119,19 @@ pub(super) fn produced(plan: &Plan) -> Columns {
         Plan::Project { columns, .. } => columns.iter().map(|(id, _)| *id).collect(),
         Plan::Join { kind, left, right, .. } => {
             let mut columns = produced(left);
-            if matches!(kind, logical::JoinKind::Inner | logical::JoinKind::Left | logical::JoinKind::Full) {
+            if matches!(
+                kind,
+                logical::JoinKind::Inner | logical::JoinKind::Left | logical::JoinKind::Full
+            ) {
                 columns.extend(produced(right));
             }
             columns
         }
-        Plan::Aggregate { keys, aggregates, .. } => {
-            keys.iter().map(|(id, _)| *id).chain(aggregates.iter().map(|(id, _)| *id)).collect()
-        }
+        Plan::Aggregate { keys, aggregates, .. } => keys
+            .iter()
+            .map(|(id, _)| *id)
+            .chain(aggregates.iter().map(|(id, _)| *id))
+            .collect(),
     }
 }
 
@@ -131,12 +140,24 @@ impl Builder<'_> {
     fn result(&mut self) -> Result<(), PlanError> {
         let wanted: Vec<ColumnId> = self.query.output.iter().map(|(id, _)| *id).collect();
         let (input, finish, aliases) = peel(&self.query.root);
-        let resolved: Vec<ColumnId> = wanted.iter().map(|id| aliases.get(id).copied().unwrap_or(*id)).collect();
+        let resolved: Vec<ColumnId> = wanted
+            .iter()
+            .map(|id| aliases.get(id).copied().unwrap_or(*id))
+            .collect();
         let mut columns: Vec<ColumnId> = resolved.clone();
-        columns.extend(finish.sort.iter().map(|key| aliases.get(&key.column).copied().unwrap_or(key.column)));
+        columns.extend(
+            finish
+                .sort
+                .iter()
+                .map(|key| aliases.get(&key.column).copied().unwrap_or(key.column)),
+        );
         dedup(&mut columns);
         let sort = sort_positions(&finish.sort, &columns, &aliases);
-        let finish = Finish { sort, limit: finish.limit, offset: finish.offset };
+        let finish = Finish {
+            sort,
+            limit: finish.limit,
+            offset: finish.offset,
+        };
         self.to_batches(input, &columns, None, finish)?;
         let position = |id: &ColumnId| columns.iter().position(|c| c == id).unwrap_or(0);
         self.out.output_columns = resolved.iter().map(position).collect();
@@ -151,10 +172,16 @@ impl Builder<'_> {
         temp: Option<usize>,
         finish: Finish,
     ) -> Result<(), PlanError> {
-        if let Plan::UnionAll { columns: produced, inputs } = input {
+        if let Plan::UnionAll {
+            columns: produced,
+            inputs,
+        } = input
+        {
             for (plan, ids) in inputs {
-                let taken: Vec<ColumnId> =
-                    columns.iter().map(|id| ids[produced.iter().position(|p| p == id).unwrap_or(0)]).collect();
+                let taken: Vec<ColumnId> = columns
+                    .iter()
+                    .map(|id| ids[produced.iter().position(|p| p == id).unwrap_or(0)])
+                    .collect();
                 self.to_batches_of(plan, &taken, temp, finish.clone())?;
             }
             return Ok(());
@@ -177,30 +204,57 @@ impl Builder<'_> {
     }
 
     pub(super) fn column_expr(&self, id: ColumnId) -> Expr {
-        let ty = self.query.columns.get(id.0 as usize).map_or(LogicalType::Null, |info| info.ty.clone());
-        Expr { kind: ExprKind::Column(id), ty, span: Default::default() }
+        let ty = self
+            .query
+            .columns
+            .get(id.0 as usize)
+            .map_or(LogicalType::Null, |info| info.ty.clone());
+        Expr {
+            kind: ExprKind::Column(id),
+            ty,
+            span: Default::default(),
+        }
     }
 
     pub(super) fn column_name(&self, id: ColumnId) -> String {
-        self.query.columns.get(id.0 as usize).map_or_else(String::new, |info| info.name.clone())
+        self.query
+            .columns
+            .get(id.0 as usize)
+            .map_or_else(String::new, |info| info.name.clone())
     }
 
     /// The pipeline, still without a sink, that produces the required columns of a plan.
     pub(super) fn open(&mut self, plan: &Plan, required: &Columns) -> Result<Pipeline, PlanError> {
         match plan {
-            Plan::Scan { table, name, columns, filters } => Ok(self.scan(*table, name, columns, filters)),
+            Plan::Scan {
+                table,
+                name,
+                columns,
+                filters,
+            } => Ok(self.scan(*table, name, columns, filters)),
             Plan::Values { columns, rows } => self.values(columns, rows),
-            Plan::Range { column, start, stop, step } => Ok(self.range(*column, *start, *stop, *step)),
+            Plan::Range {
+                column,
+                start,
+                stop,
+                step,
+            } => Ok(self.range(*column, *start, *stop, *step)),
             Plan::Filter { input, predicates } => {
                 let mut needed = mentioned_all(predicates);
                 needed.extend(required.iter().copied());
                 let mut pipeline = self.open(input, &needed)?;
-                pipeline.steps.push(Step::Filter { predicates: predicates.clone() });
+                pipeline.steps.push(Step::Filter {
+                    predicates: predicates.clone(),
+                });
                 Ok(pipeline)
             }
             Plan::Project { input, columns } => self.project(input, columns, required),
             Plan::Join { .. } => joins::open(self, plan, required),
-            Plan::Aggregate { input, keys, aggregates } => self.aggregate(input, keys, aggregates),
+            Plan::Aggregate {
+                input,
+                keys,
+                aggregates,
+            } => self.aggregate(input, keys, aggregates),
             Plan::Sort { .. } | Plan::Limit { .. } => self.sorted(plan, required),
             Plan::UnionAll { columns, .. } => {
                 let needed: Vec<ColumnId> = columns.iter().copied().filter(|id| required.contains(id)).collect();
@@ -209,24 +263,31 @@ impl Builder<'_> {
         }
     }
 
-    fn scan(
-        &self,
-        table: logical::TableId,
-        name: &str,
-        columns: &[(ColumnId, usize)],
-        filters: &[Expr],
-    ) -> Pipeline {
+    fn scan(&self, table: logical::TableId, name: &str, columns: &[(ColumnId, usize)], filters: &[Expr]) -> Pipeline {
         let info = self.tables.info(table);
         let fields = columns.iter().map(|(_, index)| {
             let field = &info.schema[*index];
             let facts = Facts::of_column(&field.ty, field.nullable, &info.stats.columns[*index], info.stats.rows);
-            SourceField { index: *index, name: field.name.clone(), facts }
+            SourceField {
+                index: *index,
+                name: field.name.clone(),
+                facts,
+            }
         });
-        let kind = SourceKind::Table { table, name: name.to_owned() };
-        let source = RowSource { kind, fields: fields.collect(), optional: false };
+        let kind = SourceKind::Table {
+            table,
+            name: name.to_owned(),
+        };
+        let source = RowSource {
+            kind,
+            fields: fields.collect(),
+            optional: false,
+        };
         let mut pipeline = Pipeline::reading(source, columns.iter().map(|(id, _)| *id), info.stats.rows);
         if !filters.is_empty() {
-            pipeline.steps.push(Step::Filter { predicates: filters.to_vec() });
+            pipeline.steps.push(Step::Filter {
+                predicates: filters.to_vec(),
+            });
         }
         pipeline
     }
@@ -234,7 +295,11 @@ impl Builder<'_> {
     fn values(&mut self, columns: &[ColumnId], rows: &[Vec<Expr>]) -> Result<Pipeline, PlanError> {
         let literal = |row: &Vec<Expr>| row.iter().all(|e| matches!(e.kind, ExprKind::Literal(_)));
         if columns.is_empty() && rows.len() == 1 {
-            let source = RowSource { kind: SourceKind::OneRow, fields: Vec::new(), optional: false };
+            let source = RowSource {
+                kind: SourceKind::OneRow,
+                fields: Vec::new(),
+                optional: false,
+            };
             return Ok(Pipeline::reading(source, [], Some(1)));
         }
         let temp = self.temp(columns);
@@ -246,10 +311,17 @@ impl Builder<'_> {
             self.out.temps[temp].rows = rows.iter().map(|row| row.iter().map(value).collect()).collect();
         } else {
             for row in rows {
-                let source = RowSource { kind: SourceKind::OneRow, fields: Vec::new(), optional: false };
+                let source = RowSource {
+                    kind: SourceKind::OneRow,
+                    fields: Vec::new(),
+                    optional: false,
+                };
                 let mut pipeline = Pipeline::reading(source, [], Some(1));
-                pipeline.sink =
-                    Sink::Batches { temp: Some(temp), columns: row.clone(), finish: Finish::default() };
+                pipeline.sink = Sink::Batches {
+                    temp: Some(temp),
+                    columns: row.clone(),
+                    finish: Finish::default(),
+                };
                 self.out.pipelines.push(pipeline);
             }
         }
@@ -257,16 +329,32 @@ impl Builder<'_> {
     }
 
     fn range(&self, column: ColumnId, start: i64, stop: i64, step: i64) -> Pipeline {
-        let span = if step > 0 { i128::from(stop) - i128::from(start) } else { i128::from(start) - i128::from(stop) };
+        let span = if step > 0 {
+            i128::from(stop) - i128::from(start)
+        } else {
+            i128::from(start) - i128::from(stop)
+        };
         let stride = i128::from(step).abs().max(1);
         let count = u64::try_from((span.max(0) + stride - 1) / stride).unwrap_or(u64::MAX);
         let last = i128::from(start) + i128::from(step) * i128::from(count.saturating_sub(1));
         let range = (last.min(start.into()), last.max(start.into()));
         let mut facts = Facts::with_range(&LogicalType::BigInt, Some(range), false);
         facts.stored = LogicalType::BigInt.physical();
-        let field = SourceField { index: 0, name: self.column_name(column), facts };
+        let field = SourceField {
+            index: 0,
+            name: self.column_name(column),
+            facts,
+        };
         let kind = SourceKind::Range { start, step, count };
-        Pipeline::reading(RowSource { kind, fields: vec![field], optional: false }, [column], Some(count))
+        Pipeline::reading(
+            RowSource {
+                kind,
+                fields: vec![field],
+                optional: false,
+            },
+            [column],
+            Some(count),
+        )
     }
 
     fn project(
@@ -302,7 +390,10 @@ impl Builder<'_> {
         }
         let mut pipeline = self.open(input, &needed)?;
         let group = self.group_table(&pipeline, keys, aggregates);
-        pipeline.sink = Sink::Aggregate { group, keys: keys.iter().map(|(_, expr)| expr.clone()).collect() };
+        pipeline.sink = Sink::Aggregate {
+            group,
+            keys: keys.iter().map(|(_, expr)| expr.clone()).collect(),
+        };
         self.out.pipelines.push(pipeline);
         Ok(self.read_groups(group, keys, aggregates))
     }
@@ -335,24 +426,32 @@ impl Builder<'_> {
             GroupStrategy::Hash => RowLayout::new(key_facts.into_iter().chain(state_fields).collect()),
             _ => RowLayout::with_implied_keys(key_facts, state_fields),
         };
-        self.out.groups.push(GroupTable { strategy, layout, key_count, states: states.list, aggregates });
+        self.out.groups.push(GroupTable {
+            strategy,
+            layout,
+            key_count,
+            states: states.list,
+            aggregates,
+        });
         self.out.groups.len() - 1
     }
 
-    fn read_groups(
-        &self,
-        group: usize,
-        keys: &[(ColumnId, Expr)],
-        aggregates: &[(ColumnId, Aggregate)],
-    ) -> Pipeline {
+    fn read_groups(&self, group: usize, keys: &[(ColumnId, Expr)], aggregates: &[(ColumnId, Aggregate)]) -> Pipeline {
         let table = &self.out.groups[group];
         let field = |index: usize, name: String| SourceField {
             index,
             name,
             facts: table.layout.fields[index].facts.clone(),
         };
-        let fields = keys.iter().enumerate().map(|(i, (id, _))| field(i, self.column_name(*id)));
-        let source = RowSource { kind: SourceKind::Group(group), fields: fields.collect(), optional: false };
+        let fields = keys
+            .iter()
+            .enumerate()
+            .map(|(i, (id, _))| field(i, self.column_name(*id)));
+        let source = RowSource {
+            kind: SourceKind::Group(group),
+            fields: fields.collect(),
+            optional: false,
+        };
         let bound = match &table.strategy {
             GroupStrategy::Single => Some(1),
             GroupStrategy::Direct { size, .. } => Some(*size),
@@ -360,7 +459,13 @@ impl Builder<'_> {
         };
         let mut pipeline = Pipeline::reading(source, keys.iter().map(|(id, _)| *id), bound);
         for (i, (id, _)) in aggregates.iter().enumerate() {
-            pipeline.bindings.insert(*id, Binding::Aggregate { source: 0, aggregate: i });
+            pipeline.bindings.insert(
+                *id,
+                Binding::Aggregate {
+                    source: 0,
+                    aggregate: i,
+                },
+            );
         }
         pipeline
     }
@@ -371,9 +476,16 @@ impl Builder<'_> {
         let mut columns: Vec<ColumnId> = produced(plan).into_iter().filter(|id| required.contains(id)).collect();
         columns.extend(finish.sort.iter().map(|key| key.column));
         dedup(&mut columns);
-        let inner: Vec<ColumnId> = columns.iter().map(|id| aliases.get(id).copied().unwrap_or(*id)).collect();
+        let inner: Vec<ColumnId> = columns
+            .iter()
+            .map(|id| aliases.get(id).copied().unwrap_or(*id))
+            .collect();
         let sort = sort_positions(&finish.sort, &columns, &HashMap::new());
-        let finish = Finish { sort, limit: finish.limit, offset: finish.offset };
+        let finish = Finish {
+            sort,
+            limit: finish.limit,
+            offset: finish.offset,
+        };
         let temp = self.temp(&columns);
         self.to_batches(input, &inner, Some(temp), finish)?;
         Ok(self.read_temp(temp, &columns))
@@ -388,19 +500,34 @@ impl Builder<'_> {
     fn temp(&mut self, columns: &[ColumnId]) -> usize {
         let fields = columns.iter().map(|id| {
             let info = &self.query.columns[id.0 as usize];
-            Field { name: info.name.clone(), ty: info.ty.clone(), nullable: true }
+            Field {
+                name: info.name.clone(),
+                ty: info.ty.clone(),
+                nullable: true,
+            }
         });
-        self.out.temps.push(TempTable { columns: fields.collect(), rows: Vec::new() });
+        self.out.temps.push(TempTable {
+            columns: fields.collect(),
+            rows: Vec::new(),
+        });
         self.out.temps.len() - 1
     }
 
     fn read_temp(&self, temp: usize, columns: &[ColumnId]) -> Pipeline {
-        let fields = self.out.temps[temp].columns.iter().enumerate().map(|(index, field)| SourceField {
-            index,
-            name: field.name.clone(),
-            facts: Facts::of_type(&field.ty, true),
-        });
-        let source = RowSource { kind: SourceKind::Temp(temp), fields: fields.collect(), optional: false };
+        let fields = self.out.temps[temp]
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, field)| SourceField {
+                index,
+                name: field.name.clone(),
+                facts: Facts::of_type(&field.ty, true),
+            });
+        let source = RowSource {
+            kind: SourceKind::Temp(temp),
+            fields: fields.collect(),
+            optional: false,
+        };
         let rows = &self.out.temps[temp].rows;
         let bound = if rows.is_empty() { None } else { Some(rows.len() as u64) };
         Pipeline::reading(source, columns.iter().copied(), bound)
@@ -412,9 +539,15 @@ impl Pipeline {
         let bindings = columns.into_iter().enumerate();
         Self {
             sources: vec![source],
-            bindings: bindings.map(|(field, id)| (id, Binding::Field { source: 0, field })).collect(),
+            bindings: bindings
+                .map(|(field, id)| (id, Binding::Field { source: 0, field }))
+                .collect(),
             steps: Vec::new(),
-            sink: Sink::Batches { temp: None, columns: Vec::new(), finish: Finish::default() },
+            sink: Sink::Batches {
+                temp: None,
+                columns: Vec::new(),
+                finish: Finish::default(),
+            },
             rows_bound,
         }
     }
@@ -467,7 +600,9 @@ fn peel(plan: &Plan) -> (&Plan, Peeled, HashMap<ColumnId, ColumnId>) {
 
 /// A projection that only renames and drops columns.
 fn renaming(plan: &Plan) -> Option<(&Plan, HashMap<ColumnId, ColumnId>)> {
-    let Plan::Project { input, columns } = plan else { return None };
+    let Plan::Project { input, columns } = plan else {
+        return None;
+    };
     let rename = |(id, expr): &(ColumnId, Expr)| match expr.kind {
         ExprKind::Column(from) => Some((*id, from)),
         _ => None,
@@ -504,10 +639,18 @@ fn group_strategy(keys: &[Facts], rows: Option<u64>) -> GroupStrategy {
     let mut dims = Vec::new();
     let mut size = 1u64;
     for key in keys {
-        let Some((min, max)) = key.stored_int_range() else { return GroupStrategy::Hash };
-        let (Ok(min), Ok(span)) = (i64::try_from(min), u64::try_from(max - min)) else { return GroupStrategy::Hash };
+        let Some((min, max)) = key.stored_int_range() else {
+            return GroupStrategy::Hash;
+        };
+        let (Ok(min), Ok(span)) = (i64::try_from(min), u64::try_from(max - min)) else {
+            return GroupStrategy::Hash;
+        };
         let values = span.saturating_add(1).saturating_add(key.nullable.into());
-        dims.push(Dim { min, size: values, nullable: key.nullable });
+        dims.push(Dim {
+            min,
+            size: values,
+            nullable: key.nullable,
+        });
         size = size.saturating_mul(values);
     }
     let enough_rows = rows.is_some_and(|rows| size <= rows.saturating_mul(2));
@@ -547,7 +690,11 @@ impl StateList {
             state.kind == kind && same_expr(state.arg.as_ref(), arg) && same_expr(state.filter.as_ref(), filter)
         };
         self.list.iter().position(same).unwrap_or_else(|| {
-            self.list.push(State { kind, arg: arg.cloned(), filter: filter.cloned() });
+            self.list.push(State {
+                kind,
+                arg: arg.cloned(),
+                filter: filter.cloned(),
+            });
             self.list.len() - 1
         })
     }
@@ -591,7 +738,14 @@ impl StateList {
         );
         let count = (needs_count && (can_be_null || is_avg || replaces)).then(|| count(self));
         let facts = result_facts(aggregate, arg_facts, needs_count && can_be_null);
-        AggregateResult { function: aggregate.function, value, count, arg_ty, ty: aggregate.ty.clone(), facts }
+        AggregateResult {
+            function: aggregate.function,
+            value,
+            count,
+            arg_ty,
+            ty: aggregate.ty.clone(),
+            facts,
+        }
     }
 }
 

@@ -30,7 +30,13 @@ pub struct Facts {
 impl Facts {
     /// Only the type is known.
     pub fn of_type(ty: &LogicalType, nullable: bool) -> Self {
-        Self { ty: ty.clone(), stored: ty.physical(), dictionary: None, range: ty.stored_range(), nullable }
+        Self {
+            ty: ty.clone(),
+            stored: ty.physical(),
+            dictionary: None,
+            range: ty.stored_range(),
+            nullable,
+        }
     }
 
     /// An integer-like type whose values lie in a range; stored as narrowly as the range allows.
@@ -100,7 +106,9 @@ pub fn facts_of(expr: &Expr, columns: &dyn Fn(ColumnId) -> Facts) -> Facts {
         }
         ExprKind::Neg(inner) => {
             let from = recur(inner);
-            let range = from.range.and_then(|(low, high)| Some((high.checked_neg()?, low.checked_neg()?)));
+            let range = from
+                .range
+                .and_then(|(low, high)| Some((high.checked_neg()?, low.checked_neg()?)));
             plain(range, from.nullable)
         }
         ExprKind::Not(inner) => plain(None, recur(inner).nullable),
@@ -112,7 +120,9 @@ pub fn facts_of(expr: &Expr, columns: &dyn Fn(ColumnId) -> Facts) -> Facts {
         }
         ExprKind::IsNull { .. } => plain(None, false),
         ExprKind::InList { expr: inner, .. } => plain(None, recur(inner).nullable),
-        ExprKind::Like { expr: inner, pattern, .. } => plain(None, recur(inner).nullable || recur(pattern).nullable),
+        ExprKind::Like {
+            expr: inner, pattern, ..
+        } => plain(None, recur(inner).nullable || recur(pattern).nullable),
         ExprKind::Case { arms, otherwise } => {
             let values: Vec<&Expr> = arms.iter().map(|(_, value)| value).chain([&**otherwise]).collect();
             plain(union_range(&values, &recur), values.iter().any(|v| recur(v).nullable))
@@ -123,7 +133,8 @@ pub fn facts_of(expr: &Expr, columns: &dyn Fn(ColumnId) -> Facts) -> Facts {
         }
         ExprKind::Call { function, args } => {
             let def = crate::functions::function(*function);
-            let nullable = def.emit.is_none() || args.iter().any(|arg| recur(arg).nullable);
+            let strict = def.nulls == crate::functions::NullRule::Strict;
+            let nullable = !strict || args.iter().any(|arg| recur(arg).nullable);
             plain(None, nullable)
         }
     }
@@ -131,7 +142,9 @@ pub fn facts_of(expr: &Expr, columns: &dyn Fn(ColumnId) -> Facts) -> Facts {
 
 /// The range that holds all values; a bare NULL adds none.
 fn union_range(values: &[&Expr], facts: &dyn Fn(&Expr) -> Facts) -> Option<(i128, i128)> {
-    let known = values.iter().filter(|v| !matches!(v.kind, ExprKind::Literal(Value::Null)));
+    let known = values
+        .iter()
+        .filter(|v| !matches!(v.kind, ExprKind::Literal(Value::Null)));
     known.map(|v| facts(v).range).reduce(|a, b| {
         let (a, b) = (a?, b?);
         Some((a.0.min(b.0), a.1.max(b.1)))
@@ -182,7 +195,12 @@ fn step_range(op: ArithOp, a: Option<(i128, i128)>, b: Option<(i128, i128)>, ty:
         ArithOp::Add => Some((a.0.checked_add(b.0)?, a.1.checked_add(b.1)?)),
         ArithOp::Sub => Some((a.0.checked_sub(b.1)?, a.1.checked_sub(b.0)?)),
         ArithOp::Mul => {
-            let corners = [a.0.checked_mul(b.0)?, a.0.checked_mul(b.1)?, a.1.checked_mul(b.0)?, a.1.checked_mul(b.1)?];
+            let corners = [
+                a.0.checked_mul(b.0)?,
+                a.0.checked_mul(b.1)?,
+                a.1.checked_mul(b.0)?,
+                a.1.checked_mul(b.1)?,
+            ];
             Some((*corners.iter().min()?, *corners.iter().max()?))
         }
         ArithOp::Rem => {
@@ -199,9 +217,12 @@ fn step_range(op: ArithOp, a: Option<(i128, i128)>, b: Option<(i128, i128)>, ty:
 
 /// Whether a sum of at most `rows` values in `range` is sure to fit in 64 bits.
 pub fn sum_fits_i64(range: Option<(i128, i128)>, rows: Option<u64>) -> bool {
-    let (Some((low, high)), Some(rows)) = (range, rows) else { return false };
+    let (Some((low, high)), Some(rows)) = (range, rows) else {
+        return false;
+    };
     let most = low.unsigned_abs().max(high.unsigned_abs());
-    most.checked_mul(rows.into()).is_some_and(|total| total <= i64::MAX as u128)
+    most.checked_mul(rows.into())
+        .is_some_and(|total| total <= i64::MAX as u128)
 }
 
 impl PhysicalPlan {

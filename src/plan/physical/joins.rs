@@ -9,9 +9,7 @@
 
 use super::build::{Builder, Columns, PlanError, mentioned_all, produced};
 use super::rows::RowLayout;
-use super::{
-    Binding, Facts, JoinStrategy, JoinTable, Pipeline, RowSource, Sink, SourceField, SourceKind, Step, facts,
-};
+use super::{Binding, Facts, JoinStrategy, JoinTable, Pipeline, RowSource, Sink, SourceField, SourceKind, Step, facts};
 use crate::plan::logical::{ColumnId, Expr, ExprKind, JoinKind, Plan};
 use crate::types::{LogicalType, Value};
 
@@ -24,7 +22,15 @@ const SPARSENESS: u64 = 32;
 
 /// Opens the pipeline of a join: ends the build side in its table and adds a probe to the left side's pipeline.
 pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -> Result<Pipeline, PlanError> {
-    let Plan::Join { kind, left, right, keys, null_equal, residual } = plan else {
+    let Plan::Join {
+        kind,
+        left,
+        right,
+        keys,
+        null_equal,
+        residual,
+    } = plan
+    else {
         return Err(PlanError::Unsupported("this join".into()));
     };
     if *kind == JoinKind::Full {
@@ -39,7 +45,11 @@ pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -
     let mut keys: Vec<(Expr, Expr)> = keys.clone();
     if keys.is_empty() {
         // A join without equalities: one chain that holds every row.
-        let one = || Expr { kind: ExprKind::Literal(Value::Int(0)), ty: LogicalType::TinyInt, span: Default::default() };
+        let one = || Expr {
+            kind: ExprKind::Literal(Value::Int(0)),
+            ty: LogicalType::TinyInt,
+            span: Default::default(),
+        };
         keys.push((one(), one()));
     }
     let build_keys: Vec<Expr> = keys.iter().map(|(_, r)| r.clone()).collect();
@@ -48,7 +58,13 @@ pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -
     let payload: Vec<ColumnId> = right_needed.iter().copied().filter(|id| after.contains(id)).collect();
 
     let build = builder.open(right, &right_needed)?;
-    let spec = Spec { kind: *kind, null_equal: *null_equal, build_keys, payload, has_residual: !residual.is_empty() };
+    let spec = Spec {
+        kind: *kind,
+        null_equal: *null_equal,
+        build_keys,
+        payload,
+        has_residual: !residual.is_empty(),
+    };
     let join = build_table(builder, build, &spec);
     let mut probe = builder.open(left, &left_needed)?;
     let probe_keys = keys.into_iter().map(|(l, _)| l).collect();
@@ -68,7 +84,11 @@ struct Spec {
 fn build_table(builder: &mut Builder<'_>, mut build: Pipeline, spec: &Spec) -> usize {
     let groups = &builder.out.groups;
     let facts = |expr: &Expr| facts::facts_of(expr, &|id| facts::column_facts(groups, &build, id));
-    let key_facts: Vec<Facts> = spec.build_keys.iter().map(|key| stored_key(facts(key), spec.null_equal)).collect();
+    let key_facts: Vec<Facts> = spec
+        .build_keys
+        .iter()
+        .map(|key| stored_key(facts(key), spec.null_equal))
+        .collect();
     let payload: Vec<Expr> = spec.payload.iter().map(|id| builder.column_expr(*id)).collect();
     let strategy = strategy(&key_facts, build.rows_bound, spec, payload.is_empty());
     let layout = match strategy {
@@ -84,7 +104,11 @@ fn build_table(builder: &mut Builder<'_>, mut build: Pipeline, spec: &Spec) -> u
         key_count: key_facts.len(),
         key_facts,
     });
-    build.sink = Sink::Build { join, keys: spec.build_keys.clone(), payload };
+    build.sink = Sink::Build {
+        join,
+        keys: spec.build_keys.clone(),
+        payload,
+    };
     builder.out.pipelines.push(build);
     join
 }
@@ -101,8 +125,12 @@ fn stored_key(mut facts: Facts, null_equal: bool) -> Facts {
 
 fn strategy(keys: &[Facts], rows: Option<u64>, spec: &Spec, no_payload: bool) -> JoinStrategy {
     let [key] = keys else { return JoinStrategy::Hash };
-    let Some((min, max)) = key.stored_int_range().filter(|_| !key.nullable) else { return JoinStrategy::Hash };
-    let (Ok(min), Ok(span)) = (i64::try_from(min), u64::try_from(max - min)) else { return JoinStrategy::Hash };
+    let Some((min, max)) = key.stored_int_range().filter(|_| !key.nullable) else {
+        return JoinStrategy::Hash;
+    };
+    let (Ok(min), Ok(span)) = (i64::try_from(min), u64::try_from(max - min)) else {
+        return JoinStrategy::Hash;
+    };
     let range = span.saturating_add(1);
     let filled = rows.map_or(1 << 16, |rows| rows.saturating_mul(SPARSENESS));
     if range > SMALL_DOMAIN && (range > LARGE_DOMAIN || range > filled) {
@@ -133,16 +161,29 @@ fn attach(
         .enumerate()
         .map(|(i, id)| {
             let index = table.key_count + i;
-            SourceField { index, name: builder.column_name(*id), facts: table.layout.fields[index].facts.clone() }
+            SourceField {
+                index,
+                name: builder.column_name(*id),
+                facts: table.layout.fields[index].facts.clone(),
+            }
         })
         .collect();
     for (field, id) in spec.payload.iter().enumerate() {
         probe.bindings.insert(*id, Binding::Field { source, field });
     }
-    probe.sources.push(RowSource { kind: SourceKind::Join(join), fields, optional });
+    probe.sources.push(RowSource {
+        kind: SourceKind::Join(join),
+        fields,
+        optional,
+    });
     let keeps_count = matches!(spec.kind, JoinKind::Semi | JoinKind::Anti | JoinKind::NullAwareAnti);
     if !keeps_count {
         probe.rows_bound = None;
     }
-    probe.steps.push(Step::Probe { join, keys, residual, source });
+    probe.steps.push(Step::Probe {
+        join,
+        keys,
+        residual,
+        source,
+    });
 }

@@ -24,8 +24,8 @@ pub use super::logical;
 use super::logical::{AggregateFunction, ColumnId, Expr, JoinKind, SortKey, TableId};
 use crate::types::{Dictionary, Field, LogicalType, Physical, Value};
 pub use build::{PlanError, plan};
-pub use gobi_grammar::ast::Span;
 pub use facts::Facts;
+pub use gobi_grammar::ast::Span;
 pub use rows::{RowField, RowLayout};
 
 /// A whole query, ready to be compiled.

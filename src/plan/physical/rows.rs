@@ -42,7 +42,11 @@ impl RowLayout {
     /// Rows without a header whose first fields, the keys, are known from the row's number and take no room.
     pub fn with_implied_keys(keys: Vec<Facts>, states: Vec<Facts>) -> Self {
         let mut layout = Self::after(0, states);
-        let implied = keys.into_iter().map(|facts| RowField { facts, offset: u32::MAX, validity: None });
+        let implied = keys.into_iter().map(|facts| RowField {
+            facts,
+            offset: u32::MAX,
+            validity: None,
+        });
         layout.fields.splice(0..0, implied);
         layout
     }
@@ -52,8 +56,14 @@ impl RowLayout {
         let mut order: Vec<usize> = (0..fields.len()).collect();
         order.sort_by_key(|&i| std::cmp::Reverse(fields[i].stored.bytes()));
         let wide = fields.iter().any(|facts| facts.stored.bytes() == 16);
-        let mut placed: Vec<RowField> =
-            fields.into_iter().map(|facts| RowField { facts, offset: 0, validity: None }).collect();
+        let mut placed: Vec<RowField> = fields
+            .into_iter()
+            .map(|facts| RowField {
+                facts,
+                offset: 0,
+                validity: None,
+            })
+            .collect();
         let mut at = header;
         if wide && header > 0 {
             // 8-byte fields fill the gap between the header and the first 16-byte field, where there are any.
@@ -70,14 +80,19 @@ impl RowLayout {
             field.validity = Some(at);
             at += 1;
         }
-        Self { fields: placed, stride: at.max(8).next_multiple_of(if wide { 16 } else { 8 }) }
+        Self {
+            fields: placed,
+            stride: at.max(8).next_multiple_of(if wide { 16 } else { 8 }),
+        }
     }
 }
 
 /// Places up to `count` fields of `size` bytes at `at` and takes them out of `order`.
 fn place(fields: &mut [RowField], order: &mut Vec<usize>, mut at: u32, size: usize, count: usize) -> u32 {
     for _ in 0..count {
-        let Some(position) = order.iter().position(|&i| fields[i].facts.stored.bytes() == size) else { break };
+        let Some(position) = order.iter().position(|&i| fields[i].facts.stored.bytes() == size) else {
+            break;
+        };
         fields[order.remove(position)].offset = at;
         at += size as u32;
     }

@@ -1,3 +1,5 @@
+//! The chunk cache: exact counters, eviction order, one decoding for many threads.
+
 use std::ops::Range;
 use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
