@@ -62,35 +62,36 @@ impl Emitter<'_> {
         let mut left = self.expr(first);
         let mut ty = first.ty.clone();
         for step in rest {
+            let exact = !ty.is_float() && divides_by_exact(&step.operand);
             if step.left_ty != ty {
                 left = self.cast(left, &ty, &step.left_ty, false, step.span);
             }
-            left = self.step(left, step);
+            left = self.step(left, step, exact);
             ty = step.ty.clone();
         }
         left
     }
 
-    fn step(&mut self, left: Nullable, step: &ChainStep) -> Nullable {
+    fn step(&mut self, left: Nullable, step: &ChainStep, exact: bool) -> Nullable {
         let right = self.expr(&step.operand);
         match (&step.left_ty, &step.operand.ty) {
             _ if step.op == ArithOp::Concat => self.call_body("concat", &[left, right], step),
             (_, LogicalType::Interval) | (LogicalType::Interval, _) => {
                 self.call_body(interval_op(step.op), &[left, right], step)
             }
-            _ if step.ty.is_float() => self.float_step(left, right, step),
+            _ if step.ty.is_float() => self.float_step(left, right, step, exact),
             _ => self.int_step(left, right, step),
         }
     }
 
-    fn float_step(&mut self, x: Nullable, y: Nullable, step: &ChainStep) -> Nullable {
+    fn float_step(&mut self, x: Nullable, y: Nullable, step: &ChainStep, exact: bool) -> Nullable {
         let valid = both(&mut self.b, x.valid, y.valid);
         let value = match step.op {
             ArithOp::Add => self.b.fadd(x.value, y.value),
             ArithOp::Sub => self.b.fsub(x.value, y.value),
             ArithOp::Mul => self.b.fmul(x.value, y.value),
             ArithOp::Div => {
-                if divides_exactly_typed(&step.operand) {
+                if exact {
                     let zero = if y.kind == Kind::F32 {
                         self.b.f32const(0.0)
                     } else {
@@ -584,7 +585,7 @@ impl Emitter<'_> {
                 arms.iter().any(|(c, v)| self.may_fail(c) || self.may_fail(v)) || self.may_fail(otherwise)
             }
             ExprKind::Call { function, args } => {
-                functions::function(*function).emit.is_none() || args.iter().any(|arg| self.may_fail(arg))
+                functions::function(*function).fallible || args.iter().any(|arg| self.may_fail(arg))
             }
         }
     }
@@ -711,10 +712,11 @@ fn interval_op(op: ArithOp) -> &'static str {
     }
 }
 
-/// Division by an integer or decimal zero is an error; by a float zero it is infinity.
-fn divides_exactly_typed(divisor: &Expr) -> bool {
+/// Of exact numbers, division by zero is an error; as soon as a float takes part it is infinity.
+fn divides_by_exact(divisor: &Expr) -> bool {
     match &divisor.kind {
         ExprKind::Cast { expr, .. } => !expr.ty.is_float(),
+        ExprKind::Literal(_) => true,
         _ => false,
     }
 }

@@ -133,7 +133,8 @@ pub fn facts_of(expr: &Expr, columns: &dyn Fn(ColumnId) -> Facts) -> Facts {
         }
         ExprKind::Call { function, args } => {
             let def = crate::functions::function(*function);
-            let nullable = def.emit.is_none() || args.iter().any(|arg| recur(arg).nullable);
+            let strict = def.nulls == crate::functions::NullRule::Strict;
+            let nullable = !strict || args.iter().any(|arg| recur(arg).nullable);
             plain(None, nullable)
         }
     }
