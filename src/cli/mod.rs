@@ -11,6 +11,9 @@
 //!
 //! Does not: execute anything itself; it is a client like any other.
 
+// The walk through this room names its private modules; readers of the source follow it.
+#![allow(rustdoc::private_intra_doc_links)]
+
 mod args;
 mod bench;
 mod completions;

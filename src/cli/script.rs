@@ -50,8 +50,8 @@ pub fn run_script(
         let shown = match result {
             Ok(StatementResult::Rows(stream)) => {
                 let handle = stream.progress().filter(|_| meaning.stderr_terminal);
-                let _bar = progress::watch(handle);
-                output.rows(stream)
+                let bar = progress::watch(handle);
+                output.rows(stream, bar)
             }
             Ok(StatementResult::RowsAffected(rows)) => {
                 let plural = if rows == 1 { "" } else { "s" };

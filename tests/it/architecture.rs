@@ -281,8 +281,8 @@ fn judge(source: &Source, path: &[String]) -> Option<String> {
     let Some(allowed) = allowed else {
         return Some(format!("the rule names no room `{room}`"));
     };
-    let fits = |entry: &&str| whole == **entry || whole.starts_with(&format!("{entry}::"));
-    (!allowed.iter().any(|entry| fits(&entry))).then(|| format!("`{room}` must not know `{whole}`"))
+    let fits = |entry: &str| whole == entry || whole.starts_with(&format!("{entry}::"));
+    (!allowed.iter().any(|entry| fits(entry))).then(|| format!("`{room}` must not know `{whole}`"))
 }
 
 fn judge_crate(room: &str, krate: &str) -> Option<String> {

@@ -2,6 +2,9 @@
 //!
 //! Invariants: nothing here depends on time, on the network, or on files outside the clone.
 
+// A test that cannot go on may panic, in its helpers too.
+#![allow(clippy::unwrap_used)]
+
 mod architecture;
 mod cli;
 mod data;
@@ -10,5 +13,6 @@ mod explain;
 mod golden;
 mod readme;
 mod run;
+mod session;
 mod slt;
 mod tpch;

@@ -19,6 +19,7 @@ pub use delimited::Delimited;
 use super::args::Format;
 use super::failure::Failure;
 use super::meaning::Meaning;
+use super::progress;
 use crate::client::{Error, ResultStream};
 
 /// Why a result was not printed to its end.
@@ -49,6 +50,7 @@ pub struct Output {
     format: Format,
     layout: table::Layout,
     results: u64,
+    terminal: bool,
     writer: BufWriter<Stdout>,
 }
 
@@ -59,18 +61,26 @@ impl Output {
             format: meaning.row_format()?,
             layout: table::Layout::of(meaning.stdout_terminal, meaning.stdout_color),
             results: 0,
+            terminal: meaning.stdout_terminal,
             writer: BufWriter::with_capacity(1 << 16, io::stdout()),
         })
     }
 
-    /// Prints a result.
-    pub fn rows(&mut self, stream: ResultStream) -> Result<(), OutputError> {
+    /// Prints a result while a progress bar is shown, or not, until the terminal is needed for the rows.
+    pub fn rows(&mut self, stream: ResultStream, bar: progress::Guard) -> Result<(), OutputError> {
         let out = &mut self.writer;
         self.results += 1;
+        let drawing = match self.format {
+            Format::Table | Format::Text => Some(table::PLAIN),
+            Format::Box => Some(table::BOX),
+            Format::Markdown => Some(table::MARKDOWN),
+            _ => None,
+        };
+        if let Some(drawing) = drawing {
+            return table::write(out, stream, drawing, self.layout, bar);
+        }
+        let _bar = (!self.terminal).then_some(bar);
         match self.format {
-            Format::Table | Format::Text => table::write(out, stream, table::PLAIN, self.layout),
-            Format::Box => table::write(out, stream, table::BOX, self.layout),
-            Format::Markdown => table::write(out, stream, table::MARKDOWN, self.layout),
             Format::Csv => Delimited::CSV.write(out, stream),
             Format::Tsv => Delimited::TSV.write(out, stream),
             Format::Json => json::write_array(out, stream),
@@ -79,7 +89,7 @@ impl Output {
             Format::Parquet if self.results > 1 => Err(OutputError::Message(
                 "a Parquet file holds one result, and this script has more".into(),
             )),
-            Format::Parquet => binary::write_parquet(out, stream),
+            _ => binary::write_parquet(out, stream),
         }
     }
 

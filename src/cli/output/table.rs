@@ -19,6 +19,7 @@ use std::io::{self, Write};
 use arrow::array::{ArrayRef, RecordBatch};
 
 use super::OutputError;
+use crate::cli::progress;
 use crate::client::{Field, LogicalType, ResultStream, cells};
 
 /// Rows that decide the widths of the columns.
@@ -136,12 +137,13 @@ impl Layout {
 
 type Row = Vec<Option<String>>;
 
-/// Prints a result.
+/// Prints a result; on a terminal, where nothing is printed before the query has ended, after the progress bar is gone.
 pub fn write(
     out: &mut dyn Write,
     mut stream: ResultStream,
     drawing: Drawing,
     layout: Layout,
+    bar: progress::Guard,
 ) -> Result<(), OutputError> {
     let mut table = Table::of(&stream, drawing, layout);
     for batch in stream.by_ref() {
@@ -150,6 +152,7 @@ pub fn write(
             table.push(out, table.cells(&batch, index))?;
         }
     }
+    drop(bar);
     table.close(out)?;
     Ok(())
 }

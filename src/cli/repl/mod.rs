@@ -3,8 +3,8 @@
 //! On a terminal `FROM [1,` waits for more; `2]` completes it, and its rows are printed. From a pipe each statement runs as soon as it is
 //! complete. `--format json` without a terminal is the line protocol of [`super::protocol`].
 //!
-//! Invariants: an error ends the statement, not the session; Ctrl-C cancels a running query, clears a line that is being
-//! typed, and twice on an empty line leaves.
+//! Invariants: an error ends the statement, not the session; Ctrl-C cancels a running query; at the prompt it clears
+//! the line, and a second one leaves.
 //!
 //! Does not: parse; what is complete, and what is coloured how, the grammar says.
 

@@ -1,0 +1,82 @@
+//! The session as a library: cancellation, memory limits, what a failed statement leaves behind.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gobi::client::{Client, Error, ErrorKind, Interrupt, JitMode, Session, Settings, StatementResult};
+
+const ENDLESS: &str = "SELECT count(*) FROM range(0, 100000000000) WHERE range % 7 = 3";
+
+/// Runs a script and counts the rows of its results.
+fn run(session: &mut Session, script: &str) -> Result<u64, Error> {
+    let mut rows = 0;
+    for result in session.execute(script) {
+        if let StatementResult::Rows(stream) = result? {
+            for batch in stream {
+                rows += batch?.num_rows() as u64;
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// Asks a session to stop, again and again, until the work is done.
+fn cancelled<T>(interrupt: &Interrupt, work: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                interrupt.cancel();
+                std::thread::yield_now();
+            }
+        });
+        let result = work();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+#[test]
+fn a_running_query_can_be_cancelled_and_the_session_goes_on() {
+    for jit in [JitMode::On, JitMode::Off] {
+        let mut session = Client::embedded(
+            Settings {
+                jit,
+                ..Settings::default()
+            },
+            None,
+        )
+        .session();
+        let interrupt = session.interrupt();
+        let error = cancelled(&interrupt, || run(&mut session, ENDLESS)).unwrap_err();
+        assert_eq!((error.kind, error.code()), (ErrorKind::Cancelled, "57014"), "{jit:?}");
+        assert_eq!(run(&mut session, "FROM range(0, 10)").unwrap(), 10);
+    }
+}
+
+#[test]
+fn a_result_that_is_dropped_stops_its_query() {
+    let mut session = Client::embedded(Settings::default(), None).session();
+    for result in session.execute("FROM range(0, 100000000000)") {
+        if let StatementResult::Rows(mut stream) = result.unwrap() {
+            assert!(stream.next().unwrap().unwrap().num_rows() > 0);
+        }
+    }
+    assert_eq!(run(&mut session, "FROM range(0, 10)").unwrap(), 10);
+}
+
+#[test]
+fn sessions_of_one_client_have_settings_of_their_own() {
+    let client = Client::embedded(Settings::default(), None);
+    let (mut one, mut other) = (client.session(), client.session());
+    run(&mut one, "SET threads = 1").unwrap();
+    assert_eq!((one.settings.threads, other.settings.threads), (1, 0));
+    assert_eq!(run(&mut other, "SELECT 1").unwrap(), 1);
+}
+
+#[test]
+fn a_setting_before_an_error_stays() {
+    let mut session = Client::embedded(Settings::default(), None).session();
+    let error = run(&mut session, "SET threads = 1; SELECT 10 % (range - 1) FROM range(3)").unwrap_err();
+    assert_eq!((error.kind, error.code()), (ErrorKind::User, "22012"));
+    assert_eq!(session.settings.threads, 1);
+}
