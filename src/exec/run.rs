@@ -35,6 +35,8 @@ use crate::types::{ColumnChunk, Field};
 
 /// Rows of a morsel, at most.
 const MORSEL_ROWS: usize = 1 << 16;
+/// With so many units for each worker, a unit is one morsel.
+const UNITS_PER_WORKER: usize = 6;
 /// A unit of a range has 2^20 rows, so that row numbers stay small.
 pub const RANGE_UNIT_BITS: u32 = 20;
 
@@ -292,10 +294,16 @@ impl Query {
             SourceKind::Table { table, .. } => {
                 let relation = &self.relations[table.0 as usize];
                 let bounds = bounds(pipeline);
+                // Workers in one unit wait for each other's columns: units are only cut where there are too few.
+                let whole_units = relation.units() >= UNITS_PER_WORKER * self.options.threads;
                 let mut morsels = Vec::new();
                 for unit in 0..relation.units() {
                     for rows in relation.candidates(unit, &bounds) {
-                        morsels.extend(whole(unit, rows));
+                        if whole_units {
+                            morsels.push(Morsel { unit, rows });
+                        } else {
+                            morsels.extend(whole(unit, rows));
+                        }
                     }
                 }
                 morsels
