@@ -35,30 +35,22 @@ impl Delimited {
         null: "NULL",
     };
 
-    /// Writes a header and all rows; gives the number of rows.
-    pub fn write_counted(self, out: &mut dyn Write, stream: &mut ResultStream) -> Result<u64, OutputError> {
-        let mut line = String::new();
+    /// Writes a header and all rows; nothing if the query fails before its first batch.
+    pub fn write(self, out: &mut dyn Write, stream: ResultStream) -> Result<(), OutputError> {
         let types: Vec<_> = stream.fields().iter().map(|field| field.ty.clone()).collect();
         let names: Vec<_> = stream.fields().iter().map(|field| Some(field.name.clone())).collect();
+        let mut line = String::new();
         self.push_line(&mut line, names.into_iter());
-        out.write_all(line.as_bytes())?;
-        let mut rows = 0;
         for batch in stream {
             let batch = batch?;
             for row in 0..batch.num_rows() {
+                out.write_all(line.as_bytes())?;
                 line.clear();
                 let texts = batch.columns().iter().zip(&types);
                 self.push_line(&mut line, texts.map(|(column, ty)| cells::text(column, row, ty)));
-                out.write_all(line.as_bytes())?;
             }
-            rows += batch.num_rows() as u64;
         }
-        Ok(rows)
-    }
-
-    /// Writes a header and all rows.
-    pub fn write(self, out: &mut dyn Write, mut stream: ResultStream) -> Result<(), OutputError> {
-        self.write_counted(out, &mut stream).map(|_| ())
+        Ok(out.write_all(line.as_bytes())?)
     }
 
     fn push_line(self, line: &mut String, texts: impl Iterator<Item = Option<String>>) {

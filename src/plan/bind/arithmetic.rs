@@ -262,18 +262,44 @@ fn decimal_types(op: ArithOp, left: &LogicalType, right: &LogicalType) -> Result
     })
 }
 
+/// `1 / 0` of integers or decimals: an error when it is run. (A float divided by zero, or by a float zero, is infinite.)
+fn divides_by_exact_zero(op: ArithOp, left: &Expr, right: &Expr) -> bool {
+    let zero = matches!(right.as_literal(), Some(Value::Int(0)));
+    op == ArithOp::Div && zero && !left.ty.is_float() && !right.ty.is_float()
+}
+
+/// A cast that stays one, so that what is run still sees that the divisor is exact.
+fn kept_cast(expr: Expr, ty: &LogicalType) -> Expr {
+    let span = expr.span;
+    let kind = ExprKind::Cast {
+        expr: Box::new(expr),
+        try_: false,
+    };
+    Expr {
+        kind,
+        ty: ty.clone(),
+        span,
+    }
+}
+
 /// Builds the step; a chain that was just bound is extended, so that it stays one flat list.
 fn append(left: Expr, op: ArithOp, step: Step, right: Expr) -> Expr {
     let span = left.span.to(right.span);
     let constant = left.as_literal().is_some() && right.as_literal().is_some();
+    let operand = match divides_by_exact_zero(op, &left, &right) {
+        true => kept_cast(right, &step.right),
+        false => cast(right, &step.right),
+    };
     let (mut left_expr, left_ty) = (left, step.left);
-    if left_expr.as_literal().is_some() || left_expr.ty == LogicalType::Null {
+    // An exact dividend stays as it is until it is run, for the same reason as an exact zero below it.
+    let exact = op == ArithOp::Div && left_expr.ty.is_numeric() && !left_expr.ty.is_float();
+    if !exact && (left_expr.as_literal().is_some() || left_expr.ty == LogicalType::Null) {
         left_expr = cast(left_expr, &left_ty);
     }
     let next = ChainStep {
         op,
         left_ty,
-        operand: cast(right, &step.right),
+        operand,
         ty: step.ty.clone(),
         span,
     };

@@ -63,7 +63,7 @@ pub(super) fn simplify(expr: &mut Expr) {
 
 fn step(mut expr: Expr) -> Expr {
     let (ty, span) = (expr.ty.clone(), expr.span);
-    if expr.as_literal().is_none() && children_constant(&expr) {
+    if expr.as_literal().is_none() && children_constant(&expr) && !is_exact_zero(&expr) {
         expr = eval::fold(expr);
     }
     match expr.kind {
@@ -74,6 +74,14 @@ fn step(mut expr: Expr) -> Expr {
         ExprKind::Case { arms, otherwise } => case(arms, *otherwise, ty, span),
         ExprKind::Coalesce(items) => coalesce(items, ty, span),
         kind => Expr { kind, ty, span },
+    }
+}
+
+/// An integer or decimal zero made a float: as a divisor it is an error, which a float zero is not.
+fn is_exact_zero(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Cast { expr: inner, .. } => expr.ty.is_float() && inner.as_literal() == Some(&Value::Int(0)),
+        _ => false,
     }
 }
 
