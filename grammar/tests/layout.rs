@@ -145,3 +145,12 @@ fn small_forms_keep_their_spelling() {
 fn a_script_with_errors_is_not_touched() {
     assert!(format("SELECT a FORM t", Dialect::Grizzly).is_err());
 }
+
+#[test]
+fn a_word_without_its_operand_stays_a_statement() {
+    for word in ["THROW", "YIELD", "ASSERT", "RETURN", "ATTACH", "BREAK"] {
+        let formatted = format(&format!("{word}-- why"), Dialect::Grizzly).expect("well formed");
+        assert_eq!(formatted, format!("{word}; -- why\n"));
+        assert_eq!(parse(&formatted, Dialect::Grizzly).diagnostics, []);
+    }
+}

@@ -293,7 +293,7 @@ impl Emitter<'_> {
         match (from, to) {
             (_, LogicalType::Double) if scale(from).is_some() => {
                 let valid = x.valid;
-                Nullable::new(self.to_f64(&x, from), Kind::F64, valid)
+                Nullable::new(self.double(&x, from), Kind::F64, valid)
             }
             (LogicalType::Real, LogicalType::Double) => Nullable::new(self.b.promote(x.value), Kind::F64, x.valid),
             (LogicalType::Boolean, to) if to.is_integer() => {
@@ -380,7 +380,7 @@ impl Emitter<'_> {
     }
 
     /// The double nearest to an integer or decimal.
-    pub(super) fn to_f64(&mut self, x: &Nullable, ty: &LogicalType) -> Value {
+    pub(super) fn double(&mut self, x: &Nullable, ty: &LogicalType) -> Value {
         let double = match x.kind {
             Kind::Int => self.b.stof(x.value, Type::F64),
             Kind::Wide => {

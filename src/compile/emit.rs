@@ -544,10 +544,4 @@ impl<'a> Emitter<'a> {
         };
         (self.shared.module.host(name, sig.clone()), sig)
     }
-
-    /// The SQL text of what is being computed, for dumps.
-    pub(super) fn note(&mut self, text: &str) {
-        let note = self.shared.module.note(text);
-        self.b.note(note);
-    }
 }

@@ -257,10 +257,10 @@ impl Emitter<'_> {
 
     fn compare_exprs(&mut self, op: CompareOp, left: &Expr, right: &Expr) -> Nullable {
         let (x, y) = (self.expr(left), self.expr(right));
-        if let (Some(dictionary), ExprKind::Literal(Literal::String(text))) = (&x.dictionary, &right.kind) {
-            if let Some(result) = self.compare_code(op, &x, &dictionary.clone(), text) {
-                return result;
-            }
+        if let (Some(dictionary), ExprKind::Literal(Literal::String(text))) = (&x.dictionary, &right.kind)
+            && let Some(result) = self.compare_code(op, &x, &dictionary.clone(), text)
+        {
+            return result;
         }
         if let (Kind::Text, None, ExprKind::Literal(Literal::String(text)), CompareOp::Eq | CompareOp::NotEq) =
             (x.kind, &x.dictionary, &right.kind, op)
@@ -635,7 +635,7 @@ impl Emitter<'_> {
         });
         match result.function {
             AggregateFunction::Avg => {
-                let sum = self.to_f64(&value, &result.arg_ty);
+                let sum = self.double(&value, &result.arg_ty);
                 let count = count.unwrap_or(value.value);
                 let count = self.b.stof(count, Type::F64);
                 Nullable::new(self.b.fdiv(sum, count), Kind::F64, valid)

@@ -38,15 +38,9 @@ enum Against {
 }
 
 /// Splits conjuncts into those that the mask can test and the others.
-pub(super) fn split<'e>(
-    plan: &PhysicalPlan,
-    pipeline: &Pipeline,
-    predicates: &'e [Expr],
-) -> (Vec<&'e Expr>, Vec<&'e Expr>) {
+pub(super) fn split<'e>(pipeline: &Pipeline, predicates: &'e [Expr]) -> (Vec<&'e Expr>, Vec<&'e Expr>) {
     let scans = matches!(pipeline.sources[0].kind, SourceKind::Table { .. } | SourceKind::Temp(_));
-    predicates
-        .iter()
-        .partition(|e| scans && tests(plan, pipeline, e).is_some())
+    predicates.iter().partition(|e| scans && tests(pipeline, e).is_some())
 }
 
 /// Writes the kernel `mask(frame, start, count)`.
@@ -57,11 +51,7 @@ pub(super) fn write(
     pipeline: &Pipeline,
     predicates: &[&Expr],
 ) -> Kernel {
-    let found: Vec<Test> = predicates
-        .iter()
-        .filter_map(|e| tests(plan, pipeline, e))
-        .flatten()
-        .collect();
+    let found: Vec<Test> = predicates.iter().filter_map(|e| tests(pipeline, e)).flatten().collect();
     let mut e = Emitter::new(name, shared, plan, pipeline);
     let (start, count) = (e.start(), e.count());
     let mask = e.slot(Slot::Mask);
@@ -114,10 +104,10 @@ fn field_of<'p>(pipeline: &'p Pipeline, expr: &Expr) -> Option<(usize, &'p Facts
     matches!(facts.stored, Physical::I8 | Physical::I16 | Physical::I32).then_some((*field, facts))
 }
 
-fn tests(plan: &PhysicalPlan, pipeline: &Pipeline, expr: &Expr) -> Option<Vec<Test>> {
+fn tests(pipeline: &Pipeline, expr: &Expr) -> Option<Vec<Test>> {
     match &expr.kind {
         ExprKind::And(items) => {
-            let found: Option<Vec<Vec<Test>>> = items.iter().map(|e| tests(plan, pipeline, e)).collect();
+            let found: Option<Vec<Vec<Test>>> = items.iter().map(|e| tests(pipeline, e)).collect();
             Some(found?.into_iter().flatten().collect())
         }
         ExprKind::Compare { op, left, right } => {

@@ -132,7 +132,7 @@ fn filters(
     stages: &mut Vec<Stage>,
 ) {
     let (masked, rest) = if first {
-        mask::split(plan, pipeline, predicates)
+        mask::split(pipeline, predicates)
     } else {
         (vec![], predicates.iter().collect())
     };

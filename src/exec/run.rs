@@ -40,6 +40,9 @@ const UNITS_PER_WORKER: usize = 6;
 /// A unit of a range has 2^20 rows, so that row numbers stay small.
 pub const RANGE_UNIT_BITS: u32 = 20;
 
+/// What one worker made of a pipeline.
+type Share = (Part, Counts);
+
 /// One running query.
 pub struct Query {
     pub shared: Arc<Shared>,
@@ -59,6 +62,8 @@ pub struct Query {
     rows_read: AtomicU64,
     /// Chunks and texts that rows of tables point into.
     pins: Mutex<Vec<Arc<ColumnChunk>>>,
+    // INVARIANT: boxed, since kernels hold the address of their host.
+    #[allow(clippy::vec_box)]
     hosts: Mutex<Vec<Box<Host>>>,
     valid: Mutex<Vec<Arc<Vec<u8>>>>,
     /// Batches made for the result (0) or an intermediate result by some of the pipelines that feed it (UNION ALL).
@@ -212,7 +217,7 @@ impl Query {
         let running = Arc::new(self.running(index)?);
         let morsels = Arc::new(self.morsels(pipeline)?);
         let next = Arc::new(AtomicUsize::new(0));
-        let parts: Arc<Mutex<Vec<Result<(Part, Counts), ExecError>>>> = Arc::default();
+        let parts: Arc<Mutex<Vec<Result<Share, ExecError>>>> = Arc::default();
         let threads = self.options.threads.min(morsels.len()).max(1);
         let work = {
             let (query, running, parts) = (self.clone(), running.clone(), parts.clone());
@@ -245,7 +250,7 @@ impl Query {
         number: usize,
         morsels: &Morsels,
         next: &AtomicUsize,
-    ) -> Result<(Part, Counts), ExecError> {
+    ) -> Result<Share, ExecError> {
         let mut worker = Worker::new(self, running, number)?;
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);

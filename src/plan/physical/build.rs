@@ -158,14 +158,14 @@ impl Builder<'_> {
             limit: finish.limit,
             offset: finish.offset,
         };
-        self.to_batches(input, &columns, None, finish)?;
+        self.emit_batches(input, &columns, None, finish)?;
         let position = |id: &ColumnId| columns.iter().position(|c| c == id).unwrap_or(0);
         self.out.output_columns = resolved.iter().map(position).collect();
         Ok(())
     }
 
     /// Runs `input` into batches of these columns. UNION ALL feeds the same batches from several pipelines.
-    fn to_batches(
+    fn emit_batches(
         &mut self,
         input: &Plan,
         columns: &[ColumnId],
@@ -182,14 +182,14 @@ impl Builder<'_> {
                     .iter()
                     .map(|id| ids[produced.iter().position(|p| p == id).unwrap_or(0)])
                     .collect();
-                self.to_batches_of(plan, &taken, temp, finish.clone())?;
+                self.emit_batches_of(plan, &taken, temp, finish.clone())?;
             }
             return Ok(());
         }
-        self.to_batches_of(input, columns, temp, finish)
+        self.emit_batches_of(input, columns, temp, finish)
     }
 
-    fn to_batches_of(
+    fn emit_batches_of(
         &mut self,
         input: &Plan,
         columns: &[ColumnId],
@@ -487,13 +487,13 @@ impl Builder<'_> {
             offset: finish.offset,
         };
         let temp = self.temp(&columns);
-        self.to_batches(input, &inner, Some(temp), finish)?;
+        self.emit_batches(input, &inner, Some(temp), finish)?;
         Ok(self.read_temp(temp, &columns))
     }
 
     fn materialize(&mut self, plan: &Plan, columns: Vec<ColumnId>, finish: Finish) -> Result<Pipeline, PlanError> {
         let temp = self.temp(&columns);
-        self.to_batches(plan, &columns, Some(temp), finish)?;
+        self.emit_batches(plan, &columns, Some(temp), finish)?;
         Ok(self.read_temp(temp, &columns))
     }
 
