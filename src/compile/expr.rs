@@ -362,6 +362,13 @@ impl Emitter<'_> {
                 let (a, b) = (self.interval_micros(x.value), self.interval_micros(y.value));
                 self.b.icmp(signed(op), a, b)
             }
+            (Kind::Nested, _) => {
+                let message = "comparing arrays or structs is not supported yet";
+                let site = self.site("0A000", message, [None, None], Default::default());
+                let always = self.b.iconst(Type::I8, 1);
+                self.fail_if(always, None, site, &[]);
+                always
+            }
             _ => {
                 let cond = signed(op);
                 self.b.icmp(cond, x.value, y.value)

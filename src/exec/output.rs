@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use arrow::array::ArrayData;
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, make_array, new_null_array};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, make_array, new_null_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::datatypes::{DataType, SchemaRef};
 
@@ -65,11 +65,20 @@ impl Output {
     }
 
     /// Makes a batch of what was written, and starts over.
-    pub fn take(&mut self, fields: &[Field], schema: &SchemaRef) -> Result<RecordBatch, ExecError> {
+    pub fn take(
+        &mut self,
+        fields: &[Field],
+        schema: &SchemaRef,
+        nested: &[ArrayRef],
+    ) -> Result<RecordBatch, ExecError> {
         let rows = self.rows;
         let arrays = self.columns.iter().zip(fields).map(|((values, validity), field)| {
             let valid = &validity.as_slice::<u8>()[..rows];
-            array(field, values, valid)
+            if field.ty.is_nested() {
+                gathered(field, values, valid, nested)
+            } else {
+                array(field, values, valid)
+            }
         });
         let arrays: Vec<ArrayRef> = arrays.collect::<Result<_, _>>()?;
         self.rows = 0;
@@ -77,6 +86,32 @@ impl Output {
         RecordBatch::try_new_with_options(schema.clone(), arrays, &options)
             .map_err(|e| ExecError::internal(&format!("a batch does not fit its schema: {e}")))
     }
+}
+
+/// Puts nested values together from the arrays that they were read from.
+fn gathered(field: &Field, values: &Block, valid: &[u8], nested: &[ArrayRef]) -> Result<ArrayRef, ExecError> {
+    let ty = to_arrow(&field.ty);
+    // Arrays of other columns are never chosen from, but interleaving wants one type; a NULL row stands for them.
+    let nothing = new_null_array(&ty, 1);
+    let same = |array: &ArrayRef| array.data_type() == &ty;
+    let choices: Vec<&dyn Array> = nested
+        .iter()
+        .map(|array| if same(array) { &**array } else { &*nothing })
+        .chain([&*nothing as _])
+        .collect();
+    let null = (nested.len(), 0);
+    let handles = values.as_slice::<u64>().iter().zip(valid);
+    let rows: Vec<(usize, usize)> = handles
+        .map(|(handle, valid)| {
+            if *valid == 0 {
+                null
+            } else {
+                (*handle as u32 as usize, (*handle >> 32) as usize)
+            }
+        })
+        .collect();
+    arrow::compute::interleave(&choices, &rows)
+        .map_err(|e| ExecError::internal(&format!("a nested column does not fit its type: {e}")))
 }
 
 fn array(field: &Field, values: &Block, valid: &[u8]) -> Result<ArrayRef, ExecError> {
@@ -91,9 +126,6 @@ fn array(field: &Field, values: &Block, valid: &[u8]) -> Result<ArrayRef, ExecEr
         DataType::Boolean => {
             let bits = BooleanBuffer::collect_bool(rows, |i| bytes[i] != 0);
             return Ok(Arc::new(BooleanArray::new(bits, nulls)));
-        }
-        DataType::List(_) | DataType::Struct(_) => {
-            return Err(ExecError::unsupported(format!("{} in a computed result", field.ty)));
         }
         _ => {}
     }

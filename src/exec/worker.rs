@@ -385,7 +385,8 @@ impl<'q> Worker<'q> {
     fn flush(&mut self) -> Result<(), ExecError> {
         if let SinkState::Batches { output, done } = &mut self.sink {
             if output.rows > 0 {
-                let batch = output.take(&self.running.fields, &self.running.schema)?;
+                let nested = self.query.nested_arrays();
+                let batch = output.take(&self.running.fields, &self.running.schema, &nested)?;
                 if let Some(batch) = self.running.give(self.query, batch)? {
                     done.push(batch);
                 }

@@ -44,6 +44,26 @@ fn exit_codes() {
 }
 
 #[test]
+fn nested_values_pass_through_joins_sorts_and_files() {
+    let folder = folder();
+    let lines = "{\"a\":[1,2],\"b\":{\"c\":1}}\n{\"a\":[],\"b\":{\"c\":null}}\n{\"b\":{\"c\":7}}\n";
+    fs::write(folder.path().join("n.jsonl"), lines).unwrap();
+    output(folder.path(), &["-c", "COPY (FROM 'n.jsonl') TO 'n.parquet'"]);
+    for jit in ["on", "off"] {
+        let args = ["--jit", jit, "--format", "json", "-c", "FROM 'n.parquet'"];
+        let expected = json!([{"a": [1, 2], "b": {"c": 1}}, {"a": [], "b": {"c": null}}, {"a": null, "b": {"c": 7}}]);
+        assert_eq!(serde_json::from_str::<Value>(&output(folder.path(), &args)).unwrap(), expected);
+        let paired = "SELECT x.b, y.a FROM 'n.jsonl' x, 'n.parquet' y ORDER BY y.a DESC LIMIT 1";
+        let args = ["--jit", jit, "--format", "json", "-c", paired];
+        let found = serde_json::from_str::<Value>(&output(folder.path(), &args)).unwrap();
+        assert_eq!(found[0]["a"], json!([1, 2]));
+    }
+    let grouped = gobi(folder.path(), &["-c", "SELECT a, count(*) FROM 'n.jsonl' GROUP BY a"]);
+    assert_eq!(grouped.code, Some(1));
+    assert!(grouped.err.contains("0A000"), "{}", grouped.err);
+}
+
+#[test]
 fn every_command_has_help_with_an_example() {
     let folder = folder();
     for name in ["run", "repl", "explain", "bench", "fmt", "completions", "demo"] {
