@@ -248,7 +248,7 @@ impl Query {
         self: &Arc<Self>,
         running: &Running,
         number: usize,
-        morsels: &[Morsel],
+        morsels: &Morsels,
         next: &AtomicUsize,
     ) -> Result<Share, ExecError> {
         let mut worker = Worker::new(self, running, number)?;
@@ -258,7 +258,7 @@ impl Query {
             if running.stop.load(Ordering::Relaxed) || self.options.cancel.is_cancelled() {
                 break;
             }
-            worker.morsel(morsel)?;
+            worker.morsel(&morsel)?;
             let rows = morsel.rows.len() as u64;
             let read = self.rows_read.fetch_add(rows, Ordering::Relaxed) + rows;
             self.progress.set(read, self.prepared.rows_bound());
@@ -293,9 +293,9 @@ impl Query {
         })
     }
 
-    fn morsels(&self, pipeline: &Pipeline) -> Result<Vec<Morsel>, ExecError> {
+    fn morsels(&self, pipeline: &Pipeline) -> Result<Morsels, ExecError> {
         let whole = |unit: usize, rows: Range<usize>| cut(unit, rows);
-        Ok(match &pipeline.sources[0].kind {
+        Ok(Morsels::Listed(match &pipeline.sources[0].kind {
             SourceKind::Table { table, .. } => {
                 let relation = &self.relations[table.0 as usize];
                 let bounds = bounds(pipeline);
@@ -327,17 +327,9 @@ impl Query {
                 None => Vec::new(),
             },
             SourceKind::Join(_) => return Err(ExecError::internal("a join table is scanned")),
-            SourceKind::Range { count, .. } => {
-                let units = count.div_ceil(1 << RANGE_UNIT_BITS);
-                let rows = |unit: u64| {
-                    usize::try_from((count - (unit << RANGE_UNIT_BITS)).min(1 << RANGE_UNIT_BITS)).unwrap_or(0)
-                };
-                (0..units)
-                    .flat_map(|unit| whole(unit as usize, 0..rows(unit)))
-                    .collect()
-            }
+            SourceKind::Range { count, .. } => return Ok(Morsels::Range { rows: *count }),
             SourceKind::OneRow => whole(0, 0..1),
-        })
+        }))
     }
 
     /// A column of a unit of the pipeline's source; whether it was decoded before; bytes read.
@@ -557,6 +549,38 @@ fn cut(unit: usize, rows: Range<usize>) -> Vec<Morsel> {
             rows: start..end.min(start + MORSEL_ROWS),
         })
         .collect()
+}
+
+/// The parts of a source; those of a range are not listed, for there may be very many.
+#[derive(Debug)]
+enum Morsels {
+    Listed(Vec<Morsel>),
+    Range { rows: u64 },
+}
+
+impl Morsels {
+    fn len(&self) -> usize {
+        match self {
+            Morsels::Listed(list) => list.len(),
+            Morsels::Range { rows } => usize::try_from(rows.div_ceil(1 << RANGE_UNIT_BITS)).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn get(&self, at: usize) -> Option<Morsel> {
+        match self {
+            Morsels::Listed(list) => list.get(at).cloned(),
+            Morsels::Range { rows } => {
+                let first = (at as u64)
+                    .checked_mul(1 << RANGE_UNIT_BITS)
+                    .filter(|first| first < rows)?;
+                let count = (rows - first).min(1 << RANGE_UNIT_BITS);
+                Some(Morsel {
+                    unit: at,
+                    rows: 0..usize::try_from(count).unwrap_or(0),
+                })
+            }
+        }
+    }
 }
 
 /// What the first filter allows for each column of the scanned table.

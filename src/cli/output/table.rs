@@ -456,7 +456,11 @@ mod tests {
             | ---- | --: |
             | a\|b |  10 |
         "]]
-        .assert_eq(&print(MARKDOWN, false, vec![row(Some("a|b"), 10)]));
+        .assert_eq(&print(
+            MARKDOWN,
+            false,
+            vec![row(Some(&shown("a|b", MARKDOWN, Layout::of(false, true))), 10)],
+        ));
     }
 
     #[test]

@@ -410,7 +410,7 @@ impl Builder<'_> {
     ) -> usize {
         let facts = |expr: &Expr| facts::facts_of(expr, &|id| facts::column_facts(&self.out.groups, pipeline, id));
         let key_facts: Vec<Facts> = keys.iter().map(|(_, expr)| facts(expr)).collect();
-        let strategy = group_strategy(&key_facts, pipeline.rows_bound);
+        let strategy = group_strategy(&key_facts, pipeline.source_rows);
         let mut states = StateList::default();
         let results = aggregates.iter().map(|(_, aggregate)| {
             let arg = aggregate.arg.as_ref().map(&facts);
@@ -549,6 +549,7 @@ impl Pipeline {
                 finish: Finish::default(),
             },
             rows_bound,
+            source_rows: rows_bound,
         }
     }
 }

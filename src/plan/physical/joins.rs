@@ -90,7 +90,7 @@ fn build_table(builder: &mut Builder<'_>, mut build: Pipeline, spec: &Spec) -> u
         .map(|key| stored_key(facts(key), spec.null_equal))
         .collect();
     let payload: Vec<Expr> = spec.payload.iter().map(|id| builder.column_expr(*id)).collect();
-    let strategy = strategy(&key_facts, build.rows_bound, spec, payload.is_empty());
+    let strategy = strategy(&key_facts, build.source_rows, spec, payload.is_empty());
     let layout = match strategy {
         JoinStrategy::Bitmap { .. } => RowLayout::default(),
         _ => RowLayout::new(key_facts.iter().cloned().chain(payload.iter().map(&facts)).collect()),

@@ -58,8 +58,10 @@ pub struct Pipeline {
     pub steps: Vec<Step>,
     /// Where rows go.
     pub sink: Sink,
-    /// An estimate of the rows of the source, and whether no more than that can leave the steps.
+    /// No more rows than this reach the sink; a promise.
     pub rows_bound: Option<u64>,
+    /// Rows of the source, as far as they are known; decides between strategies, never about correctness.
+    pub source_rows: Option<u64>,
 }
 
 impl Pipeline {
