@@ -29,6 +29,8 @@ pub struct PipelineExplain {
     pub code: Vec<String>,
     /// Time.
     pub compile_us: u64,
+    /// Why the interpreter runs it, if it does.
+    pub interpreted: Option<String>,
 }
 
 /// What happened while a query ran.
@@ -92,6 +94,7 @@ fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPip
         operators,
         ir: text::print(&prepared_pipeline.code.module),
         compile_us: prepared_pipeline.compile_us,
+        interpreted: prepared_pipeline.interpreted.clone(),
         ..PipelineExplain::default()
     };
     if let Executable::Native(module) = &*prepared_pipeline.executable

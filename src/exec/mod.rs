@@ -168,12 +168,15 @@ impl ExecError {
     }
 
     pub(crate) fn out_of_memory(operator: &str, wanted: usize, used: usize, limit: usize) -> Self {
-        let megabytes = |bytes: usize| format!("{:.1} MB", bytes as f64 / 1e6);
+        let size = |bytes: usize| match bytes {
+            0..100_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+            _ => format!("{:.1} MB", bytes as f64 / 1e6),
+        };
         let message = format!(
             "{operator} needs {} more, beside {} in use; the memory limit is {}",
-            megabytes(wanted),
-            megabytes(used),
-            megabytes(limit)
+            size(wanted),
+            size(used),
+            size(limit)
         );
         let help = Some("raise `memory_limit`, or let the query keep fewer rows at once".into());
         Self {

@@ -45,8 +45,8 @@ pub struct PreparedPipeline {
     pub executable: Arc<Executable>,
     /// Time to compile; 0 if it was in the cache or is interpreted.
     pub compile_us: u64,
-    /// Why machine code could not be made.
-    pub fallback: Option<String>,
+    /// Why the interpreter runs it, if it does.
+    pub interpreted: Option<String>,
 }
 
 /// Time taken before a query runs.
@@ -100,29 +100,25 @@ fn executable(
     options: &QueryOptions,
 ) -> Result<PreparedPipeline, ExecError> {
     let few = pipeline.rows_bound.is_some_and(|rows| rows < COMPILE_FROM_ROWS);
-    let native = match options.jit {
-        JitMode::Off => false,
-        JitMode::On => true,
-        JitMode::Auto => !few || options.dump_code,
-    };
     let code = Arc::new(code);
-    let mut fallback = None;
-    if native {
-        match compiled(shared, &code, options) {
-            Ok((executable, compile_us)) => {
-                return Ok(PreparedPipeline {
-                    code,
-                    executable,
-                    compile_us,
-                    fallback,
-                });
-            }
-            Err(message) => {
-                tracing::warn!("interpreting a pipeline: {message}");
-                fallback = Some(message);
-            }
+    let made = match options.jit {
+        JitMode::Off => Err("jit is off".to_owned()),
+        JitMode::Auto if few && !options.dump_code => Err(format!("fewer than {COMPILE_FROM_ROWS} rows")),
+        JitMode::On | JitMode::Auto => {
+            compiled(shared, &code, options).inspect_err(|message| tracing::warn!("interpreting a pipeline: {message}"))
         }
-    }
+    };
+    let reason = match made {
+        Ok((executable, compile_us)) => {
+            return Ok(PreparedPipeline {
+                code,
+                executable,
+                compile_us,
+                interpreted: None,
+            });
+        }
+        Err(reason) => reason,
+    };
     let interpreter = Interpreter::new(&code.module, host::table())
         .map_err(|e| ExecError::internal(&format!("a kernel is not well formed: {e}")))?;
     let executable = Arc::new(Executable::Interpreted(interpreter));
@@ -130,7 +126,7 @@ fn executable(
         code,
         executable,
         compile_us: 0,
-        fallback,
+        interpreted: Some(reason),
     })
 }
 

@@ -157,6 +157,7 @@ fn resolve(disk: &dyn Disk, pattern: &str) -> Result<Vec<FileKey>, FormatError> 
     let paths = match disk.stat(literal) {
         Ok(stat) if stat.is_folder => data_files(disk, literal)?,
         Ok(_) => vec![literal.to_path_buf()],
+        Err(_) if pattern.contains("://") => return Err(FormatError::unsupported(literal, "reading remote files")),
         Err(_) if is_pattern(pattern) => expand(disk, pattern)?,
         Err(source) => return Err(FormatError::io(literal, source)),
     };

@@ -497,7 +497,7 @@ fn base(table: TableId, rows: f64, stats: &ColumnStats) -> Base {
         .as_ref()
         .and_then(stored)
         .zip(stats.max.as_ref().and_then(stored));
-    let whole = stats.int_range().map(|(low, high)| (high - low) as f64 + 1.0);
+    let whole = stats.int_range().map(|(low, high)| high as f64 - low as f64 + 1.0);
     let known = stats.distinct.map(|d| d as f64);
     // Without a count: a whole range at most, or a tenth of the rows.
     let guess = whole.map_or(rows / 10.0, |width| width.min(rows));

@@ -52,6 +52,9 @@ pub struct Pipeline {
     pub operators: Vec<Operator>,
     /// Time of its code generation.
     pub compile_us: u64,
+    /// Why it runs in the interpreter, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interpreted: Option<String>,
     /// Its code; only with JIT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
@@ -186,6 +189,7 @@ fn pipelines(plan: exec::Explain, profile: Option<&Profile>, jit: bool) -> Vec<P
                 })
                 .collect(),
             compile_us: pipeline.compile_us,
+            interpreted: pipeline.interpreted,
             code,
         }
     });
@@ -214,8 +218,15 @@ impl Explanation {
 
 impl Pipeline {
     fn write(&self, out: &mut Vec<String>, number: usize, style: Style) {
-        let compiled = style.faint(&format!("compiled in {} µs", self.compile_us));
-        out.push(format!("{}  {compiled}", style.bold(&format!("pipeline {number}"))));
+        let how = match &self.interpreted {
+            Some(reason) => format!("interpreted: {reason}"),
+            None => format!("compiled in {} µs", self.compile_us),
+        };
+        out.push(format!(
+            "{}  {}",
+            style.bold(&format!("pipeline {number}")),
+            style.faint(&how)
+        ));
         let width = self
             .operators
             .iter()

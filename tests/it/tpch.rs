@@ -15,6 +15,16 @@ use gobi::client::{Client, Error, ErrorKind, JitMode, LogicalType, Session, Sett
 
 use super::data;
 
+/// The folder with the generated tables.
+pub fn folder() -> &'static Path {
+    DATA.path()
+}
+
+/// The text of a query.
+pub fn query(number: u32) -> String {
+    fs::read_to_string(file("queries", &format!("q{number:02}.sql"))).unwrap()
+}
+
 const TEN: [u32; 10] = [1, 3, 4, 5, 6, 10, 12, 14, 18, 19];
 
 static DATA: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
@@ -99,7 +109,7 @@ fn file(folder: &str, name: &str) -> PathBuf {
 type Row = Vec<(String, bool)>;
 
 fn run(session: &mut Session, number: u32) -> Result<Vec<Row>, Error> {
-    let query = fs::read_to_string(file("queries", &format!("q{number:02}.sql"))).unwrap();
+    let query = query(number);
     let mut rows = Vec::new();
     for result in session.execute(&query) {
         let StatementResult::Rows(stream) = result? else {

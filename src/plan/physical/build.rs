@@ -652,7 +652,9 @@ fn group_strategy(keys: &[Facts], rows: Option<u64>) -> GroupStrategy {
         let Some((min, max)) = key.stored_int_range() else {
             return GroupStrategy::Hash;
         };
-        let (Ok(min), Ok(span)) = (i64::try_from(min), u64::try_from(max - min)) else {
+        // The range of a hugeint may be wider than any integer.
+        let span = max.checked_sub(min).and_then(|span| u64::try_from(span).ok());
+        let (Ok(min), Some(span)) = (i64::try_from(min), span) else {
             return GroupStrategy::Hash;
         };
         let values = span.saturating_add(1).saturating_add(key.nullable.into());

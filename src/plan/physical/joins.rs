@@ -129,7 +129,8 @@ fn strategy(keys: &[Facts], rows: Option<u64>, spec: &Spec, no_payload: bool) ->
     let Some((min, max)) = key.stored_int_range().filter(|_| !key.nullable) else {
         return JoinStrategy::Hash;
     };
-    let (Ok(min), Ok(span)) = (i64::try_from(min), u64::try_from(max - min)) else {
+    let span = max.checked_sub(min).and_then(|span| u64::try_from(span).ok());
+    let (Ok(min), Some(span)) = (i64::try_from(min), span) else {
         return JoinStrategy::Hash;
     };
     let range = span.saturating_add(1);
