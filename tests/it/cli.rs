@@ -52,7 +52,10 @@ fn nested_values_pass_through_joins_sorts_and_files() {
     for jit in ["on", "off"] {
         let args = ["--jit", jit, "--format", "json", "-c", "FROM 'n.parquet'"];
         let expected = json!([{"a": [1, 2], "b": {"c": 1}}, {"a": [], "b": {"c": null}}, {"a": null, "b": {"c": 7}}]);
-        assert_eq!(serde_json::from_str::<Value>(&output(folder.path(), &args)).unwrap(), expected);
+        assert_eq!(
+            serde_json::from_str::<Value>(&output(folder.path(), &args)).unwrap(),
+            expected
+        );
         let paired = "SELECT x.b, y.a FROM 'n.jsonl' x, 'n.parquet' y ORDER BY y.a DESC LIMIT 1";
         let args = ["--jit", jit, "--format", "json", "-c", paired];
         let found = serde_json::from_str::<Value>(&output(folder.path(), &args)).unwrap();
