@@ -219,7 +219,8 @@ fn unpacker(width: u8) -> Result<Unpack, Stop> {
 }
 
 fn unpack<const WIDTH: usize>(bytes: &[u8], out: &mut [u32]) {
-    for (group, out) in out.chunks_exact_mut(8).enumerate() {
+    let (groups, _) = out.as_chunks_mut::<8>();
+    for (group, out) in groups.iter_mut().enumerate() {
         let bytes = bytes.get(group * WIDTH..).unwrap_or_default();
         match bytes.first_chunk::<WINDOW>() {
             Some(window) => unpack_group::<WIDTH>(window, out),
@@ -233,14 +234,20 @@ fn unpack<const WIDTH: usize>(bytes: &[u8], out: &mut [u32]) {
 }
 
 #[inline(always)]
-fn unpack_group<const WIDTH: usize>(window: &[u8; WINDOW], out: &mut [u32]) {
+fn unpack_group<const WIDTH: usize>(window: &[u8; WINDOW], out: &mut [u32; 8]) {
     let mask = (1u64 << WIDTH) - 1;
-    for (lane, slot) in out.iter_mut().enumerate().take(8) {
-        let bit = lane * WIDTH;
-        let mut word = [0; 8];
-        word.copy_from_slice(&window[bit / 8..bit / 8 + 8]);
-        *slot = (u64::from_le_bytes(word) >> (bit % 8) & mask) as u32;
+    // Written lane by lane, so that every offset is a constant and each word one load.
+    macro_rules! lanes {
+        ($($lane:literal)*) => {$(
+            let (byte, bit) = ($lane * WIDTH / 8, $lane * WIDTH % 8);
+            let word = u64::from_le_bytes([
+                window[byte], window[byte + 1], window[byte + 2], window[byte + 3],
+                window[byte + 4], window[byte + 5], window[byte + 6], window[byte + 7],
+            ]);
+            out[$lane] = (word >> bit & mask) as u32;
+        )*};
     }
+    lanes!(0 1 2 3 4 5 6 7);
 }
 
 #[cfg(test)]
