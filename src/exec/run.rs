@@ -8,6 +8,7 @@
 //! Does not: compile.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -225,7 +226,9 @@ impl Query {
         let work = {
             let (query, running, parts) = (self.clone(), running.clone(), parts.clone());
             move |number: usize| {
-                let result = query.work(&running, number, &morsels, &next);
+                // A worker that is lost would leave its rows out of the answer, or the query waiting for it.
+                let worked = catch_unwind(AssertUnwindSafe(|| query.work(&running, number, &morsels, &next)));
+                let result = worked.unwrap_or_else(|_| Err(ExecError::internal("a worker panicked")));
                 if result.is_err() {
                     running.stop.store(true, Ordering::Relaxed);
                 }
