@@ -16,6 +16,7 @@ use super::emit::Emitter;
 use super::frame::Slot;
 use super::value::{Kind, Nullable, both, kind_of};
 use crate::functions::{self, FunctionId};
+use crate::plan::physical::facts::exact_range;
 use crate::plan::physical::logical::{ArithOp, ChainStep, Expr, ExprKind};
 use crate::types::{LogicalType, Physical};
 
@@ -32,28 +33,6 @@ fn within(inner: Range, outer: Range) -> bool {
     match (inner, outer) {
         (Some(inner), Some(outer)) => inner.0 >= outer.0 && inner.1 <= outer.1,
         _ => false,
-    }
-}
-
-/// Exact bounds of a result, if they fit in 128 bits.
-fn exact(op: ArithOp, a: Range, b: Range) -> Range {
-    let (a, b) = (a?, b?);
-    match op {
-        ArithOp::Add => Some((a.0.checked_add(b.0)?, a.1.checked_add(b.1)?)),
-        ArithOp::Sub => Some((a.0.checked_sub(b.1)?, a.1.checked_sub(b.0)?)),
-        ArithOp::Mul => {
-            let corners = [
-                a.0.checked_mul(b.0)?,
-                a.0.checked_mul(b.1)?,
-                a.1.checked_mul(b.0)?,
-                a.1.checked_mul(b.1)?,
-            ];
-            Some((*corners.iter().min()?, *corners.iter().max()?))
-        }
-        _ => {
-            let most = a.0.checked_abs()?.max(a.1.checked_abs()?);
-            Some((-most, most))
-        }
     }
 }
 
@@ -114,7 +93,7 @@ impl Emitter<'_> {
             return self.divide(x, y, valid, step);
         }
         let limit = step.ty.stored_range();
-        let range = exact(step.op, x.range, y.range);
+        let range = exact_range(step.op, x.range, y.range);
         let narrow = x.kind == Kind::Int && y.kind == Kind::Int;
         let types = [Some(step.left_ty.clone()), Some(step.operand.ty.clone())];
         let site = |e: &mut Self| {
@@ -244,7 +223,7 @@ impl Emitter<'_> {
         }
         let value = self.b.sdiv(a.value, b.value);
         let result = Nullable {
-            range: exact(step.op, a.range, b.range),
+            range: exact_range(step.op, a.range, b.range),
             ..Nullable::new(value, a.kind, valid)
         };
         self.check_range(result, limit, site, &[&a, &b])
@@ -334,7 +313,7 @@ impl Emitter<'_> {
     }
 
     fn scale_up(&mut self, x: &Nullable, factor: i128, site: impl Fn(&mut Self) -> usize) -> Nullable {
-        let range = exact(ArithOp::Mul, x.range, Some((factor, factor)));
+        let range = exact_range(ArithOp::Mul, x.range, Some((factor, factor)));
         if x.kind == Kind::Int && fits_i64(range) {
             let by = self.b.iconst(Type::I64, factor);
             return Nullable::int(self.b.mul(x.value, by), x.valid, range);
@@ -562,7 +541,8 @@ impl Emitter<'_> {
                 let harmless = match (scale(from), scale(to)) {
                     (Some(a), Some(b)) if b >= a => {
                         let factor = 10i128.checked_pow((b - a).into());
-                        let range = factor.and_then(|f| exact(ArithOp::Mul, self.facts(inner).range, Some((f, f))));
+                        let range =
+                            factor.and_then(|f| exact_range(ArithOp::Mul, self.facts(inner).range, Some((f, f))));
                         within(range, to.stored_range())
                     }
                     _ => matches!(to, LogicalType::Double) && (scale(from).is_some() || from.is_float()),
@@ -608,12 +588,12 @@ impl Emitter<'_> {
                 range = match (scale(&ty), scale(&step.left_ty)) {
                     (Some(a), Some(b)) if b >= a => 10i128
                         .checked_pow((b - a).into())
-                        .and_then(|f| exact(ArithOp::Mul, range, Some((f, f)))),
+                        .and_then(|f| exact_range(ArithOp::Mul, range, Some((f, f)))),
                     _ => return true,
                 };
             }
             let operand = self.facts(&step.operand).range;
-            range = exact(step.op, range, operand);
+            range = exact_range(step.op, range, operand);
             let plain = matches!(step.op, ArithOp::Add | ArithOp::Sub | ArithOp::Mul);
             if !plain || !within(range, step.ty.stored_range()) {
                 return true;

@@ -187,10 +187,13 @@ fn cast_range(from: &Facts, to: &LogicalType) -> Option<(i128, i128)> {
 }
 
 fn step_range(op: ArithOp, a: Option<(i128, i128)>, b: Option<(i128, i128)>, ty: &LogicalType) -> Option<(i128, i128)> {
+    let exact = matches!(ty, LogicalType::Decimal { .. }) || ty.is_integer();
+    if exact { exact_range(op, a, b) } else { None }
+}
+
+/// Bounds of the exact result of an operation on integers, if they are known and fit in 128 bits.
+pub fn exact_range(op: ArithOp, a: Option<(i128, i128)>, b: Option<(i128, i128)>) -> Option<(i128, i128)> {
     let (a, b) = (a?, b?);
-    if !matches!(ty, LogicalType::Decimal { .. }) && !ty.is_integer() {
-        return None;
-    }
     match op {
         ArithOp::Add => Some((a.0.checked_add(b.0)?, a.1.checked_add(b.1)?)),
         ArithOp::Sub => Some((a.0.checked_sub(b.1)?, a.1.checked_sub(b.0)?)),
