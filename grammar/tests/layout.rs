@@ -154,3 +154,15 @@ fn a_word_without_its_operand_stays_a_statement() {
         assert_eq!(parse(&formatted, Dialect::Grizzly).diagnostics, []);
     }
 }
+
+#[test]
+fn operators_of_several_tokens_stay_in_one_piece() {
+    for text in ["a ~* b", "a !~ b", "a !~* b", "a >> b", "a << b", "a ->> 'b'", "a < b"] {
+        let script = format!("SELECT {text};\n");
+        let tight = format!("SELECT {}", text.replace(' ', ""));
+        assert_eq!(format(&script, Dialect::Grizzly).as_ref(), Ok(&script));
+        assert_eq!(format(&tight, Dialect::Grizzly).as_ref(), Ok(&script), "{tight}");
+    }
+    let types = "SELECT x::array<array<int>>;\n";
+    assert_eq!(format(types, Dialect::Grizzly).as_deref(), Ok(types));
+}

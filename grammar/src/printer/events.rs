@@ -79,6 +79,14 @@ impl<'a> Tree<'a> {
                 self.children(node, end, Self::node);
                 self.types -= 1;
             }
+            Rule::op_other | Rule::op_arrow if !node.as_str().starts_with(char::is_alphabetic) => {
+                // One operator may be several tokens: `>>` also closes two types.
+                for at in start..end {
+                    self.glue = at > start;
+                    self.raw_until(at + 1);
+                }
+                self.glue = false;
+            }
             Rule::word | Rule::at_word | Rule::type_words | Rule::generic_word | Rule::on_word => {
                 self.verbatim += 1;
                 self.raw_until(end);
