@@ -88,6 +88,11 @@ pub enum Stage {
         /// The kernel.
         kernel: Kernel,
     },
+    /// Keeps the rows that may be among the first.
+    Cutoff {
+        /// The kernel.
+        kernel: Kernel,
+    },
     /// Keeps rows by a bitmap of keys.
     Exists {
         /// The kernel.

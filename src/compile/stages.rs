@@ -101,6 +101,11 @@ pub(super) fn write(shared: &mut Shared, plan: &PhysicalPlan, pipeline: &Pipelin
                 let first = stages.is_empty();
                 filters(shared, plan, pipeline, flight, predicates, (number, first), &mut stages);
             }
+            Step::Cutoff { predicate, .. } => {
+                let name = format!("cutoff_{number}");
+                let kernel = filter(&name, shared, plan, pipeline, flight, &[predicate]);
+                stages.push(Stage::Cutoff { kernel });
+            }
             Step::Probe {
                 join,
                 keys,

@@ -84,6 +84,7 @@ fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPip
         operators.push(match stage {
             Stage::Mask { kernel, .. } => format!("filter by mask (f{})", kernel.id.0),
             Stage::Filter { kernel } => format!("filter (f{})", kernel.id.0),
+            Stage::Cutoff { kernel } => format!("drop what cannot be among the first (f{})", kernel.id.0),
             Stage::Exists { join, kernel, .. } => format!("probe {} (f{})", display::join(plan, *join), kernel.id.0),
             Stage::Lookup { join, kernel, .. } => format!("probe {} (f{})", display::join(plan, *join), kernel.id.0),
             Stage::Walk { join, kernel, .. } => format!("follow chains of join {join} (f{})", kernel.id.0),

@@ -11,7 +11,7 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::ExecError;
 
@@ -48,6 +48,11 @@ impl Budget {
         })
     }
 
+    /// The bytes that may be taken in all.
+    pub fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+
     /// The most that was in use at once.
     pub fn peak_bytes(&self) -> usize {
         self.peak_bytes.load(Ordering::Relaxed)
@@ -80,7 +85,8 @@ pub struct Block {
     bytes: usize,
     /// Start and length of the mapping, if it is one.
     mapping: Option<(NonNull<u8>, usize)>,
-    _reservation: Reservation,
+    /// `None`: whoever uses parts of the block reserves them.
+    _reservation: Option<Reservation>,
 }
 
 // SAFETY: a block is plain memory that it owns; who may write when is decided by the operators that share it.
@@ -102,15 +108,29 @@ impl Block {
                 start,
                 bytes,
                 mapping: None,
-                _reservation: reservation,
+                _reservation: Some(reservation),
             });
         }
-        let (start, mapping) = map(bytes).ok_or_else(failed)?;
+        let (start, mapping) = map(bytes, 0).ok_or_else(failed)?;
         Ok(Self {
             start,
             bytes,
             mapping: Some(mapping),
-            _reservation: reservation,
+            _reservation: Some(reservation),
+        })
+    }
+
+    /// Addresses for so many bytes, of which memory is used only where it is touched; nothing is reserved for them.
+    pub fn addresses(bytes: usize, operator: &str) -> Result<Self, ExecError> {
+        let bytes = bytes.max(1).next_multiple_of(ALIGNMENT);
+        // The first pages stay small: most tables end in them.
+        let (start, mapping) =
+            map(bytes, HUGE_PAGE_BYTES).ok_or_else(|| ExecError::out_of_memory(operator, bytes, 0, bytes))?;
+        Ok(Self {
+            start,
+            bytes,
+            mapping: Some(mapping),
+            _reservation: None,
         })
     }
 
@@ -130,6 +150,12 @@ impl Block {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.bytes / size_of::<T>()) }
     }
 
+    /// The block as integers that several workers write at once.
+    pub fn as_atomics<T: Atomic>(&self) -> &[T] {
+        // SAFETY: the memory is initialised, aligned for any integer, and an atomic has the layout of its integer.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.bytes / size_of::<T>()) }
+    }
+
     /// The block as integers, to be written.
     pub fn as_mut_slice<T: Plain>(&mut self) -> &mut [T] {
         // SAFETY: as above, and the block is borrowed exclusively.
@@ -143,6 +169,11 @@ impl Plain for u8 {}
 impl Plain for u32 {}
 impl Plain for u64 {}
 impl Plain for i64 {}
+
+/// Atomic integers.
+pub trait Atomic {}
+impl Atomic for AtomicU32 {}
+impl Atomic for AtomicU64 {}
 
 impl Drop for Block {
     fn drop(&mut self) {
@@ -163,8 +194,8 @@ impl Drop for Block {
 
 type Mapping = (NonNull<u8>, usize);
 
-/// Maps fresh pages, aligned to huge pages and with the wish to get them.
-fn map(bytes: usize) -> Option<(NonNull<u8>, Mapping)> {
+/// Maps fresh pages, aligned to huge pages and with the wish to get them from a byte on.
+fn map(bytes: usize, huge_from: usize) -> Option<(NonNull<u8>, Mapping)> {
     let whole = bytes.checked_add(HUGE_PAGE_BYTES)?;
     // SAFETY: a private anonymous mapping at an address of the system's choice.
     let mapped = unsafe {
@@ -186,8 +217,14 @@ fn map(bytes: usize) -> Option<(NonNull<u8>, Mapping)> {
     let start = unsafe { mapped.add(offset) };
     // SAFETY: within the mapping; the advice has no effect on contents.
     #[cfg(target_os = "linux")]
-    unsafe {
-        libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
+    if bytes > huge_from {
+        unsafe {
+            libc::madvise(
+                start.as_ptr().add(huge_from).cast(),
+                bytes - huge_from,
+                libc::MADV_HUGEPAGE,
+            );
+        }
     }
     Some((start, (mapped, whole)))
 }
@@ -252,18 +289,5 @@ impl RowBuffer {
     /// Bytes per row.
     pub fn stride(&self) -> usize {
         self.stride
-    }
-
-    /// Appends the rows of another buffer of the same layout.
-    pub fn append(&mut self, other: &RowBuffer, budget: &Arc<Budget>) -> Result<(), ExecError> {
-        let more = other.count - 1;
-        if more == 0 {
-            return Ok(());
-        }
-        self.make_room(more, budget)?;
-        // SAFETY: room for `more` rows was made, and `other` holds that many after its row 0.
-        unsafe { std::ptr::copy_nonoverlapping(other.row(1), self.row(self.count), more * self.stride) };
-        self.count += more;
-        Ok(())
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Does not: parse, bind or optimise.
 
+mod cutoff;
 mod engine;
 mod explain;
 mod finish;
@@ -14,10 +15,12 @@ mod frame;
 mod host;
 mod kernels;
 pub mod memory;
+mod merge;
 mod operators;
 mod output;
 mod pool;
 mod prepare;
+mod rows;
 mod run;
 mod simd;
 mod tables;

@@ -64,6 +64,20 @@ impl Output {
         self.rows + BLOCK_ROWS > self.capacity
     }
 
+    /// Calls `see` with the bytes of each value of a column (of `width` bytes each) that is not NULL, for the next `count` rows.
+    pub fn each_valid(&self, column: usize, width: usize, count: usize, mut see: impl FnMut(&[u8])) {
+        let Some((values, validity)) = self.columns.get(column) else {
+            return;
+        };
+        let rows = self.rows..self.rows + count;
+        let values = values.as_slice::<u8>()[rows.start * width..].chunks_exact(width);
+        for (value, valid) in values.zip(&validity.as_slice::<u8>()[rows]) {
+            if *valid != 0 {
+                see(value);
+            }
+        }
+    }
+
     /// Makes a batch of what was written, and starts over.
     pub fn take(
         &mut self,

@@ -7,8 +7,13 @@
 //!
 //! Does not: split work; jobs take morsels from a shared counter.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use super::ExecError;
+use super::memory::Budget;
 
 type Work = Arc<dyn Fn(usize) + Send + Sync>;
 
@@ -66,6 +71,51 @@ impl Pool {
             // A worker that is gone helps nobody; the caller does the work.
             let _ = worker.send(job.clone());
         }
+    }
+}
+
+/// The workers that finish what a pipeline has made.
+#[derive(Debug)]
+pub struct Team<'a> {
+    /// The threads.
+    pub pool: &'a Pool,
+    /// How many may be used.
+    pub threads: usize,
+    /// Where they take memory from.
+    pub budget: &'a Arc<Budget>,
+}
+
+impl Team<'_> {
+    /// Fewer rows than this are not worth waking anybody.
+    pub const WORTH_SHARING: usize = 1 << 15;
+
+    /// Calls `task` for every number below `tasks`, on as many threads as there are tasks; gives the first error.
+    pub fn each(
+        &self,
+        tasks: usize,
+        task: impl Fn(usize) -> Result<(), ExecError> + Send + Sync + 'static,
+    ) -> Result<(), ExecError> {
+        if tasks <= 1 || self.threads <= 1 {
+            return (0..tasks).try_for_each(task);
+        }
+        let next = AtomicUsize::new(0);
+        let failed: Arc<Mutex<Option<ExecError>>> = Arc::default();
+        let errors = failed.clone();
+        let work = move |_| {
+            let one = |number| {
+                let done = catch_unwind(AssertUnwindSafe(|| task(number)));
+                done.unwrap_or_else(|_| Err(ExecError::internal("a worker panicked")))
+            };
+            while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < tasks) {
+                if let Err(error) = one(number) {
+                    lock(&errors).get_or_insert(error);
+                    next.store(tasks, Ordering::Relaxed);
+                }
+            }
+        };
+        self.pool.run(self.threads.min(tasks), Arc::new(work));
+        let error = lock(&failed).take();
+        error.map_or(Ok(()), Err)
     }
 }
 

@@ -18,19 +18,19 @@ use arrow::datatypes::SchemaRef;
 
 use super::engine::Shared;
 use super::finish::finish_batches;
-use super::frame::Frame;
 use super::host::Host;
 use super::memory::{Budget, Reservation};
+use super::merge::merge;
+use super::pool::Team;
 use super::prepare::Prepared;
-use super::tables::{BuiltJoin, Groups, PartialBuild, finish_join};
+use super::tables::{BuiltJoin, Groups, PartialBuild, SharedBuild, finish_join};
 use super::temp::{Parameter, TempData};
-use super::worker::{Counts, Morsel, Part, Worker, failure, point_to_groups};
+use super::worker::{Counts, Morsel, Part, Worker};
 use super::{ExecError, Progress, QueryOptions};
 use crate::compile::BLOCK_ROWS;
-use crate::compile::frame::Slot;
 use crate::formats::{Bound, Relation};
 use crate::plan::physical::logical::{CompareOp, ExprKind};
-use crate::plan::physical::{Binding, Finish, GroupStrategy, Pipeline, Sink, SourceKind, Step};
+use crate::plan::physical::{Binding, Finish, Pipeline, Sink, SourceKind, Step};
 use crate::types::arrow::arrow_schema;
 use crate::types::{ColumnChunk, Field};
 
@@ -38,6 +38,8 @@ use crate::types::{ColumnChunk, Field};
 const MORSEL_ROWS: usize = 1 << 16;
 /// With so many units for each worker, a unit is one morsel.
 const UNITS_PER_WORKER: usize = 6;
+/// Groups are cut into so many morsels for each worker, as far as they suffice.
+const MORSELS_PER_WORKER: usize = 4;
 /// A unit of a range has 2^20 rows, so that row numbers stay small.
 pub const RANGE_UNIT_BITS: u32 = 20;
 
@@ -52,7 +54,7 @@ pub struct Query {
     pub options: QueryOptions,
     pub budget: Arc<Budget>,
     pub joins: Vec<OnceLock<BuiltJoin>>,
-    pub groups: Vec<OnceLock<Groups>>,
+    pub groups: Vec<OnceLock<Arc<Groups>>>,
     pub temps: Vec<OnceLock<TempData>>,
     pub parameters: Vec<Parameter>,
     pub now_micros: i64,
@@ -97,6 +99,8 @@ pub struct Running {
     pub schema: SchemaRef,
     /// Batches are not kept but sent on at once.
     streams: bool,
+    /// The join table that is built, if it has rows.
+    pub build: Option<SharedBuild>,
     finish: Finish,
     taken: AtomicU64,
     reserved: Mutex<Vec<Reservation>>,
@@ -287,12 +291,20 @@ impl Query {
             _ => (Vec::new(), Finish::default(), false),
         };
         let schema = arrow_schema(&fields);
+        let build = match &plan.pipelines[index].sink {
+            Sink::Build { join, .. } => {
+                let bound = plan.pipelines[index].rows_bound;
+                SharedBuild::new(&plan.joins[*join], bound, self.options.threads, &self.budget)?
+            }
+            _ => None,
+        };
         Ok(Running {
             index,
             stop: AtomicBool::new(false),
             fields,
             schema,
             streams,
+            build,
             finish,
             taken: AtomicU64::new(0),
             reserved: Mutex::default(),
@@ -300,7 +312,7 @@ impl Query {
     }
 
     fn morsels(&self, pipeline: &Pipeline) -> Result<Morsels, ExecError> {
-        let whole = |unit: usize, rows: Range<usize>| cut(unit, rows);
+        let whole = |unit: usize, rows: Range<usize>| cut(unit, rows, MORSEL_ROWS);
         Ok(Morsels::Listed(match &pipeline.sources[0].kind {
             SourceKind::Table { table, .. } => {
                 let relation = &self.relations[table.0 as usize];
@@ -328,7 +340,9 @@ impl Query {
             SourceKind::Group(group) => match self.groups[*group].get() {
                 Some(groups) => {
                     let (first, end) = groups.row_range();
-                    whole(0, first..end)
+                    // There is no chunk to wait for, and a group may cost much: nobody should be left without any.
+                    let share = (end - first) / (MORSELS_PER_WORKER * self.options.threads);
+                    cut(0, first..end, share.clamp(BLOCK_ROWS, MORSEL_ROWS))
                 }
                 None => Vec::new(),
             },
@@ -420,7 +434,8 @@ impl Query {
                     _ => None,
                 });
                 let builds: Vec<PartialBuild> = builds.collect();
-                let built = finish_join(&self.prepared.plan.joins[*join], builds, saw_null, &self.budget)?;
+                let table = &self.prepared.plan.joins[*join];
+                let built = finish_join(table, running.build.clone(), builds, saw_null, &self.team())?;
                 let _ = self.joins[*join].set(built);
                 Ok(())
             }
@@ -429,7 +444,7 @@ impl Query {
                     Part::Groups(groups) => Some(groups),
                     _ => None,
                 });
-                let merged = self.merge(running.index, *group, groups.collect())?;
+                let merged = merge(self, running.index, *group, groups.collect())?;
                 let _ = self.groups[*group].set(merged);
                 Ok(())
             }
@@ -486,45 +501,13 @@ impl Query {
         if gone { Err(ExecError::cancelled()) } else { Ok(()) }
     }
 
-    /// Merges the workers' groups into one table.
-    fn merge(self: &Arc<Self>, pipeline: usize, group: usize, mut parts: Vec<Groups>) -> Result<Groups, ExecError> {
-        let table = &self.prepared.plan.groups[group];
-        parts.sort_by_key(|groups| std::cmp::Reverse(groups.rows.count));
-        let mut parts = parts.into_iter();
-        let Some(mut target) = parts.next() else {
-            return Groups::new(table, &self.budget);
-        };
-        let code = self.prepared.pipelines[pipeline].code.clone();
-        let executable = &self.prepared.pipelines[pipeline].executable;
-        let Some(merge) = &code.merge else { return Ok(target) };
-        let mut frame = Frame::new(&code);
-        let mut host = Host::new(code.clone(), self.now_micros, self.seed);
-        frame.set(Slot::Host, std::ptr::from_mut(&mut *host) as u64);
-        for part in parts {
-            let (mut at, end) = part.row_range();
-            frame.set(Slot::MergeRows, part.rows.address() as u64);
-            while at < end {
-                self.options.cancel.check()?;
-                let count = (end - at).min(if table.strategy == GroupStrategy::Hash {
-                    BLOCK_ROWS
-                } else {
-                    MORSEL_ROWS
-                });
-                target.make_room(count, &self.budget)?;
-                point_to_groups(&mut frame, &target);
-                // SAFETY: the slots point to the two tables, and the target has room for a block of new groups.
-                let done = unsafe { executable.call_kernel(merge.id, frame.address(), at as i64, count as i64) };
-                if done < 0 {
-                    return Err(failure(&code, &frame, &mut host));
-                }
-                if target.size.is_none() {
-                    target.rows.count = frame.get(Slot::SinkCount) as usize;
-                }
-                at += count;
-            }
+    /// The threads that may help.
+    pub fn team(&self) -> Team<'_> {
+        Team {
+            pool: &self.shared.pool,
+            threads: self.options.threads,
+            budget: &self.budget,
         }
-        self.keep_host(host);
-        Ok(target)
     }
 }
 
@@ -568,12 +551,12 @@ impl Running {
     }
 }
 
-fn cut(unit: usize, rows: Range<usize>) -> Vec<Morsel> {
+fn cut(unit: usize, rows: Range<usize>, most: usize) -> Vec<Morsel> {
     let end = rows.end;
-    rows.step_by(MORSEL_ROWS)
+    rows.step_by(most)
         .map(|start| Morsel {
             unit,
-            rows: start..end.min(start + MORSEL_ROWS),
+            rows: start..end.min(start + most),
         })
         .collect()
 }

@@ -1,35 +1,56 @@
 //! Join and group tables: what sinks fill and later pipelines read.
 //!
-//! After the build side of `orders JOIN customer` has run, each worker holds some rows; they are put together, and an index over them
-//! is made: row numbers by `c_custkey - 1`, rows of one key linked through their headers.
+//! While the build side of `orders JOIN customer` runs, each worker appends rows and notes their numbers by `c_custkey - 1`; when it
+//! has ended, the rows whose key had another row too are linked through their headers.
 //!
-//! Invariants: an index is made once, by one thread, before anything reads it; row 0 is nobody's partner.
+//! Invariants: an index is complete before anything reads it; row 0 is nobody's partner.
 //!
 //! Does not: evaluate keys (kernels stored them in the rows).
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::ExecError;
 use super::memory::{Block, Budget, RowBuffer};
+use super::pool::Team;
+use super::rows::{Appender, SharedRows};
+use super::run::lock;
 use crate::plan::physical::{GroupStrategy, GroupTable, JoinStrategy, JoinTable, RowField};
 use crate::types::Physical;
 
-/// What a worker collected of a join's build side.
+/// What all workers of a build fill.
+#[derive(Debug, Clone)]
+pub struct SharedBuild {
+    rows: Arc<SharedRows>,
+    /// For dense tables: the last row seen of each key.
+    places: Option<Arc<Block>>,
+}
+
+/// What a worker collects of a join's build side.
 #[derive(Debug)]
 pub enum PartialBuild {
     /// Rows.
-    Rows(RowBuffer),
+    Rows(BuildRows),
     /// A bit per possible key.
     Bits(Block),
+}
+
+/// A worker's rows.
+#[derive(Debug)]
+pub struct BuildRows {
+    /// Where they go.
+    pub appender: Appender,
+    places: Option<Arc<Block>>,
 }
 
 /// A finished join table.
 #[derive(Debug)]
 pub struct BuiltJoin {
-    /// The rows; empty for a bitmap.
-    pub rows: RowBuffer,
+    /// The rows; none for a bitmap.
+    pub rows: Option<Arc<SharedRows>>,
     /// Bitmap, dense index or directory.
-    pub index: Option<Block>,
+    pub index: Option<Arc<Block>>,
     /// For directories: 64 minus the bits of a place.
     pub shift: u64,
     /// No two rows have the same key.
@@ -42,75 +63,113 @@ pub struct BuiltJoin {
 
 const OPERATOR: &str = "join build";
 
+impl SharedBuild {
+    /// An empty table; `None` for bitmaps, of which each worker has its own.
+    pub fn new(
+        table: &JoinTable,
+        rows_bound: Option<u64>,
+        threads: usize,
+        budget: &Arc<Budget>,
+    ) -> Result<Option<Self>, ExecError> {
+        let places = match table.strategy {
+            JoinStrategy::Bitmap { .. } => return Ok(None),
+            JoinStrategy::Dense { range, .. } => {
+                Some(Arc::new(Block::zeroed((range as usize + 1) * 4, budget, OPERATOR)?))
+            }
+            JoinStrategy::Hash => None,
+        };
+        let rows = SharedRows::new(table.layout.stride, rows_bound, threads, budget, OPERATOR)?;
+        Ok(Some(Self { rows, places }))
+    }
+
+    /// A worker's part of it.
+    pub fn part(&self) -> BuildRows {
+        BuildRows {
+            appender: Appender::new(self.rows.clone()),
+            places: self.places.clone(),
+        }
+    }
+}
+
+impl BuildRows {
+    /// Takes over the rows that a kernel wrote up to the number `end`, while they are in the cache.
+    pub fn wrote(&mut self, table: &JoinTable, end: usize) {
+        let written = self.appender.next..end;
+        self.appender.next = end;
+        if let (Some(places), JoinStrategy::Dense { min, .. }) = (&self.places, table.strategy) {
+            let places = places.as_atomics::<AtomicU32>();
+            for number in written {
+                let place = dense_place(table, self.appender.rows(), number, min);
+                places[place].store(number as u32, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 /// Puts the workers' parts together.
 pub fn finish_join(
     table: &JoinTable,
+    shared: Option<SharedBuild>,
     parts: Vec<PartialBuild>,
     saw_null: bool,
-    budget: &Arc<Budget>,
+    team: &Team<'_>,
 ) -> Result<BuiltJoin, ExecError> {
-    let mut bits: Option<Block> = None;
-    let mut rows = RowBuffer::new(table.layout.stride.max(8), OPERATOR);
-    let mut buffers = Vec::new();
-    for part in parts {
-        match part {
-            PartialBuild::Rows(buffer) => buffers.push(buffer),
-            PartialBuild::Bits(block) => match &mut bits {
-                None => bits = Some(block),
-                Some(all) => {
-                    for (word, other) in all.as_mut_slice::<u64>().iter_mut().zip(block.as_slice::<u64>()) {
-                        *word |= other;
-                    }
-                }
-            },
-        }
-    }
-    buffers.sort_by_key(|buffer| std::cmp::Reverse(buffer.count));
-    for buffer in buffers {
-        if rows.count == 1 {
-            rows = buffer;
-        } else {
-            rows.append(&buffer, budget)?;
-        }
-    }
-    rows.make_room(0, budget)?;
     let mut built = BuiltJoin {
-        rows,
+        rows: None,
         index: None,
         shift: 0,
         unique: true,
         empty: false,
         saw_null,
     };
-    match table.strategy {
-        JoinStrategy::Bitmap { range, .. } => {
-            let mut block = match bits {
-                Some(block) => block,
-                None => bitmap(range, budget)?,
-            };
-            // What fell outside (NULL keys) went to the bit past the end, where nothing may be found.
-            let at = range as usize;
-            let end = &mut block.as_mut_slice::<u8>()[at / 8];
-            *end &= !(1 << (at % 8));
-            built.empty = !saw_null && block.as_slice::<u64>().iter().all(|word| *word == 0);
-            built.index = Some(block);
-        }
-        JoinStrategy::Dense { min, range } => {
-            built.index = Some(dense_index(
-                table,
-                &built.rows,
-                (min, range),
-                &mut built.unique,
-                budget,
-            )?);
-            built.empty = built.rows.count == 1 && !saw_null;
-        }
-        JoinStrategy::Hash => {
-            directory(&mut built, budget)?;
-            built.empty = built.rows.count == 1 && !saw_null;
+    let Some(shared) = shared else {
+        let JoinStrategy::Bitmap { range, .. } = table.strategy else {
+            return Err(ExecError::internal("a join table without rows"));
+        };
+        let block = all_bits(parts, range, team.budget)?;
+        built.empty = !saw_null && block.as_slice::<u64>().iter().all(|word| *word == 0);
+        built.index = Some(Arc::new(block));
+        return Ok(built);
+    };
+    for part in parts {
+        if let PartialBuild::Rows(mut rows) = part {
+            rows.appender.close();
         }
     }
+    built.empty = shared.rows.len() == 0 && !saw_null;
+    match (table.strategy, shared.places) {
+        (JoinStrategy::Dense { min, range }, Some(places)) => {
+            built.unique = chain_equal_keys(table, &shared.rows, &places, (min, range), team)?;
+            built.index = Some(places);
+        }
+        _ => {
+            let (index, shift) = directory(&shared.rows, team)?;
+            (built.index, built.shift, built.unique) = (Some(index), shift, false);
+        }
+    }
+    built.rows = Some(shared.rows);
     Ok(built)
+}
+
+/// The bits of all workers.
+fn all_bits(parts: Vec<PartialBuild>, range: u64, budget: &Arc<Budget>) -> Result<Block, ExecError> {
+    let mut blocks = parts.into_iter().filter_map(|part| match part {
+        PartialBuild::Bits(block) => Some(block),
+        PartialBuild::Rows(_) => None,
+    });
+    let mut all = match blocks.next() {
+        Some(block) => block,
+        None => bitmap(range, budget)?,
+    };
+    for block in blocks {
+        for (word, other) in all.as_mut_slice::<u64>().iter_mut().zip(block.as_slice::<u64>()) {
+            *word |= other;
+        }
+    }
+    // What fell outside (NULL keys) went to the bit past the end, where nothing may be found.
+    let at = range as usize;
+    all.as_mut_slice::<u8>()[at / 8] &= !(1 << (at % 8));
+    Ok(all)
 }
 
 /// A bitmap with one bit more than there are keys.
@@ -118,27 +177,66 @@ pub fn bitmap(range: u64, budget: &Arc<Budget>) -> Result<Block, ExecError> {
     Block::zeroed((range as usize + 1).div_ceil(64) * 8, budget, OPERATOR)
 }
 
-fn dense_index(
-    table: &JoinTable,
-    rows: &RowBuffer,
-    (min, range): (i64, u64),
-    unique: &mut bool,
-    budget: &Arc<Budget>,
-) -> Result<Block, ExecError> {
-    let mut index = Block::zeroed((range as usize + 1) * 4, budget, OPERATOR)?;
-    let places = index.as_mut_slice::<u32>();
+/// Where the key of a row stands in a dense index.
+fn dense_place(table: &JoinTable, rows: &SharedRows, number: usize, min: i64) -> usize {
     let key = &table.layout.fields[0];
-    for number in 1..rows.count {
-        let row = rows.row(number);
-        // SAFETY: the row is in use, so its key field lies in memory.
-        let value = unsafe { read_int(row.wrapping_add(key.offset as usize), key) };
-        let place = &mut places[value.wrapping_sub(min) as usize];
-        *unique &= *place == 0;
-        // SAFETY: the first four bytes of a row are its link.
-        unsafe { row.cast::<u32>().write(*place) };
-        *place = number as u32;
+    // SAFETY: the row is in use, so its key field lies in memory.
+    let value = unsafe { read_int(rows.row(number).wrapping_add(key.offset as usize), key) };
+    value.wrapping_sub(min) as usize
+}
+
+/// Links the rows that share their key with another one to the row that the index names. True if there are none.
+///
+/// Every row has written its number to the place of its key; those that are not found there any more lost it to another
+/// row of the same key.
+fn chain_equal_keys(
+    table: &JoinTable,
+    rows: &Arc<SharedRows>,
+    places: &Arc<Block>,
+    (min, range): (i64, u64),
+    team: &Team<'_>,
+) -> Result<bool, ExecError> {
+    let pieces = pieces(&rows.ranges());
+    let lost: Arc<Mutex<Vec<Vec<u32>>>> = Arc::default();
+    {
+        let (table, rows, places, lost) = (table.clone(), rows.clone(), places.clone(), lost.clone());
+        team.each(pieces.len(), move |piece| {
+            let places = places.as_atomics::<AtomicU32>();
+            let beaten = |number: &usize| {
+                let place = dense_place(&table, &rows, *number, min);
+                places[place].load(Ordering::Relaxed) != *number as u32
+            };
+            let mine: Vec<u32> = pieces[piece].clone().filter(beaten).map(|n| n as u32).collect();
+            if !mine.is_empty() {
+                lock(&lost).push(mine);
+            }
+            Ok(())
+        })?;
     }
-    Ok(index)
+    let lost = std::mem::take(&mut *lock(&lost));
+    if lost.is_empty() {
+        return Ok(true);
+    }
+    let parts = if lost.len() == 1 { 1 } else { team.threads };
+    let share = (range as usize + 1).div_ceil(parts);
+    let (table, rows, places) = (table.clone(), rows.clone(), places.clone());
+    team.each(parts, move |part| {
+        let mine = part * share..(part + 1) * share;
+        let places = places.as_atomics::<AtomicU32>();
+        for number in lost.iter().flatten() {
+            let place = dense_place(&table, &rows, *number as usize, min);
+            if mine.contains(&place) {
+                let first = rows.row(places[place].load(Ordering::Relaxed) as usize).cast::<u32>();
+                // SAFETY: the first four bytes of a row are its link, and only this part of the team touches rows of this key.
+                unsafe {
+                    rows.row(*number as usize).cast::<u32>().write(first.read());
+                    first.write(*number);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(false)
 }
 
 /// # Safety
@@ -156,25 +254,53 @@ unsafe fn read_int(at: *const u8, field: &RowField) -> i64 {
 }
 
 /// Chains by the upper bits of the hash; an entry holds the first row of a chain and a bit for each hash in it.
-fn directory(built: &mut BuiltJoin, budget: &Arc<Budget>) -> Result<(), ExecError> {
-    let rows = &built.rows;
-    let bits = (rows.count * 2).next_power_of_two().trailing_zeros().max(6);
-    let mut index = Block::zeroed(8 << bits, budget, OPERATOR)?;
-    let places = index.as_mut_slice::<u64>();
-    built.shift = u64::from(64 - bits);
-    for number in 1..rows.count {
-        let row = rows.row(number);
-        // SAFETY: the kernel stored the hash in the first eight bytes of the row.
-        let hash = unsafe { row.cast::<u64>().read() };
-        let place = &mut places[(hash >> built.shift) as usize];
-        // SAFETY: the link takes the place of the hash's lower half.
-        unsafe { row.cast::<u32>().write(*place as u32) };
-        let tag = 1u64 << (32 + (hash & 31));
-        *place = (*place & !0xffff_ffff) | tag | number as u64;
-    }
-    built.unique = false;
-    built.index = Some(index);
-    Ok(())
+///
+/// Each part of the team fills a stretch of the directory of its own, and so looks at all rows: their hashes lie in a
+/// row, which costs less than taking turns at entries that are spread over memory.
+fn directory(rows: &Arc<SharedRows>, team: &Team<'_>) -> Result<(Arc<Block>, u64), ExecError> {
+    let count = rows.len();
+    let bits = ((count + 1) * 2).next_power_of_two().trailing_zeros().max(6);
+    let index = Arc::new(Block::zeroed(8 << bits, team.budget, OPERATOR)?);
+    let shift = u64::from(64 - bits);
+    let ranges = rows.ranges();
+    let parts = if count < Team::WORTH_SHARING { 1 } else { team.threads };
+    let share = (1usize << bits).div_ceil(parts);
+    let (rows, shared_index) = (rows.clone(), index.clone());
+    team.each(parts, move |part| {
+        let mine = part * share..(part + 1) * share;
+        let places = shared_index.as_atomics::<AtomicU64>();
+        for number in ranges.iter().flat_map(Clone::clone) {
+            let row = rows.row(number);
+            // SAFETY: the kernel stored the hash in the first eight bytes of the row; where another part has put the link
+            // in the place of its lower half, the upper half still says that the row is not ours.
+            let upper = unsafe { row.cast::<u32>().add(1).read() };
+            let place = ((u64::from(upper) << 32) >> shift) as usize;
+            if !mine.contains(&place) {
+                continue;
+            }
+            let entry = places[place].load(Ordering::Relaxed);
+            // SAFETY: as above; only this part writes rows of this place.
+            let hash = unsafe { row.cast::<u32>().read() };
+            unsafe { row.cast::<u32>().write(entry as u32) };
+            let tag = 1u64 << (32 + (hash & 31));
+            places[place].store((entry & !0xffff_ffff) | tag | number as u64, Ordering::Relaxed);
+        }
+        Ok(())
+    })?;
+    Ok((index, shift))
+}
+
+/// Ranges cut into pieces that are worth handing out.
+fn pieces(ranges: &[Range<usize>]) -> Vec<Range<usize>> {
+    let cut = |range: &Range<usize>| {
+        let end = range.end;
+        range
+            .clone()
+            .step_by(Team::WORTH_SHARING)
+            .map(move |start| start..end.min(start + Team::WORTH_SHARING))
+            .collect::<Vec<_>>()
+    };
+    ranges.iter().flat_map(cut).collect()
 }
 
 /// Groups that a worker collects, and in the end all of them.

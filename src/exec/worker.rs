@@ -16,9 +16,9 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use gobi_jit::Executable;
 
+use super::cutoff::Cutoff;
 use super::frame::Frame;
 use super::host::{Host, read_scalar, to_value};
-use super::memory::RowBuffer;
 use super::output::Output;
 use super::run::{Query, Running};
 use super::tables::{Groups, PartialBuild, bitmap};
@@ -51,9 +51,16 @@ pub enum Part {
 }
 
 enum SinkState {
-    Build { part: PartialBuild, saw_null: Box<u8> },
+    Build {
+        part: PartialBuild,
+        saw_null: Box<u8>,
+    },
     Groups(Groups),
-    Batches { output: Output, done: Vec<RecordBatch> },
+    Batches {
+        output: Output,
+        done: Vec<RecordBatch>,
+        cutoff: Option<Cutoff>,
+    },
 }
 
 /// Counters of a stage.
@@ -118,6 +125,7 @@ impl<'q> Worker<'q> {
             sink: SinkState::Batches {
                 output: Output::new(&[], 0, &query.budget)?,
                 done: Vec::new(),
+                cutoff: None,
             },
             unit: None,
             loaded: vec![None; pipeline.sources[0].fields.len()],
@@ -137,7 +145,8 @@ impl<'q> Worker<'q> {
             match row_source.kind {
                 SourceKind::Join(join) => {
                     if let Some(built) = self.query.joins[join].get() {
-                        self.frame.set(Slot::RowsOf { source }, built.rows.address() as u64);
+                        let rows = built.rows.as_ref().map_or(0, |rows| rows.address() as u64);
+                        self.frame.set(Slot::RowsOf { source }, rows);
                         let index = built.index.as_ref().map_or(0, |block| block.address() as u64);
                         self.frame.set(Slot::JoinIndex { join }, index);
                         self.frame.set(Slot::JoinShift { join }, built.shift);
@@ -184,14 +193,15 @@ impl<'q> Worker<'q> {
                 let mut saw_null = Box::new(0u8);
                 self.frame
                     .set(Slot::SawNullKey, std::ptr::from_mut(&mut *saw_null) as u64);
-                let part = match table.strategy {
-                    JoinStrategy::Bitmap { range, .. } => {
+                let part = match (table.strategy, &self.running.build) {
+                    (JoinStrategy::Bitmap { range, .. }, _) => {
                         let bits = bitmap(range, budget)?;
                         self.frame
                             .set(Slot::JoinIndex { join: usize::MAX }, bits.address() as u64);
                         PartialBuild::Bits(bits)
                     }
-                    _ => PartialBuild::Rows(RowBuffer::new(table.layout.stride, "join build")),
+                    (_, Some(build)) => PartialBuild::Rows(build.part()),
+                    (_, None) => return Err(ExecError::internal("a join table without rows")),
                 };
                 SinkState::Build { part, saw_null }
             }
@@ -200,9 +210,14 @@ impl<'q> Worker<'q> {
             }
             Sink::Batches { .. } => {
                 let output = Output::new(&self.running.fields, self.query.options.batch_rows, budget)?;
+                let cutoff = Cutoff::of(self.pipeline);
+                if let Some((parameter, cutoff)) = &cutoff {
+                    self.frame.set(Slot::Parameter { index: *parameter }, cutoff.address());
+                }
                 SinkState::Batches {
                     output,
                     done: Vec::new(),
+                    cutoff: cutoff.map(|(_, cutoff)| cutoff),
                 }
             }
         })
@@ -285,7 +300,9 @@ impl<'q> Worker<'q> {
                     count = simd::compact(&self.frame.mask[..count], start as u32, out);
                     self.count(number, count, clock);
                 }
-                Stage::Filter { kernel } => count = self.drop_rows(number, kernel, start, count)?,
+                Stage::Filter { kernel } | Stage::Cutoff { kernel } => {
+                    count = self.drop_rows(number, kernel, start, count)?
+                }
                 Stage::Exists { kernel, join, kind } | Stage::Lookup { kernel, join, kind } => {
                     let saw_null = self.query.joins[*join].get().is_some_and(|built| built.saw_null);
                     if *kind == JoinKind::NullAwareAnti && saw_null {
@@ -350,9 +367,9 @@ impl<'q> Worker<'q> {
                 part: PartialBuild::Rows(rows),
                 ..
             } => {
-                rows.make_room(count, budget)?;
-                self.frame.set(Slot::SinkRows, rows.address() as u64);
-                self.frame.set(Slot::SinkCount, rows.count as u64);
+                rows.appender.make_room()?;
+                self.frame.set(Slot::SinkRows, rows.appender.rows().address() as u64);
+                self.frame.set(Slot::SinkCount, rows.appender.next as u64);
             }
             SinkState::Build { .. } => {}
             SinkState::Groups(groups) => {
@@ -368,11 +385,20 @@ impl<'q> Worker<'q> {
             SinkState::Build {
                 part: PartialBuild::Rows(rows),
                 ..
-            } => rows.count = used,
+            } => {
+                if let Sink::Build { join, .. } = &self.pipeline.sink {
+                    rows.wrote(&self.query.prepared.plan.joins[*join], used);
+                }
+            }
             SinkState::Build { .. } => {}
             SinkState::Groups(groups) if groups.size.is_none() => groups.rows.count = used,
             SinkState::Groups(_) => {}
-            SinkState::Batches { output, .. } => {
+            SinkState::Batches { output, cutoff, .. } => {
+                if let Some(cutoff) = cutoff {
+                    let (column, width) = cutoff.column();
+                    output.each_valid(column, width, count, |value| cutoff.saw(value));
+                    cutoff.publish();
+                }
                 output.rows += count;
                 full = output.is_full();
             }
@@ -383,7 +409,7 @@ impl<'q> Worker<'q> {
 
     /// Makes a batch of what the sink holds.
     fn flush(&mut self) -> Result<(), ExecError> {
-        if let SinkState::Batches { output, done } = &mut self.sink {
+        if let SinkState::Batches { output, done, .. } = &mut self.sink {
             if output.rows > 0 {
                 let nested = self.query.nested_arrays();
                 let batch = output.take(&self.running.fields, &self.running.schema, &nested)?;

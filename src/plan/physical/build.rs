@@ -205,7 +205,8 @@ impl Builder<'_> {
         finish: Finish,
     ) -> Result<(), PlanError> {
         let mut pipeline = self.open(input, &columns.iter().copied().collect())?;
-        let columns = columns.iter().map(|id| self.column_expr(*id)).collect();
+        let columns: Vec<Expr> = columns.iter().map(|id| self.column_expr(*id)).collect();
+        pipeline.steps.extend(super::cutoff::step(&pipeline, &columns, &finish));
         pipeline.sink = Sink::Batches { temp, columns, finish };
         self.out.pipelines.push(pipeline);
         Ok(())

@@ -11,8 +11,8 @@
 //! Does not: generate code or touch data.
 
 mod build;
+pub mod cutoff;
 pub mod display;
-
 pub mod facts;
 mod joins;
 pub mod rows;
@@ -150,6 +150,14 @@ pub enum Step {
     Filter {
         /// Conjuncts.
         predicates: Vec<Expr>,
+    },
+    /// Keeps the rows that may still be among the first that ORDER BY and LIMIT want: their first sort key is not beyond
+    /// the worst of those that the worker would give already, which stands in a parameter (NULL: there are too few yet).
+    Cutoff {
+        /// Keeps a row.
+        predicate: Expr,
+        /// The parameter.
+        parameter: usize,
     },
     /// Looks up partners; adds a source (except for semi and anti joins).
     Probe {
