@@ -66,8 +66,12 @@ fn store_row(
     let count = e.b.load(Type::I64, frame, offset);
     let row = e.b.index(rows, count, table.layout.stride, 0);
     if table.strategy == JoinStrategy::Hash {
+        // The hash stands where the link will be.
         let hash = keys::hash(e, values, key_exprs);
         e.b.store(hash, row, 0);
+    } else {
+        let none = e.b.iconst(Type::I32, 0);
+        e.b.store(none, row, 0);
     }
     for (value, field) in values.iter().zip(&table.layout.fields) {
         keys::store_field(e, value.clone(), field, row);

@@ -20,6 +20,7 @@ use super::kernels::KernelCache;
 use super::memory::Budget;
 use super::pool::Pool;
 use super::prepare::{self, Prepared};
+use super::rows::SpareRows;
 use super::run::{Query, lock};
 use super::{CancelToken, EngineConfig, ExecError, Progress, QueryOptions};
 use crate::formats::Relation;
@@ -41,6 +42,8 @@ pub struct Shared {
     pub chunks: ChunkCache,
     /// Compiled kernels.
     pub kernels: KernelCache,
+    /// Memory of ended join tables.
+    pub spare_rows: Arc<SpareRows>,
     compiler: OnceLock<Result<Compiler, String>>,
 }
 
@@ -69,6 +72,7 @@ impl Engine {
             pool: Pool::default(),
             chunks: ChunkCache::new(config.cache_bytes as u64),
             kernels: KernelCache::default(),
+            spare_rows: Arc::default(),
             compiler: OnceLock::new(),
         };
         Engine {
@@ -81,9 +85,10 @@ impl Engine {
         &self.shared.chunks
     }
 
-    /// Drops decoded chunks and compiled kernels.
+    /// Drops decoded chunks, compiled kernels and spare memory.
     pub fn clear_caches(&self) {
         self.shared.chunks.clear();
+        self.shared.spare_rows.clear();
         self.clear_kernels();
     }
 

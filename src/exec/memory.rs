@@ -286,8 +286,10 @@ impl RowBuffer {
         self.address().wrapping_add(number * self.stride)
     }
 
-    /// Bytes per row.
-    pub fn stride(&self) -> usize {
-        self.stride
+    /// Rows in use, as integers.
+    pub fn words(&self, first: usize, count: usize) -> Option<&[u64]> {
+        let words = |rows: usize| rows * self.stride / 8;
+        let all = self.block.as_ref()?.as_slice::<u64>();
+        all.get(words(first)..words(first + count))
     }
 }

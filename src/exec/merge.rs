@@ -66,14 +66,30 @@ fn merge_direct(query: &Arc<Query>, pipeline: usize, target: &Arc<Groups>, part:
     let (query, target) = (query.clone(), target.clone());
     let helped = query.clone();
     helped.team().each((end - first).div_ceil(stretch), move |number| {
-        let from = first + number * stretch;
         let Some(mut merger) = Merger::new(&query, pipeline, &part) else {
             return Ok(());
         };
-        merger.step(&target, from, stretch.min(end - from))?;
+        let from = first + number * stretch;
+        let until = end.min(from + stretch);
+        for at in (from..until).step_by(BLOCK_ROWS) {
+            let count = BLOCK_ROWS.min(until - at);
+            if !is_untouched(&part, at, count) {
+                merger.step(&target, at, count)?;
+            }
+        }
         merger.end();
         Ok(())
     })
+}
+
+/// No row has come to these groups: their memory is as zero as it was.
+fn is_untouched(part: &Groups, at: usize, count: usize) -> bool {
+    let Some(words) = part.rows.words(at, count) else {
+        return false;
+    };
+    words
+        .chunks(64)
+        .all(|chunk| chunk.iter().fold(0, |all, word| all | word) == 0)
 }
 
 /// A merge kernel and what it needs.

@@ -22,6 +22,7 @@ mod pool;
 mod prepare;
 mod rows;
 mod run;
+mod schedule;
 mod simd;
 mod tables;
 mod temp;

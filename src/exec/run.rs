@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -23,6 +23,7 @@ use super::memory::{Budget, Reservation};
 use super::merge::merge;
 use super::pool::Team;
 use super::prepare::Prepared;
+use super::schedule::Schedule;
 use super::tables::{BuiltJoin, Groups, PartialBuild, SharedBuild, finish_join};
 use super::temp::{Parameter, TempData};
 use super::worker::{Counts, Morsel, Part, Worker};
@@ -224,14 +225,14 @@ impl Query {
         let pipeline = &plan.pipelines[index];
         let running = Arc::new(self.running(index)?);
         let morsels = Arc::new(self.morsels(pipeline)?);
-        let next = Arc::new(AtomicUsize::new(0));
         let parts: Arc<Mutex<Vec<Result<Share, ExecError>>>> = Arc::default();
         let threads = self.options.threads.min(morsels.len()).max(1);
+        let schedule = Arc::new(Schedule::new(morsels.len(), if running.streams { 1 } else { threads }));
         let work = {
             let (query, running, parts) = (self.clone(), running.clone(), parts.clone());
             move |number: usize| {
                 // A worker that is lost would leave its rows out of the answer, or the query waiting for it.
-                let worked = catch_unwind(AssertUnwindSafe(|| query.work(&running, number, &morsels, &next)));
+                let worked = catch_unwind(AssertUnwindSafe(|| query.work(&running, number, &morsels, &schedule)));
                 let result = worked.unwrap_or_else(|_| Err(ExecError::internal("a worker panicked")));
                 if result.is_err() {
                     running.stop.store(true, Ordering::Relaxed);
@@ -259,12 +260,10 @@ impl Query {
         running: &Running,
         number: usize,
         morsels: &Morsels,
-        next: &AtomicUsize,
+        schedule: &Schedule,
     ) -> Result<Share, ExecError> {
         let mut worker = Worker::new(self, running, number)?;
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(morsel) = morsels.get(at) else { break };
+        while let Some(morsel) = schedule.next(number).and_then(|at| morsels.get(at)) {
             if running.stop.load(Ordering::Relaxed) || self.options.cancel.is_cancelled() {
                 break;
             }
@@ -294,7 +293,13 @@ impl Query {
         let build = match &plan.pipelines[index].sink {
             Sink::Build { join, .. } => {
                 let bound = plan.pipelines[index].rows_bound;
-                SharedBuild::new(&plan.joins[*join], bound, self.options.threads, &self.budget)?
+                SharedBuild::new(
+                    &plan.joins[*join],
+                    bound,
+                    self.options.threads,
+                    &self.budget,
+                    &self.shared.spare_rows,
+                )?
             }
             _ => None,
         };

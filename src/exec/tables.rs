@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use super::ExecError;
 use super::memory::{Block, Budget, RowBuffer};
 use super::pool::Team;
-use super::rows::{Appender, SharedRows};
+use super::rows::{Appender, SharedRows, SpareRows};
 use super::run::lock;
 use crate::plan::physical::{GroupStrategy, GroupTable, JoinStrategy, JoinTable, RowField};
 use crate::types::Physical;
@@ -70,6 +70,7 @@ impl SharedBuild {
         rows_bound: Option<u64>,
         threads: usize,
         budget: &Arc<Budget>,
+        spare: &Arc<SpareRows>,
     ) -> Result<Option<Self>, ExecError> {
         let places = match table.strategy {
             JoinStrategy::Bitmap { .. } => return Ok(None),
@@ -78,7 +79,7 @@ impl SharedBuild {
             }
             JoinStrategy::Hash => None,
         };
-        let rows = SharedRows::new(table.layout.stride, rows_bound, threads, budget, OPERATOR)?;
+        let rows = SharedRows::new(table.layout.stride, rows_bound, threads, budget, spare, OPERATOR)?;
         Ok(Some(Self { rows, places }))
     }
 
