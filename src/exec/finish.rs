@@ -1,4 +1,4 @@
-//! ORDER BY and LIMIT over finished batches.
+//! ORDER BY, and LIMIT behind it, over finished batches.
 //!
 //! Ten rows out of eleven thousand groups: all groups are put into one batch, their keys into rows that compare like bytes, and
 //! the first ten are taken.
@@ -21,9 +21,6 @@ pub fn finish_batches(
     schema: &SchemaRef,
     finish: &Finish,
 ) -> Result<Vec<RecordBatch>, ExecError> {
-    if finish.sort.is_empty() {
-        return Ok(cut(batches, finish));
-    }
     let all = concat_batches(schema, &batches).map_err(internal)?;
     drop(batches);
     let rows = keys(&all, finish)?;
@@ -59,24 +56,6 @@ fn keys(all: &RecordBatch, finish: &Finish) -> Result<Rows, ExecError> {
         .map(|(column, _)| all.column(*column).clone())
         .collect();
     converter.convert_columns(&columns).map_err(internal)
-}
-
-fn cut(batches: Vec<RecordBatch>, finish: &Finish) -> Vec<RecordBatch> {
-    let mut skip = usize::try_from(finish.offset).unwrap_or(usize::MAX);
-    let mut left = finish
-        .limit
-        .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let mut kept = Vec::new();
-    for batch in batches {
-        let from = skip.min(batch.num_rows());
-        skip -= from;
-        let count = (batch.num_rows() - from).min(left);
-        left -= count;
-        if count > 0 {
-            kept.push(batch.slice(from, count));
-        }
-    }
-    kept
 }
 
 fn internal(error: arrow::error::ArrowError) -> ExecError {

@@ -17,6 +17,7 @@ mod kernels;
 pub mod memory;
 mod merge;
 mod operators;
+mod ordered;
 mod output;
 mod pool;
 mod prepare;

@@ -21,6 +21,7 @@ use super::finish::finish_batches;
 use super::host::Host;
 use super::memory::{Budget, Reservation};
 use super::merge::merge;
+use super::ordered::Ordered;
 use super::pool::Team;
 use super::prepare::Prepared;
 use super::schedule::Schedule;
@@ -41,6 +42,8 @@ const MORSEL_ROWS: usize = 1 << 16;
 const UNITS_PER_WORKER: usize = 6;
 /// Groups are cut into so many morsels for each worker, as far as they suffice.
 const MORSELS_PER_WORKER: usize = 4;
+/// A worker whose rows have to wait for others' goes on for so many morsels.
+const MORSELS_AHEAD: usize = 4;
 /// A unit of a range has 2^20 rows, so that row numbers stay small.
 pub const RANGE_UNIT_BITS: u32 = 20;
 
@@ -74,8 +77,8 @@ pub struct Query {
     nested: Mutex<Vec<arrow::array::ArrayRef>>,
     /// Batches made for the result (0) or an intermediate result by some of the pipelines that feed it (UNION ALL).
     waiting: Mutex<Vec<Vec<RecordBatch>>>,
-    /// Rows of the result sent or skipped.
-    streamed_rows: AtomicU64,
+    /// For the same places: rows that were handed on or skipped.
+    streamed_rows: Vec<AtomicU64>,
     results: Option<SyncSender<Result<RecordBatch, ExecError>>>,
 }
 
@@ -98,12 +101,14 @@ pub struct Running {
     pub fields: Vec<Field>,
     /// The same for Arrow.
     pub schema: SchemaRef,
-    /// Batches are not kept but sent on at once.
+    /// Batches are handed on in the order of their rows; otherwise they are kept until all are there.
     streams: bool,
+    /// Where they go: 0 is the result, 1 the first intermediate result.
+    place: usize,
+    ordered: Ordered,
     /// The join table that is built, if it has rows.
     pub build: Option<SharedBuild>,
     finish: Finish,
-    taken: AtomicU64,
     reserved: Mutex<Vec<Reservation>>,
 }
 
@@ -138,7 +143,7 @@ impl Query {
             valid: Mutex::default(),
             nested: Mutex::default(),
             waiting: Mutex::new(vec![Vec::new(); plan.temps.len() + 1]),
-            streamed_rows: AtomicU64::new(0),
+            streamed_rows: (0..=plan.temps.len()).map(|_| AtomicU64::new(0)).collect(),
             shared,
             prepared,
             relations,
@@ -263,11 +268,13 @@ impl Query {
         schedule: &Schedule,
     ) -> Result<Share, ExecError> {
         let mut worker = Worker::new(self, running, number)?;
-        while let Some(morsel) = schedule.next(number).and_then(|at| morsels.get(at)) {
+        while let Some(at) = schedule.next(number) {
+            let Some(morsel) = morsels.get(at) else { break };
+            running.wait_for_turn(self, at);
             if running.stop.load(Ordering::Relaxed) || self.options.cancel.is_cancelled() {
                 break;
             }
-            worker.morsel(&morsel)?;
+            worker.morsel(&morsel, at)?;
             let rows = morsel.rows.len() as u64;
             let read = self.rows_read.fetch_add(rows, Ordering::Relaxed) + rows;
             self.progress.set(read, self.prepared.rows_bound());
@@ -278,14 +285,14 @@ impl Query {
     fn running(&self, index: usize) -> Result<Running, ExecError> {
         let plan = &self.prepared.plan;
         let (fields, finish, streams) = match &plan.pipelines[index].sink {
-            Sink::Batches { temp, columns, finish } => {
+            Sink::Batches { columns, finish, .. } => {
                 let named = |(i, e): (usize, &crate::plan::physical::logical::Expr)| Field {
                     name: format!("c{i}"),
                     ty: e.ty.clone(),
                     nullable: true,
                 };
                 let fields = columns.iter().enumerate().map(named).collect();
-                (fields, finish.clone(), temp.is_none() && finish.sort.is_empty())
+                (fields, finish.clone(), finish.sort.is_empty())
             }
             _ => (Vec::new(), Finish::default(), false),
         };
@@ -309,9 +316,13 @@ impl Query {
             fields,
             schema,
             streams,
+            place: match plan.pipelines[index].sink {
+                Sink::Batches { temp: Some(temp), .. } => temp + 1,
+                _ => 0,
+            },
+            ordered: Ordered::default(),
             build,
             finish,
-            taken: AtomicU64::new(0),
             reserved: Mutex::default(),
         })
     }
@@ -464,31 +475,20 @@ impl Query {
     }
 
     fn end_batches(&self, running: &Running, temp: Option<usize>, batches: Vec<RecordBatch>) -> Result<(), ExecError> {
-        let plan = &self.prepared.plan;
-        let last = plan.pipelines[running.index + 1..].iter().all(|p| !p.feeds(temp));
-        let place = temp.map_or(0, |temp| temp + 1);
-        let mut collected = std::mem::take(&mut lock(&self.waiting)[place]);
-        collected.extend(batches);
-        if !last {
-            lock(&self.waiting)[place] = collected;
+        lock(&self.waiting)[running.place].extend(batches);
+        let later = &self.prepared.plan.pipelines[running.index + 1..];
+        if later.iter().any(|pipeline| pipeline.feeds(temp)) {
             return Ok(());
         }
-        let finished = if running.streams {
-            collected
-        } else {
-            finish_batches(collected, &running.schema, &running.finish)?
-        };
-        match temp {
-            Some(temp) => {
-                let fields: Vec<Field> = self.prepared.plan.temps[temp].columns.clone();
-                let _ = self.temps[temp].set(TempData::of_batches(finished, fields));
-            }
-            None => {
-                for batch in finished {
-                    self.send(batch)?;
-                }
-            }
+        let mut finished = std::mem::take(&mut lock(&self.waiting)[running.place]);
+        if !running.streams {
+            finished = finish_batches(finished, &running.schema, &running.finish)?;
         }
+        let Some(temp) = temp else {
+            return finished.into_iter().try_for_each(|batch| self.send(batch));
+        };
+        let fields: Vec<Field> = self.prepared.plan.temps[temp].columns.clone();
+        let _ = self.temps[temp].set(TempData::of_batches(finished, fields));
         Ok(())
     }
 
@@ -518,41 +518,64 @@ impl Query {
 
 impl Running {
     /// Hands on a batch: gives it back if it must be kept until the pipeline ends.
-    pub fn give(&self, query: &Query, batch: RecordBatch) -> Result<Option<RecordBatch>, ExecError> {
-        if !self.streams {
-            let reserved = query
-                .budget
-                .reserve(batch.get_array_memory_size(), "sort or intermediate result")?;
-            lock(&self.reserved).push(reserved);
-            let unsorted = self.finish.sort.is_empty();
-            let rows = self.taken.fetch_add(batch.num_rows() as u64, Ordering::Relaxed) + batch.num_rows() as u64;
-            if unsorted
-                && self
-                    .finish
-                    .limit
-                    .is_some_and(|limit| rows >= limit.saturating_add(self.finish.offset))
-            {
-                self.stop.store(true, Ordering::Relaxed);
-            }
-            return Ok(Some(batch));
+    pub fn give(&self, query: &Query, morsel: usize, batch: RecordBatch) -> Result<Option<RecordBatch>, ExecError> {
+        if self.streams {
+            self.ordered.give(morsel, batch, |batch| self.stream(query, batch))?;
+            return Ok(None);
         }
+        self.reserve(query, &batch)?;
+        Ok(Some(batch))
+    }
+
+    fn reserve(&self, query: &Query, batch: &RecordBatch) -> Result<(), ExecError> {
+        let bytes = batch.get_array_memory_size();
+        let reserved = query.budget.reserve(bytes, "sort or intermediate result")?;
+        lock(&self.reserved).push(reserved);
+        Ok(())
+    }
+
+    /// All batches of a morsel were given.
+    pub fn end_morsel(&self, query: &Query, morsel: usize) -> Result<(), ExecError> {
+        if self.streams {
+            self.ordered.end(morsel, |batch| self.stream(query, batch))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a batch must not hold rows of several morsels.
+    pub fn keeps_order(&self) -> bool {
+        self.streams
+    }
+
+    fn wait_for_turn(&self, query: &Query, morsel: usize) {
+        if self.streams {
+            let stopped = || self.stop.load(Ordering::Relaxed) || query.options.cancel.is_cancelled();
+            self.ordered
+                .wait(morsel, MORSELS_AHEAD * query.options.threads, stopped);
+        }
+    }
+
+    /// Hands on what LIMIT and OFFSET leave of a batch.
+    fn stream(&self, query: &Query, batch: RecordBatch) -> Result<(), ExecError> {
         let rows = batch.num_rows() as u64;
-        let before = query.streamed_rows.fetch_add(rows, Ordering::Relaxed);
-        let (from, to) = (
-            self.finish.offset,
-            self.finish
-                .limit
-                .map_or(u64::MAX, |l| l.saturating_add(self.finish.offset)),
-        );
+        let before = query.streamed_rows[self.place].fetch_add(rows, Ordering::Relaxed);
+        let from = self.finish.offset;
+        let to = self.finish.limit.map_or(u64::MAX, |limit| limit.saturating_add(from));
         if before + rows >= to {
             self.stop.store(true, Ordering::Relaxed);
         }
         let start = from.saturating_sub(before).min(rows);
         let end = to.saturating_sub(before).min(rows);
-        if start < end {
-            query.send(batch.slice(start as usize, (end - start) as usize))?;
+        if start >= end {
+            return Ok(());
         }
-        Ok(None)
+        let batch = batch.slice(start as usize, (end - start) as usize);
+        if self.place == 0 {
+            return query.send(batch);
+        }
+        self.reserve(query, &batch)?;
+        lock(&query.waiting)[self.place].push(batch);
+        Ok(())
     }
 }
 

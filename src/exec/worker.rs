@@ -46,7 +46,7 @@ pub enum Part {
     Build(PartialBuild, bool),
     /// Groups.
     Groups(Groups),
-    /// Batches, the last of them perhaps still being filled.
+    /// Batches that are to be sorted.
     Batches(Vec<RecordBatch>),
 }
 
@@ -98,6 +98,8 @@ pub struct Worker<'q> {
     host: Box<Host>,
     sink: SinkState,
     unit: Option<usize>,
+    /// The number of the morsel.
+    morsel: usize,
     loaded: Vec<Option<Arc<ColumnChunk>>>,
     /// Chunks that rows of the sink may point into.
     pins: Vec<Arc<ColumnChunk>>,
@@ -128,6 +130,7 @@ impl<'q> Worker<'q> {
                 cutoff: None,
             },
             unit: None,
+            morsel: 0,
             loaded: vec![None; pipeline.sources[0].fields.len()],
             pins: Vec::new(),
             counts: Counts {
@@ -224,7 +227,16 @@ impl<'q> Worker<'q> {
     }
 
     /// Works on a morsel, block by block.
-    pub fn morsel(&mut self, morsel: &Morsel) -> Result<(), ExecError> {
+    pub fn morsel(&mut self, morsel: &Morsel, number: usize) -> Result<(), ExecError> {
+        self.morsel = number;
+        self.blocks(morsel)?;
+        if self.running.keeps_order() {
+            self.flush()?;
+        }
+        self.running.end_morsel(self.query, number)
+    }
+
+    fn blocks(&mut self, morsel: &Morsel) -> Result<(), ExecError> {
         if self.unit != Some(morsel.unit) {
             self.leave_unit()?;
             self.unit = Some(morsel.unit);
@@ -413,7 +425,7 @@ impl<'q> Worker<'q> {
             if output.rows > 0 {
                 let nested = self.query.nested_arrays();
                 let batch = output.take(&self.running.fields, &self.running.schema, &nested)?;
-                if let Some(batch) = self.running.give(self.query, batch)? {
+                if let Some(batch) = self.running.give(self.query, self.morsel, batch)? {
                     done.push(batch);
                 }
             }
