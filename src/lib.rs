@@ -92,6 +92,7 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 #[cfg(feature = "cli")]
+pub mod catalog;
 pub mod cli;
 pub mod client;
 pub mod compile;

@@ -20,7 +20,9 @@ pub use stats::{ColumnStats, TableStats};
 pub use value::{Interval, Value};
 
 /// The type of a value as the language sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// Serialised by the names of the variants, which catalogs on disk contain: they stay as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum LogicalType {
     /// The type of a bare NULL.
     Null,
@@ -76,7 +78,7 @@ pub enum LogicalType {
 }
 
 /// A named, typed column of a relation, or a field of a struct.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Field {
     /// Name, case preserved.
     pub name: String,

@@ -1,0 +1,288 @@
+//! What a catalog names: tables, views, indexes, schemas.
+//!
+//! `CREATE TABLE t (a int PRIMARY KEY, b string DEFAULT 'x')` is a [`TableDef`] with two columns, numbered 0 and 1, the key
+//! `[0]`, and the default kept as the text `'x'`.
+//!
+//! Invariants: a column's number is never used again in its table, so data written under an older definition are read by
+//! number, whatever a column is called today. Expressions and queries are kept as the text that was written, with its
+//! dialect. The JSON form is what a store keeps: a field that is added later has a default.
+//!
+//! Does not: parse those texts, or hold rows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Field, LogicalType};
+
+/// Number of an entity; never used again in a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EntityId(pub u64);
+
+/// Number of a column in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ColumnNo(pub u32);
+
+/// A text of the language, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The text.
+    pub text: String,
+    /// `grizzly` or `ansi`.
+    pub dialect: String,
+}
+
+/// Something that has a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entity {
+    /// A namespace.
+    Schema(SchemaDef),
+    /// A table of the store.
+    Table(TableDef),
+    /// A named query.
+    View(ViewDef),
+    /// An index of a table.
+    Index(IndexDef),
+}
+
+/// A namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaDef {
+    /// Name.
+    pub name: String,
+}
+
+/// A table of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableDef {
+    /// Name, case preserved.
+    pub name: String,
+    /// In the order in which `SELECT *` gives them.
+    pub columns: Vec<ColumnDef>,
+    /// The number of the next column that is added.
+    pub next_column: u32,
+    /// PRIMARY KEY.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_key: Option<KeyDef>,
+    /// UNIQUE.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unique: Vec<KeyDef>,
+    /// CHECK.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckDef>,
+    /// FOREIGN KEY.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_keys: Vec<ForeignKeyDef>,
+    /// How updates are stored.
+    #[serde(default)]
+    pub storage: Storage,
+    /// Columns whose values no two of which share a segment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_by: Vec<ColumnNo>,
+    /// Order of the rows of a segment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sort_by: Vec<SortColumn>,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnDef {
+    /// Number in the table.
+    pub no: ColumnNo,
+    /// Name, case preserved.
+    pub name: String,
+    /// Type.
+    pub ty: LogicalType,
+    /// NOT NULL, or part of the primary key.
+    #[serde(default)]
+    pub not_null: bool,
+    /// DEFAULT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Source>,
+    /// GENERATED ALWAYS AS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<Source>,
+    /// What rows have that were written before the column was added: text that casts to the type; none: NULL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+}
+
+/// Columns that tell rows apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyDef {
+    /// Name, for messages and for ALTER TABLE … DROP CONSTRAINT.
+    pub name: String,
+    /// Columns.
+    pub columns: Vec<ColumnNo>,
+}
+
+/// A condition that every row satisfies (or for which it is NULL).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckDef {
+    /// Name.
+    pub name: String,
+    /// The condition.
+    pub condition: Source,
+}
+
+/// Columns whose values a key of another table has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignKeyDef {
+    /// Name.
+    pub name: String,
+    /// Columns of this table.
+    pub columns: Vec<ColumnNo>,
+    /// The other table.
+    pub table: EntityId,
+    /// Its columns, a key of it.
+    pub referenced: Vec<ColumnNo>,
+    /// What deleting a referenced row does.
+    #[serde(default)]
+    pub on_delete: OnDelete,
+}
+
+/// What deleting a referenced row does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDelete {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// The referencing rows are deleted too.
+    Cascade,
+    /// The referencing columns become NULL.
+    SetNull,
+}
+
+/// How updates and deletes are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Storage {
+    /// Deletion vectors, and new segments for changed rows.
+    Mor,
+    /// Touched segments are written anew.
+    Cow,
+    /// One or the other, by the share of a segment that changes.
+    #[default]
+    Hybrid,
+}
+
+/// A column of a sort order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SortColumn {
+    /// Which.
+    pub column: ColumnNo,
+    /// Descending.
+    #[serde(default)]
+    pub desc: bool,
+}
+
+/// A named query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewDef {
+    /// Name, case preserved.
+    pub name: String,
+    /// The query.
+    pub query: Source,
+    /// Its columns when it was made.
+    pub columns: Vec<Field>,
+    /// What it reads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<EntityId>,
+}
+
+/// An index of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexDef {
+    /// Name, case preserved.
+    pub name: String,
+    /// The table.
+    pub table: EntityId,
+    /// Its columns, most significant first.
+    pub columns: Vec<ColumnNo>,
+    /// UNIQUE.
+    #[serde(default)]
+    pub unique: bool,
+}
+
+impl Entity {
+    /// Name, case preserved.
+    pub fn name(&self) -> &str {
+        match self {
+            Entity::Schema(schema) => &schema.name,
+            Entity::Table(table) => &table.name,
+            Entity::View(view) => &view.name,
+            Entity::Index(index) => &index.name,
+        }
+    }
+
+    /// What it is called in messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Entity::Schema(_) => "schema",
+            Entity::Table(_) => "table",
+            Entity::View(_) => "view",
+            Entity::Index(_) => "index",
+        }
+    }
+
+    /// What cannot go while this is there.
+    pub fn needs(&self) -> Vec<EntityId> {
+        match self {
+            Entity::Schema(_) => Vec::new(),
+            Entity::Table(table) => table.foreign_keys.iter().map(|key| key.table).collect(),
+            Entity::View(view) => view.reads.clone(),
+            Entity::Index(index) => vec![index.table],
+        }
+    }
+
+    /// The form that a store keeps.
+    pub fn encode(&self) -> Vec<u8> {
+        // Maps with text keys, texts and numbers: nothing here fails to become JSON.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads that form.
+    pub fn decode(bytes: &[u8]) -> Result<Self, NotAnEntity> {
+        serde_json::from_slice(bytes).map_err(|error| NotAnEntity(error.to_string()))
+    }
+}
+
+/// Bytes that are no entity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a catalog entry: {0}")]
+pub struct NotAnEntity(String);
+
+impl TableDef {
+    /// A column by name, whatever its case.
+    pub fn column(&self, name: &str) -> Option<&ColumnDef> {
+        self.columns
+            .iter()
+            .find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// A column by number, if it was not dropped.
+    pub fn by_no(&self, no: ColumnNo) -> Option<&ColumnDef> {
+        self.columns.iter().find(|column| column.no == no)
+    }
+
+    /// The primary key and the unique keys.
+    pub fn keys(&self) -> impl Iterator<Item = &KeyDef> {
+        self.primary_key.iter().chain(&self.unique)
+    }
+
+    /// The columns as a relation shows them.
+    pub fn fields(&self) -> Vec<Field> {
+        let field = |column: &ColumnDef| Field {
+            name: column.name.clone(),
+            ty: column.ty.clone(),
+            nullable: !column.not_null,
+        };
+        self.columns.iter().map(field).collect()
+    }
+
+    /// Names of some columns, for messages.
+    pub fn column_names(&self, columns: &[ColumnNo]) -> String {
+        let name = |no: &ColumnNo| self.by_no(*no).map_or("?", |column| column.name.as_str());
+        columns.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+}

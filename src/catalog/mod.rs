@@ -1,0 +1,250 @@
+//! What a database has: names and what they stand for, as of one commit.
+//!
+//! `catalog.find(&["main", "Orders"])` is the table that was made by `CREATE TABLE orders`; a transaction that adds a column
+//! works on a [`Catalog`] of its own, which shares everything else.
+//!
+//! Invariants: a catalog never changes, a changed one is another value; names differ in more than case within a schema;
+//! what something needs is there too.
+//!
+//! Does not: read or write files (the store keeps entities), or parse the texts that it holds.
+
+mod entity;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use entity::{
+    CheckDef, ColumnDef, ColumnNo, Entity, EntityId, ForeignKeyDef, IndexDef, KeyDef, NotAnEntity, OnDelete, SchemaDef,
+    SortColumn, Source, Storage, TableDef, ViewDef,
+};
+
+/// The schema that unqualified names are looked up in.
+pub const MAIN_SCHEMA: &str = "main";
+
+/// An entity and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number.
+    pub id: EntityId,
+    /// The schema's name, in lower case; empty for schemas themselves.
+    pub schema: Arc<str>,
+    /// What it is.
+    pub entity: Arc<Entity>,
+}
+
+/// All entities of a commit, or of a transaction that goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    by_id: BTreeMap<EntityId, Entry>,
+    /// Schema and name in lower case.
+    by_name: BTreeMap<(Arc<str>, String), EntityId>,
+    next_id: u64,
+}
+
+/// Why a catalog cannot be changed so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// The name is taken.
+    #[error("the {kind} `{name}` exists already")]
+    Exists {
+        /// What is there.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// There is no such schema.
+    #[error("there is no schema `{0}`")]
+    NoSchema(String),
+    /// Other entities need it.
+    #[error("`{name}` is needed by {needed_by}")]
+    Needed {
+        /// What was to go.
+        name: String,
+        /// What would break: kinds and names.
+        needed_by: String,
+    },
+}
+
+impl CatalogError {
+    /// SQLSTATE.
+    pub fn code(&self) -> &'static str {
+        match self {
+            CatalogError::Exists { kind: "schema", .. } => "42P06",
+            CatalogError::Exists { .. } => "42P07",
+            CatalogError::NoSchema(_) => "3F000",
+            CatalogError::Needed { .. } => "2BP01",
+        }
+    }
+}
+
+impl Catalog {
+    /// From what a store keeps.
+    pub fn new(entries: impl IntoIterator<Item = Entry>, next_id: u64) -> Self {
+        let mut catalog = Self {
+            next_id,
+            ..Self::default()
+        };
+        for entry in entries {
+            catalog.put(entry);
+        }
+        catalog
+    }
+
+    /// The number that the next entity gets.
+    pub fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    /// An entity by number.
+    pub fn get(&self, id: EntityId) -> Option<&Entry> {
+        self.by_id.get(&id)
+    }
+
+    /// A table by number.
+    pub fn table(&self, id: EntityId) -> Option<&TableDef> {
+        match &*self.get(id)?.entity {
+            Entity::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// An entity by `name` or `schema.name`.
+    pub fn find(&self, parts: &[&str]) -> Option<&Entry> {
+        let (schema, name) = match parts {
+            [name] => (MAIN_SCHEMA, name),
+            [schema, name] => (*schema, name),
+            _ => return None,
+        };
+        let key = (Arc::from(schema.to_ascii_lowercase()), name.to_ascii_lowercase());
+        self.get(*self.by_name.get(&key)?)
+    }
+
+    /// Everything, by number.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.by_id.values()
+    }
+
+    /// Whether there is a schema of this name.
+    pub fn has_schema(&self, name: &str) -> bool {
+        let key = (Arc::from(""), name.to_ascii_lowercase());
+        name.eq_ignore_ascii_case(MAIN_SCHEMA) || self.by_name.contains_key(&key)
+    }
+
+    /// Adds something new.
+    pub fn create(&mut self, schema: &str, entity: Entity) -> Result<EntityId, CatalogError> {
+        let schema = match entity {
+            Entity::Schema(_) => String::new(),
+            _ if self.has_schema(schema) => schema.to_ascii_lowercase(),
+            _ => return Err(CatalogError::NoSchema(schema.into())),
+        };
+        let key = (Arc::from(schema), entity.name().to_ascii_lowercase());
+        let taken = self.by_name.get(&key).and_then(|id| self.get(*id));
+        if let Some(taken) = taken {
+            return Err(CatalogError::Exists {
+                kind: taken.entity.kind(),
+                name: taken.entity.name().into(),
+            });
+        }
+        let id = EntityId(self.next_id);
+        self.next_id += 1;
+        self.put(Entry {
+            id,
+            schema: key.0,
+            entity: Arc::new(entity),
+        });
+        Ok(id)
+    }
+
+    /// Puts another definition in the place of an entity, perhaps under another name.
+    pub fn replace(&mut self, id: EntityId, entity: Entity) -> Result<(), CatalogError> {
+        let Some(old) = self.by_id.get(&id).cloned() else {
+            return Ok(());
+        };
+        let key = (old.schema.clone(), entity.name().to_ascii_lowercase());
+        if let Some(other) = self.by_name.get(&key).filter(|other| **other != id) {
+            let kind = self.get(*other).map_or("table", |entry| entry.entity.kind());
+            return Err(CatalogError::Exists {
+                kind,
+                name: entity.name().into(),
+            });
+        }
+        self.forget(&old);
+        self.put(Entry {
+            entity: Arc::new(entity),
+            ..old
+        });
+        Ok(())
+    }
+
+    /// What would break if this went: what needs it, and what needs that.
+    pub fn dependants(&self, id: EntityId) -> Vec<EntityId> {
+        let mut found: Vec<EntityId> = Vec::new();
+        let mut next = vec![id];
+        while let Some(needed) = next.pop() {
+            for entry in self.entries() {
+                let needs = self.needs(entry);
+                if entry.id != id && needs.contains(&needed) && !found.contains(&entry.id) {
+                    found.push(entry.id);
+                    next.push(entry.id);
+                }
+            }
+        }
+        found
+    }
+
+    fn needs(&self, entry: &Entry) -> Vec<EntityId> {
+        let mut needs = entry.entity.needs();
+        let schema = self.by_name.get(&(Arc::from(""), entry.schema.to_string()));
+        needs.extend(schema);
+        needs
+    }
+
+    /// Drops an entity and its indexes; anything else that needs it must be dropped too (`cascade`) or prevents it. Gives
+    /// what went.
+    pub fn drop(&mut self, id: EntityId, cascade: bool) -> Result<Vec<Entry>, CatalogError> {
+        let dependants = self.dependants(id);
+        let holds = |id: &&EntityId| !matches!(self.get(**id).map(|e| &*e.entity), Some(Entity::Index(_)) | None);
+        let holding: Vec<&Entry> = dependants.iter().filter(holds).filter_map(|id| self.get(*id)).collect();
+        if !cascade && !holding.is_empty() {
+            let name = |entry: &&Entry| format!("{} `{}`", entry.entity.kind(), entry.entity.name());
+            return Err(CatalogError::Needed {
+                name: self
+                    .get(id)
+                    .map_or_else(String::new, |entry| entry.entity.name().into()),
+                needed_by: holding.iter().map(name).collect::<Vec<_>>().join(", "),
+            });
+        }
+        let mut gone = Vec::new();
+        for id in dependants.into_iter().chain([id]) {
+            if let Some(entry) = self.by_id.get(&id).cloned() {
+                self.forget(&entry);
+                gone.push(entry);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// The entities that differ from those of another catalog: their numbers, and what they are here.
+    pub fn changes_since<'a>(&'a self, base: &'a Catalog) -> Vec<(EntityId, Option<&'a Entry>)> {
+        let changed = self.entries().filter(|entry| base.get(entry.id) != Some(entry));
+        let gone = base.entries().filter(|entry| self.get(entry.id).is_none());
+        changed
+            .map(|entry| (entry.id, Some(entry)))
+            .chain(gone.map(|entry| (entry.id, None)))
+            .collect()
+    }
+
+    fn put(&mut self, entry: Entry) {
+        let key = (entry.schema.clone(), entry.entity.name().to_ascii_lowercase());
+        self.by_name.insert(key, entry.id);
+        self.by_id.insert(entry.id, entry);
+    }
+
+    fn forget(&mut self, entry: &Entry) {
+        let key = (entry.schema.clone(), entry.entity.name().to_ascii_lowercase());
+        self.by_name.remove(&key);
+        self.by_id.remove(&entry.id);
+    }
+}
