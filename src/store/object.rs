@@ -9,12 +9,15 @@
 //! Does not: know what a body says, or where it lies.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::StoreError;
+use super::commit::Commit;
+use super::wire::Malformed;
+use super::{Damage, StoreError, tree};
 
 /// SHA-256 of an object's kind and body.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,6 +168,52 @@ impl NewObject {
 pub trait ReadObjects: Send + Sync {
     /// The body of an object, checked against its id.
     fn read(&self, kind: Kind, id: ObjectId) -> Result<Arc<[u8]>, StoreError>;
+}
+
+/// What objects refer to. The store knows it of commits and tree nodes; the layers above know it of the values in leaves
+/// and of their own kinds.
+pub trait References: Send + Sync {
+    /// Objects that must be there if this one is, beside the parents and the root of a commit and a node's children.
+    fn of(&self, kind: Kind, body: &[u8]) -> Result<Vec<(Kind, ObjectId)>, StoreError>;
+}
+
+/// Nothing but what the store itself knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoReferences;
+
+impl References for NoReferences {
+    fn of(&self, _: Kind, _: &[u8]) -> Result<Vec<(Kind, ObjectId)>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+/// All that an object refers to.
+pub(crate) fn all_references(
+    references: &dyn References,
+    kind: Kind,
+    body: &[u8],
+) -> Result<Vec<(Kind, ObjectId)>, StoreError> {
+    let malformed = |Malformed(what)| Damage::new(Path::new("packs"), what).of(kind, ObjectId::of(kind, body));
+    let mut all = references.of(kind, body)?;
+    match kind {
+        Kind::COMMIT => {
+            let commit = Commit::read(body).map_err(malformed)?;
+            all.push((Kind::NODE, commit.root));
+            all.extend(commit.parents.iter().map(|parent| (Kind::COMMIT, *parent)));
+        }
+        Kind::NODE => {
+            let children = tree::children(body).map_err(malformed)?;
+            all.extend(children.into_iter().map(|child| (Kind::NODE, child)));
+        }
+        _ => {}
+    }
+    Ok(all)
+}
+
+impl<T: ReadObjects + ?Sized> ReadObjects for &T {
+    fn read(&self, kind: Kind, id: ObjectId) -> Result<Arc<[u8]>, StoreError> {
+        (**self).read(kind, id)
+    }
 }
 
 impl<T: ReadObjects + ?Sized> ReadObjects for Arc<T> {

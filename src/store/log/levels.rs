@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use super::{Hash, Subtrees, node_hash};
 use crate::host::{Disk, ReadAt};
-use crate::store::StoreError;
 use crate::store::object::{CommitId, ObjectId};
+use crate::store::{Damage, StoreError};
 
 /// Levels between two files.
 const STRIDE: u32 = 8;
@@ -151,6 +151,22 @@ impl Levels {
             }
         }
         Ok(())
+    }
+
+    /// Computes every hash of the upper files anew from the lowest; says which are not as they should be.
+    pub(crate) fn check(&self) -> Result<Vec<Damage>, StoreError> {
+        let mut damages = Vec::new();
+        for (file, level) in self.levels.iter().enumerate().skip(1) {
+            let above = u32::try_from(file).unwrap_or(u32::MAX) * STRIDE;
+            for index in 0..level.len() {
+                let is = self.read(file, index, 1)?;
+                if is.first() != Some(&self.compute(above, index)?) {
+                    let path = file_name(&self.folder, file);
+                    damages.push(Damage::new(&path, "a hash is not that of what is below").at(index * HASH_BYTES));
+                }
+            }
+        }
+        Ok(damages)
     }
 
     /// The file that has a level's hashes.

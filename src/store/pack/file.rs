@@ -134,11 +134,6 @@ impl PackFile {
         self.with_lookup(|lookup| lookup.index.clone())
     }
 
-    /// Objects that no index file covers.
-    pub(crate) fn recent_count(&self) -> usize {
-        self.with_lookup(|lookup| lookup.recent.len())
-    }
-
     /// Adds records, and says where they end.
     pub(crate) fn extend(&self, records: &[(u64, u32)], end: u64) {
         let mut lookup = self.lookup.write().unwrap_or_else(PoisonError::into_inner);
@@ -220,6 +215,27 @@ impl PackFile {
                 .checked_sub(distance)
                 .ok_or_else(|| self.damage(at, "a difference has no base"))?;
         }
+    }
+
+    /// The body of a record, given that of its base if it is a difference.
+    pub(crate) fn assemble(
+        &self,
+        offset: u64,
+        record: &Record<'_>,
+        base: impl FnOnce(u64) -> Result<Arc<Vec<u8>>, StoreError>,
+    ) -> Result<Vec<u8>, StoreError> {
+        let header = record.header;
+        let made = match header.stored {
+            Stored::Plain => Ok(record.bytes.to_vec()),
+            Stored::Zstd => inflate(record.bytes, header.len),
+            Stored::Delta { distance, .. } => {
+                let at = offset
+                    .checked_sub(distance)
+                    .ok_or_else(|| self.damage(offset, "a difference has no base"))?;
+                delta::apply(&base(at)?, record.bytes, header.len)
+            }
+        };
+        made.map_err(|Malformed(what)| self.damage(offset, what))
     }
 
     /// Applies differences to what they build on, last one first.

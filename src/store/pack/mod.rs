@@ -18,9 +18,9 @@ mod writer;
 
 pub(crate) use file::PackFile;
 pub(crate) use index::IndexFile;
-pub(crate) use record::{GROUP_HEADER, GroupHeader, PACK_HEADER, PackHeader, Record, RecordHeader, Stored};
-pub(crate) use scan::{Found, Group, scan};
-pub(crate) use writer::{GroupDraft, PackWriter, Written};
+pub(crate) use record::{GROUP_HEADER, GroupHeader, PACK_HEADER, Record, Stored};
+pub(crate) use scan::{Group, find_group, read_group, scan};
+pub(crate) use writer::{GroupDraft, PackWriter};
 
 /// Differences of differences, at most.
 pub(crate) const MAX_DEPTH: u8 = 16;

@@ -10,8 +10,8 @@
 
 use super::record::{GROUP_HEADER, GROUP_MAGIC, GroupHeader, Record};
 use super::{MAX_GROUP_BYTES, PackFile};
-use crate::store::StoreError;
 use crate::store::wire::Malformed;
+use crate::store::{Damage, StoreError};
 
 /// Bytes looked through at a time for later groups.
 const WINDOW: usize = 1 << 18;
@@ -72,11 +72,19 @@ pub(crate) fn scan(
                 at = end;
             }
             Err(Malformed(what)) if at < synced || was_synced(pack, at, sequence)? => {
-                return Err(pack.damage(at, what));
+                return Err(Damage::new(pack.path(), what).at(at).by(commit_of(pack, at)).into());
             }
             Err(_) => return Ok(at),
         }
     }
+}
+
+/// The first commit of a group whose header is sound.
+fn commit_of(pack: &PackFile, at: u64) -> Option<u64> {
+    let bytes = pack.read_bytes(at, GROUP_HEADER as usize).ok()?;
+    GroupHeader::decode(&bytes, pack.salt(), at)
+        .ok()
+        .map(|header| header.log_size)
 }
 
 /// The group at a position, or why there is none.
@@ -129,4 +137,21 @@ fn was_synced(pack: &PackFile, at: u64, sequence: Option<u64>) -> Result<bool, S
         from += (len as u64).saturating_sub(GROUP_HEADER - 1).max(1);
     }
     Ok(false)
+}
+
+/// The next position from one on at which a sound group header lies; `end` if there is none.
+pub(crate) fn find_group(pack: &PackFile, from: u64, end: u64) -> Result<u64, StoreError> {
+    let mut at = from;
+    while at + GROUP_HEADER <= end {
+        let len = usize::try_from(end - at).unwrap_or(usize::MAX).min(WINDOW);
+        let bytes = pack.read_bytes(at, len)?;
+        for index in memchr::memmem::find_iter(&bytes, &GROUP_MAGIC) {
+            let offset = at + index as u64;
+            if GroupHeader::decode(&bytes[index..], pack.salt(), offset).is_ok() {
+                return Ok(offset);
+            }
+        }
+        at += (len as u64).saturating_sub(GROUP_HEADER - 1).max(1);
+    }
+    Ok(end)
 }

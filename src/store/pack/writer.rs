@@ -27,8 +27,7 @@ const COMPRESS_FROM: usize = 256;
 const LEVEL: i32 = 1;
 /// Bodies kept as likely bases of differences, in bytes per generation.
 const RECENT_BYTES: usize = 4 << 20;
-/// Space is prepared in steps of a pack's size, within these bounds.
-const MIN_STEP: u64 = 128 << 10;
+/// Space is prepared in steps of a pack's size, at most this.
 const MAX_STEP: u64 = 4 << 20;
 
 /// The pack that groups are appended to.
@@ -41,6 +40,8 @@ pub(crate) struct PackWriter {
     synced: u64,
     /// Bytes that the file has.
     allocated: u64,
+    /// The smallest step in which it grows.
+    step: u64,
     compressor: Option<zstd::bulk::Compressor<'static>>,
     recent: Recent,
 }
@@ -59,14 +60,6 @@ pub(crate) struct GroupDraft {
     commits: u32,
     body: Vec<u8>,
     entries: Vec<(u64, u32)>,
-}
-
-/// A group in the file.
-#[derive(Debug)]
-pub(crate) struct Written {
-    /// Prefixes and positions of its objects.
-    pub entries: Vec<(u64, u32)>,
-    pub end: u64,
 }
 
 impl GroupDraft {
@@ -88,23 +81,29 @@ impl GroupDraft {
 
 impl PackWriter {
     /// Makes a pack; it is durable, name and all.
-    pub(crate) fn create(disk: &dyn Disk, folder: &Path, number: u32, salt: u64) -> Result<Self, StoreError> {
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        folder: &Path,
+        (number, salt): (u32, u64),
+        step: u64,
+    ) -> Result<Self, StoreError> {
         let path = folder.join(pack_name(number));
         let failed = |error| StoreError::io(&path, error);
         let file = disk.create(&path).map_err(failed)?;
         file.write_at(0, &PackHeader { number, salt }.encode())
             .map_err(failed)?;
-        fill_zero(&*file, PACK_HEADER, MIN_STEP).map_err(failed)?;
+        let step = step.clamp(PACK_HEADER, MAX_STEP);
+        fill_zero(&*file, PACK_HEADER, step).map_err(failed)?;
         file.sync_data().map_err(failed)?;
         disk.sync_folder(folder)
             .map_err(|error| StoreError::io(folder, error))?;
         let pack = PackFile::open(disk, folder, number, PACK_HEADER, 0)?;
-        Ok(Self::over(Arc::new(pack), file, MIN_STEP))
+        Ok(Self::over(Arc::new(pack), file, step, step))
     }
 
     /// Goes on with a pack after its last group. What a crash left behind it is wiped, so that no later group can seem
     /// to follow from it; and the last group, which may be in the system's memory only, is synced.
-    pub(crate) fn reopen(disk: &dyn Disk, pack: Arc<PackFile>) -> Result<Self, StoreError> {
+    pub(crate) fn reopen(disk: &dyn Disk, pack: Arc<PackFile>, step: u64) -> Result<Self, StoreError> {
         let failed = |error| StoreError::io(pack.path(), error);
         let file = disk.open_write(pack.path()).map_err(failed)?;
         let allocated = file.size_bytes().map_err(failed)?;
@@ -119,16 +118,17 @@ impl PackWriter {
             at += len as u64;
         }
         file.sync_data().map_err(failed)?;
-        Ok(Self::over(pack, file, allocated))
+        Ok(Self::over(pack, file, allocated, step.clamp(PACK_HEADER, MAX_STEP)))
     }
 
-    fn over(pack: Arc<PackFile>, file: Arc<dyn WriteAt>, allocated: u64) -> Self {
+    fn over(pack: Arc<PackFile>, file: Arc<dyn WriteAt>, allocated: u64, step: u64) -> Self {
         Self {
             end: pack.end(),
             synced: pack.end(),
             pack,
             file,
             allocated,
+            step,
             compressor: zstd::bulk::Compressor::new(LEVEL).ok(),
             recent: Recent::default(),
         }
@@ -183,7 +183,7 @@ impl PackWriter {
     }
 
     /// Writes a group. It is durable after the next [`PackWriter::sync`].
-    pub(crate) fn append(&mut self, group: GroupDraft) -> Result<Written, StoreError> {
+    pub(crate) fn append(&mut self, group: GroupDraft) -> Result<(), StoreError> {
         let offset = self.end;
         let salt = self.pack.salt();
         let header = GroupHeader {
@@ -202,14 +202,13 @@ impl PackWriter {
             .map_err(|error| StoreError::io(self.pack.path(), error))?;
         self.end = end;
         self.pack.extend(&group.entries, end);
-        let entries = group.entries;
-        Ok(Written { entries, end })
+        Ok(())
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8], end: u64) -> std::io::Result<()> {
         self.file.write_at(offset, bytes)?;
         if end > self.allocated {
-            let step = end.clamp(MIN_STEP, MAX_STEP);
+            let step = end.clamp(self.step, MAX_STEP);
             let allocated = end.next_multiple_of(step);
             fill_zero(&*self.file, end, allocated)?;
             self.allocated = allocated;

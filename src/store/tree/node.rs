@@ -152,3 +152,10 @@ pub(crate) fn children(body: &[u8]) -> Result<Vec<ObjectId>, Malformed> {
         .map(|entry| entry.child().map(|(id, _)| id))
         .collect()
 }
+
+/// The entries of an encoded leaf; none for an inner node.
+pub(crate) fn leaf_entries(body: &[u8]) -> Result<Vec<super::Entry>, Malformed> {
+    let node = Node::decode(body)?;
+    let entries = node.entries.into_iter().filter(|_| node.level == 0);
+    Ok(entries.map(|entry| (entry.key, entry.value)).collect())
+}

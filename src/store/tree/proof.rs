@@ -78,9 +78,12 @@ impl ReadObjects for ProofNodes {
     }
 }
 
+/// A key's value or absence, and the nodes that prove it.
+pub type Proved = (Option<Vec<u8>>, Vec<Arc<[u8]>>);
+
 impl Tree<'_> {
     /// A key's value or absence, and the nodes that prove it: `Tree::new(&ProofNodes::new(nodes), root).get(key)` checks.
-    pub fn prove(&self, key: &[u8]) -> Result<(Option<Vec<u8>>, Vec<Arc<[u8]>>), StoreError> {
+    pub fn prove(&self, key: &[u8]) -> Result<Proved, StoreError> {
         let recorder = Recorder::new(self.source);
         let value = Tree::new(&recorder, self.root).get(key)?;
         Ok((value, recorder.into_nodes()))
