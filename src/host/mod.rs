@@ -3,11 +3,13 @@
 //! `real().open(Path::new("lineitem.parquet"))?.read_at(0, &mut magic)?` reads the four bytes `PAR1`.
 //!
 //! Invariants: nothing else in the house calls `std::fs` or a clock; every method is safe to call from any thread; a
-//! staged file appears under its target name complete and durable, or not at all.
+//! staged file appears under its target name complete and durable, or not at all. What was written is durable once its
+//! file was synced *and*, for a file just created, renamed or removed, its folder.
 //!
 //! Does not: cache, buffer, or know formats.
 
 mod real;
+pub mod sim;
 
 use std::fmt::Debug;
 use std::io;
@@ -32,6 +34,61 @@ pub trait Disk: Debug + Send + Sync {
 
     /// A new file in the folder of `target` that becomes `target` when published and vanishes when dropped before.
     fn stage(&self, target: &Path) -> io::Result<Box<dyn Staged>>;
+
+    /// Makes a file that must not exist yet, for positioned reads and writes; its name is durable once
+    /// [`Disk::sync_folder`] returned.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn WriteAt>>;
+
+    /// Opens a file that exists for positioned reads and writes.
+    fn open_write(&self, path: &Path) -> io::Result<Arc<dyn WriteAt>>;
+
+    /// Makes a folder, and those above it that are missing; none that exists is an error.
+    fn create_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Makes the names in a folder durable.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Gives a file another name, in place of a file that had it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file; one that is open can still be read.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes the lock that a file stands for, which is made if need be and then names this process. The lock ends with
+    /// the value or with the process; the file stays.
+    fn lock(&self, path: &Path) -> io::Result<LockOutcome>;
+}
+
+/// What came of asking for a lock.
+#[derive(Debug)]
+pub enum LockOutcome {
+    /// It is ours until this is dropped.
+    Held(Box<dyn Lock>),
+    /// Another has it: the process of this id, if the file tells.
+    Busy(Option<u32>),
+}
+
+/// A lock that is held.
+pub trait Lock: Debug + Send + Sync {}
+
+/// An open file that can be written at positions. A write past the end fills the gap with zeros.
+pub trait WriteAt: Debug + Send + Sync {
+    /// Size in bytes now.
+    fn size_bytes(&self) -> io::Result<u64>;
+
+    /// Fills the whole buffer from an offset.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Writes all bytes at an offset. They are durable once [`WriteAt::sync_data`] returned; before, any of their
+    /// sectors may be lost.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Cuts the file off, or extends it by zeros.
+    fn set_len(&self, size_bytes: u64) -> io::Result<()>;
+
+    /// Makes the contents durable, and the size where they need it. After an error nothing is known about what was
+    /// written since the last success, so the file must not be written on.
+    fn sync_data(&self) -> io::Result<()>;
 }
 
 /// An open file, read at positions; a short file is an error of kind `UnexpectedEof`.
@@ -79,6 +136,18 @@ pub trait Random: Debug + Send + Sync {
 pub fn real() -> Arc<dyn Disk> {
     static DISK: OnceLock<Arc<RealDisk>> = OnceLock::new();
     DISK.get_or_init(|| Arc::new(RealDisk)).clone()
+}
+
+/// Writes zeros over a range, so that later writes there change neither the file's size nor its blocks, and a sync of
+/// them has nothing to do but the data.
+pub fn fill_zero(file: &dyn WriteAt, mut offset: u64, end: u64) -> io::Result<()> {
+    let zeros = vec![0; 1 << 18];
+    while offset < end {
+        let len = usize::try_from(end - offset).map_or(zeros.len(), |left| left.min(zeros.len()));
+        file.write_at(offset, &zeros[..len])?;
+        offset += len as u64;
+    }
+    Ok(())
 }
 
 /// Reads a range into a new vector.
@@ -148,6 +217,43 @@ mod tests {
         Cursor::new(file, 2).read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "llo");
         assert!(disk.open(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_file_is_written_at_positions() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, path) = (real(), folder.path().join("deep/er/f"));
+        disk.create_folder(path.parent().unwrap()).unwrap();
+        disk.create_folder(path.parent().unwrap()).unwrap();
+        let file = disk.create(&path).unwrap();
+        assert!(disk.create(&path).is_err());
+        fill_zero(&*file, 0, 600_000).unwrap();
+        file.write_at(600_000, b"end").unwrap();
+        file.sync_data().unwrap();
+        disk.sync_folder(path.parent().unwrap()).unwrap();
+        let to = path.with_file_name("g");
+        disk.rename(&path, &to).unwrap();
+        let again = disk.open_write(&to).unwrap();
+        let mut end = [0; 4];
+        again.read_at(599_999, &mut end).unwrap();
+        assert_eq!((&end, again.size_bytes().unwrap()), (b"\0end", 600_003));
+        again.set_len(5).unwrap();
+        assert_eq!(file.size_bytes().unwrap(), 5);
+        disk.remove(&to).unwrap();
+        assert!(disk.open_write(&to).is_err());
+    }
+
+    #[test]
+    fn a_lock_names_its_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, path) = (real(), folder.path().join("lock"));
+        let LockOutcome::Held(held) = disk.lock(&path).unwrap() else {
+            panic!("nobody else has it");
+        };
+        let busy = disk.lock(&path).unwrap();
+        assert!(matches!(busy, LockOutcome::Busy(Some(pid)) if pid == std::process::id()));
+        drop(held);
+        assert!(matches!(disk.lock(&path).unwrap(), LockOutcome::Held(_)));
     }
 
     #[test]

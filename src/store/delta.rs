@@ -1,0 +1,151 @@
+//! Objects as differences from others: copies out of a base, and bytes of their own.
+//!
+//! A leaf of 2 KB in which one entry of 60 bytes is new becomes `copy 0..1312, insert 60 bytes, copy 1312..2048`: 68 bytes.
+//!
+//! Invariants: `apply(base, &diff(base, target)) == target`; `apply` never gives more than it was told to, and refuses
+//! what does not fit its base.
+//!
+//! Does not: decide whether a difference is worth it, or bound chains; packs do.
+
+use hashbrown::HashMap;
+
+use super::wire::{Malformed, Reader, write_varint};
+
+/// Matches shorter than this are not looked for between the common ends.
+const WINDOW: usize = 16;
+
+/// The instructions that make `target` of `base`. Each is a number: odd for a copy of `n >> 1` bytes, followed by where
+/// in the base it begins; even for an insertion of `n >> 1` bytes, followed by them.
+pub(crate) fn diff(base: &[u8], target: &[u8]) -> Vec<u8> {
+    let same = |(a, b): &(&u8, &u8)| a == b;
+    let head = base.iter().zip(target).take_while(same).count();
+    let tails = base[head..].iter().rev().zip(target[head..].iter().rev());
+    let tail = tails.take_while(same).count();
+    let mut out = Ops::default();
+    out.copy(0, head);
+    let (middle, end) = (&base[head..base.len() - tail], target.len() - tail);
+    diff_middle(&mut out, middle, head, &target[head..end]);
+    out.copy(base.len() - tail, tail);
+    out.finish()
+}
+
+/// Finds windows of the target in the base, and extends each match as far as it goes.
+fn diff_middle(out: &mut Ops, base: &[u8], shift: usize, target: &[u8]) {
+    if base.len() < WINDOW || target.len() < WINDOW {
+        return out.insert(target);
+    }
+    let windows: HashMap<&[u8], usize> = base
+        .chunks_exact(WINDOW)
+        .enumerate()
+        .map(|(index, window)| (window, index * WINDOW))
+        .collect();
+    let (mut at, mut from) = (0, 0);
+    while let Some(window) = target.get(at..at + WINDOW) {
+        let Some(&found) = windows.get(window) else {
+            at += 1;
+            continue;
+        };
+        let after = base[found..]
+            .iter()
+            .zip(&target[at..])
+            .take_while(|(a, b)| a == b)
+            .count();
+        let before = base[..found].iter().rev().zip(target[from..at].iter().rev());
+        let before = before.take_while(|(a, b)| a == b).count();
+        out.insert(&target[from..at - before]);
+        out.copy(shift + found - before, before + after);
+        at += after;
+        from = at;
+    }
+    out.insert(&target[from..]);
+}
+
+#[derive(Default)]
+struct Ops {
+    out: Vec<u8>,
+}
+
+impl Ops {
+    fn copy(&mut self, from: usize, len: usize) {
+        if len > 0 {
+            write_varint(&mut self.out, (len as u64) << 1 | 1);
+            write_varint(&mut self.out, from as u64);
+        }
+    }
+
+    fn insert(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            write_varint(&mut self.out, (bytes.len() as u64) << 1);
+            self.out.extend_from_slice(bytes);
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        self.out
+    }
+}
+
+/// Follows the instructions; the result must be `len` bytes long.
+pub(crate) fn apply(base: &[u8], ops: &[u8], len: usize) -> Result<Vec<u8>, Malformed> {
+    const PAST: Malformed = Malformed("its difference does not fit its base");
+    let mut out = Vec::with_capacity(len);
+    let mut reader = Reader::new(ops);
+    while !reader.is_empty() {
+        let op = reader.varint()?;
+        let count = usize::try_from(op >> 1).map_err(|_| PAST)?;
+        if count > len - out.len() {
+            return Err(PAST);
+        }
+        if op & 1 == 0 {
+            out.extend_from_slice(reader.take(count)?);
+        } else {
+            let from = reader.size()?;
+            let piece = from.checked_add(count).and_then(|end| base.get(from..end));
+            out.extend_from_slice(piece.ok_or(PAST)?);
+        }
+    }
+    if out.len() == len { Ok(out) } else { Err(PAST) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(0_u8..4, 0..300)
+    }
+
+    proptest! {
+        #[test]
+        fn a_difference_makes_the_target(base in bytes(), target in bytes()) {
+            prop_assert_eq!(apply(&base, &diff(&base, &target), target.len()), Ok(target));
+        }
+
+        #[test]
+        fn pieces_of_the_base_are_found(base in bytes(), cuts in prop::collection::vec((0_usize..300, 0_usize..300), 0..5)) {
+            let piece = |(a, b): &(usize, usize)| base[(*a).min(base.len())..(*b).max(*a).min(base.len())].to_vec();
+            let target: Vec<u8> = cuts.iter().flat_map(piece).collect();
+            prop_assert_eq!(apply(&base, &diff(&base, &target), target.len()), Ok(target));
+        }
+
+        #[test]
+        fn nonsense_is_refused(base in bytes(), ops in prop::collection::vec(any::<u8>(), 0..40), len in 0_usize..500) {
+            if let Ok(made) = apply(&base, &ops, len) {
+                prop_assert_eq!(made.len(), len);
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_put_into_a_node_costs_little_more_than_itself() {
+        let base: Vec<u8> = (0..2048_u32)
+            .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect();
+        let mut target = base.clone();
+        target.splice(1312..1312, [9; 60]);
+        target[40] ^= 1;
+        assert!(diff(&base, &target).len() < 60 + 24);
+    }
+}

@@ -1,0 +1,437 @@
+//! The queue in front of the disk: commits of many threads, made durable by one sync.
+//!
+//! Sixteen threads commit. Each checks and encodes its commit under the queue's lock and waits; the first becomes the
+//! leader and writes what is queued, while the others queue up behind; then one of them leads. So a sync serves all that
+//! came during the one before it.
+//!
+//! Invariants: a commit's place in the log is decided when it is queued, on top of all that is queued before it. Queued
+//! objects can be read at once, by the next commit on the same branch for one. If a group fails, so does all behind it.
+//!
+//! Does not: write; see [`super::write`].
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, MutexGuard, PoisonError, RwLockWriteGuard};
+
+use hashbrown::HashMap;
+
+use super::{Timeline, lock};
+use crate::store::StoreError;
+use crate::store::commit::{Commit, MAX_AUTHOR_BYTES, MAX_MESSAGE_BYTES, MAX_PARENTS};
+use crate::store::head::{MAX_NAME_BYTES, RefChange, RefKind, Refs};
+use crate::store::object::{CommitId, Kind, NewObject, ObjectId, Packing};
+use crate::store::pack::{MAX_GROUP_BYTES, MAX_OBJECT_BYTES};
+
+/// A commit to be made.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The branch that it moves.
+    pub branch: String,
+    /// Where the branch must be now: the commit's first parent. `None` begins a branch without a past.
+    pub parent: Option<CommitId>,
+    /// Further parents, for a merge.
+    pub merged: Vec<CommitId>,
+    /// The root of the snapshot tree.
+    pub root: ObjectId,
+    /// The hash that stands for all definitions.
+    pub schema: ObjectId,
+    /// Who.
+    pub author: String,
+    /// Why.
+    pub message: String,
+    /// What sort of commit, as the layers above have it.
+    pub flavor: u8,
+    /// Whatever else belongs into the record.
+    pub extra: Vec<u8>,
+    /// What the root leads to and the store lacks; those it has are left out.
+    pub objects: Vec<NewObject>,
+}
+
+impl Draft {
+    /// A commit without objects or words.
+    pub fn new(branch: &str, parent: Option<CommitId>, root: ObjectId) -> Self {
+        Self {
+            branch: branch.to_string(),
+            parent,
+            merged: Vec::new(),
+            root,
+            schema: ObjectId([0; 32]),
+            author: String::new(),
+            message: String::new(),
+            flavor: 0,
+            extra: Vec::new(),
+            objects: Vec::new(),
+        }
+    }
+}
+
+impl Draft {
+    /// The commit, given its place.
+    fn place(self, index: u64, height: u64, jump: u64, time_us: i64) -> Commit {
+        Commit {
+            index,
+            parents: self.parent.into_iter().chain(self.merged).collect(),
+            height,
+            jump,
+            flavor: self.flavor,
+            root: self.root,
+            schema: self.schema,
+            author: self.author,
+            message: self.message,
+            time_us,
+            extra: self.extra,
+        }
+    }
+}
+
+/// A commit that is queued. It is written by whoever waits next, on this commit or a later one.
+#[derive(Debug)]
+#[must_use = "a commit is durable only once it was waited for"]
+pub struct Pending<'a> {
+    timeline: &'a Timeline,
+    id: CommitId,
+    ticket: u64,
+}
+
+impl Pending<'_> {
+    /// Its id, known before it is durable: the parent of the next commit on the branch.
+    pub fn id(&self) -> CommitId {
+        self.id
+    }
+
+    /// Returns when it is durable.
+    pub fn wait(self) -> Result<CommitId, StoreError> {
+        self.timeline.wait(self.ticket)?;
+        Ok(self.id)
+    }
+}
+
+/// Something to be written in a group.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub objects: Vec<NewObject>,
+    pub commit: Option<(Commit, NewObject)>,
+    pub change: RefChange,
+    pub ticket: u64,
+    pub bytes: u64,
+}
+
+/// What is queued, and the state of things as if it were durable.
+#[derive(Debug)]
+pub(super) struct Queue {
+    items: VecDeque<Item>,
+    /// Commits queued or being written, by their log index.
+    commits: BTreeMap<u64, CommitId>,
+    refs: Refs,
+    log_size: u64,
+    time_us: i64,
+    /// Tickets given out; those up to `done` are durable.
+    tickets: u64,
+    done: u64,
+    leading: bool,
+    stopped: Option<Arc<StoreError>>,
+}
+
+impl Queue {
+    pub(super) fn new(refs: Refs, log_size: u64, time_us: i64) -> Self {
+        Self {
+            items: VecDeque::new(),
+            commits: BTreeMap::new(),
+            refs,
+            log_size,
+            time_us,
+            tickets: 0,
+            done: 0,
+            leading: false,
+            stopped: None,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match &self.stopped {
+            Some(why) => Err(StoreError::Stopped(Arc::clone(why))),
+            None => Ok(()),
+        }
+    }
+
+    fn push(&mut self, objects: Vec<NewObject>, commit: Option<(Commit, NewObject)>, change: RefChange) -> u64 {
+        self.tickets += 1;
+        let bytes = objects.iter().map(|object| object.body.len() as u64).sum();
+        self.items.push_back(Item {
+            objects,
+            commit,
+            change,
+            ticket: self.tickets,
+            bytes,
+        });
+        self.tickets
+    }
+
+    /// Takes what one group can hold.
+    fn take(&mut self, limit_bytes: u64) -> Vec<Item> {
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while let Some(item) = self
+            .items
+            .pop_front_if(|item| taken.is_empty() || bytes + item.bytes <= limit_bytes)
+        {
+            bytes += item.bytes;
+            taken.push(item);
+        }
+        taken
+    }
+
+    /// Notes what is durable now.
+    fn settle(&mut self, items: &[Summary]) {
+        for item in items {
+            self.done = self.done.max(item.ticket);
+            item.commit.map(|index| self.commits.remove(&index));
+        }
+    }
+}
+
+/// What remains of an item once it is written.
+#[derive(Debug)]
+struct Summary {
+    ticket: u64,
+    objects: Vec<ObjectId>,
+    /// Its commit's log index.
+    commit: Option<u64>,
+}
+
+/// Objects queued or being written, and by how many items.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    objects: HashMap<ObjectId, (NewObject, usize)>,
+}
+
+impl InFlight {
+    pub(super) fn get(&self, kind: Kind, id: ObjectId) -> Option<Arc<[u8]>> {
+        let (object, _) = self.objects.get(&id)?;
+        (object.kind == kind).then(|| Arc::clone(&object.body))
+    }
+
+    fn add<'a>(&mut self, objects: impl Iterator<Item = &'a NewObject>) {
+        for object in objects {
+            self.objects.entry(object.id).or_insert_with(|| (object.clone(), 0)).1 += 1;
+        }
+    }
+
+    fn remove(&mut self, ids: &[ObjectId]) {
+        for id in ids {
+            if let Some((_, count)) = self.objects.get_mut(id) {
+                *count -= 1;
+                if *count == 0 {
+                    self.objects.remove(id);
+                }
+            }
+        }
+    }
+}
+
+/// Bodies written at a time, by all commits of a group.
+const GROUP_BYTES: u64 = 64 << 20;
+
+impl Timeline {
+    /// Makes a commit and returns when it is durable.
+    pub fn commit(&self, draft: Draft) -> Result<CommitId, StoreError> {
+        self.submit(draft)?.wait()
+    }
+
+    /// Queues a commit. It has its place and id at once, and the branch is there for the next [`Timeline::submit`]; nobody
+    /// may be told that it happened before [`Pending::wait`] returned.
+    pub fn submit(&self, mut draft: Draft) -> Result<Pending<'_>, StoreError> {
+        check_sizes(&draft)?;
+        let objects = self.lacking(std::mem::take(&mut draft.objects))?;
+        let parent = draft.parent.map(|id| self.commit_record(id)).transpose()?;
+        let mut queue = self.writable_queue()?;
+        let key = (RefKind::Branch, draft.branch.clone());
+        let found = queue.refs.get(&key).map(|(_, id)| *id);
+        if found != draft.parent {
+            let (name, expected) = (draft.branch, draft.parent);
+            return Err(StoreError::Conflict { name, expected, found });
+        }
+        let index = queue.log_size;
+        let jump = match &parent {
+            Some(parent) => self.jump_of(&queue.commits, parent)?,
+            None => index,
+        };
+        let time_us = self.machine.clock.now_us().max(queue.time_us.saturating_add(1));
+        let change = RefChange {
+            kind: RefKind::Branch,
+            name: std::mem::take(&mut draft.branch),
+            target: Some(index),
+        };
+        let height = parent.map_or(0, |parent| parent.height + 1);
+        let commit = draft.place(index, height, jump, time_us);
+        let object = NewObject::new(Kind::COMMIT, commit.encode()).packed(Packing::Plain);
+        let id = object.id;
+        queue.refs.insert(key, (index, id));
+        queue.commits.insert(index, id);
+        queue.log_size += 1;
+        queue.time_us = time_us;
+        self.in_flight_mut().add(objects.iter().chain([&object]));
+        let ticket = queue.push(objects, Some((commit, object)), change);
+        let timeline = self;
+        Ok(Pending { timeline, id, ticket })
+    }
+
+    /// The objects that the store does not have.
+    fn lacking(&self, objects: Vec<NewObject>) -> Result<Vec<NewObject>, StoreError> {
+        let mut lacking = Vec::with_capacity(objects.len());
+        for object in objects {
+            if !self.contains(object.kind, object.id)? {
+                lacking.push(object);
+            }
+        }
+        Ok(lacking)
+    }
+
+    /// Makes, moves or removes a branch or tag that is at `expected` now; durable when it returns.
+    pub fn set_ref(
+        &self,
+        kind: RefKind,
+        name: &str,
+        expected: Option<CommitId>,
+        target: Option<CommitId>,
+    ) -> Result<(), StoreError> {
+        check_len("a name", name.len(), MAX_NAME_BYTES)?;
+        let record = target.map(|id| self.commit_record(id)).transpose()?;
+        let mut queue = self.writable_queue()?;
+        let key = (kind, name.to_string());
+        let found = queue.refs.get(&key).map(|(_, id)| *id);
+        if found != expected {
+            let name = name.to_string();
+            return Err(StoreError::Conflict { name, expected, found });
+        }
+        let index = record.map(|record| record.index);
+        match index.zip(target) {
+            Some(target) => drop(queue.refs.insert(key, target)),
+            None => drop(queue.refs.remove(&key)),
+        }
+        let change = RefChange {
+            kind,
+            name: name.to_string(),
+            target: index,
+        };
+        let ticket = queue.push(Vec::new(), None, change);
+        drop(queue);
+        self.wait(ticket)
+    }
+
+    fn in_flight_mut(&self) -> RwLockWriteGuard<'_, InFlight> {
+        self.in_flight.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a branch will be once all that is queued is durable: the parent for the next [`Timeline::submit`].
+    pub fn queued_tip(&self, branch: &str) -> Option<CommitId> {
+        let key = (RefKind::Branch, branch.to_string());
+        lock(&self.queue).refs.get(&key).map(|(_, id)| *id)
+    }
+
+    fn writable_queue(&self) -> Result<MutexGuard<'_, Queue>, StoreError> {
+        let queue = lock(&self.queue);
+        queue.check()?;
+        if self.is_writable() {
+            Ok(queue)
+        } else {
+            Err(StoreError::ReadOnly)
+        }
+    }
+
+    /// Where the jump of a commit on top of this one goes.
+    fn jump_of(&self, queued: &BTreeMap<u64, CommitId>, parent: &Commit) -> Result<u64, StoreError> {
+        let at = |index: u64| -> Result<Commit, StoreError> {
+            let id = queued
+                .get(&index)
+                .copied()
+                .map_or_else(|| self.view().levels.leaf(index), Ok)?;
+            self.commit_record(id)
+        };
+        let near = at(parent.jump)?;
+        let far = at(near.jump)?;
+        let even = parent.height - near.height == near.height - far.height;
+        Ok(if even { near.jump } else { parent.index })
+    }
+
+    /// Returns when the ticket's item is durable, having led if nobody else did.
+    pub(super) fn wait(&self, ticket: u64) -> Result<(), StoreError> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if queue.done >= ticket {
+                return Ok(());
+            }
+            queue.check()?;
+            if queue.leading {
+                queue = self.progress.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            queue.leading = true;
+            let items = queue.take(GROUP_BYTES);
+            drop(queue);
+            let settled: Vec<_> = items.iter().map(Item::summary).collect();
+            let written = self.write_items(items);
+            queue = lock(&self.queue);
+            queue.leading = false;
+            match written {
+                Ok(()) => {
+                    queue.settle(&settled);
+                    settled
+                        .iter()
+                        .for_each(|item| self.in_flight_mut().remove(&item.objects));
+                }
+                Err(error) => queue.stopped = Some(Arc::new(error)),
+            }
+            self.progress.notify_all();
+        }
+    }
+
+    /// Waits for everything queued.
+    pub(super) fn drain(&self) -> Result<(), StoreError> {
+        let last = lock(&self.queue).tickets;
+        self.wait(last)
+    }
+
+    /// Nothing may be written any more.
+    pub(super) fn stop(&self, error: &StoreError) {
+        lock(&self.queue).stopped.get_or_insert_with(|| Arc::new(error.clone()));
+        self.progress.notify_all();
+    }
+}
+
+impl Item {
+    fn summary(&self) -> Summary {
+        let commit = self.commit.as_ref();
+        let objects = self.objects.iter().chain(commit.map(|(_, object)| object));
+        Summary {
+            ticket: self.ticket,
+            objects: objects.map(|object| object.id).collect(),
+            commit: commit.map(|(commit, _)| commit.index),
+        }
+    }
+}
+
+fn check_sizes(draft: &Draft) -> Result<(), StoreError> {
+    check_len("a branch's name", draft.branch.len(), MAX_NAME_BYTES)?;
+    check_len("an author", draft.author.len(), MAX_AUTHOR_BYTES)?;
+    check_len("a message", draft.message.len(), MAX_MESSAGE_BYTES)?;
+    check_len("a commit's extra", draft.extra.len(), MAX_MESSAGE_BYTES)?;
+    check_len("the list of parents", draft.merged.len() + 1, MAX_PARENTS)?;
+    let limit = usize::try_from(MAX_OBJECT_BYTES).unwrap_or(usize::MAX);
+    for object in &draft.objects {
+        check_len("an object", object.body.len(), limit)?;
+    }
+    let total = draft.objects.iter().map(|object| object.body.len()).sum();
+    check_len(
+        "a commit's objects",
+        total,
+        usize::try_from(MAX_GROUP_BYTES / 2).unwrap_or(usize::MAX),
+    )
+}
+
+pub(super) fn check_len(what: &'static str, found: usize, limit: usize) -> Result<(), StoreError> {
+    if found <= limit {
+        return Ok(());
+    }
+    let (found, limit) = (found as u64, limit as u64);
+    Err(StoreError::TooLarge { what, found, limit })
+}

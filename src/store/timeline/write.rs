@@ -1,0 +1,273 @@
+//! What the leader does: a group in one append and one sync; and now and then a checkpoint, or a new pack.
+//!
+//! Three commits are queued: their nodes, records and tips become one group of 2 KB at the end of `packs/00000003.pack`;
+//! after its sync they are published. Every 4 MB, HEAD follows.
+//!
+//! Invariants: nothing is published before its sync. HEAD is written after everything that it names: log hashes, indexes,
+//! packs. A new pack takes a group only after a HEAD that names it.
+//!
+//! Does not: decide who leads.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::queue::Item;
+use super::{Timeline, View, lock};
+use crate::store::StoreError;
+use crate::store::head::{Head, HeadPack, RefChange, Refs};
+use crate::store::log::Levels;
+use crate::store::object::{Kind, NewObject};
+use crate::store::pack::{GroupDraft, IndexFile, PackFile, PackWriter, index_name};
+
+/// The open pack and the counters that go with it.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub pack: PackWriter,
+    /// The number of the next group.
+    pub sequence: u64,
+    /// The number of the first group that the open pack's index does not cover.
+    pub indexed_sequence: u64,
+    pub next_pack: u32,
+    /// The open pack's end at the last checkpoint.
+    pub checkpointed: u64,
+    /// Groups were appended without a sync.
+    pub dirty: bool,
+    /// Something happened since the last checkpoint.
+    pub changed: bool,
+}
+
+impl Writer {
+    pub(super) fn new(pack: PackWriter, sequence: u64, indexed_sequence: u64, next_pack: u32) -> Self {
+        Self {
+            checkpointed: pack.end(),
+            pack,
+            sequence,
+            indexed_sequence,
+            next_pack,
+            dirty: false,
+            changed: false,
+        }
+    }
+}
+
+/// Bodies in a group that goes ahead of its commit.
+const PUT_BYTES: u64 = 16 << 20;
+
+impl Timeline {
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    pub(super) fn packs_folder(&self) -> PathBuf {
+        self.folder.join("packs")
+    }
+
+    pub(super) fn log_folder(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// Writes items as a group, makes them durable and publishes them.
+    pub(super) fn write_items(&self, items: Vec<Item>) -> Result<(), StoreError> {
+        let mut guard = lock(&self.writer);
+        let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
+        self.rotate_if_full(writer)?;
+        let mut group = GroupDraft::new(writer.sequence, self.view().levels.size());
+        for item in &items {
+            let commit = item.commit.iter().map(|(_, object)| object);
+            item.objects
+                .iter()
+                .chain(commit)
+                .try_for_each(|object| writer.pack.add(&mut group, object))?;
+            writer.pack.add_nameless(&mut group, Kind::REF, &item.change.encode());
+        }
+        writer.pack.append(group)?;
+        writer.pack.sync()?;
+        (writer.dirty, writer.changed) = (false, true);
+        writer.sequence += 1;
+        self.publish(items)?;
+        if writer.pack.end() - writer.checkpointed >= self.options.checkpoint_bytes
+            && let Err(error) = self.write_checkpoint(writer)
+        {
+            // The group is durable all the same.
+            self.stop(&error);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, items: Vec<Item>) -> Result<(), StoreError> {
+        let mut view = self.view_mut();
+        for item in items {
+            if let Some((commit, object)) = &item.commit {
+                view.append(object.id, commit.time_us)?;
+            }
+            let View { levels, refs, .. } = &mut *view;
+            apply_ref(refs, levels, item.change)?;
+            for object in item.objects.iter().chain(item.commit.iter().map(|(_, object)| object)) {
+                self.cache.insert(object.kind, object.id, &object.body);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes objects ahead of the commit that will need them, so that a large load does not pile up in memory. They are
+    /// durable when that commit is; without one, they are garbage.
+    pub fn put(&self, objects: Vec<NewObject>) -> Result<(), StoreError> {
+        lock(&self.queue).check()?;
+        let mut guard = lock(&self.writer);
+        let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
+        let mut objects = objects.into_iter().peekable();
+        while objects.peek().is_some() {
+            let mut bytes = 0;
+            let mut part = Vec::new();
+            while let Some(object) = objects.next_if(|_| bytes < PUT_BYTES) {
+                bytes += object.body.len() as u64;
+                part.push(object);
+            }
+            self.put_group(writer, &part).inspect_err(|error| self.stop(error))?;
+        }
+        Ok(())
+    }
+
+    fn put_group(&self, writer: &mut Writer, objects: &[NewObject]) -> Result<(), StoreError> {
+        self.rotate_if_full(writer)?;
+        let mut group = GroupDraft::new(writer.sequence, self.view().levels.size());
+        objects
+            .iter()
+            .try_for_each(|object| writer.pack.add(&mut group, object))?;
+        writer.pack.append(group)?;
+        (writer.dirty, writer.changed) = (true, true);
+        writer.sequence += 1;
+        Ok(())
+    }
+
+    /// Writes what is queued, and a checkpoint, so that opening has little to recover.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        self.drain()?;
+        let mut guard = lock(&self.writer);
+        let Some(writer) = guard.as_mut() else {
+            return Ok(());
+        };
+        lock(&self.queue).check()?;
+        if writer.changed {
+            self.write_checkpoint(writer).inspect_err(|error| self.stop(error))?;
+        }
+        Ok(())
+    }
+
+    /// A checkpoint, after which nothing more can be written through this value, and another may take the lock. Without it
+    /// nothing is lost, but the next opening takes longer.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.checkpoint()?;
+        if lock(&self.writer).take().is_some() {
+            self.stop(&StoreError::ReadOnly);
+        }
+        drop(lock(&self.lock).take());
+        Ok(())
+    }
+
+    fn write_checkpoint(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        if writer.dirty {
+            writer.pack.sync()?;
+            writer.dirty = false;
+        }
+        let pack = Arc::clone(writer.pack.pack());
+        let covered = pack.index().map_or(0, |index| index.covered());
+        let mut replaced = None;
+        if pack.end() - covered >= self.options.unindexed_bytes {
+            replaced = self.write_index(&pack)?;
+            writer.indexed_sequence = writer.sequence;
+        }
+        self.write_head(writer)?;
+        self.remove_index(replaced)
+    }
+
+    /// Makes the log's hashes durable, and then HEAD.
+    fn write_head(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        let disk = &*self.machine.disk;
+        let unsaved = self.view().levels.unsaved();
+        Levels::save(disk, &self.log_folder(), &unsaved)?;
+        let head = {
+            let mut view = self.view_mut();
+            view.levels.saved(disk, &unsaved)?;
+            head_of(&view, writer)
+        };
+        head.write(disk, &self.folder)?;
+        writer.checkpointed = writer.pack.end();
+        writer.changed = false;
+        Ok(())
+    }
+
+    /// Indexes a pack; gives the path of the index that is replaced.
+    fn write_index(&self, pack: &PackFile) -> Result<Option<PathBuf>, StoreError> {
+        let disk = &*self.machine.disk;
+        let (covered, salt) = (pack.end(), pack.salt());
+        let path = self.packs_folder().join(index_name(pack.number(), covered));
+        let replaced = pack.index().map(|index| index.path().to_path_buf());
+        if replaced.as_ref() == Some(&path) {
+            return Ok(None);
+        }
+        IndexFile::write(disk, &path, salt, covered, &pack.entries()?)?;
+        pack.set_index(IndexFile::open(disk, &path, salt, covered)?);
+        Ok(replaced)
+    }
+
+    fn remove_index(&self, path: Option<PathBuf>) -> Result<(), StoreError> {
+        let Some(path) = path else {
+            return Ok(());
+        };
+        self.machine
+            .disk
+            .remove(&path)
+            .map_err(|error| StoreError::io(&path, error))
+    }
+
+    /// Ends the open pack if it is full, and begins the next.
+    fn rotate_if_full(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        if writer.pack.end() < self.options.pack_bytes {
+            return Ok(());
+        }
+        writer.pack.seal()?;
+        writer.dirty = false;
+        let replaced = self.write_index(writer.pack.pack())?;
+        let disk = &*self.machine.disk;
+        let salt = self.machine.random.next_u64();
+        writer.pack = PackWriter::create(
+            disk,
+            &self.packs_folder(),
+            (writer.next_pack, salt),
+            self.options.step_bytes,
+        )?;
+        writer.next_pack += 1;
+        writer.indexed_sequence = writer.sequence;
+        self.view_mut().packs.push(Arc::clone(writer.pack.pack()));
+        self.write_head(writer)?;
+        self.remove_index(replaced)
+    }
+}
+
+/// Lets a branch or tag point to a commit that the log has.
+pub(super) fn apply_ref(refs: &mut Refs, levels: &Levels, change: RefChange) -> Result<(), StoreError> {
+    let key = (change.kind, change.name);
+    match change.target {
+        Some(index) => drop(refs.insert(key, (index, levels.leaf(index)?))),
+        None => drop(refs.remove(&key)),
+    }
+    Ok(())
+}
+
+fn head_of(view: &View, writer: &Writer) -> Head {
+    let of_pack = |pack: &Arc<PackFile>| HeadPack {
+        number: pack.number(),
+        end: pack.end(),
+        indexed: pack.index().map_or(0, |index| index.covered()),
+    };
+    Head {
+        log: view.frontier.head(),
+        time_us: view.time_us,
+        sequence: writer.sequence,
+        indexed_sequence: writer.indexed_sequence,
+        next_pack: writer.next_pack,
+        packs: view.packs.iter().map(of_pack).collect(),
+        refs: view.refs.clone(),
+    }
+}

@@ -1,0 +1,439 @@
+//! Changed trees: a sorted batch of edits makes a new root and the few nodes that the old tree does not have.
+//!
+//! Putting one key into a tree of 100,000 writes a new leaf, and a new node on each level above it. Level by level, the
+//! nodes that edits fall into are taken apart and cut anew from where each begins, until an old boundary is met again; what
+//! became of them is the batch of edits for the level above.
+//!
+//! Invariants: the root is that of the tree built from scratch with the same contents ([`build`]); nodes that no edit
+//! reaches are not read; the new nodes are exactly those that are not among the old ones that were read.
+//!
+//! Does not: write; the new nodes go with a commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::chunk::Chunker;
+use super::node::{Node, NodeEntry};
+use super::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Tree, empty, malformed_node};
+use crate::store::StoreError;
+use crate::store::object::{Kind, NewObject, ObjectId, Packing, ReadObjects};
+
+/// What becomes of keys: a value, or nothing.
+pub type Edit = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// A changed tree.
+#[derive(Clone, Debug)]
+pub struct Edited {
+    /// Its root.
+    pub root: ObjectId,
+    /// Nodes that must be written with it.
+    pub nodes: Vec<NewObject>,
+}
+
+/// The tree that edits make of another.
+pub fn edit(source: &dyn ReadObjects, root: ObjectId, edits: Edit) -> Result<Edited, StoreError> {
+    edits
+        .iter()
+        .try_for_each(|(key, value)| check(key, value.as_deref().unwrap_or_default()))?;
+    let unchanged = Edited {
+        root,
+        nodes: Vec::new(),
+    };
+    let mut walker = Walker::new(Tree::new(source, root))?;
+    let mut changes = edits;
+    let mut nodes = HashMap::new();
+    let mut top = Edit::new();
+    for level in 0..=walker.root.level {
+        if changes.is_empty() {
+            return Ok(unchanged);
+        }
+        let mut cutter = Cutter::new(level, &mut nodes);
+        cutter.run(&mut walker, changes)?;
+        (changes, top) = cutter.finish();
+    }
+    if changes.is_empty() {
+        return Ok(unchanged);
+    }
+    let top = top
+        .into_iter()
+        .filter_map(|(key, value)| Some(NodeEntry { key, value: value? }))
+        .collect();
+    let root = raise(&mut walker, top, &mut nodes)?;
+    // Sorted, so that the same edit writes the same bytes.
+    let mut nodes: Vec<_> = nodes.into_values().collect();
+    nodes.sort_by_key(|node| node.id);
+    Ok(Edited { root, nodes })
+}
+
+/// The root over the nodes of what was the topmost level: higher levels come, or go.
+fn raise(
+    walker: &mut Walker<'_>,
+    mut top: Vec<NodeEntry>,
+    nodes: &mut HashMap<ObjectId, NewObject>,
+) -> Result<ObjectId, StoreError> {
+    let level = walker.root.level;
+    if top.len() > 1 {
+        let above = level.checked_add(1).ok_or(too_high())?;
+        let mut emit = |node: NewObject| drop(nodes.insert(node.id, node));
+        let mut builder = Builder::new(above, &mut emit);
+        top.into_iter().try_for_each(|entry| builder.push(entry))?;
+        return builder.finish();
+    }
+    let Some(only) = top.pop() else {
+        let none = empty();
+        let id = none.id;
+        nodes.insert(id, none);
+        return Ok(id);
+    };
+    let (mut root, _) = only
+        .child()
+        .map_err(|malformed| malformed_node(walker.tree.root, malformed.0))?;
+    loop {
+        let node = match nodes.get(&root) {
+            Some(new) => Node::decode(&new.body).map_err(|malformed| malformed_node(root, malformed.0))?,
+            None => walker.load(root)?.as_ref().clone(),
+        };
+        match node.entries.as_slice() {
+            [only] if node.level > 0 => {
+                nodes.remove(&root);
+                (root, _) = only.child().map_err(|malformed| malformed_node(root, malformed.0))?;
+            }
+            _ => return Ok(root),
+        }
+    }
+}
+
+fn too_high() -> StoreError {
+    StoreError::TooLarge {
+        what: "the height of a tree",
+        found: 256,
+        limit: 255,
+    }
+}
+
+fn check(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    for (what, found, limit) in [
+        ("a key", key.len(), MAX_KEY_BYTES),
+        ("a value", value.len(), MAX_VALUE_BYTES),
+    ] {
+        if found > limit {
+            let (found, limit) = (found as u64, limit as u64);
+            return Err(StoreError::TooLarge { what, found, limit });
+        }
+    }
+    Ok(())
+}
+
+/// Builds a tree from entries in ascending order of their keys, a node per level in memory; gives the root, and each node
+/// to `emit` as it is done. It is an error if keys do not ascend.
+pub fn build(
+    entries: impl IntoIterator<Item = Result<super::Entry, StoreError>>,
+    emit: &mut dyn FnMut(NewObject),
+) -> Result<ObjectId, StoreError> {
+    let mut builder = Builder::new(0, emit);
+    let mut before: Option<Vec<u8>> = None;
+    for entry in entries {
+        let (key, value) = entry?;
+        check(&key, &value)?;
+        if before.as_ref().is_some_and(|before| *before >= key) {
+            return Err(malformed_node(empty().id, "the keys given to a tree do not ascend"));
+        }
+        before = Some(key.clone());
+        builder.push(NodeEntry { key, value })?;
+    }
+    builder.finish()
+}
+
+/// Builds levels from one on.
+struct Builder<'a> {
+    first: u8,
+    levels: Vec<Level>,
+    emit: &'a mut dyn FnMut(NewObject),
+}
+
+struct Level {
+    chunker: Chunker,
+    /// Nodes so far, and the last of them.
+    nodes: u64,
+    last: Option<ObjectId>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(first: u8, emit: &'a mut dyn FnMut(NewObject)) -> Self {
+        Self {
+            first,
+            levels: Vec::new(),
+            emit,
+        }
+    }
+
+    fn push(&mut self, entry: NodeEntry) -> Result<(), StoreError> {
+        self.push_at(0, entry)
+    }
+
+    fn push_at(&mut self, index: usize, entry: NodeEntry) -> Result<(), StoreError> {
+        if index == self.levels.len() {
+            let level = u8::try_from(index)
+                .ok()
+                .and_then(|index| self.first.checked_add(index))
+                .ok_or(too_high())?;
+            self.levels.push(Level {
+                chunker: Chunker::new(level),
+                nodes: 0,
+                last: None,
+            });
+        }
+        match self.levels[index].chunker.push(entry) {
+            Some(node) => self.end_node(index, &node),
+            None => Ok(()),
+        }
+    }
+
+    fn end_node(&mut self, index: usize, node: &Node) -> Result<(), StoreError> {
+        let object = NewObject::new(Kind::NODE, node.encode());
+        let level = &mut self.levels[index];
+        level.nodes += 1;
+        level.last = Some(object.id);
+        let last_key = node.entries.last().map(|entry| entry.key.clone()).unwrap_or_default();
+        let entry = NodeEntry::of_child(last_key, object.id, node.count());
+        (self.emit)(object);
+        self.push_at(index + 1, entry)
+    }
+
+    /// Ends the last node of each level, up to the level that has one node only: the root.
+    fn finish(mut self) -> Result<ObjectId, StoreError> {
+        let mut index = 0;
+        while index < self.levels.len() {
+            let is_top = self.levels[index].nodes == 0;
+            if let Some(node) = self.levels[index].chunker.finish() {
+                if is_top {
+                    let object = NewObject::new(Kind::NODE, node.encode());
+                    let id = object.id;
+                    (self.emit)(object);
+                    return Ok(id);
+                }
+                self.end_node(index, &node)?;
+            }
+            let level = &self.levels[index];
+            if let (1, Some(id)) = (level.nodes, level.last) {
+                return Ok(id);
+            }
+            index += 1;
+        }
+        let none = empty();
+        let id = none.id;
+        (self.emit)(none);
+        Ok(id)
+    }
+}
+
+/// Reads nodes of a level in order. Inner nodes are kept, so that each is read once.
+struct Walker<'a> {
+    tree: Tree<'a>,
+    root: Arc<Node>,
+    kept: HashMap<ObjectId, Arc<Node>>,
+}
+
+/// A node of a level, and the way to it from the root.
+struct Place {
+    id: ObjectId,
+    node: Arc<Node>,
+    /// Ancestors from the root down, each with the index of the entry taken.
+    path: Vec<(Arc<Node>, usize)>,
+}
+
+impl<'a> Walker<'a> {
+    fn new(tree: Tree<'a>) -> Result<Self, StoreError> {
+        Ok(Self {
+            root: tree.load_root()?,
+            tree,
+            kept: HashMap::new(),
+        })
+    }
+
+    fn load(&mut self, id: ObjectId) -> Result<Arc<Node>, StoreError> {
+        if let Some(node) = self.kept.get(&id) {
+            return Ok(Arc::clone(node));
+        }
+        let node = self.tree.load(id)?;
+        if node.level > 0 {
+            self.kept.insert(id, Arc::clone(&node));
+        }
+        Ok(node)
+    }
+
+    /// The node of a level in which a key belongs; the last one for a key after all others.
+    fn seek(&mut self, level: u8, key: &[u8]) -> Result<Place, StoreError> {
+        let place = Place {
+            id: self.tree.root,
+            node: Arc::clone(&self.root),
+            path: Vec::new(),
+        };
+        self.descend(place, level, |node| {
+            node.seek(key).min(node.entries.len().saturating_sub(1))
+        })
+    }
+
+    fn descend(&mut self, mut place: Place, level: u8, choose: impl Fn(&Node) -> usize) -> Result<Place, StoreError> {
+        while place.node.level > level {
+            let index = choose(&place.node);
+            let (id, child) = self.child(&place.node, index)?;
+            place.path.push((place.node, index));
+            (place.id, place.node) = (id, child);
+        }
+        Ok(place)
+    }
+
+    fn child(&mut self, parent: &Node, index: usize) -> Result<(ObjectId, Arc<Node>), StoreError> {
+        let damaged = |what| malformed_node(self.tree.root, what);
+        let entry = parent
+            .entries
+            .get(index)
+            .ok_or_else(|| damaged("an inner node is empty"))?;
+        let (id, _) = entry.child().map_err(|malformed| damaged(malformed.0))?;
+        let node = self.load(id)?;
+        if node.level.checked_add(1) != Some(parent.level) {
+            return Err(malformed_node(id, "the node is not on the level that its parent says"));
+        }
+        Ok((id, node))
+    }
+
+    /// The node after this one on its level.
+    fn next(&mut self, place: Place) -> Result<Option<Place>, StoreError> {
+        let level = place.node.level;
+        let mut path = place.path;
+        while let Some((node, index)) = path.pop() {
+            if index + 1 < node.entries.len() {
+                let (id, child) = self.child(&node, index + 1)?;
+                path.push((node, index + 1));
+                let place = Place { id, node: child, path };
+                return self.descend(place, level, |_| 0).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Place {
+    fn is_last(&self) -> bool {
+        self.path.iter().all(|(node, index)| index + 1 == node.entries.len())
+    }
+}
+
+/// Takes nodes of a level apart and cuts them anew.
+struct Cutter<'a> {
+    chunker: Chunker,
+    /// The old node in which the node being put together begins.
+    base: Option<ObjectId>,
+    /// Old nodes that were taken apart: their entries above.
+    old: BTreeMap<Vec<u8>, Vec<u8>>,
+    old_ids: HashSet<ObjectId>,
+    /// What becomes of entries above.
+    above: Edit,
+    nodes: &'a mut HashMap<ObjectId, NewObject>,
+}
+
+impl<'a> Cutter<'a> {
+    fn new(level: u8, nodes: &'a mut HashMap<ObjectId, NewObject>) -> Self {
+        Self {
+            chunker: Chunker::new(level),
+            base: None,
+            old: BTreeMap::new(),
+            old_ids: HashSet::new(),
+            above: Edit::new(),
+            nodes,
+        }
+    }
+
+    fn run(&mut self, walker: &mut Walker<'_>, edits: Edit) -> Result<(), StoreError> {
+        let level = self.level();
+        let mut edits = edits.into_iter().peekable();
+        while let Some((key, _)) = edits.peek() {
+            let mut place = walker.seek(level, key)?;
+            loop {
+                self.take_apart(&place, &mut edits);
+                if self.chunker.is_at_boundary() {
+                    break;
+                }
+                match walker.next(place)? {
+                    Some(next) => place = next,
+                    None => {
+                        let last = self.chunker.finish();
+                        self.emit(last);
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn level(&self) -> u8 {
+        self.chunker.level()
+    }
+
+    /// Merges a node's entries with the edits that fall into it.
+    fn take_apart(
+        &mut self,
+        place: &Place,
+        edits: &mut std::iter::Peekable<std::collections::btree_map::IntoIter<Vec<u8>, Option<Vec<u8>>>>,
+    ) {
+        if let Some(last) = place.node.entries.last() {
+            let entry = NodeEntry::of_child(last.key.clone(), place.id, place.node.count());
+            self.above.entry(entry.key.clone()).or_insert(None);
+            self.old.insert(entry.key, entry.value);
+        }
+        self.old_ids.insert(place.id);
+        for entry in &place.node.entries {
+            while let Some((key, value)) = edits.next_if(|(key, _)| *key < entry.key) {
+                self.push(place.id, key, value);
+            }
+            match edits.next_if(|(key, _)| *key == entry.key) {
+                Some((key, value)) => self.push(place.id, key, value),
+                None => self.push(place.id, entry.key.clone(), Some(entry.value.clone())),
+            }
+        }
+        if place.is_last() {
+            for (key, value) in edits.by_ref() {
+                self.push(place.id, key, value);
+            }
+        }
+    }
+
+    fn push(&mut self, from: ObjectId, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let Some(value) = value else {
+            return;
+        };
+        self.base.get_or_insert(from);
+        let ended = self.chunker.push(NodeEntry { key, value });
+        self.emit(ended);
+    }
+
+    fn emit(&mut self, node: Option<Node>) {
+        let base = self.base;
+        let (Some(node), Some(base)) = (node, base) else {
+            return;
+        };
+        self.base = None;
+        let object = NewObject::new(Kind::NODE, node.encode()).packed(Packing::Delta(base));
+        if let Some(last) = node.entries.last() {
+            let entry = NodeEntry::of_child(last.key.clone(), object.id, node.count());
+            self.above.insert(entry.key, Some(entry.value));
+        }
+        if !self.old_ids.contains(&object.id) {
+            self.nodes.insert(object.id, object);
+        }
+    }
+
+    /// The edits for the level above, those only that change something; and all of them.
+    fn finish(self) -> (Edit, Edit) {
+        let changes = self
+            .above
+            .iter()
+            .filter(|(key, value)| self.old.get(*key) != value.as_ref());
+        let changes = changes.map(|(key, value)| (key.clone(), value.clone())).collect();
+        (changes, self.above)
+    }
+}

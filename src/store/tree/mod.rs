@@ -1,0 +1,140 @@
+//! The Merkle tree over sorted keys: snapshots of the database, and key indexes.
+//!
+//! `Tree::new(&timeline, root).get(b"t/7/seg/12")` reads one node per level, each checked against the hash in its parent,
+//! and the first against the root. [`edit`] gives the root of a changed tree and the few nodes that are new.
+//!
+//! It is a B+ tree whose node boundaries follow from the contents ([`chunk`]): a node ends after a key whose hash says so.
+//! So equal contents have equal nodes and an equal root, whatever the history; a change of one entry changes one node per
+//! level; and two versions share all else, which [`diff`] skips unseen.
+//!
+//! Invariants: keys are unique and ascending, within and across nodes; an inner entry carries its child's last key, hash
+//! and number of entries below. A node is at most [`MAX_NODE_BYTES`] and one entry long, whatever the keys.
+//!
+//! Does not: write nodes, or know what keys and values mean.
+
+mod chunk;
+mod diff;
+mod edit;
+mod merge;
+mod node;
+mod proof;
+mod scan;
+
+use std::sync::Arc;
+
+use super::object::{Kind, NewObject, ObjectId, ReadObjects};
+use super::{Damage, StoreError};
+use node::Node;
+
+pub use diff::{Change, Diff, diff};
+pub use edit::{Edit, Edited, build, edit};
+pub use merge::{Conflict, Merged, merge};
+pub(crate) use node::children;
+pub use proof::{ProofNodes, Proved, Recorder};
+pub use scan::{Direction, Scan};
+
+/// What a node is long on average.
+pub const TARGET_NODE_BYTES: usize = 2048;
+/// A node takes no further entry once it is so long.
+pub const MAX_NODE_BYTES: usize = 4 * TARGET_NODE_BYTES;
+/// The longest key.
+pub const MAX_KEY_BYTES: usize = 4096;
+/// The longest value.
+pub const MAX_VALUE_BYTES: usize = 1 << 20;
+
+/// A tree of some root.
+#[derive(Clone, Copy)]
+pub struct Tree<'a> {
+    source: &'a dyn ReadObjects,
+    root: ObjectId,
+}
+
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// The entries that an object of kind [`Kind::NODE`] holds, none if it is an inner node: for [`super::object::References`].
+pub fn entries_of(body: &[u8]) -> Result<Vec<Entry>, StoreError> {
+    node::leaf_entries(body).map_err(|malformed| malformed_node(ObjectId::of(Kind::NODE, body), malformed.0))
+}
+
+/// The empty tree: one node without entries.
+pub fn empty() -> NewObject {
+    NewObject::new(Kind::NODE, Node::empty().encode())
+}
+
+impl<'a> Tree<'a> {
+    /// The tree that has this root; nothing is read yet.
+    pub fn new(source: &'a dyn ReadObjects, root: ObjectId) -> Self {
+        Self { source, root }
+    }
+
+    /// Its root.
+    pub fn root(&self) -> ObjectId {
+        self.root
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut node = self.load_root()?;
+        loop {
+            let Some(entry) = node.entries.get(node.seek(key)) else {
+                return Ok(None);
+            };
+            if node.level == 0 {
+                return Ok((entry.key == key).then(|| entry.value.clone()));
+            }
+            node = self.load_child(&node, entry)?;
+        }
+    }
+
+    /// The number of entries.
+    pub fn len(&self) -> Result<u64, StoreError> {
+        Ok(self.load_root()?.count())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Levels of nodes; 1 for a tree that is one leaf.
+    pub fn height(&self) -> Result<u32, StoreError> {
+        Ok(u32::from(self.load_root()?.level) + 1)
+    }
+
+    fn load_root(&self) -> Result<Arc<Node>, StoreError> {
+        self.load(self.root)
+    }
+
+    fn load(&self, id: ObjectId) -> Result<Arc<Node>, StoreError> {
+        let body = self.source.read(Kind::NODE, id)?;
+        let node = Node::decode(&body).map_err(|malformed| malformed_node(id, malformed.0))?;
+        Ok(Arc::new(node))
+    }
+
+    /// A child, which must be what its parent says.
+    fn load_child(&self, parent: &Node, entry: &node::NodeEntry) -> Result<Arc<Node>, StoreError> {
+        let (id, count) = entry
+            .child()
+            .map_err(|malformed| malformed_node(self.root, malformed.0))?;
+        let child = self.load(id)?;
+        let fits = child.level.checked_add(1) == Some(parent.level)
+            && child.entries.last().is_some_and(|last| last.key == entry.key)
+            && child.count() == count;
+        if fits {
+            Ok(child)
+        } else {
+            Err(malformed_node(id, "the node is not what its parent says"))
+        }
+    }
+}
+
+/// A node whose hash is right was written so: the file is not to blame, but the tree cannot be trusted.
+fn malformed_node(id: ObjectId, what: &str) -> StoreError {
+    Damage::new(std::path::Path::new("packs"), what)
+        .of(Kind::NODE, id)
+        .into()
+}
+
+#[cfg(test)]
+mod tests;

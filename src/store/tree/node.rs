@@ -1,0 +1,161 @@
+//! The bytes of a node.
+//!
+//! A leaf with the keys `seg/11` and `seg/12`: level 0, 2 entries; 0 bytes shared, `seg/11`, its value; 5 shared, `2`, its
+//! value. An inner entry's value is a hash and a count.
+//!
+//! Invariants: one encoding for one node; keys strictly ascend; decoding never panics.
+//!
+//! Does not: decide which entries share a node.
+
+use super::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use crate::store::object::ObjectId;
+use crate::store::wire::{Malformed, Reader, write_bytes, write_varint};
+
+/// A node, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Node {
+    /// 0 for a leaf.
+    pub level: u8,
+    pub entries: Vec<NodeEntry>,
+}
+
+/// An entry: of a leaf, a key and its value; of an inner node, a child's last key, and its hash and count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NodeEntry {
+    pub key: Vec<u8>,
+    pub value: Vec<u8>,
+}
+
+impl NodeEntry {
+    /// An inner entry.
+    pub(super) fn of_child(key: Vec<u8>, id: ObjectId, count: u64) -> Self {
+        let mut value = id.0.to_vec();
+        write_varint(&mut value, count);
+        Self { key, value }
+    }
+
+    /// The child's hash and the number of entries below it.
+    pub(super) fn child(&self) -> Result<(ObjectId, u64), Malformed> {
+        let mut reader = Reader::new(&self.value);
+        let child = (reader.id()?, reader.varint()?);
+        reader.finish()?;
+        Ok(child)
+    }
+
+    /// About what it takes in a node. Depends on the entry alone, so that boundaries do too.
+    pub(super) fn size(&self) -> usize {
+        self.key.len() + self.value.len() + 4
+    }
+}
+
+impl Node {
+    pub(super) fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Entries of the tree below.
+    pub(super) fn count(&self) -> u64 {
+        match self.level {
+            0 => self.entries.len() as u64,
+            _ => self
+                .entries
+                .iter()
+                .filter_map(|entry| entry.child().ok())
+                .map(|(_, count)| count)
+                .sum(),
+        }
+    }
+
+    /// The first entry whose key is not before this one.
+    pub(super) fn seek(&self, key: &[u8]) -> usize {
+        self.entries.partition_point(|entry| entry.key.as_slice() < key)
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![self.level];
+        write_varint(&mut out, self.entries.len() as u64);
+        let mut before: &[u8] = &[];
+        for entry in &self.entries {
+            let shared = before.iter().zip(&entry.key).take_while(|(a, b)| a == b).count();
+            write_varint(&mut out, shared as u64);
+            write_bytes(&mut out, &entry.key[shared..]);
+            if self.level == 0 {
+                write_bytes(&mut out, &entry.value);
+            } else {
+                out.extend_from_slice(&entry.value);
+            }
+            before = &entry.key;
+        }
+        out
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let (level, count) = (reader.byte()?, reader.size()?);
+        if count > reader.left() {
+            return Err(Malformed("a node's entries are fewer than it says"));
+        }
+        let mut entries: Vec<NodeEntry> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let before = entries.last().map_or(&[][..], |entry| &entry.key);
+            let key = read_key(&mut reader, before)?;
+            if !entries.is_empty() && key.as_slice() <= before {
+                return Err(Malformed("a node's keys do not ascend"));
+            }
+            let value = if level == 0 {
+                reader.bytes()?.to_vec()
+            } else {
+                read_child(&mut reader)?
+            };
+            if value.len() > MAX_VALUE_BYTES {
+                return Err(Malformed("a value is too long"));
+            }
+            entries.push(NodeEntry { key, value });
+        }
+        reader.finish()?;
+        if level > 0 && entries.is_empty() {
+            return Err(Malformed("an inner node is empty"));
+        }
+        Ok(Self { level, entries })
+    }
+}
+
+fn read_key(reader: &mut Reader<'_>, before: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let shared = before
+        .get(..reader.size()?)
+        .ok_or(Malformed("a key shares more than there is"))?;
+    let rest = reader.bytes()?;
+    // One encoding only: as much is shared as can be.
+    if before.get(shared.len()).is_some_and(|byte| Some(byte) == rest.first()) {
+        return Err(Malformed("a key shares less than it could"));
+    }
+    if shared.len() + rest.len() > MAX_KEY_BYTES {
+        return Err(Malformed("a key is too long"));
+    }
+    Ok([shared, rest].concat())
+}
+
+fn read_child(reader: &mut Reader<'_>) -> Result<Vec<u8>, Malformed> {
+    let mut value = reader.take(32)?.to_vec();
+    write_varint(&mut value, reader.varint()?);
+    Ok(value)
+}
+
+/// What an encoded node refers to: its children, none for a leaf.
+pub(crate) fn children(body: &[u8]) -> Result<Vec<ObjectId>, Malformed> {
+    let node = Node::decode(body)?;
+    if node.level == 0 {
+        return Ok(Vec::new());
+    }
+    node.entries
+        .iter()
+        .map(|entry| entry.child().map(|(id, _)| id))
+        .collect()
+}
+
+/// The entries of an encoded leaf; none for an inner node.
+pub(crate) fn leaf_entries(body: &[u8]) -> Result<Vec<super::Entry>, Malformed> {
+    let node = Node::decode(body)?;
+    let entries = node.entries.into_iter().filter(|_| node.level == 0);
+    Ok(entries.map(|entry| (entry.key, entry.value)).collect())
+}
