@@ -8,6 +8,19 @@
 //!
 //! Does not: know which tables, columns, functions or types exist.
 
+mod change;
+mod define;
+mod names;
+mod session;
+mod timeline;
+mod transaction;
+
+pub use change::*;
+pub use define::*;
+pub use session::*;
+pub use timeline::*;
+pub use transaction::*;
+
 /// A byte range of the script.
 #[derive(Clone, Copy, Default)]
 pub struct Span {
@@ -59,6 +72,9 @@ pub struct Ident {
     pub span: Span,
 }
 
+/// A name that may be qualified, `a.b.c`: one part or more.
+pub type Path = Vec<Ident>;
+
 /// One statement of a script.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
@@ -83,9 +99,89 @@ pub enum StatementKind {
     Show(Show),
     /// `DESCRIBE relation` / `DESCRIBE query`.
     Describe(Query),
+    /// `DESCRIBE PROCEDURE p` and its like.
+    DescribeObject(DescribeObject),
+    /// `COPY table FROM 'file'` / `COPY 'file' TO table`.
+    CopyFrom(CopyFrom),
+    /// `CREATE TABLE …`.
+    CreateTable(Box<CreateTable>),
+    /// `CREATE [MATERIALIZED] VIEW …`.
+    CreateView(CreateView),
+    /// `CREATE INDEX …`.
+    CreateIndex(CreateIndex),
+    /// `CREATE SCHEMA …`.
+    CreateSchema(CreateSchema),
+    /// `ALTER TABLE …`.
+    AlterTable(AlterTable),
+    /// `DROP …`, of any kind of object.
+    Drop(Drop),
+    /// `REFRESH MATERIALIZED VIEW …`.
+    Refresh(Refresh),
+    /// `TRUNCATE [TABLE] t, …`.
+    Truncate(Vec<Path>),
+    /// `INSERT …`.
+    Insert(Box<Insert>),
+    /// `UPSERT INTO …`.
+    Upsert(Box<Upsert>),
+    /// `UPDATE …`.
+    Update(Box<Update>),
+    /// `DELETE …`.
+    Delete(Box<Delete>),
+    /// `MERGE INTO …`.
+    Merge(Box<Merge>),
+    /// `BEGIN …`.
+    Begin(Begin),
+    /// `COMMIT …`.
+    Commit(Commit),
+    /// `ROLLBACK …`.
+    Rollback(Rollback),
+    /// `SAVEPOINT s`.
+    Savepoint(Ident),
+    /// `RELEASE [SAVEPOINT] s`.
+    Release(Ident),
+    /// `CREATE SNAPSHOT …`, `SNAPSHOT …`.
+    CreateSnapshot(CreateSnapshot),
+    /// `CREATE BRANCH …`.
+    CreateBranch(CreateBranch),
+    /// `USE BRANCH b`.
+    UseBranch(Ident),
+    /// `MERGE BRANCH …`.
+    MergeBranch(MergeBranch),
+    /// `CREATE WATERMARK …`.
+    CreateWatermark(CreateWatermark),
+    /// `ADVANCE WATERMARK w`.
+    AdvanceWatermark(Ident),
+    /// `DIFF …`.
+    Diff(Diff),
+    /// `LOG …`.
+    Log(Log),
+    /// `BLAME …`.
+    Blame(Blame),
+    /// `VERIFY TABLE t`.
+    VerifyTable(Path),
+    /// `PROVE query`.
+    Prove(Query),
+    /// `PREPARE …`.
+    Prepare(Prepare),
+    /// `EXECUTE …`.
+    Execute(Execute),
+    /// `DEALLOCATE …`.
+    Deallocate(Deallocate),
+    /// `ATTACH …`.
+    Attach(Attach),
+    /// `DETACH …`.
+    Detach(Detach),
+    /// `USE name`: the schema or database that bare names are looked up in.
+    Use(Path),
+    /// `ANALYZE …`.
+    Analyze(Analyze),
+    /// `VACUUM`, `CHECKPOINT`, `COMPACT`.
+    Maintain(Maintain),
+    /// `CACHE STATS`, `CACHE CLEAR`.
+    Cache(Cache),
     /// A statement that the grammar recognises by its first words but that cannot be run yet.
     Unsupported {
-        /// The statement's name in capitals, such as `CREATE TABLE`.
+        /// The statement's name in capitals, such as `UPSERT PROCEDURE`.
         feature: String,
     },
 }
@@ -125,16 +221,22 @@ pub struct Set {
     pub value: Expr,
 }
 
-/// `SHOW what`.
+/// `SHOW what [IN | ON name] [LIKE 'pattern']`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Show {
     /// `TABLES`, `CONFIG`, `ALL`, or the name of a setting.
     pub what: Ident,
+    /// `p` of `SHOW LINEAGE p`, `s` of `SHOW TABLES IN s`; often empty.
+    pub of: Path,
+    /// Only names like this.
+    pub like: Option<String>,
 }
 
-/// A whole query: `WITH … body ORDER BY … LIMIT …`.
+/// A whole query: `AS OF … WITH … body ORDER BY … LIMIT …`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
+    /// `AS OF when` before the query: all its tables, as they were then.
+    pub as_of: Option<Box<When>>,
     /// `WITH RECURSIVE` was written.
     pub recursive: bool,
     /// Common table expressions, in order.
@@ -301,6 +403,8 @@ pub enum SelectItem {
 pub struct TableRef {
     /// What it is.
     pub kind: TableRefKind,
+    /// `AS OF …`, `SINCE …`, `CHANGES SINCE …`.
+    pub time: Option<Box<TableTime>>,
     /// `AS t`.
     pub alias: Option<Ident>,
     /// `AS t(a, b)`.
@@ -400,7 +504,7 @@ pub enum ExprKind {
     Name(Vec<Ident>),
     /// `{x}`: the relation or variable x.
     Braced(Ident),
-    /// `?`, `$1`, `$name`: a parameter; 1-based text such as `1`, or its name.
+    /// `?`, `$1`, `$name`, `:name`: a parameter; 1-based text such as `1`, or its name.
     Parameter(String),
     /// `a + b - c`, `a * b / c`, `a || b`: operands of one precedence level, evaluated left to right.
     Chain {

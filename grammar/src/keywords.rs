@@ -30,31 +30,35 @@ pub(crate) fn statement_words() -> &'static [&'static str] {
 
 #[rustfmt::skip]
 const KEYWORDS: &[&str] = &[
-    "ADVANCE", "ALL", "ALTER", "ANALYZE", "AND", "ANTI", "AS", "ASC", "ASOF", "ASSERT", "ATTACH", "AUDIT", "AWAIT",
-    "BEGIN", "BETWEEN", "BLAME", "BOTH", "BREAK", "BY", "CALL", "CANCEL", "CASE", "CAST", "CATCH", "CHANGES", "CHECKPOINT",
-    "COMMENT", "COMMIT", "CONTINUE", "COPY", "CREATE", "CROSS", "CUBE", "DELETE", "DESC", "DESCRIBE", "DETACH", "DIFF",
-    "DISABLE", "DISTINCT", "DIV", "DROP", "DSC", "ELIF", "ELSE", "ENABLE", "END", "ESCAPE", "EXCEPT", "EXCLUDE", "EXECUTE",
-    "EXISTS", "EXPLAIN", "EXPORT", "EXTRACT", "FALSE", "FETCH", "FILTER", "FIRST", "FOR", "FORMAT", "FROM", "FULL",
-    "FUNCTION", "GRANT", "GROUP", "GROUPING", "HAVING", "IF", "IGNORE", "ILIKE", "IMPORT", "IN", "INNER", "INSERT",
-    "INSTALL", "INTERSECT", "INTERVAL", "INTO", "IS", "JIT", "JOIN", "LAST", "LATERAL", "LEADING", "LEFT", "LET", "LIKE",
-    "LIMIT", "LIST", "LOAD", "LOG", "LOGIN", "LOGOUT", "MACRO", "MATCH", "MATERIALIZED", "MERGE", "MODULE", "NATURAL",
-    "NOT", "NULL", "NULLS", "OF", "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVER", "PIVOT", "PRAGMA", "PREPARE",
-    "PROCEDURE", "PROVE", "QUALIFY", "RECURSIVE", "REFRESH", "RENAME", "REPLACE", "RESET", "RESPECT", "RETURN", "REVOKE",
-    "RIGHT", "ROLLBACK", "ROLLUP", "ROWS", "RUN", "SAVEPOINT", "SCHEDULE", "SELECT", "SEMI", "SET", "SETS", "SHOW",
-    "SINCE", "SNAPSHOT", "SPAWN", "START", "STREAM", "TABLESAMPLE", "TEST", "THEN", "THROW", "TO", "TRAILING", "TRUE",
-    "TRUNCATE", "TRY", "TRY_CAST", "TYPE", "UNION", "UNKNOWN", "UNPIVOT", "UNTIL", "UPDATE", "UPSERT", "USE", "USING",
-    "VACUUM", "VALUES", "VERIFY", "WHEN", "WHERE", "WHILE", "WINDOW", "WITH", "WITHIN", "YIELD",
+    "ABORT", "ADD", "ADVANCE", "ALL", "ALTER", "ALWAYS", "ANALYZE", "AND", "ANTI", "AS", "ASC", "ASOF", "ASSERT",
+    "ATTACH", "AUDIT", "AWAIT", "BEGIN", "BETWEEN", "BLAME", "BOTH", "BRANCH", "BREAK", "BY", "CACHE", "CALL", "CANCEL",
+    "CASCADE", "CASE", "CAST", "CATCH", "CHANGES", "CHECK", "CHECKPOINT", "COLUMN", "COMMENT", "COMMIT", "COMPACT",
+    "CONFLICT", "CONSTRAINT", "CONTINUE", "COPY", "CREATE", "CROSS", "CUBE", "DEALLOCATE", "DEFAULT", "DELETE", "DESC",
+    "DESCRIBE", "DETACH", "DIFF", "DISABLE", "DISTINCT", "DIV", "DROP", "DSC", "ELIF", "ELSE", "ENABLE", "END",
+    "ESCAPE", "EXCEPT", "EXCLUDE", "EXECUTE", "EXISTS", "EXPLAIN", "EXPORT", "EXTRACT", "FALSE", "FETCH", "FILTER",
+    "FIRST", "FOR", "FOREIGN", "FORMAT", "FROM", "FULL", "FUNCTION", "GENERATED", "GRANT", "GROUP", "GROUPING",
+    "HAVING", "IF", "IGNORE", "ILIKE", "IMPORT", "IN", "INDEX", "INNER", "INSERT", "INSTALL", "INTERSECT", "INTERVAL",
+    "INTO", "IS", "JIT", "JOIN", "LAST", "LATERAL", "LEADING", "LEFT", "LET", "LIKE", "LIMIT", "LIST", "LOAD", "LOG",
+    "LOGIN", "LOGOUT", "MACRO", "MATCH", "MATERIALIZED", "MERGE", "MODULE", "NATURAL", "NOT", "NULL", "NULLS", "OF",
+    "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVER", "PIVOT", "PRAGMA", "PREPARE", "PRIMARY", "PROCEDURE", "PROVE",
+    "QUALIFY", "READ", "RECURSIVE", "REFERENCES", "REFRESH", "RELEASE", "RENAME", "REPLACE", "RESET", "RESPECT",
+    "RESTRICT", "RETURN", "RETURNING", "REVOKE", "RIGHT", "ROLLBACK", "ROLLUP", "ROWS", "RUN", "SAVEPOINT", "SCHEDULE",
+    "SCHEMA", "SELECT", "SEMI", "SERIALIZABLE", "SET", "SETS", "SHOW", "SINCE", "SNAPSHOT", "SPAWN", "START", "STREAM",
+    "TABLE", "TABLESAMPLE", "TEMP", "TEMPORARY", "TEST", "THEN", "THROW", "TO", "TRAILING", "TRANSACTION", "TRUE",
+    "TRUNCATE", "TRY", "TRY_CAST", "TYPE", "UNION", "UNIQUE", "UNKNOWN", "UNPIVOT", "UNTIL", "UPDATE", "UPSERT", "USE",
+    "USING", "VACUUM", "VALUES", "VERIFY", "VIEW", "WATERMARK", "WHEN", "WHERE", "WHILE", "WINDOW", "WITH", "WITHIN",
+    "YIELD",
 ];
 
 #[rustfmt::skip]
 const STATEMENTS: &[&str] = &[
-    "ADVANCE", "ALTER", "ANALYZE", "ASSERT", "ATTACH", "AUDIT", "BEGIN", "BLAME", "CALL", "CANCEL", "CHECKPOINT",
-    "COMMENT", "COMMIT", "COPY", "CREATE", "DELETE", "DESC", "DESCRIBE", "DETACH", "DIFF", "DISABLE", "DROP", "ENABLE",
-    "EXECUTE", "EXPLAIN", "EXPORT", "FOR", "FROM", "FUNCTION", "GRANT", "IF", "IMPORT", "INSERT", "INSTALL", "LET", "LIST",
-    "LOAD", "LOG", "LOGIN", "LOGOUT", "MACRO", "MERGE", "MODULE", "PRAGMA", "PREPARE", "PROCEDURE", "PROVE", "REFRESH",
-    "RESET", "RETURN", "REVOKE", "ROLLBACK", "RUN", "SAVEPOINT", "SCHEDULE", "SELECT", "SET", "SHOW", "SNAPSHOT", "START",
-    "STREAM", "TEST", "THROW", "TRUNCATE", "TRY", "TYPE", "UPDATE", "UPSERT", "USE", "VACUUM", "VALUES", "VERIFY", "WHILE",
-    "WITH", "YIELD",
+    "ABORT", "ADVANCE", "ALTER", "ANALYZE", "ASSERT", "ATTACH", "AUDIT", "BEGIN", "BLAME", "CACHE", "CALL", "CANCEL",
+    "CHECKPOINT", "COMMENT", "COMMIT", "COMPACT", "COPY", "CREATE", "DEALLOCATE", "DELETE", "DESC", "DESCRIBE",
+    "DETACH", "DIFF", "DISABLE", "DROP", "ENABLE", "EXECUTE", "EXPLAIN", "EXPORT", "FOR", "FROM", "FUNCTION", "GRANT",
+    "IF", "IMPORT", "INSERT", "INSTALL", "LET", "LIST", "LOAD", "LOG", "LOGIN", "LOGOUT", "MACRO", "MERGE", "MODULE",
+    "PRAGMA", "PREPARE", "PROCEDURE", "PROVE", "REFRESH", "RELEASE", "RESET", "RETURN", "REVOKE", "ROLLBACK", "RUN",
+    "SAVEPOINT", "SCHEDULE", "SELECT", "SET", "SHOW", "SNAPSHOT", "START", "STREAM", "TEST", "THROW", "TRUNCATE", "TRY",
+    "TYPE", "UPDATE", "UPSERT", "USE", "VACUUM", "VALUES", "VERIFY", "WHILE", "WITH", "YIELD",
 ];
 
 #[cfg(test)]
@@ -73,7 +77,38 @@ mod tests {
     #[test]
     fn the_grammars_keywords_are_in_the_list() {
         // These are words of a form, never highlighted or completed on their own.
-        let minor = ["precision", "varying", "zone", "within", "without", "format", "ties"];
+        let minor = [
+            "action",
+            "at",
+            "clear",
+            "committed",
+            "data",
+            "do",
+            "incremental",
+            "isolation",
+            "key",
+            "level",
+            "matched",
+            "message",
+            "no",
+            "nothing",
+            "only",
+            "precision",
+            "repeatable",
+            "source",
+            "stats",
+            "stored",
+            "tag",
+            "target",
+            "ties",
+            "uncommitted",
+            "varying",
+            "virtual",
+            "without",
+            "work",
+            "write",
+            "zone",
+        ];
         for line in include_str!("../keywords.pest").lines() {
             let Some((name, _)) = line.split_once(" =") else {
                 continue;

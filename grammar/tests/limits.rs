@@ -39,6 +39,24 @@ const SHAPES: &[Shape] = &[
     ("set operations", |n| {
         around("SELECT 1 ", "UNION SELECT 1 EXCEPT SELECT 2 ", "", "", n / 2)
     }),
+    ("points in time", |n| around("FROM t AS OF ", "(", "1", ")", n)),
+    ("as of", |n| around("", "AS OF 1 FROM (", "SELECT 1", ")", n)),
+    ("inserted values", |n| {
+        format!("INSERT INTO t VALUES ({})", around("", "(", "1", ")", n))
+    }),
+    ("defaults", |n| {
+        format!("CREATE TABLE t (a int DEFAULT {})", around("", "(", "1", ")", n))
+    }),
+    ("inserted queries", |n| {
+        around("INSERT INTO t ", "SELECT (", "SELECT 1", ")", n)
+    }),
+    ("set", |n| around("UPDATE t SET a = ", "f(", "1", ")", n)),
+    ("changes in with", |n| {
+        around("", "WITH a AS (", "INSERT INTO t VALUES (1)", ") SELECT 1", n)
+    }),
+    ("with before a change", |n| {
+        around("WITH a AS (SELECT ", "(", "1", ")", n) + ") DELETE FROM t"
+    }),
     ("blocks", |n| around("SELECT 1 THEN ", "{", "", "}", n)),
 ];
 

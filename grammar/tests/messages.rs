@@ -420,42 +420,42 @@ fn clauses() {
     rejects(
         r#"INSERT t VALUES (1)"#,
         expect![[r#"
-        error[42601]: no statement that begins with `INSERT` has this form
-         --> 1:8
-          |
-        1 | INSERT t VALUES (1)
-          |        ^
-    "#]],
+            error[42601]: expected `INTO` after `INSERT`, found `t`
+             --> 1:8
+              |
+            1 | INSERT t VALUES (1)
+              |        ^
+        "#]],
     );
     rejects(
         r#"CREATE"#,
         expect![[r#"
-        error[42601]: no statement that begins with `CREATE` has this form
-         --> 1:7
-          |
-        1 | CREATE
-          |       ^
-    "#]],
+            error[42601]: expected a kind of object such as `TABLE` after `CREATE`, found the end of the statement
+             --> 1:7
+              |
+            1 | CREATE
+              |       ^
+        "#]],
     );
     rejects(
         r#"EXPLAIN"#,
         expect![[r#"
-        error[42601]: expected a statement, `ANALYZE`, `COPY` or `JIT` after `EXPLAIN`, found the end of the statement
-         --> 1:8
-          |
-        1 | EXPLAIN
-          |        ^
-    "#]],
+            error[42601]: expected a statement, `ANALYZE` or `JIT` after `EXPLAIN`, found the end of the statement
+             --> 1:8
+              |
+            1 | EXPLAIN
+              |        ^
+        "#]],
     );
     rejects(
         r#"COPY t"#,
         expect![[r#"
-        error[42601]: expected `TO` or `FROM`, found the end of the statement
-         --> 1:7
-          |
-        1 | COPY t
-          |       ^
-    "#]],
+            error[42601]: expected `(`, `TO` or `FROM`, found the end of the statement
+             --> 1:7
+              |
+            1 | COPY t
+              |       ^
+        "#]],
     );
 }
 

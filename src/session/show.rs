@@ -17,22 +17,42 @@ use super::{Error, ResultStream, Session, StatementResult, statement};
 /// Objects that SHOW will list once they exist.
 const LATER: &[&str] = &[
     "schema",
+    "schemas",
     "databases",
     "extensions",
     "secrets",
     "structs",
+    "types",
     "functions",
     "procedures",
+    "macros",
+    "modules",
     "triggers",
     "schedules",
     "pipelines",
     "sessions",
     "locks",
+    "views",
+    "indexes",
+    "snapshots",
+    "branches",
+    "watermarks",
+    "users",
+    "roles",
+    "lineage",
+    "profile",
 ];
 
 /// `SHOW what`.
 pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementResult, Error> {
     let what = show.what.text.to_ascii_lowercase();
+    let narrowed = [(!show.of.is_empty(), " IN"), (show.like.is_some(), " LIKE")];
+    let narrowed = narrowed.into_iter().find(|(given, _)| *given).map(|(_, word)| word);
+    if let Some(word) = narrowed {
+        let word = if LATER.contains(&what.as_str()) { "" } else { word };
+        let message = format!("SHOW {}{word} is not supported yet", what.to_ascii_uppercase());
+        return Err(Error::new(Diagnostic::new("0A000", show.what.span, message)));
+    }
     let stream = match what.as_str() {
         "all" | "config" => all_settings(session, span),
         "tables" => tables(session, span)?,

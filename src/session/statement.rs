@@ -34,10 +34,10 @@ pub fn run(
         StatementKind::Set(set) => assign(session, set),
         StatementKind::Show(what) => show::run(session, what, statement.span),
         StatementKind::Describe(query) => show::describe(session, query, dialect, statement.span),
-        StatementKind::Unsupported { feature } => Err(Error::new(Diagnostic::new(
+        other => Err(Error::new(Diagnostic::new(
             "0A000",
             statement.span,
-            format!("{feature} is not supported yet"),
+            format!("{} is not supported yet", other.name()),
         ))),
     }
 }

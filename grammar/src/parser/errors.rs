@@ -9,9 +9,9 @@
 use pest::error::{Error, ErrorVariant, InputLocation};
 
 use super::rules::Rule;
-use super::words::{Expected, expected};
+use super::words::{CHANGE, CONSTRAINT, Expected, OBJECT, expected};
 use crate::Diagnostic;
-use crate::ast::Span;
+use crate::ast::{ObjectKind, Span};
 use crate::keywords::{begins_statement, is_keyword, statement_words};
 use crate::scan::{Kind, Token};
 use crate::similar::nearest;
@@ -187,12 +187,15 @@ fn words(wanted: &[Expected], place: &Place<'_>) -> Vec<String> {
     // Where the bracket does close, something else is missing before it.
     let closes = closer.is_some() && place.found().map(|(_, text)| text) == closer;
     let in_query = closer.is_some() && wanted.iter().any(|what| matches!(what, Expected::Clause(_)));
-    let ends = complete || has(&Expected::End) || in_query && !operand;
+    let constraint = has(&Expected::Other(CONSTRAINT));
+    let ends = complete || constraint || has(&Expected::End) || in_query && !operand;
     if has(&Expected::Name) && !names_implied && !ends {
         list.push("a name".to_owned());
     }
     let keywords: Vec<String> = wanted
         .iter()
+        .filter(|what| !has(&Expected::Statement) || !is_first_word(what))
+        .filter(|what| !operand || **what != Expected::Keyword("AS".to_owned()))
         .filter_map(|what| keyword(what, complete && !closes, ends || operand))
         .collect();
     let in_case = ["`WHEN`", "`THEN`", "`END`"]
@@ -226,6 +229,11 @@ fn keyword(what: &Expected, complete: bool, implied: bool) -> Option<String> {
         Expected::Other(text) => Some((*text).to_owned()),
         _ => None,
     }
+}
+
+/// A word that goes without saying where any statement may stand; ANALYZE is a flag of EXPLAIN too.
+fn is_first_word(what: &Expected) -> bool {
+    matches!(what, Expected::Keyword(word) if begins_statement(word) && word != "ANALYZE")
 }
 
 fn is_operator_word(word: &str) -> bool {
@@ -317,6 +325,28 @@ fn describe_kind(token: &Token) -> &'static str {
     }
 }
 
+/// The words that a coarse expectation stands for.
+fn implied_words(what: &Expected) -> Vec<&'static str> {
+    match what {
+        Expected::Query => vec!["SELECT", "FROM", "VALUES", "WITH"],
+        Expected::Other(text) if *text == OBJECT => ObjectKind::ALL.map(ObjectKind::words).to_vec(),
+        Expected::Other(text) if *text == CHANGE => vec!["ADD", "ALTER", "DROP", "RENAME"],
+        Expected::Other(text) if *text == CONSTRAINT => {
+            vec![
+                "PRIMARY",
+                "UNIQUE",
+                "NOT",
+                "NULL",
+                "DEFAULT",
+                "CHECK",
+                "REFERENCES",
+                "GENERATED",
+            ]
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// A keyword that the word found, or the one before it, may have been meant to be.
 fn suggestion(wanted: &[Expected], place: &Place<'_>) -> Option<String> {
     let mut candidates: Vec<&str> = wanted
@@ -328,6 +358,7 @@ fn suggestion(wanted: &[Expected], place: &Place<'_>) -> Option<String> {
             _ => None,
         })
         .collect();
+    candidates.extend(wanted.iter().flat_map(|what| implied_words(what)));
     let (token, text) = place.found().or_else(|| place.before())?;
     if token.kind == Kind::Number && text.ends_with(|c: char| c.is_alphabetic() || c == '_') {
         return Some("a name cannot begin with a digit; write it in backticks".to_owned());

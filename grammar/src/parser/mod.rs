@@ -6,6 +6,8 @@
 //!
 //! Does not: resolve names.
 
+mod change;
+mod define;
 mod errors;
 mod expr;
 mod literal;
@@ -13,7 +15,10 @@ mod operand;
 mod query;
 pub(crate) mod rules;
 mod select;
+mod session;
 mod statement;
+mod timeline;
+mod transaction;
 pub(crate) mod tree;
 mod words;
 
@@ -23,7 +28,7 @@ use self::errors::Place;
 use self::operand::unquote;
 use self::rules::{Rule, Script};
 use self::tree::Node;
-use crate::ast::{Ident, Span};
+use crate::ast::{Ident, Query, Span};
 use crate::guard::{self, Fault, FaultKind};
 use crate::keywords::begins_statement;
 use crate::scan::{self, Kind, Token};
@@ -248,6 +253,10 @@ struct Builder<'a> {
     marks: &'a [usize],
     /// The first clause of the current statement that has no node in the tree.
     unsupported: Option<String>,
+    /// Queries behind the one that the current statement ends with.
+    extra: Vec<Query>,
+    /// The last query of the current statement, where there are more behind it.
+    cut: Option<Span>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -258,6 +267,8 @@ impl<'a> Builder<'a> {
             dialect,
             marks,
             unsupported: None,
+            extra: Vec::new(),
+            cut: None,
             diagnostics: Vec::new(),
         }
     }
@@ -297,9 +308,9 @@ impl<'a> Builder<'a> {
         Ident { text, quoted, span }
     }
 
-    /// The number of a `?`, or the name behind `$`.
+    /// The number of a `?`, or the name behind `$` or `:`.
     fn parameter(&self, text: &str, span: Span) -> String {
-        match text.strip_prefix('$') {
+        match text.strip_prefix(['$', ':']) {
             Some(name) => name.to_owned(),
             None => {
                 let place = usize::try_from(span.start).unwrap_or(usize::MAX);

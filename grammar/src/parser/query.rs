@@ -10,7 +10,7 @@
 use super::Builder;
 use super::rules::Rule;
 use super::tree::{Node, has, parts};
-use crate::ast::{Cte, Expr, Ident, OrderBy, OrderItem, Query, QueryBody, SetOp, Span};
+use crate::ast::{Cte, Expr, Ident, OrderBy, OrderItem, Query, QueryBody, SetOp, Span, When};
 
 /// The set operator before a term, and whether it says ALL; none before the first.
 type Joiner = Option<(SetOp, bool)>;
@@ -22,9 +22,10 @@ struct RawTerm<'i> {
     clauses: Vec<Node<'i>>,
 }
 
-/// ORDER BY, LIMIT, OFFSET and CTEs, which belong to the whole query wherever they stand.
+/// AS OF, ORDER BY, LIMIT, OFFSET and CTEs, which belong to the whole query wherever they stand.
 #[derive(Default)]
 pub(super) struct Tail {
+    as_of: Option<When>,
     pub(super) recursive: bool,
     pub(super) ctes: Vec<Cte>,
     order_by: Option<OrderBy>,
@@ -38,6 +39,7 @@ impl Query {
     /// A query that is only a body.
     pub(super) fn of(body: QueryBody, span: Span) -> Self {
         Self {
+            as_of: None,
             recursive: false,
             ctes: vec![],
             body,
@@ -97,6 +99,23 @@ impl Builder<'_> {
             .collect()
     }
 
+    /// A query that a statement ends with: what a repeated SELECT or FROM begins is a statement behind it.
+    pub(super) fn open_query(&mut self, node: Node<'_>, followed: bool) -> Query {
+        let mut queries = self.queries(node).into_iter();
+        let first = queries.next();
+        let first = first.unwrap_or_else(|| Query::of(QueryBody::Values(Vec::new()), Span::default()));
+        let rest: Vec<Query> = queries.collect();
+        if let Some(second) = rest.first() {
+            if followed {
+                self.error("42601", second.span, "a second query begins here");
+                self.help("put a `;` before it");
+            }
+            self.cut = Some(first.span);
+        }
+        self.extra.extend(rest);
+        first
+    }
+
     /// Set operators and clauses behind a first term that is already a query.
     pub(super) fn query_rest(&mut self, first: Query, node: Node<'_>) -> Query {
         let span = first.span.to(self.span(&node));
@@ -128,6 +147,7 @@ impl Builder<'_> {
         let last = built.len().saturating_sub(1);
         let mut operands = Vec::with_capacity(built.len());
         for (at, (op, query, tail)) in built.into_iter().enumerate() {
+            whole.as_of = whole.as_of.or(tail.as_of);
             whole.recursive |= tail.recursive;
             whole.ctes.extend(tail.ctes);
             if at == last {
@@ -144,8 +164,11 @@ impl Builder<'_> {
             }
             operands.push((op, query));
         }
-        let plain =
-            whole.ctes.is_empty() && whole.order_by.is_none() && whole.limit.is_none() && whole.offset.is_none();
+        let plain = whole.as_of.is_none()
+            && whole.ctes.is_empty()
+            && whole.order_by.is_none()
+            && whole.limit.is_none()
+            && whole.offset.is_none();
         let body = set_operations(operands);
         if let (true, QueryBody::Nested(inner)) = (plain, &body.body) {
             return Query {
@@ -154,6 +177,7 @@ impl Builder<'_> {
             };
         }
         Query {
+            as_of: whole.as_of.map(Box::new),
             recursive: whole.recursive,
             ctes: whole.ctes,
             body: body.body,
@@ -177,6 +201,7 @@ impl Builder<'_> {
                         .next()
                         .map(|query| QueryBody::Nested(Box::new(self.query(query))));
                 }
+                Rule::as_of_clause => tail.as_of = self.when(clause),
                 Rule::stream_mark => self.odd("STREAM"),
                 Rule::with_clause
                 | Rule::order_clause
@@ -232,7 +257,7 @@ impl Builder<'_> {
         self.help("if a new statement was meant to begin here, put a `;` before it");
     }
 
-    fn with(&mut self, tail: &mut Tail, node: Node<'_>) {
+    pub(super) fn with(&mut self, tail: &mut Tail, node: Node<'_>) {
         tail.recursive |= has(&node, Rule::kw_recursive);
         for cte in parts(node) {
             let cte = self.cte(cte);
@@ -247,6 +272,10 @@ impl Builder<'_> {
         for part in inner {
             match part.as_rule() {
                 Rule::column_list => columns = self.idents(part),
+                Rule::cte_change => {
+                    let word = part.as_str().split_whitespace().next().unwrap_or_default();
+                    self.odd(&format!("{} in WITH", word.to_ascii_uppercase()));
+                }
                 Rule::cte_mode => materialized = Some(!has(&part, Rule::kw_not)),
                 _ => query = Some(self.query(part)),
             }
@@ -276,7 +305,7 @@ impl Builder<'_> {
         OrderBy::Items(items)
     }
 
-    fn order_item(&mut self, node: Node<'_>) -> Option<OrderItem> {
+    pub(super) fn order_item(&mut self, node: Node<'_>) -> Option<OrderItem> {
         let (mut expr, mut direction, mut nulls_first) = (None, None, None);
         for part in parts(node) {
             match part.as_rule() {

@@ -2,7 +2,7 @@
 //!
 //! For example `SELECT a + 1` becomes `query_stmt(query(query_term(select_clause(…))))`.
 //!
-//! Invariants: all keyword rules lie between `kw_all` and `kw_zone`, in the order of `keywords.pest`.
+//! Invariants: all keyword rules lie between `kw_abort` and `kw_zone`, in the order of `keywords.pest`.
 //!
 //! Does not: build trees; see [`crate::parser`].
 #![allow(missing_docs)]
@@ -14,6 +14,9 @@
 #[grammar = "query.pest"]
 #[grammar = "ddl.pest"]
 #[grammar = "dml.pest"]
+#[grammar = "transaction.pest"]
+#[grammar = "timeline.pest"]
+#[grammar = "session.pest"]
 #[grammar = "procedure.pest"]
 #[grammar = "automation.pest"]
 #[grammar = "statement.pest"]

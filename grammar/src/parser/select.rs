@@ -58,7 +58,7 @@ impl Builder<'_> {
         }
     }
 
-    fn only_expr(&mut self, node: Node<'_>) -> Option<Expr> {
+    pub(super) fn only_expr(&mut self, node: Node<'_>) -> Option<Expr> {
         parts(node).next().map(|expr| self.expr(expr))
     }
 
@@ -83,7 +83,7 @@ impl Builder<'_> {
         }
     }
 
-    fn select_item(&mut self, node: Node<'_>) -> Option<SelectItem> {
+    pub(super) fn select_item(&mut self, node: Node<'_>) -> Option<SelectItem> {
         let mut inner = parts(node);
         let first = inner.next()?;
         if first.as_rule() == Rule::star_item {
@@ -140,7 +140,7 @@ impl Builder<'_> {
         GroupBy::Items(items)
     }
 
-    fn from(&mut self, node: Node<'_>) -> Vec<TableRef> {
+    pub(super) fn from(&mut self, node: Node<'_>) -> Vec<TableRef> {
         let mut tables: Vec<TableRef> = Vec::new();
         for item in parts(node) {
             let lateral = parts(item.clone())
@@ -248,9 +248,10 @@ impl Builder<'_> {
         })
     }
 
-    fn table_primary(&mut self, node: Node<'_>) -> Option<TableRef> {
+    pub(super) fn table_primary(&mut self, node: Node<'_>) -> Option<TableRef> {
         let span = self.span(&node);
         let (mut table, mut alias, mut columns) = (None, None, Vec::new());
+        let (mut time, mut place) = (None, span);
         for part in parts(node) {
             match part.as_rule() {
                 Rule::lateral => {}
@@ -260,8 +261,8 @@ impl Builder<'_> {
                     columns = inner.next().map(|list| self.idents(list)).unwrap_or_default();
                 }
                 Rule::table_time => {
-                    let feature = if has(&part, Rule::kw_of) { "AS OF" } else { "SINCE" };
-                    self.odd(feature);
+                    place = self.span(&part);
+                    time = self.table_time(part);
                 }
                 Rule::table_odd => {
                     let feature = part
@@ -284,6 +285,7 @@ impl Builder<'_> {
             }
         }
         let mut table = table?;
+        self.set_time(&mut table, time, place);
         if alias.is_some() {
             if table.alias.is_some() {
                 // `(t AS a) AS b`
@@ -388,6 +390,7 @@ impl Builder<'_> {
 fn plain(kind: TableRefKind) -> TableRef {
     TableRef {
         kind,
+        time: None,
         alias: None,
         columns: Vec::new(),
         span: Span::default(),
@@ -405,6 +408,7 @@ fn joined(left: TableRef, right: TableRef, kind: JoinKind, lateral: bool, on: Jo
     };
     TableRef {
         kind: TableRefKind::Join(Box::new(join)),
+        time: None,
         alias: None,
         columns: Vec::new(),
         span,

@@ -1,29 +1,40 @@
 //! Statements.
 //!
-//! `EXPLAIN ANALYZE SELECT 1` becomes [`Explain`] around a query; `CREATE TABLE t (a int)` becomes
-//! [`StatementKind::Unsupported`] with the feature `CREATE TABLE`.
+//! `EXPLAIN ANALYZE SELECT 1` becomes [`Explain`] around a query; `upsert procedure p as …` becomes
+//! [`StatementKind::Unsupported`] with the feature `UPSERT PROCEDURE`.
 //!
-//! Invariants: a query statement may give several statements, where a repeated SELECT or FROM begins the next one.
+//! Invariants: a statement that ends with a query may give several statements, where a repeated SELECT or FROM begins the
+//! next one.
 //!
-//! Does not: split a script; see [`crate::parser`].
+//! Does not: split a script; see [`crate::parser`]. Read the statements of `define`, `change`, `transaction`, `timeline`
+//! and `session`.
 
 use super::Builder;
+use super::define::object_kind;
 use super::operand::{literal, unquote};
 use super::rules::Rule;
 use super::select::from_table;
 use super::tree::{Node, has, parts};
 use crate::ast::{
-    Copy, Explain, Expr, ExprKind, Ident, Literal, Query, Set, Show, Span, Statement, StatementKind, TableRef,
-    TableRefKind,
+    Copy, DescribeObject, Explain, Expr, ExprKind, Ident, Literal, ObjectKind, Path, Query, QueryBody, SelectItem, Set,
+    Show, Span, Statement, StatementKind, TableRef, TableRefKind,
 };
 
 impl Builder<'_> {
     /// Appends what a statement's pair stands for.
     pub(super) fn statement(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
-        let span = self.span(&node);
+        let mut span = self.span(&node);
         let errors = self.diagnostics.len();
         self.unsupported = None;
+        (self.extra, self.cut) = (Vec::new(), None);
         let mut statements = self.statement_kinds(node, span);
+        if let Some(last) = self.cut {
+            span.end = last.end;
+            statements
+                .iter_mut()
+                .for_each(|statement| statement.span.end = last.end);
+            statements.extend(self.extra.drain(..).map(query_statement));
+        }
         if let Some(feature) = self.unsupported.take() {
             statements = vec![Statement {
                 kind: StatementKind::Unsupported { feature },
@@ -35,21 +46,30 @@ impl Builder<'_> {
         }
     }
 
-    fn statement_kinds(&mut self, node: Node<'_>, span: Span) -> Vec<Statement> {
+    pub(super) fn statement_kinds(&mut self, node: Node<'_>, span: Span) -> Vec<Statement> {
         let kind = match node.as_rule() {
             Rule::query_stmt => {
                 let queries = parts(node).next().map(|query| self.queries(query)).unwrap_or_default();
-                let statement = |query: Query| Statement {
-                    span: query.span,
-                    kind: StatementKind::Query(query),
-                };
-                return queries.into_iter().map(statement).collect();
+                return queries.into_iter().map(query_statement).collect();
             }
             Rule::copy_stmt => self.copy(node),
             Rule::explain_stmt => self.explain(node),
             Rule::set_stmt => self.set(node),
             Rule::show_stmt => self.show(node),
             Rule::describe_stmt => self.describe(node),
+            Rule::change_stmt => self.change(node),
+            Rule::create_stmt => self.create(node),
+            Rule::drop_stmt => self.drop_object(node),
+            Rule::alter_stmt => self.alter_table(node),
+            Rule::refresh_stmt => self.refresh(node),
+            Rule::truncate_stmt => Some(self.truncate(node)),
+            Rule::begin_stmt => Some(self.begin(node)),
+            Rule::commit_stmt => Some(self.commit(node)),
+            Rule::rollback_stmt => self.rollback(node),
+            Rule::savepoint_stmt => self.first_ident(node).map(StatementKind::Savepoint),
+            Rule::release_stmt => self.first_ident(node).map(StatementKind::Release),
+            rule if is_timeline(rule) => self.timeline(node),
+            rule if is_session(rule) => self.session(node),
             _ => Some(StatementKind::Unsupported {
                 feature: odd_feature(&node),
             }),
@@ -64,30 +84,27 @@ impl Builder<'_> {
     }
 
     fn copy(&mut self, node: Node<'_>) -> Option<StatementKind> {
-        let mut inner = parts(node);
+        let into = has(&node, Rule::copy_from);
+        let mut inner = parts(node).peekable();
         let first = inner.next()?;
-        let span = self.span(&first);
-        let source = match first.as_rule() {
-            Rule::copy_odd => {
-                let into = first.as_str().starts_with('\'');
-                let feature = if into { "COPY FILE TO TABLE" } else { "COPY FROM" };
-                return Some(StatementKind::Unsupported {
-                    feature: feature.to_owned(),
-                });
+        if first.as_rule() == Rule::copy_file {
+            return self.copy_from(parts(first));
+        }
+        if into {
+            if first.as_rule() == Rule::table_paren_query {
+                let span = self.span(&first);
+                self.error("42601", span, "a file can be copied into a table, not into a query");
             }
+            return self.copy_from(std::iter::once(first).chain(inner));
+        }
+        let source = match first.as_rule() {
             Rule::table_paren_query => self.query(parts(first).next()?),
             _ => {
+                let span = self.span(&first);
                 let path = self.idents(first);
-                let kind = TableRefKind::Name(path);
-                Query::of(
-                    from_table(TableRef {
-                        kind,
-                        alias: None,
-                        columns: vec![],
-                        span,
-                    }),
-                    span,
-                )
+                let columns = inner.next_if(|part| part.as_rule() == Rule::columns);
+                let columns = columns.map(|list| self.idents(list)).unwrap_or_default();
+                columns_of(path, columns, span)
             }
         };
         let target = inner.next()?;
@@ -104,17 +121,28 @@ impl Builder<'_> {
         }))
     }
 
-    fn copy_option(&mut self, node: Node<'_>) -> Option<(Ident, Expr)> {
+    /// `name = value`, `name value`, or a name alone, which is TRUE.
+    pub(super) fn copy_option(&mut self, node: Node<'_>) -> Option<(Ident, Expr)> {
         let mut inner = parts(node);
         let name = self.ident(&inner.next()?);
         let value = match inner.next() {
-            Some(value) => self.setting(value),
+            Some(value) => self.option_value(value),
             None => Expr {
                 kind: literal(Literal::Boolean(true)),
                 span: name.span,
             },
         };
         Some((name, value))
+    }
+
+    /// A setting, or a list in parentheses, which is an array.
+    fn option_value(&mut self, node: Node<'_>) -> Expr {
+        let Some(items) = listed(&node) else {
+            return self.setting(node);
+        };
+        let span = self.span(&node);
+        let kind = ExprKind::Array(items.into_iter().map(|item| self.expr(item)).collect());
+        Expr { kind, span }
     }
 
     /// `on` and `all` are words that no expression may be.
@@ -146,13 +174,7 @@ impl Builder<'_> {
                 }
                 continue;
             }
-            let span = self.span(&part);
-            let mut found = self.statement_kinds(part, span).into_iter();
-            statement = found.next();
-            if let Some(extra) = found.next() {
-                self.error("42601", extra.span, "a second query begins here");
-                self.help("put a `;` before it");
-            }
+            statement = self.inner_statement(part);
         }
         Some(StatementKind::Explain(Explain {
             analyze,
@@ -182,11 +204,15 @@ impl Builder<'_> {
     fn show(&mut self, node: Node<'_>) -> Option<StatementKind> {
         let mut inner = parts(node);
         let what = self.joined_name(inner.next()?);
-        if inner.next().is_some() {
-            let feature = format!("SHOW {}", what.text.to_ascii_uppercase());
-            return Some(StatementKind::Unsupported { feature });
+        let (mut of, mut like) = (Vec::new(), None);
+        for part in inner {
+            match (part.as_rule(), parts(part).next()) {
+                (Rule::show_of, Some(path)) => of = self.idents(path),
+                (_, Some(pattern)) => like = Some(unquote(pattern.as_str())),
+                _ => {}
+            }
         }
-        Some(StatementKind::Show(Show { what }))
+        Some(StatementKind::Show(Show { what, of, like }))
     }
 
     fn joined_name(&mut self, node: Node<'_>) -> Ident {
@@ -201,11 +227,98 @@ impl Builder<'_> {
         let first = parts(node).next()?;
         let span = self.span(&first);
         let query = match first.as_rule() {
-            Rule::query => self.query(first),
+            Rule::query => self.open_query(first, false),
+            Rule::describe_object => return self.describe_object(first),
             _ => Query::of(from_table(self.table_item(first)?), span),
         };
         Some(StatementKind::Describe(query))
     }
+
+    /// `DESCRIBE TABLE t` is `DESCRIBE t`.
+    fn describe_object(&mut self, node: Node<'_>) -> Option<StatementKind> {
+        let span = self.span(&node);
+        let mut inner = parts(node);
+        let kind = object_kind(&inner.next()?)?;
+        let name = self.idents(inner.next()?);
+        Some(match kind {
+            ObjectKind::Table | ObjectKind::View | ObjectKind::MaterializedView => {
+                StatementKind::Describe(columns_of(name, Vec::new(), span))
+            }
+            kind => StatementKind::DescribeObject(DescribeObject { kind, name }),
+        })
+    }
+}
+
+fn query_statement(query: Query) -> Statement {
+    Statement {
+        span: query.span,
+        kind: StatementKind::Query(query),
+    }
+}
+
+fn is_timeline(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::snapshot_stmt
+            | Rule::use_branch_stmt
+            | Rule::merge_branch_stmt
+            | Rule::advance_stmt
+            | Rule::diff_stmt
+            | Rule::log_stmt
+            | Rule::blame_stmt
+            | Rule::verify_stmt
+            | Rule::prove_stmt
+    )
+}
+
+fn is_session(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::prepare_stmt
+            | Rule::execute_stmt
+            | Rule::deallocate_stmt
+            | Rule::attach_stmt
+            | Rule::detach_stmt
+            | Rule::use_stmt
+            | Rule::analyze_stmt
+            | Rule::maintain_stmt
+            | Rule::cache_stmt
+    )
+}
+
+/// `FROM table SELECT columns`; none: all.
+fn columns_of(table: Path, columns: Vec<Ident>, span: Span) -> Query {
+    let mut body = from_table(TableRef {
+        kind: TableRefKind::Name(table),
+        time: None,
+        alias: None,
+        columns: vec![],
+        span,
+    });
+    if let QueryBody::Select(select) = &mut body {
+        let item = |name: Ident| SelectItem::Expr {
+            expr: Expr {
+                span: name.span,
+                kind: ExprKind::Name(vec![name]),
+            },
+            alias: None,
+        };
+        select.items = columns.into_iter().map(item).collect();
+    }
+    Query::of(body, span)
+}
+
+/// The items of an expression that is nothing but `(a, b)`.
+fn listed<'i>(node: &Node<'i>) -> Option<Vec<Node<'i>>> {
+    let only = |node: Node<'i>, rule: Rule| {
+        let mut inner = node.into_inner();
+        let first = inner.next().filter(|first| first.as_rule() == rule)?;
+        inner.next().is_none().then_some(first)
+    };
+    let paren = only(only(node.clone(), Rule::operand)?, Rule::paren_expr)?;
+    let mut inner = parts(paren);
+    let (first, rest) = (inner.next()?, inner.next()?);
+    (rest.as_rule() == Rule::row_rest).then(|| std::iter::once(first).chain(parts(rest)).collect())
 }
 
 /// The name of a statement that nothing can run yet: its first words in capitals.
@@ -218,19 +331,7 @@ fn odd_feature(node: &Node<'_>) -> String {
     }
     let head = node.clone().into_inner().next();
     let text = head.as_ref().map_or(node.as_str(), |head| head.as_str());
-    let noise = [
-        "OR",
-        "REPLACE",
-        "TEMP",
-        "TEMPORARY",
-        "UNIQUE",
-        "GLOBAL",
-        "LOCAL",
-        "UNLOGGED",
-        "EXTERNAL",
-        "INTO",
-        "FROM",
-    ];
+    let noise = ["OR", "REPLACE", "TEMP", "TEMPORARY"];
     let words = text.split_whitespace().map(str::to_ascii_uppercase);
     let words: Vec<String> = words.filter(|word| !noise.contains(&word.as_str())).take(3).collect();
     words.join(" ")

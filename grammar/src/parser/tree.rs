@@ -16,7 +16,7 @@ pub(crate) type Node<'i> = Pair<'i, Rule>;
 /// The children that are not keywords.
 pub(super) fn parts(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
     node.into_inner()
-        .filter(|child| !is_keyword(child.as_rule()) && child.as_rule() != Rule::open_paren)
+        .filter(|child| !is_keyword(child.as_rule()) && !matches!(child.as_rule(), Rule::open_paren | Rule::equals))
 }
 
 /// Whether a direct child is of this rule.
@@ -26,5 +26,5 @@ pub(super) fn has(node: &Node<'_>, rule: Rule) -> bool {
 
 /// Whether a rule is one of `keywords.pest`.
 pub(crate) fn is_keyword(rule: Rule) -> bool {
-    (Rule::kw_all..=Rule::kw_zone).contains(&rule)
+    (Rule::kw_abort..=Rule::kw_zone).contains(&rule)
 }

@@ -40,6 +40,15 @@ pub(super) enum Expected {
     End,
 }
 
+/// What CREATE, DROP and DESCRIBE take.
+pub(super) const OBJECT: &str = "a kind of object such as `TABLE`";
+
+/// What ALTER TABLE takes.
+pub(super) const CHANGE: &str = "a change such as `ADD COLUMN`";
+
+/// What may follow a column's type.
+pub(super) const CONSTRAINT: &str = "a constraint such as `NOT NULL`";
+
 /// What to say for a rule that could have matched.
 pub(super) fn expected(rule: Rule) -> Option<Expected> {
     if is_keyword(rule) {
@@ -62,6 +71,8 @@ pub(super) fn expected(rule: Rule) -> Option<Expected> {
             Expected::Expression
         }
         Rule::word | Rule::backtick | Rule::dquoted | Rule::set_name | Rule::table_path => Expected::Name,
+        Rule::object_name | Rule::column_def | Rule::free_path => Expected::Name,
+        Rule::change_target | Rule::insert_target | Rule::set_item => Expected::Name,
         Rule::table_item | Rule::table_primary | Rule::table_name | Rule::table_paren => Expected::Relation,
         Rule::type_name | Rule::type_words | Rule::type_struct | Rule::type_generic => Expected::Type,
         Rule::query | Rule::query_term | Rule::nested_query | Rule::values_clause => Expected::Query,
@@ -70,7 +81,22 @@ pub(super) fn expected(rule: Rule) -> Option<Expected> {
         Rule::interval_unit => Expected::Other("a unit such as `day`"),
         Rule::statement_end | Rule::query_end | Rule::EOI => Expected::End,
         Rule::open_paren => Expected::Other("`(`"),
-        Rule::column_list => Expected::Other("names in parentheses"),
+        Rule::between_word => Expected::Other("`BETWEEN`"),
+        Rule::and_word => Expected::Other("`AND`"),
+        Rule::equals => Expected::Other("`=`"),
+        Rule::column_list | Rule::columns => Expected::Other("names in parentheses"),
+        Rule::create_object | Rule::object_kind => Expected::Other(OBJECT),
+        Rule::table_elements => Expected::Other("columns in parentheses"),
+        Rule::alter_actions => Expected::Other(CHANGE),
+        Rule::column_constraint => Expected::Other(CONSTRAINT),
+        Rule::referential_action => Expected::Other("an action such as `CASCADE`"),
+        Rule::when => Expected::Other("a point in time"),
+        Rule::transaction_mode => Expected::Other("a mode such as `READ ONLY`"),
+        Rule::isolation_level => Expected::Other("a level such as `SERIALIZABLE`"),
+        Rule::merge_when => Expected::Keyword("WHEN".to_owned()),
+        Rule::merge_rows => Expected::Keyword("MATCHED".to_owned()),
+        Rule::merge_action => Expected::Other("`UPDATE`, `DELETE`, `INSERT` or `DO NOTHING`"),
+        Rule::set_row => Expected::Other("values in parentheses"),
         Rule::table_alias => Expected::Other("an alias"),
         Rule::join_condition => Expected::Other("`ON` or `USING`"),
         Rule::copy_options => Expected::Other("options in parentheses"),
@@ -107,23 +133,7 @@ fn keyword_clause(rule: Rule) -> &'static str {
 }
 
 fn is_statement(rule: Rule) -> bool {
-    matches!(
-        rule,
-        Rule::query_stmt
-            | Rule::copy_stmt
-            | Rule::explain_stmt
-            | Rule::set_stmt
-            | Rule::show_stmt
-            | Rule::describe_stmt
-            | Rule::ddl_stmt
-            | Rule::dml_stmt
-            | Rule::block_stmt
-            | Rule::if_stmt
-            | Rule::line_stmt
-            | Rule::assignment
-            | Rule::value_stmt
-            | Rule::auto_stmt
-    )
+    format!("{rule:?}").ends_with("_stmt") || rule == Rule::assignment
 }
 
 fn is_operator(rule: Rule) -> bool {

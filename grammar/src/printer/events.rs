@@ -33,6 +33,8 @@ pub(super) struct Tree<'a> {
     types: usize,
     /// The brackets that are open.
     brackets: Vec<&'a str>,
+    /// The next VALUES row is assigned to columns.
+    assigns: bool,
     /// Nested queries: the clauses of the outermost one always stand on lines of their own.
     queries: usize,
 }
@@ -51,6 +53,7 @@ impl<'a> Tree<'a> {
             skimmed: 0,
             types: 0,
             brackets: Vec::new(),
+            assigns: false,
             queries: 0,
         }
     }
@@ -74,6 +77,17 @@ impl<'a> Tree<'a> {
             Rule::case_expr => self.case(node, end),
             Rule::table_item => self.table_item(node, end),
             Rule::join_condition => self.indented(node, end),
+            Rule::param => self.parameter(start, end),
+            Rule::change_stmt => self.change(node, end),
+            Rule::alter_actions => self.actions(node, end),
+            Rule::insert_stmt | Rule::upsert_stmt => self.children(node, end, Self::insert_part),
+            Rule::values_row | Rule::merge_insert | Rule::set_item | Rule::set_row => self.assigned(node, end),
+            Rule::drop_stmt | Rule::truncate_stmt | Rule::begin_stmt => {
+                self.push(Event::Begin);
+                self.children(node, end, Self::node);
+                self.push(Event::End);
+            }
+            rule if is_clause(rule) => self.clause(node),
             Rule::type_generic => {
                 self.types += 1;
                 self.children(node, end, Self::node);
@@ -146,6 +160,10 @@ impl<'a> Tree<'a> {
                 self.list_clause(node, end);
             }
             Rule::qualify_clause | Rule::order_clause | Rule::values_clause => self.list_clause(node, end),
+            Rule::set_clause | Rule::using_clause | Rule::returning_clause => self.list_clause(node, end),
+            Rule::merge_using | Rule::merge_on => self.list_clause(node, end),
+            Rule::conflict_clause | Rule::merge_when => self.branch(node, end),
+            Rule::with_options => self.children(node, end, Self::node),
             Rule::with_clause => {
                 self.children(node, end, Self::cte_part);
             }
@@ -209,6 +227,101 @@ impl<'a> Tree<'a> {
             self.push(Event::Dedent);
         }
         self.push(Event::End);
+    }
+
+    /// WITH, and then the statement on a line of its own, as it is behind EXPLAIN and PREPARE.
+    fn change(&mut self, node: Node<'_>, end: usize) {
+        let mut with = false;
+        if !self.events.is_empty() {
+            self.clause_break();
+        }
+        for inner in node.into_inner() {
+            if with {
+                self.raw_until(self.base + inner.as_span().start());
+                self.clause_break();
+            }
+            with = inner.as_rule() == Rule::with_clause;
+            self.node(inner);
+        }
+        self.raw_until(end);
+    }
+
+    /// `ON CONFLICT …` or `WHEN …` on one line if it fits; else SET and WHERE begin lines.
+    fn branch(&mut self, node: Node<'_>, end: usize) {
+        self.push(Event::Begin);
+        let mut inner = node.into_inner();
+        inner.by_ref().take(1).for_each(|head| self.node(head));
+        self.push(Event::Indent);
+        self.branch_parts(inner);
+        self.raw_until(end);
+        self.push(Event::Dedent);
+        self.push(Event::End);
+    }
+
+    fn branch_parts<'i>(&mut self, nodes: impl Iterator<Item = Node<'i>>) {
+        for inner in nodes.filter(|inner| !inner.as_str().is_empty()) {
+            let start = self.base + inner.as_span().start();
+            match inner.as_rule() {
+                Rule::merge_action => self.branch_parts(inner.into_inner()),
+                Rule::set_clause | Rule::where_clause => {
+                    let end = start + inner.as_str().trim_end().len();
+                    self.raw_until(start);
+                    self.push(Event::Line);
+                    self.list_clause(inner, end);
+                }
+                _ => self.node(inner),
+            }
+        }
+    }
+
+    /// VALUES right behind INSERT holds values that are assigned; those of a query are not.
+    fn insert_part(&mut self, node: Node<'_>) {
+        let is_source = node.as_rule() == Rule::query;
+        self.assigns = is_source && is_plain_values(&node);
+        self.node(node);
+        self.assigns = false;
+    }
+
+    /// Where DEFAULT is a word of the language, not a name.
+    fn assigned(&mut self, node: Node<'_>, end: usize) {
+        let is_row = node.as_rule() == Rule::values_row;
+        let was = std::mem::take(&mut self.assigns);
+        let assigns = !is_row || was;
+        for inner in node.into_inner().filter(|inner| !inner.as_str().is_empty()) {
+            let is_expr = inner.as_rule() == Rule::expr;
+            if assigns && is_expr && inner.as_str().trim_end().eq_ignore_ascii_case("default") {
+                let end = self.base + inner.as_span().start() + inner.as_str().trim_end().len();
+                self.raw_until(end);
+                continue;
+            }
+            self.assigns = assigns && inner.as_rule() == Rule::values_row;
+            self.node(inner);
+        }
+        self.assigns = was;
+        self.raw_until(end);
+    }
+
+    /// The changes of ALTER TABLE: one a line if they do not fit one.
+    fn actions(&mut self, node: Node<'_>, end: usize) {
+        self.push(Event::Begin);
+        self.push(Event::Indent);
+        self.push(Event::Line);
+        self.children(node, end, Self::node);
+        self.push(Event::Dedent);
+        self.push(Event::End);
+    }
+
+    /// `:name` is two tokens and one word.
+    fn parameter(&mut self, start: usize, end: usize) {
+        let text = self.script.get(start..end).unwrap_or_default();
+        if !text.starts_with(':') {
+            return self.raw_until(end);
+        }
+        self.write_owned(text.to_owned(), self.glue);
+        self.last = text;
+        while self.tokens.get(self.at).is_some_and(|token| token.start < end) {
+            self.at += 1;
+        }
     }
 
     fn indented(&mut self, node: Node<'_>, end: usize) {
@@ -441,6 +554,37 @@ fn is_one_subquery(from: &Node<'_>) -> bool {
         .into_inner()
         .filter(|inner| inner.as_rule() == Rule::table_item);
     items.next().is_some_and(|item| item.as_str().starts_with('(')) && items.next().is_none()
+}
+
+/// `VALUES (…), …` with nothing behind it.
+fn is_plain_values(query: &Node<'_>) -> bool {
+    let mut inner = query.clone().into_inner();
+    let (Some(term), None) = (inner.next(), inner.next()) else {
+        return false;
+    };
+    let mut clauses = term.into_inner();
+    clauses
+        .next()
+        .is_some_and(|clause| clause.as_rule() == Rule::values_clause)
+        && clauses.next().is_none()
+}
+
+/// Clauses of statements that are no queries: each begins a line.
+fn is_clause(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::with_clause
+            | Rule::from_clause
+            | Rule::where_clause
+            | Rule::set_clause
+            | Rule::using_clause
+            | Rule::returning_clause
+            | Rule::conflict_clause
+            | Rule::merge_using
+            | Rule::merge_on
+            | Rule::merge_when
+            | Rule::with_options
+    )
 }
 
 /// Rules whose first token stands directly behind what comes before.

@@ -30,7 +30,7 @@ impl Printer {
     }
 
     /// An expression that binds at least as tightly as `level`.
-    fn at(&mut self, expr: &Expr, level: Level) {
+    pub(super) fn at(&mut self, expr: &Expr, level: Level) {
         if self.level(&expr.kind) < level {
             self.word("(");
             self.kind(&expr.kind);
@@ -348,7 +348,7 @@ impl Printer {
         self.string(text);
     }
 
-    fn type_name(&mut self, ty: &TypeName) {
+    pub(super) fn type_name(&mut self, ty: &TypeName) {
         match ty.name.as_str() {
             "struct" if !ty.fields.is_empty() => {
                 self.word("struct(");

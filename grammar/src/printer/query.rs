@@ -8,36 +8,43 @@
 
 use super::Printer;
 use crate::ast::{
-    Distinct, Expr, GroupBy, JoinCondition, JoinKind, OrderBy, Query, QueryBody, Select, SelectItem, SetOp, TableRef,
-    TableRefKind,
+    Cte, Distinct, Expr, GroupBy, JoinCondition, JoinKind, OrderBy, OrderItem, Query, QueryBody, Select, SelectItem,
+    SetOp, TableRef, TableRefKind,
 };
 
 impl Printer {
     pub(super) fn query(&mut self, query: &Query) {
-        if !query.ctes.is_empty() {
-            self.word(if query.recursive { "WITH RECURSIVE " } else { "WITH " });
-            self.list(&query.ctes, |printer, cte| {
-                printer.ident(&cte.name);
-                if !cte.columns.is_empty() {
-                    printer.idents(&cte.columns);
-                }
-                printer.word(match cte.materialized {
-                    None => " AS (",
-                    Some(true) => " AS MATERIALIZED (",
-                    Some(false) => " AS NOT MATERIALIZED (",
-                });
-                printer.query(&cte.query);
-                printer.word(")");
-            });
-            self.word(" ");
-        }
+        self.as_of(query.as_of.as_deref());
+        self.ctes(query.recursive, &query.ctes);
         self.body(&query.body);
         self.order_by(&query.order_by);
         self.clause(" LIMIT ", query.limit.as_ref());
         self.clause(" OFFSET ", query.offset.as_ref());
     }
 
-    fn clause(&mut self, words: &str, expr: Option<&Expr>) {
+    /// `WITH … `, or nothing.
+    pub(super) fn ctes(&mut self, recursive: bool, ctes: &[Cte]) {
+        if ctes.is_empty() {
+            return;
+        }
+        self.word(if recursive { "WITH RECURSIVE " } else { "WITH " });
+        self.list(ctes, |printer, cte| {
+            printer.ident(&cte.name);
+            if !cte.columns.is_empty() {
+                printer.idents(&cte.columns);
+            }
+            printer.word(match cte.materialized {
+                None => " AS (",
+                Some(true) => " AS MATERIALIZED (",
+                Some(false) => " AS NOT MATERIALIZED (",
+            });
+            printer.query(&cte.query);
+            printer.word(")");
+        });
+        self.word(" ");
+    }
+
+    pub(super) fn clause(&mut self, words: &str, expr: Option<&Expr>) {
         if let Some(expr) = expr {
             self.word(words);
             self.expr(expr);
@@ -50,17 +57,19 @@ impl Printer {
             OrderBy::All { desc } => self.word(if *desc { " ORDER BY ALL DESC" } else { " ORDER BY ALL" }),
             OrderBy::Items(items) => {
                 self.word(" ORDER BY ");
-                self.list(items, |printer, item| {
-                    printer.expr(&item.expr);
-                    printer.word(if item.desc { " DESC" } else { "" });
-                    printer.word(match item.nulls_first {
-                        None => "",
-                        Some(true) => " NULLS FIRST",
-                        Some(false) => " NULLS LAST",
-                    });
-                });
+                self.list(items, Self::order_item);
             }
         }
+    }
+
+    pub(super) fn order_item(&mut self, item: &OrderItem) {
+        self.expr(&item.expr);
+        self.word(if item.desc { " DESC" } else { "" });
+        self.word(match item.nulls_first {
+            None => "",
+            Some(true) => " NULLS FIRST",
+            Some(false) => " NULLS LAST",
+        });
     }
 
     fn body(&mut self, body: &QueryBody) {
@@ -141,7 +150,7 @@ impl Printer {
         self.list(&select.items, Self::select_item);
     }
 
-    fn select_item(&mut self, item: &SelectItem) {
+    pub(super) fn select_item(&mut self, item: &SelectItem) {
         match item {
             SelectItem::Star { qualifier, exclude, .. } => {
                 if let Some(qualifier) = qualifier {
@@ -164,7 +173,7 @@ impl Printer {
         }
     }
 
-    fn table(&mut self, table: &TableRef) {
+    pub(super) fn table(&mut self, table: &TableRef) {
         match &table.kind {
             TableRefKind::Name(path) => self.path(path),
             TableRefKind::File(path) => self.string(path),
@@ -193,6 +202,9 @@ impl Printer {
                 self.word(")");
             }
             TableRefKind::Join(_) => self.join(table),
+        }
+        if let Some(time) = &table.time {
+            self.table_time(time);
         }
         if let Some(alias) = &table.alias {
             self.word(" AS ");

@@ -5,6 +5,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+mod statements;
+
+use statements::{table_time, when};
+
 /// Statements that show themselves as text when a property fails.
 #[derive(Clone)]
 pub struct Script(pub Vec<Statement>);
@@ -275,18 +279,21 @@ fn select_item(e: BoxedStrategy<Expr>) -> BoxedStrategy<SelectItem> {
 fn table(e: BoxedStrategy<Expr>) -> BoxedStrategy<TableRef> {
     let array = vec(e.clone(), 0..3).prop_map(|items| TableRefKind::Collection(Box::new(of(ExprKind::Array(items)))));
     let function = (call_name(), vec(e.clone(), 0..2)).prop_map(|(name, args)| TableRefKind::Function { name, args });
+    let named = (vec(ident(), 1..3), option::weighted(0.2, table_time(e.clone())))
+        .prop_map(|(path, time)| (TableRefKind::Name(path), time.map(Box::new)));
     let kind = prop_oneof![
-        4 => vec(ident(), 1..3).prop_map(TableRefKind::Name),
         1 => "[ -~]{1,8}".prop_map(TableRefKind::File),
         1 => array,
         1 => function,
         1 => simple_query(e.clone()).prop_map(|query| TableRefKind::Query(Box::new(query))),
     ];
+    let kind = prop_oneof![1 => named, 1 => kind.prop_map(|kind| (kind, None))];
     let alias = option::of((ident(), vec(ident(), 0..3)));
-    let plain = (kind, alias).prop_map(|(kind, alias)| {
+    let plain = (kind, alias).prop_map(|((kind, time), alias)| {
         let (alias, columns) = alias.map_or((None, vec![]), |(alias, columns)| (Some(alias), columns));
         TableRef {
             kind,
+            time,
             alias,
             columns,
             span: span(),
@@ -294,6 +301,7 @@ fn table(e: BoxedStrategy<Expr>) -> BoxedStrategy<TableRef> {
     });
     let each = (ident(), e.clone()).prop_map(|(alias, expr)| TableRef {
         kind: TableRefKind::Each(Box::new(expr)),
+        time: None,
         alias: Some(alias),
         columns: vec![],
         span: span(),
@@ -342,6 +350,7 @@ fn join(inner: BoxedStrategy<TableRef>, e: BoxedStrategy<Expr>) -> BoxedStrategy
             };
             TableRef {
                 kind: TableRefKind::Join(Box::new(join)),
+                time: None,
                 alias,
                 columns: vec![],
                 span: span(),
@@ -399,6 +408,7 @@ fn select(e: BoxedStrategy<Expr>, table: BoxedStrategy<TableRef>) -> BoxedStrate
 
 fn bare(body: QueryBody) -> Query {
     Query {
+        as_of: None,
         recursive: false,
         ctes: vec![],
         body,
@@ -413,6 +423,7 @@ fn bare(body: QueryBody) -> Query {
 fn simple_query(e: BoxedStrategy<Expr>) -> BoxedStrategy<Query> {
     let name = vec(ident(), 1..2).prop_map(|path| TableRef {
         kind: TableRefKind::Name(path),
+        time: None,
         alias: None,
         columns: vec![],
         span: span(),
@@ -482,14 +493,16 @@ pub fn query(e: BoxedStrategy<Expr>) -> BoxedStrategy<Query> {
             query,
         });
     let maybe = option::weighted(0.2, e.clone()).boxed();
+    let as_of = when(e.clone());
     (
         any::<bool>(),
         prop_oneof![3 => Just(vec![]).boxed(), 1 => vec(cte, 1..3).boxed()],
         body(e),
         order_by,
-        (maybe.clone(), maybe),
+        (maybe.clone(), maybe, option::weighted(0.1, as_of)),
     )
-        .prop_map(|(recursive, ctes, body, order_by, (limit, offset))| Query {
+        .prop_map(|(recursive, ctes, body, order_by, (limit, offset, as_of))| Query {
+            as_of: as_of.map(Box::new),
             recursive: recursive && !ctes.is_empty(),
             ctes,
             body: body.body,
@@ -502,33 +515,7 @@ pub fn query(e: BoxedStrategy<Expr>) -> BoxedStrategy<Query> {
 }
 
 pub fn statement() -> BoxedStrategy<Statement> {
-    let query = query(expr());
-    let copy = (query.clone(), "[ -~]{1,8}", vec((ident(), expr()), 0..3)).prop_map(|(source, target, options)| {
-        StatementKind::Copy(Copy {
-            source,
-            target,
-            target_span: span(),
-            options,
-        })
-    });
-    let inner = query.clone().prop_map(StatementKind::Query).boxed();
-    let explain =
-        (any::<bool>(), any::<bool>(), any::<bool>(), inner.clone()).prop_map(|(analyze, jit, json, kind)| {
-            StatementKind::Explain(Explain {
-                analyze,
-                jit,
-                json,
-                statement: Box::new(Statement { kind, span: span() }),
-            })
-        });
-    prop_oneof![
-        6 => inner,
-        1 => copy,
-        1 => explain,
-        1 => (ident(), expr()).prop_map(|(name, value)| StatementKind::Set(Set { name, value })),
-        1 => ident().prop_map(|what| StatementKind::Show(Show { what })),
-        1 => query.prop_map(StatementKind::Describe),
-    ]
-    .prop_map(|kind| Statement { kind, span: span() })
-    .boxed()
+    statements::kind()
+        .prop_map(|kind| Statement { kind, span: span() })
+        .boxed()
 }

@@ -61,6 +61,7 @@ fn text(expr: &ast::Expr, dialect: Dialect) -> String {
         span: expr.span,
     };
     let query = ast::Query {
+        as_of: None,
         recursive: false,
         ctes: Vec::new(),
         body: ast::QueryBody::Select(Box::new(select)),

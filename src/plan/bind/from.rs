@@ -58,6 +58,14 @@ impl<'a> Binder<'a> {
 
     /// One relation.
     pub(super) fn table_ref(&mut self, table: &'a ast::TableRef) -> Bound<(Plan, Scope)> {
+        if let Some(time) = &table.time {
+            let words = match time.as_ref() {
+                ast::TableTime::AsOf(_) => "AS OF is",
+                ast::TableTime::Since { .. } => "SINCE is",
+                ast::TableTime::Changes { .. } => "CHANGES SINCE is",
+            };
+            return self.unsupported(words, table.span);
+        }
         let (mut relation, default_name) = match &table.kind {
             T::Join(join) => return self.join(join, table.span),
             T::Name(parts) => {

@@ -126,6 +126,9 @@ impl<'a> Binder<'a> {
 
     /// Binds a query with its CTEs, order and limit.
     fn query(&mut self, query: &'a ast::Query) -> Bound<Relation> {
+        if let Some(when) = &query.as_of {
+            return self.unsupported("AS OF is", when.span);
+        }
         self.blocks += 1;
         if self.blocks > MAX_BLOCKS {
             let message = "the statement expands to too many query blocks";

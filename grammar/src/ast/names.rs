@@ -1,0 +1,83 @@
+//! What statements are called, for messages.
+//!
+//! `CREATE UNIQUE INDEX i ON t (a)` is called `CREATE INDEX`.
+//!
+//! Invariants: capitals; no modifiers such as OR REPLACE.
+//!
+//! Does not: say whether a statement can be run.
+
+use super::{MaintainTask, ObjectKind, StatementKind};
+
+impl StatementKind {
+    /// The statement's name in capitals, such as `CREATE TABLE`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::CreateView(view) if view.materialized => create(ObjectKind::MaterializedView),
+            Self::CreateTable(_) => create(ObjectKind::Table),
+            Self::CreateView(_) => create(ObjectKind::View),
+            Self::CreateIndex(_) => create(ObjectKind::Index),
+            Self::CreateSchema(_) => create(ObjectKind::Schema),
+            Self::CreateSnapshot(_) => create(ObjectKind::Snapshot),
+            Self::CreateBranch(_) => create(ObjectKind::Branch),
+            Self::CreateWatermark(_) => create(ObjectKind::Watermark),
+            Self::Drop(drop) => format!("DROP {}", drop.kind.words()),
+            Self::DescribeObject(describe) => format!("DESCRIBE {}", describe.kind.words()),
+            Self::Unsupported { feature } => feature.clone(),
+            other => other.words().to_owned(),
+        }
+    }
+
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Query(_) => "query",
+            Self::Copy(_) => "COPY TO",
+            Self::CopyFrom(_) => "COPY FROM",
+            Self::Explain(_) => "EXPLAIN",
+            Self::Set(_) => "SET",
+            Self::Show(_) => "SHOW",
+            Self::Describe(_) | Self::DescribeObject(_) => "DESCRIBE",
+            Self::CreateTable(_) | Self::CreateView(_) | Self::CreateIndex(_) | Self::CreateSchema(_) => "CREATE",
+            Self::CreateSnapshot(_) | Self::CreateBranch(_) | Self::CreateWatermark(_) => "CREATE",
+            Self::AlterTable(_) => "ALTER TABLE",
+            Self::Drop(_) => "DROP",
+            Self::Refresh(_) => "REFRESH MATERIALIZED VIEW",
+            Self::Truncate(_) => "TRUNCATE",
+            Self::Insert(_) => "INSERT",
+            Self::Upsert(_) => "UPSERT",
+            Self::Update(_) => "UPDATE",
+            Self::Delete(_) => "DELETE",
+            Self::Merge(_) => "MERGE",
+            Self::Begin(_) => "BEGIN",
+            Self::Commit(_) => "COMMIT",
+            Self::Rollback(_) => "ROLLBACK",
+            Self::Savepoint(_) => "SAVEPOINT",
+            Self::Release(_) => "RELEASE",
+            Self::UseBranch(_) => "USE BRANCH",
+            Self::MergeBranch(_) => "MERGE BRANCH",
+            Self::Diff(_) => "DIFF",
+            Self::Log(_) => "LOG",
+            Self::Blame(_) => "BLAME",
+            Self::VerifyTable(_) => "VERIFY TABLE",
+            Self::Prove(_) => "PROVE",
+            Self::AdvanceWatermark(_) => "ADVANCE WATERMARK",
+            Self::Prepare(_) => "PREPARE",
+            Self::Execute(_) => "EXECUTE",
+            Self::Deallocate(_) => "DEALLOCATE",
+            Self::Attach(_) => "ATTACH",
+            Self::Detach(_) => "DETACH",
+            Self::Use(_) => "USE",
+            Self::Analyze(_) => "ANALYZE",
+            Self::Maintain(maintain) => match maintain.task {
+                MaintainTask::Vacuum => "VACUUM",
+                MaintainTask::Checkpoint => "CHECKPOINT",
+                MaintainTask::Compact => "COMPACT",
+            },
+            Self::Cache(_) => "CACHE",
+            Self::Unsupported { .. } => "this form",
+        }
+    }
+}
+
+fn create(kind: ObjectKind) -> String {
+    format!("CREATE {}", kind.words())
+}
