@@ -26,16 +26,56 @@ use logical::TableId;
 pub struct TableInfo {
     /// Name shown in plans.
     pub name: String,
-    /// Columns.
+    /// Columns; the last [`TableInfo::system_columns`] are the engine's own.
     pub schema: Vec<Field>,
+    /// How many of the columns no `*` shows. One that is called [`LIVE_COLUMN`] says which rows there are.
+    pub system_columns: usize,
     /// Statistics, one entry per column.
     pub stats: TableStats,
 }
 
+/// The system column that is false for rows that were deleted.
+pub const LIVE_COLUMN: &str = "_live";
+
+/// What a name stands for.
+#[derive(Debug)]
+pub enum Named {
+    /// Rows that can be scanned.
+    Table(TableId),
+    /// A query of its own.
+    View(Box<View>),
+}
+
+/// A named query.
+#[derive(Debug)]
+pub struct View {
+    /// What it shows.
+    pub query: ast::Query,
+    /// How its text is to be read.
+    pub dialect: Dialect,
+    /// Its columns' names; fewer leave the rest as they are.
+    pub columns: Vec<String>,
+}
+
+/// A moment of the timeline, as it was named.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Point {
+    /// A commit, by its hash or the beginning of it.
+    Commit(String),
+    /// A tag.
+    Tag(String),
+    /// The newest commit of a branch.
+    Branch(String),
+    /// A time as text: ISO 8601, or `1 hour ago`.
+    Text(String),
+    /// Microseconds since 1970-01-01T00:00:00 UTC.
+    Micros(i64),
+}
+
 /// Where the binder finds relations; the session implements it.
 pub trait TableResolver {
-    /// A relation by its name parts; `None` if there is none.
-    fn by_name(&mut self, parts: &[&str]) -> Result<Option<TableId>, ResolveError>;
+    /// A relation by its name parts, as it is or as it was; `None` if there is none.
+    fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError>;
 
     /// A file, glob or URL as a relation.
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError>;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::error::format_code;
 use crate::formats::{self, FormatError, OpenOptions, Relation};
 use crate::plan::logical::TableId;
-use crate::plan::{ResolveError, TableInfo, TableResolver};
+use crate::plan::{Named, Point, ResolveError, TableInfo, TableResolver};
 
 /// What a session's queries can name.
 #[derive(Debug, Default)]
@@ -56,6 +56,7 @@ impl Relations {
         let info = TableInfo {
             name: name.to_string(),
             schema: relation.schema().to_vec(),
+            system_columns: 0,
             stats: relation.stats().clone(),
         };
         self.columns.extend(info.schema.iter().map(|field| field.name.clone()));
@@ -108,7 +109,7 @@ impl<'r> StatementTables<'r> {
 }
 
 impl TableResolver for StatementTables<'_> {
-    fn by_name(&mut self, parts: &[&str]) -> Result<Option<TableId>, ResolveError> {
+    fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError> {
         let [name] = parts else { return Ok(None) };
         let tables = self.relations.folder_tables()?;
         let file = tables.into_iter().find(|(table, _)| table.eq_ignore_ascii_case(name));
@@ -117,7 +118,13 @@ impl TableResolver for StatementTables<'_> {
             code: "58030",
             message: format!("the path `{}` is not UTF-8", file.display()),
         })?;
-        self.number(path, name).map(Some)
+        if as_of.is_some() {
+            return Err(ResolveError {
+                code: "42809",
+                message: format!("`{name}` is a file, which has no past"),
+            });
+        }
+        self.number(path, name).map(|id| Some(Named::Table(id)))
     }
 
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {

@@ -14,7 +14,7 @@ use super::expr::joined;
 use super::scope::{Scope, same};
 use super::select::{Block, Place};
 use super::{Binder, Bound, Relation, Reported};
-use crate::plan::ResolveError;
+use crate::plan::{LIVE_COLUMN, Named, ResolveError};
 use crate::plan::eval;
 use crate::plan::logical::{ColumnId, Expr, JoinKind, Plan, TableId};
 use crate::types::{Field, LogicalType, Value};
@@ -59,13 +59,13 @@ impl<'a> Binder<'a> {
     /// One relation.
     pub(super) fn table_ref(&mut self, table: &'a ast::TableRef) -> Bound<(Plan, Scope)> {
         if let Some(time) = &table.time {
-            let words = match time.as_ref() {
-                ast::TableTime::AsOf(_) => "AS OF is",
-                ast::TableTime::Since { .. } => "SINCE is",
-                ast::TableTime::Changes { .. } => "CHANGES SINCE is",
-            };
-            return self.unsupported(words, table.span);
+            return self.table_then(table, time);
         }
+        self.table_now(table)
+    }
+
+    /// One relation, at the moment that the binder is set to.
+    pub(super) fn table_now(&mut self, table: &'a ast::TableRef) -> Bound<(Plan, Scope)> {
         let (mut relation, default_name) = match &table.kind {
             T::Join(join) => return self.join(join, table.span),
             T::Name(parts) => {
@@ -113,8 +113,9 @@ impl<'a> Binder<'a> {
             return self.cte_at(at);
         }
         let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
-        match self.tables.by_name(&texts) {
-            Ok(Some(id)) => return Ok(self.scan(id)),
+        match self.tables.by_name(&texts, self.as_of.as_ref()) {
+            Ok(Some(Named::Table(id))) => return Ok(self.scan(id)),
+            Ok(Some(Named::View(view))) => return self.view(*view, parts, span),
             Err(error) => return self.fail(resolve_error(error, span)),
             Ok(None) => {}
         }
@@ -141,6 +142,7 @@ impl<'a> Binder<'a> {
     fn scan(&mut self, table: TableId) -> Relation {
         let info = self.tables.info(table);
         let (name, schema) = (info.name.clone(), info.schema.clone());
+        let shown = schema.len() - info.system_columns.min(schema.len());
         let fields = schema.into_iter().enumerate();
         let columns: Vec<(ColumnId, usize, Field)> = fields
             .map(|(at, field)| {
@@ -148,13 +150,23 @@ impl<'a> Binder<'a> {
                 (id, at, field)
             })
             .collect();
+        let mut plan = Plan::Scan {
+            table,
+            name,
+            columns: columns.iter().map(|(id, at, _)| (*id, *at)).collect(),
+            filters: Vec::new(),
+        };
+        for (id, _, field) in columns.iter().skip(shown) {
+            self.system_columns.insert(*id);
+            if field.name == LIVE_COLUMN {
+                plan = Plan::Filter {
+                    input: Box::new(plan),
+                    predicates: vec![self.column_expr(*id, Span::default())],
+                };
+            }
+        }
         Relation {
-            plan: Plan::Scan {
-                table,
-                name,
-                columns: columns.iter().map(|(id, at, _)| (*id, *at)).collect(),
-                filters: Vec::new(),
-            },
+            plan,
             output: columns.into_iter().map(|(id, _, field)| (id, field)).collect(),
         }
     }
@@ -334,7 +346,7 @@ pub(super) fn cross(left: Plan, right: Plan) -> Plan {
     }
 }
 
-fn resolve_error(error: ResolveError, span: Span) -> Diagnostic {
+pub(super) fn resolve_error(error: ResolveError, span: Span) -> Diagnostic {
     Diagnostic::new(error.code, span, error.message)
 }
 

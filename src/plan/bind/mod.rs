@@ -20,6 +20,7 @@ mod expr;
 mod from;
 mod joins;
 mod literal;
+mod moment;
 mod names;
 mod order;
 mod scope;
@@ -27,13 +28,14 @@ mod select;
 mod setop;
 mod subquery;
 mod type_name;
+mod view;
 
 use std::collections::HashSet;
 
 use gobi_grammar::ast::{self, Span};
 use gobi_grammar::{Diagnostic, Dialect};
 
-use super::TableResolver;
+use super::{Point, TableResolver};
 use super::logical::{ColumnId, ColumnInfo, Expr, Plan, Query, SubqueryId};
 use super::properties;
 use crate::types::{Field, LogicalType};
@@ -80,6 +82,14 @@ struct Binder<'a> {
     /// Scopes of the enclosing query blocks, innermost last.
     outer: Vec<Scope>,
     blocks: usize,
+    /// Queries of views that names led to.
+    views: &'a elsa::FrozenVec<Box<ast::Query>>,
+    /// Names of the views whose queries are being bound.
+    in_views: Vec<String>,
+    /// The moment that tables are read at, if the statement names one.
+    as_of: Option<Point>,
+    /// Columns that `*` does not show.
+    system_columns: HashSet<ColumnId>,
 }
 
 /// Binds one query; see [`super::bind`].
@@ -88,6 +98,7 @@ pub(super) fn bind(
     dialect: Dialect,
     tables: &mut dyn TableResolver,
 ) -> Result<Query, Vec<Diagnostic>> {
+    let views = elsa::FrozenVec::new();
     let mut binder = Binder {
         dialect,
         tables,
@@ -98,6 +109,10 @@ pub(super) fn bind(
         recursive: Vec::new(),
         outer: Vec::new(),
         blocks: 0,
+        views: &views,
+        in_views: Vec::new(),
+        as_of: None,
+        system_columns: HashSet::new(),
     };
     match binder.query(query) {
         Ok(relation) if binder.errors.is_empty() => Ok(binder.finish(relation)),
@@ -126,9 +141,17 @@ impl<'a> Binder<'a> {
 
     /// Binds a query with its CTEs, order and limit.
     fn query(&mut self, query: &'a ast::Query) -> Bound<Relation> {
-        if let Some(when) = &query.as_of {
-            return self.unsupported("AS OF is", when.span);
-        }
+        let Some(when) = &query.as_of else {
+            return self.query_now(query);
+        };
+        let point = self.point(when)?;
+        let outer = self.as_of.replace(point);
+        let bound = self.query_now(query);
+        self.as_of = outer;
+        bound
+    }
+
+    fn query_now(&mut self, query: &'a ast::Query) -> Bound<Relation> {
         self.blocks += 1;
         if self.blocks > MAX_BLOCKS {
             let message = "the statement expands to too many query blocks";

@@ -281,13 +281,14 @@ impl<'a> Binder<'a> {
         exclude: &[ast::Ident],
         span: ast::Span,
     ) -> Bound<Vec<Item>> {
-        let columns: Vec<(String, ColumnId)> = match qualifier {
+        let mut columns: Vec<(String, ColumnId)> = match qualifier {
             Some(q) => scope.relation(&q.text).map(|c| (c.name.clone(), c.id)).collect(),
             None => {
                 let shown = scope.columns.iter().filter(|c| !c.hidden);
                 shown.map(|c| (c.name.clone(), c.bare_id())).collect()
             }
         };
+        columns.retain(|(_, id)| !self.system_columns.contains(id));
         if let Some(q) = qualifier.filter(|_| columns.is_empty()) {
             return self.no_such_relation(scope, q);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::plan::logical::TableId;
-use crate::plan::{ResolveError, TableInfo, TableResolver};
+use crate::plan::{Named, Point, ResolveError, TableInfo, TableResolver};
 use crate::types::{ColumnStats, Dictionary, Field, Layout, LogicalType, TableStats, Value, cast};
 
 /// The tables by id.
@@ -234,6 +234,7 @@ fn lines() -> Vec<TableInfo> {
 fn table(name: &str, rows: u64, specs: Vec<Spec>) -> TableInfo {
     let (schema, columns) = specs.into_iter().map(column).unzip();
     TableInfo {
+        system_columns: 0,
         name: name.into(),
         schema,
         stats: TableStats {
@@ -283,12 +284,12 @@ fn column(spec: Spec) -> (Field, ColumnStats) {
 }
 
 impl TableResolver for Tpch {
-    fn by_name(&mut self, parts: &[&str]) -> Result<Option<TableId>, ResolveError> {
+    fn by_name(&mut self, parts: &[&str], _: Option<&Point>) -> Result<Option<Named>, ResolveError> {
         let at = self
             .tables
             .iter()
             .position(|t| Some(t.name.as_str()) == parts.last().copied());
-        Ok(at.map(|at| TableId(at as u32)))
+        Ok(at.map(|at| Named::Table(TableId(at as u32))))
     }
 
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {
