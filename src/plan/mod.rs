@@ -106,6 +106,16 @@ pub fn bind(
     bind::bind(query, dialect, tables)
 }
 
+/// The same for rows that go into columns: the result has exactly these types, converted as by a cast.
+pub fn bind_into(
+    query: &ast::Query,
+    wanted: &[Field],
+    dialect: Dialect,
+    tables: &mut dyn TableResolver,
+) -> Result<logical::Query, Vec<Diagnostic>> {
+    bind::bind_into(query, wanted, dialect, tables)
+}
+
 /// Rewrites a bound query into an equivalent, cheaper one.
 pub fn optimize(query: logical::Query, tables: &dyn TableResolver) -> logical::Query {
     rules::optimize(query, tables)

@@ -14,9 +14,9 @@ use super::expr::joined;
 use super::scope::{Scope, same};
 use super::select::{Block, Place};
 use super::{Binder, Bound, Relation, Reported};
-use crate::plan::{LIVE_COLUMN, Named, ResolveError};
 use crate::plan::eval;
 use crate::plan::logical::{ColumnId, Expr, JoinKind, Plan, TableId};
+use crate::plan::{LIVE_COLUMN, Named, ResolveError};
 use crate::types::{Field, LogicalType, Value};
 
 impl<'a> Binder<'a> {

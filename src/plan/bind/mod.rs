@@ -10,6 +10,7 @@
 
 mod aggregate;
 mod arithmetic;
+mod assign;
 mod call;
 mod coerce;
 mod column_names;
@@ -35,9 +36,9 @@ use std::collections::HashSet;
 use gobi_grammar::ast::{self, Span};
 use gobi_grammar::{Diagnostic, Dialect};
 
-use super::{Point, TableResolver};
 use super::logical::{ColumnId, ColumnInfo, Expr, Plan, Query, SubqueryId};
 use super::properties;
+use super::{Point, TableResolver};
 use crate::types::{Field, LogicalType};
 use scope::Scope;
 
@@ -98,6 +99,25 @@ pub(super) fn bind(
     dialect: Dialect,
     tables: &mut dyn TableResolver,
 ) -> Result<Query, Vec<Diagnostic>> {
+    run(query, None, dialect, tables)
+}
+
+/// Binds a query whose rows go into columns; see [`super::bind_into`].
+pub(super) fn bind_into(
+    query: &ast::Query,
+    wanted: &[Field],
+    dialect: Dialect,
+    tables: &mut dyn TableResolver,
+) -> Result<Query, Vec<Diagnostic>> {
+    run(query, Some(wanted), dialect, tables)
+}
+
+fn run(
+    query: &ast::Query,
+    wanted: Option<&[Field]>,
+    dialect: Dialect,
+    tables: &mut dyn TableResolver,
+) -> Result<Query, Vec<Diagnostic>> {
     let views = elsa::FrozenVec::new();
     let mut binder = Binder {
         dialect,
@@ -114,7 +134,11 @@ pub(super) fn bind(
         as_of: None,
         system_columns: HashSet::new(),
     };
-    match binder.query(query) {
+    let bound = binder.query(query).and_then(|relation| match wanted {
+        Some(wanted) => binder.assign(relation, wanted, query.span),
+        None => Ok(relation),
+    });
+    match bound {
         Ok(relation) if binder.errors.is_empty() => Ok(binder.finish(relation)),
         _ => {
             binder.errors.sort_by_key(|d| (d.span().start, d.span().end));

@@ -17,11 +17,7 @@ use crate::types::{LogicalType, Value};
 
 impl<'a> Binder<'a> {
     /// A relation with a moment of its own.
-    pub(super) fn table_then(
-        &mut self,
-        table: &'a ast::TableRef,
-        time: &'a ast::TableTime,
-    ) -> Bound<(Plan, Scope)> {
+    pub(super) fn table_then(&mut self, table: &'a ast::TableRef, time: &'a ast::TableTime) -> Bound<(Plan, Scope)> {
         let when = match time {
             ast::TableTime::AsOf(when) => when,
             ast::TableTime::Since { .. } => return self.unsupported("SINCE is", table.span),
@@ -52,9 +48,9 @@ impl<'a> Binder<'a> {
             (Some(Value::Int(micros)), LogicalType::Timestamp | LogicalType::TimestampTz) => {
                 i64::try_from(*micros).ok().map(Point::Micros)
             }
-            (Some(Value::Int(days)), LogicalType::Date) => {
-                i64::try_from(days.saturating_mul(86_400_000_000)).ok().map(Point::Micros)
-            }
+            (Some(Value::Int(days)), LogicalType::Date) => i64::try_from(days.saturating_mul(86_400_000_000))
+                .ok()
+                .map(Point::Micros),
             (Some(Value::Int(seconds)), ty) if ty.is_integer() => {
                 i64::try_from(seconds.saturating_mul(1_000_000)).ok().map(Point::Micros)
             }
@@ -62,11 +58,9 @@ impl<'a> Binder<'a> {
         };
         match point {
             Some(point) => Ok(point),
-            None => self.fail(
-                Diagnostic::new("42804", when.span, "AS OF takes a time").with_help(
-                    "a timestamp, seconds since 1970, a text such as '1 hour ago', COMMIT '…', TAG '…' or BRANCH '…'",
-                ),
-            ),
+            None => self.fail(Diagnostic::new("42804", when.span, "AS OF takes a time").with_help(
+                "a timestamp, seconds since 1970, a text such as '1 hour ago', COMMIT '…', TAG '…' or BRANCH '…'",
+            )),
         }
     }
 }
