@@ -68,10 +68,7 @@ pub fn is_complete(script: &str, dialect: Dialect) -> bool {
     let begins = visible
         .next()
         .is_none_or(|before| script.get(before.start..before.end) == Some(";"));
-    if begins
-        && begins_statement(text)
-        && !matches!(text.to_ascii_uppercase().as_str(), "BEGIN" | "COMMIT" | "ROLLBACK")
-    {
+    if begins && begins_statement(text) && !is_statement(text) {
         return false;
     }
     let parsed = parser::parse(script, dialect);
@@ -80,6 +77,14 @@ pub fn is_complete(script: &str, dialect: Dialect) -> bool {
         .diagnostics
         .iter()
         .any(|diagnostic| at_end(diagnostic.span().start))
+}
+
+/// Whether a word is a statement by itself.
+fn is_statement(word: &str) -> bool {
+    matches!(
+        word.to_ascii_uppercase().as_str(),
+        "BEGIN" | "COMMIT" | "ROLLBACK" | "ABORT" | "LOG" | "ANALYZE" | "VACUUM" | "CHECKPOINT" | "COMPACT"
+    )
 }
 
 #[cfg(test)]
@@ -103,6 +108,17 @@ mod tests {
             "SELECT 1; SELECT",
             "SELECT a FROM t ORDER BY",
             "function f() {",
+            "CREATE TABLE t (a int",
+            "CREATE TABLE t",
+            "INSERT INTO t",
+            "INSERT INTO t VALUES",
+            "UPDATE t",
+            "UPDATE t SET a =",
+            "DELETE FROM",
+            "MERGE INTO t USING u ON a",
+            "SELECT * FROM t SINCE",
+            "ALTER TABLE t",
+            "PREPARE p AS",
         ] {
             assert!(!is_complete(text, Dialect::Grizzly), "{text}");
         }
@@ -115,6 +131,12 @@ mod tests {
             "SELECT a FROM t;",
             "SELECT FROM t",
             "COMMIT",
+            "LOG",
+            "VACUUM",
+            "CREATE TABLE t (a int)",
+            "DELETE FROM t",
+            "UPDATE t SET a = 1",
+            "ROLLBACK TO s",
             "SELECT a)",
             "SELECT 1; -- note",
         ] {

@@ -17,7 +17,9 @@
 //!
 //! Does not: know catalogs, files or terminals. How do I add a clause? Its rule goes into `query.pest` (and `clause`), its
 //! words into `parser/words.rs`, its node into [`ast`], its reading into `parser/select.rs`, its text into
-//! `printer/query.rs`.
+//! `printer/query.rs`. How do I add a statement? Its rule, named `…_stmt`, goes into the pest file of its area (`ddl`, `dml`,
+//! `transaction`, `timeline`, `session`), its first word into `keywords.rs`, its node into the file of that area under `ast`,
+//! and its reading and its text into the files of the same name under `parser` and `printer`.
 pub mod ast;
 pub mod diagnostic;
 mod guard;

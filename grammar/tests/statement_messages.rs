@@ -382,23 +382,23 @@ fn changes() {
     rejects(
         r#"INSERT INTO t"#,
         expect![[r#"
-            error[42601]: expected a query, `(` or `DEFAULT`, found the end of the statement
-             --> 1:14
-              |
-            1 | INSERT INTO t
-              |              ^
-        "#]],
+        error[42601]: expected a query, `(` or `DEFAULT`, found the end of the statement
+         --> 1:14
+          |
+        1 | INSERT INTO t
+          |              ^
+    "#]],
     );
     rejects(
         r#"INSERT INTO t VALEUS (1)"#,
         expect![[r#"
-            error[42601]: expected a query, `(` or `DEFAULT`, found `VALEUS`
-             --> 1:15
-              |
-            1 | INSERT INTO t VALEUS (1)
-              |               ^^^^^^
-              = help: did you mean `VALUES`?
-        "#]],
+        error[42601]: expected a query, `(` or `DEFAULT`, found `VALEUS`
+         --> 1:15
+          |
+        1 | INSERT INTO t VALEUS (1)
+          |               ^^^^^^
+          = help: did you mean `VALUES`?
+    "#]],
     );
     rejects(
         r#"INSERT INTO t VALUES 1"#,

@@ -371,6 +371,36 @@ fn transactions() {
         SELECT 1;
     "#]],
     );
+    accepts(
+        "begin\nupdate t set a = 1\ndelete from t\ntruncate u\nanalyze\ninsert into t select 1\nselect 2;\nlog\nselect 3\ncommit",
+        expect![[r#"
+            BEGIN;
+            UPDATE t SET a = 1;
+            DELETE FROM t;
+            TRUNCATE TABLE u;
+            ANALYZE;
+            INSERT INTO t SELECT 1;
+            SELECT 2;
+            LOG;
+            SELECT 3;
+            COMMIT;
+        "#]],
+    );
+    accepts(
+        "select a from t\ncreate index on t (a)\nmerge into t using u on a when matched then update set a = 1\ndrop table t\nvacuum\nsnapshot 's'\ndiff t between 1 and 2\nexecute p\nuse s\nas of 1 select 2",
+        expect![[r#"
+            SELECT a FROM t;
+            CREATE INDEX ON t (a);
+            MERGE INTO t USING u ON a WHEN MATCHED THEN UPDATE SET a = 1;
+            DROP TABLE t;
+            VACUUM;
+            CREATE SNAPSHOT 's';
+            DIFF t BETWEEN 1 AND 2;
+            EXECUTE p;
+            USE s;
+            AS OF 1 SELECT 2;
+        "#]],
+    );
 }
 
 #[test]

@@ -183,13 +183,36 @@ impl Builder<'_> {
         let place = self.span(&right);
         let mut values = Vec::new();
         for part in parts(right) {
-            if part.as_rule() == Rule::query {
-                let query = Box::new(self.query(part));
+            match (part.as_rule(), values.pop()) {
+                (Rule::query, _) => {
+                    let kind = ExprKind::Subquery(Box::new(self.query(part)));
+                    values.push(Expr { kind, span: place });
+                }
+                (Rule::query_rest, Some(first)) => {
+                    let kind = ExprKind::Subquery(Box::new(self.continued_query(first, part)));
+                    values.push(Expr { kind, span: place });
+                }
+                (_, last) => {
+                    values.extend(last);
+                    values.push(self.expr(part));
+                }
+            }
+        }
+        let values = match <[Expr; 1]>::try_from(values) {
+            Ok(
+                [
+                    Expr {
+                        kind: ExprKind::Subquery(query),
+                        ..
+                    },
+                ],
+            ) => {
                 let kind = AssignmentKind::Query { columns: names, query };
                 return Some(Assignment { kind, span });
             }
-            values.push(assigned(self.expr(part)));
-        }
+            Ok([only]) => vec![assigned(only)],
+            Err(values) => values.into_iter().map(assigned).collect(),
+        };
         if values.len() != names.len() {
             self.error("42601", place, counts(names.len(), values.len()));
         }

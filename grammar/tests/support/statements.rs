@@ -332,7 +332,12 @@ fn assigned() -> BoxedStrategy<Assigned> {
 
 fn assignments() -> BoxedStrategy<Vec<Assignment>> {
     let row = vec((ident(), assigned()), 1..3).prop_map(|pairs| {
-        let (columns, values) = pairs.into_iter().unzip();
+        let (columns, mut values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let is_query =
+            |value: &Assigned| matches!(value, Assigned::Value(expr) if matches!(expr.kind, ExprKind::Subquery(_)));
+        if values.len() == 1 && values.iter().all(is_query) {
+            values = vec![Assigned::Default(span())];
+        }
         AssignmentKind::Row { columns, values }
     });
     let kind = prop_oneof![
