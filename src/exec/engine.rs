@@ -81,9 +81,10 @@ impl Engine {
         &self.shared.chunks
     }
 
-    /// Drops decoded chunks and compiled kernels.
+    /// Drops decoded chunks, compiled kernels, and what the process knows of files.
     pub fn clear_caches(&self) {
         self.shared.chunks.clear();
+        crate::formats::forget_opened();
         self.clear_kernels();
     }
 

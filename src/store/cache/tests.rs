@@ -1,6 +1,5 @@
 //! The chunk cache: exact counters, eviction order, one decoding for many threads.
 
-use std::ops::Range;
 use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 
@@ -46,8 +45,8 @@ impl Relation for Fake {
         (identity, unit)
     }
 
-    fn candidates(&self, unit: usize, _bounds: &[Bound]) -> Vec<Range<usize>> {
-        std::iter::once(0..self.unit_rows(unit)).collect()
+    fn candidates(&self, unit: usize, _bounds: &[Bound]) -> Rows {
+        Rows::all(self.unit_rows(unit))
     }
 
     fn read(&self, _unit: usize, column: usize) -> Result<(ColumnChunk, u64), FormatError> {
@@ -76,7 +75,7 @@ fn hits_misses_and_evictions_are_exact() {
     let fake = Fake::default();
     let cache = ChunkCache::new(3 * chunk_bytes());
     let get = |unit| {
-        let (_, hit, bytes) = cache.get_or_read(&fake, unit, 0).unwrap();
+        let (_, hit, bytes) = cache.get_or_read(&fake, unit, 0, None).unwrap();
         assert_eq!(bytes, if hit { 0 } else { 500 });
         hit
     };
@@ -111,20 +110,20 @@ fn a_changed_file_is_another_key() {
         version: 1,
         ..Fake::default()
     };
-    assert!(!cache.get_or_read(&old, 0, 0).unwrap().1);
-    assert!(!cache.get_or_read(&new, 0, 0).unwrap().1);
-    assert!(!cache.get_or_read(&new, 0, 1).unwrap().1);
-    assert!(cache.get_or_read(&old, 0, 0).unwrap().1);
+    assert!(!cache.get_or_read(&old, 0, 0, None).unwrap().1);
+    assert!(!cache.get_or_read(&new, 0, 0, None).unwrap().1);
+    assert!(!cache.get_or_read(&new, 0, 1, None).unwrap().1);
+    assert!(cache.get_or_read(&old, 0, 0, None).unwrap().1);
 }
 
 #[test]
 fn errors_and_chunks_too_large_are_not_kept() {
     let fake = Fake::default();
     let cache = ChunkCache::new(10);
-    assert!(cache.get_or_read(&fake, 0, 9).is_err());
-    assert!(cache.get_or_read(&fake, 0, 9).is_err());
-    assert!(!cache.get_or_read(&fake, 0, 0).unwrap().1);
-    assert!(!cache.get_or_read(&fake, 0, 0).unwrap().1);
+    assert!(cache.get_or_read(&fake, 0, 9, None).is_err());
+    assert!(cache.get_or_read(&fake, 0, 9, None).is_err());
+    assert!(!cache.get_or_read(&fake, 0, 0, None).unwrap().1);
+    assert!(!cache.get_or_read(&fake, 0, 0, None).unwrap().1);
     assert_eq!(
         (cache.stats().misses, cache.stats().bytes, cache.stats().evictions),
         (4, 0, 0)
@@ -141,7 +140,7 @@ fn threads_share_the_work() {
             scope.spawn(|| {
                 barrier.wait();
                 for unit in 0..100 {
-                    cache.get_or_read(&fake, unit, 0).unwrap();
+                    cache.get_or_read(&fake, unit, 0, None).unwrap();
                 }
             });
         }
