@@ -49,7 +49,7 @@ pub enum Morsels {
 impl Morsels {
     /// The parts of a pipeline's source; `enough` rows out of it end the pipeline.
     pub fn of(query: &Query, pipeline: &Pipeline, enough: Option<u64>) -> Result<Self, ExecError> {
-        let whole = |unit: usize, rows: Range<usize>| pieces(unit, &Rows::of([rows]), MORSEL_ROWS, None);
+        let whole = |unit: usize, rows: Range<usize>| pieces(unit, &Rows::range(rows), MORSEL_ROWS, None);
         Ok(Morsels::Listed(match &pipeline.sources[0].kind {
             SourceKind::Table { table, .. } => {
                 let relation = &*query.relations[table.0 as usize];

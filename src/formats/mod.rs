@@ -218,7 +218,7 @@ fn may_match(min: &Value, max: &Value, bound: &Bound) -> bool {
     let capped = !matches!(max, Value::Float(_));
     let below = bound.max.as_ref().is_some_and(|high| less(high, min));
     let above = bound.min.as_ref().is_some_and(|low| less(max, low));
-    !below && !(above && capped)
+    !(below || (above && capped))
 }
 
 /// Every value between `min` and `max` surely satisfies the bound.

@@ -16,7 +16,12 @@ pub struct Rows(Arc<[Range<usize>]>);
 impl Rows {
     /// The first `rows` rows.
     pub fn all(rows: usize) -> Self {
-        Self::of(std::iter::once(0..rows))
+        Self::range(0..rows)
+    }
+
+    /// The rows of a range.
+    pub fn range(range: Range<usize>) -> Self {
+        Self::of(std::iter::once(range))
     }
 
     /// The union of ranges that come in the order of their starts.

@@ -26,9 +26,12 @@ use crate::types::Value;
 /// What was read of a file's page index so far; `None` for what is of no use.
 #[derive(Debug, Default)]
 pub(super) struct PageIndex {
-    chunks: Mutex<HashMap<(usize, usize), Option<Arc<ChunkPages>>>>,
-    facts: Mutex<HashMap<(usize, usize), Option<Arc<[PageFacts]>>>>,
+    chunks: Kept<Arc<ChunkPages>>,
+    facts: Kept<Arc<[PageFacts]>>,
 }
+
+/// By row group and leaf.
+type Kept<T> = Mutex<HashMap<(usize, usize), Option<T>>>;
 
 /// Where the pages of a column chunk are.
 #[derive(Debug, PartialEq, Eq)]
@@ -160,11 +163,7 @@ fn page_facts(
 }
 
 /// Makes a part of the index, or takes it from where it was kept.
-fn remembered<T: Clone>(
-    kept: &Mutex<HashMap<(usize, usize), Option<T>>>,
-    key: (usize, usize),
-    make: impl FnOnce() -> Option<T>,
-) -> Option<T> {
+fn remembered<T: Clone>(kept: &Kept<T>, key: (usize, usize), make: impl FnOnce() -> Option<T>) -> Option<T> {
     let known = kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
     known.unwrap_or_else(|| {
         let made = make();

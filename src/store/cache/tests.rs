@@ -9,6 +9,9 @@ use super::*;
 use crate::formats::Bound;
 use crate::types::{Field, TableStats};
 
+/// A column that can be read in part.
+const PARTIAL: usize = 8;
+
 /// Units of 1,000 bytes; column 9 cannot be read.
 #[derive(Debug, Default)]
 struct Fake {
@@ -63,6 +66,15 @@ impl Relation for Fake {
             nested: None,
         };
         Ok((chunk, 500))
+    }
+
+    fn read_rows(&self, unit: usize, column: usize, rows: &Rows) -> Result<PartialChunk, FormatError> {
+        let mut read = PartialChunk::whole(self.read(unit, column)?);
+        if column == PARTIAL {
+            read.bytes_read = rows.count() as u64;
+            read.rows = Some(rows.clone());
+        }
+        Ok(read)
     }
 }
 
@@ -128,6 +140,28 @@ fn errors_and_chunks_too_large_are_not_kept() {
         (cache.stats().misses, cache.stats().bytes, cache.stats().evictions),
         (4, 0, 0)
     );
+}
+
+#[test]
+fn a_part_of_a_chunk_answers_for_its_rows_only() {
+    let fake = Fake::default();
+    let cache = ChunkCache::new(1 << 20);
+    let get = |rows: Option<Rows>| {
+        let (_, hit, bytes) = cache.get_or_read(&fake, 0, PARTIAL, rows.as_ref()).unwrap();
+        (hit, bytes)
+    };
+    let part = |rows: std::ops::Range<usize>| Some(Rows::range(rows));
+    assert_eq!(get(part(10..20)), (false, 10));
+    assert_eq!(get(part(12..20)), (true, 0));
+    assert_eq!(get(part(15..30)), (false, 20));
+    // What was held before is held still.
+    assert_eq!(get(Some(Rows::of([10..11, 29..30]))), (true, 0));
+    assert_eq!(get(part(30..31)), (false, 21));
+    assert_eq!(get(None), (false, 500));
+    assert_eq!((get(part(0..999)), get(None)), ((true, 0), (true, 0)));
+    let stats = cache.stats();
+    assert_eq!((stats.chunks, stats.bytes, stats.evictions), (1, chunk_bytes(), 0));
+    assert_eq!((stats.hits, stats.misses), (4, 4));
 }
 
 #[test]
