@@ -85,10 +85,11 @@ impl Engine {
         &self.shared.chunks
     }
 
-    /// Drops decoded chunks, compiled kernels and spare memory.
+    /// Drops decoded chunks, compiled kernels, spare memory, and what the process knows of files.
     pub fn clear_caches(&self) {
         self.shared.chunks.clear();
         self.shared.spare_rows.clear();
+        crate::formats::forget_opened();
         self.clear_kernels();
     }
 

@@ -66,6 +66,13 @@ pub struct Reservation {
     bytes: usize,
 }
 
+impl Reservation {
+    /// Takes over the bytes of another one of the same budget.
+    fn join(&mut self, mut other: Reservation) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+}
+
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.used_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -77,6 +84,9 @@ const MAP_FROM_BYTES: usize = 1 << 20;
 /// Size of a huge page.
 const HUGE_PAGE_BYTES: usize = 1 << 21;
 const ALIGNMENT: usize = 64;
+/// Size of a page, at most.
+#[cfg(target_os = "linux")]
+const SMALL_PAGE_BYTES: usize = 1 << 16;
 
 /// Zeroed memory that generated code reads and writes.
 #[derive(Debug)]
@@ -86,7 +96,7 @@ pub struct Block {
     /// Start and length of the mapping, if it is one.
     mapping: Option<(NonNull<u8>, usize)>,
     /// `None`: whoever uses parts of the block reserves them.
-    _reservation: Option<Reservation>,
+    reservation: Option<Reservation>,
 }
 
 // SAFETY: a block is plain memory that it owns; who may write when is decided by the operators that share it.
@@ -108,7 +118,7 @@ impl Block {
                 start,
                 bytes,
                 mapping: None,
-                _reservation: Some(reservation),
+                reservation: Some(reservation),
             });
         }
         let (start, mapping) = map(bytes, 0).ok_or_else(failed)?;
@@ -116,7 +126,7 @@ impl Block {
             start,
             bytes,
             mapping: Some(mapping),
-            _reservation: Some(reservation),
+            reservation: Some(reservation),
         })
     }
 
@@ -130,8 +140,38 @@ impl Block {
             start,
             bytes,
             mapping: Some(mapping),
-            _reservation: None,
+            reservation: None,
         })
+    }
+
+    /// The same bytes, then zeros, in a larger block. Pages are moved rather than copied where the system can, so that
+    /// they are never there twice.
+    pub fn grown(self, bytes: usize, budget: &Arc<Budget>, operator: &str) -> Result<Self, ExecError> {
+        let kept = self.bytes.min(bytes);
+        if let Some(mapping) = self.mapping {
+            // What is moved is not held twice.
+            let bytes = bytes.next_multiple_of(ALIGNMENT);
+            let reservation = budget.reserve(bytes.saturating_sub(self.bytes), operator)?;
+            if let Some((start, mapped)) = moved(self.start, mapping, kept, bytes) {
+                return Ok(self.now_at(start, bytes, mapped, reservation));
+            }
+        }
+        let grown = Block::zeroed(bytes, budget, operator)?;
+        // SAFETY: both blocks hold at least so many bytes and do not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(self.address(), grown.address(), kept) };
+        Ok(grown)
+    }
+
+    /// The block after its pages were moved; what they left behind was given back.
+    fn now_at(mut self, start: NonNull<u8>, bytes: usize, mapping: Mapping, more: Reservation) -> Self {
+        self.start = start;
+        self.bytes = bytes;
+        self.mapping = Some(mapping);
+        match &mut self.reservation {
+            Some(held) => held.join(more),
+            None => self.reservation = Some(more),
+        }
+        self
     }
 
     /// Address of the first byte.
@@ -196,7 +236,8 @@ type Mapping = (NonNull<u8>, usize);
 
 /// Maps fresh pages, aligned to huge pages and with the wish to get them from a byte on.
 fn map(bytes: usize, huge_from: usize) -> Option<(NonNull<u8>, Mapping)> {
-    let whole = bytes.checked_add(HUGE_PAGE_BYTES)?;
+    // One huge page to align in, and one to spare.
+    let whole = bytes.checked_add(2 * HUGE_PAGE_BYTES)?;
     // SAFETY: a private anonymous mapping at an address of the system's choice.
     let mapped = unsafe {
         libc::mmap(
@@ -213,7 +254,7 @@ fn map(bytes: usize, huge_from: usize) -> Option<(NonNull<u8>, Mapping)> {
     }
     let mapped = NonNull::new(mapped.cast::<u8>())?;
     let offset = mapped.as_ptr().align_offset(HUGE_PAGE_BYTES);
-    // SAFETY: the offset is less than the extra page mapped.
+    // SAFETY: the offset is less than a huge page.
     let start = unsafe { mapped.add(offset) };
     // SAFETY: within the mapping; the advice has no effect on contents.
     #[cfg(target_os = "linux")]
@@ -227,6 +268,46 @@ fn map(bytes: usize, huge_from: usize) -> Option<(NonNull<u8>, Mapping)> {
         }
     }
     Some((start, (mapped, whole)))
+}
+
+/// Maps room for `bytes` and moves the first `kept` bytes of another mapping there, page tables rather than contents;
+/// gives back the rest of the other. `None`, and nothing happened, if the system cannot.
+#[cfg(target_os = "linux")]
+fn moved(start: NonNull<u8>, old: Mapping, kept: usize, bytes: usize) -> Option<(NonNull<u8>, Mapping)> {
+    let (target, mapping) = map(bytes, 0)?;
+    // A mapping has a huge page to spare, so whole small pages are inside both.
+    let pages = kept.next_multiple_of(SMALL_PAGE_BYTES);
+    // SAFETY: `pages` bytes from `start` and from `target` are inside mappings that nothing else refers to; both are
+    // aligned to pages. The move replaces what is mapped at the target.
+    let result = unsafe {
+        libc::mremap(
+            start.as_ptr().cast(),
+            pages,
+            pages,
+            libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED,
+            target.as_ptr().cast::<libc::c_void>(),
+        )
+    };
+    if result == libc::MAP_FAILED {
+        // SAFETY: exactly what was mapped above, and nothing was put there.
+        unsafe { libc::munmap(mapping.0.as_ptr().cast(), mapping.1) };
+        return None;
+    }
+    let (head, (old_start, old_bytes)) = (start.as_ptr() as usize - old.0.as_ptr() as usize, old);
+    let tail = head + pages;
+    // The moved range is not ours any more: others may have mapped it by now.
+    for (from, len) in [(0, head), (tail, old_bytes - tail)] {
+        if len > 0 {
+            // SAFETY: still mapped by the old mapping, outside of what was moved.
+            unsafe { libc::munmap(old_start.as_ptr().add(from).cast(), len) };
+        }
+    }
+    Some((target, mapping))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn moved(_start: NonNull<u8>, _old: Mapping, _kept: usize, _bytes: usize) -> Option<(NonNull<u8>, Mapping)> {
+    None
 }
 
 /// Fixed-size rows that grow in number; row 0 is never a real row.
@@ -265,12 +346,11 @@ impl RowBuffer {
             )));
         }
         let capacity = needed.max(self.capacity * 2).max(1024);
-        let grown = Block::zeroed(capacity * self.stride, budget, self.operator)?;
-        if let Some(old) = &self.block {
-            // SAFETY: both blocks hold at least `count` rows and do not overlap.
-            unsafe { std::ptr::copy_nonoverlapping(old.address(), grown.address(), self.count * self.stride) };
-        }
-        self.block = Some(grown);
+        let bytes = capacity * self.stride;
+        self.block = Some(match self.block.take() {
+            Some(block) => block.grown(bytes, budget, self.operator)?,
+            None => Block::zeroed(bytes, budget, self.operator)?,
+        });
         self.capacity = capacity;
         Ok(())
     }
@@ -291,5 +371,42 @@ impl RowBuffer {
         let words = |rows: usize| rows * self.stride / 8;
         let all = self.block.as_ref()?.as_slice::<u64>();
         all.get(words(first)..words(first + count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_keeps_its_bytes_when_it_grows() {
+        let budget = Budget::new(1 << 30);
+        let mut block = Block::zeroed(1000, &budget, "test").expect("room");
+        block.as_mut_slice::<u8>()[..1000].fill(7);
+        for (step, bytes) in [5056, 1 << 20, (3 << 20) + 64, 9 << 20, 64 << 20]
+            .into_iter()
+            .enumerate()
+        {
+            let before = block.len_bytes();
+            block = block.grown(bytes, &budget, "test").expect("room");
+            assert_eq!((block.len_bytes(), block.address() as usize % ALIGNMENT), (bytes, 0));
+            let all = block.as_mut_slice::<u8>();
+            assert!(all[..1000].iter().all(|byte| *byte == 7));
+            assert!(all[before..].iter().all(|byte| *byte == 0));
+            // The first block had some bytes to spare.
+            assert_eq!(all[before - 1], if step == 0 { 0 } else { 9 });
+            all[bytes - 1] = 9;
+        }
+        assert_eq!(budget.used_bytes.load(Ordering::Relaxed), 64 << 20);
+        drop(block);
+        assert_eq!(budget.used_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_block_that_may_not_grow_is_given_back() {
+        let budget = Budget::new(5 << 20);
+        let block = Block::zeroed(4 << 20, &budget, "test").expect("room");
+        assert!(block.grown(8 << 20, &budget, "test").is_err());
+        assert_eq!(budget.used_bytes.load(Ordering::Relaxed), 0);
     }
 }

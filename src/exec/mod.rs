@@ -16,6 +16,7 @@ mod host;
 mod kernels;
 pub mod memory;
 mod merge;
+mod morsels;
 mod operators;
 mod ordered;
 mod output;

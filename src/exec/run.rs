@@ -7,7 +7,6 @@
 //!
 //! Does not: compile.
 
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -21,27 +20,21 @@ use super::finish::finish_batches;
 use super::host::Host;
 use super::memory::{Budget, Reservation};
 use super::merge::merge;
+use super::morsels::Morsels;
 use super::ordered::Ordered;
 use super::pool::Team;
 use super::prepare::Prepared;
 use super::schedule::Schedule;
 use super::tables::{BuiltJoin, Groups, PartialBuild, SharedBuild, finish_join};
 use super::temp::{Parameter, TempData};
-use super::worker::{Counts, Morsel, Part, Worker};
+use super::worker::{Counts, Part, Worker};
 use super::{ExecError, Progress, QueryOptions};
 use crate::compile::BLOCK_ROWS;
-use crate::formats::{Bound, Relation};
-use crate::plan::physical::logical::{CompareOp, ExprKind};
-use crate::plan::physical::{Binding, Finish, Pipeline, Sink, SourceKind, Step};
+use crate::formats::{Relation, Rows};
+use crate::plan::physical::{Finish, Pipeline, Sink, SourceKind};
 use crate::types::arrow::arrow_schema;
 use crate::types::{ColumnChunk, Field};
 
-/// Rows of a morsel, at most.
-const MORSEL_ROWS: usize = 1 << 16;
-/// With so many units for each worker, a unit is one morsel.
-const UNITS_PER_WORKER: usize = 6;
-/// Groups are cut into so many morsels for each worker, as far as they suffice.
-const MORSELS_PER_WORKER: usize = 4;
 /// A worker whose rows have to wait for others' goes on for so many morsels.
 const MORSELS_AHEAD: usize = 4;
 /// A unit of a range has 2^20 rows, so that row numbers stay small.
@@ -229,7 +222,7 @@ impl Query {
         let plan = &self.prepared.plan;
         let pipeline = &plan.pipelines[index];
         let running = Arc::new(self.running(index)?);
-        let morsels = Arc::new(self.morsels(pipeline)?);
+        let morsels = Arc::new(Morsels::of(self, pipeline, running.enough())?);
         let parts: Arc<Mutex<Vec<Result<Share, ExecError>>>> = Arc::default();
         let threads = self.options.threads.min(morsels.len()).max(1);
         let schedule = Arc::new(Schedule::new(morsels.len(), if running.streams { 1 } else { threads }));
@@ -275,7 +268,7 @@ impl Query {
                 break;
             }
             worker.morsel(&morsel, at)?;
-            let rows = morsel.rows.len() as u64;
+            let rows = morsel.rows.count() as u64;
             let read = self.rows_read.fetch_add(rows, Ordering::Relaxed) + rows;
             self.progress.set(read, self.prepared.rows_bound());
         }
@@ -327,60 +320,21 @@ impl Query {
         })
     }
 
-    fn morsels(&self, pipeline: &Pipeline) -> Result<Morsels, ExecError> {
-        let whole = |unit: usize, rows: Range<usize>| cut(unit, rows, MORSEL_ROWS);
-        Ok(Morsels::Listed(match &pipeline.sources[0].kind {
-            SourceKind::Table { table, .. } => {
-                let relation = &self.relations[table.0 as usize];
-                let bounds = bounds(pipeline);
-                // Workers in one unit wait for each other's columns: units are only cut where there are too few.
-                let whole_units = relation.units() >= UNITS_PER_WORKER * self.options.threads;
-                let mut morsels = Vec::new();
-                for unit in 0..relation.units() {
-                    for rows in relation.candidates(unit, &bounds) {
-                        if whole_units {
-                            morsels.push(Morsel { unit, rows });
-                        } else {
-                            morsels.extend(whole(unit, rows));
-                        }
-                    }
-                }
-                morsels
-            }
-            SourceKind::Temp(temp) => match self.temps[*temp].get() {
-                Some(data) => (0..data.units())
-                    .flat_map(|unit| whole(unit, 0..data.rows(unit)))
-                    .collect(),
-                None => Vec::new(),
-            },
-            SourceKind::Group(group) => match self.groups[*group].get() {
-                Some(groups) => {
-                    let (first, end) = groups.row_range();
-                    // There is no chunk to wait for, and a group may cost much: nobody should be left without any.
-                    let share = (end - first) / (MORSELS_PER_WORKER * self.options.threads);
-                    cut(0, first..end, share.clamp(BLOCK_ROWS, MORSEL_ROWS))
-                }
-                None => Vec::new(),
-            },
-            SourceKind::Join(_) => return Err(ExecError::internal("a join table is scanned")),
-            SourceKind::Range { count, .. } => return Ok(Morsels::Range { rows: *count }),
-            SourceKind::OneRow => whole(0, 0..1),
-        }))
-    }
-
-    /// A column of a unit of the pipeline's source; whether it was decoded before; bytes read.
+    /// A column of a unit of the pipeline's source, with the wanted rows of it at least; whether it was decoded before;
+    /// bytes read.
     pub fn read(
         &self,
         pipeline: &Pipeline,
         unit: usize,
         field: usize,
+        wanted: Option<&Rows>,
     ) -> Result<(Arc<ColumnChunk>, bool, u64), ExecError> {
         let source = &pipeline.sources[0];
         let column = source.fields[field].index;
         match &source.kind {
             SourceKind::Table { table, .. } => {
                 let relation = &self.relations[table.0 as usize];
-                let (chunk, hit, bytes) = self.shared.chunks.get_or_read(&**relation, unit, column)?;
+                let (chunk, hit, bytes) = self.shared.chunks.get_or_read(&**relation, unit, column, wanted)?;
                 Ok((self.numbered(chunk), hit, bytes))
             }
             SourceKind::Temp(temp) => {
@@ -517,6 +471,12 @@ impl Query {
 }
 
 impl Running {
+    /// So many rows out of the pipeline end it, if any number does.
+    pub fn enough(&self) -> Option<u64> {
+        let limit = self.finish.limit.filter(|_| self.finish.sort.is_empty());
+        limit.map(|limit| limit.saturating_add(self.finish.offset))
+    }
+
     /// Hands on a batch: gives it back if it must be kept until the pipeline ends.
     pub fn give(&self, query: &Query, morsel: usize, batch: RecordBatch) -> Result<Option<RecordBatch>, ExecError> {
         if self.streams {
@@ -559,8 +519,7 @@ impl Running {
     fn stream(&self, query: &Query, batch: RecordBatch) -> Result<(), ExecError> {
         let rows = batch.num_rows() as u64;
         let before = query.streamed_rows[self.place].fetch_add(rows, Ordering::Relaxed);
-        let from = self.finish.offset;
-        let to = self.finish.limit.map_or(u64::MAX, |limit| limit.saturating_add(from));
+        let (from, to) = (self.finish.offset, self.enough().unwrap_or(u64::MAX));
         if before + rows >= to {
             self.stop.store(true, Ordering::Relaxed);
         }
@@ -577,80 +536,6 @@ impl Running {
         lock(&query.waiting)[self.place].push(batch);
         Ok(())
     }
-}
-
-fn cut(unit: usize, rows: Range<usize>, most: usize) -> Vec<Morsel> {
-    let end = rows.end;
-    rows.step_by(most)
-        .map(|start| Morsel {
-            unit,
-            rows: start..end.min(start + most),
-        })
-        .collect()
-}
-
-/// The parts of a source; those of a range are not listed, for there may be very many.
-#[derive(Debug)]
-enum Morsels {
-    Listed(Vec<Morsel>),
-    Range { rows: u64 },
-}
-
-impl Morsels {
-    fn len(&self) -> usize {
-        match self {
-            Morsels::Listed(list) => list.len(),
-            Morsels::Range { rows } => usize::try_from(rows.div_ceil(1 << RANGE_UNIT_BITS)).unwrap_or(usize::MAX),
-        }
-    }
-
-    fn get(&self, at: usize) -> Option<Morsel> {
-        match self {
-            Morsels::Listed(list) => list.get(at).cloned(),
-            Morsels::Range { rows } => {
-                let first = (at as u64)
-                    .checked_mul(1 << RANGE_UNIT_BITS)
-                    .filter(|first| first < rows)?;
-                let count = (rows - first).min(1 << RANGE_UNIT_BITS);
-                Some(Morsel {
-                    unit: at,
-                    rows: 0..usize::try_from(count).unwrap_or(0),
-                })
-            }
-        }
-    }
-}
-
-/// What the first filter allows for each column of the scanned table.
-fn bounds(pipeline: &Pipeline) -> Vec<Bound> {
-    let Some(Step::Filter { predicates }) = pipeline.steps.first() else {
-        return Vec::new();
-    };
-    let mut bounds = Vec::new();
-    let mut pending: Vec<&crate::plan::physical::logical::Expr> = predicates.iter().collect();
-    while let Some(predicate) = pending.pop() {
-        match &predicate.kind {
-            ExprKind::And(items) => pending.extend(items),
-            ExprKind::Compare { op, left, right } => {
-                let (ExprKind::Column(id), ExprKind::Literal(value)) = (&left.kind, &right.kind) else {
-                    continue;
-                };
-                let Some(Binding::Field { source: 0, field }) = pipeline.bindings.get(id) else {
-                    continue;
-                };
-                let column = pipeline.sources[0].fields[*field].index;
-                let (min, max) = match op {
-                    CompareOp::Eq => (Some(value.clone()), Some(value.clone())),
-                    CompareOp::Lt | CompareOp::LtEq => (None, Some(value.clone())),
-                    CompareOp::Gt | CompareOp::GtEq => (Some(value.clone()), None),
-                    _ => continue,
-                };
-                bounds.push(Bound { column, min, max });
-            }
-            _ => {}
-        }
-    }
-    bounds
 }
 
 impl Counts {

@@ -8,7 +8,6 @@
 //!
 //! Does not: share anything that it writes, until it is finished.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -19,25 +18,18 @@ use gobi_jit::Executable;
 use super::cutoff::Cutoff;
 use super::frame::Frame;
 use super::host::{Host, read_scalar, to_value};
+use super::morsels::Morsel;
 use super::output::Output;
 use super::run::{Query, Running};
 use super::tables::{Groups, PartialBuild, bitmap};
 use super::{ExecError, simd};
 use crate::compile::frame::{ERROR_SITE, Slot};
 use crate::compile::{BLOCK_ROWS, Kernel, PipelineCode, Stage};
+use crate::formats::Rows;
 use crate::functions::Scalar;
 use crate::plan::physical::logical::JoinKind;
 use crate::plan::physical::{JoinStrategy, Pipeline, Sink, SourceKind};
 use crate::types::{ColumnChunk, LogicalType, Physical};
-
-/// A part of a source.
-#[derive(Clone, Debug)]
-pub struct Morsel {
-    /// Unit of the relation, batch of the intermediate result, or 0.
-    pub unit: usize,
-    /// Rows of it.
-    pub rows: Range<usize>,
-}
 
 /// What a worker has collected.
 #[derive(Debug)]
@@ -100,6 +92,8 @@ pub struct Worker<'q> {
     unit: Option<usize>,
     /// The number of the morsel.
     morsel: usize,
+    /// The rows of the unit that columns are read for, if not all.
+    wanted: Option<Rows>,
     loaded: Vec<Option<Arc<ColumnChunk>>>,
     /// Chunks that rows of the sink may point into.
     pins: Vec<Arc<ColumnChunk>>,
@@ -131,6 +125,7 @@ impl<'q> Worker<'q> {
             },
             unit: None,
             morsel: 0,
+            wanted: None,
             loaded: vec![None; pipeline.sources[0].fields.len()],
             pins: Vec::new(),
             counts: Counts {
@@ -237,25 +232,31 @@ impl<'q> Worker<'q> {
     }
 
     fn blocks(&mut self, morsel: &Morsel) -> Result<(), ExecError> {
-        if self.unit != Some(morsel.unit) {
+        if self.unit != Some(morsel.unit) || self.wanted != morsel.wanted {
             self.leave_unit()?;
             self.unit = Some(morsel.unit);
+            self.wanted.clone_from(&morsel.wanted);
         }
         if let SourceKind::Range { .. } = self.pipeline.sources[0].kind {
             self.frame
                 .set(Slot::FirstRow, (morsel.unit as u64) << super::run::RANGE_UNIT_BITS);
         }
-        let mut start = morsel.rows.start;
-        while start < morsel.rows.end {
-            if self.query.options.cancel.is_cancelled() || self.running.stop.load(Ordering::Relaxed) {
-                return Ok(());
+        for range in morsel.rows.ranges() {
+            for start in range.clone().step_by(BLOCK_ROWS) {
+                if self.query.options.cancel.is_cancelled() || self.running.stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                let count = BLOCK_ROWS.min(range.end - start);
+                self.counts.source.rows += count as u64;
+                self.stages(0, start, count)?;
             }
-            let count = BLOCK_ROWS.min(morsel.rows.end - start);
-            self.counts.source.rows += count as u64;
-            self.stages(0, start, count)?;
-            start += count;
         }
-        Ok(())
+        // Others must learn soon that there are enough rows.
+        if self.running.enough().is_some() {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Nothing of the unit is needed any more, except what the sink's rows point into.
@@ -283,7 +284,7 @@ impl<'q> Worker<'q> {
             }
             let clock = Instant::now();
             let unit = self.unit.unwrap_or(0);
-            let (chunk, hit, bytes) = self.query.read(self.pipeline, unit, field)?;
+            let (chunk, hit, bytes) = self.query.read(self.pipeline, unit, field, self.wanted.as_ref())?;
             self.frame.set(Slot::Values { field }, chunk.values.as_ptr() as u64);
             let validity = match &chunk.validity {
                 Some(bytes) => bytes.as_ptr() as u64,
@@ -412,7 +413,8 @@ impl<'q> Worker<'q> {
                     cutoff.publish();
                 }
                 output.rows += count;
-                full = output.is_full();
+                let enough = self.running.enough().is_some_and(|enough| output.rows as u64 >= enough);
+                full = enough || output.is_full();
             }
         }
         self.count(code.stages.len(), count, clock);

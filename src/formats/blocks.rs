@@ -9,13 +9,12 @@
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::convert::Target;
 use super::open::FileKey;
-use super::{Bound, FileIdentity, FormatError, Relation, all_rows, require_same_columns};
+use super::{Bound, FileIdentity, FormatError, Relation, Rows, require_same_columns};
 use crate::host::{ReadAt, read_range};
 use crate::types::{ColumnChunk, ColumnStats, Field, TableStats};
 
@@ -114,8 +113,8 @@ impl Relation for BlockRelation {
         (self.parts[part].file.identity().clone(), block)
     }
 
-    fn candidates(&self, unit: usize, _bounds: &[Bound]) -> Vec<Range<usize>> {
-        all_rows(self.units[unit].rows)
+    fn candidates(&self, unit: usize, _bounds: &[Bound]) -> Rows {
+        Rows::all(self.units[unit].rows)
     }
 
     fn read(&self, unit: usize, column: usize) -> Result<(ColumnChunk, u64), FormatError> {

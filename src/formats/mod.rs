@@ -22,17 +22,18 @@ mod json;
 mod open;
 mod orc;
 mod parquet;
+mod rows;
 #[cfg(test)]
 pub(crate) mod testing;
 mod write;
 
 use std::fmt::Debug;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use csv::CsvOptions;
-pub use open::{Format, OpenOptions, open, open_folder, open_on};
+pub use open::{Format, OpenOptions, forget_opened, open, open_folder, open_on};
+pub use rows::Rows;
 pub use write::{Compression, WriteError, WriteOptions, write, write_on};
 
 use crate::types::arrow::from_arrow;
@@ -86,11 +87,38 @@ pub trait Relation: Debug + Send + Sync {
     /// The file and the part of it that a unit is (for cache keys and messages).
     fn unit_source(&self, unit: usize) -> (FileIdentity, usize);
 
-    /// Row ranges of the unit, ascending and disjoint, outside which no row can satisfy all bounds.
-    fn candidates(&self, unit: usize, bounds: &[Bound]) -> Vec<Range<usize>>;
+    /// Rows of the unit outside which no row can satisfy all bounds.
+    fn candidates(&self, unit: usize, bounds: &[Bound]) -> Rows;
 
     /// Decodes one column of one unit; also gives the bytes read from the file.
     fn read(&self, unit: usize, column: usize) -> Result<(ColumnChunk, u64), FormatError>;
+
+    /// Decodes at least the given rows of one column of one unit. A format that cannot leave out any decodes them all.
+    fn read_rows(&self, unit: usize, column: usize, _rows: &Rows) -> Result<PartialChunk, FormatError> {
+        self.read(unit, column).map(PartialChunk::whole)
+    }
+}
+
+/// A chunk of which perhaps only some rows were decoded.
+#[derive(Debug)]
+pub struct PartialChunk {
+    /// Has a place for every row of the unit; rows that were not decoded are zero and not NULL.
+    pub chunk: ColumnChunk,
+    /// The rows that were decoded, if not all.
+    pub rows: Option<Rows>,
+    /// Bytes read from the file.
+    pub bytes_read: u64,
+}
+
+impl PartialChunk {
+    /// A chunk with all its rows, and the bytes read.
+    pub fn whole((chunk, bytes_read): (ColumnChunk, u64)) -> Self {
+        Self {
+            chunk,
+            rows: None,
+            bytes_read,
+        }
+    }
 }
 
 /// What can go wrong with a file; each variant names it.
@@ -184,16 +212,21 @@ fn guard<T>(path: &Path, decode: impl FnOnce() -> Result<T, FormatError>) -> Res
         .unwrap_or_else(|_| Err(FormatError::corrupt(path, "its contents make no sense to the decoder")))
 }
 
-/// The candidates of a unit that cannot be narrowed.
-fn all_rows(rows: usize) -> Vec<Range<usize>> {
-    std::iter::once(0..rows).collect()
-}
-
 /// Some value between `min` and `max` may satisfy the bound.
 fn may_match(min: &Value, max: &Value, bound: &Bound) -> bool {
+    // NaN is above all numbers, and statistics do not count it.
+    let capped = !matches!(max, Value::Float(_));
     let below = bound.max.as_ref().is_some_and(|high| less(high, min));
     let above = bound.min.as_ref().is_some_and(|low| less(max, low));
-    !below && !above
+    !(below || (above && capped))
+}
+
+/// Every value between `min` and `max` surely satisfies the bound.
+fn must_match(min: &Value, max: &Value, bound: &Bound) -> bool {
+    let at_least = |a: &Value, b: &Value| a == b || less(b, a);
+    let low = bound.min.as_ref().is_none_or(|low| at_least(min, low));
+    let high = bound.max.as_ref().is_none_or(|high| at_least(high, max));
+    low && high
 }
 
 /// Surely less; false where the values do not compare.

@@ -84,6 +84,11 @@ pub fn open_on(disk: &dyn Disk, pattern: &str, options: &OpenOptions) -> Result<
     Registry::of_process().get_or_open(files, options, |files| open_files(disk, files, options))
 }
 
+/// Closes every file that the process remembers; the next [`open()`] reads footers and dictionaries again.
+pub fn forget_opened() {
+    Registry::of_process().clear();
+}
+
 /// The tables of a folder of data files, by name: `(file stem, path)`.
 pub fn open_folder(folder: &Path) -> Result<Vec<(String, PathBuf)>, FormatError> {
     let paths = real().list(folder).map_err(|e| FormatError::io(folder, e))?;
@@ -292,6 +297,12 @@ impl Registry {
         Ok(relation)
     }
 
+    fn clear(&self) {
+        // Dropped after the lock is released, since closing many files takes a while.
+        let closed = std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(closed);
+    }
+
     fn find(&self, hash: u64, files: &[FileKey], options: &OpenOptions) -> Option<Arc<dyn Relation>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let found = entries
@@ -301,5 +312,37 @@ impl Registry {
         let relation = Arc::clone(&entry.relation);
         entries.push(entry);
         Some(relation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::host::real;
+
+    #[test]
+    fn what_was_forgotten_is_opened_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, "a\n1\n").expect("writable");
+        let registry = Registry::default();
+        let opened = AtomicUsize::new(0);
+        let get = || {
+            let files = resolve(&*real(), &path.display().to_string()).expect("there");
+            let options = OpenOptions::default();
+            let open = |files: &[FileKey]| {
+                opened.fetch_add(1, Ordering::Relaxed);
+                open_files(&*real(), files, &options)
+            };
+            registry.get_or_open(files, &options, open).expect("readable")
+        };
+        let (first, second) = (get(), get());
+        assert!(Arc::ptr_eq(&first, &second));
+        registry.clear();
+        let third = get();
+        assert!(!Arc::ptr_eq(&first, &third));
+        assert_eq!(opened.load(Ordering::Relaxed), 2);
     }
 }

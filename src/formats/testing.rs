@@ -27,6 +27,12 @@ pub(crate) fn relation_texts(relation: &dyn Relation) -> Vec<String> {
 
 /// The values of a chunk as shown to a user.
 pub(crate) fn chunk_texts(chunk: &ColumnChunk, layout: &Layout, ty: &LogicalType) -> Vec<String> {
+    let values = chunk_values(chunk, layout, ty).into_iter();
+    values.map(|value| value.display(ty)).collect()
+}
+
+/// The values of a chunk.
+pub(crate) fn chunk_values(chunk: &ColumnChunk, layout: &Layout, ty: &LogicalType) -> Vec<Value> {
     assert_eq!(chunk.values.len(), chunk.rows * layout.stored().bytes());
     let value = |row: usize| -> Value {
         let bytes = &chunk.values[row * layout.stored().bytes()..][..layout.stored().bytes()];
@@ -36,7 +42,7 @@ pub(crate) fn chunk_texts(chunk: &ColumnChunk, layout: &Layout, ty: &LogicalType
         }
         value(bytes, layout, chunk, ty)
     };
-    (0..chunk.rows).map(|row| value(row).display(ty)).collect()
+    (0..chunk.rows).map(value).collect()
 }
 
 fn value(bytes: &[u8], layout: &Layout, chunk: &ColumnChunk, ty: &LogicalType) -> Value {

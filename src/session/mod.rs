@@ -115,7 +115,7 @@ impl Session {
         self.interrupt.clone()
     }
 
-    /// Drops what makes a second run faster: decoded chunks and compiled code.
+    /// Drops what makes a second run faster: decoded chunks, compiled code, and open files.
     pub fn clear_caches(&mut self) {
         self.engine.clear_caches();
     }

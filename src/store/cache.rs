@@ -4,7 +4,8 @@
 //!
 //! Invariants: the bytes held never exceed the limit once a call returns, the counters are exact, and a chunk that
 //! several threads ask for at once is decoded by one of them. A file that changed has another identity, so no chunk
-//! can be stale.
+//! can be stale. A chunk of which only some rows were decoded answers only those who ask for no others; whoever needs
+//! more decodes the rows of both, so that what is held only grows.
 //!
 //! Does not: know formats, or write anything back.
 
@@ -15,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::formats::{FileIdentity, FormatError, Relation};
+use crate::formats::{FileIdentity, FormatError, PartialChunk, Relation, Rows};
 use crate::types::ColumnChunk;
 
 /// Locks that independent chunks do not share.
@@ -77,6 +78,8 @@ struct Shard {
 enum Slot {
     Ready {
         chunk: Arc<ColumnChunk>,
+        /// The rows that were decoded, if not all.
+        rows: Option<Rows>,
         bytes: u64,
         tick: u64,
     },
@@ -104,20 +107,22 @@ impl ChunkCache {
         }
     }
 
-    /// The chunk, whether it was here already, and the bytes read from the file if it was not.
+    /// The chunk, whether it was here already, and the bytes read from the file if it was not. Only the `wanted` rows
+    /// of it may be looked at; `None` stands for all.
     pub fn get_or_read(
         &self,
         relation: &dyn Relation,
         unit: usize,
         column: usize,
+        wanted: Option<&Rows>,
     ) -> Result<(Arc<ColumnChunk>, bool, u64), FormatError> {
         let (file, part) = relation.unit_source(unit);
         let key = Key { file, part, column };
-        let loading = loop {
-            match self.claim(&key) {
+        let (loading, known) = loop {
+            match self.claim(&key, wanted) {
                 Claim::Found(chunk) => return Ok((chunk, true, 0)),
                 Claim::Wait(other) => other.wait(),
-                Claim::Mine(loading) => break loading,
+                Claim::Mine(loading, known) => break (loading, known),
             }
         };
         let claimed = Claimed {
@@ -125,8 +130,17 @@ impl ChunkCache {
             key,
             loading,
         };
-        let (chunk, bytes_read) = relation.read(unit, column)?;
-        Ok((claimed.publish(Arc::new(chunk)), false, bytes_read))
+        let PartialChunk {
+            chunk,
+            rows,
+            bytes_read,
+        } = match wanted {
+            Some(wanted) => {
+                relation.read_rows(unit, column, &known.map_or(wanted.clone(), |known| known.or(wanted)))?
+            }
+            None => PartialChunk::whole(relation.read(unit, column)?),
+        };
+        Ok((claimed.publish(Arc::new(chunk), rows), false, bytes_read))
     }
 
     /// Forgets all chunks; the counters stay.
@@ -159,30 +173,36 @@ impl ChunkCache {
         lock(&self.shards[index])
     }
 
-    fn claim(&self, key: &Key) -> Claim {
+    fn claim(&self, key: &Key, wanted: Option<&Rows>) -> Claim {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
         let mut guard = self.shard(key);
         let shard = &mut *guard;
-        match shard.slots.get_mut(key) {
-            Some(Slot::Ready { chunk, tick, .. }) => {
+        let known = match shard.slots.get_mut(key) {
+            Some(Slot::Ready { chunk, rows, tick, .. }) if suffices(rows.as_ref(), wanted) => {
                 if let Some(key) = shard.by_age.remove(tick) {
                     shard.by_age.insert(now, key);
                 }
                 *tick = now;
                 self.counters.hits.fetch_add(1, Ordering::Relaxed);
-                Claim::Found(Arc::clone(chunk))
+                return Claim::Found(Arc::clone(chunk));
             }
-            Some(Slot::Loading(other)) => Claim::Wait(Arc::clone(other)),
-            None => {
-                let loading = Arc::new(Loading::default());
-                shard.slots.insert(key.clone(), Slot::Loading(Arc::clone(&loading)));
-                self.counters.misses.fetch_add(1, Ordering::Relaxed);
-                Claim::Mine(loading)
+            Some(Slot::Loading(other)) => return Claim::Wait(Arc::clone(other)),
+            Some(Slot::Ready { rows, tick, .. }) => {
+                let rows = rows.take();
+                shard.by_age.remove(tick);
+                rows
             }
-        }
+            None => None,
+        };
+        // Who asks for fewer rows meanwhile waits, and is answered by what is read now.
+        self.drop_slot(shard, key);
+        let loading = Arc::new(Loading::default());
+        shard.slots.insert(key.clone(), Slot::Loading(Arc::clone(&loading)));
+        self.counters.misses.fetch_add(1, Ordering::Relaxed);
+        Claim::Mine(loading, known)
     }
 
-    fn insert(&self, key: &Key, chunk: &Arc<ColumnChunk>) {
+    fn insert(&self, key: &Key, chunk: &Arc<ColumnChunk>, rows: Option<Rows>) {
         let bytes = chunk.size_bytes() as u64;
         if bytes > self.limit_bytes {
             return;
@@ -190,6 +210,7 @@ impl ChunkCache {
         let tick = self.clock.fetch_add(1, Ordering::Relaxed);
         let ready = Slot::Ready {
             chunk: Arc::clone(chunk),
+            rows,
             bytes,
             tick,
         };
@@ -229,7 +250,17 @@ impl ChunkCache {
 enum Claim {
     Found(Arc<ColumnChunk>),
     Wait(Arc<Loading>),
-    Mine(Arc<Loading>),
+    /// To be read, with the rows that were here before.
+    Mine(Arc<Loading>, Option<Rows>),
+}
+
+/// A chunk with these rows (`None` for all) answers who wants those.
+fn suffices(rows: Option<&Rows>, wanted: Option<&Rows>) -> bool {
+    match (rows, wanted) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(rows), Some(wanted)) => rows.contains(wanted),
+    }
 }
 
 impl Loading {
@@ -249,8 +280,8 @@ struct Claimed<'a> {
 }
 
 impl Claimed<'_> {
-    fn publish(self, chunk: Arc<ColumnChunk>) -> Arc<ColumnChunk> {
-        self.cache.insert(&self.key, &chunk);
+    fn publish(self, chunk: Arc<ColumnChunk>, rows: Option<Rows>) -> Arc<ColumnChunk> {
+        self.cache.insert(&self.key, &chunk, rows);
         chunk
     }
 }

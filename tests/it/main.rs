@@ -13,6 +13,7 @@ mod engine;
 mod explain;
 mod fuzz;
 mod golden;
+mod pruning;
 mod readme;
 mod run;
 mod session;

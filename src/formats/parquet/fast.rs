@@ -8,6 +8,8 @@
 //!
 //! Does not: decode DELTA encodings, booleans or nested columns: [`Stop::Fallback`] sends those to the generic path.
 
+use std::ops::Range;
+
 use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::ArrowNativeType;
 use bytes::Bytes;
@@ -17,6 +19,7 @@ use super::super::{FormatError, guard};
 use super::file::ParquetFile;
 use super::header::kind;
 use super::hybrid;
+use super::index::Reading;
 use super::kind::{Kind, Leaf};
 use super::pages::{Page, Pages, encoding};
 use super::sinks::{CodeSink, FloatSink, IntSink, Sink, TextSink};
@@ -52,7 +55,7 @@ pub(super) fn read(
     let bytes_read = chunk.byte_range().1;
     let bytes = file.read_chunk(chunk)?;
     let decoded = guard(&file.identity.path, || {
-        let decoded = Pages::new(bytes, chunk, rows).and_then(|pages| dispatch(pages, rows, leaf, target));
+        let decoded = Pages::new(bytes, chunk, rows).and_then(|pages| dispatch(pages, rows, None, leaf, target));
         Ok(decoded)
     })?;
     match decoded {
@@ -62,9 +65,38 @@ pub(super) fn read(
     }
 }
 
-fn dispatch(pages: Pages, rows: usize, leaf: &Leaf, target: &Target) -> Result<ColumnChunk, Stop> {
+/// Decodes some pages of a column of a row group, and gives the bytes read; `None` if they are not what the index says.
+pub(super) fn read_pages(
+    file: &ParquetFile,
+    group: usize,
+    leaf: &Leaf,
+    target: &Target,
+    reading: &Reading,
+) -> Option<(ColumnChunk, u64)> {
+    let metadata = file.row_group(group);
+    let chunk = metadata.column(leaf.index);
+    if leaf.kind == Kind::Other || chunk.num_values() != metadata.num_rows() {
+        return None;
+    }
+    let rows = usize::try_from(metadata.num_rows()).ok()?;
+    let bytes_read = reading.bytes.iter().map(|part| part.end - part.start).sum();
+    let bytes = file.read_parts(chunk.byte_range().0, &reading.bytes).ok()?;
+    let places = Some(&*reading.places);
+    let decode = || Ok(Pages::new(bytes, chunk, rows).and_then(|pages| dispatch(pages, rows, places, leaf, target)));
+    let decoded = guard(&file.identity.path, decode).ok()?;
+    Some((decoded.ok()?, bytes_read))
+}
+
+fn dispatch(
+    pages: Pages,
+    rows: usize,
+    places: Option<&[Range<usize>]>,
+    leaf: &Leaf,
+    target: &Target,
+) -> Result<ColumnChunk, Stop> {
     let column = Column {
         rows,
+        places,
         optional: leaf.optional,
         not_null: target.not_null,
     };
@@ -84,10 +116,46 @@ fn dispatch(pages: Pages, rows: usize, leaf: &Leaf, target: &Target) -> Result<C
 }
 
 /// What all pages of a column have in common.
-struct Column {
+struct Column<'a> {
     rows: usize,
+    /// The rows of each page, if not all pages are there.
+    places: Option<&'a [Range<usize>]>,
     optional: bool,
     not_null: bool,
+}
+
+/// Where the rows of the next page go.
+struct Places<'a> {
+    rows: usize,
+    row: usize,
+    listed: Option<std::slice::Iter<'a, Range<usize>>>,
+}
+
+impl<'a> Places<'a> {
+    fn new(column: &Column<'a>) -> Self {
+        Self {
+            rows: column.rows,
+            row: 0,
+            listed: column.places.map(<[_]>::iter),
+        }
+    }
+
+    fn are_filled(&self) -> bool {
+        match &self.listed {
+            Some(listed) => listed.len() == 0,
+            None => self.row >= self.rows,
+        }
+    }
+
+    fn take(&mut self, rows: usize) -> Result<Range<usize>, Stop> {
+        let place = match &mut self.listed {
+            Some(listed) => listed.next().filter(|place| place.len() == rows).cloned(),
+            None => self.row.checked_add(rows).map(|end| self.row..end),
+        };
+        let place = place.ok_or_else(too_many)?;
+        self.row = place.end;
+        Ok(place)
+    }
 }
 
 /// A data page, taken apart.
@@ -98,38 +166,40 @@ struct DataPage {
     values: Bytes,
 }
 
-impl Column {
+impl Column<'_> {
     fn decode<S: Sink>(&self, mut pages: Pages, mut sink: S) -> Result<ColumnChunk, Stop> {
         let mut values = MutableBuffer::from_len_zeroed(self.rows * size_of::<S::Out>());
         let mut validity = self.optional.then(|| MutableBuffer::from_len_zeroed(self.rows));
+        if let (Some(bytes), Some(_)) = (&mut validity, self.places) {
+            bytes.as_slice_mut().fill(1);
+        }
         let mut table = Vec::new();
-        let mut row = 0;
+        let mut places = Places::new(self);
         let mut null_count = 0;
-        while row < self.rows {
+        while !places.are_filled() {
             let Some(page) = pages.next(sink.keeps_pages())? else {
                 break;
             };
             let Some(page) = self.take_apart(page, &mut sink, &mut table)? else {
                 continue;
             };
-            let end = row + page.rows;
+            let rows = places.take(page.rows)?;
             let out = values
                 .typed_data_mut::<S::Out>()
-                .get_mut(row..end)
+                .get_mut(rows.clone())
                 .ok_or_else(too_many)?;
             let valid = match &mut validity {
-                Some(bytes) => hybrid::levels(&page.levels, &mut bytes.as_slice_mut()[row..end])?,
+                Some(bytes) => hybrid::levels(&page.levels, &mut bytes.as_slice_mut()[rows.clone()])?,
                 None => page.rows,
             };
             values_of(&page, &table, &mut sink, &mut out[..valid])?;
             if let Some(bytes) = validity.as_ref().filter(|_| valid < page.rows) {
-                spread(out, &bytes.as_slice()[row..end], valid);
+                spread(out, &bytes.as_slice()[rows], valid);
             }
             null_count += page.rows - valid;
-            row = end;
         }
-        if row != self.rows {
-            let message = format!("{row} rows where the footer says {}", self.rows);
+        if !places.are_filled() {
+            let message = format!("{} rows where the footer says {}", places.row, self.rows);
             return Err(Stop::Corrupt(message));
         }
         if null_count > 0 && self.not_null {

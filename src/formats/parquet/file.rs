@@ -9,6 +9,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::super::open::FileKey;
 use super::super::{FileIdentity, FormatError, fields_of_schema, guard};
+use super::index::PageIndex;
 use super::kind::{Kind, Leaf};
 use super::scratch;
 use crate::host::{Cursor, ReadAt, read_range};
@@ -38,6 +40,7 @@ pub(super) struct ParquetFile {
     pub(super) identity: FileIdentity,
     pub(super) arrow: ArrowReaderMetadata,
     pub(super) columns: Vec<FileColumn>,
+    pub(super) index: PageIndex,
     handle: Arc<dyn ReadAt>,
 }
 
@@ -67,6 +70,7 @@ impl ParquetFile {
             },
             arrow,
             columns,
+            index: PageIndex::default(),
             handle,
         })
     }
@@ -88,11 +92,24 @@ impl ParquetFile {
     /// Reads a whole column chunk with one read.
     pub(super) fn read_chunk(&self, chunk: &ColumnChunkMetaData) -> Result<ChunkBytes, FormatError> {
         let (start, len) = chunk.byte_range();
+        let all = std::iter::once(start..start.saturating_add(len));
+        self.read_parts(start, all.collect::<Vec<_>>().as_slice())
+    }
+
+    /// Reads ranges of a column chunk one after the other, as if they were all of it.
+    pub(super) fn read_parts(&self, start: u64, parts: &[Range<u64>]) -> Result<ChunkBytes, FormatError> {
+        let len = parts.iter().map(|part| part.end - part.start).sum::<u64>();
         let len = usize::try_from(len).map_err(|_| self.corrupt("a column chunk is too large"))?;
         let mut memory = scratch::take(len);
-        self.handle
-            .read_at(start, &mut memory[..len])
-            .map_err(|e| self.read_error(e))?;
+        let mut at = 0;
+        for part in parts {
+            let end = at + usize::try_from(part.end - part.start).unwrap_or(usize::MAX);
+            let slot = memory
+                .get_mut(at..end)
+                .ok_or_else(|| self.corrupt("a column chunk is too large"))?;
+            self.handle.read_at(part.start, slot).map_err(|e| self.read_error(e))?;
+            at = end;
+        }
         let memory = memory.freeze();
         Ok(ChunkBytes {
             start,

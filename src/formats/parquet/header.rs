@@ -1,4 +1,4 @@
-//! Page headers: the few Thrift structures that precede every page.
+//! Page headers: the few Thrift structures that precede every page; and the protocol they are written in.
 //!
 //! `15 04 15 10 15 0e 4c 15 02 15 00 …` is a dictionary page of 8 bytes in 7, with one PLAIN value.
 //!
@@ -49,7 +49,7 @@ const MAX_DEPTH: u32 = 8;
 
 /// Reads a header; gives it and its length, or `None` if it is damaged.
 pub(super) fn read_header(bytes: &[u8]) -> Option<(PageHeader, usize)> {
-    let mut reader = Compact { bytes };
+    let mut reader = Compact::new(bytes);
     let mut header = PageHeader::default();
     reader.fields(|reader, id, ty| {
         match id {
@@ -57,7 +57,7 @@ pub(super) fn read_header(bytes: &[u8]) -> Option<(PageHeader, usize)> {
             2 => header.uncompressed_bytes = reader.size()?,
             3 => header.compressed_bytes = reader.size()?,
             5 | 7 | 8 => return reader.fields(|reader, field, ty| header.part(id, reader, field, ty)),
-            _ => return reader.skip(ty, MAX_DEPTH),
+            _ => return reader.pass(ty),
         }
         Some(())
     })?;
@@ -74,20 +74,25 @@ impl PageHeader {
             (8, 5) => self.definition_bytes = reader.size()?,
             (8, 6) => self.repetition_bytes = reader.size()?,
             (8, 7) => self.plain_body = ty == ty::FALSE,
-            _ => return reader.skip(ty, MAX_DEPTH),
+            _ => return reader.pass(ty),
         }
         Some(())
     }
 }
 
 /// A reader of Thrift's compact protocol.
-struct Compact<'a> {
+pub(super) struct Compact<'a> {
     bytes: &'a [u8],
 }
 
-impl Compact<'_> {
+impl<'a> Compact<'a> {
+    /// Over bytes that begin with a structure.
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
     /// Hands each field of a structure, by number and type, to `take`.
-    fn fields(&mut self, mut take: impl FnMut(&mut Self, i64, u8) -> Option<()>) -> Option<()> {
+    pub(super) fn fields(&mut self, mut take: impl FnMut(&mut Self, i64, u8) -> Option<()>) -> Option<()> {
         let mut id = 0i64;
         loop {
             let byte = self.byte()?;
@@ -120,13 +125,51 @@ impl Compact<'_> {
         None
     }
 
-    fn int(&mut self) -> Option<i64> {
+    pub(super) fn int(&mut self) -> Option<i64> {
         let value = self.varint()?;
         Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
-    fn size(&mut self) -> Option<usize> {
+    pub(super) fn size(&mut self) -> Option<usize> {
         usize::try_from(i32::try_from(self.int()?).ok()?).ok()
+    }
+
+    /// A list, item by item.
+    pub(super) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let len = self.list_len()?.0;
+        let mut items = Vec::new();
+        for _ in 0..len {
+            items.push(item(self)?);
+        }
+        Some(items)
+    }
+
+    /// Length of a list, and the type of its items.
+    fn list_len(&mut self) -> Option<(u64, u8)> {
+        let head = self.byte()?;
+        let len = match head >> 4 {
+            15 => self.varint()?,
+            len => u64::from(len),
+        };
+        Some((len, head & 0x0f))
+    }
+
+    /// A boolean in a list.
+    pub(super) fn listed_bool(&mut self) -> Option<bool> {
+        Some(self.byte()? == ty::TRUE)
+    }
+
+    /// A string of bytes.
+    pub(super) fn binary(&mut self) -> Option<&'a [u8]> {
+        let len = usize::try_from(self.varint()?).ok()?;
+        let (bytes, rest) = self.bytes.split_at_checked(len)?;
+        self.bytes = rest;
+        Some(bytes)
+    }
+
+    /// Passes over a field.
+    pub(super) fn pass(&mut self, ty: u8) -> Option<()> {
+        self.skip(ty, MAX_DEPTH)
     }
 
     fn skip(&mut self, ty: u8, depth: u32) -> Option<()> {
@@ -136,19 +179,11 @@ impl Compact<'_> {
             ty::BYTE => self.advance(1)?,
             4..=ty::I64 => self.varint().map(drop)?,
             ty::DOUBLE => self.advance(8)?,
-            ty::BINARY => {
-                let len = self.varint()?;
-                self.advance(usize::try_from(len).ok()?)?;
-            }
+            ty::BINARY => self.binary().map(drop)?,
             ty::LIST | ty::SET => {
-                let head = self.byte()?;
-                let len = if head >> 4 == 15 {
-                    self.varint()?
-                } else {
-                    u64::from(head >> 4)
-                };
+                let (len, item) = self.list_len()?;
                 for _ in 0..len {
-                    match head & 0x0f {
+                    match item {
                         // In a list a boolean is a byte.
                         ty::TRUE | ty::FALSE => self.advance(1)?,
                         item => self.skip(item, depth)?,

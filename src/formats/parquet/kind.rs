@@ -130,6 +130,38 @@ impl Kind {
             _ => None,
         }
     }
+
+    /// Smallest and largest value of a page, from plainly encoded bytes; `ordered` says that they were compared as the
+    /// type wants it.
+    pub(super) fn range_of_bytes(self, width: usize, ordered: bool, min: &[u8], max: &[u8]) -> Option<(Value, Value)> {
+        let both = |map: &dyn Fn(&[u8]) -> Option<i128>| Some((Value::Int(map(min)?), Value::Int(map(max)?)));
+        match self {
+            Kind::Int32(Unit::Unsigned) if ordered => {
+                both(&|bytes| Some(u32::from_le_bytes(bytes.try_into().ok()?).into()))
+            }
+            Kind::Int64(Unit::Unsigned) if ordered => {
+                both(&|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?).into()))
+            }
+            Kind::Int32(Unit::Unsigned) | Kind::Int64(Unit::Unsigned) => None,
+            Kind::Int32(unit) => both(&|bytes| unit.map(i32::from_le_bytes(bytes.try_into().ok()?).into())),
+            Kind::Int64(unit) => both(&|bytes| unit.map(i64::from_le_bytes(bytes.try_into().ok()?))),
+            Kind::Float => {
+                let float = |bytes: &[u8]| Some(f32::from_le_bytes(bytes.try_into().ok()?).into());
+                floats(float(min)?, float(max)?)
+            }
+            Kind::Double => {
+                let float = |bytes: &[u8]| Some(f64::from_le_bytes(bytes.try_into().ok()?));
+                floats(float(min)?, float(max)?)
+            }
+            // Cut bytes would not be a bound of numbers.
+            Kind::FixedDecimal if ordered && min.len() == width && max.len() == width => both(&big_endian),
+            Kind::Text if ordered => {
+                let text = |bytes| std::str::from_utf8(bytes).ok().map(|text| Value::String(text.into()));
+                Some((text(min)?, text(max)?))
+            }
+            _ => None,
+        }
+    }
 }
 
 fn floats(min: f64, max: f64) -> Option<(Value, Value)> {

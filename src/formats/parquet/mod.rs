@@ -14,6 +14,7 @@ mod file;
 mod generic;
 mod header;
 mod hybrid;
+mod index;
 mod kind;
 mod layout;
 mod pages;
@@ -23,16 +24,15 @@ mod sinks;
 mod tests;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::convert::Target;
 use super::open::FileKey;
-use super::{Bound, FileIdentity, FormatError, Relation, all_rows, may_match, require_same_columns};
+use super::{Bound, FileIdentity, FormatError, PartialChunk, Relation, Rows, require_same_columns};
 use crate::host::Disk;
 use crate::types::{ColumnChunk, Field, TableStats};
 use file::ParquetFile;
-use kind::{ChunkFacts, Leaf};
+use kind::Leaf;
 
 /// Several Parquet files as one relation.
 #[derive(Debug)]
@@ -155,17 +155,13 @@ impl Relation for ParquetRelation {
         (identity, group)
     }
 
-    fn candidates(&self, unit: usize, bounds: &[Bound]) -> Vec<Range<usize>> {
-        let Unit { part, group, rows } = self.units[unit];
+    fn candidates(&self, unit: usize, bounds: &[Bound]) -> Rows {
+        let Unit { part, group, .. } = self.units[unit];
         let part = &self.parts[part];
-        let metadata = part.file.row_group(group);
-        let possible = bounds.iter().all(|bound| {
-            part.leaf(bound.column).is_none_or(|leaf| {
-                let facts = ChunkFacts::of(leaf, metadata.column(leaf.index));
-                !facts.all_null() && facts.range.is_none_or(|(min, max)| may_match(&min, &max, bound))
-            })
-        });
-        if possible { all_rows(rows) } else { Vec::new() }
+        let known = bounds
+            .iter()
+            .filter_map(|bound| Some((part.leaf(bound.column)?, bound)));
+        index::candidates(&part.file, group, &known.collect::<Vec<_>>())
     }
 
     fn read(&self, unit: usize, column: usize) -> Result<(ColumnChunk, u64), FormatError> {
@@ -178,5 +174,24 @@ impl Relation for ParquetRelation {
             return Ok(decoded);
         }
         generic::read(&part.file, group, root, target)
+    }
+    fn read_rows(&self, unit: usize, column: usize, rows: &Rows) -> Result<PartialChunk, FormatError> {
+        let Unit { part, group, .. } = self.units[unit];
+        let part = &self.parts[part];
+        let target = &self.targets[column];
+        let reading = part
+            .leaf(column)
+            .and_then(|leaf| Some((leaf, index::reading(&part.file, group, leaf, rows)?)));
+        // Whatever is wrong with some pages or their index shows again when the chunk is read whole.
+        if let Some((leaf, reading)) = reading
+            && let Some((chunk, bytes_read)) = fast::read_pages(&part.file, group, leaf, target, &reading)
+        {
+            return Ok(PartialChunk {
+                chunk,
+                rows: Some(Rows::of(reading.places)),
+                bytes_read,
+            });
+        }
+        self.read(unit, column).map(PartialChunk::whole)
     }
 }

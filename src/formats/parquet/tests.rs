@@ -1,5 +1,7 @@
 //! Parquet: layouts, pruning, damage, and the fast path against the Arrow reader.
 
+mod pruning;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use arrow::array::*;
 use arrow::datatypes::*;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use proptest::prelude::*;
 
 use super::super::testing::{chunk_texts, relation_texts};

@@ -92,9 +92,11 @@ fn build_table(builder: &mut Builder<'_>, mut build: Pipeline, spec: &Spec) -> u
         .collect();
     let payload: Vec<Expr> = spec.payload.iter().map(|id| builder.column_expr(*id)).collect();
     let strategy = strategy(&key_facts, build.source_rows, spec, payload.is_empty());
+    let fields = || key_facts.iter().cloned().chain(payload.iter().map(&facts)).collect();
     let layout = match strategy {
         JoinStrategy::Bitmap { .. } => RowLayout::default(),
-        _ => RowLayout::new(key_facts.iter().cloned().chain(payload.iter().map(&facts)).collect()),
+        JoinStrategy::Dense { .. } => RowLayout::linked(fields()),
+        JoinStrategy::Hash => RowLayout::new(fields()),
     };
     let join = builder.out.joins.len();
     builder.out.joins.push(JoinTable {

@@ -1,6 +1,5 @@
 //! The chunk cache: exact counters, eviction order, one decoding for many threads.
 
-use std::ops::Range;
 use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 
@@ -9,6 +8,9 @@ use arrow::buffer::Buffer;
 use super::*;
 use crate::formats::Bound;
 use crate::types::{Field, TableStats};
+
+/// A column that can be read in part.
+const PARTIAL: usize = 8;
 
 /// Units of 1,000 bytes; column 9 cannot be read.
 #[derive(Debug, Default)]
@@ -46,8 +48,8 @@ impl Relation for Fake {
         (identity, unit)
     }
 
-    fn candidates(&self, unit: usize, _bounds: &[Bound]) -> Vec<Range<usize>> {
-        std::iter::once(0..self.unit_rows(unit)).collect()
+    fn candidates(&self, unit: usize, _bounds: &[Bound]) -> Rows {
+        Rows::all(self.unit_rows(unit))
     }
 
     fn read(&self, _unit: usize, column: usize) -> Result<(ColumnChunk, u64), FormatError> {
@@ -65,6 +67,15 @@ impl Relation for Fake {
         };
         Ok((chunk, 500))
     }
+
+    fn read_rows(&self, unit: usize, column: usize, rows: &Rows) -> Result<PartialChunk, FormatError> {
+        let mut read = PartialChunk::whole(self.read(unit, column)?);
+        if column == PARTIAL {
+            read.bytes_read = rows.count() as u64;
+            read.rows = Some(rows.clone());
+        }
+        Ok(read)
+    }
 }
 
 fn chunk_bytes() -> u64 {
@@ -76,7 +87,7 @@ fn hits_misses_and_evictions_are_exact() {
     let fake = Fake::default();
     let cache = ChunkCache::new(3 * chunk_bytes());
     let get = |unit| {
-        let (_, hit, bytes) = cache.get_or_read(&fake, unit, 0).unwrap();
+        let (_, hit, bytes) = cache.get_or_read(&fake, unit, 0, None).unwrap();
         assert_eq!(bytes, if hit { 0 } else { 500 });
         hit
     };
@@ -111,24 +122,46 @@ fn a_changed_file_is_another_key() {
         version: 1,
         ..Fake::default()
     };
-    assert!(!cache.get_or_read(&old, 0, 0).unwrap().1);
-    assert!(!cache.get_or_read(&new, 0, 0).unwrap().1);
-    assert!(!cache.get_or_read(&new, 0, 1).unwrap().1);
-    assert!(cache.get_or_read(&old, 0, 0).unwrap().1);
+    assert!(!cache.get_or_read(&old, 0, 0, None).unwrap().1);
+    assert!(!cache.get_or_read(&new, 0, 0, None).unwrap().1);
+    assert!(!cache.get_or_read(&new, 0, 1, None).unwrap().1);
+    assert!(cache.get_or_read(&old, 0, 0, None).unwrap().1);
 }
 
 #[test]
 fn errors_and_chunks_too_large_are_not_kept() {
     let fake = Fake::default();
     let cache = ChunkCache::new(10);
-    assert!(cache.get_or_read(&fake, 0, 9).is_err());
-    assert!(cache.get_or_read(&fake, 0, 9).is_err());
-    assert!(!cache.get_or_read(&fake, 0, 0).unwrap().1);
-    assert!(!cache.get_or_read(&fake, 0, 0).unwrap().1);
+    assert!(cache.get_or_read(&fake, 0, 9, None).is_err());
+    assert!(cache.get_or_read(&fake, 0, 9, None).is_err());
+    assert!(!cache.get_or_read(&fake, 0, 0, None).unwrap().1);
+    assert!(!cache.get_or_read(&fake, 0, 0, None).unwrap().1);
     assert_eq!(
         (cache.stats().misses, cache.stats().bytes, cache.stats().evictions),
         (4, 0, 0)
     );
+}
+
+#[test]
+fn a_part_of_a_chunk_answers_for_its_rows_only() {
+    let fake = Fake::default();
+    let cache = ChunkCache::new(1 << 20);
+    let get = |rows: Option<Rows>| {
+        let (_, hit, bytes) = cache.get_or_read(&fake, 0, PARTIAL, rows.as_ref()).unwrap();
+        (hit, bytes)
+    };
+    let part = |rows: std::ops::Range<usize>| Some(Rows::range(rows));
+    assert_eq!(get(part(10..20)), (false, 10));
+    assert_eq!(get(part(12..20)), (true, 0));
+    assert_eq!(get(part(15..30)), (false, 20));
+    // What was held before is held still.
+    assert_eq!(get(Some(Rows::of([10..11, 29..30]))), (true, 0));
+    assert_eq!(get(part(30..31)), (false, 21));
+    assert_eq!(get(None), (false, 500));
+    assert_eq!((get(part(0..999)), get(None)), ((true, 0), (true, 0)));
+    let stats = cache.stats();
+    assert_eq!((stats.chunks, stats.bytes, stats.evictions), (1, chunk_bytes(), 0));
+    assert_eq!((stats.hits, stats.misses), (4, 4));
 }
 
 #[test]
@@ -141,7 +174,7 @@ fn threads_share_the_work() {
             scope.spawn(|| {
                 barrier.wait();
                 for unit in 0..100 {
-                    cache.get_or_read(&fake, unit, 0).unwrap();
+                    cache.get_or_read(&fake, unit, 0, None).unwrap();
                 }
             });
         }
