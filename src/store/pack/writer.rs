@@ -74,6 +74,11 @@ impl GroupDraft {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    /// Its length in the pack.
     pub(crate) fn len(&self) -> u64 {
         GROUP_HEADER + self.body.len() as u64
     }

@@ -241,6 +241,7 @@ impl Timeline {
     /// may be told that it happened before [`Pending::wait`] returned.
     pub fn submit(&self, mut draft: Draft) -> Result<Pending<'_>, StoreError> {
         check_sizes(&draft)?;
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let objects = self.lacking(std::mem::take(&mut draft.objects))?;
         let parent = draft.parent.map(|id| self.commit_record(id)).transpose()?;
         let mut queue = self.writable_queue()?;

@@ -8,6 +8,7 @@
 
 mod crash;
 mod damage;
+mod gc;
 mod size;
 
 use std::collections::BTreeMap;
@@ -166,7 +167,10 @@ fn threads_commit_together_and_lose_nothing() {
                     let edits = put(thread * 100 + number);
                     loop {
                         match timeline.submit(draft(timeline, branch, edits.clone())) {
-                            Ok(pending) => break drop(pending.wait().unwrap()),
+                            Ok(pending) => {
+                                pending.wait().unwrap();
+                                break;
+                            }
                             Err(StoreError::Conflict { .. }) => {}
                             Err(other) => panic!("{other}"),
                         }

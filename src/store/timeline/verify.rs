@@ -136,6 +136,12 @@ impl Timeline {
                 (Err(error), _) => walk.report.note(error, Some(index))?,
             }
         }
+        // Once snapshots were given up, only a walk tells what must be there.
+        if view.horizon_us > i64::MIN && walk.report.is_clean() {
+            walk.wanted.clear();
+            let missing = self.mark(view.horizon_us, &[], references)?.missing;
+            walk.wanted.extend(missing.into_iter().map(|object| (object, None)));
+        }
         Ok(walk.finish(&self.packs_folder()))
     }
 

@@ -7,7 +7,6 @@
 //! Does not: damage what is in memory.
 
 use super::*;
-use crate::host::Random;
 
 /// A folder of 120 commits, closed, and how much of each pack is in use.
 fn closed() -> (SimDisk, BTreeMap<PathBuf, u64>) {
