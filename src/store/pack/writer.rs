@@ -27,6 +27,8 @@ const COMPRESS_FROM: usize = 256;
 const LEVEL: i32 = 1;
 /// Bodies kept as likely bases of differences, in bytes per generation.
 const RECENT_BYTES: usize = 4 << 20;
+/// Prepared space ends with a page of the system's cache.
+const PAGE: u64 = 4096;
 /// Space is prepared in steps of a pack's size, at most this.
 const MAX_STEP: u64 = 4 << 20;
 
@@ -214,7 +216,7 @@ impl PackWriter {
         self.file.write_at(offset, bytes)?;
         if end > self.allocated {
             let step = end.clamp(self.step, MAX_STEP);
-            let allocated = end.next_multiple_of(step);
+            let allocated = (end + step).next_multiple_of(PAGE);
             fill_zero(&*self.file, end, allocated)?;
             self.allocated = allocated;
         }

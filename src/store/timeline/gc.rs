@@ -20,7 +20,8 @@ use super::write::Writer;
 use super::{Timeline, lock};
 use crate::store::StoreError;
 use crate::store::object::{CommitId, Kind, NewObject, ObjectId, Packing, References, all_references};
-use crate::store::pack::{GroupDraft, PACK_HEADER, PackFile, PackWriter, Stored, scan};
+use crate::store::pack::{GroupDraft, PACK_HEADER, PackFile, PackWriter, Stored, read_group};
+use crate::store::wire::Malformed;
 
 /// What to keep, and how hard to try.
 #[derive(Clone, Debug)]
@@ -211,14 +212,15 @@ fn scan_all(
     pack: &PackFile,
     visit: &mut dyn FnMut(u64, Kind, u64, u64) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let end = pack.end();
-    scan(pack, PACK_HEADER, end, None, &mut |group| {
+    let mut at = PACK_HEADER;
+    while at < pack.end() {
+        let group = read_group(pack, at, None)?.map_err(|Malformed(what)| pack.damage(at, what))?;
         for found in group.records(pack)? {
             let header = found.record.header;
             visit(found.offset, header.kind, header.prefix, header.total_len() as u64)?;
         }
-        Ok(())
-    })?;
+        at = group.end();
+    }
     Ok(())
 }
 

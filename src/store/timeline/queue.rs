@@ -296,7 +296,9 @@ impl Timeline {
         target: Option<CommitId>,
     ) -> Result<(), StoreError> {
         check_len("a name", name.len(), MAX_NAME_BYTES)?;
+        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let record = target.map(|id| self.commit_record(id)).transpose()?;
+        target.map_or(Ok(()), |id| self.check_kept(id))?;
         let mut queue = self.writable_queue()?;
         let key = (kind, name.to_string());
         let found = queue.refs.get(&key).map(|(_, id)| *id);
@@ -316,6 +318,7 @@ impl Timeline {
         };
         let ticket = queue.push(Vec::new(), None, change);
         drop(queue);
+        drop(gate);
         self.wait(ticket)
     }
 

@@ -77,6 +77,15 @@ fn old_snapshots_go_and_the_rest_stays() {
         timeline.read(Kind::NODE, root),
         Err(StoreError::Missing { .. })
     ));
+    assert!(matches!(
+        timeline.check_kept(commits[40].0),
+        Err(StoreError::Expired { .. })
+    ));
+    let tag = timeline.set_ref(RefKind::Tag, "gone", None, Some(commits[40].0));
+    assert!(matches!(tag, Err(StoreError::Expired { .. })));
+    timeline
+        .set_ref(RefKind::Tag, "older", None, Some(commits[10].0))
+        .unwrap();
     // What was given up can be written again.
     let again = Draft {
         objects: vec![tree::empty()],
