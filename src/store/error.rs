@@ -91,6 +91,9 @@ pub enum StoreError {
         /// Snapshots from this time on are kept, in microseconds since the epoch.
         horizon_us: i64,
     },
+    /// A thread that wrote for others ended before it was done.
+    #[error("a write was interrupted")]
+    Interrupted,
     /// Opened for reading only.
     #[error("the store is open for reading only")]
     ReadOnly,

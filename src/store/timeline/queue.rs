@@ -373,7 +373,9 @@ impl Timeline {
             let items = queue.take(GROUP_BYTES);
             drop(queue);
             let settled: Vec<_> = items.iter().map(Item::summary).collect();
+            let leading = Leading(self);
             let written = self.write_items(items);
+            drop(leading);
             queue = lock(&self.queue);
             queue.leading = false;
             match written {
@@ -399,6 +401,18 @@ impl Timeline {
     pub(super) fn stop(&self, error: &StoreError) {
         lock(&self.queue).stopped.get_or_insert_with(|| Arc::new(error.clone()));
         self.progress.notify_all();
+    }
+}
+
+/// Wakes those who wait if the leader panics: nothing is known then of what it wrote.
+struct Leading<'a>(&'a Timeline);
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            lock(&self.0.queue).leading = false;
+            self.0.stop(&StoreError::Interrupted);
+        }
     }
 }
 

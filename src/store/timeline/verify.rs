@@ -10,7 +10,7 @@
 //! Does not: repair.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use hashbrown::{HashMap, HashSet};
 
@@ -83,6 +83,8 @@ pub fn verify_folder(
 impl Timeline {
     /// Reads what is durable again; see [`verify_folder`].
     pub fn verify(&self, deep: bool, references: &dyn References) -> Result<Report, StoreError> {
+        // A collection would put packs away under our eyes; it waits.
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let mut report = Report::default();
         let view = self.view().clone();
         let steps = Head::read(&*self.machine.disk, &self.folder).map(drop);
