@@ -46,7 +46,7 @@
 //! - [`types`] knows no expression, file or batch in flight: everything else stands on it.
 //! - [`host`] is the only room that opens files or asks for the time; so that a test can take its place.
 //! - [`functions`] knows neither expressions nor batches: one row in, one value out.
-//! - [`formats`] does not cache, and evaluates nothing; [`store`] caches, and knows no format.
+//! - [`formats`] does not cache, and evaluates nothing; [`store`] caches and keeps, and knows neither tables' types nor SQL.
 //! - [`plan`] reads no file: what it knows of one comes through [`plan::TableResolver`].
 //! - [`compile`] runs nothing, and knows neither threads nor files nor memory budgets; it sees physical plans only.
 //! - [`exec`] knows neither text nor logical plan nor session.
@@ -66,6 +66,7 @@
 //! | what does this operation of the IR mean? | [`gobi_jit::ir`] |
 //! | who runs this, with how much memory, what stops it? | [`exec`], [`exec::memory`] |
 //! | how is this page, line or object read? | [`formats`] |
+//! | when is a commit durable, what does a crash leave, what is in this file? | [`store`] |
 //! | what does SET change? | [`session::settings`] |
 //! | which SQLSTATE is this, and what does it look like? | `tests/golden/diagnostics` |
 //!

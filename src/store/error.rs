@@ -83,6 +83,17 @@ pub enum StoreError {
         /// The limit.
         limit: u64,
     },
+    /// The commit is there, but its snapshot was given up.
+    #[error("the snapshot of commit {commit} is no longer kept; the earliest that can be read is of {horizon_us} µs")]
+    Expired {
+        /// The commit.
+        commit: ObjectId,
+        /// Snapshots from this time on are kept, in microseconds since the epoch.
+        horizon_us: i64,
+    },
+    /// A thread that wrote for others ended before it was done.
+    #[error("a write was interrupted")]
+    Interrupted,
     /// Opened for reading only.
     #[error("the store is open for reading only")]
     ReadOnly,

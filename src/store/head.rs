@@ -40,6 +40,8 @@ pub(crate) struct Head {
     pub log: LogHead,
     /// The time of the last commit.
     pub time_us: i64,
+    /// Snapshots of commits before this time may have been given up.
+    pub horizon_us: i64,
     /// The number of the next group.
     pub sequence: u64,
     /// The number of the first group of the open pack that no index covers.
@@ -69,6 +71,7 @@ impl Head {
         write_varint(&mut body, self.log.size);
         body.extend(self.log.root.0);
         write_signed(&mut body, self.time_us);
+        write_signed(&mut body, self.horizon_us);
         write_varint(&mut body, self.sequence);
         write_varint(&mut body, self.indexed_sequence);
         write_varint(&mut body, u64::from(self.next_pack));
@@ -114,7 +117,7 @@ impl Head {
     fn decode_body(body: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
         let (size, root) = (reader.varint()?, reader.id()?);
-        let time_us = reader.signed()?;
+        let (time_us, horizon_us) = (reader.signed()?, reader.signed()?);
         let (sequence, indexed_sequence) = (reader.varint()?, reader.varint()?);
         let next_pack = narrow(reader.varint()?)?;
         let mut packs = Vec::new();
@@ -134,6 +137,7 @@ impl Head {
         Ok(Self {
             log: LogHead { size, root },
             time_us,
+            horizon_us,
             sequence,
             indexed_sequence,
             next_pack,
@@ -234,6 +238,7 @@ mod tests {
         let head = Head {
             log: LogHead { size: 7, root },
             time_us: 99,
+            horizon_us: -7,
             sequence: 12,
             indexed_sequence: 10,
             next_pack: 2,

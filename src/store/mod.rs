@@ -70,7 +70,8 @@
 //! **Log.** `log/00` is an array of commit ids, `log/08` of the roots over 256 of them each, and so on.
 //!
 //! **HEAD.** `gobihead`, version (4), length of the body (4), body, checksum of all before, seed 0. The body: size of the log
-//! (varint), its root (32), time of the last commit (signed), number of the next group, number of the first group that the open
+//! (varint), its root (32), time of the last commit, time before which snapshots may have
+//! been given up (signed), number of the next group, number of the first group that the open
 //! pack's index does not cover, number of the next pack, number of packs, per pack its number, length and indexed length
 //! (varints); number of refs (varint), per ref kind (1), name (text), log index (varint), id (32).
 //!

@@ -119,9 +119,9 @@ impl PackFile {
         &self.path
     }
 
-    /// The file's length, prepared space included.
+    /// The file's length when it was opened, prepared space included, or where groups end now if that is further on.
     pub(crate) fn size_bytes(&self) -> u64 {
-        self.file.stat().size_bytes
+        self.file.stat().size_bytes.max(self.end())
     }
 
     /// Bytes that groups take.

@@ -27,6 +27,8 @@ const COMPRESS_FROM: usize = 256;
 const LEVEL: i32 = 1;
 /// Bodies kept as likely bases of differences, in bytes per generation.
 const RECENT_BYTES: usize = 4 << 20;
+/// Prepared space ends with a page of the system's cache.
+const PAGE: u64 = 4096;
 /// Space is prepared in steps of a pack's size, at most this.
 const MAX_STEP: u64 = 4 << 20;
 
@@ -74,6 +76,11 @@ impl GroupDraft {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    /// Its length in the pack.
     pub(crate) fn len(&self) -> u64 {
         GROUP_HEADER + self.body.len() as u64
     }
@@ -209,7 +216,7 @@ impl PackWriter {
         self.file.write_at(offset, bytes)?;
         if end > self.allocated {
             let step = end.clamp(self.step, MAX_STEP);
-            let allocated = end.next_multiple_of(step);
+            let allocated = (end + step).next_multiple_of(PAGE);
             fill_zero(&*self.file, end, allocated)?;
             self.allocated = allocated;
         }

@@ -50,6 +50,10 @@ impl ObjectCache {
         Some(body)
     }
 
+    pub(super) fn clear(&self) {
+        *lock(&self.generations) = Generations::default();
+    }
+
     pub(super) fn insert(&self, kind: Kind, id: ObjectId, body: &Arc<[u8]>) {
         if body.len() + OVERHEAD <= self.limit_bytes / 8 {
             lock(&self.generations).insert((kind, id), body, self.limit_bytes / 2);

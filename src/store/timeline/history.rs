@@ -38,6 +38,18 @@ impl Timeline {
         Ok(Commit::read(&body).map_err(malformed)?)
     }
 
+    /// An error if a commit's snapshot may have been given up: it is older than the horizon, and no branch or tag points
+    /// to it.
+    pub fn check_kept(&self, commit: CommitId) -> Result<(), StoreError> {
+        let time_us = self.commit_record(commit)?.time_us;
+        let view = self.view();
+        let horizon_us = view.horizon_us;
+        if time_us >= horizon_us || view.refs.values().any(|(_, id)| *id == commit) {
+            return Ok(());
+        }
+        Err(StoreError::Expired { commit, horizon_us })
+    }
+
     /// The commit at a position of the log.
     pub fn commit_at(&self, index: u64) -> Result<CommitId, StoreError> {
         self.view().levels.leaf(index)

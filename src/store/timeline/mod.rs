@@ -17,6 +17,7 @@
 //! through [`super::object::References`].
 
 mod cache;
+mod gc;
 mod history;
 mod open;
 mod queue;
@@ -35,6 +36,7 @@ use super::pack::PackFile;
 use crate::host::{Clock, Disk, Lock, Random};
 
 pub use super::head::RefKind;
+pub use gc::{Collected, Retention};
 pub use history::FirstParents;
 pub use queue::{Draft, Pending};
 pub use staging::Staging;
@@ -104,6 +106,8 @@ pub struct Timeline {
     progress: Condvar,
     writer: Mutex<Option<Writer>>,
     cache: ObjectCache,
+    /// Held by whoever relies on an object being in the store until that is queued; a collection holds all others off.
+    gate: RwLock<()>,
     writable: bool,
     /// Held until the timeline is closed.
     lock: Mutex<Option<Box<dyn Lock>>>,
@@ -118,6 +122,8 @@ struct View {
     frontier: Frontier,
     refs: Refs,
     time_us: i64,
+    /// Snapshots before this time may have been given up.
+    horizon_us: i64,
 }
 
 impl View {

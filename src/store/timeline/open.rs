@@ -56,6 +56,7 @@ impl Timeline {
                 root: empty_root(),
             },
             time_us: i64::MIN,
+            horizon_us: i64::MIN,
             sequence: 0,
             indexed_sequence: 0,
             next_pack: 1,
@@ -69,6 +70,7 @@ impl Timeline {
             frontier: Frontier::default(),
             refs: Refs::new(),
             time_us: head.time_us,
+            horizon_us: head.horizon_us,
         };
         let writer = Writer::new(writer, 0, 0, 1);
         Ok(Self::assemble(machine, folder, options, view, Some((writer, lock))))
@@ -134,6 +136,7 @@ impl Timeline {
             progress: Condvar::new(),
             writer: Mutex::new(writer),
             cache: ObjectCache::new(options.cache_bytes),
+            gate: RwLock::new(()),
             writable: lock.is_some(),
             lock: Mutex::new(lock),
         }
@@ -174,6 +177,7 @@ impl Recovered {
             frontier,
             refs: head.refs.clone(),
             time_us: head.time_us,
+            horizon_us: head.horizon_us,
         };
         let sequence = head.sequence;
         let mut found = Self { head, view, sequence };

@@ -241,6 +241,7 @@ impl Timeline {
     /// may be told that it happened before [`Pending::wait`] returned.
     pub fn submit(&self, mut draft: Draft) -> Result<Pending<'_>, StoreError> {
         check_sizes(&draft)?;
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let objects = self.lacking(std::mem::take(&mut draft.objects))?;
         let parent = draft.parent.map(|id| self.commit_record(id)).transpose()?;
         let mut queue = self.writable_queue()?;
@@ -295,7 +296,9 @@ impl Timeline {
         target: Option<CommitId>,
     ) -> Result<(), StoreError> {
         check_len("a name", name.len(), MAX_NAME_BYTES)?;
+        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let record = target.map(|id| self.commit_record(id)).transpose()?;
+        target.map_or(Ok(()), |id| self.check_kept(id))?;
         let mut queue = self.writable_queue()?;
         let key = (kind, name.to_string());
         let found = queue.refs.get(&key).map(|(_, id)| *id);
@@ -315,6 +318,7 @@ impl Timeline {
         };
         let ticket = queue.push(Vec::new(), None, change);
         drop(queue);
+        drop(gate);
         self.wait(ticket)
     }
 
@@ -369,7 +373,9 @@ impl Timeline {
             let items = queue.take(GROUP_BYTES);
             drop(queue);
             let settled: Vec<_> = items.iter().map(Item::summary).collect();
+            let leading = Leading(self);
             let written = self.write_items(items);
+            drop(leading);
             queue = lock(&self.queue);
             queue.leading = false;
             match written {
@@ -395,6 +401,18 @@ impl Timeline {
     pub(super) fn stop(&self, error: &StoreError) {
         lock(&self.queue).stopped.get_or_insert_with(|| Arc::new(error.clone()));
         self.progress.notify_all();
+    }
+}
+
+/// Wakes those who wait if the leader panics: nothing is known then of what it wrote.
+struct Leading<'a>(&'a Timeline);
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            lock(&self.0.queue).leading = false;
+            self.0.stop(&StoreError::Interrupted);
+        }
     }
 }
 

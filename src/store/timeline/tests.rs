@@ -8,6 +8,7 @@
 
 mod crash;
 mod damage;
+mod gc;
 mod size;
 
 use std::collections::BTreeMap;
@@ -166,7 +167,10 @@ fn threads_commit_together_and_lose_nothing() {
                     let edits = put(thread * 100 + number);
                     loop {
                         match timeline.submit(draft(timeline, branch, edits.clone())) {
-                            Ok(pending) => break drop(pending.wait().unwrap()),
+                            Ok(pending) => {
+                                pending.wait().unwrap();
+                                break;
+                            }
                             Err(StoreError::Conflict { .. }) => {}
                             Err(other) => panic!("{other}"),
                         }
@@ -376,7 +380,22 @@ fn a_real_disk_serves_as_well() {
     let timeline = Timeline::open(machine.clone(), &folder, Mode::Write, small()).unwrap();
     let tip = main_tip(&timeline).unwrap();
     assert_eq!(contents(&timeline, tip).len(), 60);
+    for number in 60..200 {
+        timeline.commit(draft(&timeline, "main", put(number))).unwrap();
+    }
+    let retention = Retention {
+        horizon_us: i64::MAX,
+        keep: Vec::new(),
+        fill_percent: 100,
+        dry_run: false,
+    };
+    let collected = timeline.gc(&retention, &NoReferences).unwrap();
+    assert!(
+        collected.packs_copied > 1 && collected.bytes_after < collected.bytes_before,
+        "{collected:?}"
+    );
+    timeline.commit(draft(&timeline, "main", put(200))).unwrap();
     timeline.close().unwrap();
     let report = verify_folder(machine, &folder, true, &NoReferences).unwrap();
-    assert!(report.is_clean() && report.commits == 60, "{report:?}");
+    assert!(report.is_clean() && report.commits == 201, "{report:?}");
 }

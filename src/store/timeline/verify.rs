@@ -10,7 +10,7 @@
 //! Does not: repair.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use hashbrown::{HashMap, HashSet};
 
@@ -83,6 +83,8 @@ pub fn verify_folder(
 impl Timeline {
     /// Reads what is durable again; see [`verify_folder`].
     pub fn verify(&self, deep: bool, references: &dyn References) -> Result<Report, StoreError> {
+        // A collection would put packs away under our eyes; it waits.
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let mut report = Report::default();
         let view = self.view().clone();
         let steps = Head::read(&*self.machine.disk, &self.folder).map(drop);
@@ -135,6 +137,12 @@ impl Timeline {
                 }
                 (Err(error), _) => walk.report.note(error, Some(index))?,
             }
+        }
+        // Once snapshots were given up, only a walk tells what must be there.
+        if view.horizon_us > i64::MIN && walk.report.is_clean() {
+            walk.wanted.clear();
+            let missing = self.mark(view.horizon_us, &[], references)?.missing;
+            walk.wanted.extend(missing.into_iter().map(|object| (object, None)));
         }
         Ok(walk.finish(&self.packs_folder()))
     }

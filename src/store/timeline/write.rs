@@ -9,7 +9,7 @@
 //! Does not: decide who leads.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::queue::Item;
 use super::{Timeline, View, lock};
@@ -112,6 +112,7 @@ impl Timeline {
     /// Writes objects ahead of the commit that will need them, so that a large load does not pile up in memory. They are
     /// durable when that commit is; without one, they are garbage.
     pub fn put(&self, objects: Vec<NewObject>) -> Result<(), StoreError> {
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         lock(&self.queue).check()?;
         let mut guard = lock(&self.writer);
         let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
@@ -182,7 +183,7 @@ impl Timeline {
     }
 
     /// Makes the log's hashes durable, and then HEAD.
-    fn write_head(&self, writer: &mut Writer) -> Result<(), StoreError> {
+    pub(super) fn write_head(&self, writer: &mut Writer) -> Result<(), StoreError> {
         let disk = &*self.machine.disk;
         let unsaved = self.view().levels.unsaved();
         Levels::save(disk, &self.log_folder(), &unsaved)?;
@@ -198,7 +199,7 @@ impl Timeline {
     }
 
     /// Indexes a pack; gives the path of the index that is replaced.
-    fn write_index(&self, pack: &PackFile) -> Result<Option<PathBuf>, StoreError> {
+    pub(super) fn write_index(&self, pack: &PackFile) -> Result<Option<PathBuf>, StoreError> {
         let disk = &*self.machine.disk;
         let (covered, salt) = (pack.end(), pack.salt());
         let path = self.packs_folder().join(index_name(pack.number(), covered));
@@ -212,13 +213,7 @@ impl Timeline {
     }
 
     fn remove_index(&self, path: Option<PathBuf>) -> Result<(), StoreError> {
-        let Some(path) = path else {
-            return Ok(());
-        };
-        self.machine
-            .disk
-            .remove(&path)
-            .map_err(|error| StoreError::io(&path, error))
+        path.map_or(Ok(()), |path| self.remove_file(&path))
     }
 
     /// Ends the open pack if it is full, and begins the next.
@@ -226,6 +221,11 @@ impl Timeline {
         if writer.pack.end() < self.options.pack_bytes {
             return Ok(());
         }
+        self.rotate(writer)
+    }
+
+    /// Ends the open pack, and begins the next.
+    pub(super) fn rotate(&self, writer: &mut Writer) -> Result<(), StoreError> {
         writer.pack.seal()?;
         writer.dirty = false;
         let replaced = self.write_index(writer.pack.pack())?;
@@ -264,6 +264,7 @@ fn head_of(view: &View, writer: &Writer) -> Head {
     Head {
         log: view.frontier.head(),
         time_us: view.time_us,
+        horizon_us: view.horizon_us,
         sequence: writer.sequence,
         indexed_sequence: writer.indexed_sequence,
         next_pack: writer.next_pack,

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use super::object::{Kind, NewObject, ObjectId, ReadObjects};
 use super::{Damage, StoreError};
-use node::Node;
+use node::{Node, Sought};
 
 pub use diff::{Change, Diff, diff};
 pub use edit::{Edit, Edited, build, edit};
@@ -75,15 +75,19 @@ impl<'a> Tree<'a> {
 
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut node = self.load_root()?;
+        let mut id = self.root;
+        let mut wanted = None;
         loop {
-            let Some(entry) = node.entries.get(node.seek(key)) else {
-                return Ok(None);
-            };
-            if node.level == 0 {
-                return Ok((entry.key == key).then(|| entry.value.clone()));
+            let body = self.source.read(Kind::NODE, id)?;
+            let sought = node::seek_encoded(&body, key).map_err(|malformed| malformed_node(id, malformed.0))?;
+            if wanted.is_some_and(|level| level != sought.0) {
+                return Err(malformed_node(id, "the node is not on the level that its parent says"));
             }
-            node = self.load_child(&node, entry)?;
+            match sought {
+                (_, Sought::Value(value)) => return Ok(Some(value.to_vec())),
+                (_, Sought::Nothing) => return Ok(None),
+                (level, Sought::Child(child)) => (id, wanted) = (child, level.checked_sub(1)),
+            }
         }
     }
 

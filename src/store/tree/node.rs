@@ -120,6 +120,48 @@ impl Node {
     }
 }
 
+/// Where a look-up in a node leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought<'a> {
+    Value(&'a [u8]),
+    Child(ObjectId),
+    Nothing,
+}
+
+/// A node's level, and where a key is to be found: without taking the whole node apart, since look-ups do this most.
+pub(super) fn seek_encoded<'a>(bytes: &'a [u8], key: &[u8]) -> Result<(u8, Sought<'a>), Malformed> {
+    let mut reader = Reader::new(bytes);
+    let (level, count) = (reader.byte()?, reader.size()?);
+    let mut current = Vec::with_capacity(key.len() + 16);
+    for _ in 0..count {
+        let shared = reader.size()?;
+        if shared > current.len() {
+            return Err(Malformed("a key shares more than there is"));
+        }
+        current.truncate(shared);
+        current.extend_from_slice(reader.bytes()?);
+        let found = current.as_slice() >= key;
+        if level == 0 {
+            let value = reader.bytes()?;
+            if found {
+                let sought = if current == key {
+                    Sought::Value(value)
+                } else {
+                    Sought::Nothing
+                };
+                return Ok((level, sought));
+            }
+        } else {
+            let child = reader.id()?;
+            if found {
+                return Ok((level, Sought::Child(child)));
+            }
+            reader.varint()?;
+        }
+    }
+    Ok((level, Sought::Nothing))
+}
+
 fn read_key(reader: &mut Reader<'_>, before: &[u8]) -> Result<Vec<u8>, Malformed> {
     let shared = before
         .get(..reader.size()?)

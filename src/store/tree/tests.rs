@@ -106,6 +106,9 @@ proptest! {
             root = memory.edit(root, batch);
             prop_assert_eq!(root, Memory::default().build(&model));
             prop_assert_eq!(&entries(&memory, root), &model);
+            for number in 0..601 {
+                prop_assert_eq!(Tree::new(&memory, root).get(&key(number)).unwrap(), model.get(&key(number)).cloned());
+            }
             prop_assert_eq!(Tree::new(&memory, root).len().unwrap(), model.len() as u64);
             let changes: Vec<Change> = diff(&memory, before.0, root).collect::<Result<_, _>>().unwrap();
             prop_assert_eq!(changes, model_diff(&before.1, &model));

@@ -61,7 +61,7 @@ fn commits(timeline: &Timeline, random: &SimRandom, witness: &mut Witness) -> Re
         let branch = if random.below(4) == 0 { "side" } else { "main" };
         let mut edits = Edit::new();
         for _ in 0..=random.below(5) {
-            let key = format!("k{:04}", random.below(300)).into_bytes();
+            let key = format!("k{:04}", random.below(90)).into_bytes();
             let value = (random.below(5) > 0).then(|| vec![random.next_u64() as u8; 40]);
             edits.insert(key, value);
         }

@@ -7,14 +7,13 @@
 //! Does not: damage what is in memory.
 
 use super::*;
-use crate::host::Random;
 
-/// A folder of 120 commits, closed, and how much of each pack is in use.
+/// A folder of 300 commits, closed, and how much of each pack is in use.
 fn closed() -> (SimDisk, BTreeMap<PathBuf, u64>) {
     let disk = SimDisk::new();
     let timeline = create(&disk);
     for number in 0..300 {
-        timeline.commit(draft(&timeline, "main", put(number))).unwrap();
+        timeline.commit(draft(&timeline, "main", put(number % 40))).unwrap();
     }
     timeline.close().unwrap();
     let used = timeline

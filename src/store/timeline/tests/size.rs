@@ -42,10 +42,10 @@ fn history_costs_little_per_commit() {
         root = edited.root;
         tip = timeline.commit(draft_of(edited.nodes, Some(tip), root)).unwrap();
     }
+    // The log's file and the index.
     let log_bytes = 33;
     let index_bytes = 14 * 5;
     let per_commit = (timeline.view().packs[0].end() - before) / COMMITS + log_bytes + index_bytes;
-    eprintln!("{per_commit} bytes per commit");
     assert!(per_commit < 1_024, "{per_commit} bytes per commit");
     timeline.close().unwrap();
     drop(timeline);
@@ -54,4 +54,30 @@ fn history_costs_little_per_commit() {
         .len()
         .unwrap();
     assert!(found > 20_000 + COMMITS / 2, "{found}");
+}
+
+#[test]
+fn a_row_into_a_table_of_many_segments_writes_little() {
+    let disk = SimDisk::new();
+    let timeline = Timeline::create(machine(&disk, 1), folder(), Options::default()).unwrap();
+    let entry = |number: u64| ObjectId::of(Kind::BLOB, &number.to_le_bytes()).0.repeat(6);
+    let mut objects = Vec::new();
+    let entries = (0..1000).map(|number| Ok((key(number), entry(number))));
+    let root = tree::build(entries, &mut |node| objects.push(node)).unwrap();
+    let whole = Draft {
+        objects,
+        ..Draft::new("main", None, root)
+    };
+    let parent = timeline.commit(whole).unwrap();
+    // Even when nothing is there to take differences from, as after opening a sealed pack.
+    let edited = tree::edit(&timeline, root, Edit::from([(key(1000), Some(entry(1000)))])).unwrap();
+    let plain = |node: NewObject| node.packed(Packing::Plain);
+    let row = Draft {
+        objects: edited.nodes.into_iter().map(plain).collect(),
+        ..Draft::new("main", Some(parent), edited.root)
+    };
+    let before = timeline.view().packs[0].end();
+    timeline.commit(row).unwrap();
+    let written = timeline.view().packs[0].end() - before;
+    assert!(written < 20_000, "{written}");
 }
