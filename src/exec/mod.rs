@@ -14,6 +14,7 @@ mod frame;
 mod host;
 mod kernels;
 pub mod memory;
+mod nested;
 mod operators;
 mod output;
 mod pool;

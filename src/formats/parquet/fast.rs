@@ -140,7 +140,6 @@ impl Column {
             values: values.into(),
             validity: validity.filter(|_| null_count > 0).map(Buffer::from),
             owners: sink.owners(),
-            nested: None,
         })
     }
 

@@ -21,6 +21,7 @@ mod from;
 mod joins;
 mod literal;
 mod names;
+mod nested;
 mod order;
 mod scope;
 mod select;
