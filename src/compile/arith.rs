@@ -394,6 +394,9 @@ impl Emitter<'_> {
                 self.natural(value, &arg.ty)
             })
             .collect();
+        if let Some(native) = def.native {
+            return self.access(native, &values, args, expr);
+        }
         let Some(emit) = def.emit else {
             let call = HostCall::Function {
                 function,

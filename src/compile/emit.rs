@@ -21,6 +21,7 @@ use crate::plan::physical::logical::{ColumnId, Expr};
 use crate::plan::physical::{
     Binding, DictionaryRef, Dim, Facts, GroupStrategy, PhysicalPlan, Pipeline, RowField, SourceKind, facts,
 };
+use crate::types::nested::{NestedLayout, Objects};
 use crate::types::{LogicalType, Physical};
 
 /// What all kernels of a pipeline share while they are written.
@@ -33,6 +34,9 @@ pub(super) struct Shared {
     pub(super) lookups: Vec<Lookup>,
     pub(super) patterns: Vec<Pattern>,
     pub(super) host_calls: Vec<HostCall>,
+    pub(super) objects: Objects,
+    #[allow(clippy::vec_box)]
+    pub(super) layouts: Vec<Box<NestedLayout>>,
     pub(super) helpers: HashMap<strings::Helper, FuncId>,
 }
 
@@ -47,6 +51,8 @@ impl Shared {
             lookups: Vec::new(),
             patterns: Vec::new(),
             host_calls: Vec::new(),
+            objects: Objects::default(),
+            layouts: Vec::new(),
             helpers: HashMap::new(),
         }
     }
@@ -406,7 +412,7 @@ impl<'a> Emitter<'a> {
             }
             Physical::F32 => Nullable::new(b.load(Type::F32, address, offset), Kind::F32, None),
             Physical::F64 => Nullable::new(b.load(Type::F64, address, offset), Kind::F64, None),
-            Physical::Nested => Nullable::new(b.load(Type::I64, address, offset), Kind::Nested, None),
+            Physical::Nested => Nullable::new(b.load(Type::Ptr, address, offset), Kind::Nested, None),
             Physical::Str | Physical::Interval => {
                 let kind = if facts.stored == Physical::Str {
                     Kind::Text
@@ -447,6 +453,7 @@ impl<'a> Emitter<'a> {
             Kind::Text => self.constant(0),
             Kind::Interval => self.constant(0),
             Kind::Wide => self.b.iconst128(0),
+            Kind::Nested => self.b.null_ptr(),
             _ => self.b.iconst(kind.ir(), 0),
         }
     }
@@ -461,7 +468,7 @@ impl<'a> Emitter<'a> {
         self.constant_of(Constant::Text(text.into()))
     }
 
-    fn constant_of(&mut self, constant: Constant) -> Value {
+    pub(super) fn constant_of(&mut self, constant: Constant) -> Value {
         let known = self.shared.constants.iter().position(|c| *c == constant);
         let index = known.unwrap_or_else(|| {
             self.shared.constants.push(constant);
@@ -516,7 +523,7 @@ impl<'a> Emitter<'a> {
         let offset = self.shared.frame.offset(slot);
         let frame = self.frame();
         match operand.kind {
-            Kind::Int | Kind::Nested => {
+            Kind::Int => {
                 let wide = self.b.sext(operand.value, Type::I128);
                 self.b.store(wide, frame, offset);
             }
@@ -528,7 +535,7 @@ impl<'a> Emitter<'a> {
                 let double = self.b.promote(operand.value);
                 self.b.store(double, frame, offset);
             }
-            Kind::Wide | Kind::F64 => self.b.store(operand.value, frame, offset),
+            Kind::Wide | Kind::F64 | Kind::Nested => self.b.store(operand.value, frame, offset),
             Kind::Text | Kind::Interval => {
                 let bits = self.b.load(Type::I128, operand.value, 0);
                 self.b.store(bits, frame, offset);

@@ -113,7 +113,8 @@ impl Emitter<'_> {
 
     pub(super) fn literal(&mut self, literal: &Literal, ty: &LogicalType) -> Nullable {
         match literal {
-            Literal::Null | Literal::Array(_) | Literal::Struct(_) => self.null(ty),
+            Literal::Null => self.null(ty),
+            Literal::Array(_) | Literal::Struct(_) => self.nested_literal(literal, ty),
             Literal::Boolean(v) => Nullable::bool(self.b.iconst(Type::I8, i64::from(*v)), None),
             Literal::Int(v) if *ty == LogicalType::Boolean => {
                 Nullable::bool(self.b.iconst(Type::I8, i64::from(*v != 0)), None)
@@ -274,7 +275,7 @@ impl Emitter<'_> {
             };
             return Nullable::bool(value, x.valid);
         }
-        self.compare(op, x, y)
+        self.compare(op, x, y, &left.ty)
     }
 
     /// Codes are in the order of their strings, so a comparison with a literal is one of codes.
@@ -304,7 +305,7 @@ impl Emitter<'_> {
     }
 
     /// Compares two values of one type.
-    pub(super) fn compare(&mut self, op: CompareOp, x: Nullable, y: Nullable) -> Nullable {
+    pub(super) fn compare(&mut self, op: CompareOp, x: Nullable, y: Nullable, ty: &LogicalType) -> Nullable {
         let same_codes = match (&x.dictionary, &y.dictionary) {
             (Some(a), Some(b)) => std::sync::Arc::ptr_eq(a, b),
             _ => false,
@@ -319,7 +320,7 @@ impl Emitter<'_> {
             CompareOp::NotDistinct => (CompareOp::Eq, true),
             other => (other, false),
         };
-        let value = self.compare_values(plain, &x, &y);
+        let value = self.compare_values(plain, &x, &y, ty);
         if !nulls_known {
             let valid = both(&mut self.b, x.valid, y.valid);
             return Nullable::bool(value, valid);
@@ -346,7 +347,7 @@ impl Emitter<'_> {
         Nullable::bool(result, None)
     }
 
-    pub(super) fn compare_values(&mut self, op: CompareOp, x: &Nullable, y: &Nullable) -> Value {
+    pub(super) fn compare_values(&mut self, op: CompareOp, x: &Nullable, y: &Nullable, ty: &LogicalType) -> Value {
         match (x.kind, y.kind) {
             (Kind::Int, Kind::Int) | (Kind::Bool, Kind::Bool) => {
                 let cond = if x.kind == Kind::Bool { unsigned(op) } else { signed(op) };
@@ -362,13 +363,7 @@ impl Emitter<'_> {
                 let (a, b) = (self.interval_micros(x.value), self.interval_micros(y.value));
                 self.b.icmp(signed(op), a, b)
             }
-            (Kind::Nested, _) => {
-                let message = "comparing arrays or structs is not supported yet";
-                let site = self.site("0A000", message, [None, None], Default::default());
-                let always = self.b.iconst(Type::I8, 1);
-                self.fail_if(always, None, site, &[]);
-                always
-            }
+            (Kind::Nested, _) => self.compare_nested(op, x.value, y.value, ty),
             _ => {
                 let cond = signed(op);
                 self.b.icmp(cond, x.value, y.value)
@@ -422,7 +417,7 @@ impl Emitter<'_> {
             let mut found = self.b.iconst(Type::I8, 0);
             for literal in list {
                 let y = self.literal(literal, &inner.ty);
-                let same = self.compare_values(CompareOp::Eq, &x, &y);
+                let same = self.compare_values(CompareOp::Eq, &x, &y, &inner.ty);
                 found = self.b.or(found, same);
             }
             found

@@ -259,7 +259,7 @@ fn step(e: &mut Emitter<'_>, state: &State, old: &Nullable, input: &Input, seen:
             Nullable::int(e.b.add(old.value, by), None, None)
         }
         StateKind::SumI64 | StateKind::SumI128 | StateKind::SumF64 => add(e, state.kind, old, input),
-        StateKind::Min | StateKind::Max | StateKind::Any => replace(e, state.kind, old, input, seen),
+        StateKind::Min | StateKind::Max | StateKind::Any => replace(e, state, old, input, seen),
     }
 }
 
@@ -295,7 +295,9 @@ fn add(e: &mut Emitter<'_>, kind: StateKind, old: &Nullable, input: &Input) -> N
     Nullable::new(sum, kind_held, None)
 }
 
-fn replace(e: &mut Emitter<'_>, kind: StateKind, old: &Nullable, input: &Input, seen: Option<Value>) -> Nullable {
+fn replace(e: &mut Emitter<'_>, state: &State, old: &Nullable, input: &Input, seen: Option<Value>) -> Nullable {
+    let kind = state.kind;
+    let ty = state.arg.as_ref().map_or(&LogicalType::Null, |arg| &arg.ty);
     let Some(value) = input.value.clone() else {
         return old.clone();
     };
@@ -323,7 +325,7 @@ fn replace(e: &mut Emitter<'_>, kind: StateKind, old: &Nullable, input: &Input, 
                 CompareOp::Gt
             };
             // The first value is not compared with a state that holds none (a text's address may be anything).
-            let better = e.compare_values(op, &value, old);
+            let better = e.compare_values(op, &value, old, ty);
             e.b.or(first, better)
         }
     };
@@ -450,7 +452,7 @@ fn merge_state(e: &mut Emitter<'_>, table: &GroupTable, index: usize, from: Valu
             });
             replace(
                 e,
-                state.kind,
+                state,
                 &old,
                 &Input {
                     value: Some(other),

@@ -78,7 +78,10 @@ pub(super) fn hash_typed(e: &mut Emitter<'_>, values: &[Nullable], types: &[&Log
     let mut hash = e.b.iconst(Type::I64, SEED);
     for (value, ty) in values.iter().zip(types) {
         let value = e.natural(value.clone(), ty);
-        let mut word = word_of(e, &value);
+        let mut word = match value.kind {
+            Kind::Nested => e.hash_nested(value.value, ty),
+            _ => word_of(e, &value),
+        };
         if let Some(valid) = value.valid {
             let zero = e.b.iconst(Type::I64, 0);
             word = e.b.select(valid, word, zero);
@@ -93,7 +96,9 @@ pub(super) fn hash_typed(e: &mut Emitter<'_>, values: &[Nullable], types: &[&Log
 fn word_of(e: &mut Emitter<'_>, value: &Nullable) -> Value {
     match value.kind {
         Kind::Bool => e.b.uext(value.value, Type::I64),
-        Kind::Int | Kind::Nested => value.value,
+        Kind::Int => value.value,
+        // Hashed by the caller, who knows the type.
+        Kind::Nested => e.b.iconst(Type::I64, 0),
         Kind::Wide => {
             let shift = e.b.iconst128(64);
             let high = e.b.ushr(value.value, shift);
@@ -141,7 +146,7 @@ pub(super) fn equal_fields(e: &mut Emitter<'_>, values: &[Nullable], fields: &[&
             CompareOp::Eq
         };
         let (value, stored) = align(e, value.clone(), stored, &field.facts.ty);
-        let equal = e.compare(op, value, stored).value;
+        let equal = e.compare(op, value, stored, &field.facts.ty).value;
         same = Some(same.map_or(equal, |so_far| e.b.and(so_far, equal)));
     }
     same.unwrap_or_else(|| e.b.iconst(Type::I8, 1))
@@ -178,14 +183,14 @@ pub(super) fn store_as(e: &mut Emitter<'_>, value: &Nullable, stored: Physical, 
         Physical::I8 => Some(Type::I8),
         Physical::I16 => Some(Type::I16),
         Physical::I32 => Some(Type::I32),
-        Physical::I64 | Physical::Nested => Some(Type::I64),
+        Physical::I64 => Some(Type::I64),
         _ => None,
     };
     let bits = match (value.kind, stored) {
         (Kind::Text | Kind::Interval, _) => e.b.load(Type::I128, value.value, 0),
         (Kind::Int | Kind::Bool, Physical::I128) => e.b.sext(value.value, Type::I128),
         (Kind::Bool, Physical::I8) => value.value,
-        (Kind::Int | Kind::Wide | Kind::Nested, _) => match narrow {
+        (Kind::Int | Kind::Wide, _) => match narrow {
             Some(ty) if e.b.ty(value.value) != ty => e.b.trunc(value.value, ty),
             _ => value.value,
         },

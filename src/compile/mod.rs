@@ -4,7 +4,7 @@
 //! time; `aggregate` multiplies and adds for the rows that passed. `exec` calls them for each block of [`BLOCK_ROWS`] rows.
 //!
 //! Where do I look? `stages` has filters and probes, `groups` aggregation, `sinks` join builds and output, `expr` and `arith`
-//! expressions, `strings` text, `value` everything about NULL, `frame` the memory that kernels see.
+//! expressions, `strings` text, `nested` arrays and structs, `value` everything about NULL, `frame` the memory that kernels see.
 //!
 //! Invariants: a kernel is `fn(frame: ptr, start: i64, count: i64) -> i64` and returns a number of rows, or -1 after an error.
 //!
@@ -17,6 +17,7 @@ pub mod frame;
 pub mod groups;
 mod keys;
 mod mask;
+mod nested;
 mod sinks;
 mod stages;
 mod strings;
@@ -30,6 +31,7 @@ use crate::functions::like::LikePattern;
 use crate::plan::physical::logical::JoinKind;
 use crate::plan::physical::{DictionaryRef, PhysicalPlan, Pipeline, Sink};
 use crate::types::LogicalType;
+use crate::types::nested::{NestedLayout, Objects};
 use frame::FrameLayout;
 
 /// Rows that one call of a kernel works on, at most.
@@ -62,6 +64,12 @@ pub struct PipelineCode {
     pub patterns: Vec<Pattern>,
     /// Calls of scalar functions that are not compiled inline.
     pub host_calls: Vec<HostCall>,
+    /// Literal arrays and structs.
+    pub objects: Objects,
+    /// Layouts that host functions compare and hash by; the kernels hold their addresses.
+    // INVARIANT: boxed, so that they stay where they are.
+    #[allow(clippy::vec_box)]
+    pub layouts: Vec<Box<NestedLayout>>,
 }
 
 /// A kernel of the module.
@@ -144,6 +152,8 @@ pub enum Constant {
     Bits(u128),
     /// The view of this text.
     Text(Box<[u8]>),
+    /// Not bytes but an address: of an object or a layout that the code holds.
+    Address(u64),
 }
 
 /// One byte per code: 1 passes.
@@ -294,5 +304,7 @@ pub fn compile(plan: &PhysicalPlan, pipeline: &Pipeline) -> PipelineCode {
         lookups: shared.lookups,
         patterns: shared.patterns,
         host_calls: shared.host_calls,
+        objects: shared.objects,
+        layouts: shared.layouts,
     }
 }

@@ -31,7 +31,7 @@ pub(super) enum Kind {
     Text,
     /// Address of an interval.
     Interval,
-    /// `i64`: array and row.
+    /// Address of an object; null for NULL.
     Nested,
 }
 
@@ -96,11 +96,11 @@ impl Kind {
     pub(super) fn ir(self) -> Type {
         match self {
             Kind::Bool => Type::I8,
-            Kind::Int | Kind::Nested => Type::I64,
+            Kind::Int => Type::I64,
             Kind::Wide => Type::I128,
             Kind::F32 => Type::F32,
             Kind::F64 => Type::F64,
-            Kind::Text | Kind::Interval => Type::Ptr,
+            Kind::Text | Kind::Interval | Kind::Nested => Type::Ptr,
         }
     }
 }

@@ -30,6 +30,7 @@ impl Frame {
             .map(|constant| match constant {
                 Constant::Bits(bits) => *bits,
                 Constant::Text(text) => string_view(text),
+                Constant::Address(_) => 0,
             })
             .collect();
         let mut frame = Self {
@@ -40,7 +41,10 @@ impl Frame {
             _constants: constants,
         };
         for i in 0..frame._constants.len() {
-            let address = std::ptr::from_ref(&frame._constants[i]) as u64;
+            let address = match code.constants[i] {
+                Constant::Address(address) => address,
+                _ => std::ptr::from_ref(&frame._constants[i]) as u64,
+            };
             frame.set(Slot::Constant { index: i }, address);
         }
         for (index, dictionary) in code.dictionaries.iter().enumerate() {

@@ -12,19 +12,19 @@ use std::sync::{Arc, OnceLock};
 
 use gobi_jit::{HostTable, host_functions};
 
-use super::{ExecError, operators};
+use super::{ExecError, nested, operators};
 use crate::compile::{HostCall, Pattern, PipelineCode};
 use crate::functions::like::LikePattern;
 use crate::functions::{self, Scalar};
-use crate::types::chunk::string_view;
+use crate::types::nested::{NestedLayout, Objects, interval_bits};
 use crate::types::{Interval, LogicalType, Physical, Value, cast};
 
 /// A worker's side of host calls.
 #[derive(Debug)]
 pub struct Host {
     code: Arc<PipelineCode>,
-    /// Strings made by functions; long views point into them.
-    arena: Vec<Box<[u8]>>,
+    /// Texts, arrays and structs made by functions.
+    arena: Objects,
     /// Text of the call at hand.
     scratch: Vec<u8>,
     env: functions::Env,
@@ -38,26 +38,17 @@ impl Host {
         let env = functions::Env::new(now_micros, seed);
         Box::new(Self {
             code,
-            arena: Vec::new(),
+            arena: Objects::default(),
             scratch: Vec::new(),
             env,
             error: None,
         })
     }
 
-    /// Forgets the strings made so far; nothing may point to them any more.
+    /// Forgets what was made so far; nothing may point to it any more.
     pub fn reset(&mut self) {
         self.arena.clear();
     }
-}
-
-/// The view of a text that is kept in the arena.
-fn keep(arena: &mut Vec<Box<[u8]>>, text: &[u8]) -> u128 {
-    if text.len() <= 12 {
-        return string_view(text);
-    }
-    arena.push(text.into());
-    string_view(arena.last().map_or(&[], |kept| kept))
 }
 
 /// Bytes of an argument or result cell.
@@ -75,6 +66,8 @@ host_functions! {
     static FUNCTIONS = {
         "call_scalar" => call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64;
         "like_match" => like_match(pattern: *const u8, view: *const u8) -> i64;
+        "nested_compare" => nested_compare(layout: *const u8, x: *const u8, y: *const u8) -> i64;
+        "nested_hash" => nested_hash(layout: *const u8, x: *const u8) -> i64;
     };
 }
 
@@ -82,6 +75,18 @@ extern "C" fn like_match(pattern: *const u8, view: *const u8) -> i64 {
     // SAFETY: generated code passes a pattern of the pipeline's code and the address of a view.
     let (pattern, text) = unsafe { (&*pattern.cast::<Pattern>(), text_of(view)) };
     i64::from(pattern.0.matches(text))
+}
+
+/// Negative, zero or positive.
+extern "C" fn nested_compare(layout: *const u8, x: *const u8, y: *const u8) -> i64 {
+    // SAFETY: generated code passes a layout of the pipeline's code and addresses of objects of it, or null.
+    let order = unsafe { nested::compare(x, y, &*layout.cast::<NestedLayout>()) };
+    order as i64
+}
+
+extern "C" fn nested_hash(layout: *const u8, x: *const u8) -> i64 {
+    // SAFETY: as above.
+    unsafe { nested::hash(x, &*layout.cast::<NestedLayout>()) }.cast_signed()
 }
 
 extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
@@ -114,30 +119,25 @@ extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
 unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<(), ExecError> {
     let types = call.arg_types();
     // SAFETY: the caller's promise, passed on for each cell.
-    let args: Vec<Scalar<'_>> = (0..types.len())
-        .map(|i| unsafe { read_cell(cells.add(CELL_BYTES * (i + 1)), &types[i]) })
-        .collect();
-    let result_ty = call.result().clone();
+    let cell = |i: usize| unsafe { cells.add(CELL_BYTES * (i + 1)) };
+    // SAFETY: as above.
+    let value_of = |i: usize| unsafe { cell_value(cell(i), &types[i]) };
     let bits = match call {
-        HostCall::Function { function, .. } => {
-            let mut scratch = std::mem::take(&mut host.scratch);
-            scratch.clear();
-            let row = functions::Call {
-                args: &args,
-                types: &types,
-                result: &result_ty,
-                env: &host.env,
-            };
-            let made = functions::call(*function, &row, &mut scratch);
-            let bits = match made {
-                Ok(made) => Ok(scalar_bits(&mut host.arena, &made, &result_ty)),
-                Err(error) => Err(ExecError::user(error.code, error.message)),
-            };
-            host.scratch = scratch;
-            bits?
+        HostCall::Function { function, result, .. } if functions::function(*function).values.is_some() => {
+            let args: Vec<Value> = (0..types.len()).map(value_of).collect();
+            let made = functions::call_values(*function, &args, &types, result);
+            let value = made.map_err(|error| ExecError::user(error.code, error.message))?;
+            host.arena.bits(&value, result)
         }
-        HostCall::Cast { from, to, try_, .. } => match cast::cast(&to_value(&args[0], from), from, to) {
-            Ok(value) => value_bits(host, &value, to),
+        HostCall::Function { function, result, .. } => {
+            // SAFETY: as above.
+            let args: Vec<Scalar<'_>> = (0..types.len())
+                .map(|i| unsafe { read_cell(cell(i), &types[i]) })
+                .collect();
+            scalar_function(host, *function, (&args, &types), result)?
+        }
+        HostCall::Cast { from, to, try_, .. } => match cast::cast(&value_of(0), from, to) {
+            Ok(value) => host.arena.bits(&value, to),
             Err(_) if *try_ => None,
             Err(error) => return Err(ExecError::user(error.code, error.message)),
         },
@@ -145,7 +145,11 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
             escape,
             case_insensitive,
             ..
-        } => like(&args, *escape, *case_insensitive)?,
+        } => {
+            // SAFETY: as above; both arguments are texts.
+            let args = [0, 1].map(|i| unsafe { read_cell(cell(i), &types[i]) });
+            like(&args, *escape, *case_insensitive)?
+        }
         HostCall::Operator {
             name,
             left,
@@ -153,19 +157,16 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
             result,
             ..
         } => {
-            let (x, y) = (to_value(&args[0], left), to_value(&args[1], right));
+            let (x, y) = (value_of(0), value_of(1));
             let value = operators::apply(name, (&x, left), (&y, right), result)?;
-            value_bits(host, &value, result)
+            host.arena.bits(&value, result)
         }
-        HostCall::Unary { ty, .. } => match to_value(&args[0], ty) {
-            Value::Interval(i) => {
-                let negated = Interval {
-                    months: i.months.wrapping_neg(),
-                    days: i.days.wrapping_neg(),
-                    micros: i.micros.wrapping_neg(),
-                };
-                value_bits(host, &Value::Interval(negated), ty)
-            }
+        HostCall::Unary { .. } => match value_of(0) {
+            Value::Interval(i) => Some(interval_bits(Interval {
+                months: i.months.wrapping_neg(),
+                days: i.days.wrapping_neg(),
+                micros: i.micros.wrapping_neg(),
+            })),
             _ => None,
         },
     };
@@ -175,6 +176,28 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
         cells.add(VALID_AT).write(u8::from(bits.is_some()));
     }
     Ok(())
+}
+
+fn scalar_function(
+    host: &mut Host,
+    function: functions::FunctionId,
+    (args, types): (&[Scalar<'_>], &[LogicalType]),
+    result: &LogicalType,
+) -> Result<Option<u128>, ExecError> {
+    let mut scratch = std::mem::take(&mut host.scratch);
+    scratch.clear();
+    let row = functions::Call {
+        args,
+        types,
+        result,
+        env: &host.env,
+    };
+    let bits = match functions::call(function, &row, &mut scratch) {
+        Ok(made) => Ok(scalar_bits(&mut host.arena, &made, result)),
+        Err(error) => Err(ExecError::user(error.code, error.message)),
+    };
+    host.scratch = scratch;
+    bits
 }
 
 fn like(args: &[Scalar<'_>], escape: Option<char>, case_insensitive: bool) -> Result<Option<u128>, ExecError> {
@@ -215,6 +238,18 @@ unsafe fn read_cell<'a>(cell: *const u8, ty: &LogicalType) -> Scalar<'a> {
 }
 
 /// # Safety
+/// As [`read_cell`]; the value may be nested.
+unsafe fn cell_value(cell: *const u8, ty: &LogicalType) -> Value {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if cell.add(VALID_AT).read() == 0 {
+            return Value::Null;
+        }
+        nested::read_value(cell, ty)
+    }
+}
+
+/// # Safety
 /// `at` holds a value in this layout.
 pub unsafe fn read_scalar<'a>(at: *const u8, stored: Physical) -> Scalar<'a> {
     // SAFETY: the caller's promise.
@@ -246,41 +281,13 @@ pub fn to_value(scalar: &Scalar<'_>, ty: &LogicalType) -> Value {
     }
 }
 
-fn scalar_bits(arena: &mut Vec<Box<[u8]>>, scalar: &Scalar<'_>, ty: &LogicalType) -> Option<u128> {
+fn scalar_bits(arena: &mut Objects, scalar: &Scalar<'_>, ty: &LogicalType) -> Option<u128> {
     Some(match scalar {
         Scalar::Null => return None,
         Scalar::Int(v) => v.cast_unsigned(),
         Scalar::Float(v) if ty.physical() == Physical::F32 => u128::from((*v as f32).to_bits()),
         Scalar::Float(v) => u128::from(v.to_bits()),
-        Scalar::Bytes(bytes) => keep(arena, bytes),
+        Scalar::Bytes(bytes) => arena.text(bytes),
         Scalar::Interval(i) => interval_bits(*i),
     })
-}
-
-fn value_bits(host: &mut Host, value: &Value, ty: &LogicalType) -> Option<u128> {
-    let bits = match value {
-        Value::String(text) => keep(&mut host.arena, text.as_bytes()),
-        Value::Blob(bytes) => keep(&mut host.arena, bytes),
-        other => return literal_bits(other, ty),
-    };
-    Some(bits)
-}
-
-/// The 16 bytes of a value that needs no memory of its own; `None` for NULL.
-pub fn literal_bits(value: &Value, ty: &LogicalType) -> Option<u128> {
-    Some(match value {
-        Value::Boolean(v) => u128::from(*v),
-        Value::Int(v) => v.cast_unsigned(),
-        Value::Float(v) if ty.physical() == Physical::F32 => u128::from((*v as f32).to_bits()),
-        Value::Float(v) => u128::from(v.to_bits()),
-        Value::Interval(i) => interval_bits(*i),
-        Value::String(text) if text.len() <= 12 => string_view(text.as_bytes()),
-        _ => return None,
-    })
-}
-
-fn interval_bits(i: Interval) -> u128 {
-    u128::from(i.months.cast_unsigned())
-        | (u128::from(i.days.cast_unsigned()) << 32)
-        | (u128::from(i.micros.cast_unsigned()) << 64)
 }

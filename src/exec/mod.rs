@@ -17,6 +17,7 @@ mod kernels;
 pub mod memory;
 mod merge;
 mod morsels;
+mod nested;
 mod operators;
 mod ordered;
 mod output;

@@ -3,25 +3,30 @@
 //! A sink of `c_name, revenue` has one buffer of 16-byte views and one of 16-byte integers, each with room for a few blocks, and a
 //! byte per row for NULL.
 //!
-//! Invariants: an array owns everything that it refers to: texts are copied out of chunks and arenas when a batch is made.
+//! Invariants: an array owns everything that it refers to: texts, and the parts of arrays and structs, are copied out of chunks
+//! and arenas when a batch is made.
 //!
 //! Does not: sort.
 
 use std::sync::Arc;
 
 use arrow::array::ArrayData;
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, make_array, new_null_array};
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, ListArray, RecordBatch, RecordBatchOptions, StructArray, make_array, new_null_array,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
+use arrow::datatypes::{DataType, Field as ArrowField, Fields, SchemaRef};
 
 use super::ExecError;
 use super::frame::Frame;
 use super::host::text_of;
 use super::memory::{Block, Budget};
+use super::nested;
 use crate::compile::BLOCK_ROWS;
 use crate::compile::frame::Slot;
-use crate::types::arrow::to_arrow;
-use crate::types::{Field, Physical};
+use crate::types::arrow::{arrow_field, to_arrow};
+use crate::types::nested::{ELEMENTS_AT, NestedLayout};
+use crate::types::{Field, LogicalType, Physical};
 
 /// Column buffers of a sink.
 #[derive(Debug)]
@@ -79,20 +84,12 @@ impl Output {
     }
 
     /// Makes a batch of what was written, and starts over.
-    pub fn take(
-        &mut self,
-        fields: &[Field],
-        schema: &SchemaRef,
-        nested: &[ArrayRef],
-    ) -> Result<RecordBatch, ExecError> {
+    pub fn take(&mut self, fields: &[Field], schema: &SchemaRef) -> Result<RecordBatch, ExecError> {
         let rows = self.rows;
         let arrays = self.columns.iter().zip(fields).map(|((values, validity), field)| {
             let valid = &validity.as_slice::<u8>()[..rows];
-            if field.ty.is_nested() {
-                gathered(field, values, valid, nested)
-            } else {
-                array(field, values, valid)
-            }
+            let bytes = &values.as_slice::<u8>()[..rows * field.ty.physical().bytes()];
+            array(&field.ty, bytes, valid)
         });
         let arrays: Vec<ArrayRef> = arrays.collect::<Result<_, _>>()?;
         self.rows = 0;
@@ -102,39 +99,92 @@ impl Output {
     }
 }
 
-/// Puts nested values together from the arrays that they were read from.
-fn gathered(field: &Field, values: &Block, valid: &[u8], nested: &[ArrayRef]) -> Result<ArrayRef, ExecError> {
-    let ty = to_arrow(&field.ty);
-    // Arrays of other columns are never chosen from, but interleaving wants one type; a NULL row stands for them.
-    let nothing = new_null_array(&ty, 1);
-    let same = |array: &ArrayRef| array.data_type() == &ty;
-    let choices: Vec<&dyn Array> = nested
-        .iter()
-        .map(|array| if same(array) { &**array } else { &*nothing })
-        .chain([&*nothing as _])
-        .collect();
-    let null = (nested.len(), 0);
-    let handles = values.as_slice::<u64>().iter().zip(valid);
-    let rows: Vec<(usize, usize)> = handles
-        .map(|(handle, valid)| {
-            if *valid == 0 {
-                null
-            } else {
-                (*handle as u32 as usize, (*handle >> 32) as usize)
-            }
-        })
-        .collect();
-    arrow::compute::interleave(&choices, &rows)
-        .map_err(|e| ExecError::internal(&format!("a nested column does not fit its type: {e}")))
+/// The lists at these addresses; texts and elements are copied out of the objects.
+fn lists(item: &LogicalType, bytes: &[u8], valid: &[u8], nulls: Option<NullBuffer>) -> Result<ArrayRef, ExecError> {
+    let stride = item.physical().bytes();
+    let mut offsets = Vec::with_capacity(valid.len() + 1);
+    let (mut values, mut flags) = (Vec::new(), Vec::new());
+    offsets.push(0i32);
+    for object in objects(bytes, valid) {
+        if let Some(object) = object {
+            // SAFETY: a valid address that a kernel wrote is that of an array whose elements have this stride.
+            let (elements, validity) = unsafe {
+                let length = nested::length(object);
+                let start = object.add(ELEMENTS_AT);
+                (
+                    std::slice::from_raw_parts(start, length * stride),
+                    std::slice::from_raw_parts(start.add(length * stride), length),
+                )
+            };
+            values.extend_from_slice(elements);
+            flags.extend_from_slice(validity);
+        }
+        offsets.push(
+            i32::try_from(flags.len()).map_err(|_| {
+                ExecError::resource("the arrays of one batch hold more than two billion elements".into())
+            })?,
+        );
+    }
+    let child = array(item, &values, &flags)?;
+    let field = Arc::new(ArrowField::new_list_field(child.data_type().clone(), true));
+    let offsets = OffsetBuffer::new(offsets.into());
+    let list = ListArray::try_new(field, offsets, child, nulls);
+    list.map(|list| Arc::new(list) as ArrayRef).map_err(misfit)
 }
 
-fn array(field: &Field, values: &Block, valid: &[u8]) -> Result<ArrayRef, ExecError> {
+/// The structs at these addresses.
+fn structs(ty: &LogicalType, bytes: &[u8], valid: &[u8], nulls: Option<NullBuffer>) -> Result<ArrayRef, ExecError> {
+    let (LogicalType::Struct(fields), Some(NestedLayout::Struct { fields: places, .. })) = (ty, NestedLayout::of(ty))
+    else {
+        return Err(ExecError::internal("a struct column without fields"));
+    };
+    let mut children = Vec::with_capacity(fields.len());
+    for (i, (field, place)) in fields.iter().zip(&places).enumerate() {
+        let width = place.shape.bytes();
+        let mut values = Vec::with_capacity(valid.len() * width);
+        let mut flags = Vec::with_capacity(valid.len());
+        for object in objects(bytes, valid) {
+            // SAFETY: a valid address that a kernel wrote is that of a struct of this layout.
+            let part = object.and_then(|object| unsafe { nested::field(object, place.offset, i) });
+            flags.push(u8::from(part.is_some()));
+            match part {
+                // SAFETY: a field lies within its object.
+                Some(at) => values.extend_from_slice(unsafe { std::slice::from_raw_parts(at, width) }),
+                None => values.resize(values.len() + width, 0),
+            }
+        }
+        children.push(array(&field.ty, &values, &flags)?);
+    }
+    let arrow_fields: Fields = fields.iter().map(arrow_field).collect();
+    StructArray::try_new_with_length(arrow_fields, children, nulls, valid.len())
+        .map(|structs| Arc::new(structs) as ArrayRef)
+        .map_err(misfit)
+}
+
+/// The objects of a column of addresses; `None` where the row is NULL.
+fn objects<'a>(bytes: &'a [u8], valid: &'a [u8]) -> impl Iterator<Item = Option<*const u8>> + 'a {
+    bytes.chunks_exact(8).zip(valid).map(|(chunk, valid)| {
+        let address = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
+        (*valid != 0 && address != 0).then_some(address as *const u8)
+    })
+}
+
+fn misfit(error: arrow::error::ArrowError) -> ExecError {
+    ExecError::internal(&format!("a nested column does not fit its type: {error}"))
+}
+
+/// A column of values in their natural layout.
+fn array(ty: &LogicalType, bytes: &[u8], valid: &[u8]) -> Result<ArrayRef, ExecError> {
     let rows = valid.len();
     let nulls = NullBuffer::new(BooleanBuffer::collect_bool(rows, |i| valid[i] != 0));
     let nulls = (nulls.null_count() > 0).then_some(nulls);
-    let ty = to_arrow(&field.ty);
-    let bytes = values.as_slice::<u8>();
-    let physical = field.ty.physical();
+    match ty {
+        LogicalType::Array(item) => return lists(item, bytes, valid, nulls),
+        LogicalType::Struct(_) => return structs(ty, bytes, valid, nulls),
+        _ => {}
+    }
+    let physical = ty.physical();
+    let ty = to_arrow(ty);
     match &ty {
         DataType::Null => return Ok(new_null_array(&ty, rows)),
         DataType::Boolean => {

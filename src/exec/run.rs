@@ -66,8 +66,6 @@ pub struct Query {
     #[allow(clippy::vec_box)]
     hosts: Mutex<Vec<Box<Host>>>,
     valid: Mutex<Vec<Arc<Vec<u8>>>>,
-    /// Arrays that nested values in flight point into.
-    nested: Mutex<Vec<arrow::array::ArrayRef>>,
     /// Batches made for the result (0) or an intermediate result by some of the pipelines that feed it (UNION ALL).
     waiting: Mutex<Vec<Vec<RecordBatch>>>,
     /// For the same places: rows that were handed on or skipped.
@@ -134,7 +132,6 @@ impl Query {
             pins: Mutex::default(),
             hosts: Mutex::default(),
             valid: Mutex::default(),
-            nested: Mutex::default(),
             waiting: Mutex::new(vec![Vec::new(); plan.temps.len() + 1]),
             streamed_rows: (0..=plan.temps.len()).map(|_| AtomicU64::new(0)).collect(),
             shared,
@@ -334,40 +331,16 @@ impl Query {
         match &source.kind {
             SourceKind::Table { table, .. } => {
                 let relation = &self.relations[table.0 as usize];
-                let (chunk, hit, bytes) = self.shared.chunks.get_or_read(&**relation, unit, column, wanted)?;
-                Ok((self.numbered(chunk), hit, bytes))
+                Ok(self.shared.chunks.get_or_read(&**relation, unit, column, wanted)?)
             }
             SourceKind::Temp(temp) => {
                 let data = self.temps[*temp]
                     .get()
                     .ok_or_else(|| ExecError::internal("an intermediate result is missing"))?;
-                Ok((self.numbered(data.chunk(unit, column)?), true, 0))
+                Ok((data.chunk(unit, column)?, true, 0))
             }
             _ => Err(ExecError::internal("a column of a source without columns")),
         }
-    }
-
-    /// Gives a nested column's array a number among the query's, and its values handles with that number.
-    fn numbered(&self, chunk: Arc<ColumnChunk>) -> Arc<ColumnChunk> {
-        let Some(array) = &chunk.nested else { return chunk };
-        let number = {
-            let mut arrays = lock(&self.nested);
-            arrays.push(array.clone());
-            arrays.len() as u64 - 1
-        };
-        let handles: Vec<u64> = (0..chunk.rows as u64).map(|row| row << 32 | number).collect();
-        Arc::new(ColumnChunk {
-            rows: chunk.rows,
-            values: arrow::buffer::Buffer::from_vec(handles),
-            validity: chunk.validity.clone(),
-            owners: Vec::new(),
-            nested: chunk.nested.clone(),
-        })
-    }
-
-    /// The arrays that nested values are handles into.
-    pub fn nested_arrays(&self) -> Vec<arrow::array::ArrayRef> {
-        lock(&self.nested).clone()
     }
 
     /// At least so many bytes of 1.

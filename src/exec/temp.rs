@@ -12,10 +12,9 @@ use arrow::array::{Array, RecordBatch};
 use arrow::buffer::Buffer;
 
 use super::ExecError;
-use super::host::literal_bits;
 use crate::formats::natural_chunk;
 use crate::plan::physical::TempTable;
-use crate::types::chunk::string_view;
+use crate::types::nested::Objects;
 use crate::types::{ColumnChunk, Field, Value};
 
 /// An intermediate result.
@@ -53,9 +52,6 @@ impl TempData {
     pub fn of_values(table: &TempTable) -> Result<Self, ExecError> {
         let mut chunks = Vec::new();
         for (i, field) in table.columns.iter().enumerate() {
-            if field.ty.is_nested() {
-                return Err(ExecError::unsupported(format!("{} in VALUES", field.ty)));
-            }
             let column: Vec<&Value> = table.rows.iter().map(|row| &row[i]).collect();
             chunks.push(OnceLock::from(Arc::new(chunk_of_values(&column, field))));
         }
@@ -100,22 +96,9 @@ fn chunk_of_values(values: &[&Value], field: &Field) -> ColumnChunk {
     let width = field.ty.physical().bytes();
     let mut bytes = Vec::with_capacity(values.len() * width);
     let mut validity = Vec::with_capacity(values.len());
-    let mut owners = Vec::new();
+    let mut objects = Objects::default();
     for value in values {
-        let text = match value {
-            Value::String(text) => Some(text.as_bytes()),
-            Value::Blob(blob) => Some(&**blob),
-            _ => None,
-        };
-        let bits = match text {
-            Some(text) => {
-                let owned = Buffer::from_slice_ref(text);
-                let view = string_view(owned.as_slice());
-                owners.push(owned);
-                Some(view)
-            }
-            None => literal_bits(value, &field.ty),
-        };
+        let bits = objects.bits(value, &field.ty);
         validity.push(u8::from(bits.is_some()));
         bytes.extend_from_slice(&bits.unwrap_or(0).to_le_bytes()[..width]);
     }
@@ -123,8 +106,7 @@ fn chunk_of_values(values: &[&Value], field: &Field) -> ColumnChunk {
         rows: values.len(),
         values: Buffer::from_slice_ref(&bytes),
         validity: Some(Buffer::from_vec(validity)),
-        owners,
-        nested: None,
+        owners: objects.into_buffers(),
     }
 }
 

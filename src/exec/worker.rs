@@ -264,7 +264,7 @@ impl<'q> Worker<'q> {
         let mut texts = false;
         for (chunk, field) in self.loaded.iter_mut().zip(&self.pipeline.sources[0].fields) {
             if let Some(chunk) = chunk.take()
-                && field.facts.stored == Physical::Str
+                && matches!(field.facts.stored, Physical::Str | Physical::Nested)
             {
                 texts = true;
                 self.pins.push(chunk);
@@ -425,8 +425,7 @@ impl<'q> Worker<'q> {
     fn flush(&mut self) -> Result<(), ExecError> {
         if let SinkState::Batches { output, done, .. } = &mut self.sink {
             if output.rows > 0 {
-                let nested = self.query.nested_arrays();
-                let batch = output.take(&self.running.fields, &self.running.schema, &nested)?;
+                let batch = output.take(&self.running.fields, &self.running.schema)?;
                 if let Some(batch) = self.running.give(self.query, self.morsel, batch)? {
                     done.push(batch);
                 }

@@ -8,6 +8,7 @@
 //! Does not: choose layouts or know files; errors are plain texts that the caller pins to a file.
 
 mod ints;
+mod nested;
 mod strings;
 
 use std::sync::Arc;
@@ -62,7 +63,6 @@ pub(crate) fn chunk_from_arrow(array: &ArrayRef, target: &Target) -> Result<Colu
         values: Buffer::default(),
         validity: nulls.as_ref().map(validity_bytes),
         owners: Vec::new(),
-        nested: None,
     };
     match (&target.layout, target.layout.stored()) {
         (Layout::Dict { codes, dictionary }, _) => {
@@ -70,8 +70,7 @@ pub(crate) fn chunk_from_arrow(array: &ArrayRef, target: &Target) -> Result<Colu
         }
         (_, Physical::Str) => strings::views(array, &mut chunk)?,
         (_, Physical::Nested) => {
-            chunk.values = nested_indices(rows, nulls.as_ref());
-            chunk.nested = Some(array.clone());
+            nested::objects(array, &target.ty, &mut chunk)?;
         }
         (_, Physical::Interval) => chunk.values = intervals(array)?,
         (_, Physical::F32 | Physical::F64) => chunk.values = floats(array, nulls.as_ref(), target)?,
@@ -84,12 +83,16 @@ pub(crate) fn chunk_from_arrow(array: &ArrayRef, target: &Target) -> Result<Colu
     Ok(chunk)
 }
 
-/// Undoes dictionary and run encoding, and gives nested values their canonical type.
+/// Undoes dictionary encoding, and brings lists of any kind to the plain one.
 fn flatten(array: &ArrayRef, ty: &LogicalType) -> Result<ArrayRef, String> {
     let wanted = match array.data_type() {
         DataType::Dictionary(_, value) => (**value).clone(),
         DataType::Float16 => DataType::Float32,
-        _ if ty.is_nested() && *array.data_type() != to_arrow(ty) => to_arrow(ty),
+        DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::ListView(_) | DataType::LargeListView(_)
+            if ty.is_nested() =>
+        {
+            to_arrow(ty)
+        }
         _ => return Ok(Arc::clone(array)),
     };
     arrow::compute::cast(array, &wanted).map_err(|e| e.to_string())
@@ -109,16 +112,6 @@ pub(crate) fn filled<T: arrow::datatypes::ArrowNativeType>(rows: usize, fill: im
     let mut buffer = MutableBuffer::from_len_zeroed(rows * size_of::<T>());
     fill(buffer.typed_data_mut());
     buffer.into()
-}
-
-fn nested_indices(rows: usize, nulls: Option<&NullBuffer>) -> Buffer {
-    filled::<u64>(rows, |out| {
-        for (row, slot) in out.iter_mut().enumerate() {
-            let valid = nulls.is_none_or(|nulls| nulls.is_valid(row));
-            // Little-endian: the array's index (0) in the low half, the row in the high one.
-            *slot = if valid { (row as u64) << 32 } else { 0 };
-        }
-    })
 }
 
 fn floats(array: &ArrayRef, nulls: Option<&NullBuffer>, target: &Target) -> Result<Buffer, String> {

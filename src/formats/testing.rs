@@ -3,6 +3,7 @@
 use arrow::buffer::Buffer;
 
 use super::Relation;
+use crate::types::nested::{ELEMENTS_AT, NestedLayout};
 use crate::types::{ColumnChunk, Interval, Layout, LogicalType, Physical, Value};
 
 /// All rows, values separated by spaces.
@@ -72,13 +73,54 @@ fn value(bytes: &[u8], layout: &Layout, chunk: &ColumnChunk, ty: &LogicalType) -
             micros: i64::from_le_bytes(bytes[8..].try_into().unwrap()),
         }),
         (_, Physical::Nested) => {
-            let row = usize::try_from(int() >> 32).expect("a row");
-            let array = chunk.nested.as_ref().expect("nested values have an array");
-            let text = arrow::util::display::array_value_to_string(array, row).expect("displayable");
-            Value::String(text.into())
+            let layout = NestedLayout::of(ty).expect("a nested type");
+            let object = owned(int() as u64, &chunk.owners).expect("an object lies in an owner");
+            nested(object, &layout, chunk, ty)
         }
         _ => Value::Int(int()),
     }
+}
+
+/// An array or struct, read from its object.
+fn nested(object: &[u8], layout: &NestedLayout, chunk: &ColumnChunk, ty: &LogicalType) -> Value {
+    let part = |valid: u8, at: usize, ty: &LogicalType| {
+        let bytes = &object[at..at + ty.physical().bytes()];
+        if valid == 0 {
+            assert!(bytes.iter().all(|byte| *byte == 0), "NULLs are zeros");
+            return Value::Null;
+        }
+        value(bytes, &Layout::Plain(ty.physical()), chunk, ty)
+    };
+    match (layout, ty) {
+        (NestedLayout::Array { item: shape }, LogicalType::Array(item)) => {
+            let length = u64::from_le_bytes(object[..8].try_into().unwrap()) as usize;
+            let stride = shape.bytes();
+            let flags = &object[ELEMENTS_AT + length * stride..][..length];
+            let items = flags.iter().enumerate();
+            Value::Array(
+                items
+                    .map(|(i, valid)| part(*valid, ELEMENTS_AT + i * stride, item))
+                    .collect(),
+            )
+        }
+        (NestedLayout::Struct { fields: places, .. }, LogicalType::Struct(fields)) => {
+            let parts = places.iter().zip(fields).enumerate();
+            Value::Struct(
+                parts
+                    .map(|(i, (place, f))| part(object[i], place.offset, &f.ty))
+                    .collect(),
+            )
+        }
+        _ => panic!("{ty} is not nested"),
+    }
+}
+
+/// What lies at an address.
+fn owned(address: u64, owners: &[Buffer]) -> Option<&[u8]> {
+    owners.iter().find_map(|owner| {
+        let at = usize::try_from(address.checked_sub(owner.as_ptr() as u64)?).ok()?;
+        owner.as_slice().get(at..).filter(|rest| !rest.is_empty())
+    })
 }
 
 /// Follows a view into the chunk's owners.

@@ -15,6 +15,20 @@ use crate::types::{Interval, LogicalType, Value};
 /// which is empty when the body is called.
 pub type Body = for<'a> fn(&Call<'a>, &'a mut Vec<u8>) -> Answer<'a>;
 
+/// The function on one row of values of any type.
+pub type ValuesBody = fn(&ValuesCall<'_>) -> Result<Value, FunctionError>;
+
+/// One call on values.
+#[derive(Clone, Copy, Debug)]
+pub struct ValuesCall<'a> {
+    /// Arguments, of the types in `types`.
+    pub args: &'a [Value],
+    /// The argument types that [`super::resolve`] gave.
+    pub types: &'a [LogicalType],
+    /// Type of the result.
+    pub result: &'a LogicalType,
+}
+
 /// What a body gives.
 pub type Answer<'a> = Result<Scalar<'a>, FunctionError>;
 

@@ -8,7 +8,7 @@
 
 use gobi_jit::{FunctionBuilder, ir};
 
-use super::{Body, Param};
+use super::{Body, FunctionError, Param, ValuesBody};
 use crate::types::LogicalType;
 
 /// A scalar function for one list of parameter types.
@@ -38,6 +38,24 @@ pub struct Function {
     pub body: Body,
     /// The same inline, for rows in which no argument is NULL.
     pub emit: Option<Emit>,
+    /// The function on values, in place of `body`: for arguments or results that are arrays or structs.
+    pub values: Option<ValuesBody>,
+    /// What generated code does itself, by loads from an array or struct.
+    pub native: Option<Native>,
+}
+
+/// Accesses to arrays and structs that the compiler knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Native {
+    /// Number of elements.
+    Length,
+    /// An element by its position.
+    Element {
+        /// A position outside the array is an error, not NULL.
+        checked: bool,
+    },
+    /// A field by its name, a literal.
+    Field,
 }
 
 /// What a function does with NULL.
@@ -81,6 +99,26 @@ pub(super) const fn strict(
         example: "",
         body,
         emit: None,
+        values: None,
+        native: None,
+    }
+}
+
+/// A function on values that cannot fail.
+pub(super) const fn on_values(
+    name: &'static str,
+    params: &'static [Param],
+    result: fn(&[LogicalType]) -> LogicalType,
+    values: ValuesBody,
+) -> Function {
+    Function {
+        values: Some(values),
+        ..strict(name, params, result, |_, _| {
+            Err(FunctionError::new(
+                "XX000",
+                "a function of nested values was called on scalars",
+            ))
+        })
     }
 }
 
@@ -88,6 +126,14 @@ impl Function {
     /// With other names.
     pub(super) const fn aka(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
+    }
+
+    /// That generated code computes itself.
+    pub(super) const fn native(self, native: Native) -> Self {
+        Self {
+            native: Some(native),
+            ..self
+        }
     }
 
     /// With documentation and an example.

@@ -14,6 +14,7 @@
 //!
 //! Does not: know expressions, batches or sessions. What a function may know of the world outside is in [`Env`].
 
+mod array;
 mod bits;
 mod body;
 mod compare;
@@ -30,14 +31,15 @@ mod pieces;
 mod resolve;
 mod strftime;
 mod string;
+mod structs;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::LazyLock;
 
-pub use body::{Answer, Body, Call, Env, FunctionError, Scalar};
-pub use entry::{Emit, EmitArgs, Function, NullRule};
+pub use body::{Answer, Body, Call, Env, FunctionError, Scalar, ValuesBody, ValuesCall};
+pub use entry::{Emit, EmitArgs, Function, Native, NullRule};
 pub use params::{Class, Param, common_type};
 pub use part::Part;
 pub use resolve::{ResolveFailure, Resolved, resolve};
@@ -57,6 +59,8 @@ static TABLE: LazyLock<Vec<Function>> = LazyLock::new(|| {
         bits::FUNCTIONS,
         compare::FUNCTIONS,
         date::FUNCTIONS,
+        array::FUNCTIONS,
+        structs::FUNCTIONS,
     ];
     areas.concat()
 });
@@ -81,8 +85,31 @@ pub fn call<'a>(id: FunctionId, call: &Call<'a>, buffer: &'a mut Vec<u8>) -> Ans
     (function.body)(call, buffer)
 }
 
+/// The same for a function that has a body on values.
+pub fn call_values(
+    id: FunctionId,
+    args: &[Value],
+    types: &[LogicalType],
+    result: &LogicalType,
+) -> Result<Value, FunctionError> {
+    let function = function(id);
+    if function.nulls == NullRule::Strict && args.contains(&Value::Null) {
+        return Ok(Value::Null);
+    }
+    match function.values {
+        Some(body) => body(&ValuesCall { args, types, result }),
+        None => Err(FunctionError::new(
+            "XX000",
+            "a scalar function was called on nested values",
+        )),
+    }
+}
+
 /// The value for constants of exactly the resolved types; for folding.
 pub fn evaluate(resolved: &Resolved, args: &[Value], env: &Env) -> Result<Value, FunctionError> {
+    if function(resolved.function).values.is_some() {
+        return call_values(resolved.function, args, &resolved.arg_types, &resolved.result);
+    }
     let scalars: Vec<_> = args.iter().map(Scalar::of).collect::<Result<_, _>>()?;
     let row = Call {
         args: &scalars,

@@ -39,6 +39,18 @@ pub enum Param {
     Instant,
     /// interval.
     Interval,
+    /// An array; all arrays and [`Param::Item`]s of a call get one element type.
+    List,
+    /// A value of the element type.
+    Item,
+    /// An array of numbers.
+    Numbers,
+    /// An array of arrays.
+    Lists,
+    /// A struct.
+    Struct,
+    /// Any type, as it is.
+    Anything,
     /// All arguments of this kind are converted to the type that they have in common.
     Common(Class),
 }
@@ -66,6 +78,11 @@ impl Param {
             (Param::Common(class), ty) => class.takes(ty).then(|| (ty.clone(), 0)),
             (Param::Text, T::String) => same(),
             (Param::Text, _) => Some((T::String, 5)),
+            (Param::Item | Param::Anything, _) => same(),
+            (Param::List, T::Array(_)) | (Param::Struct, T::Struct(_)) => same(),
+            (Param::Numbers, T::Array(item)) if item.is_numeric() => same(),
+            (Param::Numbers, T::Array(item)) if **item == T::Null => Some((array_of(T::BigInt), 1)),
+            (Param::Lists, T::Array(item)) if matches!(**item, T::Array(_) | T::Null) => same(),
             (param, T::Null) => Some((param.for_null(), 1)),
             (Param::BigInt, T::BigInt) | (Param::Boolean, T::Boolean) | (Param::String, T::String) => same(),
             (Param::BigInt, ty) if fits_bigint(ty) => Some((T::BigInt, 1)),
@@ -102,6 +119,10 @@ impl Param {
             Param::Time => LogicalType::Time,
             Param::Timestamp | Param::Instant => LogicalType::Timestamp,
             Param::Interval => LogicalType::Interval,
+            Param::List | Param::Lists => array_of(LogicalType::Null),
+            Param::Numbers => array_of(LogicalType::BigInt),
+            Param::Struct => LogicalType::Struct(Vec::new()),
+            Param::Item | Param::Anything => LogicalType::Null,
             Param::Common(class) => class.for_null(),
         }
     }
@@ -138,7 +159,9 @@ impl std::fmt::Display for Param {
             Param::Float => "float",
             Param::Double => "double",
             Param::String => "string",
-            Param::Text | Param::Common(Class::Any) => "any",
+            Param::Text | Param::Item | Param::Anything | Param::Common(Class::Any) => "any",
+            Param::List | Param::Lists | Param::Numbers => "array",
+            Param::Struct => "struct",
             Param::Blob => "blob",
             Param::Date => "date",
             Param::Time => "time",
@@ -162,8 +185,14 @@ pub fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
         (a, b) if a.is_numeric() && b.is_numeric() => common_decimal(a, b)?,
         (T::Date, T::Timestamp | T::TimestampTz) | (T::Timestamp, T::TimestampTz) => b.clone(),
         (T::Timestamp | T::TimestampTz, T::Date) | (T::TimestampTz, T::Timestamp) => a.clone(),
+        (T::Array(a), T::Array(b)) => T::Array(Box::new(common_type(a, b)?)),
         _ => return None,
     })
+}
+
+/// An array of that type.
+fn array_of(item: LogicalType) -> LogicalType {
+    LogicalType::Array(Box::new(item))
 }
 
 fn fits_bigint(ty: &LogicalType) -> bool {

@@ -129,6 +129,26 @@ fn unify(params: &[Param], mut types: Vec<LogicalType>) -> Option<Vec<LogicalTyp
             *ty = if all_null { class.for_null() } else { common.clone() };
         }
     }
+    unify_items(params, types)
+}
+
+/// Gives all arrays, and all values that are to be elements, the same element type.
+fn unify_items(params: &[Param], mut types: Vec<LogicalType>) -> Option<Vec<LogicalType>> {
+    let mut common = LogicalType::Null;
+    for (param, ty) in params.iter().zip(&types) {
+        common = match (param, ty) {
+            (Param::List, LogicalType::Array(item)) => common_type(&common, item)?,
+            (Param::Item, ty) => common_type(&common, ty)?,
+            _ => continue,
+        };
+    }
+    for (param, ty) in params.iter().zip(&mut types) {
+        match param {
+            Param::List => *ty = LogicalType::Array(Box::new(common.clone())),
+            Param::Item => *ty = common.clone(),
+            _ => {}
+        }
+    }
     Some(types)
 }
 

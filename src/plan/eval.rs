@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::constant;
 use super::logical::{ArithOp, ChainStep, CompareOp, Expr, ExprKind};
 use crate::functions::{self, Env, FunctionId, Resolved};
+use crate::types::value::total_order;
 use crate::types::{Interval, LogicalType, Value};
 
 /// The expression, or the literal that it always is.
@@ -50,7 +51,8 @@ pub fn evaluate(expr: &Expr) -> Option<Value> {
         ExprKind::IsNull { expr, negated } => Some(Value::Boolean((evaluate(expr)? == Value::Null) != *negated)),
         ExprKind::InList { expr, negated, list } => {
             let value = evaluate(expr)?;
-            let found = (value != Value::Null).then(|| list.contains(&value) != *negated);
+            let same = |other: &Value| total_order(other, &value) == Ordering::Equal;
+            let found = (value != Value::Null).then(|| list.iter().any(same) != *negated);
             Some(from_truth(found))
         }
         ExprKind::Like {
@@ -131,6 +133,7 @@ pub fn order(a: &Value, b: &Value) -> Option<Ordering> {
         (Value::Float(a), Value::Float(b)) => Some(float_order(*a, *b)),
         (Value::String(a), Value::String(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
         (Value::Blob(a), Value::Blob(b)) => Some(a.cmp(b)),
+        (Value::Array(_), Value::Array(_)) | (Value::Struct(_), Value::Struct(_)) => Some(total_order(a, b)),
         (Value::Boolean(_) | Value::Int(_), Value::Boolean(_) | Value::Int(_)) => Some(a.as_int()?.cmp(&b.as_int()?)),
         _ => None,
     }

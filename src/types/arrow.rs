@@ -82,7 +82,8 @@ pub fn from_arrow(ty: &DataType) -> Option<LogicalType> {
                     Some(Field {
                         name: f.name().clone(),
                         ty,
-                        nullable: f.is_nullable(),
+                        // So that structs of one shape have one type, wherever they come from.
+                        nullable: true,
                     })
                 })
                 .collect::<Option<_>>()?,

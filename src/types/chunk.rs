@@ -3,7 +3,7 @@
 //! A string column with seven distinct values lies here as seven sorted [`Dictionary`] entries and one byte per row.
 //!
 //! Invariants: `values` holds exactly `rows` elements of the layout's physical type, little-endian and 64-byte aligned;
-//! long string views hold absolute addresses into `owners` (or into the dictionary), so a chunk must stay alive while
+//! long string views and nested values hold absolute addresses into `owners` (or into the dictionary), so a chunk must stay alive while
 //! anything copied from it is used. Dictionary entries are distinct and sorted by their bytes, so codes compare like the
 //! strings they stand for. Rows that are NULL hold zeros.
 //!
@@ -11,7 +11,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
 use arrow::buffer::Buffer;
 
 use super::Physical;
@@ -99,10 +98,8 @@ pub struct ColumnChunk {
     pub values: Buffer,
     /// One byte per row, 1 for a value and 0 for NULL; `None` if no row is NULL.
     pub validity: Option<Buffer>,
-    /// What long string views point into.
+    /// What long string views point into, and the objects of nested values.
     pub owners: Vec<Buffer>,
-    /// The array behind [`Physical::Nested`] values.
-    pub nested: Option<ArrayRef>,
 }
 
 impl ColumnChunk {
@@ -114,8 +111,7 @@ impl ColumnChunk {
             .chain(&self.validity)
             .map(|b| b.capacity())
             .sum::<usize>();
-        let nested = self.nested.as_ref().map_or(0, |array| array.get_array_memory_size());
-        self.values.capacity() + buffers + nested + size_of::<Self>()
+        self.values.capacity() + buffers + size_of::<Self>()
     }
 }
 

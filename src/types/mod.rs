@@ -12,6 +12,7 @@ pub mod arrow;
 pub mod cast;
 pub mod chunk;
 pub mod civil;
+pub mod nested;
 pub mod stats;
 pub mod value;
 
@@ -110,7 +111,7 @@ pub enum Physical {
     Str,
     /// Months (i32), days (i32), microseconds (i64).
     Interval,
-    /// A nested value: index of an Arrow array (u32) and row in it (u32), resolved when results leave the engine.
+    /// A nested value: the address of an object (see [`nested`]).
     Nested,
 }
 

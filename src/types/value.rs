@@ -8,6 +8,7 @@
 //!
 //! Does not: compute; arithmetic is the engine's.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::LogicalType;
@@ -83,12 +84,38 @@ impl Value {
                 let items: Vec<_> = values
                     .iter()
                     .zip(fields)
-                    .map(|(v, f)| format!("{}: {}", f.name, v.display(&f.ty)))
+                    .map(|(v, f)| format!("'{}': {}", f.name.replace('\'', "''"), v.display(&f.ty)))
                     .collect();
                 format!("{{{}}}", items.join(", "))
             }
             (other, _) => format!("{other:?}"),
         }
+    }
+}
+
+/// The order of two values of one type in which everything has a place: NaN equals itself and is above all numbers, NULL equals
+/// itself and is above everything, intervals have months of 30 days, arrays and structs go element by element.
+pub fn total_order(a: &Value, b: &Value) -> Ordering {
+    match (a, b) {
+        (Value::Null, _) | (_, Value::Null) => (*a == Value::Null).cmp(&(*b == Value::Null)),
+        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
+        (Value::String(a), Value::String(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Value::Blob(a), Value::Blob(b)) => a.cmp(b),
+        (Value::Interval(a), Value::Interval(b)) => a.total_micros().cmp(&b.total_micros()),
+        (Value::Array(a), Value::Array(b)) | (Value::Struct(a), Value::Struct(b)) => {
+            let parts = a.iter().zip(b).map(|(a, b)| total_order(a, b));
+            let first = parts.into_iter().find(|order| *order != Ordering::Equal);
+            first.unwrap_or_else(|| a.len().cmp(&b.len()))
+        }
+        _ => a.as_int().cmp(&b.as_int()),
+    }
+}
+
+impl Interval {
+    /// Microseconds, with months of 30 days.
+    pub fn total_micros(&self) -> i128 {
+        let days = i128::from(self.months) * 30 + i128::from(self.days);
+        days * 86_400_000_000 + i128::from(self.micros)
     }
 }
 

@@ -345,7 +345,6 @@ impl<'a> Texts<'a> {
             values: Buffer::default(),
             validity: self.validity(target),
             owners: Vec::new(),
-            nested: None,
         };
         match target.layout.stored() {
             Physical::Str => self.views(&mut chunk),

@@ -210,7 +210,6 @@ impl Column<'_> {
             values: values.into(),
             validity: validity.filter(|_| null_count > 0).map(Buffer::from),
             owners: sink.owners(),
-            nested: None,
         })
     }
 

@@ -147,9 +147,8 @@ fn nested_columns() {
     write(&path, &batch(vec![("l", Arc::new(lists))]), properties(10));
     let relation = parquet(&path).unwrap();
     let (chunk, _) = relation.read(0, 0).unwrap();
-    assert_eq!(chunk.values.typed_data::<u64>(), [0, 0, 2 << 32]);
     assert_eq!(chunk.validity.unwrap().as_slice(), [1, 0, 1]);
-    assert_eq!(chunk.nested.unwrap().len(), 3);
+    assert_eq!(relation_texts(&relation), ["[1, NULL]", "NULL", "[]"]);
 }
 
 #[test]

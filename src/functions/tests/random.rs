@@ -69,7 +69,8 @@ fn text(choice: u128, bits: u128) -> &'static str {
     TEXTS[((choice + bits) % 16) as usize]
 }
 
-/// Types that a parameter takes as they are.
+/// Types that a parameter takes as they are; none where arguments are arrays or structs, whose objects lie in memory that
+/// this test does not have.
 pub(super) fn types_of(param: Param) -> Vec<LogicalType> {
     use LogicalType as T;
     let decimals =
@@ -99,6 +100,7 @@ pub(super) fn types_of(param: Param) -> Vec<LogicalType> {
         Param::Instant | Param::Common(Class::Instant) => vec![T::Date, T::Timestamp, T::TimestampTz],
         Param::Interval => vec![T::Interval],
         Param::Common(Class::Number) => [&integers[..], &decimals, &[T::Real, T::Double]].concat(),
+        Param::List | Param::Item | Param::Numbers | Param::Lists | Param::Struct | Param::Anything => Vec::new(),
         Param::Common(Class::Any) => vec![
             T::Boolean,
             T::BigInt,
@@ -166,7 +168,8 @@ fn the_first_date_has_no_microseconds() {
 proptest! {
     #[test]
     fn bodies_take_any_argument(choice in any::<u128>(), seeds in any::<[u128; 6]>()) {
-        for function in all() {
+        let flat = |function: &&Function| function.params.iter().all(|param| !types_of(*param).is_empty());
+        for function in all().iter().filter(flat) {
             check(function.name, &choose(function, choice), &seeds);
         }
     }

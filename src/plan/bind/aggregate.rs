@@ -128,8 +128,7 @@ impl<'a> Binder<'a> {
         };
         let fits = match function {
             F::Sum | F::Avg => arg.ty.is_numeric(),
-            F::Min | F::Max => !arg.ty.is_nested(),
-            F::Count | F::CountMerge | F::AnyValue => true,
+            F::Min | F::Max | F::Count | F::CountMerge | F::AnyValue => true,
         };
         if !fits {
             let message = format!("`{}` has no meaning for {}", call.name.text, arg.ty);

@@ -48,6 +48,10 @@ impl Step {
 impl Binder<'_> {
     /// Appends one operator to what was bound so far.
     pub(super) fn chain_step(&mut self, left: Expr, op: ChainOp, right: Expr) -> Bound<Expr> {
+        let array = |e: &Expr| matches!(e.ty, LogicalType::Array(_));
+        if op == ChainOp::Concat && (array(&left) || array(&right)) {
+            return self.concat_arrays(left, right);
+        }
         let arith = self.arith_op(op, &left.ty, &right.ty);
         if arith == ArithOp::Add && left.ty == LogicalType::Interval && is_moment(&right.ty) {
             return self.chain_step(right, op, left);

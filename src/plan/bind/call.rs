@@ -10,6 +10,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span};
 use gobi_grammar::similar::nearest;
 
+use super::coerce::{cast, with_literal};
 use super::select::Block;
 use super::{Binder, Bound};
 use crate::functions::{self, ResolveFailure};
@@ -31,7 +32,15 @@ const AGGREGATES: &[(&str, AggregateFunction)] = &[
 
 /// Forms bound here rather than looked up.
 const FORMS: &[&str] = &[
-    "coalesce", "nullif", "ifnull", "if", "greatest", "least", "typeof", "@typeof",
+    "coalesce",
+    "nullif",
+    "ifnull",
+    "if",
+    "greatest",
+    "least",
+    "typeof",
+    "@typeof",
+    "struct_extract",
 ];
 
 /// Fields of EXTRACT that are functions of their own.
@@ -105,7 +114,7 @@ impl<'a> Binder<'a> {
     fn form(&mut self, form: &str, mut args: Vec<Expr>, call: &ast::Call, span: Span) -> Bound<Expr> {
         let (least, most) = match form {
             "if" => (2, 3),
-            "nullif" | "ifnull" => (2, 2),
+            "nullif" | "ifnull" | "struct_extract" => (2, 2),
             "typeof" | "@typeof" => (1, 1),
             _ => (1, usize::MAX),
         };
@@ -121,6 +130,7 @@ impl<'a> Binder<'a> {
         match form {
             "coalesce" | "ifnull" => self.coalesce_of(args, span),
             "nullif" => self.nullif(args, span),
+            "struct_extract" => self.struct_extract(args, span),
             "greatest" | "least" => {
                 let (args, _) = self.unify_all(args, "the arguments", span)?;
                 self.function(&call.name, args, span)
@@ -170,7 +180,8 @@ impl<'a> Binder<'a> {
     }
 
     /// A function of the table.
-    fn function(&mut self, name: &ast::Ident, args: Vec<Expr>, span: Span) -> Bound<Expr> {
+    pub(super) fn function(&mut self, name: &ast::Ident, args: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let args = adapted(&name.text, args);
         let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty.clone()).collect();
         let resolved = match functions::resolve(&name.text, &types) {
             Ok(resolved) => resolved,
@@ -210,6 +221,27 @@ impl<'a> Binder<'a> {
             }
         };
         self.fail(error)
+    }
+}
+
+/// The arguments, with constants of the types of an array's elements where the function takes them so: a literal gives way to
+/// a column.
+fn adapted(name: &str, args: Vec<Expr>) -> Vec<Expr> {
+    let item = args.iter().find_map(|arg| match &arg.ty {
+        LogicalType::Array(item) if arg.as_literal().is_none() => Some((**item).clone()),
+        _ => None,
+    });
+    let Some(item) = item else { return args };
+    let adapts = |arg: &Expr| !arg.ty.is_nested() && with_literal(&item, arg).as_ref() == Some(&item);
+    let adapt = |arg: &Expr| match arg.as_literal() {
+        Some(_) if adapts(arg) => cast(arg.clone(), &item),
+        _ => arg.clone(),
+    };
+    let changed: Vec<Expr> = args.iter().map(adapt).collect();
+    let types: Vec<LogicalType> = changed.iter().map(|arg| arg.ty.clone()).collect();
+    match functions::resolve(name, &types) {
+        Ok(resolved) if resolved.arg_types == types => changed,
+        _ => args,
     }
 }
 

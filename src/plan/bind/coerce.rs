@@ -14,7 +14,7 @@ use gobi_grammar::ast::Span;
 use super::{Binder, Bound};
 use crate::plan::constant;
 use crate::plan::logical::{Expr, ExprKind};
-use crate::types::{LogicalType, Value};
+use crate::types::{Field, LogicalType, Value};
 
 /// The type with which values of two types can meet without loss, if there is one.
 pub(super) fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
@@ -26,10 +26,25 @@ pub(super) fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalTyp
         (T::Date, T::Timestamp) | (T::Timestamp, T::Date) => Some(T::Timestamp),
         (T::Date | T::Timestamp, T::TimestampTz) | (T::TimestampTz, T::Date | T::Timestamp) => Some(T::TimestampTz),
         (T::Array(a), T::Array(b)) => common_type(a, b).map(|item| T::Array(Box::new(item))),
+        (T::Struct(a), T::Struct(b)) => common_struct(a, b),
         _ if !a.is_numeric() || !b.is_numeric() => None,
         _ if a.is_float() || b.is_float() => Some(T::Double),
         _ => Some(common_decimal(a, b)),
     }
+}
+
+/// The struct with the fields of both, which have the same names in the same order.
+fn common_struct(a: &[Field], b: &[Field]) -> Option<LogicalType> {
+    let both = a.iter().zip(b).map(|(a, b)| {
+        let ty = common_type(&a.ty, &b.ty).filter(|_| super::scope::same(&a.name, &b.name))?;
+        Some(Field {
+            name: a.name.clone(),
+            ty,
+            nullable: true,
+        })
+    });
+    let fields = both.collect::<Option<_>>()?;
+    (a.len() == b.len()).then_some(LogicalType::Struct(fields))
 }
 
 /// The smallest integer type that holds both.
@@ -90,7 +105,8 @@ pub(super) fn unify(exprs: &[&Expr]) -> Option<LogicalType> {
     Some(ty)
 }
 
-fn with_literal(ty: &LogicalType, expr: &Expr) -> Option<LogicalType> {
+/// The type with which a constant can meet values of a type.
+pub(super) fn with_literal(ty: &LogicalType, expr: &Expr) -> Option<LogicalType> {
     let Some(value) = expr.as_literal() else {
         return common_type(ty, &expr.ty);
     };

@@ -13,7 +13,7 @@ use super::scope::{Found, Scope};
 use super::select::Block;
 use super::{Binder, Bound, Reported, coerce};
 use crate::plan::eval;
-use crate::plan::logical::{CompareOp, Expr, ExprKind};
+use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind};
 use crate::types::cast::castable;
 use crate::types::{LogicalType, Value};
 
@@ -73,10 +73,22 @@ impl<'a> Binder<'a> {
             K::Extract { field, expr } => self.extract(block, field, expr, e.span),
             K::Exists(query) => self.exists_value(block, query, e.span),
             K::Subquery(query) => self.scalar_subquery(block, query, e.span),
-            K::Array(_) => self.unsupported("array values are", e.span),
-            K::Struct(_) => self.unsupported("struct values are", e.span),
-            K::Field { .. } => self.unsupported("struct fields are", e.span),
-            K::Index { .. } | K::Slice { .. } => self.unsupported("indexing arrays is", e.span),
+            K::Array(items) => self.array(block, items, e.span),
+            K::Struct(fields) => self.structure(block, fields, e.span),
+            K::Field { expr, name } => {
+                let of = self.expr(block, expr)?;
+                self.field(of, name)
+            }
+            K::Index { expr, index, safe } => {
+                let (of, index) = self.pair(block, expr, index)?;
+                self.index(of, index, *safe, e.span)
+            }
+            K::Slice { expr, low, high } => {
+                let of = self.expr(block, expr);
+                let low = low.as_deref().map(|low| self.expr(block, low)).transpose();
+                let high = high.as_deref().map(|high| self.expr(block, high)).transpose();
+                self.slice(of?, low?, high?, e.span)
+            }
             K::Unsupported { feature } => {
                 let (name, verb) = (feature.as_str(), if feature.ends_with('s') { "are" } else { "is" });
                 self.unsupported(&format!("{name} {verb}"), e.span)
@@ -319,12 +331,28 @@ impl<'a> Binder<'a> {
                 _ => {}
             }
         }
+        if let Some((id, path)) = self.struct_column(&block.scope, parts) {
+            let column = self.column_expr(id, span);
+            return self.fields(column, path);
+        }
         let error = self.unknown_name(&block.scope, parts, span);
         let error = match block.alias_out_of_reach(parts) {
             true => error.with_help("an alias of the select list cannot be used here; repeat its expression"),
             false => error,
         };
         self.fail(error)
+    }
+
+    /// `s.f` and `t.s.f`, where `s` is a column with fields: the column, and the path of fields into it.
+    fn struct_column<'n>(&self, scope: &Scope, parts: &'n [ast::Ident]) -> Option<(ColumnId, &'n [ast::Ident])> {
+        let scopes = || std::iter::once(scope).chain(self.outer.iter().rev());
+        (1..parts.len().min(3)).rev().find_map(|at| {
+            let (column, path) = parts.split_at_checked(at)?;
+            scopes().find_map(|scope| match scope.find(column) {
+                Found::Column(id) if matches!(self.info(id).ty, LogicalType::Struct(_)) => Some((id, path)),
+                _ => None,
+            })
+        })
     }
 
     fn ambiguous<T>(&mut self, parts: &[ast::Ident], owners: &[String], span: Span) -> Bound<T> {

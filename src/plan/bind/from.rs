@@ -174,30 +174,61 @@ impl<'a> Binder<'a> {
     /// `FROM [1, 2, 3]`: columns `value` and `index`.
     fn collection(&mut self, expr: &'a ast::Expr) -> Bound<Relation> {
         let ast::ExprKind::Array(items) = &expr.kind else {
-            return self.unsupported("FROM over this expression is", expr.span);
+            return self.constant_array(expr, "value");
         };
         if let Some(ast::ExprKind::Struct(_)) = items.first().map(|item| &item.kind) {
             return self.struct_rows(items, expr.span);
         }
         let (items, ty) = self.elements(items, expr.span)?;
+        Ok(self.numbered_rows(items, ty, "value"))
+    }
+
+    /// The elements of a constant that is an array, and their positions.
+    fn constant_array(&mut self, expr: &'a ast::Expr, name: &str) -> Bound<Relation> {
+        let array = self.constant(expr, "FROM over an expression")?;
+        let (items, ty) = match (array.as_literal(), &array.ty) {
+            (Some(Value::Array(items)), LogicalType::Array(item)) => (items.clone(), (**item).clone()),
+            (_, LogicalType::Array(item)) => (Vec::new(), (**item).clone()),
+            (_, LogicalType::Null) => (Vec::new(), LogicalType::Null),
+            (_, other) => {
+                let message = format!("only an array is a collection, not {other}");
+                return self.fail(Diagnostic::new("42809", expr.span, message));
+            }
+        };
+        let items = items.into_iter().map(|item| Expr::literal(item, ty.clone(), expr.span));
+        Ok(self.numbered_rows(items.collect(), ty, name))
+    }
+
+    /// One row for each of the constants, with its position.
+    fn numbered_rows(&mut self, items: Vec<Expr>, ty: LogicalType, name: &str) -> Relation {
         let nullable = items.iter().any(|item| item.as_literal() == Some(&Value::Null));
-        let value = self.new_column("value", ty.clone(), nullable);
+        let value = self.new_column(name, ty.clone(), nullable);
         let index = self.new_column("index", LogicalType::BigInt, false);
         let rows = items.into_iter().enumerate().map(|(i, item)| {
             let at = i128::try_from(i).unwrap_or(i128::MAX);
             let position = Expr::literal(Value::Int(at), LogicalType::BigInt, item.span);
             vec![item, position]
         });
-        Ok(Relation {
+        Relation {
             plan: Plan::Values {
                 columns: vec![value, index],
                 rows: rows.collect(),
             },
             output: vec![
-                (value, field("value", ty, nullable)),
+                (value, field(name, ty, nullable)),
                 (index, field("index", LogicalType::BigInt, false)),
             ],
-        })
+        }
+    }
+
+    /// `unnest(a)`: the column `unnest` holds the elements.
+    fn unnested(&mut self, name: &'a ast::Ident, args: &'a [ast::Expr]) -> Bound<Relation> {
+        let [array] = args else {
+            return self.fail(Diagnostic::new("42883", name.span, "`unnest` takes one array"));
+        };
+        let mut relation = self.constant_array(array, "unnest")?;
+        relation.output.truncate(1);
+        Ok(relation)
     }
 
     /// The elements, constants of one type.
@@ -275,9 +306,10 @@ impl<'a> Binder<'a> {
         let closed = match lower.as_str() {
             "range" => false,
             "generate_series" => true,
+            "unnest" => return self.unnested(name, args),
             _ => {
                 let mut error = Diagnostic::new("42883", name.span, format!("table function `{lower}` does not exist"));
-                let known = ["range", "generate_series"].map(String::from);
+                let known = ["range", "generate_series", "unnest"].map(String::from);
                 error.help = super::names::suggestion(&lower, known);
                 return self.fail(error);
             }

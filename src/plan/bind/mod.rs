@@ -23,6 +23,7 @@ mod joins;
 mod literal;
 mod moment;
 mod names;
+mod nested;
 mod order;
 mod scope;
 mod select;

@@ -109,14 +109,6 @@ pub(super) fn mentioned_all<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Co
     columns
 }
 
-/// Refuses keys that cannot be compared yet.
-pub(super) fn comparable<'e>(keys: impl IntoIterator<Item = &'e Expr>, what: &str) -> Result<(), PlanError> {
-    match keys.into_iter().find(|key| key.ty.is_nested()) {
-        Some(key) => Err(PlanError::Unsupported(format!("{what} {}", key.ty))),
-        None => Ok(()),
-    }
-}
-
 /// The columns that a plan produces.
 pub(super) fn produced(plan: &Plan) -> Columns {
     match plan {
@@ -393,7 +385,6 @@ impl Builder<'_> {
         if let Some(rewritten) = super::super::distinct::split(input, keys, aggregates, &self.query.columns)? {
             return self.aggregate_distinct(&rewritten);
         }
-        comparable(keys.iter().map(|(_, expr)| expr), "grouping by")?;
         let mut needed = mentioned_all(keys.iter().map(|(_, expr)| expr));
         for (_, aggregate) in aggregates {
             needed.extend(mentioned_all(aggregate.arg.iter().chain(&aggregate.filter)));

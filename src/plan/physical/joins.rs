@@ -7,7 +7,7 @@
 //!
 //! Does not: choose sides or order.
 
-use super::build::{Builder, Columns, PlanError, comparable, mentioned_all, produced};
+use super::build::{Builder, Columns, PlanError, mentioned_all, produced};
 use super::rows::RowLayout;
 use super::{Binding, Facts, JoinStrategy, JoinTable, Pipeline, RowSource, Sink, SourceField, SourceKind, Step, facts};
 use crate::plan::logical::{ColumnId, Expr, ExprKind, JoinKind, Plan};
@@ -36,7 +36,6 @@ pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -
     if *kind == JoinKind::Full {
         return Err(PlanError::Unsupported("FULL JOIN".into()));
     }
-    comparable(keys.iter().map(|(l, _)| l), "joining on")?;
     let (left_columns, right_columns) = (produced(left), produced(right));
     let mut needed = mentioned_all(keys.iter().flat_map(|(l, r)| [l, r]).chain(residual));
     needed.extend(required.iter().copied());

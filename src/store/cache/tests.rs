@@ -63,7 +63,6 @@ impl Relation for Fake {
             values: Buffer::from(vec![0u8; 1000]),
             validity: None,
             owners: Vec::new(),
-            nested: None,
         };
         Ok((chunk, 500))
     }

@@ -1,0 +1,147 @@
+//! Arrays and structs in generated code: literals, elements, fields, lengths; comparing and hashing through the host.
+//!
+//! `a[i]` is four loads: the length, the element's validity byte, the element, after a test that `i` lies in `0..length`. A field
+//! of a struct is two.
+//!
+//! Invariants: the address of an object that is NULL is not followed; an object of zeros stands in for it.
+//!
+//! Does not: make objects at run time; functions of the table do, through the host.
+
+use gobi_jit::ir::{IntCond, Type, Value};
+
+use super::Constant;
+use super::emit::Emitter;
+use super::value::{Kind, Nullable, both};
+use crate::functions::Native;
+use crate::plan::physical::Facts;
+use crate::plan::physical::logical::{CompareOp, Expr, ExprKind};
+use crate::types::nested::{ELEMENTS_AT, LEAST_BYTES, NestedLayout};
+use crate::types::{LogicalType, Value as Literal};
+
+/// Most elements of an array, for ranges.
+const MOST: i128 = u32::MAX as i128;
+
+impl Emitter<'_> {
+    /// A literal array or struct: an object that the code holds.
+    pub(super) fn nested_literal(&mut self, literal: &Literal, ty: &LogicalType) -> Nullable {
+        let Some(bits) = self.shared.objects.bits(literal, ty) else {
+            return self.null(ty);
+        };
+        let address = self.constant_of(Constant::Address(bits as u64));
+        Nullable::new(address, Kind::Nested, None)
+    }
+
+    /// What the table calls native: computed here, by loads.
+    pub(super) fn access(&mut self, native: Native, values: &[Nullable], args: &[Expr], expr: &Expr) -> Nullable {
+        let (of, ty) = (&values[0], &args[0].ty);
+        match native {
+            Native::Length => {
+                let object = self.followable(of, ty);
+                let length = self.b.load(Type::I64, object, 0);
+                Nullable::int(length, of.valid, Some((0, MOST)))
+            }
+            Native::Element { checked } => self.element(of, &values[1], checked, expr),
+            Native::Field => {
+                let name = match args.get(1).map(|arg| &arg.kind) {
+                    Some(ExprKind::Literal(Literal::String(name))) => name.clone(),
+                    _ => "".into(),
+                };
+                self.struct_field(of, ty, &name, expr)
+            }
+        }
+    }
+
+    fn element(&mut self, array: &Nullable, index: &Nullable, checked: bool, expr: &Expr) -> Nullable {
+        let item = &expr.ty;
+        let object = self.followable(array, &LogicalType::Array(Box::new(item.clone())));
+        let length = self.b.load(Type::I64, object, 0);
+        let zero = self.b.iconst(Type::I64, 0);
+        let from_end = self.b.icmp(IntCond::Slt, index.value, zero);
+        let counted_back = self.b.add(index.value, length);
+        let at = self.b.select(from_end, counted_back, index.value);
+        let inside = self.b.icmp(IntCond::Ult, at, length);
+        let mut valid = both(&mut self.b, array.valid, index.valid);
+        if checked {
+            let message = "index {0} is out of range for an array of length {1}";
+            let operands = [Some(LogicalType::BigInt), Some(LogicalType::BigInt)];
+            let site = self.site("2202E", message, operands, expr.span);
+            let outside = super::value::invert(&mut self.b, inside);
+            let count = Nullable::int(length, None, None);
+            self.fail_if(outside, valid, site, &[index, &count]);
+        }
+        valid = both(&mut self.b, valid, Some(inside));
+        // What is not there is not read: the first place of an object always exists.
+        let at = self.b.select(inside, at, zero);
+        let stride = item.physical().bytes() as u32;
+        let flags = self.b.index(object, length, stride, ELEMENTS_AT as i32);
+        let flag = self.b.index(flags, at, 1, 0);
+        let present = self.b.load(Type::I8, flag, 0);
+        valid = both(&mut self.b, valid, Some(present));
+        let address = self.b.index(object, at, stride, ELEMENTS_AT as i32);
+        self.load_stored(address, 0, &Facts::of_type(item, true))
+            .with_valid(valid)
+    }
+
+    fn struct_field(&mut self, of: &Nullable, ty: &LogicalType, name: &str, expr: &Expr) -> Nullable {
+        let (LogicalType::Struct(fields), Some(NestedLayout::Struct { fields: places, .. })) =
+            (ty, NestedLayout::of(ty))
+        else {
+            return self.null(&expr.ty);
+        };
+        let Some(i) = fields.iter().position(|field| field.name == name) else {
+            return self.null(&expr.ty);
+        };
+        let object = self.followable(of, ty);
+        let present = self.b.load(Type::I8, object, i as i32);
+        let valid = both(&mut self.b, of.valid, Some(present));
+        self.load_stored(object, places[i].offset as i32, &Facts::of_type(&expr.ty, true))
+            .with_valid(valid)
+    }
+
+    /// An address that may be followed: that of an empty object where there is no value.
+    fn followable(&mut self, value: &Nullable, ty: &LogicalType) -> Value {
+        let Some(valid) = value.valid else {
+            return value.value;
+        };
+        let bytes = match NestedLayout::of(ty) {
+            Some(NestedLayout::Struct { bytes, .. }) => bytes,
+            _ => LEAST_BYTES,
+        };
+        let address = self.shared.objects.zeros(bytes);
+        let nothing = self.constant_of(Constant::Address(address));
+        self.b.select(valid, value.value, nothing)
+    }
+
+    /// Compares two objects of a type; null addresses are equal.
+    pub(super) fn compare_nested(&mut self, op: CompareOp, x: Value, y: Value, ty: &LogicalType) -> Value {
+        let layout = self.layout(ty);
+        let (host, sig) = self.host("nested_compare", &[Type::Ptr, Type::Ptr, Type::Ptr]);
+        let zero = self.b.iconst(Type::I64, 0);
+        let order = self.b.call_host(host, &sig, &[layout, x, y]).unwrap_or(zero);
+        self.b.icmp(super::expr::signed(op), order, zero)
+    }
+
+    /// Hash of an object; a null address has one too.
+    pub(super) fn hash_nested(&mut self, x: Value, ty: &LogicalType) -> Value {
+        let layout = self.layout(ty);
+        let (host, sig) = self.host("nested_hash", &[Type::Ptr, Type::Ptr]);
+        let hash = self.b.call_host(host, &sig, &[layout, x]);
+        hash.unwrap_or_else(|| self.b.iconst(Type::I64, 0))
+    }
+
+    /// Address of a type's layout.
+    fn layout(&mut self, ty: &LogicalType) -> Value {
+        // Only nested types are asked for; for others, a struct without fields would do.
+        let layout = Box::new(NestedLayout::of(ty).unwrap_or(NestedLayout::Struct {
+            fields: Vec::new(),
+            bytes: LEAST_BYTES,
+        }));
+        let known = self.shared.layouts.iter().position(|known| *known == layout);
+        let index = known.unwrap_or_else(|| {
+            self.shared.layouts.push(layout);
+            self.shared.layouts.len() - 1
+        });
+        let address = std::ptr::from_ref(&*self.shared.layouts[index]) as u64;
+        self.constant_of(Constant::Address(address))
+    }
+}

@@ -1,0 +1,190 @@
+//! Arrays and structs: literals, fields, elements, slices, and names that lead into structs.
+//!
+//! `t.s.f` is the column `s` of `t` and its field `f`; `a[0]` is a call of `array_get`, `[a, b]` one of `list_value`, so that all
+//! that follows knows calls of functions only.
+//!
+//! Invariants: a literal of constants is one constant; a field that does not exist is an error here, with the nearest name.
+//!
+//! Does not: compute; functions of the table do.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, Span};
+
+use super::names::suggestion;
+use super::scope::same;
+use super::select::Block;
+use super::{Binder, Bound};
+use crate::functions;
+use crate::plan::eval;
+use crate::plan::logical::{Expr, ExprKind};
+use crate::types::{Field, LogicalType, Value};
+
+impl<'a> Binder<'a> {
+    /// `[a, b]`.
+    pub(super) fn array(&mut self, block: &mut Block<'a>, items: &'a [ast::Expr], span: Span) -> Bound<Expr> {
+        let items = self.exprs(block, items)?;
+        self.array_of(items, span)
+    }
+
+    /// An array of these elements.
+    pub(super) fn array_of(&mut self, items: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let (items, item) = self.unify_all(items, "the elements", span)?;
+        let ty = LogicalType::Array(Box::new(item));
+        if items.is_empty() {
+            return Ok(Expr::literal(Value::Array(Vec::new()), ty, span));
+        }
+        Ok(call("list_value", items, ty, span))
+    }
+
+    /// `{a: 1, b: 'x'}`.
+    pub(super) fn structure(
+        &mut self,
+        block: &mut Block<'a>,
+        fields: &'a [(ast::Ident, ast::Expr)],
+        span: Span,
+    ) -> Bound<Expr> {
+        if fields.is_empty() {
+            return self.unsupported("a struct without fields is", span);
+        }
+        let bound: Vec<Bound<Expr>> = fields.iter().map(|(_, value)| self.expr(block, value)).collect();
+        for (i, (name, _)) in fields.iter().enumerate() {
+            if fields[..i].iter().any(|(other, _)| same(&other.text, &name.text)) {
+                let message = format!("field `{}` is given twice", name.text);
+                return self.fail(Diagnostic::new("42701", name.span, message));
+            }
+        }
+        let values: Vec<Expr> = bound.into_iter().collect::<Bound<_>>()?;
+        let typed = fields.iter().zip(&values).map(|((name, _), value)| Field {
+            name: name.text.clone(),
+            ty: value.ty.clone(),
+            nullable: true,
+        });
+        let ty = LogicalType::Struct(typed.collect());
+        Ok(call("row", values, ty, span))
+    }
+
+    /// `e.name`.
+    pub(super) fn field(&mut self, of: Expr, name: &ast::Ident) -> Bound<Expr> {
+        self.field_named(of, &name.text, name.span)
+    }
+
+    /// The field of a struct.
+    pub(super) fn field_named(&mut self, of: Expr, name: &str, place: Span) -> Bound<Expr> {
+        let LogicalType::Struct(fields) = &of.ty else {
+            let message = format!("`{name}` cannot be a field: the value before it is of type {}", of.ty);
+            return self.fail(Diagnostic::new("42809", place, message));
+        };
+        let exact = fields.iter().find(|field| field.name == name);
+        let Some(field) = exact.or_else(|| fields.iter().find(|field| same(&field.name, name))) else {
+            let mut error = Diagnostic::new("42703", place, format!("field `{name}` does not exist"));
+            error.help = suggestion(name, fields.iter().map(|field| field.name.clone()));
+            return self.fail(error);
+        };
+        let (ty, span) = (field.ty.clone(), of.span.to(place));
+        let key = Value::String(field.name.as_str().into());
+        let key = Expr::literal(key, LogicalType::String, place);
+        Ok(call("struct_extract", vec![of, key], ty, span))
+    }
+
+    /// The fields of a path, one after the other.
+    pub(super) fn fields(&mut self, of: Expr, path: &[ast::Ident]) -> Bound<Expr> {
+        path.iter().try_fold(of, |of, name| self.field(of, name))
+    }
+
+    /// `a[i]`, `a?[i]`; `s['f']` is `s.f`.
+    pub(super) fn index(&mut self, of: Expr, index: Expr, safe: bool, span: Span) -> Bound<Expr> {
+        if let (LogicalType::Struct(_), Some(Value::String(name))) = (&of.ty, index.as_literal()) {
+            let (name, place) = (name.to_string(), index.span);
+            return self.field_named(of, &name, place);
+        }
+        let item = self.item_type(&of)?;
+        let index = self.position(index)?;
+        let name = if safe { "array_extract" } else { "array_get" };
+        Ok(call(name, vec![of, index], item, span))
+    }
+
+    /// `a[low:high]`.
+    pub(super) fn slice(&mut self, of: Expr, low: Option<Expr>, high: Option<Expr>, span: Span) -> Bound<Expr> {
+        self.item_type(&of)?;
+        let mut ends = Vec::with_capacity(2);
+        for end in [low, high] {
+            ends.push(match end {
+                Some(end) => self.position(end)?,
+                None => Expr::literal(Value::Null, LogicalType::BigInt, span),
+            });
+        }
+        let ty = of.ty.clone();
+        let args = std::iter::once(of).chain(ends).collect();
+        Ok(call("array_slice", args, ty, span))
+    }
+
+    fn item_type(&mut self, of: &Expr) -> Bound<LogicalType> {
+        match &of.ty {
+            LogicalType::Array(item) => Ok((**item).clone()),
+            other => {
+                let message = format!("only arrays have elements, not {other}");
+                self.fail(Diagnostic::new("42809", of.span, message))
+            }
+        }
+    }
+
+    fn position(&mut self, index: Expr) -> Bound<Expr> {
+        if index.ty.is_integer() || index.ty == LogicalType::Null {
+            return self.convert_constant(index, &LogicalType::BigInt);
+        }
+        let message = format!("a position in an array is an integer, not {}", index.ty);
+        self.fail(Diagnostic::new("42804", index.span, message))
+    }
+
+    /// `a || b` where either is an array: both, or an element more at the end or at the front.
+    pub(super) fn concat_arrays(&mut self, left: Expr, right: Expr) -> Bound<Expr> {
+        let array = |e: &Expr| matches!(e.ty, LogicalType::Array(_));
+        let null = |e: &Expr| e.ty == LogicalType::Null;
+        let name = match (array(&left), array(&right)) {
+            (true, true) => "array_concat",
+            (true, false) if null(&right) => "array_concat",
+            (false, true) if null(&left) => "array_concat",
+            (true, false) => "array_append",
+            _ => "array_prepend",
+        };
+        let span = left.span.to(right.span);
+        let name = ast::Ident {
+            text: name.into(),
+            quoted: false,
+            span,
+        };
+        self.function(&name, vec![left, right], span)
+    }
+
+    /// `struct_extract(s, 'f')`.
+    pub(super) fn struct_extract(&mut self, mut args: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let (name, of) = (args.pop(), args.pop());
+        match (of, name.as_ref().and_then(Expr::as_literal)) {
+            (Some(of), Some(Value::String(text))) => {
+                let (text, place) = (text.to_string(), name.as_ref().map_or(span, |name| name.span));
+                self.field_named(of, &text, place)
+            }
+            _ => self.fail(Diagnostic::new(
+                "42601",
+                span,
+                "the name of a field is a literal string",
+            )),
+        }
+    }
+}
+
+/// A call of a function of the table, or its value; the arguments have the types that it takes.
+fn call(name: &str, args: Vec<Expr>, ty: LogicalType, span: Span) -> Expr {
+    let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty.clone()).collect();
+    let Ok(resolved) = functions::resolve(name, &types) else {
+        // Not reached: the callers pass what the functions take.
+        return Expr::literal(Value::Null, ty, span);
+    };
+    let constant = args.iter().all(|arg| arg.as_literal().is_some());
+    let kind = ExprKind::Call {
+        function: resolved.function,
+        args,
+    };
+    let call = Expr { kind, ty, span };
+    if constant { eval::fold(call) } else { call }
+}

@@ -1,0 +1,289 @@
+//! Arrays and structs in memory: immutable objects laid out like C, described by their type alone.
+//!
+//! `[7, NULL]` of type array<integer> is 32 bytes: the length 2 and a spare word; the elements 7 and 0 in four bytes each; then a
+//! byte for each element, 1 and 0, that tells values from NULLs. A value in flight is the object's address, so `a[i]` and
+//! `length(a)` are plain loads in generated code. `{a: 1, b: 'x'}` has a validity byte for each field first, then the fields at
+//! their natural alignment.
+//!
+//! Invariants: an object starts at a multiple of 16 and has at least [`LEAST_BYTES`]; elements and fields have the natural
+//! [`Physical`] layout of their types, nested ones being addresses; what is NULL holds zeros; an object never changes and stays
+//! where it is as long as the [`Objects`] (or the chunk) that holds it.
+//!
+//! Does not: read objects; that takes addresses for granted, and is the engine's.
+
+use arrow::buffer::Buffer;
+
+use super::chunk::string_view;
+use super::{Interval, LogicalType, Physical, Value};
+
+/// Where an array's first element lies; its length (u64) is at 0.
+pub const ELEMENTS_AT: usize = 16;
+/// Every object has at least so many bytes, so that an element may be loaded before it is known to exist.
+pub const LEAST_BYTES: usize = 48;
+
+/// Where the parts of a nested value lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NestedLayout {
+    /// Length, elements, validity bytes.
+    Array {
+        /// What an element is.
+        item: Shape,
+    },
+    /// Validity bytes, fields.
+    Struct {
+        /// In order; the validity byte of field i is at i.
+        fields: Vec<FieldPlace>,
+        /// Size of the object.
+        bytes: usize,
+    },
+}
+
+/// One field of a struct.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldPlace {
+    /// Bytes from the object's start.
+    pub offset: usize,
+    /// What it is.
+    pub shape: Shape,
+}
+
+/// How an element or a field is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// In this layout.
+    Flat(Physical),
+    /// As the address of an object of its own.
+    Nested(Box<NestedLayout>),
+}
+
+impl Shape {
+    /// The shape of a type's values.
+    pub fn of(ty: &LogicalType) -> Self {
+        match NestedLayout::of(ty) {
+            Some(layout) => Shape::Nested(Box::new(layout)),
+            None => Shape::Flat(ty.physical()),
+        }
+    }
+
+    /// Bytes per value.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Shape::Flat(physical) => physical.bytes(),
+            Shape::Nested(_) => Physical::Nested.bytes(),
+        }
+    }
+}
+
+impl NestedLayout {
+    /// The layout of a nested type; `None` for other types.
+    pub fn of(ty: &LogicalType) -> Option<Self> {
+        match ty {
+            LogicalType::Array(item) => Some(NestedLayout::Array { item: Shape::of(item) }),
+            LogicalType::Struct(fields) => {
+                let mut at = fields.len();
+                let places = fields.iter().map(|field| {
+                    let shape = Shape::of(&field.ty);
+                    let offset = at.next_multiple_of(shape.bytes());
+                    at = offset + shape.bytes();
+                    FieldPlace { offset, shape }
+                });
+                let fields = places.collect();
+                Some(NestedLayout::Struct {
+                    fields,
+                    bytes: at.next_multiple_of(16).max(LEAST_BYTES),
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Bytes of an array of so many elements.
+pub fn array_bytes(length: usize, stride: usize) -> usize {
+    (ELEMENTS_AT + length * (stride + 1))
+        .next_multiple_of(16)
+        .max(LEAST_BYTES)
+}
+
+/// Words of a block of memory, unless an object alone needs more.
+const BLOCK_WORDS: usize = 4096;
+
+/// Memory that objects and long texts are made in; nothing moves until it is dropped or cleared.
+#[derive(Debug, Default)]
+pub struct Objects {
+    // INVARIANT: a block is never grown beyond the capacity it was made with.
+    blocks: Vec<Vec<u128>>,
+    scratch: Vec<u8>,
+}
+
+impl Objects {
+    /// Forgets everything; no address given out may be used any more.
+    pub fn clear(&mut self) {
+        self.blocks.clear();
+    }
+
+    /// The memory, for an owner that outlives this one.
+    pub fn into_buffers(self) -> Vec<Buffer> {
+        self.blocks.into_iter().map(Buffer::from_vec).collect()
+    }
+
+    /// An object of zeros.
+    pub fn zeros(&mut self, bytes: usize) -> u64 {
+        let words = bytes.max(LEAST_BYTES).div_ceil(16);
+        self.add(words, std::iter::repeat_n(0, words))
+    }
+
+    /// The view of a text, which is copied if it is long.
+    pub fn text(&mut self, text: &[u8]) -> u128 {
+        if text.len() <= 12 {
+            return string_view(text);
+        }
+        let address = self.copy(text);
+        let len = u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let mut view = [0u8; 16];
+        view[..4].copy_from_slice(&len);
+        view[4..8].copy_from_slice(&text[..4]);
+        view[8..].copy_from_slice(&address.to_le_bytes());
+        u128::from_le_bytes(view)
+    }
+
+    /// The 16 bytes in which a value is stored, narrower ones in the low bytes; `None` for NULL.
+    pub fn bits(&mut self, value: &Value, ty: &LogicalType) -> Option<u128> {
+        Some(match (value, ty) {
+            (Value::Null, _) => return None,
+            (Value::Boolean(v), _) => u128::from(*v),
+            (Value::Int(v), _) => v.cast_unsigned(),
+            (Value::Float(v), LogicalType::Real) => u128::from((*v as f32).to_bits()),
+            (Value::Float(v), _) => u128::from(v.to_bits()),
+            (Value::Interval(i), _) => interval_bits(*i),
+            (Value::String(text), _) => self.text(text.as_bytes()),
+            (Value::Blob(bytes), _) => self.text(bytes),
+            (Value::Array(items), LogicalType::Array(item)) => {
+                let cells: Vec<Option<u128>> = items.iter().map(|value| self.bits(value, item)).collect();
+                u128::from(self.array(&cells, item.physical().bytes()))
+            }
+            (Value::Struct(values), LogicalType::Struct(fields)) => {
+                let cells: Vec<Option<u128>> = values
+                    .iter()
+                    .zip(fields)
+                    .map(|(value, field)| self.bits(value, &field.ty))
+                    .collect();
+                u128::from(self.structure(&cells, ty))
+            }
+            (Value::Array(_) | Value::Struct(_), _) => return None,
+        })
+    }
+
+    /// An array of values of so many bytes each.
+    pub fn array(&mut self, cells: &[Option<u128>], stride: usize) -> u64 {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        bytes.extend_from_slice(&(cells.len() as u64).to_le_bytes());
+        bytes.resize(ELEMENTS_AT, 0);
+        for cell in cells {
+            bytes.extend_from_slice(&cell.unwrap_or(0).to_le_bytes()[..stride]);
+        }
+        bytes.extend(cells.iter().map(|cell| u8::from(cell.is_some())));
+        let address = self.copy(&bytes);
+        self.scratch = bytes;
+        address
+    }
+
+    /// A struct of this type.
+    pub fn structure(&mut self, cells: &[Option<u128>], ty: &LogicalType) -> u64 {
+        let Some(NestedLayout::Struct { fields, bytes: size }) = NestedLayout::of(ty) else {
+            return self.zeros(0);
+        };
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        bytes.resize(size, 0);
+        for (i, (cell, place)) in cells.iter().zip(&fields).enumerate() {
+            let width = place.shape.bytes();
+            bytes[i] = cell.is_some().into();
+            bytes[place.offset..place.offset + width].copy_from_slice(&cell.unwrap_or(0).to_le_bytes()[..width]);
+        }
+        let address = self.copy(&bytes);
+        self.scratch = bytes;
+        address
+    }
+
+    /// Copies bytes to where they stay.
+    fn copy(&mut self, bytes: &[u8]) -> u64 {
+        let words = bytes.len().max(LEAST_BYTES).div_ceil(16);
+        let chunks = bytes.chunks(16).map(|chunk| {
+            let mut word = [0u8; 16];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u128::from_le_bytes(word)
+        });
+        self.add(words, chunks.chain(std::iter::repeat(0)).take(words))
+    }
+
+    fn add(&mut self, words: usize, contents: impl Iterator<Item = u128>) -> u64 {
+        let fits = |block: &Vec<u128>| block.capacity() - block.len() >= words;
+        if !self.blocks.last().is_some_and(fits) {
+            // Small arenas start small: most hold a literal or two.
+            let grown = self
+                .blocks
+                .last()
+                .map_or(32, |block| block.capacity() * 4)
+                .min(BLOCK_WORDS);
+            self.blocks.push(Vec::with_capacity(grown.max(words)));
+        }
+        let Some(block) = self.blocks.last_mut() else { return 0 };
+        let at = block.len();
+        block.extend(contents);
+        block.as_ptr() as u64 + at as u64 * 16
+    }
+}
+
+/// The 16 bytes of an interval.
+pub fn interval_bits(i: Interval) -> u128 {
+    u128::from(i.months.cast_unsigned())
+        | (u128::from(i.days.cast_unsigned()) << 32)
+        | (u128::from(i.micros.cast_unsigned()) << 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Field;
+
+    fn structure(types: &[LogicalType]) -> LogicalType {
+        let field = |ty: &LogicalType| Field {
+            name: "f".into(),
+            ty: ty.clone(),
+            nullable: true,
+        };
+        LogicalType::Struct(types.iter().map(field).collect())
+    }
+
+    #[test]
+    fn fields_lie_at_their_alignment() {
+        let inner = structure(&[LogicalType::Boolean]);
+        let ty = structure(&[LogicalType::TinyInt, LogicalType::String, LogicalType::Integer, inner]);
+        let Some(NestedLayout::Struct { fields, bytes }) = NestedLayout::of(&ty) else {
+            panic!("a struct");
+        };
+        let offsets: Vec<usize> = fields.iter().map(|place| place.offset).collect();
+        assert_eq!((offsets, bytes), (vec![4, 16, 32, 40], 48));
+    }
+
+    #[test]
+    fn objects_are_aligned_and_stay() {
+        let mut objects = Objects::default();
+        let ty = LogicalType::Array(Box::new(LogicalType::BigInt));
+        let value = Value::Array((0..300).map(Value::Int).collect());
+        let addresses: Vec<u64> = (0..100)
+            .filter_map(|_| objects.bits(&value, &ty))
+            .map(|bits| bits as u64)
+            .collect();
+        assert!(addresses.len() == 100 && addresses.iter().all(|address| address % 16 == 0));
+        let buffers = objects.into_buffers();
+        let held = |address: &u64| {
+            let inside = |b: &Buffer| (b.as_ptr() as u64..b.as_ptr() as u64 + b.len() as u64).contains(address);
+            buffers.iter().any(inside)
+        };
+        assert!(addresses.iter().all(held));
+        assert_eq!(array_bytes(300, 8), 2720);
+    }
+}
