@@ -26,7 +26,7 @@ mod verify;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::StoreError;
 use super::head::Refs;
@@ -102,8 +102,6 @@ pub struct Timeline {
     view: RwLock<View>,
     queue: Mutex<Queue>,
     in_flight: RwLock<InFlight>,
-    /// The leader is done with a group, or the queue stopped.
-    progress: Condvar,
     writer: Mutex<Option<Writer>>,
     cache: ObjectCache,
     /// Held by whoever relies on an object being in the store until that is queued; a collection holds all others off.

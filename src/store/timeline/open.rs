@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use super::cache::ObjectCache;
 use super::queue::{InFlight, Queue};
@@ -133,7 +133,6 @@ impl Timeline {
             view: RwLock::new(view),
             queue: Mutex::new(queue),
             in_flight: RwLock::new(InFlight::default()),
-            progress: Condvar::new(),
             writer: Mutex::new(writer),
             cache: ObjectCache::new(options.cache_bytes),
             gate: RwLock::new(()),

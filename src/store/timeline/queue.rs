@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, MutexGuard, PoisonError, RwLockWriteGuard};
+use std::thread::{self, Thread};
 
 use hashbrown::HashMap;
 
@@ -128,6 +129,8 @@ pub(super) struct Queue {
     tickets: u64,
     done: u64,
     leading: bool,
+    /// Threads that wait, and for which ticket.
+    waiting: Vec<(u64, Thread)>,
     stopped: Option<Arc<StoreError>>,
 }
 
@@ -142,6 +145,7 @@ impl Queue {
             tickets: 0,
             done: 0,
             leading: false,
+            waiting: Vec::new(),
             stopped: None,
         }
     }
@@ -178,6 +182,22 @@ impl Queue {
             taken.push(item);
         }
         taken
+    }
+
+    /// Wakes those whose tickets are durable, and one more to lead the next group; all of them if there will be none.
+    /// Waking everybody each time costs more than a sync does.
+    fn wake(&mut self) {
+        let (done, is_stopped) = (self.done, self.stopped.is_some());
+        let mut leaders = 1;
+        self.waiting.retain(|(ticket, thread)| {
+            let leads = *ticket > done && leaders > 0;
+            leaders -= i32::from(leads);
+            let wakes = leads || *ticket <= done || is_stopped;
+            if wakes {
+                thread.unpark();
+            }
+            !wakes
+        });
     }
 
     /// Notes what is durable now.
@@ -366,7 +386,11 @@ impl Timeline {
             }
             queue.check()?;
             if queue.leading {
-                queue = self.progress.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.waiting.push((ticket, thread::current()));
+                drop(queue);
+                // Woken by the leader, or for no reason; then it waits again.
+                thread::park();
+                queue = lock(&self.queue);
                 continue;
             }
             queue.leading = true;
@@ -387,7 +411,7 @@ impl Timeline {
                 }
                 Err(error) => queue.stopped = Some(Arc::new(error)),
             }
-            self.progress.notify_all();
+            queue.wake();
         }
     }
 
@@ -399,8 +423,9 @@ impl Timeline {
 
     /// Nothing may be written any more.
     pub(super) fn stop(&self, error: &StoreError) {
-        lock(&self.queue).stopped.get_or_insert_with(|| Arc::new(error.clone()));
-        self.progress.notify_all();
+        let mut queue = lock(&self.queue);
+        queue.stopped.get_or_insert_with(|| Arc::new(error.clone()));
+        queue.wake();
     }
 }
 
@@ -409,7 +434,7 @@ struct Leading<'a>(&'a Timeline);
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             lock(&self.0.queue).leading = false;
             self.0.stop(&StoreError::Interrupted);
         }
