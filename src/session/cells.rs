@@ -213,7 +213,7 @@ mod tests {
         check(
             &array,
             &ty,
-            &[Some("{a: 1}"), Some("{a: NULL}")],
+            &[Some("{'a': 1}"), Some("{'a': NULL}")],
             &["{\"a\":1}", "{\"a\":null}"],
         );
     }

@@ -80,3 +80,26 @@ fn a_setting_before_an_error_stays() {
     assert_eq!((error.kind, error.code()), (ErrorKind::User, "22012"));
     assert_eq!(session.settings.threads, 1);
 }
+
+/// The examples of functions of arrays and structs; the others run in the table's own tests.
+#[test]
+fn examples_of_nested_functions_hold() {
+    let rows = include_str!("../../docs/functions.md").lines();
+    let rows = rows.filter_map(|row| row.trim_end_matches(" |").rsplit_once(" → "));
+    let examples: Vec<(&str, &str)> = rows
+        .filter_map(|(call, expected)| {
+            let call = call.rsplit_once("| `")?.1.trim_end_matches('`');
+            let nested = call.contains(['[', '{']) || call.starts_with("row(") || call.contains("list_value(");
+            nested.then_some((call, expected.trim_matches('`')))
+        })
+        .collect();
+    let script: String = examples
+        .iter()
+        .map(|(call, _)| format!("SELECT coalesce(({call})::string, 'NULL') AS x;\n"))
+        .collect();
+    let ran = crate::run::gobi(std::path::Path::new("."), &["--format", "tsv", "-c", &script]);
+    let found: Vec<&str> = ran.out.lines().filter(|line| *line != "x").collect();
+    let expected: Vec<&str> = examples.iter().map(|(_, expected)| *expected).collect();
+    assert_eq!(found, expected, "{}", ran.err);
+    assert!(expected.len() > 15, "{expected:?}");
+}
