@@ -110,6 +110,12 @@ impl<'r> StatementTables<'r> {
 
 impl TableResolver for StatementTables<'_> {
     fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError> {
+        if as_of.is_some() {
+            return Err(ResolveError {
+                code: "0A000",
+                message: "AS OF is not supported yet".into(),
+            });
+        }
         let [name] = parts else { return Ok(None) };
         let tables = self.relations.folder_tables()?;
         let file = tables.into_iter().find(|(table, _)| table.eq_ignore_ascii_case(name));
@@ -118,12 +124,6 @@ impl TableResolver for StatementTables<'_> {
             code: "58030",
             message: format!("the path `{}` is not UTF-8", file.display()),
         })?;
-        if as_of.is_some() {
-            return Err(ResolveError {
-                code: "42809",
-                message: format!("`{name}` is a file, which has no past"),
-            });
-        }
         self.number(path, name).map(|id| Some(Named::Table(id)))
     }
 

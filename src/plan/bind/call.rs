@@ -61,6 +61,11 @@ const FIELDS: &[&str] = &[
 
 /// Aggregates and window functions of the language that cannot be run yet.
 const LATER: &[&str] = &[
+    "array_agg",
+    "list",
+    "string_agg",
+    "group_concat",
+    "listagg",
     "median",
     "percentile",
     "mode",

@@ -226,6 +226,9 @@ impl<'a> Binder<'a> {
         let [array] = args else {
             return self.fail(Diagnostic::new("42883", name.span, "`unnest` takes one array"));
         };
+        if let ast::ExprKind::Name(_) | ast::ExprKind::Field { .. } = &array.kind {
+            return self.unsupported("`unnest` of a column is", array.span);
+        }
         let mut relation = self.constant_array(array, "unnest")?;
         relation.output.truncate(1);
         Ok(relation)
