@@ -4,7 +4,7 @@
 //!
 //! Does not: run.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
@@ -12,6 +12,8 @@ use gobi_jit::{Compiler, Executable, Interpreter, Options};
 
 use super::engine::{Shared, compiler_options};
 use super::explain::{self, Explain};
+use super::memory::Budget;
+use super::pool::Team;
 use super::{ExecError, JitMode, QueryOptions, host};
 use crate::compile::{self, PipelineCode};
 use crate::formats::Relation;
@@ -22,7 +24,7 @@ use crate::types::arrow::arrow_schema;
 #[derive(Debug)]
 pub struct Prepared {
     /// What runs.
-    pub plan: PhysicalPlan,
+    pub plan: Arc<PhysicalPlan>,
     /// Code of each pipeline.
     pub pipelines: Vec<PreparedPipeline>,
     /// Scalar subqueries.
@@ -37,7 +39,7 @@ pub struct Prepared {
 }
 
 /// The kernels of a pipeline.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PreparedPipeline {
     /// IR, and what it needs.
     pub code: Arc<PipelineCode>,
@@ -72,11 +74,8 @@ pub(super) fn prepare(
     for subquery in plan.subqueries.clone() {
         subqueries.push(Arc::new(prepare(shared, subquery, relations, options)?));
     }
-    let mut pipelines = Vec::new();
-    for pipeline in &plan.pipelines {
-        let code = compile::compile(&plan, pipeline);
-        pipelines.push(executable(shared, pipeline, code, options)?);
-    }
+    let plan = Arc::new(plan);
+    let pipelines = all_pipelines(shared, &plan, options)?;
     let schema = arrow_schema(&plan.output);
     let phases = Phases {
         plan_us: 0,
@@ -91,6 +90,31 @@ pub(super) fn prepare(
         options: options.clone(),
         phases,
     })
+}
+
+/// Writes and compiles the pipelines, several at a time.
+fn all_pipelines(
+    shared: &Arc<Shared>,
+    plan: &Arc<PhysicalPlan>,
+    options: &QueryOptions,
+) -> Result<Vec<PreparedPipeline>, ExecError> {
+    let count = plan.pipelines.len();
+    let team = Team {
+        pool: &shared.pool,
+        threads: options.threads,
+        budget: &Budget::new(options.memory_limit_bytes),
+    };
+    let made: Arc<Vec<OnceLock<PreparedPipeline>>> = Arc::new((0..count).map(|_| OnceLock::new()).collect());
+    let (slots, plan, own, options) = (made.clone(), plan.clone(), shared.clone(), options.clone());
+    team.each(count, move |number| {
+        let pipeline = &plan.pipelines[number];
+        let code = compile::compile(&plan, pipeline);
+        let _ = slots[number].set(executable(&own, pipeline, code, &options)?);
+        Ok(())
+    })?;
+    let all = made.iter().map(|slot| slot.get().cloned());
+    all.collect::<Option<_>>()
+        .ok_or_else(|| ExecError::internal("a pipeline was not prepared"))
 }
 
 fn executable(
