@@ -3,8 +3,8 @@
 //! The first query over `l_shipdate` reads 53 chunks (53 misses, 12 MB); the second takes them from here (53 hits).
 //!
 //! Invariants: the bytes held never exceed the limit once a call returns, the counters are exact, and a chunk that
-//! several threads ask for at once is decoded by one of them. A file that changed has another identity, so no chunk
-//! can be stale.
+//! several threads ask for at once is decoded by one of them. A file that changed has another identity, and what is
+//! immutable goes by its hash, so no chunk can be stale.
 //!
 //! Does not: know formats, or write anything back.
 
@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::formats::{FileIdentity, FormatError, Relation};
+use crate::formats::{ChunkKey, FormatError, Relation};
 use crate::types::ColumnChunk;
 
 /// Locks that independent chunks do not share.
@@ -59,18 +59,11 @@ struct Counters {
     evictions: AtomicU64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    file: FileIdentity,
-    part: usize,
-    column: usize,
-}
-
 #[derive(Debug, Default)]
 struct Shard {
-    slots: HashMap<Key, Slot>,
+    slots: HashMap<ChunkKey, Slot>,
     /// Ready chunks by the tick of their last use.
-    by_age: BTreeMap<u64, Key>,
+    by_age: BTreeMap<u64, ChunkKey>,
 }
 
 #[derive(Debug)]
@@ -111,8 +104,7 @@ impl ChunkCache {
         unit: usize,
         column: usize,
     ) -> Result<(Arc<ColumnChunk>, bool, u64), FormatError> {
-        let (file, part) = relation.unit_source(unit);
-        let key = Key { file, part, column };
+        let key = relation.chunk_key(unit, column);
         let loading = loop {
             match self.claim(&key) {
                 Claim::Found(chunk) => return Ok((chunk, true, 0)),
@@ -152,14 +144,14 @@ impl ChunkCache {
         }
     }
 
-    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
+    fn shard(&self, key: &ChunkKey) -> MutexGuard<'_, Shard> {
         let hash = self.hasher.hash_one(key);
         // The map inside uses the low bits; the shard takes the high ones.
         let index = usize::try_from(hash >> 60).unwrap_or(0) % SHARDS;
         lock(&self.shards[index])
     }
 
-    fn claim(&self, key: &Key) -> Claim {
+    fn claim(&self, key: &ChunkKey) -> Claim {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
         let mut guard = self.shard(key);
         let shard = &mut *guard;
@@ -182,7 +174,7 @@ impl ChunkCache {
         }
     }
 
-    fn insert(&self, key: &Key, chunk: &Arc<ColumnChunk>) {
+    fn insert(&self, key: &ChunkKey, chunk: &Arc<ColumnChunk>) {
         let bytes = chunk.size_bytes() as u64;
         if bytes > self.limit_bytes {
             return;
@@ -219,7 +211,7 @@ impl ChunkCache {
         }
     }
 
-    fn drop_slot(&self, shard: &mut Shard, key: &Key) {
+    fn drop_slot(&self, shard: &mut Shard, key: &ChunkKey) {
         if let Some(Slot::Ready { bytes, .. }) = shard.slots.remove(key) {
             self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
@@ -244,7 +236,7 @@ impl Loading {
 /// The duty to decode a chunk; whoever waits is woken even if decoding fails or panics.
 struct Claimed<'a> {
     cache: &'a ChunkCache,
-    key: Key,
+    key: ChunkKey,
     loading: Arc<Loading>,
 }
 
