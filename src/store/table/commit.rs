@@ -1,0 +1,798 @@
+//! From staged changes to a commit: on top of whatever is newest.
+//!
+//! A transaction began at commit 10 and deleted row 3 of segment 4; meanwhile commit 11 appended a segment and commit 12
+//! deleted row 9 of segment 4. Its commit becomes 13: the tree of 12, with both rows deleted. Had 12 deleted row 3, it would
+//! be a [`Conflict`].
+//!
+//! Rows are encoded, and files written, before the lock is taken; under it trees are edited, in memory; outside of it again
+//! the commit is waited for, together with others.
+//!
+//! Invariants: what was appended never collides. A row is deleted once. An entity is changed by one of two transactions
+//! that run side by side. A key is there once.
+//!
+//! Does not: retry.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::BooleanArray;
+use roaring::RoaringBitmap;
+
+use super::changes::{Body, Changes, Pending, Staged, TableChanges, write_pending};
+use super::core::{Core, malformed};
+use super::entry::{
+    Facts, NEXT_ENTITY, Place, SegmentEntry, TableReferences, TableState, entity_key, segment_key, segment_of_key,
+    segments_prefix, state_key, write_entity,
+};
+use super::file;
+use super::index::{IndexChanges, Located, Refused, all_but, key_text, keys_of, update};
+use super::rows::Rows;
+use super::segment::{Segment, same_integers};
+use super::snapshot::{Snapshot, load_deletes, load_state, read_deletes};
+use super::{RowAddress, block};
+use crate::catalog::{Catalog, ColumnNo, Entity, EntityId, Entry, KeyDef, TableDef};
+use crate::store::StoreError;
+use crate::store::object::{CommitId, Kind, NewObject, ObjectId};
+use crate::store::timeline::{Draft, Staging};
+use crate::store::tree::{self, Edit, Tree};
+use crate::store::wire::{Malformed, write_varint};
+
+/// A block of more rows is a file.
+const BLOCK_ROWS: usize = 1 << 14;
+/// A longer block is a file.
+const BLOCK_BYTES: usize = 64 << 10;
+/// A longer block is an object of its own.
+const INLINE_BYTES: usize = 256;
+/// Commits looked at for the one that is to blame for a conflict.
+const BLAME_COMMITS: usize = 4096;
+
+/// Who commits, and why.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// Who.
+    pub author: String,
+    /// Why.
+    pub message: String,
+}
+
+/// Why there is no commit.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another transaction was first.
+    #[error("{0}")]
+    Conflict(Conflict),
+    /// A key is there already.
+    #[error("`{table}` has a row with {key} already, against `{constraint}`")]
+    Duplicate {
+        /// The table's name.
+        table: String,
+        /// The key's name.
+        constraint: String,
+        /// The values.
+        key: String,
+    },
+}
+
+/// What two transactions changed.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// The table, or whatever it is, by name.
+    pub table: String,
+    /// What of it.
+    pub on: ConflictOn,
+    /// The commit that was first, if it is one of the last few thousand.
+    pub by: Option<CommitId>,
+}
+
+/// What of a table two transactions changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConflictOn {
+    /// A row that both deleted or replaced.
+    Row(RowAddress),
+    /// The definition.
+    Definition,
+    /// Both made something of this name.
+    Name,
+    /// All rows, of which one changed some and the other deleted all.
+    AllRows,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.on {
+            ConflictOn::Row(row) => write!(out, "row {} of `{}`", row.0, self.table)?,
+            ConflictOn::Definition => write!(out, "the definition of `{}`", self.table)?,
+            ConflictOn::Name => write!(out, "the name `{}`", self.table)?,
+            ConflictOn::AllRows => write!(out, "the rows of `{}`", self.table)?,
+        }
+        out.write_str(" changed in the meantime")?;
+        match self.by {
+            Some(commit) => write!(out, " by commit {commit}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A segment that is ready for a commit.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub number: u32,
+    pub rows: usize,
+    pub deletes: Option<RoaringBitmap>,
+    pub place: Place,
+    pub bytes: u64,
+    pub facts: Vec<Facts>,
+    pub object: Option<NewObject>,
+    pub segment: Arc<Segment>,
+    /// Of each of the table's keys, what its index says of the live rows.
+    pub keys: Vec<Vec<(Vec<u8>, Located)>>,
+}
+
+impl Ready {
+    pub(super) fn live_rows(&self) -> u64 {
+        self.rows as u64 - self.deletes.as_ref().map_or(0, RoaringBitmap::len)
+    }
+}
+
+/// Changes of a table whose rows are encoded.
+struct ReadyTable<'a> {
+    def: &'a TableDef,
+    keys: Vec<KeyDef>,
+    changes: &'a TableChanges,
+    appended: Vec<Ready>,
+}
+
+/// A commit that is queued.
+pub(in crate::store) struct Queued {
+    pub snapshot: Snapshot,
+    pub draft: Draft,
+    /// FILE objects that it brings.
+    pub files: Vec<ObjectId>,
+}
+
+/// Encodes all that is staged, and makes files durable.
+pub(in crate::store) struct Prepared<'a> {
+    changes: &'a Changes,
+    tables: BTreeMap<EntityId, ReadyTable<'a>>,
+}
+
+impl<'a> Prepared<'a> {
+    pub(in crate::store) fn new(core: &Core, changes: &'a Changes) -> Result<Self, CommitError> {
+        let mut tables = BTreeMap::new();
+        for (id, table) in changes.tables.iter().filter(|(_, table)| !table.is_empty()) {
+            // A table that was dropped after all takes its rows with it.
+            let Some(def) = changes.catalog.table(*id) else {
+                continue;
+            };
+            let ready = table.staged().iter().map(|staged| ready(core, def, table, staged));
+            let appended: Vec<_> = ready.collect::<Result<_, _>>()?;
+            let mut appended: Vec<_> = appended.into_iter().filter(|ready| ready.live_rows() > 0).collect();
+            let keys = all_keys(&changes.catalog, *id, def);
+            for ready in &mut appended {
+                let wanted = all_but(ready.deletes.as_ref());
+                ready.keys = keys_of(core, def, &keys, &ready.segment, &wanted, true)?;
+            }
+            let changes = table;
+            tables.insert(
+                *id,
+                ReadyTable {
+                    def,
+                    keys,
+                    changes,
+                    appended,
+                },
+            );
+        }
+        let is_file = |ready: &Ready| matches!(ready.place, Place::File(_));
+        if tables.values().any(|table| table.appended.iter().any(is_file)) {
+            let folder = core.segments_folder();
+            let synced = core.machine.disk.sync_folder(&folder);
+            synced.map_err(|error| StoreError::io(&folder, error))?;
+        }
+        Ok(Self { changes, tables })
+    }
+
+    /// The commit on top of the newest one; `base` is where the changes began.
+    pub(in crate::store) fn apply(
+        &self,
+        branch: &str,
+        base: &Snapshot,
+        newest: &Snapshot,
+        about: &About,
+    ) -> Result<Queued, CommitError> {
+        let mut applying = Applying::new(base, newest)?;
+        let catalog = applying.catalog(&self.changes.catalog)?;
+        for (id, table) in &self.tables {
+            applying.table(*id, table, &catalog)?;
+        }
+        for id in applying.redefined.clone() {
+            if let Some(def) = catalog.table(id)
+                && !self.tables.contains_key(&id)
+            {
+                applying.new_keys(id, def, &all_keys(&catalog, id, def))?;
+            }
+        }
+        applying.finish(branch, catalog, about)
+    }
+}
+
+fn unfit(what: String) -> StoreError {
+    StoreError::Unfit(what)
+}
+
+fn ready(core: &Core, def: &TableDef, changes: &TableChanges, staged: &Staged) -> Result<Ready, StoreError> {
+    let deletes = changes.deletes_of(staged.number);
+    match &staged.body {
+        Body::File(written) => {
+            core.introduce(&written.object);
+            Ok(of_file(staged.number, staged.rows, deletes.cloned(), written))
+        }
+        Body::Rows(pending) => {
+            let pending = without(pending, staged.rows, deletes)?;
+            ready_rows(core, def, staged.number, &pending)
+        }
+    }
+}
+
+fn of_file(number: u32, rows: usize, deletes: Option<RoaringBitmap>, written: &file::NewFile) -> Ready {
+    Ready {
+        number,
+        rows,
+        deletes: deletes.filter(|deletes| !deletes.is_empty()),
+        place: Place::File(written.object.id),
+        bytes: written.bytes,
+        facts: written.facts.clone(),
+        object: Some(written.object.clone()),
+        segment: Arc::new(Segment::written(number, rows, written)),
+        keys: Vec::new(),
+    }
+}
+
+/// The keys of a table, and its unique indexes.
+fn all_keys(catalog: &Catalog, id: EntityId, def: &TableDef) -> Vec<KeyDef> {
+    let indexes = catalog.entries().filter_map(|entry| match &*entry.entity {
+        Entity::Index(index) if index.table == id && index.unique => Some(KeyDef {
+            name: index.name.clone(),
+            columns: index.columns.clone(),
+        }),
+        _ => None,
+    });
+    let mut keys: Vec<KeyDef> = Vec::new();
+    for key in def.keys().cloned().chain(indexes) {
+        // Two constraints on the same columns share an index.
+        if keys.iter().all(|known| known.columns != key.columns) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+/// Rows in memory that are deleted again are not written at all.
+fn without(pending: &Pending, rows: usize, deletes: Option<&RoaringBitmap>) -> Result<Pending, StoreError> {
+    let Some(deletes) = deletes.filter(|deletes| !deletes.is_empty()) else {
+        return Ok(Pending::of(pending.batches.clone()));
+    };
+    let mask: BooleanArray = (0..rows)
+        .map(|row| Some(!deletes.contains(super::position(row))))
+        .collect();
+    let all = Rows::concat(&pending.batches).map_err(unfit)?;
+    Ok(Pending::of(vec![all.filter(&mask).map_err(unfit)?]))
+}
+
+fn ready_rows(core: &Core, def: &TableDef, number: u32, pending: &Pending) -> Result<Ready, StoreError> {
+    let rows: usize = pending.batches.iter().map(|batch| batch.len).sum();
+    if rows <= BLOCK_ROWS {
+        let all = Rows::concat(&pending.batches).map_err(unfit)?;
+        let all = all.sorted(&def.sort_by).map_err(unfit)?;
+        let bytes = block::encode(&all).map_err(unfit)?;
+        if bytes.len() <= BLOCK_BYTES {
+            return ready_block(core, number, all, bytes);
+        }
+    }
+    let written = write_pending(core, def, pending)?;
+    core.introduce(&written.object);
+    Ok(of_file(number, rows, None, &written))
+}
+
+fn ready_block(core: &Core, number: u32, rows: Rows, bytes: Vec<u8>) -> Result<Ready, StoreError> {
+    let len = rows.len;
+    let size = bytes.len() as u64;
+    let inline = bytes.len() <= INLINE_BYTES;
+    let (place, object) = match inline {
+        true => (Place::Inline(bytes.into()), None),
+        false => {
+            let object = NewObject::new(Kind::SEGMENT, bytes);
+            (Place::Block(object.id), Some(object))
+        }
+    };
+    Ok(Ready {
+        number,
+        rows: len,
+        deletes: None,
+        place,
+        bytes: size,
+        facts: if inline {
+            Vec::new()
+        } else {
+            rows.facts().map_err(unfit)?
+        },
+        object,
+        segment: Arc::new(Segment::staged(core, number, Arc::new(rows))),
+        keys: Vec::new(),
+    })
+}
+
+/// A commit being made.
+struct Applying<'a> {
+    core: &'a Arc<Core>,
+    base: &'a Snapshot,
+    newest: &'a Snapshot,
+    height: u64,
+    edits: Edit,
+    objects: Vec<NewObject>,
+    /// Per table, what becomes of its segments.
+    segments: BTreeMap<EntityId, BTreeMap<u32, Option<Vec<u8>>>>,
+    appended: BTreeSet<(EntityId, u32)>,
+    redefined: BTreeSet<EntityId>,
+    files: Vec<ObjectId>,
+}
+
+impl<'a> Applying<'a> {
+    fn new(base: &'a Snapshot, newest: &'a Snapshot) -> Result<Self, StoreError> {
+        let core = newest.core();
+        let height = match newest.commit_id() {
+            Some(id) => core.timeline.commit_record(id)?.height + 1,
+            None => 0,
+        };
+        Ok(Self {
+            core,
+            base,
+            newest,
+            height,
+            edits: Edit::new(),
+            objects: vec![core.empty().clone()],
+            segments: BTreeMap::new(),
+            appended: BTreeSet::new(),
+            redefined: BTreeSet::new(),
+            files: Vec::new(),
+        })
+    }
+
+    fn is_direct(&self) -> bool {
+        self.base.commit_id() == self.newest.commit_id()
+    }
+
+    /// The newest catalog, with what was changed.
+    fn catalog(&mut self, changed: &Catalog) -> Result<Arc<Catalog>, CommitError> {
+        let (base, newest) = (self.base.catalog(), self.newest.catalog());
+        let changes = changed.changes_since(base);
+        if changes.is_empty() {
+            return Ok(Arc::clone(newest));
+        }
+        let mut entries: BTreeMap<EntityId, Entry> = newest.entries().map(|entry| (entry.id, entry.clone())).collect();
+        for (id, entry) in changes {
+            if base.get(id) != newest.get(id) {
+                let named = entry.or(newest.get(id)).or(base.get(id));
+                return Err(self.conflict(name_of(named), ConflictOn::Definition, id));
+            }
+            self.redefined.insert(id);
+            match entry {
+                Some(entry) => {
+                    if let Entity::Index(index) = &*entry.entity {
+                        self.redefined.insert(index.table);
+                    }
+                    let object = NewObject::new(Kind::CATALOG, entry.entity.encode());
+                    self.edits
+                        .insert(entity_key(id), Some(write_entity(&entry.schema, object.id)));
+                    self.objects.push(object);
+                    entries.insert(id, entry.clone());
+                }
+                None => {
+                    self.edits.insert(entity_key(id), None);
+                    entries.remove(&id);
+                    self.drop_table(id)?;
+                }
+            }
+        }
+        self.check_names(&entries)?;
+        let next = changed.next_id().max(newest.next_id());
+        let mut value = Vec::new();
+        write_varint(&mut value, next);
+        self.edits.insert(NEXT_ENTITY.to_vec(), Some(value));
+        Ok(Arc::new(Catalog::new(entries.into_values(), next)))
+    }
+
+    /// Two transactions may have made different things of the same name.
+    fn check_names(&self, entries: &BTreeMap<EntityId, Entry>) -> Result<(), CommitError> {
+        let mut names = BTreeSet::new();
+        for entry in entries.values() {
+            if !names.insert((&*entry.schema, entry.entity.name().to_ascii_lowercase())) {
+                return Err(self.conflict(entry.entity.name().into(), ConflictOn::Name, entry.id));
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_table(&mut self, id: EntityId) -> Result<(), StoreError> {
+        let tree = Tree::new(&**self.core, self.newest.root());
+        for entry in tree.prefix(&segments_prefix(id)) {
+            self.edits.insert(entry?.0, None);
+        }
+        self.edits.insert(state_key(id), None);
+        Ok(())
+    }
+
+    fn table(&mut self, id: EntityId, table: &ReadyTable<'_>, catalog: &Catalog) -> Result<(), CommitError> {
+        let same_definition = self.base.catalog().get(id) == self.newest.catalog().get(id);
+        if catalog.table(id).is_none() || !same_definition {
+            return Err(self.conflict(table.def.name.clone(), ConflictOn::Definition, id));
+        }
+        let mut state = load_state(self.core, self.newest.root(), id)?;
+        if table.changes.is_truncated() {
+            self.truncate(id, table.def, &mut state)?;
+        }
+        let mut changes: Vec<_> = table.keys.iter().map(|_| IndexChanges::default()).collect();
+        for (number, deletes) in table.changes.committed_deletes() {
+            let segment = self.delete(id, table.def, number, deletes, &mut state)?;
+            if !table.keys.is_empty() {
+                let removed = keys_of(
+                    self.core,
+                    table.def,
+                    &table.keys,
+                    &segment,
+                    &|row| deletes.contains(row),
+                    false,
+                )?;
+                for (changes, removed) in changes.iter_mut().zip(removed) {
+                    changes.removed.extend(removed);
+                }
+            }
+        }
+        for ready in &table.appended {
+            self.append(id, ready, &mut state)?;
+            for (changes, added) in changes.iter_mut().zip(&ready.keys) {
+                changes.added.extend(added.iter().cloned());
+            }
+        }
+        state.indexes = self.indexes(id, table, &state, changes)?;
+        self.edits.insert(state_key(id), Some(state.encode()));
+        Ok(())
+    }
+
+    /// The roots of a table's indexes after its changes.
+    fn indexes(
+        &mut self,
+        id: EntityId,
+        table: &ReadyTable<'_>,
+        state: &TableState,
+        changes: Vec<IndexChanges>,
+    ) -> Result<Vec<(Vec<ColumnNo>, ObjectId)>, CommitError> {
+        let mut indexes = Vec::new();
+        for ((at, key), changes) in table.keys.iter().enumerate().zip(changes) {
+            let (root, changes) = match state.index(&key.columns).filter(|_| !self.retyped(id, table.def, key)) {
+                Some(root) => (root, changes),
+                None => {
+                    let mut added = self.committed_keys(id, table.def, key)?;
+                    added.extend(table.appended.iter().flat_map(|ready| ready.keys[at].iter().cloned()));
+                    let removed = Vec::new();
+                    (self.core.empty().id, IndexChanges { removed, added })
+                }
+            };
+            let (root, nodes) = match update(self.core, root, changes) {
+                Ok(updated) => updated,
+                Err(Refused::Store(error)) => return Err(error.into()),
+                Err(Refused::Duplicate(row)) => return Err(self.duplicate(id, table, key, row)?),
+            };
+            self.objects.extend(nodes);
+            indexes.push((key.columns.clone(), root));
+        }
+        Ok(indexes)
+    }
+
+    /// Whether a key's values have another form than in the newest snapshot.
+    fn retyped(&self, id: EntityId, def: &TableDef, key: &KeyDef) -> bool {
+        let Some(old) = self.newest.catalog().table(id) else {
+            return false;
+        };
+        key.columns.iter().any(|no| match (old.by_no(*no), def.by_no(*no)) {
+            (Some(old), Some(new)) => !same_integers(&old.ty, &new.ty),
+            _ => true,
+        })
+    }
+
+    /// What an index says of the rows that were committed before, and stay.
+    fn committed_keys(
+        &self,
+        id: EntityId,
+        def: &TableDef,
+        key: &KeyDef,
+    ) -> Result<Vec<(Vec<u8>, Located)>, StoreError> {
+        let tree = Tree::new(&**self.core, self.newest.root());
+        let appended = |number: &u32| self.appended.contains(&(id, *number));
+        let mut values: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        for entry in tree.prefix(&segments_prefix(id)) {
+            let (key, value) = entry?;
+            values.extend(segment_of_key(&key).map(|number| (number, value)));
+        }
+        for (number, value) in self
+            .segments
+            .get(&id)
+            .into_iter()
+            .flatten()
+            .filter(|(number, _)| !appended(number))
+        {
+            match value {
+                Some(value) => drop(values.insert(*number, value.clone())),
+                None => drop(values.remove(number)),
+            }
+        }
+        let mut found = Vec::new();
+        for (number, value) in values {
+            let entry = self.entry(&value)?;
+            let deletes = match entry.deletes {
+                Some((_, id)) => match self.objects.iter().find(|object| object.id == id) {
+                    Some(object) => Some(read_deletes(id, &object.body)?),
+                    None => load_deletes(self.core, &entry)?,
+                },
+                None => None,
+            };
+            let segment = Segment::of_entry(number, &entry)?;
+            let wanted = all_but(deletes.as_ref());
+            let keys = keys_of(self.core, def, std::slice::from_ref(key), &segment, &wanted, true)?;
+            found.extend(keys.into_iter().flatten());
+        }
+        Ok(found)
+    }
+
+    fn entry(&self, value: &[u8]) -> Result<SegmentEntry, StoreError> {
+        let root = self.newest.root();
+        SegmentEntry::decode(value).map_err(|Malformed(what)| malformed(Kind::NODE, root, what))
+    }
+
+    /// A table whose keys changed, and whose rows did not.
+    fn new_keys(&mut self, id: EntityId, def: &TableDef, keys: &[KeyDef]) -> Result<(), CommitError> {
+        let mut state = load_state(self.core, self.newest.root(), id)?;
+        let known = state.indexes.iter().map(|(columns, _)| columns);
+        let same = known.eq(keys.iter().map(|key| &key.columns));
+        if same && !keys.iter().any(|key| self.retyped(id, def, key)) {
+            return Ok(());
+        }
+        let changes = TableChanges::new(self.newest, id)?;
+        let table = ReadyTable {
+            def,
+            keys: keys.to_vec(),
+            changes: &changes,
+            appended: Vec::new(),
+        };
+        let none = keys.iter().map(|_| IndexChanges::default()).collect();
+        state.indexes = self.indexes(id, &table, &state, none)?;
+        self.edits.insert(state_key(id), Some(state.encode()));
+        Ok(())
+    }
+
+    fn duplicate(
+        &self,
+        id: EntityId,
+        table: &ReadyTable<'_>,
+        key: &KeyDef,
+        row: RowAddress,
+    ) -> Result<CommitError, StoreError> {
+        let staged = table.appended.iter().find(|ready| ready.number == row.segment());
+        let segment = match staged {
+            Some(ready) => Some(Arc::clone(&ready.segment)),
+            None => match self.segment(id, row.segment())? {
+                Some((entry, _)) => Some(Arc::new(Segment::of_entry(row.segment(), &entry)?)),
+                None => None,
+            },
+        };
+        let text = segment.map(|segment| key_text(self.core, table.def, key, &segment, row.row()));
+        Ok(CommitError::Duplicate {
+            table: table.def.name.clone(),
+            constraint: key.name.clone(),
+            key: text.transpose()?.unwrap_or_default(),
+        })
+    }
+
+    fn put_segment(&mut self, table: EntityId, number: u32, value: Option<Vec<u8>>) {
+        self.edits.insert(segment_key(table, number), value.clone());
+        self.segments.entry(table).or_default().insert(number, value);
+    }
+
+    fn truncate(&mut self, id: EntityId, def: &TableDef, state: &mut TableState) -> Result<(), CommitError> {
+        let prefix = segments_prefix(id);
+        let segments = |root| {
+            Tree::new(&**self.core, root)
+                .prefix(&prefix)
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let newest = segments(self.newest.root())?;
+        if !self.is_direct() && newest != segments(self.base.root())? {
+            return Err(self.conflict(def.name.clone(), ConflictOn::AllRows, id));
+        }
+        for (key, _) in newest {
+            if let Some(number) = segment_of_key(&key) {
+                self.put_segment(id, number, None);
+            }
+        }
+        state.rows = 0;
+        state.indexes.clear();
+        Ok(())
+    }
+
+    fn delete(
+        &mut self,
+        id: EntityId,
+        def: &TableDef,
+        number: u32,
+        rows: &RoaringBitmap,
+        state: &mut TableState,
+    ) -> Result<Segment, CommitError> {
+        let (entry, known) = match self.segment(id, number)? {
+            Some(found) => found,
+            None => {
+                let row = RowAddress::new(number, rows.min().unwrap_or(0) as usize);
+                return Err(self.conflict(def.name.clone(), ConflictOn::Row(row), id));
+            }
+        };
+        let segment = Segment::of_entry(number, &entry)?;
+        let known = known.unwrap_or_default();
+        let gone = (&known & rows).min();
+        if let Some(row) = gone {
+            let on = ConflictOn::Row(RowAddress::new(number, row as usize));
+            return Err(self.conflict(def.name.clone(), on, id));
+        }
+        if rows.max().is_some_and(|last| last as usize >= segment.rows) {
+            return Err(StoreError::Unfit(format!("segment {number} has {} rows only", segment.rows)).into());
+        }
+        state.rows = state.rows.saturating_sub(rows.len());
+        let all = known | rows;
+        if all.len() == segment.rows as u64 {
+            self.put_segment(id, number, None);
+            return Ok(segment);
+        }
+        let deletes = Some(self.put_deletes(&all)?);
+        let entry = SegmentEntry { deletes, ..entry };
+        self.put_segment(id, number, Some(entry.encode()));
+        Ok(segment)
+    }
+
+    /// A segment of the newest snapshot, and what is deleted of it.
+    fn segment(
+        &self,
+        table: EntityId,
+        number: u32,
+    ) -> Result<Option<(SegmentEntry, Option<RoaringBitmap>)>, StoreError> {
+        let root = self.newest.root();
+        segment_at(self.core, root, table, number)
+    }
+
+    fn put_deletes(&mut self, rows: &RoaringBitmap) -> Result<(u64, ObjectId), StoreError> {
+        let mut body = Vec::new();
+        let written = rows.serialize_into(&mut body);
+        written.map_err(|error| StoreError::Unfit(error.to_string()))?;
+        let object = NewObject::new(Kind::DELETES, body);
+        let id = object.id;
+        self.objects.push(object);
+        Ok((rows.len(), id))
+    }
+
+    fn append(&mut self, id: EntityId, ready: &Ready, state: &mut TableState) -> Result<(), StoreError> {
+        let deletes = ready.deletes.as_ref().map(|rows| self.put_deletes(rows)).transpose()?;
+        let inline = matches!(ready.place, Place::Inline(_));
+        let entry = SegmentEntry {
+            place: ready.place.clone(),
+            first_row: state.next_row,
+            height: self.height,
+            deletes,
+            rows: if inline { 0 } else { ready.rows as u64 },
+            bytes: ready.bytes,
+            columns: ready.facts.clone(),
+        };
+        if let Place::File(file) = ready.place {
+            self.files.push(file);
+        }
+        self.objects.extend(ready.object.clone());
+        self.put_segment(id, ready.number, Some(entry.encode()));
+        self.appended.insert((id, ready.number));
+        state.next_row += ready.rows as u64;
+        state.next_segment = state.next_segment.max(ready.number.saturating_add(1));
+        state.rows += ready.live_rows();
+        Ok(())
+    }
+
+    fn finish(self, branch: &str, catalog: Arc<Catalog>, about: &About) -> Result<Queued, CommitError> {
+        let staging = Staging::new(&**self.core);
+        staging.add(self.objects);
+        let edited = tree::edit(&staging, self.newest.root(), self.edits)?;
+        staging.add(edited.nodes);
+        let snapshot = Snapshot::new(self.core, None, edited.root, Arc::clone(&catalog));
+        let touched = |id: EntityId| self.segments.contains_key(&id) || self.redefined.contains(&id);
+        snapshot.adopt(self.newest, touched);
+        snapshot.plan_to_follow(self.newest, self.segments);
+        let draft = Draft {
+            schema: definitions_hash(&catalog),
+            author: about.author.clone(),
+            message: about.message.clone(),
+            objects: staging.reachable([edited.root], &TableReferences)?,
+            ..Draft::new(branch, self.newest.commit_id(), edited.root)
+        };
+        Ok(Queued {
+            snapshot,
+            draft,
+            files: self.files,
+        })
+    }
+
+    /// A conflict, and the first commit after the base that is to blame for it.
+    fn conflict(&self, table: String, on: ConflictOn, id: EntityId) -> CommitError {
+        let by = self.blame(&on, id).unwrap_or_default();
+        CommitError::Conflict(Conflict { table, on, by })
+    }
+
+    fn blame(&self, on: &ConflictOn, id: EntityId) -> Result<Option<CommitId>, StoreError> {
+        let Some(newest) = self.newest.commit_id() else {
+            return Ok(None);
+        };
+        let mut blamed = None;
+        let mut after: Option<(CommitId, Option<Vec<u8>>)> = None;
+        for found in self.core.timeline.first_parents(newest).take(BLAME_COMMITS) {
+            let (commit, record) = found?;
+            let now = self.fingerprint(record.root, on, id)?;
+            if let Some((later, value)) = &after
+                && *value != now
+            {
+                blamed = Some(*later);
+            }
+            if Some(commit) == self.base.commit_id() {
+                return Ok(blamed);
+            }
+            after = Some((commit, now));
+        }
+        Ok(blamed.or(after.map(|(commit, _)| commit)))
+    }
+
+    /// What a conflict is about, as of some root.
+    fn fingerprint(&self, root: ObjectId, on: &ConflictOn, id: EntityId) -> Result<Option<Vec<u8>>, StoreError> {
+        match on {
+            ConflictOn::Row(row) => {
+                let found = segment_at(self.core, root, id, row.segment())?;
+                let live = found.is_some_and(|(_, deletes)| !deletes.is_some_and(|rows| rows.contains(row.row())));
+                Ok(live.then(Vec::new))
+            }
+            ConflictOn::AllRows => Tree::new(&**self.core, root).get(&state_key(id)),
+            ConflictOn::Definition | ConflictOn::Name => Tree::new(&**self.core, root).get(&entity_key(id)),
+        }
+    }
+}
+
+fn segment_at(
+    core: &Core,
+    root: ObjectId,
+    table: EntityId,
+    number: u32,
+) -> Result<Option<(SegmentEntry, Option<RoaringBitmap>)>, StoreError> {
+    let Some(value) = Tree::new(core, root).get(&segment_key(table, number))? else {
+        return Ok(None);
+    };
+    let entry = SegmentEntry::decode(&value).map_err(|Malformed(what)| malformed(Kind::NODE, root, what))?;
+    let deletes = load_deletes(core, &entry)?;
+    Ok(Some((entry, deletes)))
+}
+
+fn name_of(entry: Option<&Entry>) -> String {
+    entry.map_or_else(String::new, |entry| entry.entity.name().into())
+}
+
+/// The hash that stands for all definitions.
+fn definitions_hash(catalog: &Catalog) -> ObjectId {
+    let mut all = Vec::new();
+    for entry in catalog.entries() {
+        all.extend(entry.id.0.to_le_bytes());
+        let definition = ObjectId::of(Kind::CATALOG, &entry.entity.encode());
+        all.extend(write_entity(&entry.schema, definition));
+    }
+    ObjectId::of(Kind::CATALOG, &all)
+}

@@ -1,0 +1,151 @@
+//! What all snapshots and changes of one open database share: its machine, folder, timeline and counters.
+//!
+//! Two transactions append to table 7: one gets segment 12, the other 13, and neither waits.
+//!
+//! Invariants: a segment's number is given out once in a process, and is greater than those of the state that it follows.
+//!
+//! Does not: keep snapshots; a snapshot keeps this.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashbrown::HashMap;
+
+use super::file::OpenFile;
+use crate::catalog::EntityId;
+use crate::formats::FormatError;
+use crate::store::object::{Kind, NewObject, ObjectId, ReadObjects};
+use crate::store::timeline::{Machine, Timeline};
+use crate::store::{Damage, StoreError, tree};
+
+/// An open database, from below.
+#[derive(Debug)]
+pub(in crate::store) struct Core {
+    pub machine: Machine,
+    pub folder: PathBuf,
+    pub timeline: Timeline,
+    /// The empty tree, which is in no pack before somebody needs it.
+    empty: NewObject,
+    next_segments: Mutex<HashMap<EntityId, u32>>,
+    tokens: AtomicU64,
+    /// FILE objects of files that are written and not committed.
+    staged: Mutex<HashMap<ObjectId, Arc<[u8]>>>,
+    /// Files whose footers were read.
+    files: Mutex<HashMap<ObjectId, Arc<OpenFile>>>,
+}
+
+/// Footers kept.
+const MAX_FILES: usize = 4096;
+
+impl Core {
+    pub(in crate::store) fn new(machine: Machine, folder: &Path, timeline: Timeline) -> Self {
+        Self {
+            machine,
+            folder: folder.to_path_buf(),
+            timeline,
+            empty: tree::empty(),
+            next_segments: Mutex::default(),
+            tokens: AtomicU64::new(0),
+            staged: Mutex::default(),
+            files: Mutex::default(),
+        }
+    }
+
+    /// The empty tree.
+    pub(in crate::store) fn empty(&self) -> &NewObject {
+        &self.empty
+    }
+
+    /// The folder of large segments.
+    pub(in crate::store) fn segments_folder(&self) -> PathBuf {
+        self.folder.join("segments")
+    }
+
+    /// A number for a new segment of a table, at least `least`.
+    pub(super) fn number(&self, table: EntityId, least: u32) -> u32 {
+        let mut next = lock(&self.next_segments);
+        let next = next.entry(table).or_default();
+        let number = least.max(*next);
+        *next = number.saturating_add(1);
+        number
+    }
+
+    /// Something that no other rows in memory go by.
+    pub(super) fn token(&self) -> u64 {
+        self.tokens.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Makes the parts of a file known before it is committed.
+    pub(super) fn introduce(&self, object: &NewObject) {
+        lock(&self.staged)
+            .entry(object.id)
+            .or_insert_with(|| Arc::clone(&object.body));
+    }
+
+    /// The commit has its objects now.
+    pub(in crate::store) fn forget_staged(&self, files: &[ObjectId]) {
+        let mut staged = lock(&self.staged);
+        files.iter().for_each(|id| drop(staged.remove(id)));
+    }
+
+    /// A file of a segment, opened once.
+    pub(super) fn file(&self, id: ObjectId) -> Result<Arc<OpenFile>, StoreError> {
+        if let Some(file) = lock(&self.files).get(&id) {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(OpenFile::open(self, id)?);
+        let mut files = lock(&self.files);
+        if files.len() >= MAX_FILES {
+            files.clear();
+        }
+        files.insert(id, Arc::clone(&file));
+        Ok(file)
+    }
+}
+
+impl ReadObjects for Core {
+    fn read(&self, kind: Kind, id: ObjectId) -> Result<Arc<[u8]>, StoreError> {
+        if id == self.empty.id && kind == Kind::NODE {
+            return Ok(Arc::clone(&self.empty.body));
+        }
+        if kind == Kind::FILE
+            && let Some(body) = lock(&self.staged).get(&id)
+        {
+            return Ok(Arc::clone(body));
+        }
+        self.timeline.read(kind, id)
+    }
+}
+
+/// An object whose hash is right and whose contents make no sense.
+pub(super) fn malformed(kind: Kind, id: ObjectId, what: impl Into<String>) -> StoreError {
+    Damage::new(Path::new("packs"), what).of(kind, id).into()
+}
+
+/// What a relation says of an error here.
+pub(super) fn as_format_error(error: StoreError) -> FormatError {
+    match error {
+        StoreError::Corrupt(damage) => FormatError::Corrupt {
+            path: damage.file.display().to_string(),
+            message: damage.to_string(),
+        },
+        other => FormatError::Corrupt {
+            path: "packs".into(),
+            message: other.to_string(),
+        },
+    }
+}
+
+/// What the store says of an error in a file of a segment.
+pub(super) fn as_store_error(error: FormatError) -> StoreError {
+    match error {
+        FormatError::Corrupt { path, message } => Damage::new(Path::new(&path), message).into(),
+        FormatError::Io { path, source } => StoreError::reading(Path::new(&path), 0, source),
+        other => Damage::new(Path::new("segments"), other.to_string()).into(),
+    }
+}
+
+pub(in crate::store) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
