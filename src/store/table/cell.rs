@@ -58,9 +58,30 @@ pub(super) fn value_at(array: &ArrayRef, row: usize, ty: &LogicalType) -> Result
             let values = columns.map(|(column, field)| value_at(column, row, &field.ty));
             Value::Struct(values.collect::<Result<_, _>>()?)
         }
+        _ => Value::Int(int_at(array, row)?),
+    })
+}
+
+/// The stored integer of a row.
+fn int_at(array: &ArrayRef, row: usize) -> Result<i128, String> {
+    fn at<T: ArrowPrimitiveType>(array: &ArrayRef, row: usize) -> i128
+    where
+        T::Native: Into<i128>,
+    {
+        array.as_primitive::<T>().value(row).into()
+    }
+    Ok(match array.data_type() {
+        DataType::Int8 => at::<dt::Int8Type>(array, row),
+        DataType::Int16 => at::<dt::Int16Type>(array, row),
+        DataType::Int32 => at::<dt::Int32Type>(array, row),
+        DataType::Int64 => at::<dt::Int64Type>(array, row),
+        DataType::UInt64 => at::<dt::UInt64Type>(array, row),
+        DataType::Decimal128(..) => at::<dt::Decimal128Type>(array, row),
+        DataType::Date32 => at::<dt::Date32Type>(array, row),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => at::<dt::TimestampMicrosecondType>(array, row),
         _ => {
             let one = integers(&array.slice(row, 1))?;
-            Value::Int(one.first().copied().unwrap_or_default())
+            one.first().copied().unwrap_or_default()
         }
     })
 }

@@ -263,7 +263,7 @@ impl TableChanges {
                     return Ok(Arc::clone(known));
                 }
                 let rows = Rows::concat(&pending.batches).map_err(StoreError::Unfit)?;
-                let segment = Arc::new(Segment::staged(&self.core, staged.number, Arc::new(rows)));
+                let segment = Arc::new(Segment::staged(staged.number, Arc::new(rows)));
                 Ok(Arc::clone(pending.shown.get_or_init(|| segment)))
             }
         });

@@ -25,7 +25,7 @@ use super::entry::{
     segments_prefix, state_key, write_entity,
 };
 use super::file;
-use super::index::{IndexChanges, Located, Refused, all_but, key_text, keys_of, update};
+use super::index::{IndexChanges, Keys, Refused, all_but, key_text, keys_of, update};
 use super::rows::Rows;
 use super::segment::{Segment, same_integers};
 use super::snapshot::{Snapshot, load_deletes, load_state, read_deletes};
@@ -128,7 +128,7 @@ pub(super) struct Ready {
     pub object: Option<NewObject>,
     pub segment: Arc<Segment>,
     /// Of each of the table's keys, what its index says of the live rows.
-    pub keys: Vec<Vec<(Vec<u8>, Located)>>,
+    pub keys: Vec<Keys>,
 }
 
 impl Ready {
@@ -289,7 +289,7 @@ fn ready_rows(core: &Core, def: &TableDef, number: u32, pending: &Pending) -> Re
         let all = all.sorted(&def.sort_by).map_err(unfit)?;
         let bytes = block::encode(&all).map_err(unfit)?;
         if bytes.len() <= BLOCK_BYTES {
-            return ready_block(core, number, all, bytes);
+            return ready_block(number, all, bytes);
         }
     }
     let written = write_pending(core, def, pending)?;
@@ -297,7 +297,7 @@ fn ready_rows(core: &Core, def: &TableDef, number: u32, pending: &Pending) -> Re
     Ok(of_file(number, rows, None, &written))
 }
 
-fn ready_block(core: &Core, number: u32, rows: Rows, bytes: Vec<u8>) -> Result<Ready, StoreError> {
+fn ready_block(number: u32, rows: Rows, bytes: Vec<u8>) -> Result<Ready, StoreError> {
     let len = rows.len;
     let size = bytes.len() as u64;
     let inline = bytes.len() <= INLINE_BYTES;
@@ -320,7 +320,7 @@ fn ready_block(core: &Core, number: u32, rows: Rows, bytes: Vec<u8>) -> Result<R
             rows.facts().map_err(unfit)?
         },
         object,
-        segment: Arc::new(Segment::staged(core, number, Arc::new(rows))),
+        segment: Arc::new(Segment::staged(number, Arc::new(rows))),
         keys: Vec::new(),
     })
 }
@@ -504,12 +504,7 @@ impl<'a> Applying<'a> {
     }
 
     /// What an index says of the rows that were committed before, and stay.
-    fn committed_keys(
-        &self,
-        id: EntityId,
-        def: &TableDef,
-        key: &KeyDef,
-    ) -> Result<Vec<(Vec<u8>, Located)>, StoreError> {
+    fn committed_keys(&self, id: EntityId, def: &TableDef, key: &KeyDef) -> Result<Keys, StoreError> {
         let tree = Tree::new(&**self.core, self.newest.root());
         let appended = |number: &u32| self.appended.contains(&(id, *number));
         let mut values: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
@@ -709,9 +704,7 @@ impl<'a> Applying<'a> {
         let edited = tree::edit(&staging, self.newest.root(), self.edits)?;
         staging.add(edited.nodes);
         let snapshot = Snapshot::new(self.core, None, edited.root, Arc::clone(&catalog));
-        let touched = |id: EntityId| self.segments.contains_key(&id) || self.redefined.contains(&id);
-        snapshot.adopt(self.newest, touched);
-        snapshot.plan_to_follow(self.newest, self.segments);
+        snapshot.adopt(self.newest, self.segments, |id| self.redefined.contains(&id));
         let draft = Draft {
             schema: definitions_hash(&catalog),
             author: about.author.clone(),

@@ -28,7 +28,6 @@ pub(in crate::store) struct Core {
     /// The empty tree, which is in no pack before somebody needs it.
     empty: NewObject,
     next_segments: Mutex<HashMap<EntityId, u32>>,
-    tokens: AtomicU64,
     /// FILE objects of files that are written and not committed.
     staged: Mutex<HashMap<ObjectId, Arc<[u8]>>>,
     /// Files whose footers were read.
@@ -46,7 +45,6 @@ impl Core {
             timeline,
             empty: tree::empty(),
             next_segments: Mutex::default(),
-            tokens: AtomicU64::new(0),
             staged: Mutex::default(),
             files: Mutex::default(),
         }
@@ -69,11 +67,6 @@ impl Core {
         let number = least.max(*next);
         *next = number.saturating_add(1);
         number
-    }
-
-    /// Something that no other rows in memory go by.
-    pub(super) fn token(&self) -> u64 {
-        self.tokens.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Makes the parts of a file known before it is committed.
@@ -116,6 +109,12 @@ impl ReadObjects for Core {
         }
         self.timeline.read(kind, id)
     }
+}
+
+/// Something that no other rows in memory go by, of any database in the process.
+pub(super) fn token() -> u64 {
+    static TOKENS: AtomicU64 = AtomicU64::new(0);
+    TOKENS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// An object whose hash is right and whose contents make no sense.

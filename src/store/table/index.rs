@@ -61,6 +61,9 @@ impl Located {
     }
 }
 
+/// Keys of rows, and what an index says of them.
+pub(super) type Keys = Vec<(Vec<u8>, Located)>;
+
 /// The form in which an index has some values; `None` if one is NULL or of a type that no index takes.
 pub(super) fn index_key(values: &[Value]) -> Option<Vec<u8>> {
     let mut out = vec![INDEX];
@@ -93,8 +96,8 @@ pub(super) fn keys_of(
     segment: &Segment,
     wanted: &dyn Fn(u32) -> bool,
     hashed: bool,
-) -> Result<Vec<Vec<(Vec<u8>, Located)>>, StoreError> {
-    let mut found: Vec<Vec<(Vec<u8>, Located)>> = keys.iter().map(|_| Vec::new()).collect();
+) -> Result<Vec<Keys>, StoreError> {
+    let mut found: Vec<Keys> = keys.iter().map(|_| Vec::new()).collect();
     let groups = match segment.open(core)? {
         Open::Rows(rows) => vec![rows.len],
         Open::File(file) => file.groups.clone(),
@@ -157,9 +160,9 @@ fn row_hash(row: &RowValues) -> [u8; 32] {
 #[derive(Debug, Default)]
 pub(super) struct IndexChanges {
     /// Keys of rows that go.
-    pub removed: Vec<(Vec<u8>, Located)>,
+    pub removed: Keys,
     /// Keys of rows that come.
-    pub added: Vec<(Vec<u8>, Located)>,
+    pub added: Keys,
 }
 
 /// Why an index was not changed.
@@ -214,7 +217,7 @@ fn rebuild(
     core: &Core,
     root: ObjectId,
     gone: BTreeMap<Vec<u8>, RowAddress>,
-    added: Vec<(Vec<u8>, Located)>,
+    added: Keys,
 ) -> Result<(ObjectId, Vec<NewObject>), Refused> {
     let mut old = Tree::new(core, root).iter().peekable();
     let mut added = added.into_iter().peekable();

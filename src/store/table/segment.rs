@@ -16,7 +16,7 @@ use roaring::RoaringBitmap;
 
 use super::block;
 use super::cell::{constant_array, value_at};
-use super::core::{Core, as_format_error, as_store_error, malformed};
+use super::core::{Core, as_format_error, as_store_error, malformed, token};
 use super::entry::{Facts, Place, SegmentEntry};
 use super::file::{NewFile, OpenFile};
 use super::rows::Rows;
@@ -90,11 +90,11 @@ impl Segment {
     }
 
     /// A segment in memory.
-    pub(super) fn staged(core: &Core, number: u32, rows: Arc<Rows>) -> Self {
+    pub(super) fn staged(number: u32, rows: Arc<Rows>) -> Self {
         Self {
             number,
             rows: rows.len,
-            content: tagged(Kind::BLOB, &[b"staged", &core.token().to_le_bytes()]),
+            content: tagged(Kind::BLOB, &[b"staged", &token().to_le_bytes()]),
             source: Source::Rows(rows),
             rows_facts: OnceLock::new(),
         }

@@ -47,6 +47,9 @@ struct Inner {
     planned: Mutex<HashMap<EntityId, (Arc<TableSnapshot>, ChangedSegments)>>,
 }
 
+/// Changed segments beyond which a table is loaded anew.
+const MAX_PLANNED: usize = 1000;
+
 /// What became of segments: their entries, or nothing.
 pub(super) type ChangedSegments = BTreeMap<u32, Option<Vec<u8>>>;
 
@@ -90,20 +93,30 @@ impl Snapshot {
         named
     }
 
-    /// Notes how tables differ from an older snapshot, for when they are asked for.
-    pub(super) fn plan_to_follow(&self, older: &Snapshot, changed: BTreeMap<EntityId, ChangedSegments>) {
-        let known = lock(&older.0.tables);
-        let tables = changed
-            .into_iter()
-            .filter_map(|(id, changed)| Some((id, (Arc::clone(known.get(&id)?), changed))));
-        lock(&self.0.planned).extend(tables);
-    }
-
-    /// Takes over what is known of tables that are the same in both.
-    pub(super) fn adopt(&self, older: &Snapshot, changed: impl Fn(EntityId) -> bool) {
-        let known = lock(&older.0.tables);
-        let same = known.iter().filter(|(id, _)| !changed(**id));
-        lock(&self.0.tables).extend(same.map(|(id, table)| (*id, Arc::clone(table))));
+    /// Takes over what is known of tables: all of it where they are the same in both, what became of their segments where
+    /// they are not, for when they are asked for. Tables that were redefined start anew.
+    pub(super) fn adopt(
+        &self,
+        older: &Snapshot,
+        mut changed: BTreeMap<EntityId, ChangedSegments>,
+        redefined: impl Fn(EntityId) -> bool,
+    ) {
+        let (known, planned) = (lock(&older.0.tables), lock(&older.0.planned));
+        let (mut tables, mut plans) = (lock(&self.0.tables), lock(&self.0.planned));
+        for (id, table) in known.iter().filter(|(id, _)| !redefined(**id)) {
+            match changed.remove(id) {
+                None => drop(tables.insert(*id, Arc::clone(table))),
+                Some(changes) => drop(plans.insert(*id, (Arc::clone(table), changes))),
+            }
+        }
+        for (id, (table, before)) in planned.iter().filter(|(id, _)| !redefined(**id)) {
+            let now = changed.remove(id).unwrap_or_default();
+            // Otherwise a thousand commits that nobody reads would cost more than one look at the tree.
+            if before.len() + now.len() <= MAX_PLANNED {
+                let changes = before.iter().map(|(number, entry)| (*number, entry.clone())).chain(now);
+                plans.insert(*id, (Arc::clone(table), changes.collect()));
+            }
+        }
     }
 
     /// The commit; none in an empty database.

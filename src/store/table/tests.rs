@@ -300,3 +300,7 @@ fn many_keys_are_merged() {
     }
     assert!(database.verify(true).unwrap().is_clean());
 }
+
+mod crash;
+mod model;
+mod size;
