@@ -18,18 +18,20 @@ use super::RowAddress;
 use super::commit::{CommitError, Prepared};
 use super::core::Core;
 use super::file::{self, GROUP_ROWS, NewFile};
+use super::index::{StagedKeys, index_key};
 use super::rows::Rows;
 use super::segment::Segment;
 use super::snapshot::{Snapshot, load_state};
-use crate::catalog::{Catalog, EntityId, TableDef};
+use crate::catalog::{Catalog, EntityId, KeyDef, TableDef};
 use crate::store::StoreError;
+use crate::types::Value;
 
 /// Rows in memory beyond which they become a file.
 const FLUSH_ROWS: usize = 4 * GROUP_ROWS;
 /// Bytes in memory beyond which rows become a file.
 const FLUSH_BYTES: usize = 64 << 20;
-/// Batches beyond which they are put together.
-const MAX_BATCHES: usize = 256;
+/// Batches of so many rows are left as they are.
+const MERGED_ROWS: usize = 1 << 14;
 
 /// Everything that a transaction has staged.
 #[derive(Clone, Debug)]
@@ -95,6 +97,7 @@ pub(super) struct Staged {
     pub number: u32,
     pub rows: usize,
     pub body: Body,
+    keys: Arc<StagedKeys>,
 }
 
 #[derive(Clone, Debug)]
@@ -109,6 +112,8 @@ pub(super) enum Body {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
     pub batches: Vec<Rows>,
+    /// Per batch.
+    keys: Vec<Arc<StagedKeys>>,
     bytes: usize,
     /// A relation has shown their addresses, so they must stay in order.
     exposed: bool,
@@ -181,6 +186,7 @@ impl TableChanges {
                 number: self.core.number(self.table, self.least),
                 rows: 0,
                 body: Body::Rows(Pending::default()),
+                keys: Arc::default(),
             });
         }
         let Some(Staged {
@@ -192,13 +198,7 @@ impl TableChanges {
             return Ok(());
         };
         *count += rows.len;
-        pending.exposed = pending.is_exposed();
-        pending.shown = Arc::default();
-        pending.bytes += rows.bytes();
-        pending.batches.push(rows);
-        if pending.batches.len() >= MAX_BATCHES {
-            pending.batches = vec![Rows::concat(&pending.batches).map_err(StoreError::Unfit)?];
-        }
+        pending.push(rows)?;
         if *count >= FLUSH_ROWS || pending.bytes >= FLUSH_BYTES {
             self.flush(def)?;
         }
@@ -253,7 +253,17 @@ impl TableChanges {
 
     /// What is appended, as segments.
     pub(super) fn segments(&self) -> Result<Vec<Arc<Segment>>, StoreError> {
-        let segments = self.staged.iter().map(|staged| match &staged.body {
+        self.staged.iter().map(|staged| self.shown(staged)).collect()
+    }
+
+    /// A staged segment by its number.
+    pub(super) fn segment(&self, number: u32) -> Result<Option<Arc<Segment>>, StoreError> {
+        let found = self.staged.iter().find(|staged| staged.number == number);
+        found.map(|staged| self.shown(staged)).transpose()
+    }
+
+    fn shown(&self, staged: &Staged) -> Result<Arc<Segment>, StoreError> {
+        match &staged.body {
             Body::File(file) => {
                 self.core.introduce(&file.object);
                 Ok(Arc::new(Segment::written(staged.number, staged.rows, file)))
@@ -266,8 +276,63 @@ impl TableChanges {
                 let segment = Arc::new(Segment::staged(staged.number, Arc::new(rows)));
                 Ok(Arc::clone(pending.shown.get_or_init(|| segment)))
             }
-        });
-        segments.collect()
+        }
+    }
+
+    /// The staged row that has these values in a key's columns, and was not deleted again.
+    pub fn find_key(&self, def: &TableDef, key: &KeyDef, values: &[Value]) -> Result<Option<RowAddress>, StoreError> {
+        let Some(wanted) = index_key(values) else {
+            return Ok(None);
+        };
+        for staged in self.staged.iter().rev() {
+            let is_live = |row: &u32| !self.deletes_of(staged.number).is_some_and(|rows| rows.contains(*row));
+            let found = match &staged.body {
+                Body::Rows(pending) => pending.find(&self.core, def, key, &wanted)?,
+                Body::File(_) => {
+                    let segment = self.shown(staged)?;
+                    staged.keys.find(&self.core, def, key, &segment, &wanted)?
+                }
+            };
+            if let Some(row) = found.filter(is_live) {
+                return Ok(Some(RowAddress::new(staged.number, row as usize)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Pending {
+    /// The last row that has a key.
+    fn find(&self, core: &Core, def: &TableDef, key: &KeyDef, wanted: &[u8]) -> Result<Option<u32>, StoreError> {
+        let mut end: usize = self.batches.iter().map(|batch| batch.len).sum();
+        for (batch, keys) in self.batches.iter().zip(&self.keys).rev() {
+            end -= batch.len;
+            let segment = Segment::staged(0, Arc::new(batch.clone()));
+            if let Some(row) = keys.find(core, def, key, &segment, wanted)? {
+                return Ok(Some(super::position(end) + row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Adds rows. Small batches of about the same size are put together, so that there are never many.
+    fn push(&mut self, rows: Rows) -> Result<(), StoreError> {
+        self.exposed = self.is_exposed();
+        self.shown = Arc::default();
+        self.bytes += rows.bytes();
+        self.batches.push(rows);
+        self.keys.push(Arc::default());
+        while let [.., before, last] = self.batches.as_slice()
+            && before.len <= 2 * last.len
+            && before.len + last.len <= MERGED_ROWS
+        {
+            let both = Rows::concat(&[before.clone(), last.clone()]).map_err(StoreError::Unfit)?;
+            self.batches.truncate(self.batches.len() - 2);
+            self.keys.truncate(self.batches.len());
+            self.batches.push(both);
+            self.keys.push(Arc::default());
+        }
+        Ok(())
     }
 }
 

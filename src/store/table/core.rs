@@ -10,14 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arrow::array::ArrayRef;
 use hashbrown::HashMap;
 
+use super::cell::memory_bytes;
 use super::file::OpenFile;
-use crate::catalog::EntityId;
+use crate::catalog::{ColumnNo, EntityId};
 use crate::formats::FormatError;
 use crate::store::object::{Kind, NewObject, ObjectId, ReadObjects};
 use crate::store::timeline::{Machine, Timeline};
 use crate::store::{Damage, StoreError, tree};
+use crate::types::LogicalType;
 
 /// An open database, from below.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(in crate::store) struct Core {
     /// The empty tree, which is in no pack before somebody needs it.
     empty: NewObject,
     next_segments: Mutex<HashMap<EntityId, u32>>,
+    /// Columns of which single rows were read.
+    pub(super) arrays: Arrays,
     /// FILE objects of files that are written and not committed.
     staged: Mutex<HashMap<ObjectId, Arc<[u8]>>>,
     /// Files whose footers were read.
@@ -45,6 +50,7 @@ impl Core {
             timeline,
             empty: tree::empty(),
             next_segments: Mutex::default(),
+            arrays: Arrays::default(),
             staged: Mutex::default(),
             files: Mutex::default(),
         }
@@ -108,6 +114,51 @@ impl ReadObjects for Core {
             return Ok(Arc::clone(body));
         }
         self.timeline.read(kind, id)
+    }
+}
+
+/// Contents, row group, column, and the type that it was converted to.
+type ArrayKey = ([u8; 32], usize, ColumnNo, LogicalType);
+
+/// Arrays kept, in two generations as in the timeline's cache of objects.
+#[derive(Debug, Default)]
+pub(super) struct Arrays(Mutex<[ArrayGeneration; 2]>);
+
+#[derive(Debug, Default)]
+struct ArrayGeneration {
+    arrays: HashMap<ArrayKey, ArrayRef>,
+    bytes: usize,
+}
+
+/// Bytes of arrays in a generation.
+const ARRAY_BYTES: usize = 32 << 20;
+
+impl Arrays {
+    pub(super) fn get(&self, key: &ArrayKey) -> Option<ArrayRef> {
+        let mut generations = lock(&self.0);
+        let [young, old] = &mut *generations;
+        if let Some(array) = young.arrays.get(key) {
+            return Some(Arc::clone(array));
+        }
+        let array = old.arrays.remove(key)?;
+        young.insert(key.clone(), &array);
+        Some(array)
+    }
+
+    pub(super) fn insert(&self, key: ArrayKey, array: &ArrayRef) {
+        let mut generations = lock(&self.0);
+        let [young, old] = &mut *generations;
+        if young.bytes > ARRAY_BYTES {
+            *old = std::mem::take(young);
+        }
+        young.insert(key, array);
+    }
+}
+
+impl ArrayGeneration {
+    fn insert(&mut self, key: ArrayKey, array: &ArrayRef) {
+        self.bytes += memory_bytes(array);
+        self.arrays.insert(key, Arc::clone(array));
     }
 }
 

@@ -16,14 +16,16 @@
 //! Does not: hold rows.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use arrow::array::ArrayRef;
+use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 use sha2::{Digest, Sha256};
 
 use super::RowAddress;
 use super::cell::{key_bytes, value_at, write_value};
-use super::core::{Core, malformed};
+use super::core::{Core, lock, malformed};
 use super::entry::INDEX;
 use super::segment::{Open, Segment};
 use crate::catalog::{ColumnDef, ColumnNo, KeyDef, TableDef};
@@ -262,6 +264,36 @@ fn rebuild(
     match duplicate {
         Some(address) => Err(Refused::Duplicate(address)),
         None => Ok((built, nodes)),
+    }
+}
+
+/// Where keys are in rows that are staged: made when first asked for.
+#[derive(Debug, Default)]
+pub(super) struct StagedKeys(Mutex<HashMap<Vec<ColumnNo>, HashMap<Vec<u8>, u32>>>);
+
+impl StagedKeys {
+    /// The last row of a segment that has a key.
+    pub(super) fn find(
+        &self,
+        core: &Core,
+        def: &TableDef,
+        key: &KeyDef,
+        segment: &Segment,
+        wanted: &[u8],
+    ) -> Result<Option<u32>, StoreError> {
+        let mut known = lock(&self.0);
+        if let Some(rows) = known.get(&key.columns) {
+            return Ok(rows.get(wanted).copied());
+        }
+        let keys = keys_of(core, def, std::slice::from_ref(key), segment, &|_| true, false)?;
+        let rows: HashMap<Vec<u8>, u32> = keys
+            .into_iter()
+            .flatten()
+            .map(|(key, located)| (key, located.address.row()))
+            .collect();
+        let found = rows.get(wanted).copied();
+        known.insert(key.columns.clone(), rows);
+        Ok(found)
     }
 }
 

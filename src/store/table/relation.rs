@@ -11,16 +11,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::buffer::Buffer;
-use arrow::compute::concat;
+use arrow::compute::{concat, take};
 use sha2::{Digest, Sha256};
 
 use super::core::{Core, as_format_error};
 use super::plan::{Known, Plan, plan, union};
 use super::segment::{Deletes, Open, Segment, same_integers};
 use super::{LIVE_COLUMN, ROW_COLUMN, RowAddress};
-use crate::catalog::TableDef;
+use crate::catalog::{ColumnDef, TableDef};
 use crate::formats::{Bound, ChunkKey, FormatError, Relation, Target, chunk_from_arrow};
 use crate::store::StoreError;
 use crate::types::{ColumnChunk, ColumnStats, Field, Layout, LogicalType, Physical, TableStats, Value};
@@ -65,6 +65,29 @@ struct Piece {
     /// Position in the segment of the first row.
     start: usize,
     rows: usize,
+    /// Only these rows of it, by their positions in the group.
+    picked: Option<UInt32Array>,
+}
+
+impl Piece {
+    /// Positions in the segment.
+    fn positions(&self) -> Box<dyn Iterator<Item = usize> + '_> {
+        match &self.picked {
+            None => Box::new(self.start..self.start + self.rows),
+            Some(picked) => Box::new(picked.values().iter().map(|row| self.start + *row as usize)),
+        }
+    }
+
+    fn array(&self, core: &Core, column: &ColumnDef) -> Result<ArrayRef, StoreError> {
+        match &self.picked {
+            None => self.part.segment.array(core, self.group, column),
+            Some(picked) => {
+                let all = self.part.segment.kept_array(core, self.group, column)?;
+                let taken = take(&all, picked, None);
+                taken.map_err(|error| StoreError::Unfit(error.to_string()))
+            }
+        }
+    }
 }
 
 impl TableRelation {
@@ -83,8 +106,44 @@ impl TableRelation {
             columns.push(live_stats());
         }
         let units = Units::cut(&core, def, parts)?;
+        Ok(Self::of_units(core, def, fields, columns, plans, units))
+    }
+
+    /// Some rows of some segments, in their order.
+    pub(super) fn of_rows(
+        core: Arc<Core>,
+        def: &TableDef,
+        picked: Vec<(Part, Vec<usize>)>,
+    ) -> Result<Self, StoreError> {
+        let segments: Vec<_> = picked.iter().map(|(part, _)| Arc::clone(&part.segment)).collect();
+        let plans = def.columns.iter().map(|column| plan(&core, column, &segments));
+        let plans: Vec<_> = plans.collect::<Result<_, _>>()?;
+        let mut fields = def.fields();
+        fields.push(hidden(ROW_COLUMN, LogicalType::BigInt));
+        let mut columns: Vec<_> = plans.iter().map(|plan| plan.stats.clone()).collect();
+        columns
+            .iter_mut()
+            .for_each(|stats| stats.null_count = stats.null_count.filter(|nulls| *nulls == 0));
+        columns.push(row_stats(&segments));
+        let mut units = Units::new(&core, def);
+        for (part, rows) in picked {
+            units.pick(part, &rows)?;
+        }
+        units.close()?;
+        let units = units.done;
+        Ok(Self::of_units(core, def, fields, columns, plans, units))
+    }
+
+    fn of_units(
+        core: Arc<Core>,
+        def: &TableDef,
+        fields: Vec<Field>,
+        columns: Vec<ColumnStats>,
+        plans: Vec<Plan>,
+        units: Vec<Unit>,
+    ) -> Self {
         let rows = units.iter().map(|unit| unit.rows as u64).sum();
-        Ok(Self {
+        Self {
             core,
             def: def.clone(),
             fields,
@@ -94,16 +153,13 @@ impl TableRelation {
             },
             plans,
             units,
-        })
+        }
     }
 
     /// Several pieces of a column, put together.
     fn united(&self, unit: &Unit, column: usize) -> Result<(ColumnChunk, u64), FormatError> {
         let (def, target) = (&self.def.columns[column], &self.plans[column].target);
-        let arrays = unit
-            .pieces
-            .iter()
-            .map(|piece| piece.part.segment.array(&self.core, piece.group, def));
+        let arrays = unit.pieces.iter().map(|piece| piece.array(&self.core, def));
         let arrays: Vec<ArrayRef> = arrays.collect::<Result<_, _>>().map_err(as_format_error)?;
         let all: Vec<&dyn Array> = arrays.iter().map(|array| &**array).collect();
         let unfit = |message: String| match unit.pieces.first() {
@@ -161,14 +217,18 @@ struct Units<'a> {
 }
 
 impl<'a> Units<'a> {
-    fn cut(core: &'a Core, def: &'a TableDef, parts: Vec<Part>) -> Result<Vec<Unit>, StoreError> {
-        let mut units = Self {
+    fn new(core: &'a Core, def: &'a TableDef) -> Self {
+        Self {
             core,
             def,
             done: Vec::new(),
             open: Vec::new(),
             open_rows: 0,
-        };
+        }
+    }
+
+    fn cut(core: &'a Core, def: &'a TableDef, parts: Vec<Part>) -> Result<Vec<Unit>, StoreError> {
+        let mut units = Self::new(core, def);
         for part in parts {
             units.add(part)?;
         }
@@ -191,6 +251,7 @@ impl<'a> Units<'a> {
                 group: 0,
                 start: 0,
                 rows,
+                picked: None,
             });
             return Ok(());
         }
@@ -206,9 +267,36 @@ impl<'a> Units<'a> {
                 group,
                 start,
                 rows,
+                picked: None,
             };
             start += rows;
             self.push(vec![piece])?;
+        }
+        Ok(())
+    }
+
+    /// Adds some rows of a segment.
+    fn pick(&mut self, part: Part, rows: &[usize]) -> Result<(), StoreError> {
+        let groups = match part.segment.open(self.core)? {
+            Open::Rows(rows) => vec![rows.len],
+            Open::File(file) => file.groups.clone(),
+        };
+        let mut start = 0;
+        for (group, len) in groups.into_iter().enumerate() {
+            let inside = rows
+                .iter()
+                .filter_map(|row| row.checked_sub(start).filter(|row| *row < len));
+            let picked: UInt32Array = inside.map(super::position).collect::<Vec<_>>().into();
+            if !picked.is_empty() {
+                self.open.push(Piece {
+                    part: part.clone(),
+                    group,
+                    start,
+                    rows: picked.len(),
+                    picked: Some(picked),
+                });
+            }
+            start += len;
         }
         Ok(())
     }
@@ -226,6 +314,11 @@ impl<'a> Units<'a> {
         for piece in &pieces {
             content.update(piece.part.segment.content);
             content.update((piece.group as u64).to_le_bytes());
+            for row in piece.picked.iter().flat_map(|picked| picked.values()) {
+                content.update([1]);
+                content.update(row.to_le_bytes());
+                places.update(row.to_le_bytes());
+            }
             places.update(piece.part.segment.number.to_le_bytes());
             places.update((piece.start as u64).to_le_bytes());
             places.update((piece.rows as u64).to_le_bytes());
@@ -246,11 +339,7 @@ impl<'a> Units<'a> {
     }
 
     /// What is promised of a column in a unit; an impossible range if all are NULL.
-    fn range(
-        &self,
-        pieces: &[Piece],
-        column: &crate::catalog::ColumnDef,
-    ) -> Result<Option<(Value, Value)>, StoreError> {
+    fn range(&self, pieces: &[Piece], column: &ColumnDef) -> Result<Option<(Value, Value)>, StoreError> {
         let mut range = None;
         for piece in pieces {
             let mut known = Known::of(&piece.part.segment, column)?;
@@ -321,7 +410,7 @@ impl Relation for TableRelation {
         if let Some(def) = self.def.columns.get(column) {
             let target: &Target = &self.plans[column].target;
             return match unit.pieces.as_slice() {
-                [piece] if !piece.part.segment.is_small() => {
+                [piece] if !piece.part.segment.is_small() && piece.picked.is_none() => {
                     piece.part.segment.chunk(&self.core, piece.group, def, target)
                 }
                 _ => self.united(unit, column),
@@ -348,7 +437,7 @@ fn plain_chunk(rows: usize, values: Buffer) -> ColumnChunk {
 impl Unit {
     fn addresses(&self) -> Buffer {
         let addresses = self.pieces.iter().flat_map(|piece| {
-            let rows = piece.start..piece.start + piece.rows;
+            let rows = piece.positions();
             rows.map(|row| RowAddress::new(piece.part.segment.number, row).0.cast_signed())
         });
         buffer(&addresses.collect::<Vec<i64>>())

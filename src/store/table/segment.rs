@@ -176,6 +176,20 @@ impl Segment {
         }
     }
 
+    /// The same, kept in memory for the next who wants some rows of it.
+    pub(super) fn kept_array(&self, core: &Core, group: usize, column: &ColumnDef) -> Result<ArrayRef, StoreError> {
+        if self.is_small() {
+            return self.array(core, group, column);
+        }
+        let key = (self.content, group, column.no, column.ty.clone());
+        if let Some(known) = core.arrays.get(&key) {
+            return Ok(known);
+        }
+        let array = self.array(core, group, column)?;
+        core.arrays.insert(key, &array);
+        Ok(array)
+    }
+
     /// A column of a row group of a file in a layout; also gives the bytes read.
     pub(super) fn chunk(
         &self,

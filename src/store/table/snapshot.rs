@@ -17,8 +17,8 @@ use super::RowAddress;
 use super::changes::TableChanges;
 use super::core::{Core, lock, malformed};
 use super::entry::{
-    ENTITIES, NEXT_ENTITY, SegmentEntry, TableState, entity_of_key, read_entity, segment_of_key, segments_prefix,
-    state_key,
+    ENTITIES, NEXT_ENTITY, SegmentEntry, TableState, entity_of_key, read_entity, segment_key, segment_of_key,
+    segments_prefix, state_key,
 };
 use super::index::{find, index_key};
 use super::relation::{Part, TableRelation};
@@ -243,6 +243,56 @@ impl TableSnapshot {
         Ok(Arc::new(made))
     }
 
+    /// Some rows only, live ones of the snapshot or staged ones: what a look-up by key reads. The hidden `_live` is left out.
+    pub fn relation_of(
+        &self,
+        staged: Option<&TableChanges>,
+        rows: &[RowAddress],
+    ) -> Result<Arc<dyn Relation>, StoreError> {
+        let mut wanted: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for row in rows {
+            wanted.entry(row.segment()).or_default().push(row.row() as usize);
+        }
+        let mut picked = Vec::new();
+        for (number, mut rows) in wanted {
+            rows.sort_unstable();
+            rows.dedup();
+            let Some(part) = self.part(staged, number)? else {
+                continue;
+            };
+            let mine = part.deletes.as_deref();
+            let staged = staged.and_then(|staged| staged.deletes_of(number));
+            let is_live = |row: &usize| {
+                let row = super::position(*row);
+                !mine.is_some_and(|rows| rows.contains(row)) && !staged.is_some_and(|rows| rows.contains(row))
+            };
+            rows.retain(|row| *row < part.segment.rows && is_live(row));
+            picked.push((part, rows));
+        }
+        let made = TableRelation::of_rows(Arc::clone(&self.core), &self.def, picked)?;
+        Ok(Arc::new(made))
+    }
+
+    /// A segment by its number, found in the tree if the others were not asked for yet.
+    fn part(&self, staged: Option<&TableChanges>, number: u32) -> Result<Option<Part>, StoreError> {
+        if let Some(segment) = staged.map(|staged| staged.segment(number)).transpose()?.flatten() {
+            let deletes = None;
+            return Ok(Some(Part { segment, deletes }));
+        }
+        if staged.is_some_and(TableChanges::is_truncated) {
+            return Ok(None);
+        }
+        if let Some(known) = self.parts.get() {
+            let found = known.binary_search_by_key(&number, |part| part.segment.number);
+            return Ok(found.ok().and_then(|index| known.get(index)).cloned());
+        }
+        let key = segment_key(self.id, number);
+        let value = Tree::new(&*self.core, self.root).get(&key)?;
+        value
+            .map(|value| load_part(&self.core, self.root, &key, &value))
+            .transpose()
+    }
+
     /// The row that has these values in a key's columns; none if one of them is NULL, or the table has no such key.
     pub fn find_key(&self, key: &KeyDef, values: &[Value]) -> Result<Option<RowAddress>, StoreError> {
         let (Some(root), Some(bytes)) = (self.state.index(&key.columns), index_key(values)) else {
@@ -273,7 +323,7 @@ impl TableSnapshot {
         let mut parts: Vec<Part> = kept.cloned().collect();
         for (number, value) in changed {
             if let Some(value) = value {
-                let key = super::entry::segment_key(self.id, *number);
+                let key = segment_key(self.id, *number);
                 let mut part = load_part(&self.core, self.root, &key, value)?;
                 let same = known.binary_search_by_key(number, |part| part.segment.number).ok();
                 if let Some(same) = same.and_then(|index| known.get(index)) {

@@ -301,6 +301,46 @@ fn many_keys_are_merged() {
     assert!(database.verify(true).unwrap().is_clean());
 }
 
+#[test]
+fn single_rows_are_read_alone() {
+    let disk = SimDisk::new();
+    let def = TableDef {
+        unique: vec![],
+        ..keyed("t")
+    };
+    let key = def.primary_key.clone().unwrap();
+    let (database, id, base) = with_table(&disk, def.clone());
+    let many: Vec<_> = (0..130_000).map(|a| (a, "many")).collect();
+    let base = append(&database, &base, id, &batch(&many)).unwrap();
+    let base = append(&database, &base, id, &batch(&[(200_000, "two"), (200_001, "three")])).unwrap();
+    let table = base.table(id).unwrap();
+    let mut changes = Changes::new(&base);
+    let staged = changes.table(id).unwrap();
+    for a in 300_000..300_500 {
+        staged.append(&def, &batch(&[(a, "staged")])).unwrap();
+    }
+    let committed = |a: i128| table.find_key(&key, &[Value::Int(a)]).unwrap();
+    let pending = |staged: &TableChanges, a: i128| staged.find_key(&def, &key, &[Value::Int(a)]).unwrap();
+    assert_eq!(pending(staged, 5), None);
+    let wanted: Vec<_> = [129_999, 7, 200_001].into_iter().filter_map(committed).collect();
+    let wanted: Vec<_> = wanted.into_iter().chain(pending(staged, 300_123)).collect();
+    let relation = table.relation_of(Some(staged), &wanted).unwrap();
+    let found = rows(&*relation);
+    let shown: Vec<_> = found.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(shown, ["7 many", "129999 many", "200001 three", "300123 staged"]);
+    let addresses: std::collections::BTreeSet<_> = found.iter().map(|(row, _)| *row).collect();
+    assert_eq!(addresses, wanted.iter().copied().collect());
+    staged.delete(&wanted);
+    assert_eq!(pending(staged, 300_123), None);
+    assert!(rows(&*table.relation_of(Some(staged), &wanted).unwrap()).is_empty());
+    let next = database.commit("main", &base, changes, about()).unwrap();
+    assert_eq!(next.table(id).unwrap().rows(), 130_002 - 3 + 499);
+    assert!(matches!(
+        next.table(id).unwrap().find_key(&key, &[Value::Int(7)]),
+        Ok(None)
+    ));
+}
+
 mod crash;
 mod model;
 mod size;
