@@ -15,10 +15,11 @@ use arrow::array::RecordBatch;
 use roaring::RoaringBitmap;
 
 use super::RowAddress;
-use super::commit::{CommitError, Prepared};
 use super::core::Core;
+use super::error::CommitError;
 use super::file::{self, GROUP_ROWS, NewFile};
 use super::index::{StagedKeys, index_key};
+use super::prepare::Prepared;
 use super::rows::Rows;
 use super::segment::Segment;
 use super::snapshot::{Snapshot, load_state};

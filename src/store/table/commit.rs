@@ -15,21 +15,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::BooleanArray;
 use roaring::RoaringBitmap;
 
-use super::changes::{Body, Changes, Pending, Staged, TableChanges, write_pending};
+use super::RowAddress;
+use super::changes::TableChanges;
 use super::core::{Core, malformed};
 use super::entry::{
-    Facts, NEXT_ENTITY, Place, SegmentEntry, TableReferences, TableState, entity_key, segment_key, segment_of_key,
+    NEXT_ENTITY, Place, SegmentEntry, TableReferences, TableState, entity_key, segment_key, segment_of_key,
     segments_prefix, state_key, write_entity,
 };
-use super::file;
+use super::error::{About, CommitError, Conflict, ConflictOn};
 use super::index::{IndexChanges, Keys, Refused, all_but, key_text, keys_of, update};
-use super::rows::Rows;
+use super::prepare::{Prepared, Ready, ReadyTable, all_keys};
 use super::segment::{Segment, same_integers};
-use super::snapshot::{Snapshot, load_deletes, load_state, read_deletes};
-use super::{RowAddress, block};
+use super::snapshot::{ChangedSegments, Snapshot, load_deletes, load_state, read_deletes};
 use crate::catalog::{Catalog, ColumnNo, Entity, EntityId, Entry, KeyDef, TableDef};
 use crate::store::StoreError;
 use crate::store::object::{CommitId, Kind, NewObject, ObjectId};
@@ -37,113 +36,8 @@ use crate::store::timeline::{Draft, Staging};
 use crate::store::tree::{self, Edit, Tree};
 use crate::store::wire::{Malformed, write_varint};
 
-/// A block of more rows is a file.
-const BLOCK_ROWS: usize = 1 << 14;
-/// A longer block is a file.
-const BLOCK_BYTES: usize = 64 << 10;
-/// A longer block is an object of its own.
-const INLINE_BYTES: usize = 256;
 /// Commits looked at for the one that is to blame for a conflict.
 const BLAME_COMMITS: usize = 4096;
-
-/// Who commits, and why.
-#[derive(Clone, Debug, Default)]
-pub struct About {
-    /// Who.
-    pub author: String,
-    /// Why.
-    pub message: String,
-}
-
-/// Why there is no commit.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum CommitError {
-    /// The store could not do it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Another transaction was first.
-    #[error("{0}")]
-    Conflict(Conflict),
-    /// A key is there already.
-    #[error("`{table}` has a row with {key} already, against `{constraint}`")]
-    Duplicate {
-        /// The table's name.
-        table: String,
-        /// The key's name.
-        constraint: String,
-        /// The values.
-        key: String,
-    },
-}
-
-/// What two transactions changed.
-#[derive(Clone, Debug)]
-pub struct Conflict {
-    /// The table, or whatever it is, by name.
-    pub table: String,
-    /// What of it.
-    pub on: ConflictOn,
-    /// The commit that was first, if it is one of the last few thousand.
-    pub by: Option<CommitId>,
-}
-
-/// What of a table two transactions changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConflictOn {
-    /// A row that both deleted or replaced.
-    Row(RowAddress),
-    /// The definition.
-    Definition,
-    /// Both made something of this name.
-    Name,
-    /// All rows, of which one changed some and the other deleted all.
-    AllRows,
-}
-
-impl std::fmt::Display for Conflict {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.on {
-            ConflictOn::Row(row) => write!(out, "row {} of `{}`", row.0, self.table)?,
-            ConflictOn::Definition => write!(out, "the definition of `{}`", self.table)?,
-            ConflictOn::Name => write!(out, "the name `{}`", self.table)?,
-            ConflictOn::AllRows => write!(out, "the rows of `{}`", self.table)?,
-        }
-        out.write_str(" changed in the meantime")?;
-        match self.by {
-            Some(commit) => write!(out, " by commit {commit}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A segment that is ready for a commit.
-#[derive(Debug)]
-pub(super) struct Ready {
-    pub number: u32,
-    pub rows: usize,
-    pub deletes: Option<RoaringBitmap>,
-    pub place: Place,
-    pub bytes: u64,
-    pub facts: Vec<Facts>,
-    pub object: Option<NewObject>,
-    pub segment: Arc<Segment>,
-    /// Of each of the table's keys, what its index says of the live rows.
-    pub keys: Vec<Keys>,
-}
-
-impl Ready {
-    pub(super) fn live_rows(&self) -> u64 {
-        self.rows as u64 - self.deletes.as_ref().map_or(0, RoaringBitmap::len)
-    }
-}
-
-/// Changes of a table whose rows are encoded.
-struct ReadyTable<'a> {
-    def: &'a TableDef,
-    keys: Vec<KeyDef>,
-    changes: &'a TableChanges,
-    appended: Vec<Ready>,
-}
 
 /// A commit that is queued.
 pub(in crate::store) struct Queued {
@@ -153,48 +47,7 @@ pub(in crate::store) struct Queued {
     pub files: Vec<ObjectId>,
 }
 
-/// Encodes all that is staged, and makes files durable.
-pub(in crate::store) struct Prepared<'a> {
-    changes: &'a Changes,
-    tables: BTreeMap<EntityId, ReadyTable<'a>>,
-}
-
-impl<'a> Prepared<'a> {
-    pub(in crate::store) fn new(core: &Core, changes: &'a Changes) -> Result<Self, CommitError> {
-        let mut tables = BTreeMap::new();
-        for (id, table) in changes.tables.iter().filter(|(_, table)| !table.is_empty()) {
-            // A table that was dropped after all takes its rows with it.
-            let Some(def) = changes.catalog.table(*id) else {
-                continue;
-            };
-            let ready = table.staged().iter().map(|staged| ready(core, def, table, staged));
-            let appended: Vec<_> = ready.collect::<Result<_, _>>()?;
-            let mut appended: Vec<_> = appended.into_iter().filter(|ready| ready.live_rows() > 0).collect();
-            let keys = all_keys(&changes.catalog, *id, def);
-            for ready in &mut appended {
-                let wanted = all_but(ready.deletes.as_ref());
-                ready.keys = keys_of(core, def, &keys, &ready.segment, &wanted, true)?;
-            }
-            let changes = table;
-            tables.insert(
-                *id,
-                ReadyTable {
-                    def,
-                    keys,
-                    changes,
-                    appended,
-                },
-            );
-        }
-        let is_file = |ready: &Ready| matches!(ready.place, Place::File(_));
-        if tables.values().any(|table| table.appended.iter().any(is_file)) {
-            let folder = core.segments_folder();
-            let synced = core.machine.disk.sync_folder(&folder);
-            synced.map_err(|error| StoreError::io(&folder, error))?;
-        }
-        Ok(Self { changes, tables })
-    }
-
+impl Prepared<'_> {
     /// The commit on top of the newest one; `base` is where the changes began.
     pub(in crate::store) fn apply(
         &self,
@@ -219,112 +72,6 @@ impl<'a> Prepared<'a> {
     }
 }
 
-fn unfit(what: String) -> StoreError {
-    StoreError::Unfit(what)
-}
-
-fn ready(core: &Core, def: &TableDef, changes: &TableChanges, staged: &Staged) -> Result<Ready, StoreError> {
-    let deletes = changes.deletes_of(staged.number);
-    match &staged.body {
-        Body::File(written) => {
-            core.introduce(&written.object);
-            Ok(of_file(staged.number, staged.rows, deletes.cloned(), written))
-        }
-        Body::Rows(pending) => {
-            let pending = without(pending, staged.rows, deletes)?;
-            ready_rows(core, def, staged.number, &pending)
-        }
-    }
-}
-
-fn of_file(number: u32, rows: usize, deletes: Option<RoaringBitmap>, written: &file::NewFile) -> Ready {
-    Ready {
-        number,
-        rows,
-        deletes: deletes.filter(|deletes| !deletes.is_empty()),
-        place: Place::File(written.object.id),
-        bytes: written.bytes,
-        facts: written.facts.clone(),
-        object: Some(written.object.clone()),
-        segment: Arc::new(Segment::written(number, rows, written)),
-        keys: Vec::new(),
-    }
-}
-
-/// The keys of a table, and its unique indexes.
-fn all_keys(catalog: &Catalog, id: EntityId, def: &TableDef) -> Vec<KeyDef> {
-    let indexes = catalog.entries().filter_map(|entry| match &*entry.entity {
-        Entity::Index(index) if index.table == id && index.unique => Some(KeyDef {
-            name: index.name.clone(),
-            columns: index.columns.clone(),
-        }),
-        _ => None,
-    });
-    let mut keys: Vec<KeyDef> = Vec::new();
-    for key in def.keys().cloned().chain(indexes) {
-        // Two constraints on the same columns share an index.
-        if keys.iter().all(|known| known.columns != key.columns) {
-            keys.push(key);
-        }
-    }
-    keys
-}
-
-/// Rows in memory that are deleted again are not written at all.
-fn without(pending: &Pending, rows: usize, deletes: Option<&RoaringBitmap>) -> Result<Pending, StoreError> {
-    let Some(deletes) = deletes.filter(|deletes| !deletes.is_empty()) else {
-        return Ok(Pending::of(pending.batches.clone()));
-    };
-    let mask: BooleanArray = (0..rows)
-        .map(|row| Some(!deletes.contains(super::position(row))))
-        .collect();
-    let all = Rows::concat(&pending.batches).map_err(unfit)?;
-    Ok(Pending::of(vec![all.filter(&mask).map_err(unfit)?]))
-}
-
-fn ready_rows(core: &Core, def: &TableDef, number: u32, pending: &Pending) -> Result<Ready, StoreError> {
-    let rows: usize = pending.batches.iter().map(|batch| batch.len).sum();
-    if rows <= BLOCK_ROWS {
-        let all = Rows::concat(&pending.batches).map_err(unfit)?;
-        let all = all.sorted(&def.sort_by).map_err(unfit)?;
-        let bytes = block::encode(&all).map_err(unfit)?;
-        if bytes.len() <= BLOCK_BYTES {
-            return ready_block(number, all, bytes);
-        }
-    }
-    let written = write_pending(core, def, pending)?;
-    core.introduce(&written.object);
-    Ok(of_file(number, rows, None, &written))
-}
-
-fn ready_block(number: u32, rows: Rows, bytes: Vec<u8>) -> Result<Ready, StoreError> {
-    let len = rows.len;
-    let size = bytes.len() as u64;
-    let inline = bytes.len() <= INLINE_BYTES;
-    let (place, object) = match inline {
-        true => (Place::Inline(bytes.into()), None),
-        false => {
-            let object = NewObject::new(Kind::SEGMENT, bytes);
-            (Place::Block(object.id), Some(object))
-        }
-    };
-    Ok(Ready {
-        number,
-        rows: len,
-        deletes: None,
-        place,
-        bytes: size,
-        facts: if inline {
-            Vec::new()
-        } else {
-            rows.facts().map_err(unfit)?
-        },
-        object,
-        segment: Arc::new(Segment::staged(number, Arc::new(rows))),
-        keys: Vec::new(),
-    })
-}
-
 /// A commit being made.
 struct Applying<'a> {
     core: &'a Arc<Core>,
@@ -334,7 +81,7 @@ struct Applying<'a> {
     edits: Edit,
     objects: Vec<NewObject>,
     /// Per table, what becomes of its segments.
-    segments: BTreeMap<EntityId, BTreeMap<u32, Option<Vec<u8>>>>,
+    segments: BTreeMap<EntityId, ChangedSegments>,
     appended: BTreeSet<(EntityId, u32)>,
     redefined: BTreeSet<EntityId>,
     files: Vec<ObjectId>,
@@ -379,11 +126,11 @@ impl<'a> Applying<'a> {
                 return Err(self.conflict(name_of(named), ConflictOn::Definition, id));
             }
             self.redefined.insert(id);
+            if let Some(Entity::Index(index)) = entry.or(base.get(id)).map(|entry| &*entry.entity) {
+                self.redefined.insert(index.table);
+            }
             match entry {
                 Some(entry) => {
-                    if let Entity::Index(index) = &*entry.entity {
-                        self.redefined.insert(index.table);
-                    }
                     let object = NewObject::new(Kind::CATALOG, entry.entity.encode());
                     self.edits
                         .insert(entity_key(id), Some(write_entity(&entry.schema, object.id)));

@@ -269,7 +269,9 @@ fn rebuild(
 
 /// Where keys are in rows that are staged: made when first asked for.
 #[derive(Debug, Default)]
-pub(super) struct StagedKeys(Mutex<HashMap<Vec<ColumnNo>, HashMap<Vec<u8>, u32>>>);
+pub(super) struct StagedKeys(Mutex<HashMap<Vec<ColumnNo>, RowsByKey>>);
+
+type RowsByKey = HashMap<Vec<u8>, u32>;
 
 impl StagedKeys {
     /// The last row of a segment that has a key.
@@ -286,7 +288,7 @@ impl StagedKeys {
             return Ok(rows.get(wanted).copied());
         }
         let keys = keys_of(core, def, std::slice::from_ref(key), segment, &|_| true, false)?;
-        let rows: HashMap<Vec<u8>, u32> = keys
+        let rows: RowsByKey = keys
             .into_iter()
             .flatten()
             .map(|(key, located)| (key, located.address.row()))

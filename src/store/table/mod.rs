@@ -19,9 +19,11 @@ mod changes;
 mod commit;
 pub(super) mod core;
 mod entry;
+mod error;
 mod file;
 mod index;
 mod plan;
+mod prepare;
 mod relation;
 mod rows;
 mod segment;
@@ -30,8 +32,8 @@ mod snapshot;
 mod tests;
 
 pub use changes::{Changes, TableChanges};
-pub use commit::{About, CommitError, Conflict, ConflictOn};
 pub use entry::TableReferences;
+pub use error::{About, CommitError, Conflict, ConflictOn};
 pub(super) use file::verify as verify_file;
 pub use snapshot::{Snapshot, TableSnapshot};
 

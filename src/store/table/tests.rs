@@ -341,6 +341,7 @@ fn single_rows_are_read_alone() {
     ));
 }
 
+mod conflicts;
 mod crash;
 mod model;
 mod size;

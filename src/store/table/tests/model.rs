@@ -151,7 +151,7 @@ impl Run {
             0 => {
                 let no = def.next_column;
                 let mut added = column(no, &format!("x{no}"), LogicalType::SmallInt);
-                added.missing = (no % 2 == 0).then(|| "12".to_string());
+                added.missing = no.is_multiple_of(2).then(|| "12".to_string());
                 if added.missing.is_some() {
                     open.rows
                         .iter_mut()
