@@ -343,5 +343,6 @@ fn single_rows_are_read_alone() {
 
 mod conflicts;
 mod crash;
+mod damage;
 mod model;
 mod size;
