@@ -118,7 +118,6 @@ impl Database {
         queued.insert(branch.to_string(), snapshot.clone());
         drop(queued);
         pending.wait()?;
-        self.core.forget_staged(&made.files);
         self.remember(commit, &snapshot);
         Ok(snapshot)
     }
@@ -164,7 +163,7 @@ impl Database {
 
     /// Writes a checkpoint and gives the folder free. Snapshots can be read on.
     pub fn close(&self) -> Result<(), StoreError> {
-        self.core.timeline.close()
+        self.core.close()
     }
 }
 

@@ -69,7 +69,7 @@ impl Changes {
     }
 
     /// Everything encoded, as far as it can be before it is known on top of what it goes.
-    pub(in crate::store) fn prepare<'a>(core: &Core, changes: &'a Changes) -> Result<Prepared<'a>, CommitError> {
+    pub(in crate::store) fn prepare<'a>(core: &Arc<Core>, changes: &'a Changes) -> Result<Prepared<'a>, CommitError> {
         Prepared::new(core, changes)
     }
 
@@ -265,10 +265,7 @@ impl TableChanges {
 
     fn shown(&self, staged: &Staged) -> Result<Arc<Segment>, StoreError> {
         match &staged.body {
-            Body::File(file) => {
-                self.core.introduce(&file.object);
-                Ok(Arc::new(Segment::written(staged.number, staged.rows, file)))
-            }
+            Body::File(file) => Ok(Arc::new(Segment::written(staged.number, staged.rows, file))),
             Body::Rows(pending) => {
                 if let Some(known) = pending.shown.get() {
                     return Ok(Arc::clone(known));
@@ -338,7 +335,7 @@ impl Pending {
 }
 
 /// Writes rows to a file, in the table's order if it has one and nobody has seen them yet.
-pub(super) fn write_pending(core: &Core, def: &TableDef, pending: &Pending) -> Result<NewFile, StoreError> {
+pub(super) fn write_pending(core: &Arc<Core>, def: &TableDef, pending: &Pending) -> Result<NewFile, StoreError> {
     if def.sort_by.is_empty() || pending.is_exposed() {
         return file::write(core, def, &pending.batches);
     }

@@ -43,8 +43,6 @@ const BLAME_COMMITS: usize = 4096;
 pub(in crate::store) struct Queued {
     pub snapshot: Snapshot,
     pub draft: Draft,
-    /// FILE objects that it brings.
-    pub files: Vec<ObjectId>,
 }
 
 impl Prepared<'_> {
@@ -84,7 +82,6 @@ struct Applying<'a> {
     segments: BTreeMap<EntityId, ChangedSegments>,
     appended: BTreeSet<(EntityId, u32)>,
     redefined: BTreeSet<EntityId>,
-    files: Vec<ObjectId>,
 }
 
 impl<'a> Applying<'a> {
@@ -104,7 +101,6 @@ impl<'a> Applying<'a> {
             segments: BTreeMap::new(),
             appended: BTreeSet::new(),
             redefined: BTreeSet::new(),
-            files: Vec::new(),
         })
     }
 
@@ -433,9 +429,6 @@ impl<'a> Applying<'a> {
             bytes: ready.bytes,
             columns: ready.facts.clone(),
         };
-        if let Place::File(file) = ready.place {
-            self.files.push(file);
-        }
         self.objects.extend(ready.object.clone());
         self.put_segment(id, ready.number, Some(entry.encode()));
         self.appended.insert((id, ready.number));
@@ -459,11 +452,7 @@ impl<'a> Applying<'a> {
             objects: staging.reachable([edited.root], &TableReferences)?,
             ..Draft::new(branch, self.newest.commit_id(), edited.root)
         };
-        Ok(Queued {
-            snapshot,
-            draft,
-            files: self.files,
-        })
+        Ok(Queued { snapshot, draft })
     }
 
     /// A conflict, and the first commit after the base that is to blame for it.

@@ -7,14 +7,14 @@
 //! Does not: keep snapshots; a snapshot keeps this.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::ArrayRef;
 use hashbrown::HashMap;
 
 use super::cell::memory_bytes;
-use super::file::OpenFile;
+use super::file::{OpenFile, file_name};
 use crate::catalog::{ColumnNo, EntityId};
 use crate::formats::FormatError;
 use crate::store::object::{Kind, NewObject, ObjectId, ReadObjects};
@@ -33,8 +33,9 @@ pub(in crate::store) struct Core {
     next_segments: Mutex<HashMap<EntityId, u32>>,
     /// Columns of which single rows were read.
     pub(super) arrays: Arrays,
-    /// FILE objects of files that are written and not committed.
-    staged: Mutex<HashMap<ObjectId, Arc<[u8]>>>,
+    /// FILE objects of files that somebody holds, and how many do.
+    held: Mutex<HashMap<ObjectId, (Arc<[u8]>, usize)>>,
+    closed: AtomicBool,
     /// Files whose footers were read.
     files: Mutex<HashMap<ObjectId, Arc<OpenFile>>>,
 }
@@ -51,7 +52,8 @@ impl Core {
             empty: tree::empty(),
             next_segments: Mutex::default(),
             arrays: Arrays::default(),
-            staged: Mutex::default(),
+            held: Mutex::default(),
+            closed: AtomicBool::new(false),
             files: Mutex::default(),
         }
     }
@@ -75,17 +77,10 @@ impl Core {
         number
     }
 
-    /// Makes the parts of a file known before it is committed.
-    pub(super) fn introduce(&self, object: &NewObject) {
-        lock(&self.staged)
-            .entry(object.id)
-            .or_insert_with(|| Arc::clone(&object.body));
-    }
-
-    /// The commit has its objects now.
-    pub(in crate::store) fn forget_staged(&self, files: &[ObjectId]) {
-        let mut staged = lock(&self.staged);
-        files.iter().for_each(|id| drop(staged.remove(id)));
+    /// Nothing is removed any more: the folder may be another's soon.
+    pub(in crate::store) fn close(&self) -> Result<(), StoreError> {
+        self.closed.store(true, Ordering::SeqCst);
+        self.timeline.close()
     }
 
     /// A file of a segment, opened once.
@@ -103,13 +98,54 @@ impl Core {
     }
 }
 
+/// A file that is not part of a commit yet, or that somebody reads who began before it was. When nobody holds it any more
+/// and no commit has it, it is removed.
+#[derive(Debug)]
+pub(super) struct Held {
+    core: Arc<Core>,
+    id: ObjectId,
+}
+
+impl Held {
+    /// Holds a file that is about to be written, or found to be there.
+    pub(super) fn new(core: &Arc<Core>, object: &NewObject) -> Self {
+        let mut held = lock(&core.held);
+        held.entry(object.id).or_insert_with(|| (Arc::clone(&object.body), 0)).1 += 1;
+        drop(held);
+        Self {
+            core: Arc::clone(core),
+            id: object.id,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Under the lock, so that nobody finds the file there and relies on it meanwhile.
+        let mut held = lock(&self.core.held);
+        if let Some((_, count)) = held.get_mut(&self.id) {
+            *count -= 1;
+            if *count > 0 {
+                return;
+            }
+        }
+        held.remove(&self.id);
+        let unknown = matches!(self.core.timeline.contains(Kind::FILE, self.id), Ok(false));
+        if unknown && !self.core.closed.load(Ordering::SeqCst) {
+            let path = self.core.segments_folder().join(file_name(self.id));
+            // A file that stays is garbage, and collected like any other.
+            drop(self.core.machine.disk.remove(&path));
+        }
+    }
+}
+
 impl ReadObjects for Core {
     fn read(&self, kind: Kind, id: ObjectId) -> Result<Arc<[u8]>, StoreError> {
         if id == self.empty.id && kind == Kind::NODE {
             return Ok(Arc::clone(&self.empty.body));
         }
         if kind == Kind::FILE
-            && let Some(body) = lock(&self.staged).get(&id)
+            && let Some((body, _)) = lock(&self.held).get(&id)
         {
             return Ok(Arc::clone(body));
         }

@@ -20,7 +20,7 @@ use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::cell::intervals_to_array;
-use super::core::{Core, as_store_error, lock, malformed};
+use super::core::{Core, Held, as_store_error, lock, malformed};
 use super::entry::{Facts, FileParts};
 use super::rows::Rows;
 use crate::catalog::{ColumnNo, TableDef};
@@ -219,10 +219,11 @@ pub(super) struct NewFile {
     pub object: NewObject,
     pub bytes: u64,
     pub facts: Vec<Facts>,
+    pub held: Arc<Held>,
 }
 
 /// Writes a file; it is durable once its folder was synced, too.
-pub(super) fn write(core: &Core, def: &TableDef, rows: &[Rows]) -> Result<NewFile, StoreError> {
+pub(super) fn write(core: &Arc<Core>, def: &TableDef, rows: &[Rows]) -> Result<NewFile, StoreError> {
     let folder = core.segments_folder();
     let failed = |what: String| StoreError::from(Damage::new(&folder, format!("a segment cannot be written: {what}")));
     let (schema, batches) = batches(def, rows).map_err(failed)?;
@@ -236,6 +237,7 @@ pub(super) fn write(core: &Core, def: &TableDef, rows: &[Rows]) -> Result<NewFil
     };
     let object = NewObject::new(Kind::FILE, parts.encode()).packed(Packing::Plain);
     let target = folder.join(file_name(object.id));
+    let held = Arc::new(Held::new(core, &object));
     let disk = &core.machine.disk;
     let io_failed = |error| StoreError::io(&target, error);
     if disk.stat(&target).is_err() {
@@ -248,6 +250,7 @@ pub(super) fn write(core: &Core, def: &TableDef, rows: &[Rows]) -> Result<NewFil
         object,
         bytes: encoded.bytes.len() as u64,
         facts: facts(&target, encoded, rows)?,
+        held,
     })
 }
 

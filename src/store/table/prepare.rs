@@ -68,7 +68,7 @@ pub(in crate::store) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    pub(in crate::store) fn new(core: &Core, changes: &'a Changes) -> Result<Self, CommitError> {
+    pub(in crate::store) fn new(core: &Arc<Core>, changes: &'a Changes) -> Result<Self, CommitError> {
         let mut tables = BTreeMap::new();
         for (id, table) in changes.tables.iter().filter(|(_, table)| !table.is_empty()) {
             // A table that was dropped after all takes its rows with it.
@@ -108,13 +108,10 @@ fn unfit(what: String) -> StoreError {
     StoreError::Unfit(what)
 }
 
-fn ready(core: &Core, def: &TableDef, changes: &TableChanges, staged: &Staged) -> Result<Ready, StoreError> {
+fn ready(core: &Arc<Core>, def: &TableDef, changes: &TableChanges, staged: &Staged) -> Result<Ready, StoreError> {
     let deletes = changes.deletes_of(staged.number);
     match &staged.body {
-        Body::File(written) => {
-            core.introduce(&written.object);
-            Ok(of_file(staged.number, staged.rows, deletes.cloned(), written))
-        }
+        Body::File(written) => Ok(of_file(staged.number, staged.rows, deletes.cloned(), written)),
         Body::Rows(pending) => {
             let pending = without(pending, staged.rows, deletes)?;
             ready_rows(core, def, staged.number, &pending)
@@ -167,7 +164,7 @@ fn without(pending: &Pending, rows: usize, deletes: Option<&RoaringBitmap>) -> R
     Ok(Pending::of(vec![all.filter(&mask).map_err(unfit)?]))
 }
 
-fn ready_rows(core: &Core, def: &TableDef, number: u32, pending: &Pending) -> Result<Ready, StoreError> {
+fn ready_rows(core: &Arc<Core>, def: &TableDef, number: u32, pending: &Pending) -> Result<Ready, StoreError> {
     let rows: usize = pending.batches.iter().map(|batch| batch.len).sum();
     if rows <= BLOCK_ROWS {
         let all = Rows::concat(&pending.batches).map_err(unfit)?;
@@ -178,7 +175,6 @@ fn ready_rows(core: &Core, def: &TableDef, number: u32, pending: &Pending) -> Re
         }
     }
     let written = write_pending(core, def, pending)?;
-    core.introduce(&written.object);
     Ok(of_file(number, rows, None, &written))
 }
 

@@ -16,7 +16,7 @@ use roaring::RoaringBitmap;
 
 use super::block;
 use super::cell::{constant_array, value_at};
-use super::core::{Core, as_format_error, as_store_error, malformed, token};
+use super::core::{Core, Held, as_format_error, as_store_error, malformed, token};
 use super::entry::{Facts, Place, SegmentEntry};
 use super::file::{NewFile, OpenFile};
 use super::rows::Rows;
@@ -54,6 +54,8 @@ enum Source {
     File {
         id: ObjectId,
         facts: Vec<Facts>,
+        /// Before it is committed.
+        _held: Option<Arc<Held>>,
     },
 }
 
@@ -78,7 +80,10 @@ impl Segment {
                 let rows = OnceLock::new();
                 (Source::Block { id: *id, facts, rows }, *id, len)
             }
-            Place::File(id) => (Source::File { id: *id, facts }, *id, len),
+            Place::File(id) => {
+                let (id, _held) = (*id, None);
+                (Source::File { id, facts, _held }, id, len)
+            }
         };
         Ok(Self {
             number,
@@ -109,6 +114,7 @@ impl Segment {
             source: Source::File {
                 id: file.object.id,
                 facts: file.facts.clone(),
+                _held: Some(Arc::clone(&file.held)),
             },
             rows_facts: OnceLock::new(),
         }

@@ -341,6 +341,48 @@ fn single_rows_are_read_alone() {
     ));
 }
 
+#[test]
+fn files_of_nothing_are_removed() {
+    let disk = SimDisk::new();
+    let def = TableDef {
+        unique: vec![],
+        ..keyed("t")
+    };
+    let (database, id, base) = with_table(&disk, def.clone());
+    let many: Vec<_> = (0..500_000).map(|a| (a, "many")).collect();
+    let files = || {
+        disk.files()
+            .iter()
+            .filter(|(path, _)| path.starts_with("db/segments"))
+            .count()
+    };
+    let staged = || {
+        let mut changes = Changes::new(&base);
+        changes.table(id).unwrap().append(&def, &batch(&many)).unwrap();
+        changes
+    };
+    let (first, second) = (staged(), staged());
+    assert_eq!(files(), 1);
+    drop(first);
+    assert_eq!(files(), 1);
+    let relation = base.table(id).unwrap().relation(second.tables.get(&id)).unwrap();
+    let third = second.savepoint();
+    drop(second);
+    database.commit("main", &base, third, about()).unwrap();
+    let committed = files();
+    duplicate(database.commit("main", &base, staged(), about()));
+    assert_eq!(files(), committed);
+    let (chunk, _) = relation.read(0, 0).unwrap();
+    assert_eq!(chunk.rows, relation.unit_rows(0));
+    let others: Vec<_> = (1_000_000..1_500_000).map(|a| (a, "others")).collect();
+    let mut changes = Changes::new(&base);
+    changes.table(id).unwrap().append(&def, &batch(&others)).unwrap();
+    assert_eq!(files(), committed + 1);
+    drop(changes);
+    assert_eq!(files(), committed);
+    assert!(database.verify(true).unwrap().is_clean());
+}
+
 mod conflicts;
 mod crash;
 mod damage;
