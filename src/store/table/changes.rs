@@ -35,6 +35,9 @@ const FLUSH_BYTES: usize = 64 << 20;
 const MERGED_ROWS: usize = 1 << 14;
 
 /// Everything that a transaction has staged.
+///
+/// Two transactions that create something on top of the same snapshot give it the same number, so the second to commit has
+/// a conflict, and must begin anew.
 #[derive(Clone, Debug)]
 pub struct Changes {
     /// The definitions as the transaction sees them.

@@ -34,7 +34,7 @@ pub(in crate::store) struct Core {
     /// Columns of which single rows were read.
     pub(super) arrays: Arrays,
     /// FILE objects of files that somebody holds, and how many do.
-    held: Mutex<HashMap<ObjectId, (Arc<[u8]>, usize)>>,
+    held: Mutex<HashMap<ObjectId, HeldFile>>,
     closed: AtomicBool,
     /// Files whose footers were read.
     files: Mutex<HashMap<ObjectId, Arc<OpenFile>>>,
@@ -97,6 +97,9 @@ impl Core {
         Ok(file)
     }
 }
+
+/// The body of a FILE object, and how many hold the file.
+type HeldFile = (Arc<[u8]>, usize);
 
 /// A file that is not part of a commit yet, or that somebody reads who began before it was. When nobody holds it any more
 /// and no commit has it, it is removed.
