@@ -187,7 +187,7 @@ impl TableChanges {
         });
         if !fits {
             self.staged.push(Staged {
-                number: self.core.number(self.table, self.least),
+                number: self.core.number(self.table, self.least)?,
                 rows: 0,
                 body: Body::Rows(Pending::default()),
                 keys: Arc::default(),

@@ -12,13 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::ArrayRef;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::cell::memory_bytes;
 use super::file::{OpenFile, file_name};
+use super::snapshot::load_state;
 use crate::catalog::{ColumnNo, EntityId};
 use crate::formats::FormatError;
 use crate::store::object::{Kind, NewObject, ObjectId, ReadObjects};
-use crate::store::timeline::{Machine, Timeline};
+use crate::store::timeline::{Machine, RefKind, Timeline};
 use crate::store::{Damage, StoreError, tree};
 use crate::types::LogicalType;
 
@@ -69,12 +71,25 @@ impl Core {
     }
 
     /// A number for a new segment of a table, at least `least`.
-    pub(super) fn number(&self, table: EntityId, least: u32) -> u32 {
+    pub(super) fn number(&self, table: EntityId, least: u32) -> Result<u32, StoreError> {
         let mut next = lock(&self.next_segments);
-        let next = next.entry(table).or_default();
+        let next = match next.entry(table) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(self.first_free(table)?),
+        };
         let number = least.max(*next);
         *next = number.saturating_add(1);
-        number
+        Ok(number)
+    }
+
+    /// A number that no branch has used: changes may begin at an older commit than they are committed on.
+    fn first_free(&self, table: EntityId) -> Result<u32, StoreError> {
+        let mut free = 0;
+        for (_, commit) in self.timeline.refs(RefKind::Branch) {
+            let root = self.timeline.commit_record(commit)?.root;
+            free = free.max(load_state(self, root, table)?.next_segment);
+        }
+        Ok(free)
     }
 
     /// Nothing is removed any more: the folder may be another's soon.

@@ -383,6 +383,21 @@ fn files_of_nothing_are_removed() {
     assert!(database.verify(true).unwrap().is_clean());
 }
 
+#[test]
+fn an_old_snapshot_takes_no_number_twice() {
+    let disk = SimDisk::new();
+    let (database, id, old) = with_table(&disk, pairs("t"));
+    let mut head = old.clone();
+    for a in 0..5 {
+        head = append(&database, &head, id, &batch(&[(a, "x")])).unwrap();
+    }
+    database.close().unwrap();
+    let database = open(&disk);
+    let old = database.snapshot(old.commit_id().unwrap()).unwrap();
+    let head = append(&database, &old, id, &batch(&[(5, "x")])).unwrap();
+    assert_eq!(texts(&head, id).len(), 6);
+}
+
 mod conflicts;
 mod crash;
 mod damage;
