@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::convert::Target;
 use super::open::FileKey;
-use super::{Bound, FileIdentity, FormatError, Relation, Rows, require_same_columns};
+use super::{Bound, ChunkKey, FileIdentity, FormatError, Relation, Rows, require_same_columns};
 use crate::host::{ReadAt, read_range};
 use crate::types::{ColumnChunk, ColumnStats, Field, TableStats};
 
@@ -108,9 +108,13 @@ impl Relation for BlockRelation {
         self.units[unit].rows
     }
 
-    fn unit_source(&self, unit: usize) -> (FileIdentity, usize) {
+    fn chunk_key(&self, unit: usize, column: usize) -> ChunkKey {
         let Unit { part, block, .. } = self.units[unit];
-        (self.parts[part].file.identity().clone(), block)
+        ChunkKey::File {
+            file: self.parts[part].file.identity().clone(),
+            part: block,
+            column,
+        }
     }
 
     fn candidates(&self, unit: usize, _bounds: &[Bound]) -> Rows {

@@ -19,7 +19,7 @@ use arrow::datatypes::{DataType, IntervalUnit};
 
 use crate::types::{ColumnChunk, Layout, LogicalType, Physical, arrow::to_arrow};
 
-pub(crate) use ints::{Wide, narrow, zero_nulls};
+pub(crate) use ints::{Wide, narrow, widen, zero_nulls};
 pub(crate) use strings::dictionary_codes;
 
 /// What a column's chunks must be.

@@ -31,8 +31,10 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use convert::{Target, chunk_from_arrow};
 pub use csv::CsvOptions;
 pub use open::{Format, OpenOptions, forget_opened, open, open_folder, open_on};
+pub(crate) use parquet::{EncodedParquet, ParquetPart, encode_parquet};
 pub use rows::Rows;
 pub use write::{Compression, WriteError, WriteOptions, write, write_on};
 
@@ -57,6 +59,29 @@ impl std::hash::Hash for FileIdentity {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         (self.size_bytes, self.mtime_ns, self.footer_hash).hash(state);
     }
+}
+
+/// What tells a decoded chunk apart from all others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ChunkKey {
+    /// A column of a part of a file that anyone may change.
+    File {
+        /// The file as it was when it was opened.
+        file: FileIdentity,
+        /// Part of it.
+        part: usize,
+        /// Column of that.
+        column: usize,
+    },
+    /// A column of something immutable that goes by the hash of its contents.
+    Content {
+        /// The hash.
+        content: [u8; 32],
+        /// Column of it.
+        column: usize,
+        /// A hash of how the chunk is laid out, where the same contents can be laid out in several ways.
+        shape: [u8; 16],
+    },
 }
 
 /// A range that a scan's filter allows for one column; used only to skip, never to decide.
@@ -84,8 +109,8 @@ pub trait Relation: Debug + Send + Sync {
     /// Exact number of rows of a unit.
     fn unit_rows(&self, unit: usize) -> usize;
 
-    /// The file and the part of it that a unit is (for cache keys and messages).
-    fn unit_source(&self, unit: usize) -> (FileIdentity, usize);
+    /// What a cache keeps a chunk under: two chunks that have the same key are the same.
+    fn chunk_key(&self, unit: usize, column: usize) -> ChunkKey;
 
     /// Rows of the unit outside which no row can satisfy all bounds.
     fn candidates(&self, unit: usize, bounds: &[Bound]) -> Rows;
@@ -213,7 +238,7 @@ fn guard<T>(path: &Path, decode: impl FnOnce() -> Result<T, FormatError>) -> Res
 }
 
 /// Some value between `min` and `max` may satisfy the bound.
-fn may_match(min: &Value, max: &Value, bound: &Bound) -> bool {
+pub(crate) fn may_match(min: &Value, max: &Value, bound: &Bound) -> bool {
     // NaN is above all numbers, and statistics do not count it.
     let capped = !matches!(max, Value::Float(_));
     let below = bound.max.as_ref().is_some_and(|high| less(high, min));
@@ -268,6 +293,14 @@ fn require_same_columns(
 /// Converts an Arrow array to a chunk in the natural layout of a type; the error says what the array breaks.
 pub fn natural_chunk(array: &arrow::array::ArrayRef, ty: &crate::types::LogicalType) -> Result<ColumnChunk, String> {
     convert::chunk_from_arrow(array, &convert::Target::natural(ty))
+}
+
+/// The values of an array that gobi stores as integers, in its units; NULLs hold anything.
+pub(crate) fn integers(array: &arrow::array::ArrayRef) -> Result<Vec<i128>, String> {
+    Ok(match convert::widen(array)? {
+        convert::Wide::I64(values) => values.into_iter().map(i128::from).collect(),
+        convert::Wide::I128(values) => values,
+    })
 }
 
 /// The columns of an Arrow schema; a type that gobi lacks is an error.

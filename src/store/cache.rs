@@ -3,9 +3,9 @@
 //! The first query over `l_shipdate` reads 53 chunks (53 misses, 12 MB); the second takes them from here (53 hits).
 //!
 //! Invariants: the bytes held never exceed the limit once a call returns, the counters are exact, and a chunk that
-//! several threads ask for at once is decoded by one of them. A file that changed has another identity, so no chunk
-//! can be stale. A chunk of which only some rows were decoded answers only those who ask for no others; whoever needs
-//! more decodes the rows of both, so that what is held only grows.
+//! several threads ask for at once is decoded by one of them. A file that changed has another identity, and what is
+//! immutable goes by its hash, so no chunk can be stale. A chunk of which only some rows were decoded answers only those
+//! who ask for no others; whoever needs more decodes the rows of both, so that what is held only grows.
 //!
 //! Does not: know formats, or write anything back.
 
@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::formats::{FileIdentity, FormatError, PartialChunk, Relation, Rows};
+use crate::formats::{ChunkKey, FormatError, PartialChunk, Relation, Rows};
 use crate::types::ColumnChunk;
 
 /// Locks that independent chunks do not share.
@@ -60,18 +60,11 @@ struct Counters {
     evictions: AtomicU64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    file: FileIdentity,
-    part: usize,
-    column: usize,
-}
-
 #[derive(Debug, Default)]
 struct Shard {
-    slots: HashMap<Key, Slot>,
+    slots: HashMap<ChunkKey, Slot>,
     /// Ready chunks by the tick of their last use.
-    by_age: BTreeMap<u64, Key>,
+    by_age: BTreeMap<u64, ChunkKey>,
 }
 
 #[derive(Debug)]
@@ -116,8 +109,7 @@ impl ChunkCache {
         column: usize,
         wanted: Option<&Rows>,
     ) -> Result<(Arc<ColumnChunk>, bool, u64), FormatError> {
-        let (file, part) = relation.unit_source(unit);
-        let key = Key { file, part, column };
+        let key = relation.chunk_key(unit, column);
         let (loading, known) = loop {
             match self.claim(&key, wanted) {
                 Claim::Found(chunk) => return Ok((chunk, true, 0)),
@@ -166,14 +158,14 @@ impl ChunkCache {
         }
     }
 
-    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
+    fn shard(&self, key: &ChunkKey) -> MutexGuard<'_, Shard> {
         let hash = self.hasher.hash_one(key);
         // The map inside uses the low bits; the shard takes the high ones.
         let index = usize::try_from(hash >> 60).unwrap_or(0) % SHARDS;
         lock(&self.shards[index])
     }
 
-    fn claim(&self, key: &Key, wanted: Option<&Rows>) -> Claim {
+    fn claim(&self, key: &ChunkKey, wanted: Option<&Rows>) -> Claim {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
         let mut guard = self.shard(key);
         let shard = &mut *guard;
@@ -202,7 +194,7 @@ impl ChunkCache {
         Claim::Mine(loading, known)
     }
 
-    fn insert(&self, key: &Key, chunk: &Arc<ColumnChunk>, rows: Option<Rows>) {
+    fn insert(&self, key: &ChunkKey, chunk: &Arc<ColumnChunk>, rows: Option<Rows>) {
         let bytes = chunk.size_bytes() as u64;
         if bytes > self.limit_bytes {
             return;
@@ -240,7 +232,7 @@ impl ChunkCache {
         }
     }
 
-    fn drop_slot(&self, shard: &mut Shard, key: &Key) {
+    fn drop_slot(&self, shard: &mut Shard, key: &ChunkKey) {
         if let Some(Slot::Ready { bytes, .. }) = shard.slots.remove(key) {
             self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
@@ -275,7 +267,7 @@ impl Loading {
 /// The duty to decode a chunk; whoever waits is woken even if decoding fails or panics.
 struct Claimed<'a> {
     cache: &'a ChunkCache,
-    key: Key,
+    key: ChunkKey,
     loading: Arc<Loading>,
 }
 

@@ -73,6 +73,12 @@ pub enum StoreError {
     /// No branch or tag has this name.
     #[error("no branch or tag `{0}`")]
     NoRef(String),
+    /// No table has this number.
+    #[error("no table has the number {0}")]
+    NoTable(u64),
+    /// Rows that do not fit their table.
+    #[error("rows that do not fit the table: {0}")]
+    Unfit(String),
     /// What was given is too long for the format.
     #[error("{what} of {found} bytes; at most {limit} are possible")]
     TooLarge {

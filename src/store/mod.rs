@@ -7,6 +7,8 @@
 //! ([`timeline`]); equal contents have equal roots ([`tree`]); the log only grows, and can prove it ([`log`]). What is cached
 //! can be made again from the files.
 //!
+//! [`database::Database`] puts tables on top: `database.commit("main", &base, changes, about)`.
+//!
 //! Does not: know SQL.
 //!
 //! # The life of a commit
@@ -23,12 +25,14 @@
 //! packs/00000000.pack             objects and journal; the last one is open
 //! packs/00000000.04000120.index   the index over a pack's first 0x04000120 bytes
 //! log/00  log/08  log/16 …        hashes of the log, every eighth level
+//! segments/ID.parquet             large segments of tables; ID is that of the object that lists its parts
 //! .NAME.*.tmp                     never published: removed when the folder is opened for writing
 //! ```
 //!
 //! Numbers are little-endian; `varint` is LEB128 in the fewest bytes; `signed` is a varint after zigzag; `bytes` and `text`
 //! are a varint length and so many bytes. Checksums are XXH3-64 under a seed. An id is SHA-256 of the object's kind, as one
-//! byte, and its body. Kinds: 00 commit, 02 tree node, 03 catalog object, 04 segment, 05 deletion vector, 06 blob, 0f ref (in
+//! byte, and its body. Kinds: 00 commit, 02 tree node, 03 catalog object, 04 segment, 05 deletion vector, 06 blob, 07 parts of
+//! a segment file, 0f ref (in
 //! packs only, without an id), 10 and above: the layers above. 01 is what the log's nodes are hashed with.
 //!
 //! **Pack.** 32 bytes, then groups without gaps, then zeros that were prepared ahead of their use.
@@ -62,6 +66,8 @@
 //! XXH3(key, seed level) / 1536 < (2⁶⁴−1) / 1536² · min(entry's size, 1536); inner nodes have at least two entries unless they
 //! are the last of their level.
 //!
+//! **Tables.** What the trees' keys and values say, and the form of small segments: [`table`].
+//!
 //! **Index.** blocks of 4,096 bytes: up to 340 entries (first 8 bytes of the id as a number, position: 8 + 4), zeros, a checksum
 //! with seed salt + number of the block; then the first entry's number per block (8 each); then 56 bytes: `gobi-idx`, version
 //! (4), zero (4), salt (8), entries (8), bytes of the pack that it covers (8), checksum of the numbers (8), checksum of the footer
@@ -91,12 +97,14 @@
 
 pub mod cache;
 pub mod commit;
+pub mod database;
 pub(crate) mod delta;
 mod error;
 pub(crate) mod head;
 pub mod log;
 pub mod object;
 pub(crate) mod pack;
+pub mod table;
 pub mod timeline;
 pub mod tree;
 pub(crate) mod wire;

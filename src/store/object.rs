@@ -43,6 +43,8 @@ impl Kind {
     pub const DELETES: Self = Self(0x05);
     /// Bytes that nothing here looks into.
     pub const BLOB: Self = Self(0x06);
+    /// The parts of a segment that is a file.
+    pub const FILE: Self = Self(0x07);
     /// What the log's inner nodes are hashed with; no object is of this kind.
     pub(crate) const LOG_NODE: Self = Self(0x01);
     /// A change of a branch or tag: stands in packs, is read at recovery only, and has no name.
@@ -58,6 +60,7 @@ impl fmt::Display for Kind {
             Self::SEGMENT => out.write_str("segment"),
             Self::DELETES => out.write_str("deletion vector"),
             Self::BLOB => out.write_str("blob"),
+            Self::FILE => out.write_str("segment file"),
             Self::REF => out.write_str("change of a branch"),
             Self(other) => write!(out, "object of kind {other}"),
         }

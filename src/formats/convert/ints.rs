@@ -23,7 +23,7 @@ pub(crate) enum Wide {
 }
 
 /// The values of an array as integers in gobi's units; NULLs hold anything.
-pub(super) fn widen(array: &ArrayRef) -> Result<Wide, String> {
+pub(crate) fn widen(array: &ArrayRef) -> Result<Wide, String> {
     let wide = match array.data_type() {
         DataType::Null => vec![0; array.len()],
         DataType::Boolean => array.as_boolean().values().iter().map(i64::from).collect(),

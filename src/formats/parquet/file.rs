@@ -121,6 +121,7 @@ impl ParquetFile {
     fn read_error(&self, source: io::Error) -> FormatError {
         match source.kind() {
             io::ErrorKind::UnexpectedEof => self.corrupt("it ends too early"),
+            io::ErrorKind::InvalidData => self.corrupt(source.to_string()),
             _ => FormatError::io(&self.identity.path, source),
         }
     }
@@ -140,7 +141,10 @@ fn read_footer(handle: &dyn ReadAt, path: &Path) -> Result<Bytes, FormatError> {
     let size = handle.stat().size_bytes;
     let corrupt = |message: &str| FormatError::corrupt(path, message);
     let read = |offset: u64, len: u64| {
-        read_range(handle, offset, usize::try_from(len).unwrap_or(usize::MAX)).map_err(|e| FormatError::io(path, e))
+        read_range(handle, offset, usize::try_from(len).unwrap_or(usize::MAX)).map_err(|e| match e.kind() {
+            io::ErrorKind::InvalidData => FormatError::corrupt(path, e.to_string()),
+            _ => FormatError::io(path, e),
+        })
     };
     if size < 12 {
         return Err(corrupt("too short for a Parquet file"));

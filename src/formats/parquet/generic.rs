@@ -25,6 +25,13 @@ pub(super) fn read(
     root: usize,
     target: &Target,
 ) -> Result<(ColumnChunk, u64), FormatError> {
+    let (array, bytes) = read_array(file, group, root)?;
+    let chunk = chunk_from_arrow(&array, target).map_err(|message| column_error(file, root, message))?;
+    Ok((chunk, bytes))
+}
+
+/// One top-level column of one row group as the library gives it, and the bytes read.
+pub(super) fn read_array(file: &ParquetFile, group: usize, root: usize) -> Result<(ArrayRef, u64), FormatError> {
     let schema = file.arrow.parquet_schema();
     let metadata = file.row_group(group);
     let leaves = (0..schema.num_columns()).filter(|leaf| schema.get_column_root_idx(*leaf) == root);
@@ -37,8 +44,7 @@ pub(super) fn read(
         }
         _ => guard(&file.identity.path, || decode(file, file.whole(), group, root))?,
     };
-    let chunk = chunk_from_arrow(&array, target).map_err(|message| column_error(file, root, message))?;
-    Ok((chunk, bytes))
+    Ok((array, bytes))
 }
 
 /// A corruption error that names the column.

@@ -53,7 +53,7 @@ pub(super) fn plan(field: &Field, column: usize, parts: &[Part]) -> Result<(Colu
 }
 
 /// One entry per row group; `None` if a file stores the column in a way without statistics.
-fn all_facts(column: usize, parts: &[Part]) -> Option<Vec<ChunkFacts>> {
+pub(super) fn all_facts(column: usize, parts: &[Part]) -> Option<Vec<ChunkFacts>> {
     let mut facts = Vec::new();
     for part in parts {
         let leaf = part.leaf(column)?;
@@ -116,22 +116,9 @@ fn plan_dictionary(
     facts: &[ChunkFacts],
     stats: &mut ColumnStats,
 ) -> Result<(), FormatError> {
-    let Some(pages) = dictionary_pages(column, parts, facts) else {
+    let Some(known) = dictionary_entries(column, parts, facts)? else {
         return Ok(());
     };
-    let mut known: HashSet<Arc<str>> = HashSet::new();
-    for (file, chunk) in pages {
-        let page = read_dictionary(file, chunk)?;
-        for text in PlainTexts(&page) {
-            let text = text.ok_or_else(|| file.corrupt("a dictionary page is damaged"))?;
-            if !known.contains(text) {
-                known.insert(text.into());
-            }
-        }
-        if known.len() > DICTIONARY_ENTRIES {
-            return Ok(());
-        }
-    }
     let rows: u64 = facts.iter().map(|f| f.rows).sum();
     let worthwhile = known.len() <= 256 || (known.len() as u64) * 2 <= rows;
     if known.is_empty() || !worthwhile {
@@ -149,6 +136,31 @@ fn plan_dictionary(
     };
     stats.layout = Layout::Dict { codes, dictionary };
     Ok(())
+}
+
+/// The strings of all dictionary pages of a column; `None` if not all its values are there, or they are too many.
+pub(super) fn dictionary_entries(
+    column: usize,
+    parts: &[Part],
+    facts: &[ChunkFacts],
+) -> Result<Option<HashSet<Arc<str>>>, FormatError> {
+    let Some(pages) = dictionary_pages(column, parts, facts) else {
+        return Ok(None);
+    };
+    let mut known: HashSet<Arc<str>> = HashSet::new();
+    for (file, chunk) in pages {
+        let page = read_dictionary(file, chunk)?;
+        for text in PlainTexts(&page) {
+            let text = text.ok_or_else(|| file.corrupt("a dictionary page is damaged"))?;
+            if !known.contains(text) {
+                known.insert(text.into());
+            }
+        }
+        if known.len() > DICTIONARY_ENTRIES {
+            return Ok(None);
+        }
+    }
+    Ok(Some(known))
 }
 
 /// All dictionary pages of a column that is encoded by small dictionaries only.

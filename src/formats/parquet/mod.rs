@@ -9,6 +9,7 @@
 //!
 //! Does not: cache chunks or write.
 
+mod encode;
 mod fast;
 mod file;
 mod generic;
@@ -18,6 +19,7 @@ mod index;
 mod kind;
 mod layout;
 mod pages;
+mod part;
 mod scratch;
 mod sinks;
 #[cfg(test)]
@@ -28,9 +30,12 @@ use std::sync::Arc;
 
 use super::convert::Target;
 use super::open::FileKey;
-use super::{Bound, FileIdentity, FormatError, PartialChunk, Relation, Rows, require_same_columns};
+use super::{Bound, ChunkKey, FormatError, PartialChunk, Relation, Rows, require_same_columns};
 use crate::host::Disk;
 use crate::types::{ColumnChunk, Field, TableStats};
+pub(crate) use encode::{EncodedParquet, encode_parquet};
+pub(crate) use part::ParquetPart;
+
 use file::ParquetFile;
 use kind::Leaf;
 
@@ -148,11 +153,15 @@ impl Relation for ParquetRelation {
         self.units[unit].rows
     }
 
-    fn unit_source(&self, unit: usize) -> (FileIdentity, usize) {
+    fn chunk_key(&self, unit: usize, column: usize) -> ChunkKey {
         let Unit { part, group, .. } = self.units[unit];
-        let mut identity = self.parts[part].file.identity.clone();
-        identity.footer_hash ^= self.signature;
-        (identity, group)
+        let mut file = self.parts[part].file.identity.clone();
+        file.footer_hash ^= self.signature;
+        ChunkKey::File {
+            file,
+            part: group,
+            column,
+        }
     }
 
     fn candidates(&self, unit: usize, bounds: &[Bound]) -> Rows {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use arrow::buffer::Buffer;
 
 use super::*;
-use crate::formats::Bound;
+use crate::formats::{Bound, FileIdentity};
 use crate::types::{Field, TableStats};
 
 /// A column that can be read in part.
@@ -38,14 +38,18 @@ impl Relation for Fake {
         1000
     }
 
-    fn unit_source(&self, unit: usize) -> (FileIdentity, usize) {
-        let identity = FileIdentity {
+    fn chunk_key(&self, unit: usize, column: usize) -> ChunkKey {
+        let file = FileIdentity {
             path: std::path::Path::new("t").into(),
             size_bytes: 1,
             mtime_ns: 2,
             footer_hash: self.version,
         };
-        (identity, unit)
+        ChunkKey::File {
+            file,
+            part: unit,
+            column,
+        }
     }
 
     fn candidates(&self, unit: usize, _bounds: &[Bound]) -> Rows {

@@ -1,0 +1,205 @@
+//! A database: a timeline whose commits are snapshots of tables.
+//!
+//! ```text
+//! let database = Database::open(machine, folder, Mode::Write)?;
+//! let base = database.head("main")?;
+//! let mut changes = Changes::new(&base);
+//! let id = changes.catalog.create("main", Entity::Table(def))?;
+//! changes.table(id)?.append(&def, &batch)?;
+//! let next = database.commit("main", &base, changes, About::default())?;      // durable
+//! let rows = next.table(id)?.relation(None)?;
+//! ```
+//!
+//! Invariants: [`Database::head`] is durable. Commits of a branch are queued one at a time, each on top of the one before,
+//! and wait for the disk together.
+//!
+//! Does not: know SQL, or who may do what.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::StoreError;
+use super::object::{CommitId, Kind, ObjectId, References};
+use super::table::core::{Core, lock};
+use super::table::{About, Changes, CommitError, Snapshot, TableReferences, verify_file};
+use super::timeline::{Machine, Mode, Options, RefKind, Report, Timeline, verify_folder};
+use crate::host::Disk;
+
+/// An open database.
+#[derive(Debug)]
+pub struct Database {
+    core: Arc<Core>,
+    /// The newest snapshot of each branch, which may not be durable yet. Held while a commit is queued.
+    queued: Mutex<HashMap<String, Snapshot>>,
+    /// Snapshots that were asked for or made lately.
+    known: Mutex<HashMap<CommitId, Snapshot>>,
+}
+
+/// Snapshots kept.
+const MAX_KNOWN: usize = 64;
+
+impl Database {
+    /// Opens the database in a folder. For writing, an empty one is made if the folder is missing or empty.
+    pub fn open(machine: Machine, folder: &Path, mode: Mode) -> Result<Arc<Self>, StoreError> {
+        Self::open_with(machine, folder, mode, Options::default())
+    }
+
+    /// The same, with sizes of one's own.
+    pub fn open_with(machine: Machine, folder: &Path, mode: Mode, options: Options) -> Result<Arc<Self>, StoreError> {
+        let timeline = match Timeline::open(machine.clone(), folder, mode, options) {
+            Err(StoreError::NoDatabase(_)) if mode == Mode::Write => {
+                Timeline::create(machine.clone(), folder, options)?
+            }
+            other => other?,
+        };
+        let core = Core::new(machine, folder, timeline);
+        if mode == Mode::Write {
+            prepare_segments(&core)?;
+        }
+        Ok(Arc::new(Self {
+            core: Arc::new(core),
+            queued: Mutex::default(),
+            known: Mutex::default(),
+        }))
+    }
+
+    /// Whether a folder holds a database.
+    pub fn is_database(disk: &dyn Disk, folder: &Path) -> bool {
+        disk.stat(&folder.join("HEAD")).is_ok_and(|stat| !stat.is_folder)
+    }
+
+    /// History, proofs, branches and tags.
+    pub fn timeline(&self) -> &Timeline {
+        &self.core.timeline
+    }
+
+    /// The last commit of a branch; an empty snapshot if it has none.
+    pub fn head(&self, branch: &str) -> Result<Snapshot, StoreError> {
+        match self.core.timeline.resolve(RefKind::Branch, branch) {
+            Some(commit) => self.snapshot(commit),
+            None => Snapshot::load(&self.core, None),
+        }
+    }
+
+    /// The database as of a commit.
+    pub fn snapshot(&self, commit: CommitId) -> Result<Snapshot, StoreError> {
+        if let Some(known) = lock(&self.known).get(&commit) {
+            return Ok(known.clone());
+        }
+        let snapshot = Snapshot::load(&self.core, Some(commit))?;
+        self.remember(commit, &snapshot);
+        Ok(snapshot)
+    }
+
+    fn remember(&self, commit: CommitId, snapshot: &Snapshot) {
+        let mut known = lock(&self.known);
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(commit, snapshot.clone());
+    }
+
+    /// Commits changes that began at `base` on top of the newest commit of a branch; durable when it returns.
+    pub fn commit(
+        &self,
+        branch: &str,
+        base: &Snapshot,
+        changes: Changes,
+        about: About,
+    ) -> Result<Snapshot, CommitError> {
+        let prepared = Changes::prepare(&self.core, &changes)?;
+        let mut queued = lock(&self.queued);
+        let newest = self.newest(&queued, branch, base)?;
+        let made = prepared.apply(branch, base, &newest, &about)?;
+        let pending = self.core.timeline.submit(made.draft)?;
+        let commit = pending.id();
+        let snapshot = made.snapshot.committed(commit);
+        queued.insert(branch.to_string(), snapshot.clone());
+        drop(queued);
+        pending.wait()?;
+        self.remember(commit, &snapshot);
+        Ok(snapshot)
+    }
+
+    /// The snapshot that the next commit of a branch goes on top of.
+    fn newest(
+        &self,
+        queued: &HashMap<String, Snapshot>,
+        branch: &str,
+        base: &Snapshot,
+    ) -> Result<Snapshot, StoreError> {
+        let tip = self.core.timeline.queued_tip(branch);
+        if base.commit_id() == tip {
+            return Ok(base.clone());
+        }
+        match queued.get(branch).filter(|snapshot| snapshot.commit_id() == tip) {
+            Some(snapshot) => Ok(snapshot.clone()),
+            None => Snapshot::load(&self.core, tip),
+        }
+    }
+
+    /// Reads what is durable again: HEAD, the log and the last groups; if `deep`, everything, and every part of every file.
+    pub fn verify(&self, deep: bool) -> Result<Report, StoreError> {
+        let seen = SeenFiles::default();
+        let mut report = self.core.timeline.verify(deep, &seen)?;
+        for (id, body) in seen.take() {
+            match verify_file(&self.core, id, &body) {
+                Ok(bytes) => report.bytes += bytes,
+                Err(StoreError::Corrupt(damage)) => report.damages.push(*damage),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(report)
+    }
+
+    /// The same for a folder that may be too damaged to be opened.
+    pub fn verify_folder(machine: Machine, folder: &Path, deep: bool) -> Result<Report, StoreError> {
+        match Self::open(machine.clone(), folder, Mode::Read) {
+            Ok(database) => database.verify(deep),
+            Err(_) => verify_folder(machine, folder, deep, &TableReferences),
+        }
+    }
+
+    /// Writes a checkpoint and gives the folder free. Snapshots can be read on.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.core.close()
+    }
+}
+
+/// Makes the folder of large segments, and removes what a crash left there.
+fn prepare_segments(core: &Core) -> Result<(), StoreError> {
+    let folder = core.segments_folder();
+    let failed = |error| StoreError::io(&folder, error);
+    let disk = &core.machine.disk;
+    if disk.stat(&folder).is_err() {
+        disk.create_folder(&folder).map_err(failed)?;
+        disk.sync_folder(&core.folder).map_err(failed)?;
+    }
+    for path in disk.list(&folder).map_err(failed)? {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        if name.is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp")) {
+            disk.remove(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes the files that are referred to, while everything is read.
+#[derive(Debug, Default)]
+struct SeenFiles(Mutex<Vec<(ObjectId, Vec<u8>)>>);
+
+impl SeenFiles {
+    fn take(self) -> Vec<(ObjectId, Vec<u8>)> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl References for SeenFiles {
+    fn of(&self, kind: Kind, body: &[u8]) -> Result<Vec<(Kind, ObjectId)>, StoreError> {
+        if kind == Kind::FILE {
+            lock(&self.0).push((ObjectId::of(kind, body), body.to_vec()));
+        }
+        TableReferences.of(kind, body)
+    }
+}

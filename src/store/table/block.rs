@@ -1,0 +1,384 @@
+//! Small segments: columns of a few rows in as few bytes as they need.
+//!
+//! The row (7, 'ada', NULL) of a table (int, string, date) is 19 bytes: version, rows, columns, and per column its number,
+//! its type and what follows below.
+//!
+//! ```text
+//! block    version 1 (1), rows, columns (varints), per column: number (varint), type, column
+//! type     1 byte; decimal: precision (1), scale (1); array: type of the items; struct: fields (varint), per field
+//!          name (text), may be NULL (1), type
+//! column   00: no NULLs, values; 01: some, a bit per row, 1 for a value, lowest first, values of those; 02: only NULLs
+//! values   integers, booleans, decimals, dates, times: numbers
+//!          floats: 4 or 8 bytes each; intervals: numbers of months, of days, of microseconds
+//!          texts and blobs: numbers, their lengths; then their bytes
+//!          arrays: numbers, their lengths; then a column of all items; structs: a column per field
+//! numbers  the least (wide signed varint), bytes per number (1: 0, 1, 2, 4, 8 or 16), per number its distance from that
+//! ```
+//!
+//! Invariants: what is decoded has the type's own Arrow type and satisfies it. Decoding never panics, and takes no more
+//! memory than the bytes account for, but for constants: of those there are as many as the caller allows rows.
+//!
+//! Does not: compress; the packs do.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, Float32Array, Float64Array, ListArray, StringViewArray,
+    StructArray, UInt32Array, new_null_array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::{filter, is_not_null, take};
+use arrow::datatypes::{self as dt, DataType, Field as ArrowField};
+
+use super::cell::{index, intervals_to_array, ints_to_array, read_wide, write_wide};
+use super::rows::{Column, Rows};
+use crate::catalog::ColumnNo;
+use crate::formats::integers;
+use crate::store::wire::{Malformed, Reader, write_bytes, write_varint};
+use crate::types::arrow::{arrow_field, to_arrow};
+use crate::types::{Field, LogicalType};
+
+const VERSION: u8 = 1;
+/// No block has more rows.
+pub(super) const MAX_ROWS: usize = 1 << 20;
+
+const NO_NULLS: u8 = 0;
+const SOME_NULLS: u8 = 1;
+const ONLY_NULLS: u8 = 2;
+
+/// The bytes of some rows; the error says what cannot be stored.
+pub(super) fn encode(rows: &Rows) -> Result<Vec<u8>, String> {
+    let mut out = vec![VERSION];
+    write_varint(&mut out, rows.len as u64);
+    write_varint(&mut out, rows.columns.len() as u64);
+    for column in &rows.columns {
+        write_varint(&mut out, column.no.0.into());
+        write_type(&mut out, &column.ty);
+        write_column(&mut out, &column.array, &column.ty)?;
+    }
+    Ok(out)
+}
+
+/// What [`encode`] wrote.
+pub(super) fn decode(bytes: &[u8]) -> Result<Rows, String> {
+    let mut reader = Reader::new(bytes);
+    let rows = read_rows(&mut reader)?;
+    text(reader.finish())?;
+    Ok(rows)
+}
+
+fn text<T>(result: Result<T, Malformed>) -> Result<T, String> {
+    result.map_err(|Malformed(what)| what.to_string())
+}
+
+fn read_rows(reader: &mut Reader<'_>) -> Result<Rows, String> {
+    if text(reader.byte())? != VERSION {
+        return Err("a block has an unknown version".into());
+    }
+    let len = text(reader.size())?;
+    if len > MAX_ROWS {
+        return Err("a block has too many rows".into());
+    }
+    let count = text(reader.size())?;
+    let mut columns = Vec::with_capacity(count.min(reader.left()));
+    for _ in 0..count {
+        let no = u32::try_from(text(reader.varint())?).map_err(|_| "a column's number is too large")?;
+        let ty = text(read_type(reader, 0))?;
+        let array = read_column(reader, &ty, len)?;
+        let no = ColumnNo(no);
+        columns.push(Column { no, ty, array });
+    }
+    Ok(Rows { len, columns })
+}
+
+// ---------------------------------------------------------------- types
+
+/// Types without parameters, by their tags.
+const PLAIN_TYPES: [LogicalType; 20] = [
+    LogicalType::Null,
+    LogicalType::Boolean,
+    LogicalType::TinyInt,
+    LogicalType::SmallInt,
+    LogicalType::Integer,
+    LogicalType::BigInt,
+    LogicalType::HugeInt,
+    LogicalType::UTinyInt,
+    LogicalType::USmallInt,
+    LogicalType::UInteger,
+    LogicalType::UBigInt,
+    LogicalType::Real,
+    LogicalType::Double,
+    LogicalType::String,
+    LogicalType::Blob,
+    LogicalType::Date,
+    LogicalType::Time,
+    LogicalType::Timestamp,
+    LogicalType::TimestampTz,
+    LogicalType::Interval,
+];
+const DECIMAL: u8 = 0x20;
+const ARRAY: u8 = 0x21;
+const STRUCT: u8 = 0x22;
+/// Types nest no deeper.
+const MAX_DEPTH: usize = 64;
+
+pub(super) fn write_type(out: &mut Vec<u8>, ty: &LogicalType) {
+    match ty {
+        LogicalType::Decimal { precision, scale } => out.extend([DECIMAL, *precision, *scale]),
+        LogicalType::Array(item) => {
+            out.push(ARRAY);
+            write_type(out, item);
+        }
+        LogicalType::Struct(fields) => {
+            out.push(STRUCT);
+            write_varint(out, fields.len() as u64);
+            for field in fields {
+                write_bytes(out, field.name.as_bytes());
+                out.push(field.nullable.into());
+                write_type(out, &field.ty);
+            }
+        }
+        plain => {
+            let tag = PLAIN_TYPES.iter().position(|known| known == plain).unwrap_or_default();
+            out.push(tag as u8);
+        }
+    }
+}
+
+pub(super) fn read_type(reader: &mut Reader<'_>, depth: usize) -> Result<LogicalType, Malformed> {
+    if depth > MAX_DEPTH {
+        return Err(Malformed("a type is nested too deeply"));
+    }
+    Ok(match reader.byte()? {
+        DECIMAL => {
+            let (precision, scale) = (reader.byte()?, reader.byte()?);
+            if !(1..=38).contains(&precision) || scale > precision {
+                return Err(Malformed("a decimal's precision is impossible"));
+            }
+            LogicalType::Decimal { precision, scale }
+        }
+        ARRAY => LogicalType::Array(Box::new(read_type(reader, depth + 1)?)),
+        STRUCT => {
+            let count = reader.size()?;
+            let mut fields = Vec::with_capacity(count.min(reader.left()));
+            for _ in 0..count {
+                let (name, nullable) = (reader.text()?, reader.byte()? != 0);
+                let ty = read_type(reader, depth + 1)?;
+                fields.push(Field { name, ty, nullable });
+            }
+            LogicalType::Struct(fields)
+        }
+        tag => {
+            let known = PLAIN_TYPES.get(usize::from(tag));
+            known.cloned().ok_or(Malformed("a type is unknown"))?
+        }
+    })
+}
+
+// ---------------------------------------------------------------- columns
+
+fn write_column(out: &mut Vec<u8>, array: &ArrayRef, ty: &LogicalType) -> Result<(), String> {
+    let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+    let Some(nulls) = nulls else {
+        out.push(NO_NULLS);
+        return write_values(out, array, ty);
+    };
+    if nulls.null_count() == array.len() {
+        out.push(ONLY_NULLS);
+        return Ok(());
+    }
+    out.push(SOME_NULLS);
+    let mut bits = vec![0_u8; array.len().div_ceil(8)];
+    nulls.valid_indices().for_each(|row| bits[row / 8] |= 1 << (row % 8));
+    out.extend(bits);
+    let failed = |error: arrow::error::ArrowError| error.to_string();
+    let valid = is_not_null(array).map_err(failed)?;
+    write_values(out, &filter(array, &valid).map_err(failed)?, ty)
+}
+
+fn read_column(reader: &mut Reader<'_>, ty: &LogicalType, rows: usize) -> Result<ArrayRef, String> {
+    match text(reader.byte())? {
+        NO_NULLS => read_values(reader, ty, rows),
+        ONLY_NULLS => Ok(new_null_array(&to_arrow(ty), rows)),
+        SOME_NULLS => {
+            let bits = text(reader.take(rows.div_ceil(8)))?;
+            let mut valid = 0;
+            let indices = (0..rows).map(|row| {
+                let is_valid = bits[row / 8] >> (row % 8) & 1 == 1;
+                is_valid.then(|| {
+                    valid += 1;
+                    index(valid - 1)
+                })
+            });
+            let indices = UInt32Array::from_iter(indices);
+            let values = read_values(reader, ty, valid)?;
+            take(&values, &indices, None).map_err(|error| error.to_string())
+        }
+        _ => Err("a column has an unknown form".into()),
+    }
+}
+
+fn write_values(out: &mut Vec<u8>, array: &ArrayRef, ty: &LogicalType) -> Result<(), String> {
+    match array.data_type() {
+        DataType::Null => {}
+        DataType::Float32 => {
+            let values = array.as_primitive::<dt::Float32Type>().values();
+            values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+        }
+        DataType::Float64 => {
+            let values = array.as_primitive::<dt::Float64Type>().values();
+            values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+        }
+        DataType::Utf8View => {
+            let texts = array.as_string_view();
+            write_texts(out, (0..texts.len()).map(|row| texts.value(row).as_bytes()));
+        }
+        DataType::BinaryView => {
+            let blobs = array.as_binary_view();
+            write_texts(out, (0..blobs.len()).map(|row| blobs.value(row)));
+        }
+        DataType::Interval(_) => {
+            let parts = array.as_primitive::<dt::IntervalMonthDayNanoType>().values();
+            write_numbers(out, &parts.iter().map(|part| part.months.into()).collect::<Vec<_>>());
+            write_numbers(out, &parts.iter().map(|part| part.days.into()).collect::<Vec<_>>());
+            let micros = parts.iter().map(|part| (part.nanoseconds / 1000).into());
+            write_numbers(out, &micros.collect::<Vec<_>>());
+        }
+        DataType::List(_) => {
+            let LogicalType::Array(item) = ty else {
+                return Err(format!("a list where {ty} was expected"));
+            };
+            let lists = array.as_list::<i32>();
+            let offsets = lists.offsets();
+            let lengths: Vec<i128> = offsets.lengths().map(|len| len as i128).collect();
+            write_numbers(out, &lengths);
+            let first = usize::try_from(offsets.first().copied().unwrap_or(0)).unwrap_or(0);
+            let items = lengths.iter().sum::<i128>();
+            let items = lists.values().slice(first, usize::try_from(items).unwrap_or(0));
+            write_column(out, &items, item)?;
+        }
+        DataType::Struct(_) => {
+            let LogicalType::Struct(fields) = ty else {
+                return Err(format!("a struct where {ty} was expected"));
+            };
+            for (column, field) in array.as_struct().columns().iter().zip(fields) {
+                write_column(out, column, &field.ty)?;
+            }
+        }
+        _ => write_numbers(out, &integers(array)?),
+    }
+    Ok(())
+}
+
+fn read_values(reader: &mut Reader<'_>, ty: &LogicalType, rows: usize) -> Result<ArrayRef, String> {
+    Ok(match ty {
+        LogicalType::Null => new_null_array(&DataType::Null, rows),
+        LogicalType::Real => {
+            let (bytes, _) = text(reader.take(rows.saturating_mul(4)))?.as_chunks::<4>();
+            Arc::new(Float32Array::from_iter_values(
+                bytes.iter().map(|b| f32::from_le_bytes(*b)),
+            ))
+        }
+        LogicalType::Double => {
+            let (bytes, _) = text(reader.take(rows.saturating_mul(8)))?.as_chunks::<8>();
+            Arc::new(Float64Array::from_iter_values(
+                bytes.iter().map(|b| f64::from_le_bytes(*b)),
+            ))
+        }
+        LogicalType::String => {
+            let texts = read_texts(reader, rows)?;
+            let texts = texts.into_iter().map(std::str::from_utf8);
+            let texts: Vec<_> = texts.collect::<Result<_, _>>().map_err(|_| "a text is not UTF-8")?;
+            Arc::new(StringViewArray::from_iter_values(texts))
+        }
+        LogicalType::Blob => Arc::new(BinaryViewArray::from_iter_values(read_texts(reader, rows)?)),
+        LogicalType::Interval => {
+            let (months, days) = (read_numbers(reader, rows)?, read_numbers(reader, rows)?);
+            intervals_to_array(&months, &days, &read_numbers(reader, rows)?)?
+        }
+        LogicalType::Array(item) => {
+            let lengths = read_lengths(reader, rows)?;
+            let items = lengths.iter().sum::<usize>();
+            if items > MAX_ROWS {
+                return Err("an array has too many items".into());
+            }
+            let items = read_column(reader, item, items)?;
+            let field = Arc::new(ArrowField::new_list_field(to_arrow(item), true));
+            let list = ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), items, None);
+            Arc::new(list.map_err(|error| error.to_string())?)
+        }
+        LogicalType::Struct(fields) => {
+            let columns = fields.iter().map(|field| read_column(reader, &field.ty, rows));
+            let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
+            let fields = fields.iter().map(arrow_field).collect();
+            let array = StructArray::try_new_with_length(fields, columns, None, rows);
+            Arc::new(array.map_err(|error| error.to_string())?)
+        }
+        LogicalType::Boolean => {
+            let numbers = read_numbers(reader, rows)?;
+            Arc::new(BooleanArray::from_iter(numbers.iter().map(|value| Some(*value != 0))))
+        }
+        ty => ints_to_array(&read_numbers(reader, rows)?, ty)?,
+    })
+}
+
+fn write_texts<'a>(out: &mut Vec<u8>, texts: impl Iterator<Item = &'a [u8]> + Clone) {
+    let lengths: Vec<i128> = texts.clone().map(|text| text.len() as i128).collect();
+    write_numbers(out, &lengths);
+    texts.for_each(|text| out.extend(text));
+}
+
+fn read_texts<'a>(reader: &mut Reader<'a>, rows: usize) -> Result<Vec<&'a [u8]>, String> {
+    let lengths = read_lengths(reader, rows)?;
+    lengths.into_iter().map(|len| text(reader.take(len))).collect()
+}
+
+fn read_lengths(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<usize>, String> {
+    let numbers = read_numbers(reader, rows)?;
+    // What one block can have in all, so that sums do not overflow.
+    let length = |number: i128| usize::try_from(number).ok().filter(|len| *len <= u32::MAX as usize);
+    let lengths: Option<Vec<_>> = numbers.into_iter().map(length).collect();
+    lengths.ok_or_else(|| "a length is impossible".into())
+}
+
+/// Numbers as their distances from the least.
+fn write_numbers(out: &mut Vec<u8>, values: &[i128]) {
+    let (least, most) = values.iter().fold((i128::MAX, i128::MIN), |(least, most), value| {
+        (least.min(*value), most.max(*value))
+    });
+    let least = if values.is_empty() { 0 } else { least };
+    let span = if values.is_empty() {
+        0
+    } else {
+        most.wrapping_sub(least).cast_unsigned()
+    };
+    let bytes = span
+        .checked_ilog2()
+        .map_or(0, |bits| (bits / 8 + 1).next_power_of_two() as usize);
+    write_wide(out, least);
+    out.push(bytes as u8);
+    for value in values {
+        out.extend(&value.wrapping_sub(least).to_le_bytes()[..bytes]);
+    }
+}
+
+fn read_numbers(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<i128>, String> {
+    let least = text(read_wide(reader))?;
+    let width = usize::from(text(reader.byte())?);
+    if width == 0 {
+        return Ok(vec![least; rows]);
+    }
+    if !matches!(width, 1 | 2 | 4 | 8 | 16) {
+        return Err("a number's width is impossible".into());
+    }
+    let bytes = text(reader.take(rows.saturating_mul(width)))?;
+    let number = |bytes: &[u8]| {
+        let mut wide = [0; 16];
+        wide[..width].copy_from_slice(bytes);
+        least.wrapping_add(i128::from_le_bytes(wide))
+    };
+    Ok(bytes.chunks_exact(width).map(number).collect())
+}
+
+#[cfg(test)]
+mod tests;

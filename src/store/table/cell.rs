@@ -1,0 +1,367 @@
+//! Single values: out of arrays, into arrays, and as bytes.
+//!
+//! `value_at(&array, 3, &Date)` is `Value::Int(8766)`; `write_value` makes four bytes of it, `key_bytes` an order-preserving
+//! form for indexes.
+//!
+//! Invariants: `read_value` gives back what `write_value` wrote. Keys compare as bytes like the values do, across integer
+//! widths, and no key is the beginning of another.
+//!
+//! Does not: convert between types; that is `types::cast`'s and Arrow's.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, IntervalMonthDayNanoArray, PrimitiveArray,
+    StringViewArray, new_null_array,
+};
+use arrow::datatypes::{self as dt, ArrowNativeType, ArrowPrimitiveType, DataType, IntervalUnit, TimeUnit};
+
+use crate::formats::integers;
+use crate::store::wire::{Malformed, Reader, write_bytes};
+use crate::types::arrow::to_arrow;
+use crate::types::{Interval, LogicalType, Value};
+
+/// The value of a row, of an array of the type's own Arrow type.
+pub(super) fn value_at(array: &ArrayRef, row: usize, ty: &LogicalType) -> Result<Value, String> {
+    if array.is_null(row) {
+        return Ok(Value::Null);
+    }
+    Ok(match array.data_type() {
+        DataType::Boolean => Value::Boolean(array.as_boolean().value(row)),
+        DataType::Float32 => Value::Float(array.as_primitive::<dt::Float32Type>().value(row).into()),
+        DataType::Float64 => Value::Float(array.as_primitive::<dt::Float64Type>().value(row)),
+        DataType::Utf8 => Value::String(array.as_string::<i32>().value(row).into()),
+        DataType::Utf8View => Value::String(array.as_string_view().value(row).into()),
+        DataType::Binary => Value::Blob(array.as_binary::<i32>().value(row).into()),
+        DataType::BinaryView => Value::Blob(array.as_binary_view().value(row).into()),
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            let parts = array.as_primitive::<dt::IntervalMonthDayNanoType>().value(row);
+            Value::Interval(Interval {
+                months: parts.months,
+                days: parts.days,
+                micros: parts.nanoseconds / 1000,
+            })
+        }
+        DataType::List(_) => {
+            let items = array.as_list::<i32>().value(row);
+            let LogicalType::Array(item) = ty else {
+                return Err(format!("a list where {ty} was expected"));
+            };
+            let values = (0..items.len()).map(|index| value_at(&items, index, item));
+            Value::Array(values.collect::<Result<_, _>>()?)
+        }
+        DataType::Struct(_) => {
+            let LogicalType::Struct(fields) = ty else {
+                return Err(format!("a struct where {ty} was expected"));
+            };
+            let columns = array.as_struct().columns().iter().zip(fields);
+            let values = columns.map(|(column, field)| value_at(column, row, &field.ty));
+            Value::Struct(values.collect::<Result<_, _>>()?)
+        }
+        _ => Value::Int(int_at(array, row)?),
+    })
+}
+
+/// The stored integer of a row.
+fn int_at(array: &ArrayRef, row: usize) -> Result<i128, String> {
+    fn at<T: ArrowPrimitiveType>(array: &ArrayRef, row: usize) -> i128
+    where
+        T::Native: Into<i128>,
+    {
+        array.as_primitive::<T>().value(row).into()
+    }
+    Ok(match array.data_type() {
+        DataType::Int8 => at::<dt::Int8Type>(array, row),
+        DataType::Int16 => at::<dt::Int16Type>(array, row),
+        DataType::Int32 => at::<dt::Int32Type>(array, row),
+        DataType::Int64 => at::<dt::Int64Type>(array, row),
+        DataType::UInt64 => at::<dt::UInt64Type>(array, row),
+        DataType::Decimal128(..) => at::<dt::Decimal128Type>(array, row),
+        DataType::Date32 => at::<dt::Date32Type>(array, row),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => at::<dt::TimestampMicrosecondType>(array, row),
+        _ => {
+            let one = integers(&array.slice(row, 1))?;
+            one.first().copied().unwrap_or_default()
+        }
+    })
+}
+
+fn primitives<T: ArrowPrimitiveType>(values: &[i128], ty: DataType) -> Result<ArrayRef, String>
+where
+    T::Native: TryFrom<i128>,
+{
+    let native = values.iter().map(|value| T::Native::try_from(*value));
+    let native: Vec<T::Native> = native
+        .collect::<Result<_, _>>()
+        .map_err(|_| format!("a value that is none of {ty}"))?;
+    Ok(Arc::new(
+        PrimitiveArray::<T>::from_iter_values(native).with_data_type(ty),
+    ))
+}
+
+/// An array of stored integers without NULLs.
+pub(super) fn ints_to_array(values: &[i128], ty: &LogicalType) -> Result<ArrayRef, String> {
+    let arrow = to_arrow(ty);
+    match &arrow {
+        DataType::Boolean => Ok(Arc::new(BooleanArray::from_iter(
+            values.iter().map(|value| Some(*value != 0)),
+        ))),
+        DataType::Int8 => primitives::<dt::Int8Type>(values, arrow),
+        DataType::Int16 => primitives::<dt::Int16Type>(values, arrow),
+        DataType::Int32 => primitives::<dt::Int32Type>(values, arrow),
+        DataType::Int64 => primitives::<dt::Int64Type>(values, arrow),
+        DataType::UInt8 => primitives::<dt::UInt8Type>(values, arrow),
+        DataType::UInt16 => primitives::<dt::UInt16Type>(values, arrow),
+        DataType::UInt32 => primitives::<dt::UInt32Type>(values, arrow),
+        DataType::UInt64 => primitives::<dt::UInt64Type>(values, arrow),
+        DataType::Decimal128(..) => primitives::<dt::Decimal128Type>(values, arrow),
+        DataType::Date32 => primitives::<dt::Date32Type>(values, arrow),
+        DataType::Time64(_) => primitives::<dt::Time64MicrosecondType>(values, arrow),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => primitives::<dt::TimestampMicrosecondType>(values, arrow),
+        other => Err(format!("{other} is not stored as integers")),
+    }
+}
+
+/// An array of intervals without NULLs.
+pub(super) fn intervals_to_array(months: &[i128], days: &[i128], micros: &[i128]) -> Result<ArrayRef, String> {
+    let mut out = Vec::with_capacity(months.len());
+    for ((months, days), micros) in months.iter().zip(days).zip(micros) {
+        let parts = i32::try_from(*months).ok().zip(i32::try_from(*days).ok());
+        let nanos = i64::try_from(*micros).ok().and_then(|micros| micros.checked_mul(1000));
+        let ((months, days), nanos) = parts.zip(nanos).ok_or("an interval that is too long")?;
+        out.push(dt::IntervalMonthDayNano::new(months, days, nanos));
+    }
+    Ok(Arc::new(IntervalMonthDayNanoArray::from(out)))
+}
+
+/// An array that has one value throughout.
+pub(super) fn constant_array(value: &Value, ty: &LogicalType, rows: usize) -> Result<ArrayRef, String> {
+    Ok(match value {
+        Value::Null => new_null_array(&to_arrow(ty), rows),
+        Value::Boolean(value) => ints_to_array(&vec![i128::from(*value); rows], ty)?,
+        Value::Int(value) => ints_to_array(&vec![*value; rows], ty)?,
+        Value::Float(value) if *ty == LogicalType::Real => {
+            let values = std::iter::repeat_n(f32::from_f64_lossy(*value), rows);
+            Arc::new(PrimitiveArray::<dt::Float32Type>::from_iter_values(values))
+        }
+        Value::Float(value) => Arc::new(PrimitiveArray::<dt::Float64Type>::from_iter_values(
+            std::iter::repeat_n(*value, rows),
+        )),
+        Value::String(text) => Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(&**text, rows))),
+        Value::Blob(bytes) => Arc::new(BinaryViewArray::from_iter_values(std::iter::repeat_n(&**bytes, rows))),
+        Value::Interval(Interval { months, days, micros }) => {
+            let many = |value: i128| vec![value; rows];
+            intervals_to_array(&many((*months).into()), &many((*days).into()), &many((*micros).into()))?
+        }
+        Value::Array(_) | Value::Struct(_) => return Err(format!("a constant of the type {ty}")),
+    })
+}
+
+trait Lossy {
+    fn from_f64_lossy(value: f64) -> Self;
+}
+
+impl Lossy for f32 {
+    fn from_f64_lossy(value: f64) -> Self {
+        // The value was made from a single, or rounds to the nearest one as SQL has it.
+        value as Self
+    }
+}
+
+mod tag {
+    pub(super) const NULL: u8 = 0;
+    pub(super) const FALSE: u8 = 1;
+    pub(super) const TRUE: u8 = 2;
+    pub(super) const INT: u8 = 3;
+    pub(super) const FLOAT: u8 = 4;
+    pub(super) const STRING: u8 = 5;
+    pub(super) const BLOB: u8 = 6;
+    pub(super) const INTERVAL: u8 = 7;
+    pub(super) const ARRAY: u8 = 8;
+    pub(super) const STRUCT: u8 = 9;
+}
+
+/// A number of up to 128 bits, LEB128 after zigzag.
+pub(super) fn write_wide(out: &mut Vec<u8>, value: i128) {
+    let mut rest = (value.cast_unsigned() << 1) ^ (value >> 127).cast_unsigned();
+    while rest >= 0x80 {
+        out.push((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+/// What [`write_wide`] wrote.
+pub(super) fn read_wide(reader: &mut Reader<'_>) -> Result<i128, Malformed> {
+    let mut value = 0_u128;
+    for shift in (0..128).step_by(7) {
+        let byte = reader.byte()?;
+        let bits = u128::from(byte & 0x7f);
+        value |= bits << shift;
+        if bits << shift >> shift != bits {
+            return Err(Malformed("a number is too large"));
+        }
+        if byte & 0x80 == 0 {
+            return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
+        }
+    }
+    Err(Malformed("a number is too long"))
+}
+
+/// A value with its kind: a tag, then its bytes.
+pub(super) fn write_value(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null => out.push(tag::NULL),
+        Value::Boolean(false) => out.push(tag::FALSE),
+        Value::Boolean(true) => out.push(tag::TRUE),
+        Value::Int(value) => {
+            out.push(tag::INT);
+            write_wide(out, *value);
+        }
+        Value::Float(value) => {
+            out.push(tag::FLOAT);
+            out.extend(value.to_le_bytes());
+        }
+        Value::String(text) => {
+            out.push(tag::STRING);
+            write_bytes(out, text.as_bytes());
+        }
+        Value::Blob(bytes) => {
+            out.push(tag::BLOB);
+            write_bytes(out, bytes);
+        }
+        Value::Interval(Interval { months, days, micros }) => {
+            out.push(tag::INTERVAL);
+            [i128::from(*months), (*days).into(), (*micros).into()]
+                .into_iter()
+                .for_each(|part| write_wide(out, part));
+        }
+        Value::Array(values) | Value::Struct(values) => {
+            let is_array = matches!(value, Value::Array(_));
+            out.push(if is_array { tag::ARRAY } else { tag::STRUCT });
+            write_wide(out, values.len() as i128);
+            values.iter().for_each(|value| write_value(out, value));
+        }
+    }
+}
+
+/// What [`write_value`] wrote, of a flat type.
+pub(super) fn read_value(reader: &mut Reader<'_>) -> Result<Value, Malformed> {
+    Ok(match reader.byte()? {
+        tag::NULL => Value::Null,
+        tag::FALSE => Value::Boolean(false),
+        tag::TRUE => Value::Boolean(true),
+        tag::INT => Value::Int(read_wide(reader)?),
+        tag::FLOAT => Value::Float(f64::from_le_bytes(reader.array()?)),
+        tag::STRING => Value::String(reader.text()?.into()),
+        tag::BLOB => Value::Blob(reader.bytes()?.into()),
+        _ => return Err(Malformed("a value of an unknown kind")),
+    })
+}
+
+/// Appends the order-preserving form of a value that is not NULL; `None` for types that have none.
+///
+/// Integers: 0x80 plus or minus the number of bytes, then the bytes, big-endian, of the value (or, below zero, of its
+/// complement, inverted). Floats: 8 bytes. Texts and blobs: 00 escaped as 00 FF, and 00 00 at the end.
+pub(super) fn key_bytes(out: &mut Vec<u8>, value: &Value) -> Option<()> {
+    match value {
+        Value::Boolean(value) => int_key(out, (*value).into()),
+        Value::Int(value) => int_key(out, *value),
+        Value::Float(value) => {
+            // One zero and one NaN, which is greatest.
+            let canonical = if value.is_nan() { f64::NAN } else { *value + 0.0 };
+            let bits = canonical.to_bits();
+            let flip = if bits >> 63 == 1 { u64::MAX } else { 1 << 63 };
+            out.extend((bits ^ flip).to_be_bytes());
+        }
+        Value::String(text) => text_key(out, text.as_bytes()),
+        Value::Blob(bytes) => text_key(out, bytes),
+        Value::Interval(Interval { months, days, micros }) => {
+            [i128::from(*months), (*days).into(), (*micros).into()]
+                .into_iter()
+                .for_each(|part| int_key(out, part));
+        }
+        Value::Null | Value::Array(_) | Value::Struct(_) => return None,
+    }
+    Some(())
+}
+
+fn int_key(out: &mut Vec<u8>, value: i128) {
+    let magnitude = if value < 0 { !value } else { value };
+    let bytes = magnitude.to_be_bytes();
+    let skip = bytes.iter().take_while(|byte| **byte == 0).count();
+    let len = (bytes.len() - skip) as u8;
+    if value < 0 {
+        out.push(0x7f - len);
+        out.extend(bytes[skip..].iter().map(|byte| !byte));
+    } else {
+        out.push(0x80 + len);
+        out.extend(&bytes[skip..]);
+    }
+}
+
+fn text_key(out: &mut Vec<u8>, text: &[u8]) {
+    for byte in text {
+        out.push(*byte);
+        if *byte == 0 {
+            out.push(0xff);
+        }
+    }
+    out.extend([0, 0]);
+}
+
+/// Whether two values are in order, equal ones too; `None` where the values do not compare.
+pub(super) fn at_most(a: &Value, b: &Value) -> Option<bool> {
+    match (a, b) {
+        (Value::Float(a), Value::Float(b)) => Some(a <= b),
+        (Value::String(a), Value::String(b)) => Some(a <= b),
+        _ => Some(a.as_int()? <= b.as_int()?),
+    }
+}
+
+/// Bytes of memory that an array takes.
+pub(super) fn memory_bytes(array: &ArrayRef) -> usize {
+    array.get_buffer_memory_size()
+}
+
+/// A row number as Arrow's `take` wants it.
+pub(super) fn index(row: usize) -> u32 {
+    u32::from_usize(row).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(value: &Value) -> Vec<u8> {
+        let mut out = Vec::new();
+        key_bytes(&mut out, value).unwrap();
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn keys_compare_like_values(a: i128, b: i64, s: String, t: String, x: f64, y: f64) {
+            prop_assert_eq!(key(&Value::Int(a)).cmp(&key(&Value::Int(b.into()))), a.cmp(&b.into()));
+            prop_assert_eq!(key(&Value::Int((b >> 40).into())).cmp(&key(&Value::Int(b.into()))), (b >> 40).cmp(&b));
+            let text = |s: &str| key(&Value::String(s.into()));
+            prop_assert_eq!(text(&s).cmp(&text(&t)), s.cmp(&t));
+            if let Some(order) = x.partial_cmp(&y) {
+                prop_assert_eq!(key(&Value::Float(x)).cmp(&key(&Value::Float(y))), order);
+            }
+        }
+
+        #[test]
+        fn values_come_back(wide: i128, text: String, float: f64) {
+            for value in [Value::Int(wide), Value::String(text.into()), Value::Float(float), Value::Boolean(true)] {
+                let mut out = Vec::new();
+                write_value(&mut out, &value);
+                let mut reader = Reader::new(&out);
+                prop_assert_eq!(read_value(&mut reader).unwrap(), value);
+                prop_assert!(reader.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! What a transaction has staged: rows appended, rows deleted, definitions changed.
+//!
+//! `changes.table(id).append(def, &batch)?` keeps the batch in memory; when some hundred thousand rows are there, they
+//! become a file at once. `savepoint()` is a copy that shares all of it.
+//!
+//! Invariants: nothing here can be seen by others before it is committed. The address of a staged row does not change once
+//! a relation has shown it. At most some 64 MB of a table's rows are in memory.
+//!
+//! Does not: check keys; a commit does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::RecordBatch;
+use roaring::RoaringBitmap;
+
+use super::RowAddress;
+use super::core::Core;
+use super::error::CommitError;
+use super::file::{self, GROUP_ROWS, NewFile};
+use super::index::{StagedKeys, index_key};
+use super::prepare::Prepared;
+use super::rows::Rows;
+use super::segment::Segment;
+use super::snapshot::{Snapshot, load_state};
+use crate::catalog::{Catalog, EntityId, KeyDef, TableDef};
+use crate::store::StoreError;
+use crate::types::Value;
+
+/// Rows in memory beyond which they become a file.
+const FLUSH_ROWS: usize = 4 * GROUP_ROWS;
+/// Bytes in memory beyond which rows become a file.
+const FLUSH_BYTES: usize = 64 << 20;
+/// Batches of so many rows are left as they are.
+const MERGED_ROWS: usize = 1 << 14;
+
+/// Everything that a transaction has staged.
+///
+/// Two transactions that create something on top of the same snapshot give it the same number, so the second to commit has
+/// a conflict, and must begin anew.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// The definitions as the transaction sees them.
+    pub catalog: Catalog,
+    /// By table.
+    pub tables: BTreeMap<EntityId, TableChanges>,
+    base: Snapshot,
+}
+
+impl Changes {
+    /// Nothing yet.
+    pub fn new(base: &Snapshot) -> Self {
+        Self {
+            catalog: Catalog::clone(base.catalog()),
+            tables: BTreeMap::new(),
+            base: base.clone(),
+        }
+    }
+
+    /// The changes of a table, none at first.
+    pub fn table(&mut self, table: EntityId) -> Result<&mut TableChanges, StoreError> {
+        use std::collections::btree_map::Entry;
+        match self.tables.entry(table) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(vacant) => Ok(vacant.insert(TableChanges::new(&self.base, table)?)),
+        }
+    }
+
+    /// Whether a commit would change nothing.
+    pub fn is_empty(&self, base: &Snapshot) -> bool {
+        self.tables.values().all(TableChanges::is_empty) && self.catalog.changes_since(base.catalog()).is_empty()
+    }
+
+    /// Everything encoded, as far as it can be before it is known on top of what it goes.
+    pub(in crate::store) fn prepare<'a>(core: &Arc<Core>, changes: &'a Changes) -> Result<Prepared<'a>, CommitError> {
+        Prepared::new(core, changes)
+    }
+
+    /// A copy to return to.
+    pub fn savepoint(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// What is staged for a table.
+#[derive(Clone, Debug)]
+pub struct TableChanges {
+    core: Arc<Core>,
+    table: EntityId,
+    /// Greater than the number of any segment of the snapshot.
+    least: u32,
+    staged: Vec<Staged>,
+    /// Deleted rows by segment, committed and staged ones.
+    deletes: BTreeMap<u32, Arc<RoaringBitmap>>,
+    truncated: bool,
+}
+
+/// A segment to be.
+#[derive(Clone, Debug)]
+pub(super) struct Staged {
+    pub number: u32,
+    pub rows: usize,
+    pub body: Body,
+    keys: Arc<StagedKeys>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    /// In memory.
+    Rows(Pending),
+    /// In a file already.
+    File(NewFile),
+}
+
+/// Rows in memory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pending {
+    pub batches: Vec<Rows>,
+    /// Per batch.
+    keys: Vec<Arc<StagedKeys>>,
+    bytes: usize,
+    /// A relation has shown their addresses, so they must stay in order.
+    exposed: bool,
+    /// The rows as a relation shows them.
+    shown: Arc<OnceLock<Arc<Segment>>>,
+}
+
+impl Pending {
+    /// Rows whose addresses nobody needs any more.
+    pub(super) fn of(batches: Vec<Rows>) -> Self {
+        Self {
+            batches,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_exposed(&self) -> bool {
+        self.exposed || self.shown.get().is_some()
+    }
+}
+
+impl TableChanges {
+    /// Nothing yet, on top of a snapshot.
+    pub fn new(base: &Snapshot, table: EntityId) -> Result<Self, StoreError> {
+        let core = Arc::clone(base.core());
+        let least = load_state(&core, base.root(), table)?.next_segment;
+        Ok(Self {
+            core,
+            table,
+            least,
+            staged: Vec::new(),
+            deletes: BTreeMap::new(),
+            truncated: false,
+        })
+    }
+
+    /// Whether nothing is staged.
+    pub fn is_empty(&self) -> bool {
+        self.staged.is_empty() && self.deletes.is_empty() && !self.truncated
+    }
+
+    /// Rows appended, and not deleted again.
+    pub fn appended(&self) -> u64 {
+        let live = |staged: &Staged| {
+            let deleted = self.deletes.get(&staged.number).map_or(0, |deletes| deletes.len());
+            staged.rows as u64 - deleted
+        };
+        self.staged.iter().map(live).sum()
+    }
+
+    /// Stages rows: a batch of the table's columns, in their order.
+    pub fn append(&mut self, def: &TableDef, batch: &RecordBatch) -> Result<(), StoreError> {
+        let rows = Rows::of_batch(def, batch).map_err(StoreError::Unfit)?;
+        let mut rest = rows;
+        while rest.len > 0 {
+            let (part, left) = rest.split(GROUP_ROWS);
+            self.push(def, part)?;
+            rest = left;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, def: &TableDef, rows: Rows) -> Result<(), StoreError> {
+        let fits = self.staged.last().is_some_and(|last| match &last.body {
+            Body::Rows(pending) => pending.batches.last().is_none_or(|batch| batch.has_columns_of(&rows)),
+            Body::File(_) => false,
+        });
+        if !fits {
+            self.staged.push(Staged {
+                number: self.core.number(self.table, self.least)?,
+                rows: 0,
+                body: Body::Rows(Pending::default()),
+                keys: Arc::default(),
+            });
+        }
+        let Some(Staged {
+            rows: count,
+            body: Body::Rows(pending),
+            ..
+        }) = self.staged.last_mut()
+        else {
+            return Ok(());
+        };
+        *count += rows.len;
+        pending.push(rows)?;
+        if *count >= FLUSH_ROWS || pending.bytes >= FLUSH_BYTES {
+            self.flush(def)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the last staged segment to a file.
+    fn flush(&mut self, def: &TableDef) -> Result<(), StoreError> {
+        let Some(staged) = self.staged.last_mut() else {
+            return Ok(());
+        };
+        if let Body::Rows(pending) = &staged.body {
+            let file = write_pending(&self.core, def, pending)?;
+            staged.body = Body::File(file);
+        }
+        Ok(())
+    }
+
+    /// Stages deletions, of rows of the snapshot or of staged ones. A row that is deleted already is left alone.
+    pub fn delete(&mut self, rows: &[RowAddress]) {
+        for row in rows {
+            let deletes = self.deletes.entry(row.segment()).or_default();
+            Arc::make_mut(deletes).insert(row.row());
+        }
+    }
+
+    /// Stages the deletion of all rows, staged ones too.
+    pub fn truncate(&mut self) {
+        self.staged.clear();
+        self.deletes.clear();
+        self.truncated = true;
+    }
+
+    pub(super) fn is_truncated(&self) -> bool {
+        self.truncated
+    }
+
+    pub(super) fn staged(&self) -> &[Staged] {
+        &self.staged
+    }
+
+    pub(super) fn deletes_of(&self, segment: u32) -> Option<&RoaringBitmap> {
+        self.deletes.get(&segment).map(|deletes| &**deletes)
+    }
+
+    /// Deleted rows of the snapshot.
+    pub(super) fn committed_deletes(&self) -> impl Iterator<Item = (u32, &RoaringBitmap)> {
+        let is_staged = |number: u32| self.staged.iter().any(|staged| staged.number == number);
+        let deletes = self.deletes.iter().map(|(number, deletes)| (*number, &**deletes));
+        deletes.filter(move |(number, _)| !is_staged(*number))
+    }
+
+    /// What is appended, as segments.
+    pub(super) fn segments(&self) -> Result<Vec<Arc<Segment>>, StoreError> {
+        self.staged.iter().map(|staged| self.shown(staged)).collect()
+    }
+
+    /// A staged segment by its number.
+    pub(super) fn segment(&self, number: u32) -> Result<Option<Arc<Segment>>, StoreError> {
+        let found = self.staged.iter().find(|staged| staged.number == number);
+        found.map(|staged| self.shown(staged)).transpose()
+    }
+
+    fn shown(&self, staged: &Staged) -> Result<Arc<Segment>, StoreError> {
+        match &staged.body {
+            Body::File(file) => Ok(Arc::new(Segment::written(staged.number, staged.rows, file))),
+            Body::Rows(pending) => {
+                if let Some(known) = pending.shown.get() {
+                    return Ok(Arc::clone(known));
+                }
+                let rows = Rows::concat(&pending.batches).map_err(StoreError::Unfit)?;
+                let segment = Arc::new(Segment::staged(staged.number, Arc::new(rows)));
+                Ok(Arc::clone(pending.shown.get_or_init(|| segment)))
+            }
+        }
+    }
+
+    /// The staged row that has these values in a key's columns, and was not deleted again.
+    pub fn find_key(&self, def: &TableDef, key: &KeyDef, values: &[Value]) -> Result<Option<RowAddress>, StoreError> {
+        let Some(wanted) = index_key(values) else {
+            return Ok(None);
+        };
+        for staged in self.staged.iter().rev() {
+            let is_live = |row: &u32| !self.deletes_of(staged.number).is_some_and(|rows| rows.contains(*row));
+            let found = match &staged.body {
+                Body::Rows(pending) => pending.find(&self.core, def, key, &wanted)?,
+                Body::File(_) => {
+                    let segment = self.shown(staged)?;
+                    staged.keys.find(&self.core, def, key, &segment, &wanted)?
+                }
+            };
+            if let Some(row) = found.filter(is_live) {
+                return Ok(Some(RowAddress::new(staged.number, row as usize)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Pending {
+    /// The last row that has a key.
+    fn find(&self, core: &Core, def: &TableDef, key: &KeyDef, wanted: &[u8]) -> Result<Option<u32>, StoreError> {
+        let mut end: usize = self.batches.iter().map(|batch| batch.len).sum();
+        for (batch, keys) in self.batches.iter().zip(&self.keys).rev() {
+            end -= batch.len;
+            let segment = Segment::staged(0, Arc::new(batch.clone()));
+            if let Some(row) = keys.find(core, def, key, &segment, wanted)? {
+                return Ok(Some(super::position(end) + row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Adds rows. Small batches of about the same size are put together, so that there are never many.
+    fn push(&mut self, rows: Rows) -> Result<(), StoreError> {
+        self.exposed = self.is_exposed();
+        self.shown = Arc::default();
+        self.bytes += rows.bytes();
+        self.batches.push(rows);
+        self.keys.push(Arc::default());
+        while let [.., before, last] = self.batches.as_slice()
+            && before.len <= 2 * last.len
+            && before.len + last.len <= MERGED_ROWS
+        {
+            let both = Rows::concat(&[before.clone(), last.clone()]).map_err(StoreError::Unfit)?;
+            self.batches.truncate(self.batches.len() - 2);
+            self.keys.truncate(self.batches.len());
+            self.batches.push(both);
+            self.keys.push(Arc::default());
+        }
+        Ok(())
+    }
+}
+
+/// Writes rows to a file, in the table's order if it has one and nobody has seen them yet.
+pub(super) fn write_pending(core: &Arc<Core>, def: &TableDef, pending: &Pending) -> Result<NewFile, StoreError> {
+    if def.sort_by.is_empty() || pending.is_exposed() {
+        return file::write(core, def, &pending.batches);
+    }
+    let rows = Rows::concat(&pending.batches).map_err(StoreError::Unfit)?;
+    let rows = rows.sorted(&def.sort_by).map_err(StoreError::Unfit)?;
+    file::write(core, def, &[rows])
+}

@@ -1,0 +1,527 @@
+//! From staged changes to a commit: on top of whatever is newest.
+//!
+//! A transaction began at commit 10 and deleted row 3 of segment 4; meanwhile commit 11 appended a segment and commit 12
+//! deleted row 9 of segment 4. Its commit becomes 13: the tree of 12, with both rows deleted. Had 12 deleted row 3, it would
+//! be a [`Conflict`].
+//!
+//! Rows are encoded, and files written, before the lock is taken; under it trees are edited, in memory; outside of it again
+//! the commit is waited for, together with others.
+//!
+//! Invariants: what was appended never collides. A row is deleted once. An entity is changed by one of two transactions
+//! that run side by side. A key is there once.
+//!
+//! Does not: retry.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use super::RowAddress;
+use super::changes::TableChanges;
+use super::core::{Core, malformed};
+use super::entry::{
+    NEXT_ENTITY, Place, SegmentEntry, TableReferences, TableState, entity_key, segment_key, segment_of_key,
+    segments_prefix, state_key, write_entity,
+};
+use super::error::{About, CommitError, Conflict, ConflictOn};
+use super::index::{IndexChanges, Keys, Refused, all_but, key_text, keys_of, update};
+use super::prepare::{Prepared, Ready, ReadyTable, all_keys};
+use super::segment::{Segment, same_integers};
+use super::snapshot::{ChangedSegments, Snapshot, load_deletes, load_state, read_deletes};
+use crate::catalog::{Catalog, ColumnNo, Entity, EntityId, Entry, KeyDef, TableDef};
+use crate::store::StoreError;
+use crate::store::object::{CommitId, Kind, NewObject, ObjectId};
+use crate::store::timeline::{Draft, Staging};
+use crate::store::tree::{self, Edit, Tree};
+use crate::store::wire::{Malformed, write_varint};
+
+/// Commits looked at for the one that is to blame for a conflict.
+const BLAME_COMMITS: usize = 4096;
+
+/// A commit that is queued.
+pub(in crate::store) struct Queued {
+    pub snapshot: Snapshot,
+    pub draft: Draft,
+}
+
+impl Prepared<'_> {
+    /// The commit on top of the newest one; `base` is where the changes began.
+    pub(in crate::store) fn apply(
+        &self,
+        branch: &str,
+        base: &Snapshot,
+        newest: &Snapshot,
+        about: &About,
+    ) -> Result<Queued, CommitError> {
+        let mut applying = Applying::new(base, newest)?;
+        let catalog = applying.catalog(&self.changes.catalog)?;
+        for (id, table) in &self.tables {
+            applying.table(*id, table, &catalog)?;
+        }
+        for id in applying.redefined.clone() {
+            if let Some(def) = catalog.table(id)
+                && !self.tables.contains_key(&id)
+            {
+                applying.new_keys(id, def, &all_keys(&catalog, id, def))?;
+            }
+        }
+        applying.finish(branch, catalog, about)
+    }
+}
+
+/// A commit being made.
+struct Applying<'a> {
+    core: &'a Arc<Core>,
+    base: &'a Snapshot,
+    newest: &'a Snapshot,
+    height: u64,
+    edits: Edit,
+    objects: Vec<NewObject>,
+    /// Per table, what becomes of its segments.
+    segments: BTreeMap<EntityId, ChangedSegments>,
+    appended: BTreeSet<(EntityId, u32)>,
+    redefined: BTreeSet<EntityId>,
+}
+
+impl<'a> Applying<'a> {
+    fn new(base: &'a Snapshot, newest: &'a Snapshot) -> Result<Self, StoreError> {
+        let core = newest.core();
+        let height = match newest.commit_id() {
+            Some(id) => core.timeline.commit_record(id)?.height + 1,
+            None => 0,
+        };
+        Ok(Self {
+            core,
+            base,
+            newest,
+            height,
+            edits: Edit::new(),
+            objects: vec![core.empty().clone()],
+            segments: BTreeMap::new(),
+            appended: BTreeSet::new(),
+            redefined: BTreeSet::new(),
+        })
+    }
+
+    fn is_direct(&self) -> bool {
+        self.base.commit_id() == self.newest.commit_id()
+    }
+
+    /// The newest catalog, with what was changed.
+    fn catalog(&mut self, changed: &Catalog) -> Result<Arc<Catalog>, CommitError> {
+        let (base, newest) = (self.base.catalog(), self.newest.catalog());
+        let changes = changed.changes_since(base);
+        if changes.is_empty() {
+            return Ok(Arc::clone(newest));
+        }
+        let mut entries: BTreeMap<EntityId, Entry> = newest.entries().map(|entry| (entry.id, entry.clone())).collect();
+        for (id, entry) in changes {
+            if base.get(id) != newest.get(id) {
+                let named = entry.or(newest.get(id)).or(base.get(id));
+                return Err(self.conflict(name_of(named), ConflictOn::Definition, id));
+            }
+            self.redefined.insert(id);
+            if let Some(Entity::Index(index)) = entry.or(base.get(id)).map(|entry| &*entry.entity) {
+                self.redefined.insert(index.table);
+            }
+            match entry {
+                Some(entry) => {
+                    let object = NewObject::new(Kind::CATALOG, entry.entity.encode());
+                    self.edits
+                        .insert(entity_key(id), Some(write_entity(&entry.schema, object.id)));
+                    self.objects.push(object);
+                    entries.insert(id, entry.clone());
+                }
+                None => {
+                    self.edits.insert(entity_key(id), None);
+                    entries.remove(&id);
+                    self.drop_table(id)?;
+                }
+            }
+        }
+        self.check_names(&entries)?;
+        let next = changed.next_id().max(newest.next_id());
+        let mut value = Vec::new();
+        write_varint(&mut value, next);
+        self.edits.insert(NEXT_ENTITY.to_vec(), Some(value));
+        Ok(Arc::new(Catalog::new(entries.into_values(), next)))
+    }
+
+    /// Two transactions may have made different things of the same name.
+    fn check_names(&self, entries: &BTreeMap<EntityId, Entry>) -> Result<(), CommitError> {
+        let mut names = BTreeSet::new();
+        for entry in entries.values() {
+            if !names.insert((&*entry.schema, entry.entity.name().to_ascii_lowercase())) {
+                return Err(self.conflict(entry.entity.name().into(), ConflictOn::Name, entry.id));
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_table(&mut self, id: EntityId) -> Result<(), StoreError> {
+        let tree = Tree::new(&**self.core, self.newest.root());
+        for entry in tree.prefix(&segments_prefix(id)) {
+            self.edits.insert(entry?.0, None);
+        }
+        self.edits.insert(state_key(id), None);
+        Ok(())
+    }
+
+    fn table(&mut self, id: EntityId, table: &ReadyTable<'_>, catalog: &Catalog) -> Result<(), CommitError> {
+        let same_definition = self.base.catalog().get(id) == self.newest.catalog().get(id);
+        if catalog.table(id).is_none() || !same_definition {
+            return Err(self.conflict(table.def.name.clone(), ConflictOn::Definition, id));
+        }
+        let mut state = load_state(self.core, self.newest.root(), id)?;
+        if table.changes.is_truncated() {
+            self.truncate(id, table.def, &mut state)?;
+        }
+        let mut changes: Vec<_> = table.keys.iter().map(|_| IndexChanges::default()).collect();
+        for (number, deletes) in table.changes.committed_deletes() {
+            let segment = self.delete(id, table.def, number, deletes, &mut state)?;
+            if !table.keys.is_empty() {
+                let removed = keys_of(
+                    self.core,
+                    table.def,
+                    &table.keys,
+                    &segment,
+                    &|row| deletes.contains(row),
+                    false,
+                )?;
+                for (changes, removed) in changes.iter_mut().zip(removed) {
+                    changes.removed.extend(removed);
+                }
+            }
+        }
+        for ready in &table.appended {
+            self.append(id, ready, &mut state)?;
+            for (changes, added) in changes.iter_mut().zip(&ready.keys) {
+                changes.added.extend(added.iter().cloned());
+            }
+        }
+        state.indexes = self.indexes(id, table, &state, changes)?;
+        self.edits.insert(state_key(id), Some(state.encode()));
+        Ok(())
+    }
+
+    /// The roots of a table's indexes after its changes.
+    fn indexes(
+        &mut self,
+        id: EntityId,
+        table: &ReadyTable<'_>,
+        state: &TableState,
+        changes: Vec<IndexChanges>,
+    ) -> Result<Vec<(Vec<ColumnNo>, ObjectId)>, CommitError> {
+        let mut indexes = Vec::new();
+        for ((at, key), changes) in table.keys.iter().enumerate().zip(changes) {
+            let (root, changes) = match state.index(&key.columns).filter(|_| !self.retyped(id, table.def, key)) {
+                Some(root) => (root, changes),
+                None => {
+                    let mut added = self.committed_keys(id, table.def, key)?;
+                    added.extend(table.appended.iter().flat_map(|ready| ready.keys[at].iter().cloned()));
+                    let removed = Vec::new();
+                    (self.core.empty().id, IndexChanges { removed, added })
+                }
+            };
+            let (root, nodes) = match update(self.core, root, changes) {
+                Ok(updated) => updated,
+                Err(Refused::Store(error)) => return Err(error.into()),
+                Err(Refused::Duplicate(row)) => return Err(self.duplicate(id, table, key, row)?),
+            };
+            self.objects.extend(nodes);
+            indexes.push((key.columns.clone(), root));
+        }
+        Ok(indexes)
+    }
+
+    /// Whether a key's values have another form than in the newest snapshot.
+    fn retyped(&self, id: EntityId, def: &TableDef, key: &KeyDef) -> bool {
+        let Some(old) = self.newest.catalog().table(id) else {
+            return false;
+        };
+        key.columns.iter().any(|no| match (old.by_no(*no), def.by_no(*no)) {
+            (Some(old), Some(new)) => !same_integers(&old.ty, &new.ty),
+            _ => true,
+        })
+    }
+
+    /// What an index says of the rows that were committed before, and stay.
+    fn committed_keys(&self, id: EntityId, def: &TableDef, key: &KeyDef) -> Result<Keys, StoreError> {
+        let tree = Tree::new(&**self.core, self.newest.root());
+        let appended = |number: &u32| self.appended.contains(&(id, *number));
+        let mut values: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        for entry in tree.prefix(&segments_prefix(id)) {
+            let (key, value) = entry?;
+            values.extend(segment_of_key(&key).map(|number| (number, value)));
+        }
+        for (number, value) in self
+            .segments
+            .get(&id)
+            .into_iter()
+            .flatten()
+            .filter(|(number, _)| !appended(number))
+        {
+            match value {
+                Some(value) => drop(values.insert(*number, value.clone())),
+                None => drop(values.remove(number)),
+            }
+        }
+        let mut found = Vec::new();
+        for (number, value) in values {
+            let entry = self.entry(&value)?;
+            let deletes = match entry.deletes {
+                Some((_, id)) => match self.objects.iter().find(|object| object.id == id) {
+                    Some(object) => Some(read_deletes(id, &object.body)?),
+                    None => load_deletes(self.core, &entry)?,
+                },
+                None => None,
+            };
+            let segment = Segment::of_entry(number, &entry)?;
+            let wanted = all_but(deletes.as_ref());
+            let keys = keys_of(self.core, def, std::slice::from_ref(key), &segment, &wanted, true)?;
+            found.extend(keys.into_iter().flatten());
+        }
+        Ok(found)
+    }
+
+    fn entry(&self, value: &[u8]) -> Result<SegmentEntry, StoreError> {
+        let root = self.newest.root();
+        SegmentEntry::decode(value).map_err(|Malformed(what)| malformed(Kind::NODE, root, what))
+    }
+
+    /// A table whose keys changed, and whose rows did not.
+    fn new_keys(&mut self, id: EntityId, def: &TableDef, keys: &[KeyDef]) -> Result<(), CommitError> {
+        let mut state = load_state(self.core, self.newest.root(), id)?;
+        let known = state.indexes.iter().map(|(columns, _)| columns);
+        let same = known.eq(keys.iter().map(|key| &key.columns));
+        if same && !keys.iter().any(|key| self.retyped(id, def, key)) {
+            return Ok(());
+        }
+        let changes = TableChanges::new(self.newest, id)?;
+        let table = ReadyTable {
+            def,
+            keys: keys.to_vec(),
+            changes: &changes,
+            appended: Vec::new(),
+        };
+        let none = keys.iter().map(|_| IndexChanges::default()).collect();
+        state.indexes = self.indexes(id, &table, &state, none)?;
+        self.edits.insert(state_key(id), Some(state.encode()));
+        Ok(())
+    }
+
+    fn duplicate(
+        &self,
+        id: EntityId,
+        table: &ReadyTable<'_>,
+        key: &KeyDef,
+        row: RowAddress,
+    ) -> Result<CommitError, StoreError> {
+        let staged = table.appended.iter().find(|ready| ready.number == row.segment());
+        let segment = match staged {
+            Some(ready) => Some(Arc::clone(&ready.segment)),
+            None => match self.segment(id, row.segment())? {
+                Some((entry, _)) => Some(Arc::new(Segment::of_entry(row.segment(), &entry)?)),
+                None => None,
+            },
+        };
+        let text = segment.map(|segment| key_text(self.core, table.def, key, &segment, row.row()));
+        Ok(CommitError::Duplicate {
+            table: table.def.name.clone(),
+            constraint: key.name.clone(),
+            key: text.transpose()?.unwrap_or_default(),
+        })
+    }
+
+    fn put_segment(&mut self, table: EntityId, number: u32, value: Option<Vec<u8>>) {
+        self.edits.insert(segment_key(table, number), value.clone());
+        self.segments.entry(table).or_default().insert(number, value);
+    }
+
+    fn truncate(&mut self, id: EntityId, def: &TableDef, state: &mut TableState) -> Result<(), CommitError> {
+        let prefix = segments_prefix(id);
+        let segments = |root| {
+            Tree::new(&**self.core, root)
+                .prefix(&prefix)
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let newest = segments(self.newest.root())?;
+        if !self.is_direct() && newest != segments(self.base.root())? {
+            return Err(self.conflict(def.name.clone(), ConflictOn::AllRows, id));
+        }
+        for (key, _) in newest {
+            if let Some(number) = segment_of_key(&key) {
+                self.put_segment(id, number, None);
+            }
+        }
+        state.rows = 0;
+        state.indexes.clear();
+        Ok(())
+    }
+
+    fn delete(
+        &mut self,
+        id: EntityId,
+        def: &TableDef,
+        number: u32,
+        rows: &RoaringBitmap,
+        state: &mut TableState,
+    ) -> Result<Segment, CommitError> {
+        let (entry, known) = match self.segment(id, number)? {
+            Some(found) => found,
+            None => {
+                let row = RowAddress::new(number, rows.min().unwrap_or(0) as usize);
+                return Err(self.conflict(def.name.clone(), ConflictOn::Row(row), id));
+            }
+        };
+        let segment = Segment::of_entry(number, &entry)?;
+        let known = known.unwrap_or_default();
+        let gone = (&known & rows).min();
+        if let Some(row) = gone {
+            let on = ConflictOn::Row(RowAddress::new(number, row as usize));
+            return Err(self.conflict(def.name.clone(), on, id));
+        }
+        if rows.max().is_some_and(|last| last as usize >= segment.rows) {
+            return Err(StoreError::Unfit(format!("segment {number} has {} rows only", segment.rows)).into());
+        }
+        state.rows = state.rows.saturating_sub(rows.len());
+        let all = known | rows;
+        if all.len() == segment.rows as u64 {
+            self.put_segment(id, number, None);
+            return Ok(segment);
+        }
+        let deletes = Some(self.put_deletes(&all)?);
+        let entry = SegmentEntry { deletes, ..entry };
+        self.put_segment(id, number, Some(entry.encode()));
+        Ok(segment)
+    }
+
+    /// A segment of the newest snapshot, and what is deleted of it.
+    fn segment(
+        &self,
+        table: EntityId,
+        number: u32,
+    ) -> Result<Option<(SegmentEntry, Option<RoaringBitmap>)>, StoreError> {
+        let root = self.newest.root();
+        segment_at(self.core, root, table, number)
+    }
+
+    fn put_deletes(&mut self, rows: &RoaringBitmap) -> Result<(u64, ObjectId), StoreError> {
+        let mut body = Vec::new();
+        let written = rows.serialize_into(&mut body);
+        written.map_err(|error| StoreError::Unfit(error.to_string()))?;
+        let object = NewObject::new(Kind::DELETES, body);
+        let id = object.id;
+        self.objects.push(object);
+        Ok((rows.len(), id))
+    }
+
+    fn append(&mut self, id: EntityId, ready: &Ready, state: &mut TableState) -> Result<(), StoreError> {
+        let deletes = ready.deletes.as_ref().map(|rows| self.put_deletes(rows)).transpose()?;
+        let inline = matches!(ready.place, Place::Inline(_));
+        let entry = SegmentEntry {
+            place: ready.place.clone(),
+            first_row: state.next_row,
+            height: self.height,
+            deletes,
+            rows: if inline { 0 } else { ready.rows as u64 },
+            bytes: ready.bytes,
+            columns: ready.facts.clone(),
+        };
+        self.objects.extend(ready.object.clone());
+        self.put_segment(id, ready.number, Some(entry.encode()));
+        self.appended.insert((id, ready.number));
+        state.next_row += ready.rows as u64;
+        state.next_segment = state.next_segment.max(ready.number.saturating_add(1));
+        state.rows += ready.live_rows();
+        Ok(())
+    }
+
+    fn finish(self, branch: &str, catalog: Arc<Catalog>, about: &About) -> Result<Queued, CommitError> {
+        let staging = Staging::new(&**self.core);
+        staging.add(self.objects);
+        let edited = tree::edit(&staging, self.newest.root(), self.edits)?;
+        staging.add(edited.nodes);
+        let snapshot = Snapshot::new(self.core, None, edited.root, Arc::clone(&catalog));
+        snapshot.adopt(self.newest, self.segments, |id| self.redefined.contains(&id));
+        let draft = Draft {
+            schema: definitions_hash(&catalog),
+            author: about.author.clone(),
+            message: about.message.clone(),
+            objects: staging.reachable([edited.root], &TableReferences)?,
+            ..Draft::new(branch, self.newest.commit_id(), edited.root)
+        };
+        Ok(Queued { snapshot, draft })
+    }
+
+    /// A conflict, and the first commit after the base that is to blame for it.
+    fn conflict(&self, table: String, on: ConflictOn, id: EntityId) -> CommitError {
+        let by = self.blame(&on, id).unwrap_or_default();
+        CommitError::Conflict(Conflict { table, on, by })
+    }
+
+    fn blame(&self, on: &ConflictOn, id: EntityId) -> Result<Option<CommitId>, StoreError> {
+        let Some(newest) = self.newest.commit_id() else {
+            return Ok(None);
+        };
+        let mut blamed = None;
+        let mut after: Option<(CommitId, Option<Vec<u8>>)> = None;
+        for found in self.core.timeline.first_parents(newest).take(BLAME_COMMITS) {
+            let (commit, record) = found?;
+            let now = self.fingerprint(record.root, on, id)?;
+            if let Some((later, value)) = &after
+                && *value != now
+            {
+                blamed = Some(*later);
+            }
+            if Some(commit) == self.base.commit_id() {
+                return Ok(blamed);
+            }
+            after = Some((commit, now));
+        }
+        Ok(blamed.or(after.map(|(commit, _)| commit)))
+    }
+
+    /// What a conflict is about, as of some root.
+    fn fingerprint(&self, root: ObjectId, on: &ConflictOn, id: EntityId) -> Result<Option<Vec<u8>>, StoreError> {
+        match on {
+            ConflictOn::Row(row) => {
+                let found = segment_at(self.core, root, id, row.segment())?;
+                let live = found.is_some_and(|(_, deletes)| !deletes.is_some_and(|rows| rows.contains(row.row())));
+                Ok(live.then(Vec::new))
+            }
+            ConflictOn::AllRows => Tree::new(&**self.core, root).get(&state_key(id)),
+            ConflictOn::Definition | ConflictOn::Name => Tree::new(&**self.core, root).get(&entity_key(id)),
+        }
+    }
+}
+
+fn segment_at(
+    core: &Core,
+    root: ObjectId,
+    table: EntityId,
+    number: u32,
+) -> Result<Option<(SegmentEntry, Option<RoaringBitmap>)>, StoreError> {
+    let Some(value) = Tree::new(core, root).get(&segment_key(table, number))? else {
+        return Ok(None);
+    };
+    let entry = SegmentEntry::decode(&value).map_err(|Malformed(what)| malformed(Kind::NODE, root, what))?;
+    let deletes = load_deletes(core, &entry)?;
+    Ok(Some((entry, deletes)))
+}
+
+fn name_of(entry: Option<&Entry>) -> String {
+    entry.map_or_else(String::new, |entry| entry.entity.name().into())
+}
+
+/// The hash that stands for all definitions.
+fn definitions_hash(catalog: &Catalog) -> ObjectId {
+    let mut all = Vec::new();
+    for entry in catalog.entries() {
+        all.extend(entry.id.0.to_le_bytes());
+        let definition = ObjectId::of(Kind::CATALOG, &entry.entity.encode());
+        all.extend(write_entity(&entry.schema, definition));
+    }
+    ObjectId::of(Kind::CATALOG, &all)
+}

@@ -1,0 +1,255 @@
+//! What all snapshots and changes of one open database share: its machine, folder, timeline and counters.
+//!
+//! Two transactions append to table 7: one gets segment 12, the other 13, and neither waits.
+//!
+//! Invariants: a segment's number is given out once in a process, and is greater than those of the state that it follows.
+//!
+//! Does not: keep snapshots; a snapshot keeps this.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::ArrayRef;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use super::cell::memory_bytes;
+use super::file::{OpenFile, file_name};
+use super::snapshot::load_state;
+use crate::catalog::{ColumnNo, EntityId};
+use crate::formats::FormatError;
+use crate::store::object::{Kind, NewObject, ObjectId, ReadObjects};
+use crate::store::timeline::{Machine, RefKind, Timeline};
+use crate::store::{Damage, StoreError, tree};
+use crate::types::LogicalType;
+
+/// An open database, from below.
+#[derive(Debug)]
+pub(in crate::store) struct Core {
+    pub machine: Machine,
+    pub folder: PathBuf,
+    pub timeline: Timeline,
+    /// The empty tree, which is in no pack before somebody needs it.
+    empty: NewObject,
+    next_segments: Mutex<HashMap<EntityId, u32>>,
+    /// Columns of which single rows were read.
+    pub(super) arrays: Arrays,
+    /// FILE objects of files that somebody holds, and how many do.
+    held: Mutex<HashMap<ObjectId, HeldFile>>,
+    closed: AtomicBool,
+    /// Files whose footers were read.
+    files: Mutex<HashMap<ObjectId, Arc<OpenFile>>>,
+}
+
+/// Footers kept.
+const MAX_FILES: usize = 4096;
+
+impl Core {
+    pub(in crate::store) fn new(machine: Machine, folder: &Path, timeline: Timeline) -> Self {
+        Self {
+            machine,
+            folder: folder.to_path_buf(),
+            timeline,
+            empty: tree::empty(),
+            next_segments: Mutex::default(),
+            arrays: Arrays::default(),
+            held: Mutex::default(),
+            closed: AtomicBool::new(false),
+            files: Mutex::default(),
+        }
+    }
+
+    /// The empty tree.
+    pub(in crate::store) fn empty(&self) -> &NewObject {
+        &self.empty
+    }
+
+    /// The folder of large segments.
+    pub(in crate::store) fn segments_folder(&self) -> PathBuf {
+        self.folder.join("segments")
+    }
+
+    /// A number for a new segment of a table, at least `least`.
+    pub(super) fn number(&self, table: EntityId, least: u32) -> Result<u32, StoreError> {
+        let mut next = lock(&self.next_segments);
+        let next = match next.entry(table) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(self.first_free(table)?),
+        };
+        let number = least.max(*next);
+        *next = number.saturating_add(1);
+        Ok(number)
+    }
+
+    /// A number that no branch has used: changes may begin at an older commit than they are committed on.
+    fn first_free(&self, table: EntityId) -> Result<u32, StoreError> {
+        let mut free = 0;
+        for (_, commit) in self.timeline.refs(RefKind::Branch) {
+            let root = self.timeline.commit_record(commit)?.root;
+            free = free.max(load_state(self, root, table)?.next_segment);
+        }
+        Ok(free)
+    }
+
+    /// Nothing is removed any more: the folder may be another's soon.
+    pub(in crate::store) fn close(&self) -> Result<(), StoreError> {
+        self.closed.store(true, Ordering::SeqCst);
+        self.timeline.close()
+    }
+
+    /// A file of a segment, opened once.
+    pub(super) fn file(&self, id: ObjectId) -> Result<Arc<OpenFile>, StoreError> {
+        if let Some(file) = lock(&self.files).get(&id) {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(OpenFile::open(self, id)?);
+        let mut files = lock(&self.files);
+        if files.len() >= MAX_FILES {
+            files.clear();
+        }
+        files.insert(id, Arc::clone(&file));
+        Ok(file)
+    }
+}
+
+/// The body of a FILE object, and how many hold the file.
+type HeldFile = (Arc<[u8]>, usize);
+
+/// A file that is not part of a commit yet, or that somebody reads who began before it was. When nobody holds it any more
+/// and no commit has it, it is removed.
+#[derive(Debug)]
+pub(super) struct Held {
+    core: Arc<Core>,
+    id: ObjectId,
+}
+
+impl Held {
+    /// Holds a file that is about to be written, or found to be there.
+    pub(super) fn new(core: &Arc<Core>, object: &NewObject) -> Self {
+        let mut held = lock(&core.held);
+        held.entry(object.id).or_insert_with(|| (Arc::clone(&object.body), 0)).1 += 1;
+        drop(held);
+        Self {
+            core: Arc::clone(core),
+            id: object.id,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Under the lock, so that nobody finds the file there and relies on it meanwhile.
+        let mut held = lock(&self.core.held);
+        if let Some((_, count)) = held.get_mut(&self.id) {
+            *count -= 1;
+            if *count > 0 {
+                return;
+            }
+        }
+        held.remove(&self.id);
+        let unknown = matches!(self.core.timeline.contains(Kind::FILE, self.id), Ok(false));
+        if unknown && !self.core.closed.load(Ordering::SeqCst) {
+            let path = self.core.segments_folder().join(file_name(self.id));
+            // A file that stays is garbage, and collected like any other.
+            drop(self.core.machine.disk.remove(&path));
+        }
+    }
+}
+
+impl ReadObjects for Core {
+    fn read(&self, kind: Kind, id: ObjectId) -> Result<Arc<[u8]>, StoreError> {
+        if id == self.empty.id && kind == Kind::NODE {
+            return Ok(Arc::clone(&self.empty.body));
+        }
+        if kind == Kind::FILE
+            && let Some((body, _)) = lock(&self.held).get(&id)
+        {
+            return Ok(Arc::clone(body));
+        }
+        self.timeline.read(kind, id)
+    }
+}
+
+/// Contents, row group, column, and the type that it was converted to.
+type ArrayKey = ([u8; 32], usize, ColumnNo, LogicalType);
+
+/// Arrays kept, in two generations as in the timeline's cache of objects.
+#[derive(Debug, Default)]
+pub(super) struct Arrays(Mutex<[ArrayGeneration; 2]>);
+
+#[derive(Debug, Default)]
+struct ArrayGeneration {
+    arrays: HashMap<ArrayKey, ArrayRef>,
+    bytes: usize,
+}
+
+/// Bytes of arrays in a generation.
+const ARRAY_BYTES: usize = 32 << 20;
+
+impl Arrays {
+    pub(super) fn get(&self, key: &ArrayKey) -> Option<ArrayRef> {
+        let mut generations = lock(&self.0);
+        let [young, old] = &mut *generations;
+        if let Some(array) = young.arrays.get(key) {
+            return Some(Arc::clone(array));
+        }
+        let array = old.arrays.remove(key)?;
+        young.insert(key.clone(), &array);
+        Some(array)
+    }
+
+    pub(super) fn insert(&self, key: ArrayKey, array: &ArrayRef) {
+        let mut generations = lock(&self.0);
+        let [young, old] = &mut *generations;
+        if young.bytes > ARRAY_BYTES {
+            *old = std::mem::take(young);
+        }
+        young.insert(key, array);
+    }
+}
+
+impl ArrayGeneration {
+    fn insert(&mut self, key: ArrayKey, array: &ArrayRef) {
+        self.bytes += memory_bytes(array);
+        self.arrays.insert(key, Arc::clone(array));
+    }
+}
+
+/// Something that no other rows in memory go by, of any database in the process.
+pub(super) fn token() -> u64 {
+    static TOKENS: AtomicU64 = AtomicU64::new(0);
+    TOKENS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// An object whose hash is right and whose contents make no sense.
+pub(super) fn malformed(kind: Kind, id: ObjectId, what: impl Into<String>) -> StoreError {
+    Damage::new(Path::new("packs"), what).of(kind, id).into()
+}
+
+/// What a relation says of an error here.
+pub(super) fn as_format_error(error: StoreError) -> FormatError {
+    match error {
+        StoreError::Corrupt(damage) => FormatError::Corrupt {
+            path: damage.file.display().to_string(),
+            message: damage.to_string(),
+        },
+        other => FormatError::Corrupt {
+            path: "packs".into(),
+            message: other.to_string(),
+        },
+    }
+}
+
+/// What the store says of an error in a file of a segment.
+pub(super) fn as_store_error(error: FormatError) -> StoreError {
+    match error {
+        FormatError::Corrupt { path, message } => Damage::new(Path::new(&path), message).into(),
+        FormatError::Io { path, source } => StoreError::reading(Path::new(&path), 0, source),
+        other => Damage::new(Path::new("segments"), other.to_string()).into(),
+    }
+}
+
+pub(in crate::store) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,81 @@
+//! Why there is no commit.
+//!
+//! `row 17179869187 of `t` changed in the meantime by commit 5f1c…` is a [`Conflict`]: whoever began later may try again.
+//!
+//! Invariants: a conflict names the table, and what of it; a duplicate the table, its constraint and the key.
+//!
+//! Does not: retry.
+
+use super::RowAddress;
+use crate::store::StoreError;
+use crate::store::object::CommitId;
+
+/// Who commits, and why.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// Who.
+    pub author: String,
+    /// Why.
+    pub message: String,
+}
+
+/// Why there is no commit.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another transaction was first.
+    #[error("{0}")]
+    Conflict(Conflict),
+    /// A key is there already.
+    #[error("`{table}` has a row with {key} already, against `{constraint}`")]
+    Duplicate {
+        /// The table's name.
+        table: String,
+        /// The key's name.
+        constraint: String,
+        /// The values.
+        key: String,
+    },
+}
+
+/// What two transactions changed.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// The table, or whatever it is, by name.
+    pub table: String,
+    /// What of it.
+    pub on: ConflictOn,
+    /// The commit that was first, if it is one of the last few thousand.
+    pub by: Option<CommitId>,
+}
+
+/// What of a table two transactions changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConflictOn {
+    /// A row that both deleted or replaced.
+    Row(RowAddress),
+    /// The definition.
+    Definition,
+    /// Both made something of this name.
+    Name,
+    /// All rows, of which one changed some and the other deleted all.
+    AllRows,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.on {
+            ConflictOn::Row(row) => write!(out, "row {} of `{}`", row.0, self.table)?,
+            ConflictOn::Definition => write!(out, "the definition of `{}`", self.table)?,
+            ConflictOn::Name => write!(out, "the name `{}`", self.table)?,
+            ConflictOn::AllRows => write!(out, "the rows of `{}`", self.table)?,
+        }
+        out.write_str(" changed in the meantime")?;
+        match self.by {
+            Some(commit) => write!(out, " by commit {commit}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Large segments: Parquet files that are checked part by part.
+//!
+//! A load of 245,760 rows becomes `segments/5f1c….parquet` of two row groups. Its FILE object lists the hash of each column
+//! chunk; a query that reads `l_quantity` reads and hashes the two chunks of that column, and the footer, and nothing else.
+//!
+//! Invariants: no byte of a file is used before the part that it is in was hashed. A file is complete and durable under its
+//! name before a commit refers to it.
+//!
+//! Does not: decode; see `formats::parquet`.
+
+use std::io;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StructArray};
+use arrow::datatypes::{self as dt, DataType, Field as ArrowField, Fields, Schema, SchemaRef};
+use hashbrown::HashMap;
+use sha2::{Digest, Sha256};
+
+use super::cell::intervals_to_array;
+use super::core::{Core, Held, as_store_error, lock, malformed};
+use super::entry::{Facts, FileParts};
+use super::rows::Rows;
+use crate::catalog::{ColumnNo, TableDef};
+use crate::formats::{EncodedParquet, FormatError, ParquetPart, encode_parquet};
+use crate::host::{Disk, ReadAt, Stat, read_range};
+use crate::store::object::{Kind, NewObject, ObjectId, Packing, ReadObjects};
+use crate::store::wire::Malformed;
+use crate::store::{Damage, StoreError};
+use crate::types::LogicalType;
+use crate::types::arrow::to_arrow;
+
+/// Rows of a row group.
+pub(super) const GROUP_ROWS: usize = 122_880;
+
+/// The dictionary of a column, if it has a small one throughout.
+pub(super) type Texts = Option<Arc<[Arc<str>]>>;
+
+/// A file, open: its footer is in memory, its parts are read from the disk as they are needed.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub part: ParquetPart,
+    /// Rows of each row group.
+    pub groups: Vec<usize>,
+    dictionaries: std::sync::Mutex<HashMap<usize, Texts>>,
+}
+
+impl OpenFile {
+    pub(super) fn open(core: &Core, id: ObjectId) -> Result<Self, StoreError> {
+        let body = core.read(Kind::FILE, id)?;
+        let parts = FileParts::decode(&body).map_err(|Malformed(what)| malformed(Kind::FILE, id, what))?;
+        let path = core.segments_folder().join(file_name(id));
+        let checked = CheckedFile::open(Arc::clone(&core.machine.disk), path.clone(), &parts)?;
+        let part = ParquetPart::open(Arc::new(checked), &path).map_err(as_store_error)?;
+        Ok(Self {
+            groups: part.group_rows(),
+            part,
+            dictionaries: Default::default(),
+        })
+    }
+
+    /// A column's dictionary, read once.
+    pub(super) fn dictionary(&self, column: usize) -> Result<Texts, FormatError> {
+        if let Some(known) = lock(&self.dictionaries).get(&column) {
+            return Ok(known.clone());
+        }
+        let texts = self.part.dictionary(column)?.map(Arc::from);
+        lock(&self.dictionaries).insert(column, texts.clone());
+        Ok(texts)
+    }
+
+    /// A column of a row group, in the type's own Arrow type.
+    pub(super) fn array(&self, group: usize, column: usize, ty: &LogicalType) -> Result<ArrayRef, FormatError> {
+        let array = self.part.read_array(group, column)?;
+        let name = || self.part.field(column).map_or("?", |field| field.name.as_str());
+        from_stored(&array, ty).map_err(|message| FormatError::Corrupt {
+            path: "segments".into(),
+            message: format!("column `{}`: {message}", name()),
+        })
+    }
+}
+
+/// The name of a segment's file.
+pub(super) fn file_name(id: ObjectId) -> String {
+    format!("{id}.parquet")
+}
+
+/// A file of which each part is hashed when it is read for the first time.
+#[derive(Debug)]
+struct CheckedFile {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    stat: Stat,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+struct Part {
+    start: u64,
+    len: u64,
+    hash: [u8; 32],
+    checked: AtomicBool,
+}
+
+impl CheckedFile {
+    fn open(disk: Arc<dyn Disk>, path: PathBuf, parts: &FileParts) -> Result<Self, StoreError> {
+        let stat = disk.stat(&path).map_err(|error| StoreError::reading(&path, 0, error))?;
+        let mut start = 0;
+        let mut placed = Vec::with_capacity(parts.parts.len());
+        for (len, hash) in &parts.parts {
+            placed.push(Part {
+                start,
+                len: *len,
+                hash: *hash,
+                checked: AtomicBool::new(false),
+            });
+            start += len;
+        }
+        if start != stat.size_bytes {
+            return Err(Damage::new(&path, "the file does not have the size that it was written with").into());
+        }
+        Ok(Self {
+            disk,
+            path,
+            stat,
+            parts: placed,
+        })
+    }
+
+    /// A whole part, checked.
+    fn load(&self, file: &dyn ReadAt, part: &Part) -> io::Result<Vec<u8>> {
+        let len = usize::try_from(part.len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let bytes = read_range(file, part.start, len)?;
+        self.check(part, &bytes)?;
+        Ok(bytes)
+    }
+
+    fn check(&self, part: &Part, bytes: &[u8]) -> io::Result<()> {
+        let hash: [u8; 32] = Sha256::digest(bytes).into();
+        if hash != part.hash {
+            let what = format!(
+                "bytes {} to {} do not have their hash",
+                part.start,
+                part.start + part.len
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        part.checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The part that holds a byte.
+    fn part_at(&self, offset: u64) -> Option<&Part> {
+        let after = self.parts.partition_point(|part| part.start <= offset);
+        self.parts.get(after.checked_sub(1)?)
+    }
+}
+
+impl ReadAt for CheckedFile {
+    fn stat(&self) -> Stat {
+        self.stat
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        // Not kept open: a table may have more files than a process may open.
+        let file = self.disk.open(&self.path)?;
+        let mut at = offset;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            let part = self.part_at(at).ok_or(io::ErrorKind::UnexpectedEof)?;
+            let skip = at - part.start;
+            let len = usize::try_from(part.len - skip).map_or(rest.len(), |left| left.min(rest.len()));
+            if len == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let (now, later) = rest.split_at_mut(len);
+            if part.checked.load(Ordering::Relaxed) {
+                file.read_at(at, now)?;
+            } else if len as u64 == part.len {
+                file.read_at(at, now)?;
+                self.check(part, now)?;
+            } else {
+                let start = usize::try_from(skip).unwrap_or(usize::MAX);
+                let bytes = self.load(&*file, part)?;
+                now.copy_from_slice(bytes.get(start..start + len).ok_or(io::ErrorKind::UnexpectedEof)?);
+            }
+            at += len as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+}
+
+/// Hashes all parts of a file.
+pub(in crate::store) fn verify(core: &Core, id: ObjectId, body: &[u8]) -> Result<u64, StoreError> {
+    let parts = FileParts::decode(body).map_err(|Malformed(what)| malformed(Kind::FILE, id, what))?;
+    let path = core.segments_folder().join(file_name(id));
+    let checked = CheckedFile::open(Arc::clone(&core.machine.disk), path.clone(), &parts)?;
+    let file = core.machine.disk.open(&path);
+    let file = file.map_err(|error| StoreError::reading(&path, 0, error))?;
+    for part in &checked.parts {
+        checked.load(&*file, part).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Damage::new(&path, error.to_string())
+                .at(part.start)
+                .of(Kind::FILE, id)
+                .into(),
+            _ => StoreError::reading(&path, part.start, error),
+        })?;
+    }
+    Ok(checked.stat.size_bytes)
+}
+
+/// A file that was written, but is not part of a commit yet.
+#[derive(Clone, Debug)]
+pub(super) struct NewFile {
+    /// Its FILE object.
+    pub object: NewObject,
+    pub bytes: u64,
+    pub facts: Vec<Facts>,
+    pub held: Arc<Held>,
+}
+
+/// Writes a file; it is durable once its folder was synced, too.
+pub(super) fn write(core: &Arc<Core>, def: &TableDef, rows: &[Rows]) -> Result<NewFile, StoreError> {
+    let folder = core.segments_folder();
+    let failed = |what: String| StoreError::from(Damage::new(&folder, format!("a segment cannot be written: {what}")));
+    let (schema, batches) = batches(def, rows).map_err(failed)?;
+    let encoded = encode_parquet(&schema, &batches, GROUP_ROWS).map_err(failed)?;
+    let hash = |range: &std::ops::Range<usize>| {
+        let bytes = encoded.bytes.get(range.clone()).unwrap_or_default();
+        (bytes.len() as u64, Sha256::digest(bytes).into())
+    };
+    let parts = FileParts {
+        parts: encoded.parts.iter().map(hash).collect(),
+    };
+    let object = NewObject::new(Kind::FILE, parts.encode()).packed(Packing::Plain);
+    let target = folder.join(file_name(object.id));
+    let held = Arc::new(Held::new(core, &object));
+    let disk = &core.machine.disk;
+    let io_failed = |error| StoreError::io(&target, error);
+    if disk.stat(&target).is_err() {
+        disk.create_folder(&folder).map_err(io_failed)?;
+        let mut staged = disk.stage(&target).map_err(io_failed)?;
+        staged.write_all(&encoded.bytes).map_err(io_failed)?;
+        staged.publish().map_err(io_failed)?;
+    }
+    Ok(NewFile {
+        object,
+        bytes: encoded.bytes.len() as u64,
+        facts: facts(&target, encoded, rows)?,
+        held,
+    })
+}
+
+/// What the footer promises, over all row groups.
+fn facts(path: &Path, encoded: EncodedParquet, rows: &[Rows]) -> Result<Vec<Facts>, StoreError> {
+    let memory = MemoryFile(encoded.bytes);
+    let part = ParquetPart::open(Arc::new(memory), path).map_err(as_store_error)?;
+    let columns = rows.first().map_or(&[][..], |rows| &rows.columns);
+    let facts_of = |(index, column): (usize, &super::rows::Column)| {
+        let mut range = None;
+        let mut complete = true;
+        for (group, rows) in part.group_rows().into_iter().enumerate() {
+            let facts = part.facts(group, index);
+            if facts.null_count == Some(rows as u64) {
+                continue;
+            }
+            match facts.range {
+                Some(found) => range = Some(super::plan::union(range.take(), found)),
+                None => complete = false,
+            }
+        }
+        let parts = rows.iter().filter_map(|rows| rows.columns.get(index));
+        Facts {
+            no: column.no,
+            ty: column.ty.clone(),
+            range: range.filter(|_| complete),
+            null_count: parts.map(|column| column.array.logical_null_count() as u64).sum(),
+        }
+    };
+    Ok(columns.iter().enumerate().map(facts_of).collect())
+}
+
+#[derive(Debug)]
+struct MemoryFile(Vec<u8>);
+
+impl ReadAt for MemoryFile {
+    fn stat(&self) -> Stat {
+        Stat {
+            size_bytes: self.0.len() as u64,
+            mtime_ns: 0,
+            is_folder: false,
+        }
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        let bytes = start.checked_add(buffer.len()).and_then(|end| self.0.get(start..end));
+        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+/// The rows as a file has them.
+fn batches(def: &TableDef, rows: &[Rows]) -> Result<(SchemaRef, Vec<RecordBatch>), String> {
+    let columns = rows.first().map_or(&[][..], |rows| &rows.columns);
+    let fields = columns.iter().map(|column| {
+        let name = def
+            .by_no(column.no)
+            .map_or_else(|| number_name(column.no), |def| def.name.clone());
+        let id = (column.no.0 + 1).to_string();
+        let has_null = |rows: &Rows| {
+            let found = rows.column(column.no);
+            found.is_none_or(|column| column.array.logical_null_count() > 0)
+        };
+        let nullable = column.ty == LogicalType::Null || rows.iter().any(has_null);
+        let metadata = std::collections::HashMap::from([("PARQUET:field_id".to_string(), id)]);
+        ArrowField::new(name, stored_type(&column.ty), nullable).with_metadata(metadata)
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let batch = |rows: &Rows| {
+        let arrays = rows.columns.iter().map(|column| to_stored(&column.array, &column.ty));
+        RecordBatch::try_new(schema.clone(), arrays.collect::<Result<_, _>>()?).map_err(|error| error.to_string())
+    };
+    let batches = rows.iter().map(batch).collect::<Result<_, _>>()?;
+    Ok((schema, batches))
+}
+
+fn number_name(no: ColumnNo) -> String {
+    format!("column {}", no.0)
+}
+
+/// Parquet has no interval of three parts: they are a struct.
+fn interval_fields() -> Fields {
+    [
+        ("months", DataType::Int32),
+        ("days", DataType::Int32),
+        ("micros", DataType::Int64),
+    ]
+    .into_iter()
+    .map(|(name, ty)| ArrowField::new(name, ty, false))
+    .collect()
+}
+
+fn stored_type(ty: &LogicalType) -> DataType {
+    match ty {
+        LogicalType::Interval => DataType::Struct(interval_fields()),
+        other => to_arrow(other),
+    }
+}
+
+fn to_stored(array: &ArrayRef, ty: &LogicalType) -> Result<ArrayRef, String> {
+    if *ty != LogicalType::Interval {
+        return Ok(Arc::clone(array));
+    }
+    let parts = array.as_primitive::<dt::IntervalMonthDayNanoType>().values();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int32Array::from_iter_values(parts.iter().map(|part| part.months))),
+        Arc::new(Int32Array::from_iter_values(parts.iter().map(|part| part.days))),
+        Arc::new(Int64Array::from_iter_values(
+            parts.iter().map(|part| part.nanoseconds / 1000),
+        )),
+    ];
+    let array = StructArray::try_new(interval_fields(), columns, array.nulls().cloned());
+    Ok(Arc::new(array.map_err(|error| error.to_string())?))
+}
+
+fn from_stored(array: &ArrayRef, ty: &LogicalType) -> Result<ArrayRef, String> {
+    if *ty == LogicalType::Interval {
+        let parts = array.as_struct_opt().filter(|parts| parts.num_columns() == 3);
+        let parts = parts.ok_or("an interval that is no struct of three numbers")?;
+        let numbers = parts.columns().iter().map(crate::formats::integers);
+        let numbers: Vec<Vec<i128>> = numbers.collect::<Result<_, _>>()?;
+        let [months, days, micros] = numbers.as_slice() else {
+            return Err("an interval that is no struct of three numbers".into());
+        };
+        let values = intervals_to_array(months, days, micros)?;
+        let data = values.to_data().into_builder().nulls(parts.nulls().cloned());
+        return Ok(arrow::array::make_array(
+            data.build().map_err(|error| error.to_string())?,
+        ));
+    }
+    let wanted = to_arrow(ty);
+    match *array.data_type() == wanted {
+        true => Ok(Arc::clone(array)),
+        false => arrow::compute::cast(array, &wanted).map_err(|error| error.to_string()),
+    }
+}

@@ -1,0 +1,335 @@
+//! Key indexes: where the row of a key is, and the hash of what it says.
+//!
+//! The row (7, 'ada') at position 3 of segment 12, in a table whose primary key is its first column, has the entry
+//! `05 81 07` → address, SHA-256 of the row. So a look-up reads a node per level, and a proof of them shows that the row is
+//! there, or that the key is not.
+//!
+//! ```text
+//! key     05, then the values in an order-preserving form: see `cell::key_bytes`; one that is longer than 1,024 bytes is its
+//!         first 992 bytes and the SHA-256 of all
+//! value   address of the row (8, big-endian), SHA-256 of the row (32)
+//! row     per column in the order of their numbers: number (varint), value as `cell::write_value` has it
+//! ```
+//!
+//! Invariants: an index has the live rows whose key has no NULL, and no others. A key is there once.
+//!
+//! Does not: hold rows.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use arrow::array::ArrayRef;
+use hashbrown::HashMap;
+use roaring::RoaringBitmap;
+use sha2::{Digest, Sha256};
+
+use super::RowAddress;
+use super::cell::{key_bytes, value_at, write_value};
+use super::core::{Core, lock, malformed};
+use super::entry::INDEX;
+use super::segment::{Open, Segment};
+use crate::catalog::{ColumnDef, ColumnNo, KeyDef, TableDef};
+use crate::store::StoreError;
+use crate::store::object::{Kind, NewObject, ObjectId, ReadObjects};
+use crate::store::tree::{self, Edit, Tree};
+use crate::store::wire::write_varint;
+use crate::types::Value;
+
+/// A longer key is cut, and hashed.
+const MAX_KEY: usize = 1024;
+/// Edits beyond this share of an index are merged with all of it instead of looked up one by one.
+const MERGE_SHARE: u64 = 16;
+/// Nodes are given to the store in portions of so many bytes.
+const PUT_BYTES: usize = 8 << 20;
+
+/// An entry of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Located {
+    pub address: RowAddress,
+    pub hash: [u8; 32],
+}
+
+impl Located {
+    fn encode(&self) -> Vec<u8> {
+        [&self.address.0.to_be_bytes()[..], &self.hash].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (address, hash) = bytes.split_first_chunk::<8>()?;
+        Some(Self {
+            address: RowAddress(u64::from_be_bytes(*address)),
+            hash: hash.try_into().ok()?,
+        })
+    }
+}
+
+/// Keys of rows, and what an index says of them.
+pub(super) type Keys = Vec<(Vec<u8>, Located)>;
+
+/// The form in which an index has some values; `None` if one is NULL or of a type that no index takes.
+pub(super) fn index_key(values: &[Value]) -> Option<Vec<u8>> {
+    let mut out = vec![INDEX];
+    for value in values {
+        key_bytes(&mut out, value)?;
+    }
+    if out.len() > MAX_KEY {
+        let hash: [u8; 32] = Sha256::digest(&out).into();
+        out.truncate(MAX_KEY - hash.len());
+        out.extend(hash);
+    }
+    Some(out)
+}
+
+/// Where an index has a key.
+pub(super) fn find(source: &dyn ReadObjects, root: ObjectId, key: &[u8]) -> Result<Option<Located>, StoreError> {
+    let value = Tree::new(source, root).get(key)?;
+    value.map(|value| located(root, &value)).transpose()
+}
+
+fn located(root: ObjectId, value: &[u8]) -> Result<Located, StoreError> {
+    Located::decode(value).ok_or_else(|| malformed(Kind::NODE, root, "an entry of an index is malformed"))
+}
+
+/// The keys of some rows of a segment, with what an index says of them, for each of a table's keys.
+pub(super) fn keys_of(
+    core: &Core,
+    def: &TableDef,
+    keys: &[KeyDef],
+    segment: &Segment,
+    wanted: &dyn Fn(u32) -> bool,
+    hashed: bool,
+) -> Result<Vec<Keys>, StoreError> {
+    let mut found: Vec<Keys> = keys.iter().map(|_| Vec::new()).collect();
+    let groups = match segment.open(core)? {
+        Open::Rows(rows) => vec![rows.len],
+        Open::File(file) => file.groups.clone(),
+    };
+    let mut start = 0;
+    for (group, rows) in groups.into_iter().enumerate() {
+        let positions: Vec<usize> = (0..rows).filter(|row| wanted(super::position(start + row))).collect();
+        if !positions.is_empty() {
+            let needed = |column: &&ColumnDef| hashed || keys.iter().any(|key| key.columns.contains(&column.no));
+            let mut columns = Vec::new();
+            for column in def.columns.iter().filter(needed) {
+                columns.push((column, segment.array(core, group, column)?));
+            }
+            columns.sort_by_key(|(column, _)| column.no);
+            for row in positions {
+                let address = RowAddress::new(segment.number, start + row);
+                let row = row_values(&columns, row)
+                    .map_err(|what| malformed(Kind::SEGMENT, ObjectId(segment.content), what))?;
+                let hash = if hashed { row_hash(&row) } else { [0; 32] };
+                for (key, found) in keys.iter().zip(&mut found) {
+                    if let Some(bytes) = key_of(key, &row) {
+                        found.push((bytes, Located { address, hash }));
+                    }
+                }
+            }
+        }
+        start += rows;
+    }
+    Ok(found)
+}
+
+type RowValues = Vec<(ColumnNo, Value)>;
+
+fn row_values(columns: &[(&ColumnDef, ArrayRef)], row: usize) -> Result<RowValues, String> {
+    let value = |(column, array): &(&ColumnDef, ArrayRef)| Ok((column.no, value_at(array, row, &column.ty)?));
+    columns.iter().map(value).collect()
+}
+
+fn key_of(key: &KeyDef, row: &RowValues) -> Option<Vec<u8>> {
+    let value = |no: &ColumnNo| {
+        row.iter()
+            .find(|(found, _)| found == no)
+            .map(|(_, value)| value.clone())
+    };
+    let values: Option<Vec<_>> = key.columns.iter().map(value).collect();
+    index_key(&values?)
+}
+
+/// What an index says that a row is: NULLs are left out, so that a column added later does not change it.
+fn row_hash(row: &RowValues) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    for (no, value) in row.iter().filter(|(_, value)| *value != Value::Null) {
+        write_varint(&mut bytes, no.0.into());
+        write_value(&mut bytes, value);
+    }
+    Sha256::digest(&bytes).into()
+}
+
+/// What an index is changed by.
+#[derive(Debug, Default)]
+pub(super) struct IndexChanges {
+    /// Keys of rows that go.
+    pub removed: Keys,
+    /// Keys of rows that come.
+    pub added: Keys,
+}
+
+/// Why an index was not changed.
+#[derive(Debug)]
+pub(super) enum Refused {
+    Store(StoreError),
+    /// Two rows have the same key; this is the one that is new.
+    Duplicate(RowAddress),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The index after its changes: its root, and nodes that are not in the store.
+pub(super) fn update(
+    core: &Core,
+    root: ObjectId,
+    changes: IndexChanges,
+) -> Result<(ObjectId, Vec<NewObject>), Refused> {
+    let IndexChanges { removed, mut added } = changes;
+    added.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.address.cmp(&b.1.address)));
+    if let Some(pair) = added.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(Refused::Duplicate(pair[1].1.address));
+    }
+    let mut gone: BTreeMap<Vec<u8>, RowAddress> = BTreeMap::new();
+    for (key, located) in removed {
+        gone.insert(key, located.address);
+    }
+    let tree = Tree::new(core, root);
+    let size = tree.len()?;
+    if (added.len() + gone.len()) as u64 > size / MERGE_SHARE && added.len() > 1000 {
+        return rebuild(core, root, gone, added);
+    }
+    for (key, located) in &added {
+        if let Some(known) = find(core, root, key)?
+            && gone.get(key) != Some(&known.address)
+        {
+            return Err(Refused::Duplicate(located.address));
+        }
+    }
+    let mut edits: Edit = gone.into_keys().map(|key| (key, None)).collect();
+    edits.extend(added.into_iter().map(|(key, located)| (key, Some(located.encode()))));
+    let edited = tree::edit(core, root, edits)?;
+    Ok((edited.root, edited.nodes))
+}
+
+/// Merges all entries of an index with many new ones. Its nodes go ahead of the commit.
+fn rebuild(
+    core: &Core,
+    root: ObjectId,
+    gone: BTreeMap<Vec<u8>, RowAddress>,
+    added: Keys,
+) -> Result<(ObjectId, Vec<NewObject>), Refused> {
+    let mut old = Tree::new(core, root).iter().peekable();
+    let mut added = added.into_iter().peekable();
+    let mut duplicate = None;
+    let entries = std::iter::from_fn(|| {
+        loop {
+            let before_added = match (old.peek(), added.peek()) {
+                (Some(Ok((key, value))), Some((new, located))) if key == new => {
+                    let known = Located::decode(value).map(|known| known.address);
+                    if gone.get(key).copied() != known {
+                        duplicate = Some(located.address);
+                        return None;
+                    }
+                    old.next();
+                    continue;
+                }
+                (Some(Ok((key, _))), Some((new, _))) => key < new,
+                (Some(_), _) => true,
+                (None, _) => false,
+            };
+            if !before_added {
+                return added.next().map(|(key, located)| Ok((key, located.encode())));
+            }
+            match old.next()? {
+                Ok((key, _)) if gone.contains_key(&key) => {}
+                entry => return Some(entry),
+            }
+        }
+    });
+    let mut nodes = Vec::new();
+    let mut bytes = 0;
+    let mut failed = Ok(());
+    let built = tree::build(entries, &mut |node| {
+        bytes += node.body.len();
+        nodes.push(node);
+        if bytes >= PUT_BYTES && failed.is_ok() {
+            bytes = 0;
+            failed = core.timeline.put(std::mem::take(&mut nodes));
+        }
+    })?;
+    failed?;
+    match duplicate {
+        Some(address) => Err(Refused::Duplicate(address)),
+        None => Ok((built, nodes)),
+    }
+}
+
+/// Where keys are in rows that are staged: made when first asked for.
+#[derive(Debug, Default)]
+pub(super) struct StagedKeys(Mutex<HashMap<Vec<ColumnNo>, RowsByKey>>);
+
+type RowsByKey = HashMap<Vec<u8>, u32>;
+
+impl StagedKeys {
+    /// The last row of a segment that has a key.
+    pub(super) fn find(
+        &self,
+        core: &Core,
+        def: &TableDef,
+        key: &KeyDef,
+        segment: &Segment,
+        wanted: &[u8],
+    ) -> Result<Option<u32>, StoreError> {
+        let mut known = lock(&self.0);
+        if let Some(rows) = known.get(&key.columns) {
+            return Ok(rows.get(wanted).copied());
+        }
+        let keys = keys_of(core, def, std::slice::from_ref(key), segment, &|_| true, false)?;
+        let rows: RowsByKey = keys
+            .into_iter()
+            .flatten()
+            .map(|(key, located)| (key, located.address.row()))
+            .collect();
+        let found = rows.get(wanted).copied();
+        known.insert(key.columns.clone(), rows);
+        Ok(found)
+    }
+}
+
+/// Rows that are not in a set, by their positions.
+pub(super) fn all_but(deletes: Option<&RoaringBitmap>) -> impl Fn(u32) -> bool + '_ {
+    move |row| !deletes.is_some_and(|deletes| deletes.contains(row))
+}
+
+/// The values of a row's key, for messages.
+pub(super) fn key_text(
+    core: &Core,
+    def: &TableDef,
+    key: &KeyDef,
+    segment: &Segment,
+    row: u32,
+) -> Result<String, StoreError> {
+    let mut start = 0;
+    let groups = match segment.open(core)? {
+        Open::Rows(rows) => vec![rows.len],
+        Open::File(file) => file.groups.clone(),
+    };
+    for (group, rows) in groups.into_iter().enumerate() {
+        let at = (row as usize).checked_sub(start).filter(|at| *at < rows);
+        if let Some(at) = at {
+            let mut texts = Vec::new();
+            for column in key.columns.iter().filter_map(|no| def.by_no(*no)) {
+                let array = segment.array(core, group, column)?;
+                let value = value_at(&array, at, &column.ty)
+                    .map_err(|what| malformed(Kind::SEGMENT, ObjectId(segment.content), what))?;
+                texts.push(value.display(&column.ty));
+            }
+            return Ok(format!("({}) = ({})", def.column_names(&key.columns), texts.join(", ")));
+        }
+        start += rows;
+    }
+    Ok(String::new())
+}

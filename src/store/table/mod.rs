@@ -1,0 +1,68 @@
+//! Tables on top of the timeline: segments of rows, what is deleted of them, and the trees that say so.
+//!
+//! `INSERT INTO t VALUES (7, 'ada')` adds one entry of some 30 bytes to the snapshot tree, the row in it; a load of six
+//! million rows adds 25 entries, and as many files. `DELETE` adds a set of positions beside an entry. A reader takes all
+//! entries of a table as one `Relation`.
+//!
+//! Where do I look: what is stored, byte for byte: `entry` (keys and values of the snapshot tree), `block` (small
+//! segments), `file` (large ones), `index` (keys). Reading: `segment`, `plan` (layouts and promises), `relation`,
+//! [`Snapshot`]. Writing: [`Changes`], and `commit`.
+//!
+//! Invariants: segments never change, and their numbers are never used again in a table. Columns go by their numbers, so no
+//! change of a definition touches data. A row's address stays what it is in a snapshot and in what is staged on top.
+//!
+//! Does not: know SQL, locks or transactions.
+
+mod block;
+mod cell;
+mod changes;
+mod commit;
+pub(super) mod core;
+mod entry;
+mod error;
+mod file;
+mod index;
+mod plan;
+mod prepare;
+mod relation;
+mod rows;
+mod segment;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use changes::{Changes, TableChanges};
+pub use entry::TableReferences;
+pub use error::{About, CommitError, Conflict, ConflictOn};
+pub(super) use file::verify as verify_file;
+pub use snapshot::{Snapshot, TableSnapshot};
+
+/// The hidden column of row addresses.
+pub const ROW_COLUMN: &str = "_row";
+/// The hidden column that is false for deleted rows; there only if there are such rows.
+pub const LIVE_COLUMN: &str = "_live";
+
+/// Where a row is: its segment's number, and its position there. As a number: segment << 32 | position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowAddress(pub u64);
+
+impl RowAddress {
+    fn new(segment: u32, row: usize) -> Self {
+        Self(u64::from(segment) << 32 | u64::from(position(row)))
+    }
+
+    /// The segment's number.
+    pub fn segment(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// The position in it.
+    pub fn row(self) -> u32 {
+        (self.0 & u64::from(u32::MAX)) as u32
+    }
+}
+
+/// A position in a segment; no segment has more rows.
+fn position(row: usize) -> u32 {
+    u32::try_from(row).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,207 @@
+//! What is staged, encoded: segments ready to be entered in a tree, with their keys.
+//!
+//! Three rows become a block inside their entry, 400 an object, 17,000 a file; of each, the keys of the rows are at hand
+//! before the lock under which commits are made is taken.
+//!
+//! Invariants: files are durable when this is done. Rows in memory that were deleted again are not written.
+//!
+//! Does not: look at other transactions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::BooleanArray;
+use roaring::RoaringBitmap;
+
+use super::block;
+use super::changes::{Body, Changes, Pending, Staged, TableChanges, write_pending};
+use super::core::Core;
+use super::entry::{Facts, Place};
+use super::error::CommitError;
+use super::file;
+use super::index::{Keys, all_but, keys_of};
+use super::rows::Rows;
+use super::segment::Segment;
+use crate::catalog::{Catalog, Entity, EntityId, KeyDef, TableDef};
+use crate::store::StoreError;
+use crate::store::object::{Kind, NewObject};
+
+/// A block of more rows is a file.
+const BLOCK_ROWS: usize = 1 << 14;
+/// A longer block is a file.
+const BLOCK_BYTES: usize = 64 << 10;
+/// A longer block is an object of its own.
+const INLINE_BYTES: usize = 256;
+/// A segment that is ready for a commit.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub number: u32,
+    pub rows: usize,
+    pub deletes: Option<RoaringBitmap>,
+    pub place: Place,
+    pub bytes: u64,
+    pub facts: Vec<Facts>,
+    pub object: Option<NewObject>,
+    pub segment: Arc<Segment>,
+    /// Of each of the table's keys, what its index says of the live rows.
+    pub keys: Vec<Keys>,
+}
+
+impl Ready {
+    pub(super) fn live_rows(&self) -> u64 {
+        self.rows as u64 - self.deletes.as_ref().map_or(0, RoaringBitmap::len)
+    }
+}
+
+/// Changes of a table whose rows are encoded.
+pub(super) struct ReadyTable<'a> {
+    pub def: &'a TableDef,
+    pub keys: Vec<KeyDef>,
+    pub changes: &'a TableChanges,
+    pub appended: Vec<Ready>,
+}
+
+/// Encodes all that is staged, and makes files durable.
+pub(in crate::store) struct Prepared<'a> {
+    pub(super) changes: &'a Changes,
+    pub(super) tables: BTreeMap<EntityId, ReadyTable<'a>>,
+}
+
+impl<'a> Prepared<'a> {
+    pub(in crate::store) fn new(core: &Arc<Core>, changes: &'a Changes) -> Result<Self, CommitError> {
+        let mut tables = BTreeMap::new();
+        for (id, table) in changes.tables.iter().filter(|(_, table)| !table.is_empty()) {
+            // A table that was dropped after all takes its rows with it.
+            let Some(def) = changes.catalog.table(*id) else {
+                continue;
+            };
+            let ready = table.staged().iter().map(|staged| ready(core, def, table, staged));
+            let appended: Vec<_> = ready.collect::<Result<_, _>>()?;
+            let mut appended: Vec<_> = appended.into_iter().filter(|ready| ready.live_rows() > 0).collect();
+            let keys = all_keys(&changes.catalog, *id, def);
+            for ready in &mut appended {
+                let wanted = all_but(ready.deletes.as_ref());
+                ready.keys = keys_of(core, def, &keys, &ready.segment, &wanted, true)?;
+            }
+            let changes = table;
+            tables.insert(
+                *id,
+                ReadyTable {
+                    def,
+                    keys,
+                    changes,
+                    appended,
+                },
+            );
+        }
+        let is_file = |ready: &Ready| matches!(ready.place, Place::File(_));
+        if tables.values().any(|table| table.appended.iter().any(is_file)) {
+            let folder = core.segments_folder();
+            let synced = core.machine.disk.sync_folder(&folder);
+            synced.map_err(|error| StoreError::io(&folder, error))?;
+        }
+        Ok(Self { changes, tables })
+    }
+}
+
+fn unfit(what: String) -> StoreError {
+    StoreError::Unfit(what)
+}
+
+fn ready(core: &Arc<Core>, def: &TableDef, changes: &TableChanges, staged: &Staged) -> Result<Ready, StoreError> {
+    let deletes = changes.deletes_of(staged.number);
+    match &staged.body {
+        Body::File(written) => Ok(of_file(staged.number, staged.rows, deletes.cloned(), written)),
+        Body::Rows(pending) => {
+            let pending = without(pending, staged.rows, deletes)?;
+            ready_rows(core, def, staged.number, &pending)
+        }
+    }
+}
+
+fn of_file(number: u32, rows: usize, deletes: Option<RoaringBitmap>, written: &file::NewFile) -> Ready {
+    Ready {
+        number,
+        rows,
+        deletes: deletes.filter(|deletes| !deletes.is_empty()),
+        place: Place::File(written.object.id),
+        bytes: written.bytes,
+        facts: written.facts.clone(),
+        object: Some(written.object.clone()),
+        segment: Arc::new(Segment::written(number, rows, written)),
+        keys: Vec::new(),
+    }
+}
+
+/// The keys of a table, and its unique indexes.
+pub(super) fn all_keys(catalog: &Catalog, id: EntityId, def: &TableDef) -> Vec<KeyDef> {
+    let indexes = catalog.entries().filter_map(|entry| match &*entry.entity {
+        Entity::Index(index) if index.table == id && index.unique => Some(KeyDef {
+            name: index.name.clone(),
+            columns: index.columns.clone(),
+        }),
+        _ => None,
+    });
+    let mut keys: Vec<KeyDef> = Vec::new();
+    for key in def.keys().cloned().chain(indexes) {
+        // Two constraints on the same columns share an index.
+        if keys.iter().all(|known| known.columns != key.columns) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+/// Rows in memory that are deleted again are not written at all.
+fn without(pending: &Pending, rows: usize, deletes: Option<&RoaringBitmap>) -> Result<Pending, StoreError> {
+    let Some(deletes) = deletes.filter(|deletes| !deletes.is_empty()) else {
+        return Ok(Pending::of(pending.batches.clone()));
+    };
+    let mask: BooleanArray = (0..rows)
+        .map(|row| Some(!deletes.contains(super::position(row))))
+        .collect();
+    let all = Rows::concat(&pending.batches).map_err(unfit)?;
+    Ok(Pending::of(vec![all.filter(&mask).map_err(unfit)?]))
+}
+
+fn ready_rows(core: &Arc<Core>, def: &TableDef, number: u32, pending: &Pending) -> Result<Ready, StoreError> {
+    let rows: usize = pending.batches.iter().map(|batch| batch.len).sum();
+    if rows <= BLOCK_ROWS {
+        let all = Rows::concat(&pending.batches).map_err(unfit)?;
+        let all = all.sorted(&def.sort_by).map_err(unfit)?;
+        let bytes = block::encode(&all).map_err(unfit)?;
+        if bytes.len() <= BLOCK_BYTES {
+            return ready_block(number, all, bytes);
+        }
+    }
+    let written = write_pending(core, def, pending)?;
+    Ok(of_file(number, rows, None, &written))
+}
+
+fn ready_block(number: u32, rows: Rows, bytes: Vec<u8>) -> Result<Ready, StoreError> {
+    let len = rows.len;
+    let size = bytes.len() as u64;
+    let inline = bytes.len() <= INLINE_BYTES;
+    let (place, object) = match inline {
+        true => (Place::Inline(bytes.into()), None),
+        false => {
+            let object = NewObject::new(Kind::SEGMENT, bytes);
+            (Place::Block(object.id), Some(object))
+        }
+    };
+    Ok(Ready {
+        number,
+        rows: len,
+        deletes: None,
+        place,
+        bytes: size,
+        facts: if inline {
+            Vec::new()
+        } else {
+            rows.facts().map_err(unfit)?
+        },
+        object,
+        segment: Arc::new(Segment::staged(number, Arc::new(rows))),
+        keys: Vec::new(),
+    })
+}

@@ -1,0 +1,201 @@
+//! Rows in memory: the columns of a small segment, or of what a transaction appended.
+//!
+//! Three rows of a table (a int, b string) are two arrays of three values, under the columns' numbers.
+//!
+//! Invariants: every array has the Arrow type that [`to_arrow`] gives for its type, and as many values as there are rows.
+//!
+//! Does not: know segments.
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::{SortColumn as ArrowSort, SortOptions, cast, concat, filter, lexsort_to_indices, take};
+
+use super::cell::{at_most, memory_bytes, value_at};
+use super::entry::Facts;
+use crate::catalog::{ColumnNo, SortColumn, TableDef};
+use crate::types::arrow::to_arrow;
+use crate::types::{LogicalType, Value};
+
+/// A column.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    /// Its number in the table.
+    pub no: ColumnNo,
+    /// Its type when it was written.
+    pub ty: LogicalType,
+    /// The values.
+    pub array: ArrayRef,
+}
+
+/// Some rows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rows {
+    /// How many.
+    pub len: usize,
+    /// In ascending order of their numbers, or as the definition had them.
+    pub columns: Vec<Column>,
+}
+
+impl Rows {
+    /// The rows of a batch that has the table's columns in their order.
+    pub(super) fn of_batch(def: &TableDef, batch: &RecordBatch) -> Result<Self, String> {
+        if batch.num_columns() != def.columns.len() {
+            let (found, wanted) = (batch.num_columns(), def.columns.len());
+            return Err(format!("{found} columns where the table `{}` has {wanted}", def.name));
+        }
+        let columns = def.columns.iter().zip(batch.columns()).map(|(column, array)| {
+            let wanted = to_arrow(&column.ty);
+            let array = match *array.data_type() == wanted {
+                true => array.clone(),
+                false => cast(array, &wanted).map_err(|error| error.to_string())?,
+            };
+            if column.not_null && array.null_count() > 0 {
+                return Err(format!("NULL in the column `{}`, which is NOT NULL", column.name));
+            }
+            let (no, ty) = (column.no, column.ty.clone());
+            Ok(Column { no, ty, array })
+        });
+        Ok(Self {
+            len: batch.num_rows(),
+            columns: columns.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The first so many rows, and the others.
+    pub(super) fn split(self, at: usize) -> (Self, Self) {
+        if self.len <= at {
+            return (self, Self::default());
+        }
+        let part = |start: usize, len: usize| {
+            let slice = |column: &Column| Column {
+                array: column.array.slice(start, len),
+                ..column.clone()
+            };
+            Self {
+                len,
+                columns: self.columns.iter().map(slice).collect(),
+            }
+        };
+        (part(0, at), part(at, self.len - at))
+    }
+
+    /// Whether others can be put behind these.
+    pub(super) fn has_columns_of(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Column, &Column)| a.no == b.no && a.ty == b.ty;
+        self.columns.len() == other.columns.len() && self.columns.iter().zip(&other.columns).all(same)
+    }
+
+    /// A column by its number.
+    pub(super) fn column(&self, no: ColumnNo) -> Option<&Column> {
+        self.columns.iter().find(|column| column.no == no)
+    }
+
+    /// Memory held.
+    pub(super) fn bytes(&self) -> usize {
+        self.columns.iter().map(|column| memory_bytes(&column.array)).sum()
+    }
+
+    /// All rows of several, which have the same columns.
+    pub(super) fn concat(parts: &[Self]) -> Result<Self, String> {
+        let Some(first) = parts.first() else {
+            return Ok(Self::default());
+        };
+        if parts.len() == 1 {
+            return Ok(first.clone());
+        }
+        let columns = first.columns.iter().map(|column| {
+            let arrays: Option<Vec<_>> = parts.iter().map(|part| part.column(column.no)).collect();
+            let arrays = arrays.ok_or("rows of different columns")?;
+            let arrays: Vec<&dyn Array> = arrays.into_iter().map(|column| &*column.array).collect();
+            let array = concat(&arrays).map_err(|error| error.to_string())?;
+            Ok::<_, String>(Column {
+                array,
+                ..column.clone()
+            })
+        });
+        Ok(Self {
+            len: parts.iter().map(|part| part.len).sum(),
+            columns: columns.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Those rows that a mask has.
+    pub(super) fn filter(&self, mask: &BooleanArray) -> Result<Self, String> {
+        let len = mask.true_count();
+        self.map(len, |array| filter(array, mask).map_err(|error| error.to_string()))
+    }
+
+    /// Some rows in some order.
+    pub(super) fn take(&self, rows: &UInt32Array) -> Result<Self, String> {
+        self.map(rows.len(), |array| {
+            take(array, rows, None).map_err(|error| error.to_string())
+        })
+    }
+
+    fn map(&self, len: usize, change: impl Fn(&ArrayRef) -> Result<ArrayRef, String>) -> Result<Self, String> {
+        let columns = self.columns.iter().map(|column| {
+            let array = change(&column.array)?;
+            Ok::<_, String>(Column {
+                array,
+                ..column.clone()
+            })
+        });
+        let columns = columns.collect::<Result<_, _>>()?;
+        Ok(Self { len, columns })
+    }
+
+    /// The rows in an order.
+    pub(super) fn sorted(&self, by: &[SortColumn]) -> Result<Self, String> {
+        let sort = |by: &SortColumn| {
+            let column = self.column(by.column).filter(|column| !column.ty.is_nested())?;
+            Some(ArrowSort {
+                values: column.array.clone(),
+                options: Some(SortOptions::new(by.desc, false)),
+            })
+        };
+        let sorts: Vec<_> = by.iter().filter_map(sort).collect();
+        if sorts.is_empty() || self.len < 2 {
+            return Ok(self.clone());
+        }
+        let order = lexsort_to_indices(&sorts, None).map_err(|error| error.to_string())?;
+        self.take(&order)
+    }
+
+    /// What a segment of these rows promises.
+    pub(super) fn facts(&self) -> Result<Vec<Facts>, String> {
+        self.columns.iter().map(facts_of).collect()
+    }
+}
+
+/// Least and greatest value and number of NULLs of a column.
+fn facts_of(column: &Column) -> Result<Facts, String> {
+    let array = &column.array;
+    let mut facts = Facts {
+        no: column.no,
+        ty: column.ty.clone(),
+        range: None,
+        null_count: array.logical_null_count() as u64,
+    };
+    if column.ty.is_nested() || matches!(column.ty, LogicalType::Interval | LogicalType::Blob) {
+        return Ok(facts);
+    }
+    for row in 0..array.len() {
+        let value = value_at(array, row, &column.ty)?;
+        if matches!(value, Value::Float(float) if float.is_nan()) {
+            facts.range = None;
+            return Ok(facts);
+        }
+        if value != Value::Null {
+            facts.range = Some(widened(facts.range.take(), value));
+        }
+    }
+    Ok(facts)
+}
+
+fn widened(range: Option<(Value, Value)>, value: Value) -> (Value, Value) {
+    match range {
+        None => (value.clone(), value),
+        Some((min, max)) if at_most(&value, &min) == Some(true) => (value, max),
+        Some((min, max)) if at_most(&max, &value) == Some(true) => (min, value),
+        Some(range) => range,
+    }
+}

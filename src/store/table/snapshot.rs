@@ -1,0 +1,374 @@
+//! A database as of one commit, and a table of it.
+//!
+//! `snapshot.table(id)?.relation(None)?` is what a scan reads; `relation(Some(&changes))` shows what a transaction has
+//! staged as well.
+//!
+//! Invariants: a snapshot never changes. The catalog is read when it is made; a table's segments when they are first asked
+//! for.
+//!
+//! Does not: follow a branch.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use roaring::RoaringBitmap;
+
+use super::RowAddress;
+use super::changes::TableChanges;
+use super::core::{Core, lock, malformed};
+use super::entry::{
+    ENTITIES, NEXT_ENTITY, SegmentEntry, TableState, entity_of_key, read_entity, segment_key, segment_of_key,
+    segments_prefix, state_key,
+};
+use super::index::{find, index_key};
+use super::relation::{Part, TableRelation};
+use super::segment::{Deletes, Segment};
+use crate::catalog::{Catalog, Entity, EntityId, Entry, KeyDef, TableDef};
+use crate::formats::Relation;
+use crate::store::StoreError;
+use crate::store::object::{CommitId, Kind, ObjectId, ReadObjects};
+use crate::store::tree::Tree;
+use crate::store::wire::{Malformed, Reader};
+use crate::types::Value;
+
+/// A database as of a commit.
+#[derive(Clone, Debug)]
+pub struct Snapshot(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    core: Arc<Core>,
+    commit: Option<CommitId>,
+    root: ObjectId,
+    catalog: Arc<Catalog>,
+    /// Tables that were asked for.
+    tables: Mutex<HashMap<EntityId, Arc<TableSnapshot>>>,
+    /// Tables of the snapshot before, and how they changed since.
+    planned: Mutex<HashMap<EntityId, (Arc<TableSnapshot>, ChangedSegments)>>,
+}
+
+/// Changed segments beyond which a table is loaded anew.
+const MAX_PLANNED: usize = 1000;
+
+/// What became of segments: their entries, or nothing.
+pub(super) type ChangedSegments = BTreeMap<u32, Option<Vec<u8>>>;
+
+impl Snapshot {
+    /// What a commit's root leads to; nothing, without one.
+    pub(in crate::store) fn load(core: &Arc<Core>, commit: Option<CommitId>) -> Result<Self, StoreError> {
+        let root = match commit {
+            Some(id) => core.timeline.commit_record(id)?.root,
+            None => core.empty().id,
+        };
+        let catalog = Arc::new(load_catalog(core, root)?);
+        Ok(Self::new(core, commit, root, catalog))
+    }
+
+    pub(super) fn new(core: &Arc<Core>, commit: Option<CommitId>, root: ObjectId, catalog: Arc<Catalog>) -> Self {
+        Self(Arc::new(Inner {
+            core: Arc::clone(core),
+            commit,
+            root,
+            catalog,
+            tables: Mutex::default(),
+            planned: Mutex::default(),
+        }))
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
+
+    pub(super) fn root(&self) -> ObjectId {
+        self.0.root
+    }
+
+    /// The same, now that it has an id.
+    pub(in crate::store) fn committed(self, commit: CommitId) -> Self {
+        let tables = std::mem::take(&mut *lock(&self.0.tables));
+        let planned = std::mem::take(&mut *lock(&self.0.planned));
+        let named = Self::new(&self.0.core, Some(commit), self.0.root, Arc::clone(&self.0.catalog));
+        *lock(&named.0.tables) = tables;
+        *lock(&named.0.planned) = planned;
+        named
+    }
+
+    /// Takes over what is known of tables: all of it where they are the same in both, what became of their segments where
+    /// they are not, for when they are asked for. Tables that were redefined start anew.
+    pub(super) fn adopt(
+        &self,
+        older: &Snapshot,
+        mut changed: BTreeMap<EntityId, ChangedSegments>,
+        redefined: impl Fn(EntityId) -> bool,
+    ) {
+        let (known, planned) = (lock(&older.0.tables), lock(&older.0.planned));
+        let (mut tables, mut plans) = (lock(&self.0.tables), lock(&self.0.planned));
+        for (id, table) in known.iter().filter(|(id, _)| !redefined(**id)) {
+            match changed.remove(id) {
+                None => drop(tables.insert(*id, Arc::clone(table))),
+                Some(changes) => drop(plans.insert(*id, (Arc::clone(table), changes))),
+            }
+        }
+        for (id, (table, before)) in planned.iter().filter(|(id, _)| !redefined(**id)) {
+            let now = changed.remove(id).unwrap_or_default();
+            // Otherwise a thousand commits that nobody reads would cost more than one look at the tree.
+            if before.len() + now.len() <= MAX_PLANNED {
+                let changes = before.iter().map(|(number, entry)| (*number, entry.clone())).chain(now);
+                plans.insert(*id, (Arc::clone(table), changes.collect()));
+            }
+        }
+    }
+
+    /// The commit; none in an empty database.
+    pub fn commit_id(&self) -> Option<CommitId> {
+        self.0.commit
+    }
+
+    /// All definitions.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.0.catalog
+    }
+
+    /// A table of the catalog.
+    pub fn table(&self, table: EntityId) -> Result<Arc<TableSnapshot>, StoreError> {
+        if let Some(known) = lock(&self.0.tables).get(&table) {
+            return Ok(Arc::clone(known));
+        }
+        let def = self.0.catalog.table(table).ok_or(StoreError::NoTable(table.0))?;
+        let found = self.table_as(table, def)?;
+        let planned = lock(&self.0.planned).remove(&table);
+        if let Some((older, changed)) = planned {
+            found.follow(&older, &changed)?;
+        }
+        lock(&self.0.tables).insert(table, Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// A table's rows under another definition, such as one that a transaction has changed or just made.
+    pub fn table_as(&self, table: EntityId, def: &TableDef) -> Result<Arc<TableSnapshot>, StoreError> {
+        Ok(Arc::new(TableSnapshot {
+            core: Arc::clone(&self.0.core),
+            id: table,
+            def: def.clone(),
+            root: self.0.root,
+            state: load_state(&self.0.core, self.0.root, table)?,
+            parts: OnceLock::new(),
+            relation: OnceLock::new(),
+        }))
+    }
+}
+
+/// The catalog of a snapshot tree.
+fn load_catalog(core: &Core, root: ObjectId) -> Result<Catalog, StoreError> {
+    let tree = Tree::new(core, root);
+    let mut entries = Vec::new();
+    for entry in tree.prefix(&ENTITIES) {
+        let (key, value) = entry?;
+        let failed = |what: &str| malformed(Kind::NODE, root, what);
+        let id = entity_of_key(&key).ok_or_else(|| failed("an entity's key is malformed"))?;
+        let (schema, object) = read_entity(&value).map_err(|Malformed(what)| failed(what))?;
+        let body = core.read(Kind::CATALOG, object)?;
+        let entity = Entity::decode(&body).map_err(|error| malformed(Kind::CATALOG, object, error.to_string()))?;
+        entries.push(Entry {
+            id,
+            schema: schema.into(),
+            entity: Arc::new(entity),
+        });
+    }
+    let next_id = match tree.get(NEXT_ENTITY)? {
+        Some(value) => Reader::new(&value)
+            .varint()
+            .map_err(|Malformed(what)| malformed(Kind::NODE, root, what))?,
+        None => 0,
+    };
+    Ok(Catalog::new(entries, next_id))
+}
+
+/// A table's state; an empty one, if nothing was written to it.
+pub(super) fn load_state(core: &Core, root: ObjectId, table: EntityId) -> Result<TableState, StoreError> {
+    match Tree::new(core, root).get(&state_key(table))? {
+        Some(value) => TableState::decode(&value).map_err(|Malformed(what)| malformed(Kind::NODE, root, what)),
+        None => Ok(TableState::default()),
+    }
+}
+
+/// A table as of a commit.
+#[derive(Debug)]
+pub struct TableSnapshot {
+    pub(super) core: Arc<Core>,
+    pub(super) id: EntityId,
+    pub(super) def: TableDef,
+    pub(super) root: ObjectId,
+    pub(super) state: TableState,
+    parts: OnceLock<Vec<Part>>,
+    /// Without anything staged.
+    relation: OnceLock<Arc<dyn Relation>>,
+}
+
+impl TableSnapshot {
+    /// Rows that are not deleted.
+    pub fn rows(&self) -> u64 {
+        self.state.rows
+    }
+
+    /// Its definition.
+    pub fn definition(&self) -> &TableDef {
+        &self.def
+    }
+
+    /// The table's columns, then the hidden ones.
+    pub fn relation(&self, staged: Option<&TableChanges>) -> Result<Arc<dyn Relation>, StoreError> {
+        let Some(staged) = staged.filter(|staged| !staged.is_empty()) else {
+            if let Some(known) = self.relation.get() {
+                return Ok(Arc::clone(known));
+            }
+            let made = TableRelation::new(Arc::clone(&self.core), &self.def, self.parts()?.to_vec())?;
+            return Ok(Arc::clone(self.relation.get_or_init(|| Arc::new(made))));
+        };
+        let mut parts = match staged.is_truncated() {
+            true => Vec::new(),
+            false => self.parts()?.to_vec(),
+        };
+        for segment in staged.segments()? {
+            let deletes = None;
+            parts.push(Part { segment, deletes });
+        }
+        parts.sort_by_key(|part| part.segment.number);
+        for part in &mut parts {
+            if let Some(more) = staged.deletes_of(part.segment.number) {
+                part.deletes = Some(unite(part.deletes.take(), more));
+            }
+        }
+        let made = TableRelation::new(Arc::clone(&self.core), &self.def, parts)?;
+        Ok(Arc::new(made))
+    }
+
+    /// Some rows only, live ones of the snapshot or staged ones: what a look-up by key reads. The hidden `_live` is left out.
+    pub fn relation_of(
+        &self,
+        staged: Option<&TableChanges>,
+        rows: &[RowAddress],
+    ) -> Result<Arc<dyn Relation>, StoreError> {
+        let mut wanted: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for row in rows {
+            wanted.entry(row.segment()).or_default().push(row.row() as usize);
+        }
+        let mut picked = Vec::new();
+        for (number, mut rows) in wanted {
+            rows.sort_unstable();
+            rows.dedup();
+            let Some(part) = self.part(staged, number)? else {
+                continue;
+            };
+            let mine = part.deletes.as_deref();
+            let staged = staged.and_then(|staged| staged.deletes_of(number));
+            let is_live = |row: &usize| {
+                let row = super::position(*row);
+                !mine.is_some_and(|rows| rows.contains(row)) && !staged.is_some_and(|rows| rows.contains(row))
+            };
+            rows.retain(|row| *row < part.segment.rows && is_live(row));
+            picked.push((part, rows));
+        }
+        let made = TableRelation::of_rows(Arc::clone(&self.core), &self.def, picked)?;
+        Ok(Arc::new(made))
+    }
+
+    /// A segment by its number, found in the tree if the others were not asked for yet.
+    fn part(&self, staged: Option<&TableChanges>, number: u32) -> Result<Option<Part>, StoreError> {
+        if let Some(segment) = staged.map(|staged| staged.segment(number)).transpose()?.flatten() {
+            let deletes = None;
+            return Ok(Some(Part { segment, deletes }));
+        }
+        if staged.is_some_and(TableChanges::is_truncated) {
+            return Ok(None);
+        }
+        if let Some(known) = self.parts.get() {
+            let found = known.binary_search_by_key(&number, |part| part.segment.number);
+            return Ok(found.ok().and_then(|index| known.get(index)).cloned());
+        }
+        let key = segment_key(self.id, number);
+        let value = Tree::new(&*self.core, self.root).get(&key)?;
+        value
+            .map(|value| load_part(&self.core, self.root, &key, &value))
+            .transpose()
+    }
+
+    /// The row that has these values in a key's columns; none if one of them is NULL, or the table has no such key.
+    pub fn find_key(&self, key: &KeyDef, values: &[Value]) -> Result<Option<RowAddress>, StoreError> {
+        let (Some(root), Some(bytes)) = (self.state.index(&key.columns), index_key(values)) else {
+            return Ok(None);
+        };
+        Ok(find(&*self.core, root, &bytes)?.map(|located| located.address))
+    }
+
+    /// All segments, in the order of their numbers.
+    pub(super) fn parts(&self) -> Result<&[Part], StoreError> {
+        if let Some(known) = self.parts.get() {
+            return Ok(known);
+        }
+        let mut parts = Vec::new();
+        for entry in Tree::new(&*self.core, self.root).prefix(&segments_prefix(self.id)) {
+            let (key, value) = entry?;
+            parts.push(load_part(&self.core, self.root, &key, &value)?);
+        }
+        Ok(self.parts.get_or_init(|| parts))
+    }
+
+    /// Shares the segments that an older snapshot of the table has loaded.
+    pub(super) fn follow(&self, older: &TableSnapshot, changed: &ChangedSegments) -> Result<(), StoreError> {
+        let Some(known) = older.parts.get() else {
+            return Ok(());
+        };
+        let kept = known.iter().filter(|part| !changed.contains_key(&part.segment.number));
+        let mut parts: Vec<Part> = kept.cloned().collect();
+        for (number, value) in changed {
+            if let Some(value) = value {
+                let key = segment_key(self.id, *number);
+                let mut part = load_part(&self.core, self.root, &key, value)?;
+                let same = known.binary_search_by_key(number, |part| part.segment.number).ok();
+                if let Some(same) = same.and_then(|index| known.get(index)) {
+                    part.segment = Arc::clone(&same.segment);
+                }
+                parts.push(part);
+            }
+        }
+        parts.sort_by_key(|part| part.segment.number);
+        self.parts.get_or_init(|| parts);
+        Ok(())
+    }
+}
+
+/// A segment as an entry of the tree has it.
+pub(super) fn load_part(core: &Core, root: ObjectId, key: &[u8], value: &[u8]) -> Result<Part, StoreError> {
+    let failed = |what: &'static str| malformed(Kind::NODE, root, what);
+    let number = segment_of_key(key).ok_or_else(|| failed("a segment's key is malformed"))?;
+    let entry = SegmentEntry::decode(value).map_err(|Malformed(what)| failed(what))?;
+    let segment = Arc::new(Segment::of_entry(number, &entry)?);
+    let deletes = load_deletes(core, &entry)?.map(Arc::new);
+    Ok(Part { segment, deletes })
+}
+
+/// What is deleted of a segment.
+pub(super) fn load_deletes(core: &Core, entry: &SegmentEntry) -> Result<Option<RoaringBitmap>, StoreError> {
+    let Some((count, id)) = entry.deletes else {
+        return Ok(None);
+    };
+    let deletes = read_deletes(id, &core.read(Kind::DELETES, id)?)?;
+    if deletes.len() != count {
+        let what = "it does not have as many rows as its segment says";
+        return Err(malformed(Kind::DELETES, id, what));
+    }
+    Ok(Some(deletes))
+}
+
+/// A DELETES object.
+pub(super) fn read_deletes(id: ObjectId, body: &[u8]) -> Result<RoaringBitmap, StoreError> {
+    RoaringBitmap::deserialize_from(body).map_err(|error| malformed(Kind::DELETES, id, error.to_string()))
+}
+
+fn unite(deletes: Option<Deletes>, more: &RoaringBitmap) -> Deletes {
+    match deletes {
+        Some(deletes) => Arc::new(&*deletes | more),
+        None => Arc::new(more.clone()),
+    }
+}
