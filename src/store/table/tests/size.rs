@@ -1,10 +1,21 @@
 //! How many bytes things take.
 
-use super::*;
+use std::path::PathBuf;
 
-/// Bytes of all files, with the space that packs have prepared ahead.
+use super::*;
+use crate::host::Disk;
+
+/// Bytes of all files, without the zeros at their ends, which packs prepare ahead.
 fn written(disk: &SimDisk) -> u64 {
-    disk.files().into_iter().map(|(_, size)| size).sum()
+    let used = |(path, size): (PathBuf, u64)| {
+        let file = disk.open(&path).unwrap();
+        let bytes = crate::host::read_range(&*file, 0, usize::try_from(size).unwrap()).unwrap();
+        bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last as u64 + 1)
+    };
+    disk.files().into_iter().map(used).sum()
 }
 
 #[test]
