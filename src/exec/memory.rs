@@ -256,9 +256,9 @@ fn map(bytes: usize, huge_from: usize) -> Option<(NonNull<u8>, Mapping)> {
     let offset = mapped.as_ptr().align_offset(HUGE_PAGE_BYTES);
     // SAFETY: the offset is less than a huge page.
     let start = unsafe { mapped.add(offset) };
-    // SAFETY: within the mapping; the advice has no effect on contents.
     #[cfg(target_os = "linux")]
     if bytes > huge_from {
+        // SAFETY: within the mapping; the advice has no effect on contents.
         unsafe {
             libc::madvise(
                 start.as_ptr().add(huge_from).cast(),

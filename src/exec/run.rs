@@ -483,8 +483,9 @@ impl Running {
     fn wait_for_turn(&self, query: &Query, morsel: usize) {
         if self.streams {
             let stopped = || self.stop.load(Ordering::Relaxed) || query.options.cancel.is_cancelled();
-            self.ordered
-                .wait(morsel, MORSELS_AHEAD * query.options.threads, stopped);
+            // Where few rows may be enough, little is read in advance.
+            let each = if self.enough().is_some() { 1 } else { MORSELS_AHEAD };
+            self.ordered.wait(morsel, each * query.options.threads, stopped);
         }
     }
 

@@ -280,9 +280,8 @@ fn directory(rows: &Arc<SharedRows>, team: &Team<'_>) -> Result<(Arc<Block>, u64
                 continue;
             }
             let entry = places[place].load(Ordering::Relaxed);
-            // SAFETY: as above; only this part writes rows of this place.
-            let hash = unsafe { row.cast::<u32>().read() };
-            unsafe { row.cast::<u32>().write(entry as u32) };
+            // SAFETY: as above; only this part reads and writes the first half of rows of this place.
+            let hash = unsafe { row.cast::<u32>().replace(entry as u32) };
             let tag = 1u64 << (32 + (hash & 31));
             places[place].store((entry & !0xffff_ffff) | tag | number as u64, Ordering::Relaxed);
         }
