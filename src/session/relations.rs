@@ -173,8 +173,8 @@ impl TableResolver for StatementTables<'_> {
         }
         if as_of.is_some() && self.relations.view.is_none() {
             return Err(ResolveError {
-                code: "42809",
-                message: "only the tables of a database have a past".into(),
+                code: "0A000",
+                message: "AS OF without a database is not supported yet".into(),
             });
         }
         let [name] = parts else { return Ok(None) };

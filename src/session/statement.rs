@@ -35,7 +35,7 @@ pub fn run(
     if let Some(result) = transactions::run(session, &statement.kind, statement.span) {
         return result;
     }
-    if transactions::changes(&statement.kind) && session.store.is_some() {
+    if transactions::changes(&statement.kind) {
         return transactions::change(session, &statement.kind, running);
     }
     session.relations.view = match &session.store {

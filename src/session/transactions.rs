@@ -17,7 +17,13 @@ use super::{Error, Session, StatementResult};
 
 /// Runs a statement about transactions; `None` for any other one.
 pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<StatementResult, Error>> {
-    let store = session.store.as_mut()?;
+    let Some(store) = session.store.as_mut() else {
+        let about = matches!(
+            kind,
+            K::Begin(_) | K::Commit(_) | K::Rollback(_) | K::Savepoint(_) | K::Release(_)
+        );
+        return about.then(|| Err(no_database(kind, span)));
+    };
     let done = match kind {
         K::Begin(begin) => started(store, begin, span),
         K::Commit(commit) => store.commit(commit.message.as_deref().unwrap_or("COMMIT"), span),
@@ -38,6 +44,12 @@ fn started(store: &mut Store, begin: &Begin, span: Span) -> Result<(), Error> {
     }
 }
 
+fn no_database(kind: &K, span: Span) -> Error {
+    let message = format!("{} without a database is not supported yet", kind.name());
+    let help = "name the folder of a database, or a new one, with `-d`";
+    Error::new(Diagnostic::new("0A000", span, message).with_help(help))
+}
+
 /// Whether a statement changes the database.
 pub fn changes(kind: &K) -> bool {
     match kind {
@@ -51,8 +63,7 @@ pub fn changes(kind: &K) -> bool {
 pub fn change(session: &mut Session, kind: &K, running: Running) -> Result<StatementResult, Error> {
     let span = running.span;
     let Some(store) = &session.store else {
-        let message = "no database is open";
-        return Err(Error::new(Diagnostic::new("3D000", span, message)));
+        return Err(no_database(kind, span));
     };
     let mut view = store.writing(span)?;
     session.relations.view = Some(view.clone());
