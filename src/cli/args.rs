@@ -45,7 +45,7 @@ pub struct Args {
 /// What every command takes.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Globals {
-    /// A folder whose data files are tables: lineitem.parquet is the table lineitem
+    /// A database, made at the first write; or a folder whose data files are tables: lineitem.parquet is lineitem
     #[arg(short = 'd', long = "data", value_name = "DIR", global = true)]
     pub folder: Option<PathBuf>,
 

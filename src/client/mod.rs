@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crate::session::{
-    Engine, EngineConfig, Error, ErrorKind, Execution, ExplainOptions, Explanation, Interrupt, JitMode, Phases,
-    Progress, ResultStream, Session, Settings, StatementResult, cells, settings,
+    DatabaseFolder, Engine, EngineConfig, Error, ErrorKind, Execution, ExplainOptions, Explanation, Interrupt, JitMode,
+    Phases, Progress, ResultStream, Session, Settings, StatementResult, cells, settings,
 };
 pub use crate::session::{Field, LogicalType};
 
@@ -22,6 +22,7 @@ pub struct Client {
     engine: Arc<Engine>,
     settings: Settings,
     folder: Option<PathBuf>,
+    database: Option<Arc<DatabaseFolder>>,
 }
 
 impl Client {
@@ -34,6 +35,7 @@ impl Client {
         Self {
             engine: Arc::new(Engine::new(config)),
             settings,
+            database: folder.as_deref().and_then(DatabaseFolder::of),
             folder,
         }
     }
@@ -41,6 +43,9 @@ impl Client {
     /// A new session.
     pub fn session(&self) -> Session {
         let session = Session::new(Arc::clone(&self.engine), self.settings.clone());
+        if let Some(database) = &self.database {
+            return session.with_database(Arc::clone(database));
+        }
         match &self.folder {
             Some(folder) => session.with_folder(folder.clone()),
             None => session,

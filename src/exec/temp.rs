@@ -133,7 +133,8 @@ impl Parameter {
         let mut value = [0u8; 16];
         value[..width].copy_from_slice(&chunk.values.as_slice()[..width]);
         cell[0] = u128::from_le_bytes(value);
-        cell[1] = u128::from(batch.column(0).is_valid(0));
+        let valid = batch.column(0).logical_nulls().is_none_or(|nulls| nulls.is_valid(0));
+        cell[1] = u128::from(valid);
         Ok(Self {
             cell: Arc::new(cell),
             _owner: Some(Arc::new(chunk)),

@@ -37,7 +37,8 @@ pub fn write_json(out: &mut String, array: &dyn Array, row: usize, ty: &LogicalT
 
 /// A cell as a value.
 pub fn value(array: &dyn Array, row: usize) -> Value {
-    if array.is_null(row) {
+    // An array of type null has no bitmap that says so.
+    if array.is_null(row) || *array.data_type() == DataType::Null {
         return Value::Null;
     }
     match array.data_type() {

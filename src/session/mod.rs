@@ -15,7 +15,9 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 pub mod cells;
+mod change;
 mod copy;
+mod define;
 mod error;
 mod explain;
 mod relations;
@@ -24,6 +26,8 @@ mod script;
 pub mod settings;
 mod show;
 mod statement;
+mod store;
+mod transactions;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +43,8 @@ pub use explain::{ExplainOptions, Explanation};
 use relations::Relations;
 pub use result::{Phases, ResultStream, StatementResult};
 pub use settings::Settings;
+pub use store::DatabaseFolder;
+use store::Store;
 
 /// One user's conversation with the engine: settings, open files, and the query that runs now.
 #[derive(Debug)]
@@ -47,6 +53,7 @@ pub struct Session {
     /// What SET changes.
     pub settings: Settings,
     relations: Relations,
+    store: Option<Store>,
     interrupt: Interrupt,
 }
 
@@ -57,6 +64,7 @@ impl Session {
             engine,
             settings,
             relations: Relations::default(),
+            store: None,
             interrupt: Interrupt::default(),
         }
     }
@@ -65,6 +73,13 @@ impl Session {
     #[must_use]
     pub fn with_folder(mut self, folder: PathBuf) -> Self {
         self.relations = Relations::of_folder(folder);
+        self
+    }
+
+    /// Reads and writes a database.
+    #[must_use]
+    pub fn with_database(mut self, folder: Arc<DatabaseFolder>) -> Self {
+        self.store = Some(Store::new(folder));
         self
     }
 

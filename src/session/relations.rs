@@ -13,15 +13,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::format_code;
+use super::store::View;
+use crate::catalog::Entity;
 use crate::formats::{self, FormatError, OpenOptions, Relation};
 use crate::plan::logical::TableId;
 use crate::plan::{Named, Point, ResolveError, TableInfo, TableResolver};
+use crate::store::StoreError;
 
 /// What a session's queries can name.
 #[derive(Debug, Default)]
 pub struct Relations {
     folder: Option<PathBuf>,
     columns: BTreeSet<String>,
+    /// What the statement that runs reads of the database.
+    pub view: Option<View>,
 }
 
 impl Relations {
@@ -29,7 +34,7 @@ impl Relations {
     pub fn of_folder(folder: PathBuf) -> Self {
         Self {
             folder: Some(folder),
-            columns: BTreeSet::new(),
+            ..Self::default()
         }
     }
 
@@ -53,18 +58,66 @@ impl Relations {
 
     fn open(&mut self, path: &str, name: &str) -> Result<Opened, ResolveError> {
         let relation = formats::open(path, &OpenOptions::default()).map_err(|error| resolve_error(&error))?;
+        Ok(self.opened(path.to_string(), name, 0, relation))
+    }
+
+    fn opened(&mut self, path: String, name: &str, system_columns: usize, relation: Arc<dyn Relation>) -> Opened {
         let info = TableInfo {
             name: name.to_string(),
             schema: relation.schema().to_vec(),
-            system_columns: 0,
+            system_columns,
             stats: relation.stats().clone(),
         };
-        self.columns.extend(info.schema.iter().map(|field| field.name.clone()));
-        Ok(Opened {
-            path: path.to_string(),
-            info,
-            relation,
-        })
+        let shown = info.schema.len() - system_columns;
+        let names = info.schema.iter().take(shown).map(|field| field.name.clone());
+        self.columns.extend(names);
+        Opened { path, info, relation }
+    }
+
+    /// A table of the database, as it is in the transaction or as it was.
+    fn table(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Opened>, ResolveError> {
+        let Some(view) = self.view.clone() else {
+            return Ok(None);
+        };
+        let failed = |error: StoreError| ResolveError {
+            code: "58030",
+            message: error.to_string(),
+        };
+        let then = as_of.map(|point| view.at(point)).transpose()?;
+        let catalog = then.as_ref().map_or(view.catalog(), |snapshot| &**snapshot.catalog());
+        let Some(entry) = catalog.find(parts) else {
+            return Ok(None);
+        };
+        let Entity::Table(def) = &*entry.entity else {
+            return Ok(None);
+        };
+        let (path, relation) = match &then {
+            Some(snapshot) => {
+                let table = snapshot.table(entry.id).map_err(failed)?;
+                let commit = snapshot.commit_id().map_or_else(String::new, |id| id.to_string());
+                (format!("{}@{commit}", entry.id.0), table.relation(None))
+            }
+            None => {
+                let table = view.base.table_as(entry.id, def).map_err(failed)?;
+                (
+                    entry.id.0.to_string(),
+                    table.relation(view.changes.tables.get(&entry.id)),
+                )
+            }
+        };
+        let relation = relation.map_err(failed)?;
+        let system = relation.schema().len() - def.columns.len();
+        // No path of a file begins with a NUL.
+        Ok(Some(self.opened(format!("\0{path}"), &def.name, system, relation)))
+    }
+
+    /// The tables of the database by name.
+    pub fn tables(&self) -> Vec<String> {
+        let entries = self.view.iter().flat_map(|view| view.catalog().entries());
+        let tables = entries.filter(|entry| matches!(&*entry.entity, Entity::Table(_)));
+        let mut names: Vec<String> = tables.map(|entry| entry.entity.name().to_string()).collect();
+        names.sort();
+        names
     }
 }
 
@@ -110,10 +163,18 @@ impl<'r> StatementTables<'r> {
 
 impl TableResolver for StatementTables<'_> {
     fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError> {
-        if as_of.is_some() {
+        if let Some(opened) = self.relations.table(parts, as_of)? {
+            let known = self.opened.iter().position(|other| other.path == opened.path);
+            let index = known.unwrap_or_else(|| {
+                self.opened.push(opened);
+                self.opened.len() - 1
+            });
+            return Ok(Some(Named::Table(TableId(u32::try_from(index).unwrap_or(u32::MAX)))));
+        }
+        if as_of.is_some() && self.relations.view.is_none() {
             return Err(ResolveError {
                 code: "0A000",
-                message: "AS OF is not supported yet".into(),
+                message: "AS OF without a database is not supported yet".into(),
             });
         }
         let [name] = parts else { return Ok(None) };
@@ -136,12 +197,10 @@ impl TableResolver for StatementTables<'_> {
     }
 
     fn names(&self) -> Vec<String> {
-        self.relations
-            .folder_tables()
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect()
+        let files = self.relations.folder_tables().unwrap_or_default();
+        let mut names = self.relations.tables();
+        names.extend(files.into_iter().map(|(name, _)| name));
+        names
     }
 }
 

@@ -115,9 +115,10 @@ fn all_settings(session: &Session, span: Span) -> ResultStream {
 fn tables(session: &mut Session, span: Span) -> Result<ResultStream, Error> {
     let tables = session.relations.folder_tables();
     let tables = tables.map_err(|error| Error::new(Diagnostic::new(error.code, span, error.message)))?;
-    let rows: Vec<_> = tables
+    let own = session.relations.tables().into_iter();
+    let files = tables
         .into_iter()
-        .map(|(name, path)| vec![name, path.display().to_string()])
-        .collect();
+        .map(|(name, path)| vec![name, path.display().to_string()]);
+    let rows: Vec<_> = own.map(|name| vec![name, String::new()]).chain(files).collect();
     Ok(ResultStream::strings(&["name", "file"], &rows, span))
 }

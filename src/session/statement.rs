@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 use gobi_grammar::ast::{Query, Set, Span, Statement, StatementKind};
 use gobi_grammar::{Diagnostic, Dialect};
 
+use super::change::Running;
 use super::relations::StatementTables;
-use super::{Error, Phases, ResultStream, Session, StatementResult, copy, explain, script, settings, show};
-use crate::exec::{Prepared, QueryOptions};
+use super::{
+    Error, Phases, ResultStream, Session, StatementResult, copy, explain, script, settings, show, transactions,
+};
+use crate::exec::{Engine, Prepared, QueryOptions};
 use crate::plan::{self, logical};
 use crate::types::Field;
 
@@ -24,6 +27,21 @@ pub fn run(
     dialect: Dialect,
     phases: Phases,
 ) -> Result<StatementResult, Error> {
+    let running = Running {
+        dialect,
+        phases,
+        span: statement.span,
+    };
+    if let Some(result) = transactions::run(session, &statement.kind, statement.span) {
+        return result;
+    }
+    if transactions::changes(&statement.kind) {
+        return transactions::change(session, &statement.kind, running);
+    }
+    session.relations.view = match &session.store {
+        Some(store) => store.view(statement.span)?,
+        None => None,
+    };
     match &statement.kind {
         StatementKind::Query(query) => {
             let stream = query_stream(session, query, dialect, phases, statement.span)?;
@@ -40,6 +58,30 @@ pub fn run(
             format!("{} is not supported yet", other.name()),
         ))),
     }
+}
+
+/// A query whose rows go into columns.
+pub fn rows_into(
+    session: &mut Session,
+    query: &Query,
+    wanted: &[Field],
+    running: Running,
+) -> Result<ResultStream, Error> {
+    let options = options(session);
+    let clock = Instant::now();
+    let mut tables = StatementTables::new(&mut session.relations);
+    let bound = plan::bind_into(query, wanted, running.dialect, &mut tables).map_err(Error::all)?;
+    let mut phases = running.phases;
+    phases.bind = clock.elapsed();
+    let compiled = prepare(&session.engine, bound, tables, &options, phases, running.span)?;
+    let stream = session.engine.run(compiled.prepared);
+    let stream = stream.map_err(|error| Error::from_exec(error, running.span))?;
+    Ok(ResultStream::query(
+        compiled.fields,
+        stream,
+        compiled.phases,
+        running.span,
+    ))
 }
 
 /// A query that runs: its rows come as they are asked for.
@@ -84,7 +126,18 @@ pub fn compile(
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = bind(query, dialect, &mut tables)?;
     phases.bind = clock.elapsed();
+    prepare(&session.engine, bound, tables, options, phases, span)
+}
 
+/// Optimises and compiles.
+fn prepare(
+    engine: &Engine,
+    bound: logical::Query,
+    tables: StatementTables<'_>,
+    options: &QueryOptions,
+    mut phases: Phases,
+    span: Span,
+) -> Result<Compiled, Error> {
     let clock = Instant::now();
     let optimized = plan::optimize(bound, &tables);
     let rules = clock.elapsed();
@@ -94,11 +147,10 @@ pub fn compile(
         .map_err(|error| Error::new(Diagnostic::new("0A000", span, error.to_string())))?;
     let physical_time = clock.elapsed();
     let relations = tables.into_relations();
-    let prepared = session.engine.prepare(physical, &relations, options);
+    let prepared = engine.prepare(physical, &relations, options);
     let prepared = prepared.map_err(|error| Error::from_exec(error, span))?;
-    let engine = prepared.phases();
     phases.optimize = rules + physical_time;
-    phases.compile = Duration::from_micros(engine.compile_us);
+    phases.compile = Duration::from_micros(prepared.phases().compile_us);
     let fields = optimized.output.iter().map(|(_, field)| field.clone()).collect();
     Ok(Compiled {
         prepared,

@@ -18,4 +18,5 @@ mod readme;
 mod run;
 mod session;
 mod slt;
+mod store;
 mod tpch;

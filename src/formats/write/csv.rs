@@ -76,11 +76,12 @@ impl Sink for CsvSink<'_> {
             .iter()
             .map(|array| ArrayFormatter::try_new(array, &options));
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Failure::from_library)?;
+        let nulls: Vec<_> = batch.columns().iter().map(|array| array.logical_nulls()).collect();
         let mut text = String::new();
         for row in 0..batch.num_rows() {
-            for (i, (column, array)) in columns.iter().zip(batch.columns()).enumerate() {
+            for (i, (column, nulls)) in columns.iter().zip(&nulls).enumerate() {
                 self.separate(i);
-                if array.is_valid(row) {
+                if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
                     text.clear();
                     let written = column.value(row).write(&mut text);
                     written.map_err(|_| Failure::Unsupported("a value of this type in CSV".into()))?;

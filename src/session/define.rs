@@ -1,0 +1,280 @@
+//! CREATE TABLE and DROP TABLE.
+//!
+//! `CREATE TABLE t (a int PRIMARY KEY, b string)` puts a definition into the catalog; `CREATE TABLE t AS SELECT …` rows too.
+//!
+//! Invariants: what a definition asks for and the engine does not do yet is an error, never left out.
+//!
+//! Does not: write; the transaction does.
+
+use gobi_grammar::ast::{
+    self, ColumnConstraintKind as C, CreateTable, Drop, DropBehavior, Expr, ExprKind, Ident, Literal, ObjectKind, Path,
+    Query, QueryBody, Select, SelectItem, Span, TableConstraintKind as T,
+};
+use gobi_grammar::{Diagnostic, Dialect};
+
+use super::relations::StatementTables;
+use super::store::View;
+use super::{Error, Session, statement};
+use crate::catalog::{CatalogError, ColumnDef, ColumnNo, Entity, KeyDef, MAIN_SCHEMA, Storage, TableDef};
+use crate::types::{Field, LogicalType};
+
+/// Makes the definition; `None` if the table is there and may be.
+pub fn create_table(
+    session: &mut Session,
+    create: &CreateTable,
+    view: &mut View,
+    dialect: Dialect,
+) -> Result<Option<TableDef>, Error> {
+    let span = create.name.first().map_or_else(Span::default, |name| name.span);
+    refuse_parts(create, span)?;
+    let (schema, name) = schema_and_name(&create.name)?;
+    if view.catalog().find(&[&schema, &name.text]).is_some() && create.if_not_exists {
+        return Ok(None);
+    }
+    let fields = match &create.query {
+        Some(query) => {
+            let mut tables = StatementTables::new(&mut session.relations);
+            let bound = statement::bind(query, dialect, &mut tables)?;
+            bound.output.into_iter().map(|(_, field)| field).collect()
+        }
+        None => column_types(session, create, dialect)?,
+    };
+    let def = definition(create, &name.text, &fields)?;
+    let catalog = &mut view.changes.catalog;
+    catalog
+        .create(&schema, Entity::Table(def.clone()))
+        .map_err(|error| catalog_error(&error, span))?;
+    Ok(Some(def))
+}
+
+/// Drops tables.
+pub fn drop_tables(drop: &Drop, view: &mut View) -> Result<(), Error> {
+    for path in &drop.names {
+        let (schema, name) = schema_and_name(path)?;
+        let found = view.catalog().find(&[&schema, &name.text]);
+        let table = found.filter(|entry| matches!(&*entry.entity, Entity::Table(_)));
+        let Some(id) = table.map(|entry| entry.id) else {
+            if drop.if_exists {
+                continue;
+            }
+            let message = format!("table `{}` does not exist", name.text);
+            return Err(Error::new(Diagnostic::new("42P01", name.span, message)));
+        };
+        let cascade = drop.behavior == Some(DropBehavior::Cascade);
+        let gone = view.changes.catalog.drop(id, cascade);
+        for entry in gone.map_err(|error| catalog_error(&error, name.span))? {
+            view.changes.tables.remove(&entry.id);
+        }
+    }
+    Ok(())
+}
+
+/// Whether DROP is about tables.
+pub fn drops_tables(drop: &Drop) -> bool {
+    drop.kind == ObjectKind::Table
+}
+
+/// `name` or `schema.name`.
+pub fn schema_and_name(path: &Path) -> Result<(String, &Ident), Error> {
+    match path.as_slice() {
+        [name] => Ok((MAIN_SCHEMA.into(), name)),
+        [schema, name] => Ok((schema.text.clone(), name)),
+        other => {
+            let span = other.first().map_or_else(Span::default, |name| name.span);
+            let message = "a table is named `name` or `schema.name`";
+            Err(Error::new(Diagnostic::new("42601", span, message)))
+        }
+    }
+}
+
+fn refuse_parts(create: &CreateTable, span: Span) -> Result<(), Error> {
+    let refused = [
+        (create.or_replace, "CREATE OR REPLACE TABLE"),
+        (create.temporary, "CREATE TEMP TABLE"),
+        (!create.options.is_empty(), "CREATE TABLE WITH"),
+    ];
+    match refused.into_iter().find(|(written, _)| *written) {
+        Some((_, what)) => Err(unsupported(what, span)),
+        None => Ok(()),
+    }
+}
+
+/// The types of the columns: those of a query of NULLs that is cast to them.
+fn column_types(session: &mut Session, create: &CreateTable, dialect: Dialect) -> Result<Vec<Field>, Error> {
+    let item = |column: &ast::ColumnDef| {
+        let Some(ty) = &column.ty else {
+            let message = format!("column `{}` has no type", column.name.text);
+            return Err(Error::new(Diagnostic::new("42601", column.span, message)));
+        };
+        let null = Expr {
+            kind: ExprKind::Literal(Literal::Null),
+            span: column.span,
+        };
+        let expr = Expr {
+            kind: ExprKind::Cast {
+                expr: Box::new(null),
+                ty: ty.clone(),
+                try_: false,
+            },
+            span: column.span,
+        };
+        let alias = Some(column.name.clone());
+        Ok(SelectItem::Expr { expr, alias })
+    };
+    let items = create.columns.iter().map(item).collect::<Result<Vec<_>, _>>()?;
+    let query = select(items, Vec::new(), None);
+    let mut tables = StatementTables::new(&mut session.relations);
+    let bound = statement::bind(&query, dialect, &mut tables)?;
+    Ok(bound.output.into_iter().map(|(_, field)| field).collect())
+}
+
+/// `SELECT items FROM from WHERE filter`.
+pub fn select(items: Vec<SelectItem>, from: Vec<ast::TableRef>, filter: Option<Expr>) -> Query {
+    let select = Select {
+        from_first: false,
+        distinct: ast::Distinct::No,
+        items,
+        from,
+        filter,
+        group_by: ast::GroupBy::None,
+        having: None,
+        qualify: None,
+        span: Span::default(),
+    };
+    Query {
+        as_of: None,
+        recursive: false,
+        ctes: Vec::new(),
+        body: QueryBody::Select(Box::new(select)),
+        order_by: ast::OrderBy::None,
+        limit: None,
+        offset: None,
+        span: Span::default(),
+    }
+}
+
+fn definition(create: &CreateTable, name: &str, fields: &[Field]) -> Result<TableDef, Error> {
+    let mut def = TableDef {
+        name: name.to_string(),
+        columns: Vec::new(),
+        next_column: 0,
+        primary_key: None,
+        unique: Vec::new(),
+        checks: Vec::new(),
+        foreign_keys: Vec::new(),
+        storage: Storage::default(),
+        partition_by: Vec::new(),
+        sort_by: Vec::new(),
+    };
+    for (at, field) in fields.iter().enumerate() {
+        let written = create.columns.get(at);
+        let place = written.map_or_else(Span::default, |column| column.span);
+        let name = written.map_or(field.name.as_str(), |column| column.name.text.as_str());
+        add_column(&mut def, name, &field.ty, place)?;
+    }
+    if create.query.is_some() && !create.columns.is_empty() && create.columns.len() != fields.len() {
+        let message = format!("{} columns for {} values", create.columns.len(), fields.len());
+        let span = create.columns.first().map_or_else(Span::default, |column| column.span);
+        return Err(Error::new(Diagnostic::new("42601", span, message)));
+    }
+    for (at, column) in create.columns.iter().enumerate() {
+        column_constraints(&mut def, at, column)?;
+    }
+    for constraint in &create.constraints {
+        let name = constraint.name.as_ref();
+        match &constraint.kind {
+            T::PrimaryKey(columns) => add_key(&mut def, columns, name, true, constraint.span)?,
+            T::Unique(columns) => add_key(&mut def, columns, name, false, constraint.span)?,
+            T::Check(_) => return Err(unsupported("CHECK", constraint.span)),
+            T::ForeignKey { .. } => return Err(unsupported("FOREIGN KEY", constraint.span)),
+        }
+    }
+    Ok(def)
+}
+
+fn add_column(def: &mut TableDef, name: &str, ty: &LogicalType, span: Span) -> Result<(), Error> {
+    if def.column(name).is_some() {
+        let message = format!("column `{name}` is there twice");
+        return Err(Error::new(Diagnostic::new("42701", span, message)));
+    }
+    if name.starts_with('_') && [crate::store::table::ROW_COLUMN, crate::store::table::LIVE_COLUMN].contains(&name) {
+        let message = format!("`{name}` is a name of the engine's own");
+        return Err(Error::new(Diagnostic::new("42939", span, message)));
+    }
+    let ty = match ty {
+        LogicalType::Null => LogicalType::Integer,
+        other => other.clone(),
+    };
+    def.columns.push(ColumnDef {
+        no: ColumnNo(def.next_column),
+        name: name.to_string(),
+        ty,
+        not_null: false,
+        default: None,
+        generated: None,
+        missing: None,
+    });
+    def.next_column += 1;
+    Ok(())
+}
+
+fn column_constraints(def: &mut TableDef, at: usize, column: &ast::ColumnDef) -> Result<(), Error> {
+    for constraint in &column.constraints {
+        let own = std::slice::from_ref(&column.name);
+        match &constraint.kind {
+            C::NotNull => def.columns[at].not_null = true,
+            C::Null => {}
+            C::PrimaryKey => add_key(def, own, constraint.name.as_ref(), true, constraint.span)?,
+            C::Unique => add_key(def, own, constraint.name.as_ref(), false, constraint.span)?,
+            C::Default(_) => return Err(unsupported("DEFAULT", constraint.span)),
+            C::Check(_) => return Err(unsupported("CHECK", constraint.span)),
+            C::Generated { .. } => return Err(unsupported("GENERATED", constraint.span)),
+            C::References(_) => return Err(unsupported("REFERENCES", constraint.span)),
+        }
+    }
+    Ok(())
+}
+
+fn add_key(def: &mut TableDef, names: &[Ident], name: Option<&Ident>, primary: bool, span: Span) -> Result<(), Error> {
+    let mut columns = Vec::new();
+    for column in names {
+        let Some(at) = def
+            .columns
+            .iter()
+            .position(|c| c.name.eq_ignore_ascii_case(&column.text))
+        else {
+            let message = format!("column `{}` does not exist", column.text);
+            return Err(Error::new(Diagnostic::new("42703", column.span, message)));
+        };
+        def.columns[at].not_null |= primary;
+        columns.push(def.columns[at].no);
+    }
+    let suffix = if primary {
+        "pkey".to_string()
+    } else {
+        format!("{}_key", def.column_names(&columns).replace(", ", "_"))
+    };
+    let name = name.map_or_else(|| format!("{}_{suffix}", def.name), |name| name.text.clone());
+    let key = KeyDef { name, columns };
+    if !primary {
+        def.unique.push(key);
+        return Ok(());
+    }
+    if def.primary_key.replace(key).is_some() {
+        return Err(Error::new(Diagnostic::new(
+            "42P16",
+            span,
+            "a table has one primary key",
+        )));
+    }
+    Ok(())
+}
+
+/// A part of a statement that cannot be run yet.
+pub fn unsupported(what: &str, span: Span) -> Error {
+    Error::new(Diagnostic::new("0A000", span, format!("{what} is not supported yet")))
+}
+
+fn catalog_error(error: &CatalogError, span: Span) -> Error {
+    Error::new(Diagnostic::new(error.code(), span, error.to_string()))
+}

@@ -1,0 +1,397 @@
+//! A session's database: the snapshot that a statement reads, and the transaction that it writes in.
+//!
+//! `BEGIN; INSERT INTO t VALUES (1); SELECT count(*) FROM t; COMMIT` reads its own row before anybody else does; without
+//! BEGIN every statement is a transaction of its own.
+//!
+//! Invariants: a statement that fails leaves nothing; a transaction reads one commit and its own changes; the database is
+//! opened when a statement first needs it, and made at the first write.
+//!
+//! Does not: know what statements mean.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{Ident, Span};
+
+use super::Error;
+use crate::catalog::Catalog;
+use crate::host::{self, RealClock, RealRandom};
+use crate::plan::{Point, ResolveError};
+use crate::store::StoreError;
+use crate::store::database::Database;
+use crate::store::object::CommitId;
+use crate::store::table::{About, Changes, CommitError, Snapshot};
+use crate::store::timeline::{Machine, Mode, RefKind};
+use crate::types::cast::parse_timestamp;
+
+/// The branch that sessions work on.
+const BRANCH: &str = "main";
+
+/// A folder that is a database, or becomes one; shared by the sessions of a client.
+#[derive(Debug)]
+pub struct DatabaseFolder {
+    folder: PathBuf,
+    open: Mutex<Option<Arc<Database>>>,
+}
+
+impl DatabaseFolder {
+    /// The database of a folder, if it holds one, or nothing at all.
+    pub fn of(folder: &Path) -> Option<Arc<Self>> {
+        let disk = host::real();
+        let unused = match disk.list(folder) {
+            Ok(entries) => entries.is_empty(),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        };
+        (unused || Database::is_database(&*disk, folder)).then(|| {
+            Arc::new(Self {
+                folder: folder.to_path_buf(),
+                open: Mutex::default(),
+            })
+        })
+    }
+
+    /// The database; `None` if there is none yet and nothing is to be written.
+    fn database(&self, write: bool) -> Result<Option<Arc<Database>>, StoreError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(database) = &*open {
+            return Ok(Some(database.clone()));
+        }
+        let disk = host::real();
+        if !write && !Database::is_database(&*disk, &self.folder) {
+            return Ok(None);
+        }
+        let machine = Machine {
+            disk,
+            clock: Arc::new(RealClock::default()),
+            random: Arc::new(RealRandom),
+        };
+        let database = Database::open(machine, &self.folder, Mode::Write)?;
+        *open = Some(database.clone());
+        Ok(Some(database))
+    }
+}
+
+impl Drop for DatabaseFolder {
+    fn drop(&mut self) {
+        let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(database) = open.take() {
+            // What was committed is durable without it; the next opening only reads more.
+            if let Err(error) = database.close() {
+                tracing::warn!("closing the database: {error}");
+            }
+        }
+    }
+}
+
+/// A session's part of it.
+#[derive(Debug)]
+pub struct Store {
+    folder: Arc<DatabaseFolder>,
+    transaction: Option<Transaction>,
+}
+
+/// A transaction that was begun.
+#[derive(Debug)]
+struct Transaction {
+    base: Snapshot,
+    changes: Changes,
+    savepoints: Vec<(String, Changes)>,
+    read_only: bool,
+    failed: bool,
+}
+
+/// What a statement reads.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The database.
+    pub database: Arc<Database>,
+    /// The commit.
+    pub base: Snapshot,
+    /// What the transaction has changed.
+    pub changes: Changes,
+}
+
+impl Store {
+    /// A session without a transaction.
+    pub fn new(folder: Arc<DatabaseFolder>) -> Self {
+        Self {
+            folder,
+            transaction: None,
+        }
+    }
+
+    /// What the next statement reads; `None` if nothing was ever written.
+    pub fn view(&self, span: Span) -> Result<Option<View>, Error> {
+        let failed = |error: StoreError| store_error(&error, span);
+        let Some(database) = self.folder.database(false).map_err(failed)? else {
+            return Ok(None);
+        };
+        if let Some(transaction) = &self.transaction {
+            if transaction.failed {
+                return Err(aborted(span));
+            }
+            return Ok(Some(View {
+                database,
+                base: transaction.base.clone(),
+                changes: transaction.changes.savepoint(),
+            }));
+        }
+        let base = database.head(BRANCH).map_err(failed)?;
+        let changes = Changes::new(&base);
+        Ok(Some(View {
+            database,
+            base,
+            changes,
+        }))
+    }
+
+    /// What a writing statement starts from.
+    pub fn writing(&self, span: Span) -> Result<View, Error> {
+        if self
+            .transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.read_only)
+        {
+            return Err(user("25006", span, "the transaction is read only"));
+        }
+        let failed = |error: StoreError| store_error(&error, span);
+        self.folder.database(true).map_err(failed)?;
+        self.view(span)?
+            .ok_or_else(|| user("XX000", span, "the database was not made"))
+    }
+
+    /// Takes over what a statement changed: into the transaction, or at once into a commit.
+    pub fn done(&mut self, view: View, message: &str, span: Span) -> Result<(), Error> {
+        match &mut self.transaction {
+            Some(transaction) => {
+                transaction.changes = view.changes;
+                Ok(())
+            }
+            None => commit(view, message, span),
+        }
+    }
+
+    /// A statement of the transaction failed; there is nothing left to do but to roll back.
+    pub fn failed(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.failed = true;
+        }
+    }
+
+    /// BEGIN.
+    pub fn begin(&mut self, read_only: bool, span: Span) -> Result<(), Error> {
+        if self.transaction.is_some() {
+            return Err(user("25001", span, "a transaction is open already"));
+        }
+        let view = self.writing(span)?;
+        self.transaction = Some(Transaction {
+            base: view.base,
+            changes: view.changes,
+            savepoints: Vec::new(),
+            read_only,
+            failed: false,
+        });
+        Ok(())
+    }
+
+    /// COMMIT.
+    pub fn commit(&mut self, message: &str, span: Span) -> Result<(), Error> {
+        let transaction = self.transaction.take().ok_or_else(|| none_open(span))?;
+        if transaction.failed {
+            return Err(user("25P02", span, "the transaction failed, and was rolled back"));
+        }
+        let failed = |error: StoreError| store_error(&error, span);
+        let Some(database) = self.folder.database(true).map_err(failed)? else {
+            return Ok(());
+        };
+        let view = View {
+            database,
+            base: transaction.base,
+            changes: transaction.changes,
+        };
+        commit(view, message, span)
+    }
+
+    /// ROLLBACK.
+    pub fn rollback(&mut self, span: Span) -> Result<(), Error> {
+        self.transaction.take().map(drop).ok_or_else(|| none_open(span))
+    }
+
+    /// SAVEPOINT s.
+    pub fn savepoint(&mut self, name: &Ident) -> Result<(), Error> {
+        let transaction = self.transaction.as_mut().ok_or_else(|| none_open(name.span))?;
+        if transaction.failed {
+            return Err(aborted(name.span));
+        }
+        let changes = transaction.changes.savepoint();
+        transaction.savepoints.push((name.text.to_lowercase(), changes));
+        Ok(())
+    }
+
+    /// ROLLBACK TO s: the savepoint stays. RELEASE s: it goes, and what was done since stays.
+    pub fn to_savepoint(&mut self, name: &Ident, back: bool) -> Result<(), Error> {
+        let transaction = self.transaction.as_mut().ok_or_else(|| none_open(name.span))?;
+        let wanted = name.text.to_lowercase();
+        let found = transaction.savepoints.iter().rposition(|(known, _)| *known == wanted);
+        let at = found.ok_or_else(|| user("3B001", name.span, format!("there is no savepoint `{}`", name.text)))?;
+        if back {
+            transaction.savepoints.truncate(at + 1);
+            if let Some((_, changes)) = transaction.savepoints.last() {
+                transaction.changes = changes.savepoint();
+            }
+            transaction.failed = false;
+        } else {
+            transaction.savepoints.truncate(at);
+        }
+        Ok(())
+    }
+}
+
+fn commit(view: View, message: &str, span: Span) -> Result<(), Error> {
+    if view.changes.is_empty(&view.base) {
+        return Ok(());
+    }
+    let about = About {
+        author: std::env::var("USER").unwrap_or_default(),
+        message: message.to_string(),
+    };
+    let done = view.database.commit(BRANCH, &view.base, view.changes, about);
+    done.map(drop).map_err(|error| {
+        let code = match &error {
+            CommitError::Store(error) => return store_error(error, span),
+            CommitError::Conflict(_) => "40001",
+            CommitError::Duplicate { .. } => "23505",
+        };
+        user(code, span, error.to_string())
+    })
+}
+
+impl View {
+    /// The definitions as the transaction has them.
+    pub fn catalog(&self) -> &Catalog {
+        &self.changes.catalog
+    }
+
+    /// The snapshot of a moment.
+    pub fn at(&self, point: &Point) -> Result<Snapshot, ResolveError> {
+        let timeline = self.database.timeline();
+        let failed = |error: StoreError| ResolveError {
+            code: store_code(&error),
+            message: error.to_string(),
+        };
+        let unknown = |what: &str, name: &str| ResolveError {
+            code: "42704",
+            message: format!("there is no {what} `{name}`"),
+        };
+        let commit = match point {
+            Point::Tag(name) => timeline
+                .resolve(RefKind::Tag, name)
+                .ok_or_else(|| unknown("tag", name))?,
+            Point::Branch(name) => timeline
+                .resolve(RefKind::Branch, name)
+                .ok_or_else(|| unknown("branch", name))?,
+            Point::Commit(hash) => self.commit_like(hash)?,
+            Point::Micros(time) => self.at_time(*time)?,
+            Point::Text(text) => self.at_time(time_of(text)?)?,
+        };
+        self.database.snapshot(commit).map_err(failed)
+    }
+
+    fn at_time(&self, time_us: i64) -> Result<CommitId, ResolveError> {
+        let failed = |error: StoreError| ResolveError {
+            code: store_code(&error),
+            message: error.to_string(),
+        };
+        let timeline = self.database.timeline();
+        let none = || ResolveError {
+            code: "22023",
+            message: "nothing was committed before that time".into(),
+        };
+        let tip = self.base.commit_id().ok_or_else(none)?;
+        timeline.as_of(tip, time_us).map_err(failed)?.ok_or_else(none)
+    }
+
+    /// The commit whose hash begins so.
+    fn commit_like(&self, hash: &str) -> Result<CommitId, ResolveError> {
+        let wanted = hash.to_lowercase();
+        let error = |message: String| ResolveError { code: "42704", message };
+        if let Ok(id) = wanted.parse() {
+            return Ok(id);
+        }
+        if wanted.len() < 4 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(error(format!("`{hash}` is not the beginning of a commit's hash")));
+        }
+        let timeline = self.database.timeline();
+        let mut found = None;
+        for index in 0..timeline.log_head().size {
+            let id = timeline.commit_at(index).map_err(|e| error(e.to_string()))?;
+            if id.to_string().starts_with(&wanted) && found.replace(id).is_some() {
+                return Err(error(format!("several commits begin with `{hash}`")));
+            }
+        }
+        found.ok_or_else(|| error(format!("no commit begins with `{hash}`")))
+    }
+}
+
+/// `2026-01-31 12:00`, or `1 hour ago`.
+fn time_of(text: &str) -> Result<i64, ResolveError> {
+    if let Ok(time) = parse_timestamp(text) {
+        return Ok(time);
+    }
+    let invalid = || ResolveError {
+        code: "22007",
+        message: format!("`{text}` is no time"),
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [count, unit, ago] = words.as_slice() else {
+        return Err(invalid());
+    };
+    let count: i64 = count.parse().map_err(|_| invalid())?;
+    let seconds = match unit.trim_end_matches('s') {
+        "second" => 1,
+        "minute" => 60,
+        "hour" => 3_600,
+        "day" => 86_400,
+        "week" => 604_800,
+        _ => return Err(invalid()),
+    };
+    if !ago.eq_ignore_ascii_case("ago") {
+        return Err(invalid());
+    }
+    let now = host::Clock::now_us(&RealClock::default());
+    let back = count.checked_mul(seconds * 1_000_000).ok_or_else(invalid)?;
+    Ok(now.saturating_sub(back))
+}
+
+/// What the store reports, at a place of the script.
+pub fn store_error(error: &StoreError, span: Span) -> Error {
+    user(store_code(error), span, error.to_string())
+}
+
+fn store_code(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Corrupt(_) | StoreError::Missing { .. } => "XX001",
+        StoreError::Locked { .. } => "55006",
+        StoreError::ReadOnly => "25006",
+        StoreError::Unfit(_) => "23502",
+        StoreError::TooLarge { .. } => "54000",
+        StoreError::NoRef(_) => "42704",
+        StoreError::Conflict { .. } => "40001",
+        StoreError::Expired { .. } => "22023",
+        _ => "58030",
+    }
+}
+
+fn user(code: &'static str, span: Span, message: impl Into<String>) -> Error {
+    Error::new(Diagnostic::new(code, span, message))
+}
+
+fn aborted(span: Span) -> Error {
+    let message = "the transaction failed; only ROLLBACK is possible";
+    user("25P02", span, message)
+}
+
+fn none_open(span: Span) -> Error {
+    user("25P01", span, "no transaction is open")
+}

@@ -1,0 +1,109 @@
+//! BEGIN, COMMIT, ROLLBACK, savepoints; and the frame in which statements change the database.
+//!
+//! `INSERT INTO t VALUES (1)` outside a transaction is committed when it has ended; inside one it is seen by the statements that
+//! follow it, and by nobody else.
+//!
+//! Invariants: a statement that fails changes nothing, and makes its transaction one that can only be rolled back.
+//!
+//! Does not: change rows itself.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{Begin, Isolation, Rollback, Span, StatementKind as K};
+
+use super::change::{self, Running};
+use super::define::{self, unsupported};
+use super::store::{Store, View};
+use super::{Error, Session, StatementResult};
+
+/// Runs a statement about transactions; `None` for any other one.
+pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<StatementResult, Error>> {
+    let Some(store) = session.store.as_mut() else {
+        let about = matches!(
+            kind,
+            K::Begin(_) | K::Commit(_) | K::Rollback(_) | K::Savepoint(_) | K::Release(_)
+        );
+        return about.then(|| Err(no_database(kind, span)));
+    };
+    let done = match kind {
+        K::Begin(begin) => started(store, begin, span),
+        K::Commit(commit) => store.commit(commit.message.as_deref().unwrap_or("COMMIT"), span),
+        K::Rollback(Rollback::Transaction) => store.rollback(span),
+        K::Rollback(Rollback::Savepoint(name)) => store.to_savepoint(name, true),
+        K::Savepoint(name) => store.savepoint(name),
+        K::Release(name) => store.to_savepoint(name, false),
+        _ => return None,
+    };
+    Some(done.map(|()| StatementResult::Done))
+}
+
+fn started(store: &mut Store, begin: &Begin, span: Span) -> Result<(), Error> {
+    match begin.isolation {
+        None | Some(Isolation::Snapshot) => store.begin(begin.read_only == Some(true), span),
+        Some(Isolation::ReadCommitted) => Err(unsupported("ISOLATION LEVEL READ COMMITTED", span)),
+        Some(Isolation::Serializable) => Err(unsupported("ISOLATION LEVEL SERIALIZABLE", span)),
+    }
+}
+
+fn no_database(kind: &K, span: Span) -> Error {
+    let message = format!("{} without a database is not supported yet", kind.name());
+    let help = "name the folder of a database, or a new one, with `-d`";
+    Error::new(Diagnostic::new("0A000", span, message).with_help(help))
+}
+
+/// Whether a statement changes the database.
+pub fn changes(kind: &K) -> bool {
+    match kind {
+        K::CreateTable(_) | K::Insert(_) | K::Update(_) | K::Delete(_) | K::Truncate(_) => true,
+        K::Drop(drop) => define::drops_tables(drop),
+        _ => false,
+    }
+}
+
+/// Runs a statement that changes the database.
+pub fn change(session: &mut Session, kind: &K, running: Running) -> Result<StatementResult, Error> {
+    let span = running.span;
+    let Some(store) = &session.store else {
+        return Err(no_database(kind, span));
+    };
+    let mut view = store.writing(span)?;
+    session.relations.view = Some(view.clone());
+    let done = changed(session, kind, &mut view, running);
+    let Some(store) = &mut session.store else {
+        return done;
+    };
+    match done {
+        Ok(result) => store.done(view, &kind.name(), span).map(|()| result),
+        Err(error) => {
+            store.failed();
+            Err(error)
+        }
+    }
+}
+
+fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -> Result<StatementResult, Error> {
+    let rows = match kind {
+        K::CreateTable(create) => {
+            let Some(def) = define::create_table(session, create, view, running.dialect)? else {
+                return Ok(StatementResult::Done);
+            };
+            let Some(query) = &create.query else {
+                return Ok(StatementResult::Done);
+            };
+            let (id, _) = change::target(view, &create.name)?;
+            change::fill(session, query, (id, &def), view, running)?
+        }
+        K::Drop(drop) => {
+            define::drop_tables(drop, view)?;
+            return Ok(StatementResult::Done);
+        }
+        K::Insert(insert) => change::insert(session, insert, view, running)?,
+        K::Update(update) => change::update(session, update, view, running)?,
+        K::Delete(delete) => change::delete(session, delete, view, running)?,
+        K::Truncate(tables) => {
+            change::truncate(tables, view, running.span)?;
+            return Ok(StatementResult::Done);
+        }
+        other => return Err(unsupported(&other.name(), running.span)),
+    };
+    Ok(StatementResult::RowsAffected(rows))
+}
