@@ -230,7 +230,7 @@ impl Store {
     }
 
     /// ROLLBACK TO s: the savepoint stays. RELEASE s: it goes, and what was done since stays.
-    pub fn to_savepoint(&mut self, name: &Ident, back: bool) -> Result<(), Error> {
+    pub fn end_savepoint(&mut self, name: &Ident, back: bool) -> Result<(), Error> {
         let transaction = self.transaction.as_mut().ok_or_else(|| none_open(name.span))?;
         let wanted = name.text.to_lowercase();
         let found = transaction.savepoints.iter().rposition(|(known, _)| *known == wanted);

@@ -28,9 +28,9 @@ pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<Stateme
         K::Begin(begin) => started(store, begin, span),
         K::Commit(commit) => store.commit(commit.message.as_deref().unwrap_or("COMMIT"), span),
         K::Rollback(Rollback::Transaction) => store.rollback(span),
-        K::Rollback(Rollback::Savepoint(name)) => store.to_savepoint(name, true),
+        K::Rollback(Rollback::Savepoint(name)) => store.end_savepoint(name, true),
         K::Savepoint(name) => store.savepoint(name),
-        K::Release(name) => store.to_savepoint(name, false),
+        K::Release(name) => store.end_savepoint(name, false),
         _ => return None,
     };
     Some(done.map(|()| StatementResult::Done))
