@@ -13,6 +13,7 @@ mod finish;
 mod frame;
 mod host;
 mod kernels;
+mod lists;
 pub mod memory;
 mod nested;
 mod operators;

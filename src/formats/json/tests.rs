@@ -67,9 +67,9 @@ fn nested_and_mixed() {
           {\"who\": null, \"tags\": [], \"x\": \"one\"}, {\"who\": {\"age\": 4}, \"x\": true}]",
         &["who struct(name string, age bigint)", "tags array<string>", "x string"],
         &[
-            "{name: Ann, age: 3} [a, ] 1",
+            "{'name': Ann, 'age': 3} [a, NULL] 1",
             "NULL [] one",
-            "{name: , age: 4} NULL true",
+            "{'name': NULL, 'age': 4} NULL true",
         ],
     );
 }
