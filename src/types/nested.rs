@@ -1,6 +1,6 @@
 //! Arrays and structs in memory: immutable objects laid out like C, described by their type alone.
 //!
-//! `[7, NULL]` of type array<integer> is 32 bytes: the length 2 and a spare word; the elements 7 and 0 in four bytes each; then a
+//! `[7, NULL]` of type `array<integer>` is 32 bytes: the length 2 and a spare word; the elements 7 and 0 in four bytes each; then a
 //! byte for each element, 1 and 0, that tells values from NULLs. A value in flight is the object's address, so `a[i]` and
 //! `length(a)` are plain loads in generated code. `{a: 1, b: 'x'}` has a validity byte for each field first, then the fields at
 //! their natural alignment.

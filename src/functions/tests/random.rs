@@ -146,7 +146,11 @@ fn items() -> Vec<LogicalType> {
 pub(super) fn value(ty: &LogicalType, bits: u128) -> Value {
     let part = |i: u32, ty: &LogicalType| {
         let bits = bits.rotate_right(11 * i + 3);
-        if bits % 5 == 0 { Value::Null } else { value(ty, bits) }
+        if bits.is_multiple_of(5) {
+            Value::Null
+        } else {
+            value(ty, bits)
+        }
     };
     match ty {
         LogicalType::Array(item) => Value::Array((0..(bits % 5) as u32).map(|i| part(i, item)).collect()),
