@@ -481,7 +481,7 @@ impl Emitter<'_> {
         self.load_stored(base, 0, &facts).with_valid(Some(valid))
     }
 
-    fn store_cell(&mut self, arg: &Nullable, base: Value, offset: i32) {
+    pub(super) fn store_cell(&mut self, arg: &Nullable, base: Value, offset: i32) {
         let valid = match arg.valid {
             Some(valid) => valid,
             None => self.b.iconst(Type::I8, 1),

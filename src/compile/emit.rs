@@ -329,6 +329,10 @@ impl<'a> Emitter<'a> {
                 let value = self.b.add(start, scaled);
                 Nullable::int(value, None, facts.range)
             }
+            SourceKind::Positions => {
+                let position = self.row(source);
+                Nullable::int(position, None, facts.range)
+            }
             SourceKind::OneRow => self.null(&facts.ty),
         }
     }

@@ -198,6 +198,10 @@ fn update_states(e: &mut Emitter<'_>, table: &GroupTable, row: Value) {
             let field = &table.layout.fields[table.key_count + count];
             e.b.load(Type::I64, row, field.offset.cast_signed())
         });
+        if table.states[index].kind == StateKind::List {
+            collect(e, &table.states[index], row, offset);
+            continue;
+        }
         let Some(input) = state_input(e, &table.states[index]) else {
             continue;
         };
@@ -260,7 +264,21 @@ fn step(e: &mut Emitter<'_>, state: &State, old: &Nullable, input: &Input, seen:
         }
         StateKind::SumI64 | StateKind::SumI128 | StateKind::SumF64 => add(e, state.kind, old, input),
         StateKind::Min | StateKind::Max | StateKind::Any => replace(e, state, old, input, seen),
+        // Kept by the host.
+        StateKind::List => old.clone(),
     }
+}
+
+/// Appends the argument, NULL or not, to the list whose address the state is.
+fn collect(e: &mut Emitter<'_>, state: &State, row: Value, offset: i32) {
+    let Some(arg) = &state.arg else { return };
+    let counts = state.filter.as_ref().map(|filter| {
+        let passes = e.expr(filter);
+        is_true(&mut e.b, &passes)
+    });
+    let value = e.expr(arg);
+    let value = e.natural(value, &arg.ty);
+    e.append_to_list(row, offset, &value, counts, arg.ty.physical().bytes());
 }
 
 fn add(e: &mut Emitter<'_>, kind: StateKind, old: &Nullable, input: &Input) -> Nullable {
@@ -344,7 +362,10 @@ fn single(mut e: Emitter<'_>, table: &GroupTable, flight: &Flight) -> Kernel {
         .iter()
         .enumerate()
         .map(|(i, state)| {
-            let in_register = !matches!(state.kind, StateKind::Min | StateKind::Max | StateKind::Any);
+            let in_register = !matches!(
+                state.kind,
+                StateKind::Min | StateKind::Max | StateKind::Any | StateKind::List
+            );
             in_register.then(|| {
                 let field = &table.layout.fields[i];
                 let old = e.load_row_field(row, field);
@@ -361,6 +382,10 @@ fn single(mut e: Emitter<'_>, table: &GroupTable, flight: &Flight) -> Kernel {
         let seen = seen_count(table, index)
             .and_then(|count| locals[count])
             .map(|local| e.b.get(local));
+        if state.kind == StateKind::List {
+            collect(&mut e, state, row, field.offset.cast_signed());
+            continue;
+        }
         let Some(input) = state_input(&mut e, state) else {
             continue;
         };
@@ -426,6 +451,9 @@ pub(super) fn merge(shared: &mut Shared, plan: &PhysicalPlan, pipeline: &Pipelin
 fn merge_state(e: &mut Emitter<'_>, table: &GroupTable, index: usize, from: Value, into: Value) {
     let field = &table.layout.fields[table.key_count + index];
     let state = &table.states[index];
+    if state.kind == StateKind::List {
+        return e.merge_lists(into, from, field.offset.cast_signed());
+    }
     let (old, other) = (e.load_row_field(into, field), e.load_row_field(from, field));
     let count_of = |e: &mut Emitter<'_>, row: Value| {
         seen_count(table, index).map(|count| {

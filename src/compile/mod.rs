@@ -119,6 +119,11 @@ pub enum Stage {
         /// Its kind.
         kind: JoinKind,
     },
+    /// Gives rows once for every element of an array.
+    Expand {
+        /// The kernel.
+        kernel: Kernel,
+    },
     /// Follows the chains.
     Walk {
         /// The kernel.

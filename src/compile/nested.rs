@@ -11,6 +11,7 @@ use gobi_jit::ir::{IntCond, Type, Value};
 
 use super::Constant;
 use super::emit::Emitter;
+use super::frame::Slot;
 use super::value::{Kind, Nullable, both};
 use crate::functions::Native;
 use crate::plan::physical::Facts;
@@ -49,6 +50,13 @@ impl Emitter<'_> {
                 self.struct_field(of, ty, &name, expr)
             }
         }
+    }
+
+    /// Number of elements; 0 for NULL.
+    pub(super) fn array_length(&mut self, array: &Expr) -> Value {
+        let value = self.expr(array);
+        let object = self.followable(&value, &array.ty);
+        self.b.load(Type::I64, object, 0)
     }
 
     fn element(&mut self, array: &Nullable, index: &Nullable, checked: bool, expr: &Expr) -> Nullable {
@@ -127,6 +135,54 @@ impl Emitter<'_> {
         let (host, sig) = self.host("nested_hash", &[Type::Ptr, Type::Ptr]);
         let hash = self.b.call_host(host, &sig, &[layout, x]);
         hash.unwrap_or_else(|| self.b.iconst(Type::I64, 0))
+    }
+
+    /// Appends a value to the list of a group's state, if the row counts.
+    pub(super) fn append_to_list(
+        &mut self,
+        row: Value,
+        offset: i32,
+        value: &Nullable,
+        counts: Option<Value>,
+        stride: usize,
+    ) {
+        let cell = self.b.slot(32);
+        let cell = self.b.slot_addr(cell);
+        self.store_cell(value, cell, 0);
+        let zero = self.b.iconst(Type::I64, 0);
+        let place = self.b.index(row, zero, 1, offset);
+        let counts = match counts {
+            Some(counts) => self.b.uext(counts, Type::I64),
+            None => self.b.iconst(Type::I64, 1),
+        };
+        let stride = self.b.iconst(Type::I64, stride as i64);
+        let state = self.slot(Slot::Host);
+        let (host, sig) = self.host("list_add", &[Type::Ptr, Type::Ptr, Type::Ptr, Type::I64, Type::I64]);
+        self.b.call_host(host, &sig, &[state, place, cell, stride, counts]);
+    }
+
+    /// Appends the list of one group's state to that of another's.
+    pub(super) fn merge_lists(&mut self, into: Value, from: Value, offset: i32) {
+        let zero = self.b.iconst(Type::I64, 0);
+        let (into, from) = (self.b.index(into, zero, 1, offset), self.b.index(from, zero, 1, offset));
+        let state = self.slot(Slot::Host);
+        let (host, sig) = self.host("list_merge", &[Type::Ptr, Type::Ptr, Type::Ptr]);
+        self.b.call_host(host, &sig, &[state, into, from]);
+    }
+
+    /// The array of a state's list; NULL before its first row.
+    pub(super) fn finished_list(&mut self, state: Value) -> Nullable {
+        let host_state = self.slot(Slot::Host);
+        let (host, sig) = self.host("list_finish", &[Type::Ptr, Type::I64]);
+        let address = self.b.call_host(host, &sig, &[host_state, state]).unwrap_or(state);
+        // The only way from a number to an address is through memory.
+        let cell = self.b.slot(16);
+        let cell = self.b.slot_addr(cell);
+        self.b.store(address, cell, 0);
+        let object = self.b.load(Type::Ptr, cell, 0);
+        let zero = self.b.iconst(Type::I64, 0);
+        let valid = self.b.icmp(IntCond::Ne, state, zero);
+        Nullable::new(object, Kind::Nested, Some(valid))
     }
 
     /// Address of a type's layout.

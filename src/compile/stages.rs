@@ -48,6 +48,18 @@ impl Flight {
         self
     }
 
+    /// What a kernel that multiplies rows reads and writes, when it adds a source.
+    fn expanded(&self, source: usize) -> (Flight, Flight) {
+        let mut output = self.clone();
+        for i in 0..output.vectors.len() {
+            let vector = output.fresh();
+            output.vectors[i].1 = Some(vector);
+        }
+        let vector = output.fresh();
+        output.vectors.push((source, Some(vector)));
+        (self.clone(), output)
+    }
+
     /// Gives the scanned source a vector if it has none yet.
     fn leave_order(&mut self) -> Flight {
         let before = self.clone();
@@ -120,6 +132,17 @@ pub(super) fn write(shared: &mut Shared, plan: &PhysicalPlan, pipeline: &Pipelin
                     number,
                 };
                 probe.write(shared, plan, pipeline, flight, &mut stages);
+            }
+            Step::Unnest { array, source } => {
+                let mut e = Emitter::new(&format!("unnest_{number}"), shared, plan, pipeline);
+                let (input, output) = flight.expanded(*source);
+                *flight = output;
+                let (walk, length) = Walk::begin(&mut e, &input, |e, _| e.array_length(array));
+                walk.each(&mut e, length, flight, *source);
+                let result = walk.end(&mut e);
+                stages.push(Stage::Expand {
+                    kernel: e.finish(result),
+                });
             }
         }
     }
@@ -393,7 +416,7 @@ impl Probe<'_> {
             flight.vectors.push((self.source, Some(vector)));
         }
         let mut e = Emitter::new(&format!("walk_{}", self.number), shared, plan, pipeline);
-        let walk = Walk::begin(&mut e, &input, heads, self.source);
+        let (walk, _) = Walk::begin(&mut e, &input, |e, i| read_vector(e, heads, i));
         walk.chain(&mut e, self, table, flight);
         let result = walk.end(&mut e);
         e.finish(result)
@@ -423,7 +446,12 @@ struct Walk {
 }
 
 impl Walk {
-    fn begin(e: &mut Emitter<'_>, input: &Flight, heads: usize, source: usize) -> Self {
+    /// Opens the loop over the block's rows; `head` gives the first row of a chain, or 0.
+    fn begin(
+        e: &mut Emitter<'_>,
+        input: &Flight,
+        head: impl FnOnce(&mut Emitter<'_>, Value) -> Value,
+    ) -> (Self, Value) {
         let (position, row, found, out) = (
             e.b.local(Type::I64),
             e.b.local(Type::I64),
@@ -448,14 +476,13 @@ impl Walk {
         e.b.switch_to(body);
         e.forget_row();
         input.read(e, i);
-        let head = read_vector(e, heads, i);
+        let head = head(e, i);
         let resumed = e.b.get(row);
         let resumes = e.b.icmp(IntCond::Ne, resumed, zero);
         let first = e.b.select(resumes, resumed, head);
         e.b.set(row, first);
         e.b.set(found, resumes);
-        let _ = source;
-        Self {
+        let walk = Self {
             i,
             row,
             found,
@@ -465,7 +492,27 @@ impl Walk {
             input: input.clone(),
             head_block,
             exit,
-        }
+        };
+        (walk, head)
+    }
+
+    /// The inner loop over the elements of an array: "rows" are counted down from its length.
+    fn each(&self, e: &mut Emitter<'_>, length: Value, flight: &Flight, source: usize) {
+        let (test, body, advance) = (e.b.block(), e.b.block(), e.b.block());
+        e.b.jump(test);
+        e.b.switch_to(test);
+        let left = e.b.get(self.row);
+        let (zero, one) = (e.b.iconst(Type::I64, 0), e.b.iconst(Type::I64, 1));
+        let more = e.b.icmp(IntCond::Ne, left, zero);
+        e.b.branch(more, body, self.next_input);
+        e.b.switch_to(body);
+        let position = e.b.sub(length, left);
+        let link = e.b.sub(left, one);
+        self.emit(e, flight, source, position);
+        self.stop_if_full(e, link, advance);
+        e.b.switch_to(advance);
+        e.b.set(self.row, link);
+        e.b.jump(test);
     }
 
     /// The inner loop.

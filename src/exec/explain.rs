@@ -87,6 +87,7 @@ fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPip
             Stage::Cutoff { kernel } => format!("drop what cannot be among the first (f{})", kernel.id.0),
             Stage::Exists { join, kernel, .. } => format!("probe {} (f{})", display::join(plan, *join), kernel.id.0),
             Stage::Lookup { join, kernel, .. } => format!("probe {} (f{})", display::join(plan, *join), kernel.id.0),
+            Stage::Expand { kernel } => format!("unnest (f{})", kernel.id.0),
             Stage::Walk { join, kernel, .. } => format!("follow chains of join {join} (f{})", kernel.id.0),
         });
     }

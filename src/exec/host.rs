@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use gobi_jit::{HostTable, host_functions};
 
+use super::lists::{self, Lists};
 use super::{ExecError, nested, operators};
 use crate::compile::{HostCall, Pattern, PipelineCode};
 use crate::functions::like::LikePattern;
@@ -25,6 +26,8 @@ pub struct Host {
     code: Arc<PipelineCode>,
     /// Texts, arrays and structs made by functions.
     arena: Objects,
+    /// States of `array_agg`.
+    lists: Lists,
     /// Text of the call at hand.
     scratch: Vec<u8>,
     env: functions::Env,
@@ -39,6 +42,7 @@ impl Host {
         Box::new(Self {
             code,
             arena: Objects::default(),
+            lists: Lists::default(),
             scratch: Vec::new(),
             env,
             error: None,
@@ -67,6 +71,9 @@ host_functions! {
         "call_scalar" => call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64;
         "like_match" => like_match(pattern: *const u8, view: *const u8) -> i64;
         "nested_compare" => nested_compare(layout: *const u8, x: *const u8, y: *const u8) -> i64;
+        "list_add" => list_add(host: *mut u8, place: *mut u8, cell: *const u8, stride: i64, counts: i64) -> i64;
+        "list_merge" => list_merge(host: *mut u8, into: *mut u8, from: *mut u8) -> i64;
+        "list_finish" => list_finish(host: *mut u8, state: i64) -> i64;
         "nested_hash" => nested_hash(layout: *const u8, x: *const u8) -> i64;
     };
 }
@@ -87,6 +94,34 @@ extern "C" fn nested_compare(layout: *const u8, x: *const u8, y: *const u8) -> i
 extern "C" fn nested_hash(layout: *const u8, x: *const u8) -> i64 {
     // SAFETY: as above.
     unsafe { nested::hash(x, &*layout.cast::<NestedLayout>()) }.cast_signed()
+}
+
+extern "C" fn list_add(host: *mut u8, place: *mut u8, cell: *const u8, stride: i64, counts: i64) -> i64 {
+    if counts == 0 {
+        return 0;
+    }
+    // SAFETY: the host slot holds the worker's `Host`, the place a state of a group, the cell a value of so many bytes.
+    unsafe {
+        let valid = cell.add(VALID_AT).read() != 0;
+        let host = &mut *host.cast::<Host>();
+        host.lists.add(
+            place.cast(),
+            valid.then_some(cell),
+            usize::try_from(stride).unwrap_or(0),
+        );
+    }
+    0
+}
+
+extern "C" fn list_merge(host: *mut u8, into: *mut u8, from: *mut u8) -> i64 {
+    // SAFETY: as above; the two states are of different tables, which nobody else changes.
+    unsafe { (*host.cast::<Host>()).lists.merge(into.cast(), from.cast()) };
+    0
+}
+
+extern "C" fn list_finish(host: *mut u8, state: i64) -> i64 {
+    // SAFETY: as above; the groups are complete.
+    unsafe { lists::finished(state.cast_unsigned(), &mut (*host.cast::<Host>()).arena) }.cast_signed()
 }
 
 extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {

@@ -14,6 +14,7 @@ mod finish;
 mod frame;
 mod host;
 mod kernels;
+mod lists;
 pub mod memory;
 mod merge;
 mod morsels;

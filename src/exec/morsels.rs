@@ -76,7 +76,9 @@ impl Morsels {
                 }
                 None => Vec::new(),
             },
-            SourceKind::Join(_) => return Err(ExecError::internal("a join table is scanned")),
+            SourceKind::Join(_) | SourceKind::Positions => {
+                return Err(ExecError::internal("a join table or an array is scanned"));
+            }
             SourceKind::Range { count, .. } => return Ok(Morsels::Range { rows: *count }),
             SourceKind::OneRow => whole(0, 0..1),
         }))

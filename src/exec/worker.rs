@@ -330,7 +330,9 @@ impl<'q> Worker<'q> {
                 } if self.skips(*join) => {
                     self.count(number, count, None);
                 }
-                Stage::Walk { kernel, .. } => return self.walk(number, kernel, start, count),
+                Stage::Walk { kernel, .. } | Stage::Expand { kernel } => {
+                    return self.walk(number, kernel, start, count);
+                }
             }
             if count == 0 {
                 return Ok(());

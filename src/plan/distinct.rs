@@ -93,6 +93,7 @@ pub(super) fn split(
 fn merge(aggregate: &Aggregate, partial: ColumnId) -> Result<Aggregate, PlanError> {
     let function = match aggregate.function {
         AggregateFunction::Count | AggregateFunction::CountMerge => AggregateFunction::CountMerge,
+        AggregateFunction::List => return Err(PlanError::Unsupported("array_agg beside a DISTINCT aggregate".into())),
         AggregateFunction::Avg => return Err(PlanError::Unsupported("avg beside a DISTINCT aggregate".into())),
         same => same,
     };

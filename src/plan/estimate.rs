@@ -16,6 +16,8 @@ use crate::types::{ColumnStats, Dictionary, Layout, LogicalType, Value};
 
 /// Rows of a relation of which nothing is known.
 const UNKNOWN_ROWS: f64 = 10_000.0;
+/// Elements of an array of which nothing is known.
+const UNKNOWN_LENGTH: f64 = 4.0;
 /// Dictionaries up to this size are tested entry by entry.
 const MAX_TESTED_ENTRIES: usize = 4_096;
 /// Share of rows for an equality of which nothing is known.
@@ -121,6 +123,7 @@ impl Estimator {
             }
             Plan::Filter { input, predicates } => self.rows(input) * self.filter_share(input, predicates),
             Plan::Project { input, .. } => self.rows(input),
+            Plan::Unnest { input, .. } => self.rows(input) * UNKNOWN_LENGTH,
             Plan::Join { .. } => self.join_rows(plan),
             Plan::Aggregate { keys, .. } if keys.is_empty() => 1.0,
             Plan::Aggregate { input, keys, .. } => self.groups(input, keys.iter().map(|(_, e)| e)),

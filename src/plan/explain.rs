@@ -181,6 +181,10 @@ impl<'c> Printer<'c> {
                 }
                 ("Limit".into(), details)
             }
+            Plan::Unnest { array, element, .. } => {
+                let details = vec![("", format!("{} = each of {}", self.name(*element), self.expr(array)))];
+                ("Unnest".into(), details)
+            }
             Plan::UnionAll { columns, .. } => ("Union all".into(), vec![("", format!("[{}]", self.names(columns)))]),
         }
     }
@@ -256,6 +260,7 @@ impl<'c> Printer<'c> {
             AggregateFunction::Min => "min",
             AggregateFunction::Max => "max",
             AggregateFunction::AnyValue => "any_value",
+            AggregateFunction::List => "array_agg",
             AggregateFunction::CountMerge => "count_merge",
         };
         let distinct = if aggregate.distinct { "distinct " } else { "" };

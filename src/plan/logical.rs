@@ -140,6 +140,17 @@ pub enum Plan {
         /// After leaving out so many.
         offset: u64,
     },
+    /// Each row once for every element of an array of its; none where that is NULL or empty.
+    Unnest {
+        /// From.
+        input: Box<Plan>,
+        /// The array.
+        array: Expr,
+        /// The column that holds the element.
+        element: ColumnId,
+        /// The column that holds its position, bigint, from 0.
+        position: ColumnId,
+    },
     /// All rows of all inputs; input i's column k (by its own `inputs[i].1[k]`) becomes `columns[k]`.
     UnionAll {
         /// Columns produced.
@@ -190,7 +201,7 @@ pub struct Aggregate {
     /// Only rows for which this is true count.
     pub filter: Option<Expr>,
     /// Result type: `sum` of decimal(p,s) is decimal(38,s), of integers hugeint, of floats double; `avg` is double;
-    /// `count` bigint; `min`, `max`, `any_value` their argument's.
+    /// `count` bigint; `min`, `max`, `any_value` their argument's; `array_agg` an array of it.
     pub ty: LogicalType,
 }
 
@@ -209,6 +220,8 @@ pub enum AggregateFunction {
     Max,
     /// Any one value of the group (columns that depend on the keys).
     AnyValue,
+    /// All arguments, NULLs included, in one array.
+    List,
     /// The sum of partial counts; 0 without rows. Only planning steps make it, never the binder.
     CountMerge,
 }

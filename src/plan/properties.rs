@@ -39,6 +39,11 @@ pub fn nullable_columns(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId
             set
         }
         Plan::Sort { input, .. } | Plan::Limit { input, .. } => nullable_columns(input, columns),
+        Plan::Unnest { input, element, .. } => {
+            let mut set = nullable_columns(input, columns);
+            set.insert(*element);
+            set
+        }
         Plan::Project { input, columns: made } => {
             let below = nullable_columns(input, columns);
             let nullable = made.iter().filter(|(_, e)| may_be_null(e, &below));

@@ -300,6 +300,16 @@ impl Plan {
                 out.extend(right.output());
                 out
             }
+            Plan::Unnest {
+                input,
+                element,
+                position,
+                ..
+            } => {
+                let mut out = input.output();
+                out.extend([*element, *position]);
+                out
+            }
             Plan::Aggregate { keys, aggregates, .. } => {
                 let keys = keys.iter().map(|(id, _)| *id);
                 keys.chain(aggregates.iter().map(|(id, _)| *id)).collect()
@@ -320,6 +330,7 @@ impl Plan {
             | Plan::Project { input, .. }
             | Plan::Aggregate { input, .. }
             | Plan::Sort { input, .. }
+            | Plan::Unnest { input, .. }
             | Plan::Limit { input, .. } => vec![input],
             Plan::Join { left, right, .. } => vec![left, right],
             Plan::UnionAll { inputs, .. } => inputs.iter().map(|(plan, _)| plan).collect(),
@@ -334,6 +345,7 @@ impl Plan {
             | Plan::Project { input, .. }
             | Plan::Aggregate { input, .. }
             | Plan::Sort { input, .. }
+            | Plan::Unnest { input, .. }
             | Plan::Limit { input, .. } => vec![input],
             Plan::Join { left, right, .. } => vec![left, right],
             Plan::UnionAll { inputs, .. } => inputs.iter_mut().map(|(plan, _)| plan).collect(),
@@ -344,6 +356,7 @@ impl Plan {
     pub fn for_each_expr<'p>(&'p self, f: &mut dyn FnMut(&'p Expr)) {
         match self {
             Plan::Range { .. } | Plan::Sort { .. } | Plan::Limit { .. } | Plan::UnionAll { .. } => {}
+            Plan::Unnest { array, .. } => f(array),
             Plan::Scan { filters, .. } => filters.iter().for_each(f),
             Plan::Values { rows, .. } => rows.iter().flatten().for_each(f),
             Plan::Filter { predicates, .. } => predicates.iter().for_each(f),
@@ -366,6 +379,7 @@ impl Plan {
     pub fn for_each_expr_mut(&mut self, f: &mut dyn FnMut(&mut Expr)) {
         match self {
             Plan::Range { .. } | Plan::Sort { .. } | Plan::Limit { .. } | Plan::UnionAll { .. } => {}
+            Plan::Unnest { array, .. } => f(array),
             Plan::Scan { filters, .. } => filters.iter_mut().for_each(f),
             Plan::Values { rows, .. } => rows.iter_mut().flatten().for_each(f),
             Plan::Filter { predicates, .. } => predicates.iter_mut().for_each(f),
@@ -414,6 +428,7 @@ impl Plan {
             | Plan::Range { .. }
             | Plan::Project { .. }
             | Plan::Aggregate { .. }
+            | Plan::Unnest { .. }
             | Plan::UnionAll { .. } => made.extend(self.output()),
             _ => {}
         }

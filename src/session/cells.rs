@@ -7,20 +7,11 @@
 //!
 //! Does not: align, quote for CSV, or decide what NULL looks like.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BinaryViewArray, PrimitiveArray, StringArray,
-    StringViewArray,
-};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
-};
+use arrow::array::Array;
 
 use crate::types::arrow::from_arrow;
-use crate::types::{Interval, LogicalType, Value};
+pub use crate::types::cell::value;
+use crate::types::{LogicalType, Value};
 
 /// The text of a cell; `None` is NULL.
 pub fn text(array: &dyn Array, row: usize, ty: &LogicalType) -> Option<String> {
@@ -33,86 +24,6 @@ pub fn text(array: &dyn Array, row: usize, ty: &LogicalType) -> Option<String> {
 /// Appends a cell to a JSON text.
 pub fn write_json(out: &mut String, array: &dyn Array, row: usize, ty: &LogicalType) {
     write_value(out, &value(array, row), ty);
-}
-
-/// A cell as a value.
-pub fn value(array: &dyn Array, row: usize) -> Value {
-    // An array of type null has no bitmap that says so.
-    if array.is_null(row) || *array.data_type() == DataType::Null {
-        return Value::Null;
-    }
-    match array.data_type() {
-        DataType::Boolean => Value::Boolean(array.as_boolean().value(row)),
-        DataType::Int8 => int::<Int8Type>(array, row),
-        DataType::Int16 => int::<Int16Type>(array, row),
-        DataType::Int32 => int::<Int32Type>(array, row),
-        DataType::Int64 => int::<Int64Type>(array, row),
-        DataType::UInt8 => int::<UInt8Type>(array, row),
-        DataType::UInt16 => int::<UInt16Type>(array, row),
-        DataType::UInt32 => int::<UInt32Type>(array, row),
-        DataType::UInt64 => int::<UInt64Type>(array, row),
-        DataType::Decimal128(..) => int::<Decimal128Type>(array, row),
-        DataType::Date32 => int::<Date32Type>(array, row),
-        DataType::Time64(TimeUnit::Microsecond) => int::<Time64MicrosecondType>(array, row),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => int::<TimestampMicrosecondType>(array, row),
-        DataType::Float32 => Value::Float(single(array.as_primitive::<Float32Type>().value(row))),
-        DataType::Float64 => Value::Float(array.as_primitive::<Float64Type>().value(row)),
-        _ => variable_value(array, row),
-    }
-}
-
-fn variable_value(array: &dyn Array, row: usize) -> Value {
-    let any = array.as_any();
-    if let Some(texts) = any.downcast_ref::<StringViewArray>() {
-        return Value::String(texts.value(row).into());
-    }
-    if let Some(texts) = any.downcast_ref::<StringArray>() {
-        return Value::String(texts.value(row).into());
-    }
-    if let Some(blobs) = any.downcast_ref::<BinaryViewArray>() {
-        return Value::Blob(blobs.value(row).into());
-    }
-    if let Some(blobs) = any.downcast_ref::<BinaryArray>() {
-        return Value::Blob(blobs.value(row).into());
-    }
-    match array.data_type() {
-        DataType::Interval(IntervalUnit::MonthDayNano) => {
-            let parts = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
-            Value::Interval(Interval {
-                months: parts.months,
-                days: parts.days,
-                micros: parts.nanoseconds / 1000,
-            })
-        }
-        DataType::List(_) => {
-            let items: ArrayRef = array.as_list::<i32>().value(row);
-            Value::Array((0..items.len()).map(|i| value(&items, i)).collect())
-        }
-        DataType::Struct(_) => {
-            let columns = array.as_struct().columns();
-            Value::Struct(columns.iter().map(|column| value(column, row)).collect())
-        }
-        _ => foreign_value(array, row),
-    }
-}
-
-/// A type that the engine does not give out, shown as Arrow shows it.
-fn foreign_value(array: &dyn Array, row: usize) -> Value {
-    let text = arrow::util::display::array_value_to_string(array, row);
-    Value::String(Arc::from(text.unwrap_or_default()))
-}
-
-fn int<T: ArrowPrimitiveType>(array: &dyn Array, row: usize) -> Value
-where
-    T::Native: Into<i128>,
-{
-    let values: &PrimitiveArray<T> = array.as_primitive();
-    Value::Int(values.value(row).into())
-}
-
-/// The double whose shortest text is that of the single: 0.1f32 is shown as `0.1`.
-fn single(v: f32) -> f64 {
-    v.to_string().parse().unwrap_or(f64::from(v))
 }
 
 fn write_value(out: &mut String, value: &Value, ty: &LogicalType) {
@@ -168,7 +79,10 @@ pub fn logical_types(schema: &arrow::datatypes::Schema) -> Vec<LogicalType> {
 mod tests {
     use super::*;
     use crate::types::Field;
+    use std::sync::Arc;
+
     use arrow::array::{Decimal128Array, Float64Array, Int64Array, StructArray};
+    use arrow::datatypes::DataType;
 
     fn check(array: &dyn Array, ty: &LogicalType, texts: &[Option<&str>], jsons: &[&str]) {
         for row in 0..array.len() {

@@ -10,6 +10,7 @@
 
 pub mod arrow;
 pub mod cast;
+pub mod cell;
 pub mod chunk;
 pub mod civil;
 pub mod nested;

@@ -189,6 +189,19 @@ impl Objects {
         address
     }
 
+    /// An array whose elements and their validity bytes are there already.
+    pub fn array_of_bytes(&mut self, values: &[u8], valid: &[u8]) -> u64 {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        bytes.extend_from_slice(&(valid.len() as u64).to_le_bytes());
+        bytes.resize(ELEMENTS_AT, 0);
+        bytes.extend_from_slice(values);
+        bytes.extend_from_slice(valid);
+        let address = self.copy(&bytes);
+        self.scratch = bytes;
+        address
+    }
+
     /// A struct of this type.
     pub fn structure(&mut self, cells: &[Option<u128>], ty: &LogicalType) -> u64 {
         let Some(NestedLayout::Struct { fields, bytes: size }) = NestedLayout::of(ty) else {

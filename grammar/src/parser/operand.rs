@@ -199,6 +199,12 @@ impl Builder<'_> {
         for part in parts(node) {
             match part.as_rule() {
                 Rule::star_arg => call.star = true,
+                Rule::call_args if call.name.text.eq_ignore_ascii_case("struct_pack") => {
+                    if let Some(fields) = self.named_args(&part) {
+                        return ExprKind::Struct(fields);
+                    }
+                    feature = feature.or(self.call_args(&mut call, part));
+                }
                 Rule::call_args => feature = feature.or(self.call_args(&mut call, part)),
                 Rule::trim_args => self.trim_args(&mut call, part),
                 Rule::filter_clause => call.filter = parts(part).next().map(|expr| Box::new(self.expr(expr))),
@@ -212,6 +218,22 @@ impl Builder<'_> {
             Some(feature) => unsupported(feature),
             None => ExprKind::Call(call),
         }
+    }
+
+    /// `a := 1, b := 2`; `None` if there is anything else.
+    fn named_args(&mut self, node: &Node<'_>) -> Option<Vec<(Ident, Expr)>> {
+        let args: Vec<Node<'_>> = parts(node.clone()).collect();
+        if args.iter().any(|arg| arg.as_rule() != Rule::named_arg) {
+            return None;
+        }
+        let mut fields = Vec::with_capacity(args.len());
+        for arg in args {
+            let mut inner = parts(arg);
+            let (name, value) = (inner.next()?, inner.next()?);
+            let name = self.ident(&name);
+            fields.push((name, self.expr(value)));
+        }
+        Some(fields)
     }
 
     fn call_args(&mut self, call: &mut Call, node: Node<'_>) -> Option<&'static str> {

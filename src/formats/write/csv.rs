@@ -7,10 +7,12 @@
 //! Does not: format numbers for people.
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Field, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::{Failure, Out, Sink};
+use crate::types::arrow::from_arrow;
+use crate::types::{LogicalType, cell};
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -20,6 +22,8 @@ pub(super) struct CsvSink<'a> {
     out: Out<'a>,
     delimiter: u8,
     buffer: Vec<u8>,
+    /// Types of the columns that are arrays or structs, which are written as they are shown.
+    nested: Vec<Option<LogicalType>>,
 }
 
 impl<'a> CsvSink<'a> {
@@ -29,6 +33,7 @@ impl<'a> CsvSink<'a> {
             out,
             delimiter,
             buffer: Vec::with_capacity(BUFFER_BYTES),
+            nested: schema.fields().iter().map(|field| nested_type(field)).collect(),
         };
         if header {
             for (i, field) in schema.fields().iter().enumerate() {
@@ -68,6 +73,10 @@ impl<'a> CsvSink<'a> {
     }
 }
 
+fn nested_type(field: &Field) -> Option<LogicalType> {
+    from_arrow(field.data_type()).filter(LogicalType::is_nested)
+}
+
 impl Sink for CsvSink<'_> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
         let options = FormatOptions::default();
@@ -81,7 +90,11 @@ impl Sink for CsvSink<'_> {
         for row in 0..batch.num_rows() {
             for (i, (column, nulls)) in columns.iter().zip(&nulls).enumerate() {
                 self.separate(i);
-                if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
+                let valid = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+                if let Some(ty) = self.nested[i].as_ref().filter(|_| valid) {
+                    let text = cell::value(batch.column(i), row).display(ty);
+                    self.text(&text);
+                } else if valid {
                     text.clear();
                     let written = column.value(row).write(&mut text);
                     written.map_err(|_| Failure::Unsupported("a value of this type in CSV".into()))?;

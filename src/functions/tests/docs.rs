@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::functions::{Function, NullRule, all};
+use crate::functions::{Function, NullRule, Param, all};
 
 #[test]
 fn the_documentation_is_current() {
@@ -73,8 +73,16 @@ fn notes(function: &Function) -> String {
 /// The type of the result if it is always the same, else where it comes from.
 fn result(function: &Function) -> String {
     use crate::types::LogicalType as T;
-    let of = |ty: T| (function.result)(&vec![ty; function.params.len()]);
-    let (a, b) = (of(T::TinyInt), of(T::TimestampTz));
+    let of = |ty: T, number: T| {
+        let typed = |param: &Param| match param {
+            Param::List => T::Array(Box::new(ty.clone())),
+            Param::Numbers => T::Array(Box::new(number.clone())),
+            Param::Lists => T::Array(Box::new(T::Array(Box::new(ty.clone())))),
+            _ => ty.clone(),
+        };
+        (function.result)(&function.params.iter().map(typed).collect::<Vec<_>>())
+    };
+    let (a, b) = (of(T::TinyInt, T::TinyInt), of(T::TimestampTz, T::Double));
     if a == b {
         a.to_string()
     } else {

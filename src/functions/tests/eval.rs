@@ -4,7 +4,7 @@
 //!
 //! Does not: know operators; the engine's own parser is not for this room.
 
-use crate::functions::{Env, FunctionError, ResolveFailure, evaluate, resolve};
+use crate::functions::{Env, FunctionError, ResolveFailure, common_type, evaluate, resolve};
 use crate::types::cast::{CastError, cast, parse_decimal};
 use crate::types::{LogicalType, Value};
 
@@ -36,9 +36,13 @@ impl<'a> Parser<'a> {
         if self.rest.starts_with('\'') {
             return Ok((Value::String(self.quoted().into()), LogicalType::String));
         }
+        if let Some(inside) = self.rest.strip_prefix('[') {
+            self.rest = inside;
+            return self.array();
+        }
         let (word, rest) = self
             .rest
-            .split_at(self.rest.find([',', '(', ')', ' ']).unwrap_or(self.rest.len()));
+            .split_at(self.rest.find([',', '(', ')', ']', ' ']).unwrap_or(self.rest.len()));
         self.rest = rest;
         if word.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
             return Ok(number(word));
@@ -82,6 +86,22 @@ impl<'a> Parser<'a> {
             }
         }
         panic!("no closing quote in {}", self.rest);
+    }
+
+    /// The elements, in the type that they have in common.
+    fn array(&mut self) -> Typed {
+        let mut items = Vec::new();
+        while !self.rest.trim_start().starts_with(']') {
+            items.push(self.expr()?);
+            self.rest = self.rest.trim_start().trim_start_matches(',');
+        }
+        self.rest = &self.rest.trim_start()[1..];
+        let types = items.iter().map(|(_, ty)| ty.clone());
+        let item = types
+            .reduce(|a, b| common_type(&a, &b).expect("elements of one type"))
+            .unwrap_or(LogicalType::Null);
+        let values: Result<Vec<_>, CastError> = items.iter().map(|(value, ty)| cast(value, ty, &item)).collect();
+        Ok((Value::Array(values?), LogicalType::Array(Box::new(item))))
     }
 
     fn call(&mut self, name: &str) -> Typed {

@@ -128,7 +128,7 @@ impl<'a> Binder<'a> {
         };
         let fits = match function {
             F::Sum | F::Avg => arg.ty.is_numeric(),
-            F::Min | F::Max | F::Count | F::CountMerge | F::AnyValue => true,
+            F::Min | F::Max | F::Count | F::CountMerge | F::AnyValue | F::List => true,
         };
         if !fits {
             let message = format!("`{}` has no meaning for {}", call.name.text, arg.ty);
@@ -136,6 +136,7 @@ impl<'a> Binder<'a> {
         }
         Ok(match (function, &arg.ty) {
             (F::Avg, _) => LogicalType::Double,
+            (F::List, item) => LogicalType::Array(Box::new(item.clone())),
             (F::Sum, LogicalType::Decimal { scale, .. }) => LogicalType::Decimal {
                 precision: 38,
                 scale: *scale,

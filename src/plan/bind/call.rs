@@ -28,6 +28,9 @@ const AGGREGATES: &[(&str, AggregateFunction)] = &[
     ("max", AggregateFunction::Max),
     ("any_value", AggregateFunction::AnyValue),
     ("anyvalue", AggregateFunction::AnyValue),
+    ("array_agg", AggregateFunction::List),
+    ("arrayagg", AggregateFunction::List),
+    ("list", AggregateFunction::List),
 ];
 
 /// Forms bound here rather than looked up.
@@ -61,11 +64,10 @@ const FIELDS: &[&str] = &[
 
 /// Aggregates and window functions of the language that cannot be run yet.
 const LATER: &[&str] = &[
-    "array_agg",
-    "list",
     "string_agg",
     "group_concat",
     "listagg",
+    "unnest",
     "median",
     "percentile",
     "mode",

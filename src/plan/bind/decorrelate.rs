@@ -102,6 +102,7 @@ fn pull_from(binder: &mut Binder<'_>, plan: Plan, free: &HashSet<ColumnId>) -> R
         Plan::Sort { input, .. } => pull_from(binder, *input, free),
         Plan::Limit { .. } => Err(Blocked("LIMIT")),
         Plan::UnionAll { .. } => Err(Blocked("a set operation")),
+        Plan::Unnest { .. } => Err(Blocked("unnest")),
         Plan::Values { .. } => Err(Blocked("VALUES over outer columns")),
         Plan::Scan { .. } | Plan::Range { .. } => Err(Blocked("this relation")),
     }

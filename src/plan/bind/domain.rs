@@ -106,6 +106,7 @@ impl Unnesting<'_, '_, '_, '_> {
             Plan::UnionAll { columns, inputs } => self.union(columns, inputs),
             Plan::Values { columns, rows } => self.values(columns, rows),
             Plan::Limit { .. } => Err(Blocked("LIMIT")),
+            Plan::Unnest { .. } => Err(Blocked("unnest")),
             Plan::Scan { .. } | Plan::Range { .. } => Err(Blocked("this relation")),
         }
     }

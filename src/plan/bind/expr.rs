@@ -73,35 +73,11 @@ impl<'a> Binder<'a> {
             K::Extract { field, expr } => self.extract(block, field, expr, e.span),
             K::Exists(query) => self.exists_value(block, query, e.span),
             K::Subquery(query) => self.scalar_subquery(block, query, e.span),
-            K::Array(items) => self.array(block, items, e.span),
-            K::Struct(fields) => self.structure(block, fields, e.span),
-            K::Field { .. } | K::Index { .. } | K::Slice { .. } => self.part(block, e),
+            K::Array(_) | K::Struct(_) | K::Field { .. } | K::Index { .. } | K::Slice { .. } => self.nested(block, e),
             K::Unsupported { feature } => {
                 let (name, verb) = (feature.as_str(), if feature.ends_with('s') { "are" } else { "is" });
                 self.unsupported(&format!("{name} {verb}"), e.span)
             }
-        }
-    }
-
-    /// A field of a struct, an element or a stretch of an array.
-    fn part(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
-        use ast::ExprKind as K;
-        match &e.kind {
-            K::Field { expr, name } => {
-                let of = self.expr(block, expr)?;
-                self.field(of, name)
-            }
-            K::Index { expr, index, safe } => {
-                let (of, index) = self.pair(block, expr, index)?;
-                self.index(of, index, *safe, e.span)
-            }
-            K::Slice { expr, low, high } => {
-                let of = self.expr(block, expr);
-                let low = low.as_deref().map(|low| self.expr(block, low)).transpose();
-                let high = high.as_deref().map(|high| self.expr(block, high)).transpose();
-                self.slice(of?, low?, high?, e.span)
-            }
-            _ => self.expr(block, e),
         }
     }
 

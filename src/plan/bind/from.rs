@@ -22,27 +22,114 @@ use crate::types::{Field, LogicalType, Value};
 impl<'a> Binder<'a> {
     /// The comma-separated relations of FROM; none: one row without columns.
     pub(super) fn bind_from(&mut self, from: &'a [ast::TableRef]) -> Bound<(Plan, Scope)> {
-        let bound: Vec<Bound<(Plan, Scope)>> = from.iter().map(|table| self.table_ref(table)).collect();
         let mut whole: Option<(Plan, Scope)> = None;
         let mut failed = false;
-        for (bound, table) in bound.into_iter().zip(from) {
-            let Ok((plan, scope)) = bound else {
-                failed = true;
-                continue;
+        for table in from {
+            let left = whole.take();
+            let bound = match left {
+                Some((plan, scope)) => self.beside(plan, scope, table),
+                None => self.table_ref(table),
             };
-            whole = Some(match whole.take() {
-                None => (plan, scope),
-                Some((left, mut left_scope)) => {
-                    failed |= self.check_names(&left_scope, &scope, table.span).is_err();
-                    left_scope.extend(scope);
-                    (cross(left, plan), left_scope)
-                }
-            });
+            match bound {
+                Ok(bound) => whole = Some(bound),
+                Err(Reported) => failed = true,
+            }
         }
         if failed {
             return Err(Reported);
         }
         Ok(whole.unwrap_or_else(|| (Plan::unit(), Scope::default())))
+    }
+
+    /// A relation beside those before it, which `unnest` may refer to.
+    fn beside(&mut self, left: Plan, mut left_scope: Scope, table: &'a ast::TableRef) -> Bound<(Plan, Scope)> {
+        if let Some(array) = unnest_argument(table) {
+            return self.unnest_beside(left, left_scope, table, array);
+        }
+        let (plan, scope) = self.table_ref(table)?;
+        self.check_names(&left_scope, &scope, table.span)?;
+        left_scope.extend(scope);
+        Ok((cross(left, plan), left_scope))
+    }
+
+    /// `t, unnest(t.a) AS u`.
+    pub(super) fn unnest_beside(
+        &mut self,
+        left: Plan,
+        mut left_scope: Scope,
+        table: &'a ast::TableRef,
+        array: &'a ast::Expr,
+    ) -> Bound<(Plan, Scope)> {
+        let mut block = Block::new(left_scope.clone(), Place::Other);
+        let array = eval::fold(self.expr(&mut block, array)?);
+        if !block.joins_below.is_empty() || !array.columns().is_subset(&left.output_set()) {
+            return self.unsupported("unnest of a column of an outer query is", array.span);
+        }
+        let mut relation = match array.as_literal() {
+            Some(_) => {
+                let mut rows = self.array_rows(&array, "unnest")?;
+                rows.output.truncate(1);
+                rows.plan = cross(left, rows.plan);
+                rows
+            }
+            None => self.unnest_column(left, array)?,
+        };
+        self.name_elements(table, &mut relation)?;
+        let name = table.alias.as_ref().map_or("unnest", |alias| alias.text.as_str());
+        let mut scope = Scope::default();
+        let columns = relation.output.drain(..).map(|(id, field)| (field.name, id));
+        scope.push_relation(Some(name), columns);
+        self.check_names(&left_scope, &scope, table.span)?;
+        left_scope.extend(scope);
+        Ok((relation.plan, left_scope))
+    }
+
+    fn unnest_column(&mut self, left: Plan, array: Expr) -> Bound<Relation> {
+        let LogicalType::Array(item) = &array.ty else {
+            let message = format!("`unnest` takes an array, not {}", array.ty);
+            return self.fail(Diagnostic::new("42883", array.span, message));
+        };
+        let item = (**item).clone();
+        let element = self.new_column("unnest", item.clone(), true);
+        let position = self.new_column("index", LogicalType::BigInt, false);
+        let (input, array) = self.stored(left, array);
+        Ok(Relation {
+            plan: Plan::Unnest {
+                input: Box::new(input),
+                array,
+                element,
+                position,
+            },
+            output: vec![(element, field("unnest", item, true))],
+        })
+    }
+
+    /// An array that must be computed becomes a column of its own.
+    fn stored(&mut self, left: Plan, array: Expr) -> (Plan, Expr) {
+        if crate::plan::physical::is_found(&array) {
+            return (left, array);
+        }
+        let (ty, span) = (array.ty.clone(), array.span);
+        let id = self.new_column("array", ty.clone(), true);
+        let kept = left.output().into_iter().map(|id| (id, self.column_expr(id, span)));
+        let columns = kept.chain([(id, array)]).collect();
+        let input = Box::new(left);
+        (Plan::Project { input, columns }, Expr::column(id, ty, span))
+    }
+
+    /// The elements have the relation's alias as their name, unless they are given one.
+    fn name_elements(&mut self, table: &'a ast::TableRef, relation: &mut Relation) -> Bound<()> {
+        match (&table.alias, table.columns.first(), relation.output.first_mut()) {
+            (_, Some(first), _) => {
+                let of = table.alias.as_ref().unwrap_or(first);
+                self.rename(relation, &table.columns, of)
+            }
+            (Some(alias), None, Some((_, field))) => {
+                field.name = alias.text.clone();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Two relations of one query cannot have the same name.
@@ -80,6 +167,9 @@ impl<'a> Binder<'a> {
             T::Query(query) => (self.query(query)?, None),
             T::Collection(expr) => (self.collection(expr)?, None),
             T::Each(expr) => (self.each(table, expr)?, None),
+            T::Function { .. } if let Some(array) = unnest_argument(table) => {
+                return self.unnest_beside(Plan::unit(), Scope::default(), table, array);
+            }
             T::Function { name, args } => {
                 let relation = self.table_function(name, args)?;
                 (relation, Some(name.text.to_lowercase()))
@@ -174,7 +264,8 @@ impl<'a> Binder<'a> {
     /// `FROM [1, 2, 3]`: columns `value` and `index`.
     fn collection(&mut self, expr: &'a ast::Expr) -> Bound<Relation> {
         let ast::ExprKind::Array(items) = &expr.kind else {
-            return self.constant_array(expr, "value");
+            let array = self.constant(expr, "FROM over an expression")?;
+            return self.array_rows(&array, "value");
         };
         if let Some(ast::ExprKind::Struct(_)) = items.first().map(|item| &item.kind) {
             return self.struct_rows(items, expr.span);
@@ -184,18 +275,19 @@ impl<'a> Binder<'a> {
     }
 
     /// The elements of a constant that is an array, and their positions.
-    fn constant_array(&mut self, expr: &'a ast::Expr, name: &str) -> Bound<Relation> {
-        let array = self.constant(expr, "FROM over an expression")?;
+    fn array_rows(&mut self, array: &Expr, name: &str) -> Bound<Relation> {
         let (items, ty) = match (array.as_literal(), &array.ty) {
             (Some(Value::Array(items)), LogicalType::Array(item)) => (items.clone(), (**item).clone()),
             (_, LogicalType::Array(item)) => (Vec::new(), (**item).clone()),
             (_, LogicalType::Null) => (Vec::new(), LogicalType::Null),
             (_, other) => {
                 let message = format!("only an array is a collection, not {other}");
-                return self.fail(Diagnostic::new("42809", expr.span, message));
+                return self.fail(Diagnostic::new("42809", array.span, message));
             }
         };
-        let items = items.into_iter().map(|item| Expr::literal(item, ty.clone(), expr.span));
+        let items = items
+            .into_iter()
+            .map(|item| Expr::literal(item, ty.clone(), array.span));
         Ok(self.numbered_rows(items.collect(), ty, name))
     }
 
@@ -219,19 +311,6 @@ impl<'a> Binder<'a> {
                 (index, field("index", LogicalType::BigInt, false)),
             ],
         }
-    }
-
-    /// `unnest(a)`: the column `unnest` holds the elements.
-    fn unnested(&mut self, name: &'a ast::Ident, args: &'a [ast::Expr]) -> Bound<Relation> {
-        let [array] = args else {
-            return self.fail(Diagnostic::new("42883", name.span, "`unnest` takes one array"));
-        };
-        if let ast::ExprKind::Name(_) | ast::ExprKind::Field { .. } = &array.kind {
-            return self.unsupported("`unnest` of a column is", array.span);
-        }
-        let mut relation = self.constant_array(array, "unnest")?;
-        relation.output.truncate(1);
-        Ok(relation)
     }
 
     /// The elements, constants of one type.
@@ -309,7 +388,7 @@ impl<'a> Binder<'a> {
         let closed = match lower.as_str() {
             "range" => false,
             "generate_series" => true,
-            "unnest" => return self.unnested(name, args),
+            "unnest" => return self.fail(Diagnostic::new("42883", name.span, "`unnest` takes one array")),
             _ => {
                 let mut error = Diagnostic::new("42883", name.span, format!("table function `{lower}` does not exist"));
                 let known = ["range", "generate_series", "unnest"].map(String::from);
@@ -378,6 +457,17 @@ pub(super) fn cross(left: Plan, right: Plan) -> Plan {
         keys: Vec::new(),
         null_equal: false,
         residual: Vec::new(),
+    }
+}
+
+/// The array of `unnest(a)`.
+pub(super) fn unnest_argument(table: &ast::TableRef) -> Option<&ast::Expr> {
+    match &table.kind {
+        T::Function { name, args } if name.text.eq_ignore_ascii_case("unnest") => match args.as_slice() {
+            [array] => Some(array),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

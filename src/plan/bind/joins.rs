@@ -13,6 +13,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, JoinCondition, Span};
 
 use super::compare::same_type;
+use super::from::unnest_argument;
 use super::scope::{Found, Scope, same};
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
@@ -27,6 +28,9 @@ struct Merge {
 impl<'a> Binder<'a> {
     /// A join and the scope of its result.
     pub(super) fn join(&mut self, join: &'a ast::Join, span: Span) -> Bound<(Plan, Scope)> {
+        if let Some(array) = unnest_argument(&join.right) {
+            return self.join_unnest(join, array, span);
+        }
         if join.lateral {
             return self.unsupported("LATERAL is", span);
         }
@@ -67,6 +71,21 @@ impl<'a> Binder<'a> {
             _ => scope,
         };
         Ok((self.attach(plan, attached), scope))
+    }
+
+    /// `t CROSS JOIN unnest(t.a) AS u`, `t JOIN unnest(t.a) AS u ON …`.
+    fn join_unnest(&mut self, join: &'a ast::Join, array: &'a ast::Expr, span: Span) -> Bound<(Plan, Scope)> {
+        let on = match (&join.kind, &join.on) {
+            (ast::JoinKind::Inner | ast::JoinKind::Cross, JoinCondition::None) => None,
+            (ast::JoinKind::Inner, JoinCondition::On(on)) => Some(on),
+            _ => return self.unsupported("this kind of join with unnest is", span),
+        };
+        let (left, left_scope) = self.table_ref(&join.left)?;
+        let (plan, scope) = self.unnest_beside(left, left_scope, &join.right, array)?;
+        let Some(on) = on else { return Ok((plan, scope)) };
+        let mut block = self.on_block(scope.clone());
+        let predicates = self.on_conjuncts(&mut block, on, join.kind)?;
+        Ok((self.attach(plan.filtered(predicates), block.joins_below), scope))
     }
 
     /// The condition's conjuncts; subqueries in it are allowed where they filter the joined rows.

@@ -20,6 +20,30 @@ use crate::plan::logical::{Expr, ExprKind};
 use crate::types::{Field, LogicalType, Value};
 
 impl<'a> Binder<'a> {
+    /// An expression that makes an array or struct or takes one apart.
+    pub(super) fn nested(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
+        use ast::ExprKind as K;
+        match &e.kind {
+            K::Array(items) => self.array(block, items, e.span),
+            K::Struct(fields) => self.structure(block, fields, e.span),
+            K::Field { expr, name } => {
+                let of = self.expr(block, expr)?;
+                self.field(of, name)
+            }
+            K::Index { expr, index, safe } => {
+                let (of, index) = (self.expr(block, expr), self.expr(block, index));
+                self.index(of?, index?, *safe, e.span)
+            }
+            K::Slice { expr, low, high } => {
+                let of = self.expr(block, expr);
+                let low = low.as_deref().map(|low| self.expr(block, low)).transpose();
+                let high = high.as_deref().map(|high| self.expr(block, high)).transpose();
+                self.slice(of?, low?, high?, e.span)
+            }
+            _ => self.unsupported("this form is", e.span),
+        }
+    }
+
     /// `[a, b]`.
     pub(super) fn array(&mut self, block: &mut Block<'a>, items: &'a [ast::Expr], span: Span) -> Bound<Expr> {
         let items = self.exprs(block, items)?;

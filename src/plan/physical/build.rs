@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::joins;
 use super::rows::RowLayout;
+use super::unnest;
 use super::{
     AggregateResult, Binding, Dim, Facts, Finish, GroupStrategy, GroupTable, PhysicalPlan, Pipeline, RowSource, Sink,
     SourceField, SourceKind, State, StateKind, Step, TempTable, facts,
@@ -116,6 +117,7 @@ pub(super) fn produced(plan: &Plan) -> Columns {
         Plan::Values { columns, .. } | Plan::UnionAll { columns, .. } => columns.iter().copied().collect(),
         Plan::Range { column, .. } => [*column].into(),
         Plan::Filter { input, .. } | Plan::Sort { input, .. } | Plan::Limit { input, .. } => produced(input),
+        Plan::Unnest { .. } => plan.output().into_iter().collect(),
         Plan::Project { columns, .. } => columns.iter().map(|(id, _)| *id).collect(),
         Plan::Join { kind, left, right, .. } => {
             let mut columns = produced(left);
@@ -257,6 +259,7 @@ impl Builder<'_> {
                 aggregates,
             } => self.aggregate(input, keys, aggregates),
             Plan::Sort { .. } | Plan::Limit { .. } => self.sorted(plan, required),
+            Plan::Unnest { .. } => unnest::open(self, plan, required),
             Plan::UnionAll { columns, .. } => {
                 let needed: Vec<ColumnId> = columns.iter().copied().filter(|id| required.contains(id)).collect();
                 self.materialize(plan, needed, Finish::default())
@@ -492,7 +495,12 @@ impl Builder<'_> {
         Ok(self.read_temp(temp, &columns))
     }
 
-    fn materialize(&mut self, plan: &Plan, columns: Vec<ColumnId>, finish: Finish) -> Result<Pipeline, PlanError> {
+    pub(super) fn materialize(
+        &mut self,
+        plan: &Plan,
+        columns: Vec<ColumnId>,
+        finish: Finish,
+    ) -> Result<Pipeline, PlanError> {
         let temp = self.temp(&columns);
         self.emit_batches(plan, &columns, Some(temp), finish)?;
         Ok(self.read_temp(temp, &columns))
@@ -666,7 +674,7 @@ fn group_strategy(keys: &[Facts], rows: Option<u64>) -> GroupStrategy {
 
 fn state_facts(state: &State, facts: &dyn Fn(&Expr) -> Facts) -> Facts {
     match state.kind {
-        StateKind::Count | StateKind::SumI64 => Facts::of_type(&LogicalType::BigInt, false),
+        StateKind::Count | StateKind::SumI64 | StateKind::List => Facts::of_type(&LogicalType::BigInt, false),
         StateKind::SumI128 => Facts::of_type(&LogicalType::HugeInt, false),
         StateKind::SumF64 => Facts::of_type(&LogicalType::Double, false),
         StateKind::Min | StateKind::Max | StateKind::Any => {
@@ -733,6 +741,7 @@ impl StateList {
             AggregateFunction::Min => (self.add(StateKind::Min, arg, filter), true),
             AggregateFunction::Max => (self.add(StateKind::Max, arg, filter), true),
             AggregateFunction::AnyValue => (self.add(StateKind::Any, arg, filter), true),
+            AggregateFunction::List => (self.add(StateKind::List, arg, filter), false),
         };
         let can_be_null = nullable || filter.is_some() || may_be_empty;
         let is_avg = aggregate.function == AggregateFunction::Avg;
@@ -741,7 +750,8 @@ impl StateList {
             AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::AnyValue
         );
         let count = (needs_count && (can_be_null || is_avg || replaces)).then(|| count(self));
-        let facts = result_facts(aggregate, arg_facts, needs_count && can_be_null);
+        let is_list = aggregate.function == AggregateFunction::List;
+        let facts = result_facts(aggregate, arg_facts, is_list || needs_count && can_be_null);
         AggregateResult {
             function: aggregate.function,
             value,

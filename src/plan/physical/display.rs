@@ -15,6 +15,7 @@ pub fn source(plan: &PhysicalPlan, pipeline: &Pipeline) -> String {
         SourceKind::Group(group) => format!("read groups {group} ({})", strategy(&plan.groups[*group].strategy)),
         SourceKind::Join(join) => format!("read join table {join}"),
         SourceKind::Range { start, step, count } => format!("range from {start} step {step}, {count} rows"),
+        SourceKind::Positions => "positions of elements".into(),
         SourceKind::OneRow => "one row".into(),
     }
 }

@@ -16,6 +16,7 @@ pub mod display;
 pub mod facts;
 mod joins;
 pub mod rows;
+mod unnest;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use build::{PlanError, plan};
 pub use facts::Facts;
 pub use gobi_grammar::ast::Span;
 pub use rows::{RowField, RowLayout};
+pub(crate) use unnest::is_found;
 
 /// A whole query, ready to be compiled.
 #[derive(Clone, Debug)]
@@ -107,6 +109,8 @@ pub enum SourceKind {
         /// How many.
         count: u64,
     },
+    /// The positions of an array's elements; a row number is a position.
+    Positions,
     /// One row without columns.
     OneRow,
 }
@@ -168,6 +172,13 @@ pub enum Step {
         /// What else a pair must satisfy; its columns of the build side are bound to `source`.
         residual: Vec<Expr>,
         /// The source in which the build side's columns are bound (semi and anti joins: only inside the residual).
+        source: usize,
+    },
+    /// Gives each row once for every element of an array.
+    Unnest {
+        /// The array.
+        array: Expr,
+        /// The source whose row number is the element's position.
         source: usize,
     },
 }
@@ -321,6 +332,8 @@ pub enum StateKind {
     Max,
     /// The last value seen.
     Any,
+    /// All values, in a list that the host keeps; the state is its address.
+    List,
 }
 
 /// How a result is made from the states of a group.

@@ -55,6 +55,11 @@ pub(super) fn plan(plan: &mut Plan, wanted: &HashSet<ColumnId>) {
             self::plan(input, &below);
         }
         Plan::Limit { input, .. } => self::plan(input, wanted),
+        Plan::Unnest { input, array, .. } => {
+            let mut below = wanted.clone();
+            array.add_columns(&mut below);
+            self::plan(input, &below);
+        }
         Plan::UnionAll { columns, inputs } => prune_union(columns, inputs, wanted),
         Plan::Join { .. } => prune_join(plan, wanted),
     }

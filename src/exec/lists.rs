@@ -1,0 +1,95 @@
+//! Lists that grow: the states of `array_agg`.
+//!
+//! A group's state is the address of a [`Growing`] list, 0 before its first row; each row appends the bytes of its value and a
+//! validity byte, and the result copies both into an array object.
+//!
+//! Invariants: a list is changed by one thread at a time: its worker while the pipeline runs, and whoever merges the groups after
+//! that; it lives as long as the [`Lists`] of the worker that began it, which the query keeps to its end.
+//!
+//! Does not: look at the values.
+
+use crate::types::nested::Objects;
+
+/// One group's values so far, in the natural layout of their type.
+#[derive(Debug, Default)]
+struct Growing {
+    values: Vec<u8>,
+    valid: Vec<u8>,
+}
+
+/// The lists that one worker began.
+#[derive(Debug, Default)]
+pub struct Lists {
+    // INVARIANT: boxed, since rows of group tables hold their addresses.
+    #[allow(clippy::vec_box)]
+    all: Vec<Box<Growing>>,
+}
+
+/// Where a state lies in its group's row.
+type Place = *mut u64;
+
+impl Lists {
+    /// Appends a value of so many bytes.
+    ///
+    /// # Safety
+    /// `place` holds 0 or the address of a list; `value` is `None` or the address of so many bytes.
+    pub unsafe fn add(&mut self, place: Place, value: Option<*const u8>, stride: usize) {
+        // SAFETY: the caller's promise; nothing else refers to the list.
+        let list = unsafe { &mut *self.at(place) };
+        list.valid.push(value.is_some().into());
+        match value {
+            // SAFETY: the caller's promise.
+            Some(at) => list
+                .values
+                .extend_from_slice(unsafe { std::slice::from_raw_parts(at, stride) }),
+            None => list.values.resize(list.values.len() + stride, 0),
+        }
+    }
+
+    /// Appends the values of another group's state.
+    ///
+    /// # Safety
+    /// Both hold 0 or the address of a list, not the same one.
+    pub unsafe fn merge(&mut self, into: Place, from: Place) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let other = from.read_unaligned();
+            if other == 0 {
+                return;
+            }
+            if into.read_unaligned() == 0 {
+                return into.write_unaligned(other);
+            }
+            let (list, other) = (&mut *self.at(into), &*(other as *const Growing));
+            list.values.extend_from_slice(&other.values);
+            list.valid.extend_from_slice(&other.valid);
+        }
+    }
+
+    /// # Safety
+    /// `place` holds 0 or the address of a list.
+    unsafe fn at(&mut self, place: Place) -> *mut Growing {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if place.read_unaligned() == 0 {
+                let mut list = Box::<Growing>::default();
+                place.write_unaligned(std::ptr::from_mut(&mut *list) as u64);
+                self.all.push(list);
+            }
+            place.read_unaligned() as *mut Growing
+        }
+    }
+}
+
+/// The array of a state's values; 0 of 0.
+///
+/// # Safety
+/// `state` is 0 or the address of a list that nobody changes any more.
+pub unsafe fn finished(state: u64, objects: &mut Objects) -> u64 {
+    if state == 0 {
+        return 0;
+    }
+    // SAFETY: the caller's promise.
+    let list = unsafe { &*(state as *const Growing) };
+    objects.array_of_bytes(&list.values, &list.valid)
+}
