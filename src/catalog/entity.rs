@@ -183,8 +183,11 @@ pub struct ViewDef {
     pub name: String,
     /// The query.
     pub query: Source,
-    /// Its columns when it was made.
+    /// Its columns when it, or what it reads, last changed.
     pub columns: Vec<Field>,
+    /// How many of them have names of the view's own; the others are called what the query calls them.
+    #[serde(default)]
+    pub named_columns: usize,
     /// What it reads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<EntityId>,

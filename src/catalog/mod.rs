@@ -178,7 +178,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// What would break if this went: what needs it, and what needs that.
+    /// What would break if this went: what needs it, and what needs that. A table whose foreign key leads here would only
+    /// lose the key; see [`Catalog::referencing`].
     pub fn dependants(&self, id: EntityId) -> Vec<EntityId> {
         let mut found: Vec<EntityId> = Vec::new();
         let mut next = vec![id];
@@ -195,29 +196,67 @@ impl Catalog {
     }
 
     fn needs(&self, entry: &Entry) -> Vec<EntityId> {
-        let mut needs = entry.entity.needs();
+        let mut needs = match &*entry.entity {
+            Entity::Table(_) => Vec::new(),
+            other => other.needs(),
+        };
         let schema = self.by_name.get(&(Arc::from(""), entry.schema.to_string()));
-        needs.extend(schema);
+        needs.extend(schema.filter(|_| !entry.schema.is_empty()));
         needs
     }
 
-    /// Drops an entity and its indexes; anything else that needs it must be dropped too (`cascade`) or prevents it. Gives
-    /// what went.
+    /// Tables whose foreign keys lead to a table.
+    pub fn referencing(&self, id: EntityId) -> Vec<(EntityId, &TableDef)> {
+        let leads = |entry: &Entry| {
+            let table = self.table(entry.id)?;
+            let leads = entry.id != id && table.foreign_keys.iter().any(|key| key.table == id);
+            leads.then_some((entry.id, table))
+        };
+        self.entries().filter_map(leads).collect()
+    }
+
+    /// Kinds and names of entities, for messages.
+    pub fn described(&self, ids: &[EntityId]) -> String {
+        let name = |entry: &Entry| format!("{} `{}`", entry.entity.kind(), entry.entity.name());
+        let names: Vec<String> = ids.iter().filter_map(|id| self.get(*id)).map(name).collect();
+        names.join(", ")
+    }
+
+    /// Drops an entity and its indexes; anything else that needs it must be dropped too (`cascade`) or prevents it. Foreign
+    /// keys that lead to what goes go with it. Gives what went.
     pub fn drop(&mut self, id: EntityId, cascade: bool) -> Result<Vec<Entry>, CatalogError> {
         let dependants = self.dependants(id);
         let holds = |id: &&EntityId| !matches!(self.get(**id).map(|e| &*e.entity), Some(Entity::Index(_)) | None);
-        let holding: Vec<&Entry> = dependants.iter().filter(holds).filter_map(|id| self.get(*id)).collect();
-        if !cascade && !holding.is_empty() {
-            let name = |entry: &&Entry| format!("{} `{}`", entry.entity.kind(), entry.entity.name());
+        let holding: Vec<EntityId> = dependants.iter().filter(holds).copied().collect();
+        let going: Vec<EntityId> = dependants.into_iter().chain([id]).collect();
+        let mut needed_by: Vec<String> = holding.iter().map(|id| self.described(&[*id])).collect();
+        let mut referencing: Vec<EntityId> = Vec::new();
+        for gone in &going {
+            for (other, table) in self.referencing(*gone) {
+                if going.contains(&other) {
+                    continue;
+                }
+                referencing.push(other);
+                let keys = table.foreign_keys.iter().filter(|key| key.table == *gone);
+                needed_by.extend(keys.map(|key| format!("foreign key `{}` of table `{}`", key.name, table.name)));
+            }
+        }
+        if !cascade && !needed_by.is_empty() {
             return Err(CatalogError::Needed {
                 name: self
                     .get(id)
                     .map_or_else(String::new, |entry| entry.entity.name().into()),
-                needed_by: holding.iter().map(name).collect::<Vec<_>>().join(", "),
+                needed_by: needed_by.join(", "),
             });
         }
+        for other in referencing {
+            if let Some(mut table) = self.table(other).cloned() {
+                table.foreign_keys.retain(|key| !going.contains(&key.table));
+                self.replace(other, Entity::Table(table))?;
+            }
+        }
         let mut gone = Vec::new();
-        for id in dependants.into_iter().chain([id]) {
+        for id in going {
             if let Some(entry) = self.by_id.get(&id).cloned() {
                 self.forget(&entry);
                 gone.push(entry);

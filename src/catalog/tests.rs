@@ -48,6 +48,7 @@ fn view(name: &str, reads: &[EntityId]) -> Entity {
             dialect: "grizzly".into(),
         },
         columns: Vec::new(),
+        named_columns: 0,
         reads: reads.to_vec(),
     })
 }
@@ -96,6 +97,28 @@ fn what_is_needed_is_not_dropped_alone() {
 
     assert_eq!(catalog.drop(orders, true).unwrap().len(), 4);
     assert_eq!(catalog.entries().count(), 0);
+}
+
+#[test]
+fn a_foreign_key_goes_with_what_it_leads_to() {
+    let mut catalog = Catalog::default();
+    let orders = catalog.create("main", Entity::Table(table("orders"))).unwrap();
+    let mut items = table("items");
+    items.foreign_keys.push(ForeignKeyDef {
+        name: "of_order".into(),
+        columns: vec![ColumnNo(0)],
+        table: orders,
+        referenced: vec![ColumnNo(0)],
+        on_delete: OnDelete::Refuse,
+    });
+    let items = catalog.create("main", Entity::Table(items)).unwrap();
+    let refused = catalog.drop(orders, false).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "`orders` is needed by foreign key `of_order` of table `items`"
+    );
+    assert_eq!(catalog.drop(orders, true).unwrap().len(), 1);
+    assert!(catalog.table(items).unwrap().foreign_keys.is_empty());
 }
 
 #[test]

@@ -80,6 +80,12 @@ pub trait TableResolver {
     /// A file, glob or URL as a relation.
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError>;
 
+    /// The query of a view is bound from here on: what it names, the statement does not name itself.
+    fn enter_view(&mut self) {}
+
+    /// The query of a view ends.
+    fn leave_view(&mut self) {}
+
     /// A relation resolved before.
     fn info(&self, table: TableId) -> &TableInfo;
 

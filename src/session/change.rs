@@ -17,6 +17,7 @@ use gobi_grammar::ast::{
 };
 use gobi_grammar::{Diagnostic, Dialect};
 
+use super::define::drop::not_a_table;
 use super::define::{schema_and_name, select, unsupported};
 use super::store::{View, store_error};
 use super::{Error, Phases, Session, statement};
@@ -233,10 +234,11 @@ fn source(def: &TableDef, columns: &[Ident], source: &InsertSource, span: Span) 
 pub fn target(view: &View, path: &Path) -> Result<(EntityId, TableDef), Error> {
     let (schema, name) = schema_and_name(path)?;
     let found = view.catalog().find(&[&schema, &name.text]);
-    if let Some(entry) = found
-        && let Entity::Table(def) = &*entry.entity
-    {
-        return Ok((entry.id, def.clone()));
+    if let Some(entry) = found {
+        return match &*entry.entity {
+            Entity::Table(def) => Ok((entry.id, def.clone())),
+            _ => Err(not_a_table(entry, name)),
+        };
     }
     let message = format!("table `{}` does not exist", name.text);
     Err(Error::new(Diagnostic::new("42P01", name.span, message)))

@@ -1,4 +1,4 @@
-//! CREATE TABLE and DROP TABLE.
+//! Statements that define: CREATE TABLE; and, a kind a file, views, schemas and DROP.
 //!
 //! `CREATE TABLE t (a int PRIMARY KEY, b string)` puts a definition into the catalog; `CREATE TABLE t AS SELECT …` rows too.
 //!
@@ -6,16 +6,20 @@
 //!
 //! Does not: write; the transaction does.
 
+pub mod drop;
+pub mod schemas;
+pub mod views;
+
 use gobi_grammar::ast::{
-    self, ColumnConstraintKind as C, CreateTable, Drop, DropBehavior, Expr, ExprKind, Ident, Literal, ObjectKind, Path,
-    Query, QueryBody, Select, SelectItem, Span, TableConstraintKind as T,
+    self, ColumnConstraintKind as C, CreateTable, Expr, ExprKind, Ident, Literal, Path, Query, QueryBody, Select,
+    SelectItem, Span, TableConstraintKind as T,
 };
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::relations::StatementTables;
-use super::store::View;
+use super::store::{View, store_error};
 use super::{Error, Session, statement};
-use crate::catalog::{CatalogError, ColumnDef, ColumnNo, Entity, KeyDef, MAIN_SCHEMA, Storage, TableDef};
+use crate::catalog::{CatalogError, ColumnDef, ColumnNo, Entity, EntityId, KeyDef, MAIN_SCHEMA, Storage, TableDef};
 use crate::types::{Field, LogicalType};
 
 /// Makes the definition; `None` if the table is there and may be.
@@ -28,7 +32,8 @@ pub fn create_table(
     let span = create.name.first().map_or_else(Span::default, |name| name.span);
     refuse_parts(create, span)?;
     let (schema, name) = schema_and_name(&create.name)?;
-    if view.catalog().find(&[&schema, &name.text]).is_some() && create.if_not_exists {
+    let known = view.catalog().find(&[&schema, &name.text]).cloned();
+    if known.is_some() && create.if_not_exists {
         return Ok(None);
     }
     let fields = match &create.query {
@@ -39,7 +44,15 @@ pub fn create_table(
         }
         None => column_types(session, create, dialect)?,
     };
-    let def = definition(create, &name.text, &fields)?;
+    let known = known.filter(|_| create.or_replace);
+    if let Some(entry) = known
+        && let Entity::Table(old) = &*entry.entity
+    {
+        let def = definition(create, &name.text, &fields, old.next_column)?;
+        replace_table(session, view, entry.id, def.clone(), span)?;
+        return Ok(Some(def));
+    }
+    let def = definition(create, &name.text, &fields, 0)?;
     let catalog = &mut view.changes.catalog;
     catalog
         .create(&schema, Entity::Table(def.clone()))
@@ -47,31 +60,31 @@ pub fn create_table(
     Ok(Some(def))
 }
 
-/// Drops tables.
-pub fn drop_tables(drop: &Drop, view: &mut View) -> Result<(), Error> {
-    for path in &drop.names {
-        let (schema, name) = schema_and_name(path)?;
-        let found = view.catalog().find(&[&schema, &name.text]);
-        let table = found.filter(|entry| matches!(&*entry.entity, Entity::Table(_)));
-        let Some(id) = table.map(|entry| entry.id) else {
-            if drop.if_exists {
-                continue;
-            }
-            let message = format!("table `{}` does not exist", name.text);
-            return Err(Error::new(Diagnostic::new("42P01", name.span, message)));
-        };
-        let cascade = drop.behavior == Some(DropBehavior::Cascade);
-        let gone = view.changes.catalog.drop(id, cascade);
-        for entry in gone.map_err(|error| catalog_error(&error, name.span))? {
-            view.changes.tables.remove(&entry.id);
-        }
+/// Another definition, and no rows, for a table that keeps its number and with it its history. Its columns are new ones,
+/// whatever they are called.
+fn replace_table(session: &mut Session, view: &mut View, id: EntityId, def: TableDef, span: Span) -> Result<(), Error> {
+    let before = view.clone();
+    let referencing = view.catalog().referencing(id);
+    if let Some((_, other)) = referencing.first() {
+        let message = format!("`{}` is needed by a foreign key of table `{}`", def.name, other.name);
+        return Err(Error::new(Diagnostic::new("2BP01", span, message)));
     }
-    Ok(())
-}
-
-/// Whether DROP is about tables.
-pub fn drops_tables(drop: &Drop) -> bool {
-    drop.kind == ObjectKind::Table
+    let indexes: Vec<EntityId> = view
+        .catalog()
+        .entries()
+        .filter(|entry| matches!(&*entry.entity, Entity::Index(index) if index.table == id))
+        .map(|entry| entry.id)
+        .collect();
+    let what = format!("what `{}` has now", def.name);
+    let catalog = &mut view.changes.catalog;
+    for index in indexes {
+        catalog.drop(index, true).map_err(|error| catalog_error(&error, span))?;
+    }
+    let replaced = catalog.replace(id, Entity::Table(def));
+    replaced.map_err(|error| catalog_error(&error, span))?;
+    let table = view.changes.table(id).map_err(|error| store_error(&error, span))?;
+    table.truncate();
+    views::keep_dependants(session, &before, view, id, &what, span)
 }
 
 /// `name` or `schema.name`.
@@ -89,7 +102,6 @@ pub fn schema_and_name(path: &Path) -> Result<(String, &Ident), Error> {
 
 fn refuse_parts(create: &CreateTable, span: Span) -> Result<(), Error> {
     let refused = [
-        (create.or_replace, "CREATE OR REPLACE TABLE"),
         (create.temporary, "CREATE TEMP TABLE"),
         (!create.options.is_empty(), "CREATE TABLE WITH"),
     ];
@@ -153,11 +165,12 @@ pub fn select(items: Vec<SelectItem>, from: Vec<ast::TableRef>, filter: Option<E
     }
 }
 
-fn definition(create: &CreateTable, name: &str, fields: &[Field]) -> Result<TableDef, Error> {
+/// The definition, whose columns are numbered from `first`.
+fn definition(create: &CreateTable, name: &str, fields: &[Field], first: u32) -> Result<TableDef, Error> {
     let mut def = TableDef {
         name: name.to_string(),
         columns: Vec::new(),
-        next_column: 0,
+        next_column: first,
         primary_key: None,
         unique: Vec::new(),
         checks: Vec::new(),

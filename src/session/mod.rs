@@ -20,6 +20,7 @@ mod copy;
 mod define;
 mod error;
 mod explain;
+mod listing;
 mod relations;
 mod result;
 mod script;

@@ -12,13 +12,15 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::define::views;
 use super::error::format_code;
 use super::store::View;
-use crate::catalog::Entity;
+use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, TableDef};
 use crate::formats::{self, FormatError, OpenOptions, Relation};
 use crate::plan::logical::TableId;
 use crate::plan::{Named, Point, ResolveError, TableInfo, TableResolver};
 use crate::store::StoreError;
+use crate::store::table::Snapshot;
 
 /// What a session's queries can name.
 #[derive(Debug, Default)]
@@ -74,8 +76,19 @@ impl Relations {
         Opened { path, info, relation }
     }
 
-    /// A table of the database, as it is in the transaction or as it was.
-    fn table(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Opened>, ResolveError> {
+    /// What a name stands for in the database, as it is in the transaction or as it was.
+    fn entity(&self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Found>, ResolveError> {
+        let Some(view) = &self.view else {
+            return Ok(None);
+        };
+        let then = as_of.map(|point| view.at(point)).transpose()?;
+        let catalog = then.as_ref().map_or(view.catalog(), |snapshot| &**snapshot.catalog());
+        let entry = catalog.find(parts).cloned();
+        Ok(entry.map(|entry| Found { entry, then }))
+    }
+
+    /// The rows of a table of the database.
+    fn table(&mut self, found: &Found, def: &TableDef) -> Result<Option<Opened>, ResolveError> {
         let Some(view) = self.view.clone() else {
             return Ok(None);
         };
@@ -83,22 +96,15 @@ impl Relations {
             code: "58030",
             message: error.to_string(),
         };
-        let then = as_of.map(|point| view.at(point)).transpose()?;
-        let catalog = then.as_ref().map_or(view.catalog(), |snapshot| &**snapshot.catalog());
-        let Some(entry) = catalog.find(parts) else {
-            return Ok(None);
-        };
-        let Entity::Table(def) = &*entry.entity else {
-            return Ok(None);
-        };
-        let (path, relation) = match &then {
+        let entry = &found.entry;
+        let (path, relation) = match &found.then {
             Some(snapshot) => {
                 let table = snapshot.table(entry.id).map_err(failed)?;
                 let commit = snapshot.commit_id().map_or_else(String::new, |id| id.to_string());
                 (format!("{}@{commit}", entry.id.0), table.relation(None))
             }
             None => {
-                let table = view.base.table_as(entry.id, def).map_err(failed)?;
+                let table = view.table(entry.id, def).map_err(failed)?;
                 (
                     entry.id.0.to_string(),
                     table.relation(view.changes.tables.get(&entry.id)),
@@ -111,14 +117,30 @@ impl Relations {
         Ok(Some(self.opened(format!("\0{path}"), &def.name, system, relation)))
     }
 
-    /// The tables of the database by name.
-    pub fn tables(&self) -> Vec<String> {
+    /// Tables and views of the database, as a query may name them.
+    fn names(&self) -> Vec<String> {
         let entries = self.view.iter().flat_map(|view| view.catalog().entries());
-        let tables = entries.filter(|entry| matches!(&*entry.entity, Entity::Table(_)));
-        let mut names: Vec<String> = tables.map(|entry| entry.entity.name().to_string()).collect();
+        let relations = entries.filter(|entry| matches!(&*entry.entity, Entity::Table(_) | Entity::View(_)));
+        let mut names: Vec<String> = relations
+            .map(|entry| qualified(&entry.schema, entry.entity.name()))
+            .collect();
         names.sort();
         names
     }
+}
+
+/// `name` in the main schema, else `schema.name`.
+pub fn qualified(schema: &str, name: &str) -> String {
+    match schema.eq_ignore_ascii_case(MAIN_SCHEMA) {
+        true => name.to_string(),
+        false => format!("{schema}.{name}"),
+    }
+}
+
+/// An entity, and the commit that it was found in if it is not the newest one.
+struct Found {
+    entry: Entry,
+    then: Option<Snapshot>,
 }
 
 /// A relation of a statement.
@@ -132,6 +154,10 @@ struct Opened {
 pub struct StatementTables<'r> {
     relations: &'r mut Relations,
     opened: Vec<Opened>,
+    /// What the statement itself names in the database, views as such.
+    named: Vec<EntityId>,
+    /// Views that are being bound.
+    inside: usize,
 }
 
 impl<'r> StatementTables<'r> {
@@ -140,12 +166,29 @@ impl<'r> StatementTables<'r> {
         Self {
             relations,
             opened: Vec::new(),
+            named: Vec::new(),
+            inside: 0,
         }
+    }
+
+    /// Tables and views that the statement names, but not what its views name.
+    pub fn named(&self) -> &[EntityId] {
+        &self.named
     }
 
     /// The relations by their numbers.
     pub fn into_relations(self) -> Vec<Arc<dyn Relation>> {
         self.opened.into_iter().map(|opened| opened.relation).collect()
+    }
+
+    /// The number of a relation, a new one if it is not known yet.
+    fn opened(&mut self, opened: Opened) -> TableId {
+        let known = self.opened.iter().position(|other| other.path == opened.path);
+        let index = known.unwrap_or_else(|| {
+            self.opened.push(opened);
+            self.opened.len() - 1
+        });
+        TableId(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
     fn number(&mut self, path: &str, name: &str) -> Result<TableId, ResolveError> {
@@ -163,13 +206,19 @@ impl<'r> StatementTables<'r> {
 
 impl TableResolver for StatementTables<'_> {
     fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError> {
-        if let Some(opened) = self.relations.table(parts, as_of)? {
-            let known = self.opened.iter().position(|other| other.path == opened.path);
-            let index = known.unwrap_or_else(|| {
-                self.opened.push(opened);
-                self.opened.len() - 1
-            });
-            return Ok(Some(Named::Table(TableId(u32::try_from(index).unwrap_or(u32::MAX)))));
+        if let Some(found) = self.relations.entity(parts, as_of)? {
+            if self.inside == 0 && !self.named.contains(&found.entry.id) {
+                self.named.push(found.entry.id);
+            }
+            match &*Arc::clone(&found.entry.entity) {
+                Entity::Table(def) => {
+                    if let Some(opened) = self.relations.table(&found, def)? {
+                        return Ok(Some(Named::Table(self.opened(opened))));
+                    }
+                }
+                Entity::View(def) => return views::meaning(def).map(|view| Some(Named::View(Box::new(view)))),
+                Entity::Schema(_) | Entity::Index(_) => {}
+            }
         }
         if as_of.is_some() && self.relations.view.is_none() {
             return Err(ResolveError {
@@ -192,13 +241,21 @@ impl TableResolver for StatementTables<'_> {
         self.number(path, path)
     }
 
+    fn enter_view(&mut self) {
+        self.inside += 1;
+    }
+
+    fn leave_view(&mut self) {
+        self.inside = self.inside.saturating_sub(1);
+    }
+
     fn info(&self, table: TableId) -> &TableInfo {
         &self.opened[table.0 as usize].info
     }
 
     fn names(&self) -> Vec<String> {
         let files = self.relations.folder_tables().unwrap_or_default();
-        let mut names = self.relations.tables();
+        let mut names = self.relations.names();
         names.extend(files.into_iter().map(|(name, _)| name));
         names
     }

@@ -92,9 +92,14 @@ impl ResultStream {
         };
         let columns = (0..names.len()).map(column).collect();
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("columns are built from the schema");
+        Self::ready(fields, batch, statement)
+    }
+
+    /// Rows that are known already, in a batch of these columns.
+    pub(super) fn ready(fields: Vec<Field>, batch: RecordBatch, statement: Span) -> Self {
         Self {
             fields,
-            schema,
+            schema: batch.schema(),
             source: Source::Ready(Some(batch)),
             phases: Phases::default(),
             started: Instant::now(),

@@ -180,7 +180,8 @@ pub fn parse_dialect(text: &str) -> Option<Dialect> {
     }
 }
 
-fn dialect_name(dialect: Dialect) -> &'static str {
+/// `grizzly` or `ansi`.
+pub fn dialect_name(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Grizzly => "grizzly",
         Dialect::Ansi => "ansi",

@@ -6,18 +6,16 @@
 //!
 //! Does not: change anything.
 
-use gobi_grammar::ast::{Ident, Query, Show, Span};
+use gobi_grammar::ast::{GroupBy, Ident, Query, QueryBody, SelectItem, Show, Span, TableRefKind};
 use gobi_grammar::similar::nearest;
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::relations::StatementTables;
 use super::settings::{self, SETTINGS};
-use super::{Error, ResultStream, Session, StatementResult, statement};
+use super::{Error, ResultStream, Session, StatementResult, listing, statement};
 
 /// Objects that SHOW will list once they exist.
 const LATER: &[&str] = &[
-    "schema",
-    "schemas",
     "databases",
     "extensions",
     "secrets",
@@ -32,8 +30,6 @@ const LATER: &[&str] = &[
     "pipelines",
     "sessions",
     "locks",
-    "views",
-    "indexes",
     "snapshots",
     "branches",
     "watermarks",
@@ -46,6 +42,9 @@ const LATER: &[&str] = &[
 /// `SHOW what`.
 pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementResult, Error> {
     let what = show.what.text.to_ascii_lowercase();
+    if let Some(stream) = listing::show(session, &what, show, span)? {
+        return Ok(StatementResult::Rows(stream));
+    }
     let narrowed = [(!show.of.is_empty(), " IN"), (show.like.is_some(), " LIKE")];
     let narrowed = narrowed.into_iter().find(|(given, _)| *given).map(|(_, word)| word);
     if let Some(word) = narrowed {
@@ -56,6 +55,13 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     let stream = match what.as_str() {
         "all" | "config" => all_settings(session, span),
         "tables" => tables(session, span)?,
+        "views" | "schemas" | "schema" | "indexes" => {
+            let message = format!(
+                "SHOW {} without a database is not supported yet",
+                what.to_ascii_uppercase()
+            );
+            return Err(Error::new(Diagnostic::new("0A000", show.what.span, message)));
+        }
         _ if LATER.contains(&what.as_str()) => {
             let message = format!("SHOW {} is not supported yet", what.to_ascii_uppercase());
             return Err(Error::new(Diagnostic::new("0A000", show.what.span, message)));
@@ -72,6 +78,12 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
 pub fn describe(session: &mut Session, query: &Query, dialect: Dialect, span: Span) -> Result<StatementResult, Error> {
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = statement::bind(query, dialect, &mut tables)?;
+    let named = tables.named().first().copied();
+    if let (Some(id), Some(view)) = (named.filter(|_| is_name(query)), &session.relations.view)
+        && let Some(def) = view.catalog().table(id)
+    {
+        return Ok(StatementResult::Rows(listing::describe(def, span)));
+    }
     let row = |field: &crate::types::Field| {
         vec![
             field.name.clone(),
@@ -85,6 +97,19 @@ pub fn describe(session: &mut Session, query: &Query, dialect: Dialect, span: Sp
         &rows,
         span,
     )))
+}
+
+/// Whether a query is no more than the name of a relation as it is now.
+fn is_name(query: &Query) -> bool {
+    let QueryBody::Select(select) = &query.body else {
+        return false;
+    };
+    let plain = query.as_of.is_none() && query.ctes.is_empty() && query.limit.is_none() && select.filter.is_none();
+    let all = matches!(select.items.as_slice(), [] | [SelectItem::Star { .. }]) && select.group_by == GroupBy::None;
+    match select.from.as_slice() {
+        [table] => plain && all && table.time.is_none() && matches!(table.kind, TableRefKind::Name(_)),
+        _ => false,
+    }
 }
 
 /// The error for a name that no setting has.
@@ -115,10 +140,9 @@ fn all_settings(session: &Session, span: Span) -> ResultStream {
 fn tables(session: &mut Session, span: Span) -> Result<ResultStream, Error> {
     let tables = session.relations.folder_tables();
     let tables = tables.map_err(|error| Error::new(Diagnostic::new(error.code, span, error.message)))?;
-    let own = session.relations.tables().into_iter();
-    let files = tables
-        .into_iter()
-        .map(|(name, path)| vec![name, path.display().to_string()]);
-    let rows: Vec<_> = own.map(|name| vec![name, String::new()]).chain(files).collect();
+    let files = tables.into_iter();
+    let rows: Vec<_> = files
+        .map(|(name, path)| vec![name, path.display().to_string()])
+        .collect();
     Ok(ResultStream::strings(&["name", "file"], &rows, span))
 }

@@ -15,13 +15,13 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Span};
 
 use super::Error;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, EntityId, TableDef};
 use crate::host::{self, RealClock, RealRandom};
 use crate::plan::{Point, ResolveError};
 use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::object::CommitId;
-use crate::store::table::{About, Changes, CommitError, Snapshot};
+use crate::store::table::{About, Changes, CommitError, Snapshot, TableSnapshot};
 use crate::store::timeline::{Machine, Mode, RefKind};
 use crate::types::cast::parse_timestamp;
 
@@ -271,6 +271,14 @@ impl View {
     /// The definitions as the transaction has them.
     pub fn catalog(&self) -> &Catalog {
         &self.changes.catalog
+    }
+
+    /// A table as it is for the transaction: the snapshot's own, unless it was redefined since.
+    pub fn table(&self, id: EntityId, def: &TableDef) -> Result<Arc<TableSnapshot>, StoreError> {
+        match self.base.catalog().table(id) {
+            Some(known) if known == def => self.base.table(id),
+            _ => self.base.table_as(id, def),
+        }
     }
 
     /// The snapshot of a moment.

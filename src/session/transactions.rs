@@ -53,8 +53,9 @@ fn no_database(kind: &K, span: Span) -> Error {
 /// Whether a statement changes the database.
 pub fn changes(kind: &K) -> bool {
     match kind {
-        K::CreateTable(_) | K::Insert(_) | K::Update(_) | K::Delete(_) | K::Truncate(_) => true,
-        K::Drop(drop) => define::drops_tables(drop),
+        K::CreateTable(_) | K::CreateView(_) | K::CreateSchema(_) => true,
+        K::Insert(_) | K::Update(_) | K::Delete(_) | K::Truncate(_) => true,
+        K::Drop(drop) => define::drop::is_ours(drop),
         _ => false,
     }
 }
@@ -93,7 +94,15 @@ fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -
             change::fill(session, query, (id, &def), view, running)?
         }
         K::Drop(drop) => {
-            define::drop_tables(drop, view)?;
+            define::drop::run(drop, view)?;
+            return Ok(StatementResult::Done);
+        }
+        K::CreateView(create) => {
+            define::views::create(session, create, view, running.dialect)?;
+            return Ok(StatementResult::Done);
+        }
+        K::CreateSchema(create) => {
+            define::schemas::create(create, view)?;
             return Ok(StatementResult::Done);
         }
         K::Insert(insert) => change::insert(session, insert, view, running)?,

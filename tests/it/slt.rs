@@ -1,7 +1,8 @@
 //! Runs every `tests/slt/**.slt` four times: as machine code, interpreted, on one thread, and one row at a time.
 //!
 //! `query I` checks types too: `I` is an integer, `R` a float or decimal, `T` anything else. NULL is written `NULL`, an
-//! empty string `(empty)`. `statement error (22012)` checks the SQLSTATE. `$__TEST_DIR__` is a folder of the file's own.
+//! empty string `(empty)`. `statement error (22012)` checks the SQLSTATE. `$__TEST_DIR__` is a folder of the file's own. A file
+//! whose first line is `# database` runs in a database of its own; `connection a` is another session of it.
 //!
 //! Invariants: all failures of a run are reported together, each with file and line.
 //!
@@ -50,6 +51,13 @@ fn run_all(settings: &Settings) {
     let files = slt_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt"));
     assert!(!files.is_empty(), "there are .slt files");
     for file in files {
+        // A file that begins so has a database of its own.
+        let wants_database = std::fs::read_to_string(&file).unwrap().starts_with("# database");
+        let folder = wants_database.then(|| tempfile::tempdir().unwrap());
+        let own = folder
+            .as_ref()
+            .map(|folder| Client::embedded(settings.clone(), Some(folder.path().join("db"))));
+        let client = own.as_ref().unwrap_or(&client);
         let mut runner = Runner::new(|| async {
             Ok(Connection {
                 session: client.session(),

@@ -29,7 +29,9 @@ impl<'a> Binder<'a> {
         let outer = std::mem::take(&mut self.outer);
         let dialect = std::mem::replace(&mut self.dialect, view.dialect);
         self.in_views.push(name.clone());
+        self.tables.enter_view();
         let bound = self.query(query);
+        self.tables.leave_view();
         self.in_views.pop();
         (self.ctes, self.recursive, self.outer, self.dialect) = (ctes, recursive, outer, dialect);
         let inside = self.errors.split_off(errors);

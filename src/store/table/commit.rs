@@ -155,6 +155,10 @@ impl<'a> Applying<'a> {
             if !names.insert((&*entry.schema, entry.entity.name().to_ascii_lowercase())) {
                 return Err(self.conflict(entry.entity.name().into(), ConflictOn::Name, entry.id));
             }
+            // The other transaction may have dropped what this one relies on.
+            if entry.entity.needs().iter().any(|needed| !entries.contains_key(needed)) {
+                return Err(self.conflict(entry.entity.name().into(), ConflictOn::Definition, entry.id));
+            }
         }
         Ok(())
     }

@@ -37,6 +37,8 @@ pub(super) struct Segment {
     pub number: u32,
     /// Rows, deleted ones too.
     pub rows: usize,
+    /// As it is stored; in memory, if it is not.
+    pub bytes: u64,
     /// A hash of the contents, or of something that nothing else in this process goes by.
     pub content: [u8; 32],
     source: Source,
@@ -88,6 +90,7 @@ impl Segment {
         Ok(Self {
             number,
             rows,
+            bytes: entry.bytes,
             content: content.0,
             source,
             rows_facts: OnceLock::new(),
@@ -99,6 +102,7 @@ impl Segment {
         Self {
             number,
             rows: rows.len,
+            bytes: rows.bytes() as u64,
             content: tagged(Kind::BLOB, &[b"staged", &token().to_le_bytes()]),
             source: Source::Rows(rows),
             rows_facts: OnceLock::new(),
@@ -110,6 +114,7 @@ impl Segment {
         Self {
             number,
             rows,
+            bytes: file.bytes,
             content: file.object.id.0,
             source: Source::File {
                 id: file.object.id,

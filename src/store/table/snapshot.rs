@@ -211,6 +211,34 @@ impl TableSnapshot {
         self.state.rows
     }
 
+    /// Rows that are not deleted, with what is staged.
+    pub fn live_rows(&self, staged: Option<&TableChanges>) -> Result<u64, StoreError> {
+        let Some(staged) = staged else {
+            return Ok(self.rows());
+        };
+        if staged.is_truncated() {
+            return Ok(staged.appended());
+        }
+        let mut gone = 0;
+        for (number, rows) in staged.committed_deletes() {
+            let known = self.part(None, number)?.and_then(|part| part.deletes);
+            gone += rows.len() - known.map_or(0, |known| known.intersection_len(rows));
+        }
+        Ok((self.rows() + staged.appended()).saturating_sub(gone))
+    }
+
+    /// Bytes of its segments, as they are stored or held.
+    pub fn bytes(&self, staged: Option<&TableChanges>) -> Result<u64, StoreError> {
+        let mut bytes = 0;
+        if !staged.is_some_and(TableChanges::is_truncated) {
+            bytes += self.parts()?.iter().map(|part| part.segment.bytes).sum::<u64>();
+        }
+        for segment in staged.map(TableChanges::segments).transpose()?.unwrap_or_default() {
+            bytes += segment.bytes;
+        }
+        Ok(bytes)
+    }
+
     /// Its definition.
     pub fn definition(&self) -> &TableDef {
         &self.def

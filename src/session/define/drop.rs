@@ -1,0 +1,108 @@
+//! DROP of tables, views, indexes and schemas.
+//!
+//! `DROP TABLE orders CASCADE` drops the views that read it, too, and takes the foreign keys that lead to it away.
+//!
+//! Invariants: what others need goes only with CASCADE; the error lists them.
+//!
+//! Does not: free rows; history keeps them.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{Drop, DropBehavior, Ident, ObjectKind};
+use gobi_grammar::similar::nearest;
+
+use super::{catalog_error, schema_and_name};
+use crate::catalog::{Entity, Entry, MAIN_SCHEMA};
+use crate::session::Error;
+use crate::session::store::View;
+
+/// Whether DROP is about what a catalog names.
+pub fn is_ours(drop: &Drop) -> bool {
+    kind_of(drop.kind).is_some()
+}
+
+fn kind_of(kind: ObjectKind) -> Option<&'static str> {
+    match kind {
+        ObjectKind::Table => Some("table"),
+        ObjectKind::View => Some("view"),
+        ObjectKind::Index => Some("index"),
+        ObjectKind::Schema => Some("schema"),
+        _ => None,
+    }
+}
+
+/// Drops them.
+pub fn run(drop: &Drop, view: &mut View) -> Result<(), Error> {
+    let kind = kind_of(drop.kind).unwrap_or("object");
+    for path in &drop.names {
+        let (schema, name) = match drop.kind {
+            ObjectKind::Schema => schema_name(path)?,
+            _ => schema_and_name(path)?,
+        };
+        let found = view.catalog().find(&[&schema, &name.text]).cloned();
+        let Some(entry) = found else {
+            if drop.if_exists {
+                continue;
+            }
+            return Err(missing(view, kind, &schema, name));
+        };
+        if entry.entity.kind() != kind {
+            return Err(wrong_kind(&entry, kind, name));
+        }
+        let cascade = drop.behavior == Some(DropBehavior::Cascade);
+        let gone = view.changes.catalog.drop(entry.id, cascade);
+        for entry in gone.map_err(|error| catalog_error(&error, name.span))? {
+            view.changes.tables.remove(&entry.id);
+        }
+    }
+    Ok(())
+}
+
+/// A schema's own name; schemas lie in no schema.
+pub fn schema_name(path: &[Ident]) -> Result<(String, &Ident), Error> {
+    match path {
+        [name] if name.text.eq_ignore_ascii_case(MAIN_SCHEMA) => {
+            let message = "the schema `main` is always there";
+            Err(Error::new(Diagnostic::new("42939", name.span, message)))
+        }
+        [name] => Ok((String::new(), name)),
+        other => {
+            let span = other.first().map(|name| name.span).unwrap_or_default();
+            let message = "a schema has a single name";
+            Err(Error::new(Diagnostic::new("42601", span, message)))
+        }
+    }
+}
+
+fn missing(view: &View, kind: &'static str, schema: &str, name: &Ident) -> Error {
+    let code = match kind {
+        "table" | "view" => "42P01",
+        "schema" => "3F000",
+        _ => "42704",
+    };
+    let same =
+        |entry: &&Entry| entry.entity.kind() == kind && (kind == "schema" || *entry.schema == *schema.to_lowercase());
+    let names = view.catalog().entries().filter(same).map(|entry| entry.entity.name());
+    let mut error = Diagnostic::new(code, name.span, format!("{kind} `{}` does not exist", name.text));
+    error.help = nearest(&name.text, names).map(|near| format!("did you mean `{near}`?"));
+    Error::new(error)
+}
+
+fn wrong_kind(entry: &Entry, wanted: &str, name: &Ident) -> Error {
+    let (found, article) = (entry.entity.kind(), |word: &str| match word {
+        "index" => "an index".to_string(),
+        other => format!("a {other}"),
+    });
+    let message = format!("`{}` is {}, not {}", name.text, article(found), article(wanted));
+    let help = format!("use DROP {}", found.to_uppercase());
+    Error::new(Diagnostic::new("42809", name.span, message).with_help(help))
+}
+
+/// The rows of an entity that is no table cannot be changed.
+pub fn not_a_table(entry: &Entry, name: &Ident) -> Error {
+    let found = match &*entry.entity {
+        Entity::View(_) => "a view",
+        _ => "an index",
+    };
+    let message = format!("`{}` is {found}, not a table", name.text);
+    Error::new(Diagnostic::new("42809", name.span, message))
+}
