@@ -103,7 +103,10 @@ fn last_result(session: &mut Session, sql: &str) -> Result<Reply, Error> {
 
 fn collect(stream: ResultStream) -> Result<Reply, Error> {
     let fields = stream.fields().to_vec();
-    let mut reply = Reply::default();
+    let mut reply = Reply {
+        rows_affected: stream.rows_affected().unwrap_or_default(),
+        ..Reply::default()
+    };
     for (i, field) in fields.iter().enumerate() {
         reply
             .columns

@@ -51,12 +51,11 @@ pub fn run_script(
             Ok(StatementResult::Rows(stream)) => {
                 let handle = stream.progress().filter(|_| meaning.stderr_terminal);
                 let bar = progress::watch(handle);
-                output.rows(stream, bar)
+                let affected = stream.rows_affected();
+                let shown = output.rows(stream, bar);
+                shown.and_then(|()| affected.map_or(Ok(()), tell_affected))
             }
-            Ok(StatementResult::RowsAffected(rows)) => {
-                let plural = if rows == 1 { "" } else { "s" };
-                writeln!(std::io::stderr(), "{rows} row{plural} written").map_err(OutputError::Io)
-            }
+            Ok(StatementResult::RowsAffected(rows)) => tell_affected(rows),
             Ok(StatementResult::Done) => Ok(()),
             Err(error) => Err(OutputError::Query(error)),
         };
@@ -72,4 +71,10 @@ pub fn run_script(
     }
     output.flush()?;
     Ok(())
+}
+
+/// Standard output is for rows.
+fn tell_affected(rows: u64) -> Result<(), OutputError> {
+    let plural = if rows == 1 { "" } else { "s" };
+    writeln!(std::io::stderr(), "{rows} row{plural} written").map_err(OutputError::Io)
 }

@@ -3,6 +3,7 @@
 //! Does not: read files; what relations exist, and what is known of them, comes through a [`TableResolver`].
 
 mod bind;
+pub mod change;
 pub mod constant;
 mod distinct;
 pub mod estimate;
@@ -36,6 +37,9 @@ pub struct TableInfo {
 
 /// The system column that is false for rows that were deleted.
 pub const LIVE_COLUMN: &str = "_live";
+
+/// The system column that is the address of a row.
+pub const ROW_COLUMN: &str = "_row";
 
 /// What a name stands for.
 #[derive(Debug)]
@@ -120,6 +124,15 @@ pub fn bind_into(
     tables: &mut dyn TableResolver,
 ) -> Result<logical::Query, Vec<Diagnostic>> {
     bind::bind_into(query, wanted, dialect, tables)
+}
+
+/// Binds a statement that changes rows as a query that says how: see [`change::Layout`].
+pub fn bind_change(
+    change: &change::Change<'_>,
+    dialect: Dialect,
+    tables: &mut dyn TableResolver,
+) -> Result<(logical::Query, change::Layout), Vec<Diagnostic>> {
+    bind::change::bind(change, dialect, tables)
 }
 
 /// Rewrites a bound query into an equivalent, cheaper one.

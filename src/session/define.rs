@@ -18,7 +18,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::relations::StatementTables;
 use super::store::{View, store_error};
-use super::{Error, Session, statement};
+use super::{Error, Session, constraints, statement};
 use crate::catalog::{CatalogError, ColumnDef, ColumnNo, Entity, EntityId, KeyDef, MAIN_SCHEMA, Storage, TableDef};
 use crate::types::{Field, LogicalType};
 
@@ -48,11 +48,13 @@ pub fn create_table(
     if let Some(entry) = known
         && let Entity::Table(old) = &*entry.entity
     {
-        let def = definition(create, &name.text, &fields, old.next_column)?;
+        let def = definition(create, &name.text, &fields, dialect, old.next_column)?;
+        constraints::check_definition(session, &def, span)?;
         replace_table(session, view, entry.id, def.clone(), span)?;
         return Ok(Some(def));
     }
-    let def = definition(create, &name.text, &fields, 0)?;
+    let def = definition(create, &name.text, &fields, dialect, 0)?;
+    constraints::check_definition(session, &def, span)?;
     let catalog = &mut view.changes.catalog;
     catalog
         .create(&schema, Entity::Table(def.clone()))
@@ -133,8 +135,15 @@ fn column_types(session: &mut Session, create: &CreateTable, dialect: Dialect) -
         let alias = Some(column.name.clone());
         Ok(SelectItem::Expr { expr, alias })
     };
-    let items = create.columns.iter().map(item).collect::<Result<Vec<_>, _>>()?;
-    let query = select(items, Vec::new(), None);
+    let typed = create
+        .columns
+        .iter()
+        .filter(|column| constraints::generating(column).is_none() || column.ty.is_some());
+    let items = typed.map(item).collect::<Result<Vec<_>, _>>()?;
+    let mut query = select(items, Vec::new(), None);
+    if create.columns.iter().any(|column| column.ty.is_none()) {
+        query = constraints::with_inferred(create, query);
+    }
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = statement::bind(&query, dialect, &mut tables)?;
     Ok(bound.output.into_iter().map(|(_, field)| field).collect())
@@ -166,7 +175,13 @@ pub fn select(items: Vec<SelectItem>, from: Vec<ast::TableRef>, filter: Option<E
 }
 
 /// The definition, whose columns are numbered from `first`.
-fn definition(create: &CreateTable, name: &str, fields: &[Field], first: u32) -> Result<TableDef, Error> {
+fn definition(
+    create: &CreateTable,
+    name: &str,
+    fields: &[Field],
+    dialect: Dialect,
+    first: u32,
+) -> Result<TableDef, Error> {
     let mut def = TableDef {
         name: name.to_string(),
         columns: Vec::new(),
@@ -191,14 +206,14 @@ fn definition(create: &CreateTable, name: &str, fields: &[Field], first: u32) ->
         return Err(Error::new(Diagnostic::new("42601", span, message)));
     }
     for (at, column) in create.columns.iter().enumerate() {
-        column_constraints(&mut def, at, column)?;
+        column_constraints(&mut def, at, column, dialect)?;
     }
     for constraint in &create.constraints {
         let name = constraint.name.as_ref();
         match &constraint.kind {
             T::PrimaryKey(columns) => add_key(&mut def, columns, name, true, constraint.span)?,
             T::Unique(columns) => add_key(&mut def, columns, name, false, constraint.span)?,
-            T::Check(_) => return Err(unsupported("CHECK", constraint.span)),
+            T::Check(expr) => constraints::add_check(&mut def, None, name, (expr, dialect), constraint.span)?,
             T::ForeignKey { .. } => return Err(unsupported("FOREIGN KEY", constraint.span)),
         }
     }
@@ -231,17 +246,21 @@ fn add_column(def: &mut TableDef, name: &str, ty: &LogicalType, span: Span) -> R
     Ok(())
 }
 
-fn column_constraints(def: &mut TableDef, at: usize, column: &ast::ColumnDef) -> Result<(), Error> {
+fn column_constraints(def: &mut TableDef, at: usize, column: &ast::ColumnDef, dialect: Dialect) -> Result<(), Error> {
     for constraint in &column.constraints {
+        let span = constraint.span;
         let own = std::slice::from_ref(&column.name);
         match &constraint.kind {
             C::NotNull => def.columns[at].not_null = true,
             C::Null => {}
             C::PrimaryKey => add_key(def, own, constraint.name.as_ref(), true, constraint.span)?,
             C::Unique => add_key(def, own, constraint.name.as_ref(), false, constraint.span)?,
-            C::Default(_) => return Err(unsupported("DEFAULT", constraint.span)),
-            C::Check(_) => return Err(unsupported("CHECK", constraint.span)),
-            C::Generated { .. } => return Err(unsupported("GENERATED", constraint.span)),
+            C::Default(expr) => constraints::set_default(def, at, expr, dialect, span)?,
+            C::Check(expr) => {
+                let (own, name) = (Some(column.name.text.as_str()), constraint.name.as_ref());
+                constraints::add_check(def, own, name, (expr, dialect), span)?;
+            }
+            C::Generated { expr, .. } => constraints::set_generated(def, at, expr, dialect, span)?,
             C::References(_) => return Err(unsupported("REFERENCES", constraint.span)),
         }
     }
@@ -267,7 +286,7 @@ fn add_key(def: &mut TableDef, names: &[Ident], name: Option<&Ident>, primary: b
     } else {
         format!("{}_key", def.column_names(&columns).replace(", ", "_"))
     };
-    let name = name.map_or_else(|| format!("{}_{suffix}", def.name), |name| name.text.clone());
+    let name = constraints::constraint_name(def, name, format!("{}_{suffix}", def.name), span)?;
     let key = KeyDef { name, columns };
     if !primary {
         def.unique.push(key);

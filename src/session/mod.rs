@@ -16,6 +16,7 @@
 
 pub mod cells;
 mod change;
+mod constraints;
 mod copy;
 mod define;
 mod error;

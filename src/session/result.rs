@@ -53,12 +53,14 @@ pub struct ResultStream {
     phases: Phases,
     started: Instant,
     statement: Span,
+    /// Rows that the statement changed before it gave these.
+    pub(super) affected: Option<u64>,
 }
 
 #[derive(Debug)]
 enum Source {
     Query(Box<BatchStream>),
-    Ready(Option<RecordBatch>),
+    Ready(std::vec::IntoIter<RecordBatch>),
 }
 
 impl ResultStream {
@@ -70,6 +72,20 @@ impl ResultStream {
             phases,
             started: Instant::now(),
             statement,
+            affected: None,
+        }
+    }
+
+    /// Rows that a statement gives that has run already.
+    pub(super) fn returned(fields: Vec<Field>, batches: Vec<RecordBatch>, phases: Phases, statement: Span) -> Self {
+        Self {
+            schema: arrow_schema(&fields),
+            fields,
+            source: Source::Ready(batches.into_iter()),
+            phases,
+            started: Instant::now(),
+            statement,
+            affected: None,
         }
     }
 
@@ -97,14 +113,7 @@ impl ResultStream {
 
     /// Rows that are known already, in a batch of these columns.
     pub(super) fn ready(fields: Vec<Field>, batch: RecordBatch, statement: Span) -> Self {
-        Self {
-            fields,
-            schema: batch.schema(),
-            source: Source::Ready(Some(batch)),
-            phases: Phases::default(),
-            started: Instant::now(),
-            statement,
-        }
+        Self::returned(fields, vec![batch], Phases::default(), statement)
     }
 
     /// Names and types.
@@ -115,6 +124,11 @@ impl ResultStream {
     /// The same for Arrow.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// Rows that the statement changed, if it is one that changes rows and returns some.
+    pub fn rows_affected(&self) -> Option<u64> {
+        self.affected
     }
 
     /// Where the time went; `run` is complete after the end.
@@ -145,7 +159,7 @@ impl Iterator for ResultStream {
     fn next(&mut self) -> Option<Self::Item> {
         let next = match &mut self.source {
             Source::Query(stream) => stream.next(),
-            Source::Ready(batch) => batch.take().map(Ok),
+            Source::Ready(batches) => batches.next().map(Ok),
         };
         self.phases.run = self.started.elapsed();
         Some(next?.map_err(|error| Error::from_exec(error, self.statement)))

@@ -17,6 +17,7 @@ use super::{
     Error, Phases, ResultStream, Session, StatementResult, copy, explain, script, settings, show, transactions,
 };
 use crate::exec::{Engine, Prepared, QueryOptions};
+use crate::plan::change::{Change, Layout};
 use crate::plan::{self, logical};
 use crate::types::Field;
 
@@ -60,28 +61,24 @@ pub fn run(
     }
 }
 
-/// A query whose rows go into columns.
-pub fn rows_into(
+/// The rows of a change, and where they have what.
+pub fn changed_rows(
     session: &mut Session,
-    query: &Query,
-    wanted: &[Field],
+    change: &Change<'_>,
     running: Running,
-) -> Result<ResultStream, Error> {
+) -> Result<(ResultStream, Layout), Error> {
     let options = options(session);
     let clock = Instant::now();
     let mut tables = StatementTables::new(&mut session.relations);
-    let bound = plan::bind_into(query, wanted, running.dialect, &mut tables).map_err(Error::all)?;
+    let bound = plan::bind_change(change, running.dialect, &mut tables);
+    let (bound, layout) = bound.map_err(Error::all)?;
     let mut phases = running.phases;
     phases.bind = clock.elapsed();
     let compiled = prepare(&session.engine, bound, tables, &options, phases, running.span)?;
     let stream = session.engine.run(compiled.prepared);
     let stream = stream.map_err(|error| Error::from_exec(error, running.span))?;
-    Ok(ResultStream::query(
-        compiled.fields,
-        stream,
-        compiled.phases,
-        running.span,
-    ))
+    let stream = ResultStream::query(compiled.fields, stream, compiled.phases, running.span);
+    Ok((stream, layout))
 }
 
 /// A query that runs: its rows come as they are asked for.

@@ -54,7 +54,7 @@ fn no_database(kind: &K, span: Span) -> Error {
 pub fn changes(kind: &K) -> bool {
     match kind {
         K::CreateTable(_) | K::CreateView(_) | K::CreateSchema(_) => true,
-        K::Insert(_) | K::Update(_) | K::Delete(_) | K::Truncate(_) => true,
+        K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_) | K::Truncate(_) => true,
         K::Drop(drop) => define::drop::is_ours(drop),
         _ => false,
     }
@@ -105,14 +105,11 @@ fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -
             define::schemas::create(create, view)?;
             return Ok(StatementResult::Done);
         }
-        K::Insert(insert) => change::insert(session, insert, view, running)?,
-        K::Update(update) => change::update(session, update, view, running)?,
-        K::Delete(delete) => change::delete(session, delete, view, running)?,
         K::Truncate(tables) => {
             change::truncate(tables, view, running.span)?;
             return Ok(StatementResult::Done);
         }
-        other => return Err(unsupported(&other.name(), running.span)),
+        other => return change::run(session, other, view, running).map(change::Done::result),
     };
     Ok(StatementResult::RowsAffected(rows))
 }

@@ -42,7 +42,12 @@ impl<'a> Binder<'a> {
     }
 
     /// A relation beside those before it, which `unnest` may refer to.
-    fn beside(&mut self, left: Plan, mut left_scope: Scope, table: &'a ast::TableRef) -> Bound<(Plan, Scope)> {
+    pub(super) fn beside(
+        &mut self,
+        left: Plan,
+        mut left_scope: Scope,
+        table: &'a ast::TableRef,
+    ) -> Bound<(Plan, Scope)> {
         if let Some(array) = unnest_argument(table) {
             return self.unnest_beside(left, left_scope, table, array);
         }
@@ -229,7 +234,7 @@ impl<'a> Binder<'a> {
     }
 
     /// A scan of all columns; pruning drops those that nobody needs.
-    fn scan(&mut self, table: TableId) -> Relation {
+    pub(super) fn scan(&mut self, table: TableId) -> Relation {
         let info = self.tables.info(table);
         let (name, schema) = (info.name.clone(), info.schema.clone());
         let shown = schema.len() - info.system_columns.min(schema.len());

@@ -12,6 +12,7 @@ mod aggregate;
 mod arithmetic;
 mod assign;
 mod call;
+pub(super) mod change;
 mod coerce;
 mod column_names;
 mod compare;
@@ -120,7 +121,20 @@ fn run(
     tables: &mut dyn TableResolver,
 ) -> Result<Query, Vec<Diagnostic>> {
     let views = elsa::FrozenVec::new();
-    let mut binder = Binder {
+    let mut binder = new_binder(dialect, tables, &views);
+    let bound = binder.query(query).and_then(|relation| match wanted {
+        Some(wanted) => binder.assign(relation, wanted, query.span),
+        None => Ok(relation),
+    });
+    finish(binder, bound)
+}
+
+fn new_binder<'a>(
+    dialect: Dialect,
+    tables: &'a mut dyn TableResolver,
+    views: &'a elsa::FrozenVec<Box<ast::Query>>,
+) -> Binder<'a> {
+    Binder {
         dialect,
         tables,
         columns: Vec::new(),
@@ -130,15 +144,14 @@ fn run(
         recursive: Vec::new(),
         outer: Vec::new(),
         blocks: 0,
-        views: &views,
+        views,
         in_views: Vec::new(),
         as_of: None,
         system_columns: HashSet::new(),
-    };
-    let bound = binder.query(query).and_then(|relation| match wanted {
-        Some(wanted) => binder.assign(relation, wanted, query.span),
-        None => Ok(relation),
-    });
+    }
+}
+
+fn finish(mut binder: Binder<'_>, bound: Bound<Relation>) -> Result<Query, Vec<Diagnostic>> {
     match bound {
         Ok(relation) if binder.errors.is_empty() => Ok(binder.finish(relation)),
         _ => {
@@ -183,7 +196,7 @@ impl<'a> Binder<'a> {
             return self.fail(Diagnostic::new("54001", query.span, message));
         }
         let before = self.ctes.len();
-        self.declare_ctes(query);
+        self.declare_ctes(&query.ctes, query.recursive);
         let bound = self.query_body(query);
         let unused = self.check_unused_ctes(before);
         self.ctes.truncate(before);
@@ -215,10 +228,9 @@ impl<'a> Binder<'a> {
         Ok(relation)
     }
 
-    fn declare_ctes(&mut self, query: &'a ast::Query) {
-        for (i, cte) in query.ctes.iter().enumerate() {
-            if query
-                .ctes
+    fn declare_ctes(&mut self, ctes: &'a [ast::Cte], recursive: bool) {
+        for (i, cte) in ctes.iter().enumerate() {
+            if ctes
                 .iter()
                 .take(i)
                 .any(|other| scope::same(&other.name.text, &cte.name.text))
@@ -233,7 +245,7 @@ impl<'a> Binder<'a> {
                 used: false,
             };
             self.ctes.push(entry);
-            if query.recursive {
+            if recursive {
                 self.recursive.push(&cte.name);
             }
         }

@@ -182,7 +182,12 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn where_clause(&mut self, block: &mut Block<'a>, plan: Plan, filter: Option<&'a ast::Expr>) -> Bound<Plan> {
+    pub(super) fn where_clause(
+        &mut self,
+        block: &mut Block<'a>,
+        plan: Plan,
+        filter: Option<&'a ast::Expr>,
+    ) -> Bound<Plan> {
         let Some(filter) = filter else { return Ok(plan) };
         let predicates = self.conjuncts(block, filter)?;
         let joins = std::mem::take(&mut block.joins_below);
@@ -246,9 +251,14 @@ impl<'a> Binder<'a> {
             let span = select.span;
             return self.star(&block.scope, None, &[], span);
         }
-        let mut items = Vec::with_capacity(select.items.len());
+        self.items(block, &select.items)
+    }
+
+    /// A list of items.
+    pub(super) fn items(&mut self, block: &mut Block<'a>, list: &'a [SelectItem]) -> Bound<Vec<Item>> {
+        let mut items = Vec::with_capacity(list.len());
         let mut failed = false;
-        for item in &select.items {
+        for item in list {
             let bound = match item {
                 SelectItem::Star {
                     qualifier,

@@ -1,0 +1,236 @@
+//! Runs a change's query, checks the new rows, and stages what it gives.
+//!
+//! A batch of `UPDATE t SET b = b + 1` has the columns `_row`, `a`, `b`: the rows at the addresses are deleted, `a` and `b`
+//! appended. With `CHECK (b < 10)` it has one more column, which is true where a row breaks the check.
+//!
+//! Invariants: batches are staged as they come, so that a bulk load needs no memory for its rows; the view that they are
+//! staged in is dropped when the statement fails.
+//!
+//! Does not: commit.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Int32Type, Int64Type};
+use gobi_grammar::ast::Span;
+
+use super::repeated::{Repeats, Seen};
+use super::{Done, Running, Table, user};
+use crate::plan::change::{Change, Layout};
+use crate::session::store::{View, store_error};
+use crate::session::{Error, ResultStream, Session, statement};
+use crate::store::table::RowAddress;
+use crate::types::arrow::arrow_schema;
+use crate::types::cell;
+
+/// How a change is applied.
+#[derive(Debug)]
+pub struct How {
+    /// The statement.
+    pub running: Running,
+    /// What is done about rows that come twice.
+    pub repeats: Repeats,
+}
+
+impl How {
+    /// No row comes twice.
+    pub fn plain(running: Running) -> Self {
+        Self {
+            running,
+            repeats: Repeats::None,
+        }
+    }
+}
+
+/// Runs a change.
+pub fn apply(
+    session: &mut Session,
+    change: Change<'_>,
+    table: &Table,
+    view: &mut View,
+    how: How,
+) -> Result<Done, Error> {
+    let span = how.running.span;
+    let (stream, layout) = statement::changed_rows(session, &change, how.running)?;
+    let phases = stream.phases();
+    let mut applying = Applying {
+        change: &change,
+        layout: &layout,
+        table,
+        seen: Seen::new(how.repeats, table, span)?,
+        span,
+        rows: 0,
+        returned: Vec::new(),
+    };
+    for batch in stream {
+        let batch = batch.map_err(|error| applying.naming_column(error))?;
+        applying.batch(batch, view)?;
+    }
+    let (rows, batches) = (applying.rows, applying.returned);
+    let returned =
+        (!change.returning.is_empty()).then(|| ResultStream::returned(layout.returned.clone(), batches, phases, span));
+    Ok(Done { rows, returned })
+}
+
+struct Applying<'c> {
+    change: &'c Change<'c>,
+    layout: &'c Layout,
+    table: &'c Table,
+    seen: Seen,
+    span: Span,
+    rows: u64,
+    returned: Vec<RecordBatch>,
+}
+
+impl Applying<'_> {
+    fn batch(&mut self, batch: RecordBatch, view: &mut View) -> Result<(), Error> {
+        let keep = {
+            let addresses = self.addresses(&batch);
+            self.seen
+                .keep(addresses, self.new_columns(&batch), self.table, self.span)?
+        };
+        let batch = match keep {
+            Some(keep) => filter_record_batch(&batch, &keep).map_err(|error| self.internal(&error))?,
+            None => batch,
+        };
+        let added = self.added(&batch)?;
+        self.check(&batch, added.as_ref())?;
+        let failed = |error| store_error(&error, self.span);
+        let staged = view.changes.table(self.table.id).map_err(failed)?;
+        if let Some(addresses) = self.addresses(&batch) {
+            let rows: Vec<RowAddress> = addresses
+                .iter()
+                .flatten()
+                .map(|address| RowAddress(address.cast_unsigned()))
+                .collect();
+            staged.delete(&rows);
+        }
+        if let Some(added) = &added
+            && added.num_rows() > 0
+        {
+            staged.append(&self.table.def, added).map_err(failed)?;
+        }
+        self.rows += batch.num_rows() as u64;
+        self.keep_returned(&batch)
+    }
+
+    fn addresses<'b>(&self, batch: &'b RecordBatch) -> Option<&'b Int64Array> {
+        let at = self.layout.address?;
+        batch.columns().get(at).map(|column| column.as_primitive::<Int64Type>())
+    }
+
+    fn new_columns<'b>(&self, batch: &'b RecordBatch) -> &'b [ArrayRef] {
+        let (first, count) = self.layout.new;
+        batch.columns().get(first..first + count).unwrap_or_default()
+    }
+
+    /// The rows that come; `None`: none do.
+    fn added(&self, batch: &RecordBatch) -> Result<Option<RecordBatch>, Error> {
+        let (first, count) = self.layout.new;
+        if count == 0 {
+            return Ok(None);
+        }
+        let columns: Vec<usize> = (first..first + count).collect();
+        let new = batch.project(&columns).map_err(|error| self.internal(&error))?;
+        match self.makes_rows(batch) {
+            None => Ok(Some(new)),
+            Some(mask) => filter_record_batch(&new, &mask)
+                .map(Some)
+                .map_err(|error| self.internal(&error)),
+        }
+    }
+
+    /// Which rows of a batch have a new row; `None`: all.
+    fn makes_rows(&self, batch: &RecordBatch) -> Option<BooleanArray> {
+        let makes: Vec<bool> = self.change.arms.iter().map(|arm| arm.action.makes_a_row()).collect();
+        if makes.iter().all(|makes| *makes) {
+            return None;
+        }
+        let actions = batch.columns().get(self.layout.action?)?.as_primitive::<Int32Type>();
+        let of = |arm: &i32| usize::try_from(*arm).ok().and_then(|arm| makes.get(arm)).copied();
+        Some(
+            actions
+                .values()
+                .iter()
+                .map(|arm| of(arm).unwrap_or_default())
+                .map(Some)
+                .collect(),
+        )
+    }
+
+    /// NOT NULL and CHECK.
+    fn check(&self, batch: &RecordBatch, added: Option<&RecordBatch>) -> Result<(), Error> {
+        let Some(added) = added else { return Ok(()) };
+        let def = &self.table.def;
+        for (column, values) in def.columns.iter().zip(added.columns()) {
+            if column.not_null && values.null_count() > 0 {
+                let row = (0..values.len()).find(|row| values.is_null(*row)).unwrap_or_default();
+                let message = format!("column `{}` of `{}` cannot be NULL", column.name, def.name);
+                let error = gobi_grammar::Diagnostic::new("23502", self.span, message);
+                return Err(Error::new(
+                    error.with_help(format!("the row is {}", self.row_text(added.columns(), row))),
+                ));
+            }
+        }
+        for (check, at) in def.checks.iter().zip(self.layout.checks..) {
+            let Some(broken) = batch.columns().get(at).map(|column| column.as_boolean()) else {
+                continue;
+            };
+            let mask = self.makes_rows(batch);
+            let breaks = |row: &usize| broken.value(*row) && mask.as_ref().is_none_or(|mask| mask.value(*row));
+            if broken.true_count() > 0
+                && let Some(row) = (0..broken.len()).find(breaks)
+            {
+                let row = self.row_text(self.new_columns(batch), row);
+                let message = format!("the row {row} breaks the check `{}` of `{}`", check.name, def.name);
+                let help = format!("CHECK ({})", check.condition.text);
+                return Err(Error::new(
+                    gobi_grammar::Diagnostic::new("23514", self.span, message).with_help(help),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn row_text(&self, columns: &[ArrayRef], row: usize) -> String {
+        let values = self.table.def.columns.iter().zip(columns);
+        let values = values.map(|(column, array)| cell::value(array, row).display(&column.ty));
+        format!("({})", values.collect::<Vec<_>>().join(", "))
+    }
+
+    fn keep_returned(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        if self.change.returning.is_empty() || batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let columns: Vec<ArrayRef> = batch
+            .columns()
+            .get(self.layout.returning..)
+            .unwrap_or_default()
+            .to_vec();
+        let schema = arrow_schema(&self.layout.returned);
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let returned = RecordBatch::try_new_with_options(schema, columns, &options);
+        self.returned.push(returned.map_err(|error| self.internal(&error))?);
+        Ok(())
+    }
+
+    /// A value that cannot be converted: which column it was for.
+    fn naming_column(&self, mut error: Error) -> Error {
+        let Some(first) = error
+            .diagnostics
+            .first_mut()
+            .filter(|first| first.code.starts_with("22"))
+        else {
+            return error;
+        };
+        let span = first.span();
+        let assigned = self.layout.assigned.iter().find(|(place, _)| *place == span);
+        if let Some(column) = assigned.and_then(|(_, at)| self.table.def.columns.get(*at)) {
+            first.message = format!("column `{}`: {}", column.name, first.message);
+        }
+        error
+    }
+
+    fn internal(&self, error: &arrow::error::ArrowError) -> Error {
+        user("XX000", self.span, error.to_string())
+    }
+}

@@ -1,0 +1,160 @@
+//! Statements that change rows: they become queries, whose rows then change a table.
+//!
+//! `UPDATE t SET b = b + 1 WHERE a < 10` runs `SELECT t._row, t.a, t.b + 1 FROM t WHERE a < 10`; the rows at those addresses are
+//! deleted, and the new ones appended.
+//!
+//! The walk: a file for each statement says what it is as a [`Change`] → `plan::bind_change` makes a query of it →
+//! [`apply`] runs that and stages what it gives. [`shape`] reads the table's own expressions.
+//!
+//! Invariants: the query reads what was there before the statement; what is staged is dropped if the statement fails.
+//!
+//! Does not: lock, or commit.
+
+mod apply;
+mod insert;
+mod merge;
+mod repeated;
+pub mod shape;
+mod update;
+
+use gobi_grammar::ast::{Ident, Path, Query, Span, StatementKind as K};
+use gobi_grammar::{Diagnostic, Dialect};
+
+use super::define::drop::not_a_table;
+use super::define::schema_and_name;
+use super::store::{View, store_error};
+use super::{Error, Phases, ResultStream, Session, StatementResult};
+use crate::catalog::{Entity, EntityId, TableDef};
+
+/// A statement that runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Running {
+    /// How its text is to be read.
+    pub dialect: Dialect,
+    /// Time so far.
+    pub phases: Phases,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What a statement did.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// How many rows.
+    pub rows: u64,
+    /// What RETURNING gives.
+    pub returned: Option<ResultStream>,
+}
+
+/// The table that a statement changes.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its number.
+    pub id: EntityId,
+    /// Its definition.
+    pub def: TableDef,
+}
+
+/// Runs a statement that changes rows.
+pub fn run(session: &mut Session, kind: &K, view: &mut View, running: Running) -> Result<Done, Error> {
+    match kind {
+        K::Insert(insert) => insert::insert(session, insert, view, running),
+        K::Upsert(upsert) => insert::upsert(session, upsert, view, running),
+        K::Update(update) => update::update(session, update, view, running),
+        K::Delete(delete) => update::delete(session, delete, view, running),
+        K::Merge(merge) => merge::merge(session, merge, view, running),
+        other => Err(super::define::unsupported(&other.name(), running.span)),
+    }
+}
+
+impl Done {
+    /// As the result of a statement.
+    pub fn result(self) -> StatementResult {
+        match self.returned {
+            Some(mut stream) => {
+                stream.affected = Some(self.rows);
+                StatementResult::Rows(stream)
+            }
+            None => StatementResult::RowsAffected(self.rows),
+        }
+    }
+}
+
+/// Appends the rows of a query to a table.
+pub fn fill(
+    session: &mut Session,
+    query: &Query,
+    (id, def): (EntityId, &TableDef),
+    view: &mut View,
+    running: Running,
+) -> Result<u64, Error> {
+    let table = Table { id, def: def.clone() };
+    insert::fill(session, query, &table, view, running).map(|done| done.rows)
+}
+
+/// TRUNCATE: all rows of each table.
+pub fn truncate(tables: &[Path], view: &mut View, span: Span) -> Result<(), Error> {
+    for path in tables {
+        let (id, _) = target(view, path)?;
+        let table = view.changes.table(id).map_err(|error| store_error(&error, span))?;
+        table.truncate();
+    }
+    Ok(())
+}
+
+/// The table that a statement changes.
+pub fn target(view: &View, path: &Path) -> Result<(EntityId, TableDef), Error> {
+    let (schema, name) = schema_and_name(path)?;
+    let found = view.catalog().find(&[&schema, &name.text]);
+    if let Some(entry) = found {
+        return match &*entry.entity {
+            Entity::Table(def) => Ok((entry.id, def.clone())),
+            _ => Err(not_a_table(entry, name)),
+        };
+    }
+    let message = format!("table `{}` does not exist", name.text);
+    let mut error = Diagnostic::new("42P01", name.span, message);
+    let tables = view
+        .catalog()
+        .entries()
+        .filter(|entry| matches!(&*entry.entity, Entity::Table(_)));
+    let names: Vec<&str> = tables.map(|entry| entry.entity.name()).collect();
+    error.help = gobi_grammar::similar::nearest(&name.text, names).map(|near| format!("did you mean `{near}`?"));
+    Err(Error::new(error))
+}
+
+fn table(view: &View, path: &Path) -> Result<Table, Error> {
+    target(view, path).map(|(id, def)| Table { id, def })
+}
+
+/// Where columns are in a table.
+fn positions(def: &TableDef, names: &[Ident]) -> Result<Vec<usize>, Error> {
+    let mut places = Vec::with_capacity(names.len());
+    for name in names {
+        let at = position(def, name)?;
+        if places.contains(&at) {
+            let message = format!("column `{}` is there twice", name.text);
+            return Err(Error::new(Diagnostic::new("42701", name.span, message)));
+        }
+        places.push(at);
+    }
+    Ok(places)
+}
+
+fn position(def: &TableDef, name: &Ident) -> Result<usize, Error> {
+    let found = def
+        .columns
+        .iter()
+        .position(|column| column.name.eq_ignore_ascii_case(&name.text));
+    found.ok_or_else(|| {
+        let message = format!("column `{}` of `{}` does not exist", name.text, def.name);
+        let mut error = Diagnostic::new("42703", name.span, message);
+        let names = def.columns.iter().map(|column| column.name.as_str());
+        error.help = gobi_grammar::similar::nearest(&name.text, names).map(|near| format!("did you mean `{near}`?"));
+        Error::new(error)
+    })
+}
+
+fn user(code: &'static str, span: Span, message: impl Into<String>) -> Error {
+    Error::new(Diagnostic::new(code, span, message))
+}
