@@ -191,20 +191,20 @@ impl<'a> Binder<'a> {
     /// Converts a value to a column's type. A text that is `literal` in all rows is converted as a literal is.
     pub(super) fn into_column(&mut self, value: Expr, column: &ShapeColumn, literal: bool) -> Bound<Expr> {
         let wanted = &column.field.ty;
-        if let Some(constant) = value.as_literal() {
-            if let Err(misfit) = constant::convert(constant, &value.ty, wanted) {
-                let message = format!("column `{}`: {}", column.field.name, misfit.message);
-                return self.fail(Diagnostic::new(misfit.code, value.span, message));
-            }
-            return Ok(cast(value, wanted));
-        }
-        if !literal && !assignable(&value.ty, wanted) || !castable(&value.ty, wanted) {
+        let text = value.ty == LogicalType::String && value.as_literal().is_some();
+        if !(literal || text || assignable(&value.ty, wanted)) || !castable(&value.ty, wanted) {
             let message = format!("column `{}` is {wanted}, not {}", column.field.name, value.ty);
             let error = Diagnostic::new("42804", value.span, message);
             return self.fail(match castable(&value.ty, wanted) {
                 true => error.with_help(format!("cast it: `… :: {wanted}`")),
                 false => error,
             });
+        }
+        if let Some(constant) = value.as_literal()
+            && let Err(misfit) = constant::convert(constant, &value.ty, wanted)
+        {
+            let message = format!("column `{}`: {}", column.field.name, misfit.message);
+            return self.fail(Diagnostic::new(misfit.code, value.span, message));
         }
         Ok(cast(value, wanted))
     }

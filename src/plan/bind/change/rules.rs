@@ -35,10 +35,15 @@ impl<'a> Binder<'a> {
         columns: &[ColumnId],
         change: &'a Change<'a>,
     ) -> Bound<(Plan, Vec<ColumnId>)> {
+        // A generated column is not computed from another one: there would have to be an order.
+        let both = change.shape.columns.iter().zip(columns);
+        let generated: Vec<ColumnId> = both.filter(|(c, _)| c.generated.is_some()).map(|(_, id)| *id).collect();
         let mut made = Vec::new();
         for (at, column) in change.shape.columns.iter().enumerate() {
             if let Some(rule) = &column.generated {
-                let value = self.rule(rule, row_scope(change, columns), change.span)?;
+                let mut scope = row_scope(change, columns);
+                scope.columns.retain(|known| !generated.contains(&known.id));
+                let value = self.rule(rule, scope, change.span)?;
                 let value = self.into_column(value, column, false)?;
                 made.push((at, (column.field.name.clone(), value)));
             }

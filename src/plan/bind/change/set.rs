@@ -165,7 +165,7 @@ impl<'a> Binder<'a> {
         Ok(call("row", values, of.ty, name.span))
     }
 
-    /// `(a, b) = (SELECT x, y …)`: for each column the query with that item alone.
+    /// `(a, b) = (SELECT x, y …)`: for each column one value of the query's row.
     fn set_query(
         &mut self,
         block: &mut Block<'a>,
@@ -174,11 +174,12 @@ impl<'a> Binder<'a> {
         query: &'a ast::Query,
         change: &'a Change<'a>,
     ) -> Bound<()> {
+        self.check_width(block, columns.len(), query)?;
         for (i, name) in columns.iter().enumerate() {
             let at = self.set_column(name, &[], change)?;
             let column = change.shape.columns.get(at).ok_or(Reported)?;
             self.check_not_generated(column, name.span)?;
-            let one = self.item_of(query, columns.len(), i)?;
+            let one = self.views.push_get(Box::new(column_of(query, columns, i)));
             let bound = self.scalar_subquery(block, one, query.span)?;
             let value = self.into_column(bound, column, false)?;
             if let Some(new) = new.get_mut(at) {
@@ -188,31 +189,63 @@ impl<'a> Binder<'a> {
         Ok(())
     }
 
-    /// The query with one of its items.
-    fn item_of(&mut self, query: &'a ast::Query, count: usize, at: usize) -> Bound<&'a ast::Query> {
-        let ast::QueryBody::Select(select) = &query.body else {
-            return self.unsupported("a query other than SELECT to the right of `(…) =` is", query.span);
-        };
-        let star = |item: &ast::SelectItem| matches!(item, ast::SelectItem::Star { .. });
-        if select.items.is_empty() || select.items.iter().any(star) {
-            return self.unsupported("`*` to the right of `(…) =` is", query.span);
+    fn check_width(&mut self, block: &Block<'a>, wanted: usize, query: &'a ast::Query) -> Bound<()> {
+        let subqueries = self.subqueries.len();
+        self.outer.push(block.scope.clone());
+        let relation = self.query(query);
+        self.outer.pop();
+        // What was bound only to be counted is not computed.
+        self.subqueries.truncate(subqueries);
+        let width = relation?.output.len();
+        if width == wanted {
+            return Ok(());
         }
-        if select.items.len() != count {
-            let message = format!("{count} columns but {} values", select.items.len());
-            return self.fail(Diagnostic::new("42601", query.span, message));
-        }
-        let mut one = query.clone();
-        if let ast::QueryBody::Select(select) = &mut one.body {
-            // The others stay where something may refer to them by name or position.
-            let plain = select.group_by == ast::GroupBy::None && query.order_by == ast::OrderBy::None;
-            if !plain || select.distinct != ast::Distinct::No {
-                return self.unsupported(
-                    "GROUP BY, DISTINCT and ORDER BY to the right of `(…) =` are",
-                    query.span,
-                );
-            }
-            select.items = select.items.get(at).cloned().into_iter().collect();
-        }
-        Ok(self.views.push_get(Box::new(one)))
+        let message = format!("{wanted} columns but {width} values");
+        self.fail(Diagnostic::new("42601", query.span, message))
+    }
+}
+
+/// `SELECT row.a FROM (query) AS row(a, b)`.
+fn column_of(query: &ast::Query, columns: &[Ident], at: usize) -> ast::Query {
+    let row = Ident {
+        text: "row".into(),
+        quoted: true,
+        span: query.span,
+    };
+    let name = columns.get(at).cloned().unwrap_or_else(|| row.clone());
+    let item = ast::SelectItem::Expr {
+        expr: ast::Expr {
+            kind: ast::ExprKind::Name(vec![row.clone(), name]),
+            span: query.span,
+        },
+        alias: None,
+    };
+    let from = ast::TableRef {
+        kind: ast::TableRefKind::Query(Box::new(query.clone())),
+        time: None,
+        alias: Some(row),
+        columns: columns.to_vec(),
+        span: query.span,
+    };
+    let select = ast::Select {
+        from_first: false,
+        distinct: ast::Distinct::No,
+        items: vec![item],
+        from: vec![from],
+        filter: None,
+        group_by: ast::GroupBy::None,
+        having: None,
+        qualify: None,
+        span: query.span,
+    };
+    ast::Query {
+        as_of: None,
+        recursive: false,
+        ctes: Vec::new(),
+        body: ast::QueryBody::Select(Box::new(select)),
+        order_by: ast::OrderBy::None,
+        limit: None,
+        offset: None,
+        span: query.span,
     }
 }
