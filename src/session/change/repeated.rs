@@ -119,8 +119,8 @@ impl Seen {
             let rows = converter.convert_columns(&columns).map_err(internal)?;
             encoded.push((columns, rows));
         }
-        for row in 0..keep.len() {
-            if !keep[row] || !is_new(row) {
+        for (row, keep) in keep.iter_mut().enumerate() {
+            if !*keep || !is_new(row) {
                 continue;
             }
             let whole = |columns: &[ArrayRef]| columns.iter().all(|column| !column.is_null(row));
@@ -136,7 +136,7 @@ impl Seen {
                         }
                     }
                 }
-                Some(_) if !refused => keep[row] = false,
+                Some(_) if !refused => *keep = false,
                 Some(at) => {
                     let key = keys.get(at).map_or(&[][..], Vec::as_slice);
                     return Err(proposed_twice(table, key, new, row, span));

@@ -94,9 +94,9 @@ impl<'a> Binder<'a> {
         row: &'a [ast::Assigned],
     ) -> Bound<Vec<Expr>> {
         if row.len() != places.len() {
-            let first = row.iter().find_map(|value| match value {
-                ast::Assigned::Value(expr) => Some(expr.span),
-                ast::Assigned::Default(span) => Some(*span),
+            let first = row.first().map(|value| match value {
+                ast::Assigned::Value(expr) => expr.span,
+                ast::Assigned::Default(span) => *span,
             });
             let message = format!("{} values for {} columns", row.len(), places.len());
             return self.fail(Diagnostic::new("42601", first.unwrap_or(change.span), message));
@@ -139,7 +139,7 @@ impl<'a> Binder<'a> {
             layout.assigned.push((span, *at));
             let value = self.column_expr(*id, span);
             let literal = proposed.loose || is_literal(&relation.plan, *id);
-            match self.into_column(value, column, literal) {
+            match self.for_column(value, column, literal) {
                 Ok(value) => given.push(value),
                 Err(Reported) => failed = true,
             }
@@ -167,7 +167,7 @@ impl<'a> Binder<'a> {
         self.check_not_generated(column, expr.span)?;
         let mut bound = self.expr(block, expr)?;
         bound.span = expr.span;
-        self.into_column(bound, column, false)
+        self.for_column(bound, column, false)
     }
 
     /// A generated column takes no value but DEFAULT.
@@ -185,11 +185,11 @@ impl<'a> Binder<'a> {
             return Ok(Self::null(&column.field.ty, span));
         };
         let value = self.rule(rule, Scope::default(), span)?;
-        self.into_column(value, column, false).map(eval::fold)
+        self.for_column(value, column, false).map(eval::fold)
     }
 
     /// Converts a value to a column's type. A text that is `literal` in all rows is converted as a literal is.
-    pub(super) fn into_column(&mut self, value: Expr, column: &ShapeColumn, literal: bool) -> Bound<Expr> {
+    pub(super) fn for_column(&mut self, value: Expr, column: &ShapeColumn, literal: bool) -> Bound<Expr> {
         let wanted = &column.field.ty;
         let text = value.ty == LogicalType::String && value.as_literal().is_some();
         if !(literal || text || assignable(&value.ty, wanted)) || !castable(&value.ty, wanted) {

@@ -44,7 +44,7 @@ impl<'a> Binder<'a> {
                 let mut scope = row_scope(change, columns);
                 scope.columns.retain(|known| !generated.contains(&known.id));
                 let value = self.rule(rule, scope, change.span)?;
-                let value = self.into_column(value, column, false)?;
+                let value = self.for_column(value, column, false)?;
                 made.push((at, (column.field.name.clone(), value)));
             }
         }

@@ -147,7 +147,7 @@ impl<'a> Binder<'a> {
                 default: None,
                 generated: None,
             };
-            return self.into_column(bound, &column, false);
+            return self.for_column(bound, &column, false);
         };
         // Fails where there is no such field.
         self.field(of.clone(), name)?;
@@ -181,7 +181,7 @@ impl<'a> Binder<'a> {
             self.check_not_generated(column, name.span)?;
             let one = self.views.push_get(Box::new(column_of(query, columns, i)));
             let bound = self.scalar_subquery(block, one, query.span)?;
-            let value = self.into_column(bound, column, false)?;
+            let value = self.for_column(bound, column, false)?;
             if let Some(new) = new.get_mut(at) {
                 *new = value;
             }
