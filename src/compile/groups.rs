@@ -13,6 +13,7 @@ use gobi_jit::ir::{IntCond, Local, Type, Value};
 use super::emit::{Emitter, Shared};
 use super::frame::Slot;
 use super::keys;
+use super::repeat::Before;
 use super::stages::{Flight, as_int, each_row, keep};
 use super::value::{Kind, Nullable, both, is_true};
 use super::{Kernel, Stage};
@@ -83,17 +84,26 @@ pub(super) fn update(
             e.end_loop(l);
         }
         GroupStrategy::Hash => {
+            let before = Before::of(&mut e, pipeline, key_exprs);
             let l = each_row(&mut e, flight);
-            let values: Vec<Nullable> = key_exprs.iter().map(|key| e.expr(key)).collect();
-            let types: Vec<&LogicalType> = key_exprs.iter().map(|key| &key.ty).collect();
-            let hash = keys::hash_typed(&mut e, &values, &types);
-            let row = find_or_insert(&mut e, table, &values, hash);
+            let row = match &before {
+                Some(before) => before.or_else(&mut e, |e| hashed_group(e, table, key_exprs)),
+                None => hashed_group(&mut e, table, key_exprs),
+            };
             update_states(&mut e, table, row);
             e.end_loop(l);
         }
     }
     let count = e.count();
     e.finish(count)
+}
+
+/// Address of the group that the keys of the row at hand hash to.
+fn hashed_group(e: &mut Emitter<'_>, table: &GroupTable, key_exprs: &[Expr]) -> Value {
+    let values: Vec<Nullable> = key_exprs.iter().map(|key| e.expr(key)).collect();
+    let types: Vec<&LogicalType> = key_exprs.iter().map(|key| &key.ty).collect();
+    let hash = keys::hash_typed(e, &values, &types);
+    find_or_insert(e, table, &values, hash)
 }
 
 /// Number of the group in a directly addressed table.

@@ -18,6 +18,7 @@ pub mod groups;
 mod keys;
 mod mask;
 mod nested;
+mod repeat;
 mod sinks;
 mod stages;
 mod strings;

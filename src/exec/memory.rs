@@ -333,6 +333,17 @@ impl RowBuffer {
         }
     }
 
+    /// No rows, of the same size.
+    pub fn empty(&self) -> Self {
+        Self {
+            block: None,
+            stride: self.stride,
+            count: 1,
+            capacity: 0,
+            operator: self.operator,
+        }
+    }
+
     /// Makes room for `more` rows beyond those in use.
     pub fn make_room(&mut self, more: usize, budget: &Arc<Budget>) -> Result<(), ExecError> {
         let needed = self.count + more;

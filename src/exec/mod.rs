@@ -12,6 +12,7 @@ mod engine;
 mod explain;
 mod finish;
 mod frame;
+mod group_sink;
 mod host;
 mod kernels;
 mod lists;

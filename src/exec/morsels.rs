@@ -22,8 +22,10 @@ use crate::plan::physical::{Binding, Pipeline, SourceKind, Step};
 pub const MORSEL_ROWS: usize = 1 << 16;
 /// With so many units for each worker, a unit is one morsel.
 const UNITS_PER_WORKER: usize = 6;
-/// Groups are cut into so many morsels for each worker, as far as they suffice.
+/// Sources with fewer rows than that many full morsels are cut into so many for each worker, as far as rows suffice.
 const MORSELS_PER_WORKER: usize = 4;
+/// Rows of a morsel of a table, at least: what a unit's columns are read for.
+const LEAST_TABLE_ROWS: usize = 4 * BLOCK_ROWS;
 
 /// A part of a source.
 #[derive(Clone, Debug)]
@@ -57,7 +59,11 @@ impl Morsels {
                 let relation = &*query.relations[table.0 as usize];
                 // Workers in one unit wait for each other's columns: units are only cut where there are too few.
                 let whole_units = relation.units() >= UNITS_PER_WORKER * query.options.threads;
-                let at_most = if whole_units { usize::MAX } else { MORSEL_ROWS };
+                let rows: usize = (0..relation.units()).map(|unit| relation.unit_rows(unit)).sum();
+                let at_most = match whole_units {
+                    true => usize::MAX,
+                    false => share(query, rows, LEAST_TABLE_ROWS),
+                };
                 of_table(relation, pipeline, enough, at_most)
             }
             SourceKind::Temp(temp) => match query.temps[*temp].get() {
@@ -68,11 +74,8 @@ impl Morsels {
             },
             SourceKind::Group(group) => match query.groups[*group].get() {
                 Some(groups) => {
-                    let (first, end) = groups.row_range();
-                    // There is no chunk to wait for, and a group may cost much: nobody should be left without any.
-                    let share = (end - first) / (MORSELS_PER_WORKER * query.options.threads);
-                    let at_most = share.clamp(BLOCK_ROWS, MORSEL_ROWS);
-                    pieces(0, &Rows::range(first..end), at_most, None)
+                    let rows = groups.in_use();
+                    pieces(0, &rows, share(query, rows.count(), BLOCK_ROWS), None)
                 }
                 None => Vec::new(),
             },
@@ -109,6 +112,12 @@ impl Morsels {
             }
         }
     }
+}
+
+/// Rows of a morsel, of so many in all: a row may cost much, so nobody should be left without any.
+fn share(query: &Query, rows: usize, least: usize) -> usize {
+    let share = rows / (MORSELS_PER_WORKER * query.options.threads);
+    share.next_multiple_of(BLOCK_ROWS).clamp(least, MORSEL_ROWS)
 }
 
 fn of_table(relation: &dyn Relation, pipeline: &Pipeline, enough: Option<u64>, at_most: usize) -> Vec<Morsel> {

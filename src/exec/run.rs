@@ -17,6 +17,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::engine::Shared;
 use super::finish::finish_batches;
+use super::group_sink::SharedGroups;
 use super::host::Host;
 use super::memory::{Budget, Reservation};
 use super::merge::merge;
@@ -99,6 +100,8 @@ pub struct Running {
     ordered: Ordered,
     /// The join table that is built, if it has rows.
     pub build: Option<SharedBuild>,
+    /// Groups that all workers fill.
+    pub groups: Option<Arc<SharedGroups>>,
     finish: Finish,
     reserved: Mutex<Vec<Reservation>>,
 }
@@ -300,6 +303,13 @@ impl Query {
             }
             _ => None,
         };
+        let groups = match &plan.pipelines[index].sink {
+            Sink::Aggregate { group, .. } => {
+                let table = &plan.groups[*group];
+                SharedGroups::of(&plan.pipelines[index], table, self.options.threads, &self.budget)?
+            }
+            _ => None,
+        };
         Ok(Running {
             index,
             stop: AtomicBool::new(false),
@@ -312,6 +322,7 @@ impl Query {
             },
             ordered: Ordered::default(),
             build,
+            groups: groups.map(Arc::new),
             finish,
             reserved: Mutex::default(),
         })
@@ -384,10 +395,10 @@ impl Query {
             }
             Sink::Aggregate { group, .. } => {
                 let groups = parts.into_iter().filter_map(|part| match part {
-                    Part::Groups(groups) => Some(groups),
+                    Part::Groups(groups) => groups,
                     _ => None,
                 });
-                let merged = merge(self, running.index, *group, groups.collect())?;
+                let merged = merge(self, running, *group, groups.collect())?;
                 let _ = self.groups[*group].set(merged);
                 Ok(())
             }

@@ -16,6 +16,7 @@ use super::memory::{Block, Budget, RowBuffer};
 use super::pool::Team;
 use super::rows::{Appender, SharedRows, SpareRows};
 use super::run::lock;
+use crate::formats::Rows;
 use crate::plan::physical::{GroupStrategy, GroupTable, JoinStrategy, JoinTable, RowField};
 use crate::types::Physical;
 
@@ -314,6 +315,10 @@ pub struct Groups {
     pub mask: u64,
     /// Groups possible, where they are addressed directly.
     pub size: Option<usize>,
+    /// Of those, the ones that rows may have come to.
+    pub touched: Range<usize>,
+    /// Where hashed groups are that were merged in several parts; nothing is added to them.
+    pub parts: Option<Vec<Range<usize>>>,
 }
 
 const GROUP_OPERATOR: &str = "aggregation";
@@ -333,6 +338,8 @@ impl Groups {
             index: None,
             mask: 0,
             size,
+            touched: 0..size.unwrap_or(0),
+            parts: None,
         };
         if size.is_none() {
             groups.make_room(1, budget)?;
@@ -368,11 +375,12 @@ impl Groups {
         Ok(())
     }
 
-    /// First row and number of rows to be read.
-    pub fn row_range(&self) -> (usize, usize) {
-        match self.size {
-            Some(size) => (0, size),
-            None => (1, self.rows.count),
+    /// The rows to be read.
+    pub fn in_use(&self) -> Rows {
+        match (self.size, &self.parts) {
+            (Some(size), _) => Rows::all(size),
+            (None, Some(parts)) => Rows::of(parts.iter().cloned()),
+            (None, None) => Rows::range(1..self.rows.count),
         }
     }
 }

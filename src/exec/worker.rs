@@ -17,6 +17,7 @@ use gobi_jit::Executable;
 
 use super::cutoff::Cutoff;
 use super::frame::Frame;
+use super::group_sink::GroupSink;
 use super::host::{Host, read_scalar, to_value};
 use super::morsels::Morsel;
 use super::output::Output;
@@ -36,8 +37,8 @@ use crate::types::{ColumnChunk, LogicalType, Physical};
 pub enum Part {
     /// Of a join's build side; and whether it saw a NULL key.
     Build(PartialBuild, bool),
-    /// Groups.
-    Groups(Groups),
+    /// Groups of the worker's own.
+    Groups(Option<Groups>),
     /// Batches that are to be sorted.
     Batches(Vec<RecordBatch>),
 }
@@ -47,7 +48,7 @@ enum SinkState {
         part: PartialBuild,
         saw_null: Box<u8>,
     },
-    Groups(Groups),
+    Groups(GroupSink),
     Batches {
         output: Output,
         done: Vec<RecordBatch>,
@@ -90,8 +91,9 @@ pub struct Worker<'q> {
     host: Box<Host>,
     sink: SinkState,
     unit: Option<usize>,
-    /// The number of the morsel.
+    /// The number of the morsel, and its rows.
     morsel: usize,
+    rows: Rows,
     /// The rows of the unit that columns are read for, if not all.
     wanted: Option<Rows>,
     loaded: Vec<Option<Arc<ColumnChunk>>>,
@@ -125,6 +127,7 @@ impl<'q> Worker<'q> {
             },
             unit: None,
             morsel: 0,
+            rows: Rows::default(),
             wanted: None,
             loaded: vec![None; pipeline.sources[0].fields.len()],
             pins: Vec::new(),
@@ -134,7 +137,7 @@ impl<'q> Worker<'q> {
             },
         };
         worker.point_to_tables();
-        worker.sink = worker.open_sink()?;
+        worker.sink = worker.open_sink(number)?;
         Ok(worker)
     }
 
@@ -183,7 +186,7 @@ impl<'q> Worker<'q> {
         self.query.joins[join].get().is_some_and(|built| built.unique)
     }
 
-    fn open_sink(&mut self) -> Result<SinkState, ExecError> {
+    fn open_sink(&mut self, number: usize) -> Result<SinkState, ExecError> {
         let budget = &self.query.budget;
         Ok(match &self.pipeline.sink {
             Sink::Build { join, .. } => {
@@ -203,9 +206,7 @@ impl<'q> Worker<'q> {
                 };
                 SinkState::Build { part, saw_null }
             }
-            Sink::Aggregate { group, .. } => {
-                SinkState::Groups(Groups::new(&self.query.prepared.plan.groups[*group], budget)?)
-            }
+            Sink::Aggregate { .. } => SinkState::Groups(GroupSink::new(number, self.running.groups.clone())),
             Sink::Batches { .. } => {
                 let output = Output::new(&self.running.fields, self.query.options.batch_rows, budget)?;
                 let cutoff = Cutoff::of(self.pipeline);
@@ -224,6 +225,10 @@ impl<'q> Worker<'q> {
     /// Works on a morsel, block by block.
     pub fn morsel(&mut self, morsel: &Morsel, number: usize) -> Result<(), ExecError> {
         self.morsel = number;
+        if let SinkState::Groups(groups) = &mut self.sink {
+            groups.next_morsel();
+            self.rows.clone_from(&morsel.rows);
+        }
         self.blocks(morsel)?;
         if self.running.keeps_order() {
             self.flush()?;
@@ -388,7 +393,11 @@ impl<'q> Worker<'q> {
             }
             SinkState::Build { .. } => {}
             SinkState::Groups(groups) => {
-                groups.make_room(count, budget)?;
+                let Sink::Aggregate { group, .. } = &self.pipeline.sink else {
+                    return Err(ExecError::internal("groups of a sink that makes none"));
+                };
+                let table = &self.query.prepared.plan.groups[*group];
+                let groups = groups.table(table, (&self.rows, &self.loaded), count, budget)?;
                 point_to_groups(&mut self.frame, groups);
             }
             SinkState::Batches { output, .. } => output.attach(&mut self.frame),
@@ -406,8 +415,7 @@ impl<'q> Worker<'q> {
                 }
             }
             SinkState::Build { .. } => {}
-            SinkState::Groups(groups) if groups.size.is_none() => groups.rows.count = used,
-            SinkState::Groups(_) => {}
+            SinkState::Groups(groups) => groups.wrote(used),
             SinkState::Batches { output, cutoff, .. } => {
                 if let Some(cutoff) = cutoff {
                     let (column, width) = cutoff.column();
@@ -447,7 +455,7 @@ impl<'q> Worker<'q> {
         }
         let part = match self.sink {
             SinkState::Build { part, saw_null } => Part::Build(part, *saw_null != 0),
-            SinkState::Groups(groups) => Part::Groups(groups),
+            SinkState::Groups(groups) => Part::Groups(groups.finish()),
             SinkState::Batches { done, .. } => Part::Batches(done),
         };
         self.query.keep_host(self.host);
