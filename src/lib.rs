@@ -92,8 +92,8 @@
 // The walk through the house names private rooms; readers of the source follow it.
 #![allow(rustdoc::private_intra_doc_links)]
 
-#[cfg(feature = "cli")]
 pub mod catalog;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod client;
 pub mod compile;

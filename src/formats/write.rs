@@ -1,4 +1,4 @@
-//! Batches into a file, complete or not at all.
+//! Batches into a file, complete or not at all; or into a device or pipe as they come.
 //!
 //! `write(batches, schema, Path::new("out.csv"), &WriteOptions::default())` writes a header and a line per row under a
 //! temporary name, makes it durable, and renames it to `out.csv`.
@@ -9,6 +9,7 @@
 //! Does not: split its output, or append.
 
 mod csv;
+mod json;
 
 use std::io;
 use std::path::Path;
@@ -16,14 +17,14 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions};
-use arrow::json::WriterBuilder;
-use arrow::json::writer::{JsonArray, JsonFormat, LineDelimited, Writer as JsonWriter};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression as ParquetCodec;
 use parquet::file::properties::WriterProperties;
 
 use super::{Format, FormatError};
 use crate::host::{Disk, Staged, real};
+use crate::types::LogicalType;
+use crate::types::arrow::from_arrow;
 
 /// How to write; what is left out follows from the file's extension or is the format's usual.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,7 +139,9 @@ pub fn write_on<E>(
     target: &Path,
     options: &WriteOptions,
 ) -> Result<u64, WriteError<E>> {
-    let format = options.format.or_else(|| Format::from_path(target));
+    // As elsewhere, a name without an extension (`/dev/stdout`) says CSV.
+    let usual = || Format::from_path(target).or_else(|| target.extension().is_none().then_some(Format::Csv));
+    let format = options.format.or_else(usual);
     let format = format.ok_or_else(|| FormatError::unsupported(target, "writing a file of unknown format"))?;
     let mut staged = disk.stage(target).map_err(|e| FormatError::io(target, e))?;
     let mut rows = 0;
@@ -190,12 +193,46 @@ impl Failure {
 
 type Out<'a> = &'a mut dyn Staged;
 
+/// Names and types of the columns of a text format.
+type Columns = Vec<(String, LogicalType)>;
+
+fn columns(schema: &Schema) -> Columns {
+    let column = |field: &std::sync::Arc<arrow::datatypes::Field>| {
+        let ty = from_arrow(field.data_type()).unwrap_or(LogicalType::String);
+        (field.name().clone(), ty)
+    };
+    schema.fields().iter().map(column).collect()
+}
+
+/// Parquet has intervals of milliseconds only, so that ours would not read back as they were.
+fn refuse_intervals(schema: &Schema) -> Result<(), Failure> {
+    let with_interval = |(_, ty): &(String, LogicalType)| has_interval(ty);
+    match columns(schema).into_iter().find(with_interval) {
+        Some((name, _)) => Err(Failure::Unsupported(format!(
+            "writing the interval column `{name}` to Parquet"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn has_interval(ty: &LogicalType) -> bool {
+    match ty {
+        LogicalType::Interval => true,
+        LogicalType::Array(item) => has_interval(item),
+        LogicalType::Struct(fields) => fields.iter().any(|field| has_interval(&field.ty)),
+        _ => false,
+    }
+}
+
 fn sink<'a>(
     format: Format,
     out: Out<'a>,
     schema: &SchemaRef,
     options: &WriteOptions,
 ) -> Result<Box<dyn Sink + 'a>, Failure> {
+    if format == Format::Parquet {
+        refuse_intervals(schema)?;
+    }
     Ok(match format {
         Format::Parquet => Box::new(ParquetSink(
             ArrowWriter::try_new(out, schema.clone(), Some(parquet_properties(options)?))
@@ -204,15 +241,10 @@ fn sink<'a>(
         Format::Csv | Format::Tsv => {
             let usual = if format == Format::Tsv { b'\t' } else { b',' };
             let delimiter = options.delimiter.unwrap_or(usual);
-            Box::new(csv::CsvSink::new(
-                out,
-                schema,
-                delimiter,
-                options.header.unwrap_or(true),
-            )?)
+            let header = options.header.unwrap_or(true);
+            Box::new(csv::CsvSink::new(out, columns(schema), delimiter, header))
         }
-        Format::Json => Box::new(JsonSink(json_builder().build::<_, JsonArray>(out))),
-        Format::JsonLines => Box::new(JsonSink(json_builder().build::<_, LineDelimited>(out))),
+        Format::Json | Format::JsonLines => Box::new(json::JsonSink::new(out, columns(schema), format == Format::Json)),
         Format::Arrow => Box::new(IpcSink(ipc_writer(out, schema, options)?)),
         Format::Orc => return Err(Failure::Unsupported("writing ORC".into())),
     })
@@ -240,22 +272,6 @@ impl Sink for ParquetSink<'_> {
 
     fn finish(self: Box<Self>) -> Result<(), Failure> {
         self.0.close().map(drop).map_err(Failure::from_library)
-    }
-}
-
-fn json_builder() -> WriterBuilder {
-    WriterBuilder::new().with_explicit_nulls(true)
-}
-
-struct JsonSink<'a, F: JsonFormat>(JsonWriter<Out<'a>, F>);
-
-impl<F: JsonFormat> Sink for JsonSink<'_, F> {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        self.0.write(batch).map_err(Failure::from_library)
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<(), Failure> {
-        self.0.finish().map_err(Failure::from_library)
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod real;
 pub mod sim;
+mod staged;
 
 use std::fmt::Debug;
 use std::io;
@@ -32,7 +33,8 @@ pub trait Disk: Debug + Send + Sync {
     /// The absolute path without links or dots.
     fn canonical(&self, path: &Path) -> io::Result<PathBuf>;
 
-    /// A new file in the folder of `target` that becomes `target` when published and vanishes when dropped before.
+    /// A new file in the folder of `target` that becomes `target` when published and vanishes when dropped before. Links are
+    /// followed; what is no file (a device, a pipe) is written to as it is.
     fn stage(&self, target: &Path) -> io::Result<Box<dyn Staged>>;
 
     /// Makes a file that must not exist yet, for positioned reads and writes; its name is durable once

@@ -1,6 +1,6 @@
 //! The operating system's disk, clock and randomness.
 //!
-//! `RealDisk.stage("out.csv")` writes `.out.csv.1f2e….tmp` beside it and renames that on publish.
+//! `RealDisk.open("out.csv")` opens the file, whose size and times are looked at once.
 //!
 //! Invariants: see [`super`].
 //!
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Clock, Disk, Lock, LockOutcome, Random, ReadAt, Staged, Stat, WriteAt};
+use super::{Clock, Disk, Lock, LockOutcome, Random, ReadAt, Staged, Stat, WriteAt, staged};
 
 /// The operating system's files.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,16 +47,7 @@ impl Disk for RealDisk {
     }
 
     fn stage(&self, target: &Path) -> io::Result<Box<dyn Staged>> {
-        let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        let token = RealRandom.next_u64();
-        let temp = target.with_file_name(format!(".{}.{token:016x}.tmp", name.to_string_lossy()));
-        let file = File::create_new(&temp)?;
-        Ok(Box::new(RealStaged {
-            file: io::BufWriter::with_capacity(1 << 16, file),
-            temp,
-            target: target.to_path_buf(),
-            published: false,
-        }))
+        staged::stage(target)
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn WriteAt>> {
@@ -172,43 +163,6 @@ impl ReadAt for RealFile {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
-    }
-}
-
-struct RealStaged {
-    file: io::BufWriter<File>,
-    temp: PathBuf,
-    target: PathBuf,
-    published: bool,
-}
-
-impl Write for RealStaged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Staged for RealStaged {
-    fn publish(mut self: Box<Self>) -> io::Result<()> {
-        self.file.flush()?;
-        self.file.get_ref().sync_all()?;
-        fs::rename(&self.temp, &self.target)?;
-        self.published = true;
-        let folder = self.target.parent().filter(|p| !p.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-    }
-}
-
-impl Drop for RealStaged {
-    fn drop(&mut self) {
-        if !self.published {
-            // Nothing can be done about a temporary file that cannot be removed; its name says what it is.
-            let _ = fs::remove_file(&self.temp);
-        }
     }
 }
 

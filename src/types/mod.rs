@@ -15,6 +15,7 @@ pub mod chunk;
 pub mod civil;
 pub mod nested;
 pub mod stats;
+pub mod text;
 pub mod value;
 
 pub use chunk::{ColumnChunk, Dictionary, Layout};

@@ -60,21 +60,10 @@ impl Delimited {
             }
             match text {
                 None => line.push_str(self.null),
-                Some(text) => self.push_text(line, &text),
+                Some(text) => cells::write_field(line, &text, self.delimiter, self.null),
             }
         }
         line.push('\n');
-    }
-
-    fn push_text(self, line: &mut String, text: &str) {
-        let special = |c: char| c == self.delimiter || matches!(c, '"' | '\n' | '\r');
-        if text == self.null || text.contains(special) {
-            line.push('"');
-            line.push_str(&text.replace('"', "\"\""));
-            line.push('"');
-        } else {
-            line.push_str(text);
-        }
     }
 }
 

@@ -10,7 +10,7 @@
 
 mod sniff;
 mod split;
-mod values;
+pub(super) mod values;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -26,7 +26,7 @@ use super::{FileIdentity, FormatError};
 use crate::host::{Disk, ReadAt};
 use crate::types::chunk::string_view;
 use crate::types::{ColumnChunk, Field, LogicalType, Physical};
-use sniff::{Shape, sniff};
+use sniff::{Shape, line_end, sniff};
 use split::{Boundaries, Dialect, Quoting, Records, Span, unescape};
 
 /// What may be said about a CSV file; what is left out is guessed.
@@ -92,7 +92,8 @@ pub(super) fn open(disk: &dyn Disk, key: &FileKey, options: &CsvOptions) -> Resu
     let skip = if sample.starts_with(BOM) { BOM.len() } else { 0 };
     sample.drain(..skip);
     if key.size_bytes > SAMPLE_BYTES {
-        let end = memchr::memrchr(b'\n', &sample).map_or(sample.len(), |at| at + 1);
+        let newline = line_end(&sample, options.quote.unwrap_or(b'"'));
+        let end = memchr::memrchr(newline, &sample).map_or(sample.len(), |at| at + 1);
         sample.truncate(end);
     }
     let Shape {
@@ -126,13 +127,14 @@ fn cut(
         let piece = read(handle, &key.path, at, PIECE_BYTES.min(key.size_bytes - at))?;
         boundaries.scan(&piece, |end| {
             let before = end.checked_sub(2).map_or(cutter.last_byte, |i| piece.get(i).copied());
-            cutter.record(at + end as u64, before == Some(b'\r'));
+            let pair = before == Some(b'\r') && dialect.newline == b'\n';
+            cutter.record(at + end as u64, pair);
         });
         cutter.last_byte = piece.last().copied();
         at += piece.len() as u64;
     }
     if boundaries.in_quotes() {
-        let line = line_of(handle, &key.path, cutter.record_start)?;
+        let line = line_of(handle, &key.path, cutter.record_start, dialect.newline)?;
         return Err(line_error(&key.path, line, "a quote is never closed"));
     }
     Ok(cutter.finish(key.size_bytes))
@@ -274,7 +276,7 @@ impl CsvFile {
 
     fn error_at(&self, block: usize, at: usize, message: &str) -> FormatError {
         let offset = self.blocks[block].start + at as u64;
-        match line_of(&*self.handle, &self.identity.path, offset) {
+        match line_of(&*self.handle, &self.identity.path, offset, self.dialect.newline) {
             Ok(line) => line_error(&self.identity.path, line, message),
             Err(error) => error,
         }
@@ -290,12 +292,12 @@ fn line_error(path: &Path, line: u64, message: &str) -> FormatError {
 }
 
 /// The 1-based line of an offset; only errors need it, so it is counted then.
-pub(super) fn line_of(handle: &dyn ReadAt, path: &Path, offset: u64) -> Result<u64, FormatError> {
+pub(super) fn line_of(handle: &dyn ReadAt, path: &Path, offset: u64, newline: u8) -> Result<u64, FormatError> {
     let mut line = 1;
     let mut at = 0;
     while at < offset {
         let piece = read(handle, path, at, PIECE_BYTES.min(offset - at))?;
-        line += memchr::memchr_iter(b'\n', &piece).count() as u64;
+        line += memchr::memchr_iter(newline, &piece).count() as u64;
         at += piece.len() as u64;
     }
     Ok(line)

@@ -28,8 +28,15 @@ pub(super) struct Shape {
 /// Guesses from a sample that ends at the end of a record.
 pub(super) fn sniff(sample: &[u8], options: &CsvOptions) -> Shape {
     let quote = options.quote.unwrap_or(b'"');
-    let delimiter = options.delimiter.unwrap_or_else(|| guess_delimiter(sample, quote));
-    let dialect = Dialect { delimiter, quote };
+    let newline = line_end(sample, quote);
+    let delimiter = options
+        .delimiter
+        .unwrap_or_else(|| guess_delimiter(sample, quote, newline));
+    let dialect = Dialect {
+        delimiter,
+        quote,
+        newline,
+    };
     let table = Table::new(sample, dialect);
     let columns = table.columns();
     let (with_first, without_first) = (table.types(0, columns), table.types(1, columns));
@@ -130,9 +137,31 @@ impl<'a> Table<'a> {
     }
 }
 
-fn guess_delimiter(sample: &[u8], quote: u8) -> u8 {
+/// The byte that ends lines, as the first line end outside quotes says.
+pub(super) fn line_end(sample: &[u8], quote: u8) -> u8 {
+    let mut quoted = false;
+    for (at, byte) in sample.iter().enumerate() {
+        match byte {
+            byte if *byte == quote => quoted = !quoted,
+            b'\n' if !quoted => return b'\n',
+            b'\r' if !quoted => match sample.get(at + 1) {
+                Some(b'\n') | None => return b'\n',
+                Some(_) => return b'\r',
+            },
+            _ => {}
+        }
+    }
+    b'\n'
+}
+
+fn guess_delimiter(sample: &[u8], quote: u8, newline: u8) -> u8 {
     let score = |delimiter: u8| {
-        let table = Table::new(sample, Dialect { delimiter, quote });
+        let dialect = Dialect {
+            delimiter,
+            quote,
+            newline,
+        };
+        let table = Table::new(sample, dialect);
         let (fields, times) = table.usual();
         let share = times * 100 / table.records.len().max(1);
         (fields > 1, share, fields)

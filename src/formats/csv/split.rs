@@ -14,6 +14,8 @@ use memchr::memchr;
 pub(super) struct Dialect {
     pub(super) delimiter: u8,
     pub(super) quote: u8,
+    /// The last byte of a line: a newline (which may follow a carriage return), or a carriage return alone.
+    pub(super) newline: u8,
 }
 
 /// A field's place in its block.
@@ -94,11 +96,11 @@ impl<'a> Records<'a> {
         }
         let start = self.at;
         let rest = &self.block[start..];
-        let (delimiter, newline) = (self.dialect.delimiter, b'\n');
+        let Dialect { delimiter, newline, .. } = self.dialect;
         let len = rest.iter().position(|byte| *byte == delimiter || *byte == newline);
         let len = len.unwrap_or(rest.len());
         let ends = rest.get(len) != Some(&delimiter);
-        let text = if ends {
+        let text = if ends && newline == b'\n' {
             rest[..len].strip_suffix(b"\r").unwrap_or(&rest[..len])
         } else {
             &rest[..len]
@@ -125,7 +127,7 @@ impl<'a> Records<'a> {
         let (next, ends) = match &self.block[end + 1..] {
             [] => (end + 1, true),
             [byte, ..] if *byte == self.dialect.delimiter => (end + 2, false),
-            [b'\n', ..] => (end + 2, true),
+            [byte, ..] if *byte == self.dialect.newline => (end + 2, true),
             [b'\r', b'\n', ..] | [b'\r'] => (end + 3, true),
             _ => return Err(malformed(end, "text after a closing quote")),
         };
@@ -183,7 +185,11 @@ impl Boundaries {
 
     /// Goes over a piece of the file and calls `on_end` with the offset after each record's newline.
     pub(super) fn scan(&mut self, piece: &[u8], mut on_end: impl FnMut(usize)) {
-        let Dialect { delimiter, quote } = self.dialect;
+        let Dialect {
+            delimiter,
+            quote,
+            newline,
+        } = self.dialect;
         if self.state != State::InQuotes && self.state != State::QuoteInQuotes && memchr(quote, piece).is_none() {
             return self.scan_unquoted(piece, on_end);
         }
@@ -203,7 +209,7 @@ impl Boundaries {
                 }
                 _ => {
                     let rest = &piece[at..];
-                    let Some(len) = memchr::memchr2(delimiter, b'\n', rest) else {
+                    let Some(len) = memchr::memchr2(delimiter, newline, rest) else {
                         self.state = State::InField;
                         return;
                     };
@@ -219,10 +225,10 @@ impl Boundaries {
 
     /// Without a quote in the piece, only its newlines matter.
     fn scan_unquoted(&mut self, piece: &[u8], mut on_end: impl FnMut(usize)) {
-        memchr::memchr_iter(b'\n', piece).for_each(|at| on_end(at + 1));
+        memchr::memchr_iter(self.dialect.newline, piece).for_each(|at| on_end(at + 1));
         self.state = match piece.last() {
             None => self.state,
-            Some(byte) if *byte == b'\n' || *byte == self.dialect.delimiter => State::FieldStart,
+            Some(byte) if *byte == self.dialect.newline || *byte == self.dialect.delimiter => State::FieldStart,
             Some(_) => State::InField,
         };
     }
@@ -245,6 +251,7 @@ mod tests {
     const COMMA: Dialect = Dialect {
         delimiter: b',',
         quote: b'"',
+        newline: b'\n',
     };
 
     fn records(text: &str) -> Result<Vec<Vec<String>>, Malformed> {

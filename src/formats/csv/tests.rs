@@ -144,3 +144,14 @@ fn large_files_have_blocks() {
     let rows = relation_texts(&*relation);
     assert_eq!(rows[123_456], "123456 a text\nof two lines 123456");
 }
+
+#[test]
+fn lines_may_end_in_carriage_returns() {
+    check(
+        "id,name\r1,\"a\nb\"\r2,\r",
+        &["id bigint", "name string"],
+        &["1 a\nb", "2 NULL"],
+    );
+    check("id\r1\r\r3", &["id bigint"], &["1", "NULL", "3"]);
+    assert_eq!(error_of("a,b\r1,2\r1,2,3\r"), "line 3: 3 fields where 2 were expected");
+}

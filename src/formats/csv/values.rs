@@ -9,11 +9,13 @@
 use crate::types::LogicalType;
 
 /// Types that are tried, most specific first; every text is a string.
-pub(super) const GUESSES: [LogicalType; 5] = [
+pub(super) const GUESSES: [LogicalType; 7] = [
     LogicalType::Boolean,
     LogicalType::BigInt,
+    LogicalType::HugeInt,
     LogicalType::Double,
     LogicalType::Date,
+    LogicalType::Time,
     LogicalType::Timestamp,
 ];
 
@@ -71,7 +73,7 @@ pub(super) fn parse_int_like(text: &str, ty: &LogicalType) -> Option<i128> {
         LogicalType::Date => parse_date(text)?.into(),
         LogicalType::Time => parse_time(text)?.into(),
         LogicalType::Timestamp | LogicalType::TimestampTz => parse_timestamp(text)?.into(),
-        LogicalType::HugeInt => text.parse().ok()?,
+        LogicalType::HugeInt => parse_hugeint(text)?,
         _ => parse_bigint(text)?.into(),
     };
     let (low, high) = ty.stored_range()?;
@@ -103,6 +105,16 @@ pub(super) fn parse_bigint(text: &str) -> Option<i64> {
         value = value * 10 + i64::from(digit);
     }
     Some(if digits.len() < text.len() { -value } else { value })
+}
+
+/// An integer of at most 38 digits, which is what a hugeint has.
+pub(in crate::formats) fn parse_hugeint(text: &str) -> Option<i128> {
+    text.parse().ok().filter(fits_hugeint)
+}
+
+/// At most 38 digits.
+pub(in crate::formats) fn fits_hugeint(value: &i128) -> bool {
+    value.unsigned_abs() < 10u128.pow(38)
 }
 
 /// A float; names such as `inf` and `nan` count.
@@ -138,7 +150,7 @@ fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
 }
 
 /// `YYYY-MM-DD`.
-pub(super) fn parse_date(text: &str) -> Option<i32> {
+pub(in crate::formats) fn parse_date(text: &str) -> Option<i32> {
     let bytes: &[u8; 10] = text.as_bytes().try_into().ok()?;
     if bytes[4] != b'-' || bytes[7] != b'-' {
         return None;
@@ -176,7 +188,7 @@ fn days_of(year: i32, month: u32, day: u32) -> Option<i32> {
 }
 
 /// `HH:MM:SS[.ffffff]`.
-fn parse_time(text: &str) -> Option<i64> {
+pub(in crate::formats) fn parse_time(text: &str) -> Option<i64> {
     let (clock, fraction) = text.split_once('.').map_or((text, None), |(c, f)| (c, Some(f)));
     let bytes: &[u8; 8] = clock.as_bytes().try_into().ok()?;
     if bytes[2] != b':' || bytes[5] != b':' {
@@ -198,7 +210,7 @@ fn parse_time(text: &str) -> Option<i64> {
 }
 
 /// A date, a space or `T`, a time, and an optional offset (`Z`, `+02:00`).
-pub(super) fn parse_timestamp(text: &str) -> Option<i64> {
+pub(in crate::formats) fn parse_timestamp(text: &str) -> Option<i64> {
     let days = i64::from(parse_date(text.get(..10)?)?);
     let rest = &text[10..];
     let rest = match rest.as_bytes().first() {
@@ -246,7 +258,12 @@ mod tests {
         assert_eq!(guess(&["2023-02-29"]), "string");
         assert_eq!(guess(&["1", "x"]), "string");
         assert_eq!(guess(&["", ""]), "string");
-        assert_eq!(guess(&["99999999999999999999"]), "double");
+        assert_eq!(guess(&["99999999999999999999", "1"]), "hugeint");
+        assert_eq!(guess(&["99999999999999999999", "1.5"]), "double");
+        assert_eq!(guess(&["-99999999999999999999999999999999999999"]), "hugeint");
+        assert_eq!(guess(&["100000000000000000000000000000000000000"]), "double");
+        assert_eq!(guess(&["10:00:00", "23:59:59.5"]), "time");
+        assert_eq!(guess(&["10:00:00", "2024-01-01"]), "string");
     }
 
     #[test]

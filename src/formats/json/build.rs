@@ -11,19 +11,29 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder, StringBuilder, StructArray,
+    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder, ListArray,
+    NullBufferBuilder, StringBuilder, StructArray, Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{Field as ArrowField, Fields};
+use arrow::datatypes::{DataType, Field as ArrowField, Fields};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::shape::Shape;
+use super::super::csv::values::{fits_hugeint, parse_date, parse_time, parse_timestamp};
+use super::shape::{NUMBER_KEY, Shape};
+use super::words;
+
+/// Whether doubles may be marked words, so that a string can stand for one.
+pub(super) type Words = bool;
 
 /// One column, or one field, in the making.
 pub(super) enum Builder {
     Boolean(BooleanBuilder),
     Integer(Int64Builder),
-    Double(Float64Builder),
+    HugeInt(Decimal128Builder),
+    Double(Float64Builder, Words),
+    Date(Date32Builder),
+    Time(Time64MicrosecondBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
     String(StringBuilder),
     /// Any value, as its text.
     Text(StringBuilder),
@@ -41,11 +51,11 @@ pub(super) struct ObjectBuilder {
 
 impl ObjectBuilder {
     /// Without rows.
-    pub(super) fn new(fields: &[(String, Shape)]) -> Self {
+    pub(super) fn new(fields: &[(String, Shape)], words: Words) -> Self {
         Self {
             fields: fields
                 .iter()
-                .map(|(name, shape)| (name.clone(), Builder::new(shape)))
+                .map(|(name, shape)| (name.clone(), Builder::new(shape, words)))
                 .collect(),
             valid: NullBufferBuilder::new(0),
             next: 0,
@@ -74,16 +84,27 @@ impl ObjectBuilder {
 }
 
 impl Builder {
-    fn new(shape: &Shape) -> Self {
+    fn new(shape: &Shape, words: Words) -> Self {
         match shape {
             Shape::Boolean => Builder::Boolean(BooleanBuilder::new()),
             Shape::Integer => Builder::Integer(Int64Builder::new()),
-            Shape::Double => Builder::Double(Float64Builder::new()),
+            Shape::HugeInt => {
+                let wide = DataType::Decimal128(38, 0);
+                Builder::HugeInt(Decimal128Builder::new().with_data_type(wide))
+            }
+            Shape::Double => Builder::Double(Float64Builder::new(), words),
+            Shape::Date => Builder::Date(Date32Builder::new()),
+            Shape::Time => Builder::Time(Time64MicrosecondBuilder::new()),
+            Shape::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new()),
             Shape::Null | Shape::Mixed => Builder::Text(StringBuilder::new()),
             Shape::String => Builder::String(StringBuilder::new()),
-            Shape::List(item) => Builder::List(Box::new(Builder::new(item)), Vec::new(), NullBufferBuilder::new(0)),
+            Shape::List(item) => Builder::List(
+                Box::new(Builder::new(item, words)),
+                Vec::new(),
+                NullBufferBuilder::new(0),
+            ),
             Shape::Object(fields) if fields.is_empty() => Builder::Text(StringBuilder::new()),
-            Shape::Object(fields) => Builder::Object(ObjectBuilder::new(fields)),
+            Shape::Object(fields) => Builder::Object(ObjectBuilder::new(fields, words)),
         }
     }
 
@@ -92,7 +113,11 @@ impl Builder {
         match self {
             Builder::Boolean(b) => b.len(),
             Builder::Integer(b) => b.len(),
-            Builder::Double(b) => b.len(),
+            Builder::HugeInt(b) => b.len(),
+            Builder::Double(b, _) => b.len(),
+            Builder::Date(b) => b.len(),
+            Builder::Time(b) => b.len(),
+            Builder::Timestamp(b) => b.len(),
             Builder::String(b) | Builder::Text(b) => b.len(),
             Builder::List(_, lengths, _) => lengths.len(),
             Builder::Object(object) => object.valid.len(),
@@ -103,7 +128,11 @@ impl Builder {
         match self {
             Builder::Boolean(b) => b.append_null(),
             Builder::Integer(b) => b.append_null(),
-            Builder::Double(b) => b.append_null(),
+            Builder::HugeInt(b) => b.append_null(),
+            Builder::Double(b, _) => b.append_null(),
+            Builder::Date(b) => b.append_null(),
+            Builder::Time(b) => b.append_null(),
+            Builder::Timestamp(b) => b.append_null(),
             Builder::String(b) | Builder::Text(b) => b.append_null(),
             Builder::List(_, lengths, valid) => {
                 lengths.push(0);
@@ -117,7 +146,11 @@ impl Builder {
         match self {
             Builder::Boolean(mut b) => Arc::new(b.finish()),
             Builder::Integer(mut b) => Arc::new(b.finish()),
-            Builder::Double(mut b) => Arc::new(b.finish()),
+            Builder::HugeInt(mut b) => Arc::new(b.finish()),
+            Builder::Double(mut b, _) => Arc::new(b.finish()),
+            Builder::Date(mut b) => Arc::new(b.finish()),
+            Builder::Time(mut b) => Arc::new(b.finish()),
+            Builder::Timestamp(mut b) => Arc::new(b.finish()),
             Builder::String(mut b) | Builder::Text(mut b) => Arc::new(b.finish()),
             Builder::List(item, lengths, mut valid) => {
                 let items = item.finish();
@@ -156,8 +189,11 @@ impl<'de> Visitor<'de> for &mut Builder {
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
             Builder::Boolean(_) => "a boolean",
-            Builder::Integer(_) => "an integer",
-            Builder::Double(_) => "a number",
+            Builder::Integer(_) | Builder::HugeInt(_) => "an integer",
+            Builder::Double(..) => "a number",
+            Builder::Date(_) => "a date",
+            Builder::Time(_) => "a time",
+            Builder::Timestamp(_) => "a timestamp",
             Builder::String(_) => "a string",
             Builder::Text(_) => "a value",
             Builder::List(..) => "an array",
@@ -179,12 +215,16 @@ impl<'de> Visitor<'de> for &mut Builder {
         match self {
             Builder::Boolean(_) => deserializer.deserialize_bool(self),
             Builder::Integer(_) => deserializer.deserialize_i64(self),
-            Builder::Double(_) => deserializer.deserialize_f64(self),
-            Builder::String(_) => deserializer.deserialize_str(self),
+            Builder::HugeInt(_) => deserializer.deserialize_i128(self),
+            Builder::Double(_, true) => deserializer.deserialize_any(self),
+            Builder::Double(_, false) => deserializer.deserialize_f64(self),
+            Builder::Date(_) | Builder::Time(_) | Builder::Timestamp(_) | Builder::String(_) => {
+                deserializer.deserialize_str(self)
+            }
             Builder::Text(texts) => {
                 let value: serde_json::Value = serde::Deserialize::deserialize(deserializer)?;
                 match value {
-                    serde_json::Value::String(text) => texts.append_value(text),
+                    serde_json::Value::String(text) => texts.append_value(words::unmarked(&text)),
                     other => texts.append_value(other.to_string()),
                 }
                 Ok(())
@@ -205,7 +245,8 @@ impl<'de> Visitor<'de> for &mut Builder {
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
         match self {
             Builder::Integer(b) => b.append_value(value),
-            Builder::Double(b) => b.append_value(value as f64),
+            Builder::HugeInt(b) => b.append_value(value.into()),
+            Builder::Double(b, _) => b.append_value(value as f64),
             _ => return Err(Error::invalid_type(serde::de::Unexpected::Signed(value), &self)),
         }
         Ok(())
@@ -214,26 +255,39 @@ impl<'de> Visitor<'de> for &mut Builder {
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
         match (&mut *self, i64::try_from(value)) {
             (Builder::Integer(b), Ok(value)) => b.append_value(value),
-            (Builder::Double(b), _) => b.append_value(value as f64),
+            (Builder::HugeInt(b), _) => b.append_value(value.into()),
+            (Builder::Double(b, _), _) => b.append_value(value as f64),
             _ => return Err(Error::invalid_type(serde::de::Unexpected::Unsigned(value), &self)),
+        }
+        Ok(())
+    }
+
+    fn visit_i128<E: Error>(self, value: i128) -> Result<(), E> {
+        match self {
+            Builder::HugeInt(b) if fits_hugeint(&value) => b.append_value(value),
+            _ => return Err(Error::custom(format!("the integer {value} is out of range"))),
         }
         Ok(())
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
         match self {
-            Builder::Double(b) => b.append_value(value),
+            Builder::Double(b, _) => b.append_value(value),
             _ => return Err(Error::invalid_type(serde::de::Unexpected::Float(value), &self)),
         }
         Ok(())
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        match self {
-            Builder::String(b) => b.append_value(value),
-            _ => return Err(Error::invalid_type(serde::de::Unexpected::Str(value), &self)),
-        }
-        Ok(())
+        let parsed = match &mut *self {
+            Builder::String(b) if words::value_of(value).is_none() => Some(b.append_value(value)),
+            Builder::Double(b, _) => words::value_of(value).map(|v| b.append_value(v)),
+            Builder::Date(b) => parse_date(value).map(|v| b.append_value(v)),
+            Builder::Time(b) => parse_time(value).map(|v| b.append_value(v)),
+            Builder::Timestamp(b) => parse_timestamp(value).map(|v| b.append_value(v)),
+            _ => None,
+        };
+        parsed.ok_or_else(|| Error::invalid_type(serde::de::Unexpected::Str(value), &self))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
@@ -249,8 +303,16 @@ impl<'de> Visitor<'de> for &mut Builder {
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         match self {
+            // How serde_json hands out a number that it was not asked for.
+            Builder::Double(b, true) => {
+                let key: Option<String> = entries.next_key()?;
+                let digits: String = entries.next_value()?;
+                let number = digits.parse().ok().filter(|_| key.as_deref() == Some(NUMBER_KEY));
+                b.append_value(number.ok_or_else(|| Error::custom("expected a number, found an object"))?);
+                Ok(())
+            }
             Builder::Object(object) => object.visit_map(entries),
             _ => Err(Error::invalid_type(serde::de::Unexpected::Map, &self)),
         }

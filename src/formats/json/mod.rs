@@ -5,16 +5,17 @@
 //!
 //! Invariants: types come from the first block and hold for all; what does not fit is an error with its line.
 //!
-//! Does not: guess dates in strings, or drop unknown keys.
+//! Does not: guess numbers in strings, or drop unknown keys.
 
 mod build;
 mod scan;
 mod shape;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, StringArray};
 use serde::de::DeserializeSeed;
 
 use super::blocks::{Blocks, Memo, identity, read};
@@ -23,7 +24,7 @@ use super::csv::line_of;
 use super::open::FileKey;
 use super::{FileIdentity, FormatError, guard};
 use crate::host::{Disk, ReadAt};
-use crate::types::{ColumnChunk, Field};
+use crate::types::{ColumnChunk, Field, LogicalType};
 use build::ObjectBuilder;
 use scan::{Framing, Malformed, Scanner};
 use shape::{Shape, fields_of};
@@ -51,6 +52,9 @@ struct Block {
 const BLOCK_BYTES: u64 = 4 << 20;
 const PIECE_BYTES: u64 = 4 << 20;
 
+/// The column of a file in which no object has a key: a relation has at least one.
+const WHOLE: &str = "json";
+
 /// Opens a file of lines, or of values.
 pub(super) fn open(disk: &dyn Disk, key: &FileKey, lines: bool) -> Result<Arc<dyn Blocks>, FormatError> {
     let handle = disk.open(&key.path).map_err(|e| FormatError::io(&key.path, e))?;
@@ -67,6 +71,13 @@ pub(super) fn open(disk: &dyn Disk, key: &FileKey, lines: bool) -> Result<Arc<dy
     };
     file.shapes = file.infer()?;
     file.fields = fields_of(&file.shapes);
+    if file.fields.is_empty() {
+        file.fields.push(Field {
+            name: WHOLE.into(),
+            ty: LogicalType::String,
+            nullable: true,
+        });
+    }
     Ok(Arc::new(file))
 }
 
@@ -106,7 +117,7 @@ fn skip_bom(handle: &dyn ReadAt, key: &FileKey) -> Result<u64, FormatError> {
 }
 
 fn error_at(handle: &dyn ReadAt, path: &Path, offset: u64, message: impl Into<String>) -> FormatError {
-    match line_of(handle, path, offset) {
+    match line_of(handle, path, offset, b'\n') {
         Ok(line) => FormatError::Line {
             path: path.display().to_string(),
             line,
@@ -141,7 +152,7 @@ impl JsonFile {
     fn infer(&self) -> Result<Vec<(String, Shape)>, FormatError> {
         let mut all = Shape::Object(Vec::new());
         if !self.blocks.is_empty() {
-            self.each_record(0, |record| {
+            self.each_record(0, |record, _| {
                 let shape: Shape = serde_json::from_slice(record).map_err(|e| (e.line(), plain(&e)))?;
                 if !matches!(shape, Shape::Object(_)) {
                     return Err((1, "an object was expected".into()));
@@ -158,23 +169,28 @@ impl JsonFile {
     }
 
     fn parse(&self, block: usize) -> Result<(Vec<ArrayRef>, u64), FormatError> {
-        let mut builder = ObjectBuilder::new(&self.shapes);
-        self.each_record(block, |record| {
+        let mut builder = None;
+        self.each_record(block, |record, words| {
+            let builder = builder.get_or_insert_with(|| ObjectBuilder::new(&self.shapes, words));
             let mut json = serde_json::Deserializer::from_slice(record);
             let done = builder.deserialize(&mut json).and_then(|()| json.end());
             done.map_err(|e| (e.line(), plain(&e)))
         })?;
         let Block { start, end, .. } = self.blocks[block];
+        if self.shapes.is_empty() {
+            let objects: Vec<&str> = vec!["{}"; self.blocks[block].rows];
+            return Ok((vec![Arc::new(StringArray::from(objects))], end - start));
+        }
         // Offsets of strings may overflow if a block is one giant record; the builders panic then.
-        let arrays = guard(&self.identity.path, || Ok(builder.finish()))?;
-        Ok((arrays, end - start))
+        let arrays = guard(&self.identity.path, || Ok(builder.map(ObjectBuilder::finish)))?;
+        Ok((arrays.unwrap_or_default(), end - start))
     }
 
-    /// Hands every record of a block to `take`, whose error is a line in the record and a message.
+    /// Hands every record of a block to `take`, with whether bare words may be marked in it; its error is a line in the record and a message.
     fn each_record(
         &self,
         block: usize,
-        mut take: impl FnMut(&[u8]) -> Result<(), (usize, String)>,
+        mut take: impl FnMut(&[u8], bool) -> Result<(), (usize, String)>,
     ) -> Result<(), FormatError> {
         let Block { start, end, rows } = self.blocks[block];
         let path = &self.identity.path;
@@ -193,10 +209,15 @@ impl JsonFile {
         if spans.len() != rows {
             return Err(FormatError::corrupt(path, "it changed while it was read"));
         }
+        let words = words::may_occur(&bytes);
         for (from, to) in spans {
             let record = usize::try_from(from).ok().zip(usize::try_from(to).ok());
             let record = record.and_then(|(from, to)| bytes.get(from..to)).unwrap_or_default();
-            take(record).map_err(|(line, message)| {
+            let taken = match words {
+                true => take(&words::marked(record), true),
+                false => take(record, false),
+            };
+            taken.map_err(|(line, message)| {
                 let newlines = memchr::memchr_iter(b'\n', record).nth(line.saturating_sub(2));
                 let into = if line > 1 {
                     newlines.map_or(0, |at| at as u64 + 1)

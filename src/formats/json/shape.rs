@@ -1,14 +1,16 @@
 //! What types the values of a JSON file have, from its first records.
 //!
-//! `{"id": 1, "tags": ["a"]}` and `{"id": 2.5}` together are `id double, tags array<string>`.
+//! `{"id": 1, "tags": ["a"]}` and `{"id": 2.5}` together are `id double, tags array<string>`; strings that all are dates are a date.
 //!
 //! Invariants: every record seen can be read with the types found; columns stand in the order in which they first
 //! appear.
 //!
-//! Does not: recognise dates in strings.
+//! Does not: recognise numbers in strings.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::super::csv::values::{parse_date, parse_hugeint, parse_time, parse_timestamp};
+use super::words;
 use crate::types::{Field, LogicalType};
 
 /// The least type of some values.
@@ -17,7 +19,13 @@ pub(super) enum Shape {
     Null,
     Boolean,
     Integer,
+    /// Integers beyond 64 bits.
+    HugeInt,
     Double,
+    /// Strings that all are dates, times or timestamps.
+    Date,
+    Time,
+    Timestamp,
     String,
     /// Scalars of several kinds: kept as their JSON text.
     Mixed,
@@ -31,7 +39,10 @@ impl Shape {
         Ok(match (self, other) {
             (Shape::Null, shape) | (shape, Shape::Null) => shape,
             (a, b) if a == b => a,
-            (Shape::Integer | Shape::Double, Shape::Integer | Shape::Double) => Shape::Double,
+            (Shape::Integer | Shape::HugeInt, Shape::Integer | Shape::HugeInt) => Shape::HugeInt,
+            (a, b) if a.is_number() && b.is_number() => Shape::Double,
+            (Shape::Date | Shape::Timestamp, Shape::Date | Shape::Timestamp) => Shape::Timestamp,
+            (a, b) if a.is_text() && b.is_text() => Shape::String,
             (Shape::List(a), Shape::List(b)) => Shape::List(Box::new(a.merge(*b)?)),
             (Shape::Object(mut fields), Shape::Object(others)) => {
                 for (name, shape) in others {
@@ -48,6 +59,33 @@ impl Shape {
             (a, b) if a.is_scalar() && b.is_scalar() => Shape::Mixed,
             (a, b) => return Err(format!("{} in one record, {} in another", a.name(), b.name())),
         })
+    }
+
+    /// A string without a narrower type is a string; which one it has is seen from its text.
+    fn of_text(text: &str) -> Shape {
+        match text {
+            _ if parse_date(text).is_some() => Shape::Date,
+            _ if parse_timestamp(text).is_some() => Shape::Timestamp,
+            _ if parse_time(text).is_some() => Shape::Time,
+            _ if words::value_of(text).is_some() => Shape::Double,
+            _ => Shape::String,
+        }
+    }
+
+    fn of_digits(digits: &str) -> Shape {
+        match parse_hugeint(digits) {
+            Some(value) if i64::try_from(value).is_ok() => Shape::Integer,
+            Some(_) => Shape::HugeInt,
+            None => Shape::Double,
+        }
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(self, Shape::Integer | Shape::HugeInt | Shape::Double)
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(self, Shape::Date | Shape::Time | Shape::Timestamp | Shape::String)
     }
 
     fn is_scalar(&self) -> bool {
@@ -67,7 +105,11 @@ impl Shape {
         match self {
             Shape::Boolean => LogicalType::Boolean,
             Shape::Integer => LogicalType::BigInt,
+            Shape::HugeInt => LogicalType::HugeInt,
             Shape::Double => LogicalType::Double,
+            Shape::Date => LogicalType::Date,
+            Shape::Time => LogicalType::Time,
+            Shape::Timestamp => LogicalType::Timestamp,
             Shape::Null | Shape::String | Shape::Mixed => LogicalType::String,
             Shape::List(item) => LogicalType::Array(Box::new(item.ty())),
             // A struct needs a field; an object that never had one is shown as text.
@@ -96,7 +138,7 @@ impl<'de> Deserialize<'de> for Shape {
 struct ShapeVisitor;
 
 /// How serde_json hands out numbers when it keeps all their digits.
-const NUMBER_KEY: &str = "$serde_json::private::Number";
+pub(super) const NUMBER_KEY: &str = "$serde_json::private::Number";
 
 impl<'de> Visitor<'de> for ShapeVisitor {
     type Value = Shape;
@@ -121,7 +163,7 @@ impl<'de> Visitor<'de> for ShapeVisitor {
         Ok(if i64::try_from(value).is_ok() {
             Shape::Integer
         } else {
-            Shape::Double
+            Shape::HugeInt
         })
     }
 
@@ -129,8 +171,8 @@ impl<'de> Visitor<'de> for ShapeVisitor {
         Ok(Shape::Double)
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Shape, E> {
-        Ok(Shape::String)
+    fn visit_str<E: Error>(self, text: &str) -> Result<Shape, E> {
+        Ok(Shape::of_text(text))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Shape, A::Error> {
@@ -146,8 +188,7 @@ impl<'de> Visitor<'de> for ShapeVisitor {
         while let Some(name) = entries.next_key::<String>()? {
             if name == NUMBER_KEY {
                 let digits: String = entries.next_value()?;
-                let integer = digits.parse::<i64>().is_ok();
-                return Ok(if integer { Shape::Integer } else { Shape::Double });
+                return Ok(Shape::of_digits(&digits));
             }
             let shape = entries.next_value()?;
             if fields.iter().any(|(known, _)| *known == name) {

@@ -55,8 +55,52 @@ fn lines_and_arrays() {
     check("t.jsonl", lines, &fields_here, &rows_here);
     let array = format!("[{}]", lines.replace("}\n", "},\n").replace(",\n\n", ",\n"));
     check("t.json", &array, &fields_here, &rows_here);
-    check("t.json", "", &[], &[]);
-    check("t.json", "[]", &[], &[]);
+}
+
+#[test]
+fn without_keys_there_is_one_column() {
+    check("t.json", "", &["json string"], &[]);
+    check("t.json", "[]", &["json string"], &[]);
+    check("t.jsonl", "{}\n{}", &["json string"], &["{}", "{}"]);
+}
+
+#[test]
+fn texts_of_dates_and_times() {
+    check(
+        "t.jsonl",
+        "{\"d\": \"2024-02-29\", \"t\": \"10:00:00.5\", \"m\": \"2024-02-29\", \"s\": \"2024-02-29\"}\n\
+         {\"d\": null, \"t\": \"23:59:59\", \"m\": \"2024-02-29T10:00:00Z\", \"s\": \"10:00:00\"}",
+        &["d date", "t time", "m timestamp", "s string"],
+        &[
+            "2024-02-29 10:00:00.5 2024-02-29 00:00:00 2024-02-29",
+            "NULL 23:59:59 2024-02-29 10:00:00 10:00:00",
+        ],
+    );
+}
+
+#[test]
+fn integers_of_more_than_64_bits() {
+    check(
+        "t.jsonl",
+        "{\"a\": 9223372036854775808, \"b\": 1, \"c\": 9223372036854775808}\n\
+         {\"a\": -99999999999999999999999999999999999999, \"b\": 9223372036854775807, \"c\": 0.5}",
+        &["a hugeint", "b bigint", "c double"],
+        &[
+            "9223372036854775808 1 9.223372036854776e18",
+            "-99999999999999999999999999999999999999 9223372036854775807 0.5",
+        ],
+    );
+}
+
+#[test]
+fn bare_words_are_doubles() {
+    check(
+        "t.json",
+        "[{\"a\": NaN, \"b\": 1, \"c\": \"NaN\", \"d\": [Infinity]},
+          {\"a\": 2, \"b\": -Infinity, \"c\": \"x\", \"d\": [1e3, null]}]",
+        &["a double", "b double", "c string", "d array<double>"],
+        &["nan 1.0 NaN [inf]", "2.0 -inf x [1000.0, NULL]"],
+    );
 }
 
 #[test]

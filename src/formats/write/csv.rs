@@ -2,17 +2,15 @@
 //!
 //! The row `(1, NULL, "a, b", "")` becomes `1,,"a, b",""`.
 //!
-//! Invariants: a field is quoted if it is empty or holds the delimiter, a quote or a line end.
+//! Invariants: a field is quoted if it is empty or holds the delimiter, a quote or a line end; values are written as they are shown
+//! everywhere else.
 //!
 //! Does not: format numbers for people.
 
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{Field, Schema};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::array::RecordBatch;
 
-use super::{Failure, Out, Sink};
-use crate::types::arrow::from_arrow;
-use crate::types::{LogicalType, cell};
+use super::{Columns, Failure, Out, Sink};
+use crate::types::text::{write_field, write_text};
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -20,88 +18,54 @@ const BUFFER_BYTES: usize = 1 << 16;
 /// Writes lines.
 pub(super) struct CsvSink<'a> {
     out: Out<'a>,
-    delimiter: u8,
-    buffer: Vec<u8>,
-    /// Types of the columns that are arrays or structs, which are written as they are shown.
-    nested: Vec<Option<LogicalType>>,
+    delimiter: char,
+    buffer: String,
+    columns: Columns,
 }
 
 impl<'a> CsvSink<'a> {
     /// Writes the header at once.
-    pub(super) fn new(out: Out<'a>, schema: &Schema, delimiter: u8, header: bool) -> Result<Self, Failure> {
-        let mut sink = Self {
+    pub(super) fn new(out: Out<'a>, columns: Columns, delimiter: u8, header: bool) -> Self {
+        let delimiter = char::from(delimiter);
+        let mut buffer = String::with_capacity(BUFFER_BYTES);
+        if header {
+            for (i, (name, _)) in columns.iter().enumerate() {
+                if i > 0 {
+                    buffer.push(delimiter);
+                }
+                write_field(&mut buffer, name, delimiter, "");
+            }
+            buffer.push('\n');
+        }
+        Self {
             out,
             delimiter,
-            buffer: Vec::with_capacity(BUFFER_BYTES),
-            nested: schema.fields().iter().map(|field| nested_type(field)).collect(),
-        };
-        if header {
-            for (i, field) in schema.fields().iter().enumerate() {
-                sink.separate(i);
-                sink.text(field.name());
-            }
-            sink.buffer.push(b'\n');
+            buffer,
+            columns,
         }
-        Ok(sink)
-    }
-
-    fn separate(&mut self, column: usize) {
-        if column > 0 {
-            self.buffer.push(self.delimiter);
-        }
-    }
-
-    fn text(&mut self, text: &str) {
-        let special = |byte: &u8| *byte == self.delimiter || matches!(byte, b'"' | b'\n' | b'\r');
-        if !text.is_empty() && !text.as_bytes().iter().any(special) {
-            return self.buffer.extend_from_slice(text.as_bytes());
-        }
-        self.buffer.push(b'"');
-        for (i, part) in text.split('"').enumerate() {
-            if i > 0 {
-                self.buffer.extend_from_slice(b"\"\"");
-            }
-            self.buffer.extend_from_slice(part.as_bytes());
-        }
-        self.buffer.push(b'"');
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        self.out.write_all(&self.buffer).map_err(Failure::Io)?;
+        self.out.write_all(self.buffer.as_bytes()).map_err(Failure::Io)?;
         self.buffer.clear();
         Ok(())
     }
 }
 
-fn nested_type(field: &Field) -> Option<LogicalType> {
-    from_arrow(field.data_type()).filter(LogicalType::is_nested)
-}
-
 impl Sink for CsvSink<'_> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        let options = FormatOptions::default();
-        let columns = batch
-            .columns()
-            .iter()
-            .map(|array| ArrayFormatter::try_new(array, &options));
-        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Failure::from_library)?;
-        let nulls: Vec<_> = batch.columns().iter().map(|array| array.logical_nulls()).collect();
         let mut text = String::new();
         for row in 0..batch.num_rows() {
-            for (i, (column, nulls)) in columns.iter().zip(&nulls).enumerate() {
-                self.separate(i);
-                let valid = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-                if let Some(ty) = self.nested[i].as_ref().filter(|_| valid) {
-                    let text = cell::value(batch.column(i), row).display(ty);
-                    self.text(&text);
-                } else if valid {
-                    text.clear();
-                    let written = column.value(row).write(&mut text);
-                    written.map_err(|_| Failure::Unsupported("a value of this type in CSV".into()))?;
-                    self.text(&text);
+            for (i, (array, (_, ty))) in batch.columns().iter().zip(&self.columns).enumerate() {
+                if i > 0 {
+                    self.buffer.push(self.delimiter);
+                }
+                text.clear();
+                if write_text(&mut text, array, row, ty) {
+                    write_field(&mut self.buffer, &text, self.delimiter, "");
                 }
             }
-            self.buffer.push(b'\n');
+            self.buffer.push('\n');
             if self.buffer.len() >= BUFFER_BYTES {
                 self.flush()?;
             }
