@@ -108,6 +108,22 @@ impl Builder {
         }
     }
 
+    /// What it takes, in words.
+    fn wanted(&self) -> &'static str {
+        match self {
+            Builder::Boolean(_) => "a boolean",
+            Builder::Integer(_) | Builder::HugeInt(_) => "an integer",
+            Builder::Double(..) => "a number",
+            Builder::Date(_) => "a date",
+            Builder::Time(_) => "a time",
+            Builder::Timestamp(_) => "a timestamp",
+            Builder::String(_) => "a string",
+            Builder::Text(_) => "a value",
+            Builder::List(..) => "an array",
+            Builder::Object(_) => "an object",
+        }
+    }
+
     fn len(&self) -> usize {
         use arrow::array::ArrayBuilder;
         match self {
@@ -187,18 +203,7 @@ impl<'de> Visitor<'de> for &mut Builder {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Builder::Boolean(_) => "a boolean",
-            Builder::Integer(_) | Builder::HugeInt(_) => "an integer",
-            Builder::Double(..) => "a number",
-            Builder::Date(_) => "a date",
-            Builder::Time(_) => "a time",
-            Builder::Timestamp(_) => "a timestamp",
-            Builder::String(_) => "a string",
-            Builder::Text(_) => "a value",
-            Builder::List(..) => "an array",
-            Builder::Object(_) => "an object",
-        })
+        f.write_str(self.wanted())
     }
 
     fn visit_none<E: Error>(self) -> Result<(), E> {
@@ -279,15 +284,17 @@ impl<'de> Visitor<'de> for &mut Builder {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        let parsed = match &mut *self {
-            Builder::String(b) if words::value_of(value).is_none() => Some(b.append_value(value)),
-            Builder::Double(b, _) => words::value_of(value).map(|v| b.append_value(v)),
-            Builder::Date(b) => parse_date(value).map(|v| b.append_value(v)),
-            Builder::Time(b) => parse_time(value).map(|v| b.append_value(v)),
-            Builder::Timestamp(b) => parse_timestamp(value).map(|v| b.append_value(v)),
-            _ => None,
-        };
-        parsed.ok_or_else(|| Error::invalid_type(serde::de::Unexpected::Str(value), &self))
+        let wanted = self.wanted();
+        let misfit = || Error::invalid_value(serde::de::Unexpected::Str(value), &wanted);
+        match self {
+            Builder::String(b) if words::value_of(value).is_none() => b.append_value(value),
+            Builder::Double(b, _) => b.append_value(words::value_of(value).ok_or_else(misfit)?),
+            Builder::Date(b) => b.append_value(parse_date(value).ok_or_else(misfit)?),
+            Builder::Time(b) => b.append_value(parse_time(value).ok_or_else(misfit)?),
+            Builder::Timestamp(b) => b.append_value(parse_timestamp(value).ok_or_else(misfit)?),
+            _ => return Err(Error::invalid_type(serde::de::Unexpected::Str(value), &self)),
+        }
+        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
