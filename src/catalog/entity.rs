@@ -137,20 +137,27 @@ pub struct ForeignKeyDef {
     pub referenced: Vec<ColumnNo>,
     /// What deleting a referenced row does.
     #[serde(default)]
-    pub on_delete: OnDelete,
+    pub on_delete: KeyAction,
+    /// What changing a referenced key does.
+    #[serde(default)]
+    pub on_update: KeyAction,
 }
 
-/// What deleting a referenced row does.
+/// What becomes of rows whose foreign key leads to a row that goes, or whose key changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OnDelete {
-    /// It is refused.
+pub enum KeyAction {
+    /// There may be none at the end of the statement: NO ACTION.
     #[default]
     Refuse,
-    /// The referencing rows are deleted too.
+    /// There may be none at all: RESTRICT.
+    Restrict,
+    /// They are deleted, or changed, too.
     Cascade,
-    /// The referencing columns become NULL.
+    /// Their columns become NULL.
     SetNull,
+    /// Their columns become what they are by default.
+    SetDefault,
 }
 
 /// How updates and deletes are stored.

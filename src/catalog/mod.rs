@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use entity::{
-    CheckDef, ColumnDef, ColumnNo, Entity, EntityId, ForeignKeyDef, IndexDef, KeyDef, NotAnEntity, OnDelete, SchemaDef,
-    SortColumn, Source, Storage, TableDef, ViewDef,
+    CheckDef, ColumnDef, ColumnNo, Entity, EntityId, ForeignKeyDef, IndexDef, KeyAction, KeyDef, NotAnEntity,
+    SchemaDef, SortColumn, Source, Storage, TableDef, ViewDef,
 };
 
 /// The schema that unqualified names are looked up in.
@@ -213,6 +213,18 @@ impl Catalog {
             leads.then_some((entry.id, table))
         };
         self.entries().filter_map(leads).collect()
+    }
+
+    /// Foreign keys that lead to a table, its own ones included, with the tables that have them.
+    pub fn foreign_keys_to(&self, id: EntityId) -> Vec<(&Entry, &TableDef, &ForeignKeyDef)> {
+        let mut found = Vec::new();
+        for entry in self.entries() {
+            if let Entity::Table(table) = &*entry.entity {
+                let keys = table.foreign_keys.iter().filter(|key| key.table == id);
+                found.extend(keys.map(|key| (entry, table, key)));
+            }
+        }
+        found
     }
 
     /// Kinds and names of entities, for messages.

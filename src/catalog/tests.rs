@@ -109,7 +109,8 @@ fn a_foreign_key_goes_with_what_it_leads_to() {
         columns: vec![ColumnNo(0)],
         table: orders,
         referenced: vec![ColumnNo(0)],
-        on_delete: OnDelete::Refuse,
+        on_delete: KeyAction::Refuse,
+        on_update: KeyAction::Refuse,
     });
     let items = catalog.create("main", Entity::Table(items)).unwrap();
     let refused = catalog.drop(orders, false).unwrap_err();

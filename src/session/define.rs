@@ -18,7 +18,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::relations::StatementTables;
 use super::store::{View, store_error};
-use super::{Error, Session, constraints, statement};
+use super::{Error, Session, constraints, foreign_keys, statement};
 use crate::catalog::{CatalogError, ColumnDef, ColumnNo, Entity, EntityId, KeyDef, MAIN_SCHEMA, Storage, TableDef};
 use crate::types::{Field, LogicalType};
 
@@ -48,12 +48,15 @@ pub fn create_table(
     if let Some(entry) = known
         && let Entity::Table(old) = &*entry.entity
     {
-        let def = definition(create, &name.text, &fields, dialect, old.next_column)?;
+        let mut def = definition(create, &name.text, &fields, dialect, old.next_column)?;
+        foreign_keys::add_all(view.catalog(), &mut def, entry.id, create)?;
         constraints::check_definition(session, &def, span)?;
         replace_table(session, view, entry.id, def.clone(), span)?;
         return Ok(Some(def));
     }
-    let def = definition(create, &name.text, &fields, dialect, 0)?;
+    let mut def = definition(create, &name.text, &fields, dialect, 0)?;
+    let id = EntityId(view.catalog().next_id());
+    foreign_keys::add_all(view.catalog(), &mut def, id, create)?;
     constraints::check_definition(session, &def, span)?;
     let catalog = &mut view.changes.catalog;
     catalog
@@ -214,7 +217,8 @@ fn definition(
             T::PrimaryKey(columns) => add_key(&mut def, columns, name, true, constraint.span)?,
             T::Unique(columns) => add_key(&mut def, columns, name, false, constraint.span)?,
             T::Check(expr) => constraints::add_check(&mut def, None, name, (expr, dialect), constraint.span)?,
-            T::ForeignKey { .. } => return Err(unsupported("FOREIGN KEY", constraint.span)),
+            // They need the other tables; see `foreign_keys`.
+            T::ForeignKey { .. } => {}
         }
     }
     Ok(def)
@@ -261,7 +265,7 @@ fn column_constraints(def: &mut TableDef, at: usize, column: &ast::ColumnDef, di
                 constraints::add_check(def, own, name, (expr, dialect), span)?;
             }
             C::Generated { expr, .. } => constraints::set_generated(def, at, expr, dialect, span)?,
-            C::References(_) => return Err(unsupported("REFERENCES", constraint.span)),
+            C::References(_) => {}
         }
     }
     Ok(())

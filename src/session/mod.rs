@@ -21,6 +21,7 @@ mod copy;
 mod define;
 mod error;
 mod explain;
+mod foreign_keys;
 mod listing;
 mod relations;
 mod result;

@@ -20,7 +20,7 @@ use crate::formats::{self, FormatError, OpenOptions, Relation};
 use crate::plan::logical::TableId;
 use crate::plan::{Named, Point, ResolveError, TableInfo, TableResolver};
 use crate::store::StoreError;
-use crate::store::table::Snapshot;
+use crate::store::table::{ROW_COLUMN, Snapshot};
 
 /// What a session's queries can name.
 #[derive(Debug, Default)]
@@ -29,6 +29,8 @@ pub struct Relations {
     columns: BTreeSet<String>,
     /// What the statement that runs reads of the database.
     pub view: Option<View>,
+    /// Rows that the engine gives a name of its own, for statements that it makes itself.
+    pub given: Vec<(String, Arc<dyn Relation>)>,
 }
 
 impl Relations {
@@ -61,6 +63,16 @@ impl Relations {
     fn open(&mut self, path: &str, name: &str) -> Result<Opened, ResolveError> {
         let relation = formats::open(path, &OpenOptions::default()).map_err(|error| resolve_error(&error))?;
         Ok(self.opened(path.to_string(), name, 0, relation))
+    }
+
+    /// Rows with a name of the engine's own.
+    fn given(&mut self, parts: &[&str]) -> Option<Opened> {
+        let [name] = parts else { return None };
+        let (name, relation) = self.given.iter().rfind(|(known, _)| known == name)?.clone();
+        let fields = relation.schema().iter();
+        let shown = fields.take_while(|field| field.name != ROW_COLUMN).count();
+        let system = relation.schema().len() - shown;
+        Some(self.opened(format!("\0given {name}"), &name, system, relation))
     }
 
     fn opened(&mut self, path: String, name: &str, system_columns: usize, relation: Arc<dyn Relation>) -> Opened {
@@ -206,6 +218,9 @@ impl<'r> StatementTables<'r> {
 
 impl TableResolver for StatementTables<'_> {
     fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError> {
+        if let Some(given) = self.relations.given(parts) {
+            return Ok(Some(Named::Table(self.opened(given))));
+        }
         if let Some(found) = self.relations.entity(parts, as_of)? {
             if self.inside == 0 && !self.named.contains(&found.entry.id) {
                 self.named.push(found.entry.id);

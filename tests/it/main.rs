@@ -11,6 +11,7 @@ mod data;
 mod diagnostics;
 mod engine;
 mod explain;
+mod foreign_keys;
 mod fuzz;
 mod golden;
 mod pruning;

@@ -14,7 +14,8 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use gobi_grammar::ast::Span;
 
 use super::repeated::{Repeats, Seen};
-use super::{Done, Running, Table, user};
+use super::watch::Watch;
+use super::{Done, Running, Table, foreign, user};
 use crate::plan::change::{Change, Layout};
 use crate::session::store::{View, store_error};
 use crate::session::{Error, ResultStream, Session, statement};
@@ -44,12 +45,14 @@ impl How {
 /// Runs a change.
 pub fn apply(
     session: &mut Session,
-    change: Change<'_>,
+    mut change: Change<'_>,
     table: &Table,
     view: &mut View,
     how: How,
 ) -> Result<Done, Error> {
     let span = how.running.span;
+    let watch = Watch::new(view.catalog(), table, &change);
+    change.old.clone_from(&watch.lost);
     let (stream, layout) = statement::changed_rows(session, &change, how.running)?;
     let phases = stream.phases();
     let mut applying = Applying {
@@ -57,6 +60,7 @@ pub fn apply(
         layout: &layout,
         table,
         seen: Seen::new(how.repeats, table, span)?,
+        watch,
         span,
         rows: 0,
         returned: Vec::new(),
@@ -66,6 +70,7 @@ pub fn apply(
         applying.batch(batch, view)?;
     }
     let (rows, batches) = (applying.rows, applying.returned);
+    foreign::settle(session, &applying.watch, table, view, how.running)?;
     let returned =
         (!change.returning.is_empty()).then(|| ResultStream::returned(layout.returned.clone(), batches, phases, span));
     Ok(Done { rows, returned })
@@ -76,6 +81,7 @@ struct Applying<'c> {
     layout: &'c Layout,
     table: &'c Table,
     seen: Seen,
+    watch: Watch,
     span: Span,
     rows: u64,
     returned: Vec<RecordBatch>,
@@ -94,6 +100,7 @@ impl Applying<'_> {
         };
         let added = self.added(&batch)?;
         self.check(&batch, added.as_ref())?;
+        self.watch(&batch, added.as_ref())?;
         let failed = |error| store_error(&error, self.span);
         let staged = view.changes.table(self.table.id).map_err(failed)?;
         if let Some(addresses) = self.addresses(&batch) {
@@ -111,6 +118,23 @@ impl Applying<'_> {
         }
         self.rows += batch.num_rows() as u64;
         self.keep_returned(&batch)
+    }
+
+    /// What foreign keys are about.
+    fn watch(&mut self, batch: &RecordBatch, added: Option<&RecordBatch>) -> Result<(), Error> {
+        let (first, count) = (self.layout.old, self.watch.lost.len());
+        let mut watched = match added {
+            Some(added) => self.watch.gain(added),
+            None => Ok(()),
+        };
+        if let (Ok(()), Some(addresses)) = (&watched, self.addresses(batch)) {
+            let had = arrow::compute::is_not_null(addresses).map_err(|error| self.internal(&error))?;
+            let old = batch.columns().get(first..first + count).unwrap_or_default();
+            let has = self.makes_rows(batch);
+            let new = self.new_columns(batch);
+            watched = self.watch.lose(old, new, &had, has.as_ref());
+        }
+        watched.map_err(|error| self.internal(&error))
     }
 
     fn addresses<'b>(&self, batch: &'b RecordBatch) -> Option<&'b Int64Array> {

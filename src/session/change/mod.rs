@@ -11,11 +11,13 @@
 //! Does not: lock, or commit.
 
 mod apply;
+pub mod foreign;
 mod insert;
 mod merge;
 mod repeated;
 pub mod shape;
 mod update;
+mod watch;
 
 use gobi_grammar::ast::{Ident, Path, Query, Span, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect};
@@ -94,8 +96,10 @@ pub fn fill(
 
 /// TRUNCATE: all rows of each table.
 pub fn truncate(tables: &[Path], view: &mut View, span: Span) -> Result<(), Error> {
-    for path in tables {
-        let (id, _) = target(view, path)?;
+    let ids = tables.iter().map(|path| target(view, path).map(|(id, _)| id));
+    let ids: Vec<EntityId> = ids.collect::<Result<_, _>>()?;
+    foreign::refuse_truncate(view, &ids, span)?;
+    for id in ids {
         let table = view.changes.table(id).map_err(|error| store_error(&error, span))?;
         table.truncate();
     }

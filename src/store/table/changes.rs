@@ -20,6 +20,7 @@ use super::error::CommitError;
 use super::file::{self, GROUP_ROWS, NewFile};
 use super::index::{StagedKeys, index_key};
 use super::prepare::Prepared;
+use super::relies::Relies;
 use super::rows::Rows;
 use super::segment::Segment;
 use super::snapshot::{Snapshot, load_state};
@@ -44,6 +45,8 @@ pub struct Changes {
     pub catalog: Catalog,
     /// By table.
     pub tables: BTreeMap<EntityId, TableChanges>,
+    /// What the commit relies on.
+    pub relies: Relies,
     base: Snapshot,
 }
 
@@ -53,6 +56,7 @@ impl Changes {
         Self {
             catalog: Catalog::clone(base.catalog()),
             tables: BTreeMap::new(),
+            relies: Relies::default(),
             base: base.clone(),
         }
     }

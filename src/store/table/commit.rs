@@ -56,6 +56,11 @@ impl Prepared<'_> {
     ) -> Result<Queued, CommitError> {
         let mut applying = Applying::new(base, newest)?;
         let catalog = applying.catalog(&self.changes.catalog)?;
+        if !applying.is_direct()
+            && let Some(table) = self.changes.relies.broken(newest)?
+        {
+            return Err(applying.conflict(name_of(newest.catalog().get(table)), ConflictOn::Related, table));
+        }
         for (id, table) in &self.tables {
             applying.table(*id, table, &catalog)?;
         }
@@ -495,7 +500,7 @@ impl<'a> Applying<'a> {
                 let live = found.is_some_and(|(_, deletes)| !deletes.is_some_and(|rows| rows.contains(row.row())));
                 Ok(live.then(Vec::new))
             }
-            ConflictOn::AllRows => Tree::new(&**self.core, root).get(&state_key(id)),
+            ConflictOn::AllRows | ConflictOn::Related => Tree::new(&**self.core, root).get(&state_key(id)),
             ConflictOn::Definition | ConflictOn::Name => Tree::new(&**self.core, root).get(&entity_key(id)),
         }
     }

@@ -62,6 +62,8 @@ pub enum ConflictOn {
     Name,
     /// All rows, of which one changed some and the other deleted all.
     AllRows,
+    /// Rows that a foreign key leads to, or comes from.
+    Related,
 }
 
 impl std::fmt::Display for Conflict {
@@ -71,6 +73,7 @@ impl std::fmt::Display for Conflict {
             ConflictOn::Definition => write!(out, "the definition of `{}`", self.table)?,
             ConflictOn::Name => write!(out, "the name `{}`", self.table)?,
             ConflictOn::AllRows => write!(out, "the rows of `{}`", self.table)?,
+            ConflictOn::Related => write!(out, "rows of `{}` that a foreign key is about", self.table)?,
         }
         out.write_str(" changed in the meantime")?;
         match self.by {

@@ -25,6 +25,7 @@ mod index;
 mod plan;
 mod prepare;
 mod relation;
+mod relies;
 mod rows;
 mod segment;
 mod snapshot;
@@ -35,6 +36,7 @@ pub use changes::{Changes, TableChanges};
 pub use entry::TableReferences;
 pub use error::{About, CommitError, Conflict, ConflictOn};
 pub(super) use file::verify as verify_file;
+pub use relies::{Presence, Relies};
 pub use snapshot::{Snapshot, TableSnapshot};
 
 /// The hidden column of row addresses.
