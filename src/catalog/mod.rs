@@ -97,6 +97,11 @@ impl Catalog {
         self.next_id
     }
 
+    /// New entities get numbers that are at least this: another transaction has taken those below.
+    pub fn reserve(&mut self, least: u64) {
+        self.next_id = self.next_id.max(least);
+    }
+
     /// An entity by number.
     pub fn get(&self, id: EntityId) -> Option<&Entry> {
         self.by_id.get(&id)

@@ -22,7 +22,9 @@ mod define;
 mod error;
 mod explain;
 mod foreign_keys;
+pub mod isolation;
 mod listing;
+mod locking;
 mod relations;
 mod result;
 mod script;
@@ -58,6 +60,8 @@ pub struct Session {
     relations: Relations,
     store: Option<Store>,
     interrupt: Interrupt,
+    /// The text of the statement that runs.
+    statement: Arc<str>,
 }
 
 impl Session {
@@ -69,6 +73,7 @@ impl Session {
             relations: Relations::default(),
             store: None,
             interrupt: Interrupt::default(),
+            statement: "".into(),
         }
     }
 
@@ -97,6 +102,8 @@ impl Session {
             parsing.statements
         };
         Execution {
+            // Only transactions want to know.
+            script: if self.store.is_some() { script.into() } else { "".into() },
             session: self,
             statements: statements.into_iter(),
             error,
@@ -152,6 +159,7 @@ impl Session {
 /// The statements of a script, each run as it is asked for.
 pub struct Execution<'s> {
     session: &'s mut Session,
+    script: String,
     statements: std::vec::IntoIter<(Statement, Dialect)>,
     error: Option<Error>,
     parse: Duration,
@@ -169,12 +177,17 @@ impl Iterator for Execution<'_> {
             parse: std::mem::take(&mut self.parse),
             ..Phases::default()
         };
+        self.session.statement = text_of(&self.script, statement.span).into();
         let result = statement::run(self.session, &statement, dialect, phases);
         if result.is_err() {
             self.statements = Vec::new().into_iter();
         }
         Some(result)
     }
+}
+
+fn text_of(script: &str, span: Span) -> &str {
+    script.get(span.start as usize..span.end as usize).unwrap_or_default()
 }
 
 /// Stops the statement that runs in a session.
@@ -185,6 +198,11 @@ impl Interrupt {
     /// Asks the running statement to stop; one that starts later is not concerned.
     pub fn cancel(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+    }
+
+    /// The token of the statement that runs.
+    fn token(&self) -> CancelToken {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A fresh token for a statement that starts.

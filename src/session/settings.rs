@@ -9,6 +9,7 @@
 
 use gobi_grammar::Dialect;
 
+use super::isolation::Isolation;
 use crate::exec::JitMode;
 
 /// What can be set.
@@ -24,6 +25,10 @@ pub struct Settings {
     pub memory_limit_bytes: usize,
     /// Rows that one step of a pipeline takes at once.
     pub batch_rows: usize,
+    /// What transactions see of each other, unless BEGIN says it.
+    pub isolation: Isolation,
+    /// How long a statement waits for another transaction; 0 is as long as it takes.
+    pub lock_timeout_ms: u64,
 }
 
 /// One row of the table.
@@ -51,6 +56,14 @@ pub const SETTINGS: &[Setting] = &[
         set: |settings, text| parse_count(text, 1, 1 << 20).map(|rows| settings.batch_rows = rows),
     },
     Setting {
+        name: "default_transaction_isolation",
+        values: "'read committed' or 'snapshot'",
+        default: "snapshot",
+        doc: "what transactions see of each other, unless BEGIN says it",
+        get: |settings| settings.isolation.to_string(),
+        set: |settings, text| Isolation::parse(text).map(|level| settings.isolation = level),
+    },
+    Setting {
         name: "dialect",
         values: "grizzly or ansi",
         default: "grizzly",
@@ -65,6 +78,14 @@ pub const SETTINGS: &[Setting] = &[
         doc: "when queries run as machine code; off interprets the same program",
         get: |settings| jit_name(settings.jit).to_string(),
         set: |settings, text| parse_jit(text).map(|jit| settings.jit = jit),
+    },
+    Setting {
+        name: "lock_timeout",
+        values: "a time such as 500ms or 2s, or off",
+        default: "off",
+        doc: "how long a statement waits for a row that another transaction has changed",
+        get: |settings| time_text(settings.lock_timeout_ms),
+        set: |settings, text| parse_ms(text).map(|ms| settings.lock_timeout_ms = ms),
     },
     Setting {
         name: "memory_limit",
@@ -92,6 +113,8 @@ impl Default for Settings {
             threads: 0,
             memory_limit_bytes: 0,
             batch_rows: 0,
+            isolation: Isolation::Snapshot,
+            lock_timeout_ms: 0,
         };
         for setting in SETTINGS {
             (setting.set)(&mut settings, setting.default).expect("the table's defaults are valid");
@@ -206,6 +229,31 @@ fn jit_name(jit: JitMode) -> &'static str {
     }
 }
 
+/// `500ms`, `2s`, `1min`; a number alone is milliseconds, `off` is 0.
+fn parse_ms(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    if text == "off" {
+        return Some(0);
+    }
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = match unit.trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+fn time_text(ms: u64) -> String {
+    match ms {
+        0 => "off".into(),
+        _ => format!("{ms}ms"),
+    }
+}
+
 fn count_text(count: usize) -> String {
     if count == 0 { "auto".into() } else { count.to_string() }
 }
@@ -246,6 +294,22 @@ mod tests {
         assert_eq!(parse_size("20"), Some(20));
         assert_eq!(parse_size("0MB"), None);
         assert_eq!(parse_size("many"), None);
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, ms) in [
+            ("off", 0),
+            ("250", 250),
+            ("500ms", 500),
+            ("2 s", 2_000),
+            ("1min", 60_000),
+        ] {
+            assert_eq!(parse_ms(text), Some(ms), "{text}");
+            assert_eq!(parse_ms(&time_text(ms)), Some(ms));
+        }
+        assert_eq!(parse_ms("soon"), None);
+        assert_eq!(parse_ms("2 weeks"), None);
     }
 
     #[test]

@@ -13,6 +13,8 @@ use gobi_grammar::{Diagnostic, Dialect};
 use super::relations::StatementTables;
 use super::settings::{self, SETTINGS};
 use super::{Error, ResultStream, Session, StatementResult, listing, statement};
+use crate::store::locks::LockLine;
+use crate::types::{LogicalType, Value};
 
 /// Objects that SHOW will list once they exist.
 const LATER: &[&str] = &[
@@ -29,7 +31,6 @@ const LATER: &[&str] = &[
     "schedules",
     "pipelines",
     "sessions",
-    "locks",
     "snapshots",
     "branches",
     "watermarks",
@@ -62,6 +63,7 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
             );
             return Err(Error::new(Diagnostic::new("0A000", show.what.span, message)));
         }
+        "locks" => locks(session, span)?,
         _ if LATER.contains(&what.as_str()) => {
             let message = format!("SHOW {} is not supported yet", what.to_ascii_uppercase());
             return Err(Error::new(Diagnostic::new("0A000", show.what.span, message)));
@@ -135,6 +137,46 @@ fn all_settings(session: &Session, span: Span) -> ResultStream {
     };
     let rows: Vec<_> = SETTINGS.iter().map(row).collect();
     ResultStream::strings(&["name", "value", "default", "description"], &rows, span)
+}
+
+/// Who holds what, and who waits for whom.
+fn locks(session: &mut Session, span: Span) -> Result<ResultStream, Error> {
+    let lines = match &session.store {
+        Some(store) => store.locks(span)?,
+        None => Vec::new(),
+    };
+    let row = |line: LockLine| {
+        let rows = match line.rows {
+            1 => "1 row".to_string(),
+            rows => format!("{rows} rows"),
+        };
+        let (state, target) = match line.waits_for {
+            Some(_) => ("waits", line.key),
+            None => ("holds", rows),
+        };
+        vec![
+            line.id.0.to_string(),
+            state.to_string(),
+            line.table,
+            line.mode.to_string(),
+            target,
+            line.waits_for.map_or_else(String::new, |id| id.0.to_string()),
+            line.statement,
+            Value::Int(line.since_us.into()).display(&LogicalType::Timestamp),
+        ]
+    };
+    let rows: Vec<_> = lines.into_iter().map(row).collect();
+    let columns = [
+        "transaction",
+        "state",
+        "table",
+        "mode",
+        "target",
+        "waits_for",
+        "statement",
+        "since",
+    ];
+    Ok(ResultStream::strings(&columns, &rows, span))
 }
 
 fn tables(session: &mut Session, span: Span) -> Result<ResultStream, Error> {

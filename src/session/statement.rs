@@ -13,6 +13,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::change::Running;
 use super::relations::StatementTables;
+use super::store::StatementLocks;
 use super::{
     Error, Phases, ResultStream, Session, StatementResult, copy, explain, script, settings, show, transactions,
 };
@@ -33,13 +34,22 @@ pub fn run(
         phases,
         span: statement.span,
     };
+    if let Some(store) = &mut session.store {
+        store.runs(StatementLocks {
+            text: session.statement.clone(),
+            isolation: session.settings.isolation,
+            timeout_ms: session.settings.lock_timeout_ms,
+            interrupt: session.interrupt.clone(),
+            upserts: transactions::upserts(&statement.kind),
+        });
+    }
     if let Some(result) = transactions::run(session, &statement.kind, statement.span) {
         return result;
     }
     if transactions::changes(&statement.kind) {
         return transactions::change(session, &statement.kind, running);
     }
-    session.relations.view = match &session.store {
+    session.relations.view = match &mut session.store {
         Some(store) => store.view(statement.span)?,
         None => None,
     };

@@ -14,14 +14,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Span};
 
-use super::Error;
+use super::isolation::Isolation;
+use super::locking::{Locked, Locking, commit_error};
+use super::{Error, Interrupt};
 use crate::catalog::{Catalog, EntityId, TableDef};
 use crate::host::{self, RealClock, RealRandom};
 use crate::plan::{Point, ResolveError};
 use crate::store::StoreError;
 use crate::store::database::Database;
+use crate::store::locks::{Holder, LockLine};
 use crate::store::object::CommitId;
-use crate::store::table::{About, Changes, CommitError, Snapshot, TableSnapshot};
+use crate::store::table::{About, Changes, Snapshot, TableSnapshot};
 use crate::store::timeline::{Machine, Mode, RefKind};
 use crate::types::cast::parse_timestamp;
 
@@ -89,16 +92,37 @@ impl Drop for DatabaseFolder {
 pub struct Store {
     folder: Arc<DatabaseFolder>,
     transaction: Option<Transaction>,
+    /// The place in the lock table of a statement that is a transaction of its own.
+    alone: Option<Holder>,
+    running: StatementLocks,
+    /// New entities get numbers that are at least this.
+    least_entity: u64,
+}
+
+/// What the statement that runs is to locks.
+#[derive(Clone, Debug)]
+pub struct StatementLocks {
+    /// Its text.
+    pub text: Arc<str>,
+    /// The isolation level of a transaction that it begins, or is.
+    pub isolation: Isolation,
+    /// At most so long; 0 is as long as it takes.
+    pub timeout_ms: u64,
+    /// What stops it.
+    pub interrupt: Interrupt,
+    /// Whether it takes a key that is there for a row to be changed.
+    pub upserts: bool,
 }
 
 /// A transaction that was begun.
 #[derive(Debug)]
 struct Transaction {
-    base: Snapshot,
     changes: Changes,
     savepoints: Vec<(String, Changes)>,
+    isolation: Isolation,
     read_only: bool,
     failed: bool,
+    holder: Holder,
 }
 
 /// What a statement reads.
@@ -112,30 +136,51 @@ pub struct View {
     pub changes: Changes,
 }
 
+/// Whether a statement is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It is.
+    Finished,
+    /// It must run again, on what is committed now.
+    Again,
+}
+
 impl Store {
     /// A session without a transaction.
     pub fn new(folder: Arc<DatabaseFolder>) -> Self {
         Self {
             folder,
             transaction: None,
+            alone: None,
+            running: StatementLocks {
+                text: "".into(),
+                isolation: Isolation::Snapshot,
+                timeout_ms: 0,
+                interrupt: Interrupt::default(),
+                upserts: false,
+            },
+            least_entity: 0,
         }
     }
 
+    /// A statement begins.
+    pub fn runs(&mut self, statement: StatementLocks) {
+        self.alone = None;
+        self.least_entity = 0;
+        if let Some(transaction) = &self.transaction {
+            transaction.holder.runs(&statement.text);
+        }
+        self.running = statement;
+    }
+
     /// What the next statement reads; `None` if nothing was ever written.
-    pub fn view(&self, span: Span) -> Result<Option<View>, Error> {
+    pub fn view(&mut self, span: Span) -> Result<Option<View>, Error> {
         let failed = |error: StoreError| store_error(&error, span);
         let Some(database) = self.folder.database(false).map_err(failed)? else {
             return Ok(None);
         };
-        if let Some(transaction) = &self.transaction {
-            if transaction.failed {
-                return Err(aborted(span));
-            }
-            return Ok(Some(View {
-                database,
-                base: transaction.base.clone(),
-                changes: transaction.changes.savepoint(),
-            }));
+        if let Some(transaction) = &mut self.transaction {
+            return transaction.view(database, span).map(Some);
         }
         let base = database.head(BRANCH).map_err(failed)?;
         let changes = Changes::new(&base);
@@ -147,7 +192,7 @@ impl Store {
     }
 
     /// What a writing statement starts from.
-    pub fn writing(&self, span: Span) -> Result<View, Error> {
+    pub fn writing(&mut self, span: Span) -> Result<View, Error> {
         if self
             .transaction
             .as_ref()
@@ -156,43 +201,87 @@ impl Store {
             return Err(user("25006", span, "the transaction is read only"));
         }
         let failed = |error: StoreError| store_error(&error, span);
-        self.folder.database(true).map_err(failed)?;
-        self.view(span)?
-            .ok_or_else(|| user("XX000", span, "the database was not made"))
+        let opened = self.folder.database(true).map_err(failed)?;
+        if let (None, None, Some(database)) = (&self.transaction, &self.alone, opened) {
+            // Before its snapshot: so whoever is committed in between is known.
+            self.alone = Some(database.locks().begin(BRANCH, &self.running.text));
+        }
+        let view = self.view(span)?;
+        let mut view = view.ok_or_else(|| user("XX000", span, "the database was not made"))?;
+        if let Some(holder) = &self.alone {
+            holder.reads(view.database.height(&view.base).map_err(failed)?);
+        }
+        view.changes.catalog.reserve(self.least_entity);
+        Ok(view)
     }
 
     /// Takes over what a statement changed: into the transaction, or at once into a commit.
-    pub fn done(&mut self, view: View, message: &str, span: Span) -> Result<(), Error> {
-        match &mut self.transaction {
-            Some(transaction) => {
-                transaction.changes = view.changes;
-                Ok(())
-            }
-            None => commit(view, message, span),
+    pub fn done(&mut self, view: View, message: &str, span: Span) -> Result<Done, Error> {
+        let (holder, before, isolation) = match (&self.transaction, &self.alone) {
+            (Some(transaction), _) => (&transaction.holder, Some(&transaction.changes), transaction.isolation),
+            (None, Some(holder)) => (holder, None, self.running.isolation),
+            (None, None) => return commit(view, message, span, None).map(|()| Done::Finished),
+        };
+        if view.changes.is_empty(&view.base) {
+            return Ok(Done::Finished);
         }
+        let locking = Locking {
+            database: &view.database,
+            branch: BRANCH,
+            holder,
+            before,
+            isolation,
+            upserts: self.running.upserts,
+            timeout_ms: self.running.timeout_ms,
+            cancel: &self.running.interrupt.token(),
+            span,
+        };
+        if let Locked::Again(least) = locking.lock(&view.changes)? {
+            self.least_entity = self.least_entity.max(least);
+            return Ok(Done::Again);
+        }
+        match &mut self.transaction {
+            Some(transaction) => transaction.changes = view.changes,
+            None => commit(view, message, span, self.alone.take())?,
+        }
+        Ok(Done::Finished)
     }
 
-    /// A statement of the transaction failed; there is nothing left to do but to roll back.
+    /// A statement of the transaction failed; there is nothing left to do but to roll back, to a savepoint if there is one.
+    /// What was locked since is given back at once.
     pub fn failed(&mut self) {
+        self.alone = None;
         if let Some(transaction) = &mut self.transaction {
             transaction.failed = true;
+            let last = transaction.savepoints.last().map(|(_, changes)| changes);
+            transaction.holder.give_back(last);
         }
     }
 
     /// BEGIN.
-    pub fn begin(&mut self, read_only: bool, span: Span) -> Result<(), Error> {
+    pub fn begin(&mut self, read_only: bool, isolation: Option<Isolation>, span: Span) -> Result<(), Error> {
         if self.transaction.is_some() {
             return Err(user("25001", span, "a transaction is open already"));
         }
         let view = self.writing(span)?;
+        let Some(holder) = self.alone.take() else {
+            return Err(user("XX000", span, "the transaction has no place in the lock table"));
+        };
         self.transaction = Some(Transaction {
-            base: view.base,
             changes: view.changes,
             savepoints: Vec::new(),
+            isolation: isolation.unwrap_or(self.running.isolation),
             read_only,
             failed: false,
+            holder,
         });
         Ok(())
+    }
+
+    /// Who holds what, and who waits for it.
+    pub fn locks(&self, span: Span) -> Result<Vec<LockLine>, Error> {
+        let database = self.folder.database(false).map_err(|error| store_error(&error, span))?;
+        Ok(database.map_or_else(Vec::new, |database| database.locks().lines()))
     }
 
     /// COMMIT.
@@ -207,10 +296,10 @@ impl Store {
         };
         let view = View {
             database,
-            base: transaction.base,
+            base: transaction.changes.base().clone(),
             changes: transaction.changes,
         };
-        commit(view, message, span)
+        commit(view, message, span, Some(transaction.holder))
     }
 
     /// ROLLBACK.
@@ -239,6 +328,7 @@ impl Store {
             transaction.savepoints.truncate(at + 1);
             if let Some((_, changes)) = transaction.savepoints.last() {
                 transaction.changes = changes.savepoint();
+                transaction.holder.give_back(Some(changes));
             }
             transaction.failed = false;
         } else {
@@ -248,7 +338,28 @@ impl Store {
     }
 }
 
-fn commit(view: View, message: &str, span: Span) -> Result<(), Error> {
+impl Transaction {
+    /// What its next statement reads.
+    fn view(&mut self, database: Arc<Database>, span: Span) -> Result<View, Error> {
+        if self.failed {
+            return Err(aborted(span));
+        }
+        if self.isolation == Isolation::ReadCommitted {
+            let failed = |error: StoreError| store_error(&error, span);
+            let newest = database.head(BRANCH).map_err(failed)?;
+            let rebased = self.changes.rebased(&newest);
+            self.changes = rebased.map_err(|error| commit_error(&database, &self.changes, &error, span))?;
+            self.holder.reads(database.height(&newest).map_err(failed)?);
+        }
+        Ok(View {
+            database,
+            base: self.changes.base().clone(),
+            changes: self.changes.savepoint(),
+        })
+    }
+}
+
+fn commit(view: View, message: &str, span: Span, holder: Option<Holder>) -> Result<(), Error> {
     if view.changes.is_empty(&view.base) {
         return Ok(());
     }
@@ -256,15 +367,18 @@ fn commit(view: View, message: &str, span: Span) -> Result<(), Error> {
         author: std::env::var("USER").unwrap_or_default(),
         message: message.to_string(),
     };
-    let done = view.database.commit(BRANCH, &view.base, view.changes, about);
-    done.map(drop).map_err(|error| {
-        let code = match &error {
-            CommitError::Store(error) => return store_error(error, span),
-            CommitError::Conflict(_) => "40001",
-            CommitError::Duplicate { .. } => "23505",
-        };
-        user(code, span, error.to_string())
-    })
+    let View {
+        database,
+        base,
+        changes,
+    } = view;
+    let done = database.commit_changes(BRANCH, &base, &changes, about);
+    let snapshot = done.map_err(|error| commit_error(&database, &changes, &error, span))?;
+    if let (Some(holder), Some(commit)) = (holder, snapshot.commit_id()) {
+        let height = database.height(&snapshot).map_err(|error| store_error(&error, span))?;
+        holder.committed(commit, height);
+    }
+    Ok(())
 }
 
 impl View {

@@ -8,11 +8,12 @@
 //! Does not: change rows itself.
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{Begin, Isolation, Rollback, Span, StatementKind as K};
+use gobi_grammar::ast::{Begin, Rollback, Span, StatementKind as K};
 
 use super::change::{self, Running};
 use super::define::{self, unsupported};
-use super::store::{Store, View};
+use super::isolation::Isolation;
+use super::store::{Done, Store, View};
 use super::{Error, Session, StatementResult};
 
 /// Runs a statement about transactions; `None` for any other one.
@@ -37,11 +38,11 @@ pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<Stateme
 }
 
 fn started(store: &mut Store, begin: &Begin, span: Span) -> Result<(), Error> {
-    match begin.isolation {
-        None | Some(Isolation::Snapshot) => store.begin(begin.read_only == Some(true), span),
-        Some(Isolation::ReadCommitted) => Err(unsupported("ISOLATION LEVEL READ COMMITTED", span)),
-        Some(Isolation::Serializable) => Err(unsupported("ISOLATION LEVEL SERIALIZABLE", span)),
+    let isolation = begin.isolation.map(Isolation::from);
+    if isolation == Some(Isolation::Serializable) {
+        return Err(unsupported("ISOLATION LEVEL SERIALIZABLE", span));
     }
+    store.begin(begin.read_only == Some(true), isolation, span)
 }
 
 fn no_database(kind: &K, span: Span) -> Error {
@@ -60,23 +61,36 @@ pub fn changes(kind: &K) -> bool {
     }
 }
 
+/// Whether a statement takes a key that is there for a row to be changed, not for an error.
+pub fn upserts(kind: &K) -> bool {
+    match kind {
+        K::Insert(insert) => insert.on_conflict.is_some(),
+        K::Upsert(_) | K::Merge(_) => true,
+        _ => false,
+    }
+}
+
 /// Runs a statement that changes the database.
 pub fn change(session: &mut Session, kind: &K, running: Running) -> Result<StatementResult, Error> {
     let span = running.span;
-    let Some(store) = &session.store else {
-        return Err(no_database(kind, span));
-    };
-    let mut view = store.writing(span)?;
-    session.relations.view = Some(view.clone());
-    let done = changed(session, kind, &mut view, running);
-    let Some(store) = &mut session.store else {
-        return done;
-    };
-    match done {
-        Ok(result) => store.done(view, &kind.name(), span).map(|()| result),
-        Err(error) => {
-            store.failed();
-            Err(error)
+    loop {
+        let Some(store) = &mut session.store else {
+            return Err(no_database(kind, span));
+        };
+        let mut view = store.writing(span)?;
+        session.relations.view = Some(view.clone());
+        let done = changed(session, kind, &mut view, running);
+        let Some(store) = &mut session.store else {
+            return done;
+        };
+        let done = done.and_then(|result| Ok((result, store.done(view, &kind.name(), span)?)));
+        match done {
+            Ok((result, Done::Finished)) => return Ok(result),
+            Ok((_, Done::Again)) => {}
+            Err(error) => {
+                store.failed();
+                return Err(error);
+            }
         }
     }
 }

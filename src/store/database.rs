@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::StoreError;
+use super::locks::Locks;
 use super::object::{CommitId, Kind, ObjectId, References};
 use super::table::core::{Core, lock};
 use super::table::{About, Changes, CommitError, Snapshot, TableReferences, verify_file};
@@ -34,6 +35,7 @@ pub struct Database {
     queued: Mutex<HashMap<String, Snapshot>>,
     /// Snapshots that were asked for or made lately.
     known: Mutex<HashMap<CommitId, Snapshot>>,
+    locks: Arc<Locks>,
 }
 
 /// Snapshots kept.
@@ -53,6 +55,7 @@ impl Database {
             }
             other => other?,
         };
+        let locks = Locks::new(Arc::clone(&machine.clock));
         let core = Core::new(machine, folder, timeline);
         if mode == Mode::Write {
             prepare_segments(&core)?;
@@ -61,6 +64,7 @@ impl Database {
             core: Arc::new(core),
             queued: Mutex::default(),
             known: Mutex::default(),
+            locks,
         }))
     }
 
@@ -72,6 +76,19 @@ impl Database {
     /// History, proofs, branches and tags.
     pub fn timeline(&self) -> &Timeline {
         &self.core.timeline
+    }
+
+    /// Who writes what.
+    pub fn locks(&self) -> &Arc<Locks> {
+        &self.locks
+    }
+
+    /// How many commits are below a snapshot's; none, if it has no commit.
+    pub fn height(&self, snapshot: &Snapshot) -> Result<Option<u64>, StoreError> {
+        let Some(commit) = snapshot.commit_id() else {
+            return Ok(None);
+        };
+        Ok(Some(self.core.timeline.commit_record(commit)?.height))
     }
 
     /// The last commit of a branch; an empty snapshot if it has none.
@@ -108,7 +125,18 @@ impl Database {
         changes: Changes,
         about: About,
     ) -> Result<Snapshot, CommitError> {
-        let prepared = Changes::prepare(&self.core, &changes)?;
+        self.commit_changes(branch, base, &changes, about)
+    }
+
+    /// The same for changes that the caller keeps, to tell what went wrong with them.
+    pub fn commit_changes(
+        &self,
+        branch: &str,
+        base: &Snapshot,
+        changes: &Changes,
+        about: About,
+    ) -> Result<Snapshot, CommitError> {
+        let prepared = Changes::prepare(&self.core, changes)?;
         let mut queued = lock(&self.queued);
         let newest = self.newest(&queued, branch, base)?;
         let made = prepared.apply(branch, base, &newest, &about)?;

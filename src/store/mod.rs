@@ -101,6 +101,7 @@ pub mod database;
 pub(crate) mod delta;
 mod error;
 pub(crate) mod head;
+pub mod locks;
 pub mod log;
 pub mod object;
 pub(crate) mod pack;

@@ -18,7 +18,7 @@ use super::RowAddress;
 use super::core::Core;
 use super::error::CommitError;
 use super::file::{self, GROUP_ROWS, NewFile};
-use super::index::{StagedKeys, index_key};
+use super::index::{Keys, StagedKeys, index_key, key_text, keys_of};
 use super::prepare::Prepared;
 use super::relies::Relies;
 use super::rows::Rows;
@@ -73,6 +73,20 @@ impl Changes {
     /// Whether a commit would change nothing.
     pub fn is_empty(&self, base: &Snapshot) -> bool {
         self.tables.values().all(TableChanges::is_empty) && self.catalog.changes_since(base.catalog()).is_empty()
+    }
+
+    /// The same rows on top of another snapshot, with the definitions that go with that.
+    pub(super) fn on(&self, base: &Snapshot, catalog: Catalog) -> Self {
+        Self {
+            catalog,
+            base: base.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The snapshot that they are on top of.
+    pub fn base(&self) -> &Snapshot {
+        &self.base
     }
 
     /// Everything encoded, as far as it can be before it is known on top of what it goes.
@@ -286,16 +300,26 @@ impl TableChanges {
 
     /// The staged row that has these values in a key's columns, and was not deleted again.
     pub fn find_key(&self, def: &TableDef, key: &KeyDef, values: &[Value]) -> Result<Option<RowAddress>, StoreError> {
-        let Some(wanted) = index_key(values) else {
-            return Ok(None);
-        };
+        match index_key(values) {
+            Some(wanted) => self.find_bytes(def, key, &wanted),
+            None => Ok(None),
+        }
+    }
+
+    /// The same for a key as an index has it.
+    pub(super) fn find_bytes(
+        &self,
+        def: &TableDef,
+        key: &KeyDef,
+        wanted: &[u8],
+    ) -> Result<Option<RowAddress>, StoreError> {
         for staged in self.staged.iter().rev() {
             let is_live = |row: &u32| !self.deletes_of(staged.number).is_some_and(|rows| rows.contains(*row));
             let found = match &staged.body {
-                Body::Rows(pending) => pending.find(&self.core, def, key, &wanted)?,
+                Body::Rows(pending) => pending.find(&self.core, def, key, wanted)?,
                 Body::File(_) => {
                     let segment = self.shown(staged)?;
-                    staged.keys.find(&self.core, def, key, &segment, &wanted)?
+                    staged.keys.find(&self.core, def, key, &segment, wanted)?
                 }
             };
             if let Some(row) = found.filter(is_live) {
@@ -306,7 +330,88 @@ impl TableChanges {
     }
 }
 
+impl TableChanges {
+    /// The keys of the live rows that were staged after `before` was a savepoint.
+    pub(super) fn keys_since(
+        &self,
+        def: &TableDef,
+        keys: &[KeyDef],
+        before: Option<&Self>,
+    ) -> Result<Vec<Keys>, StoreError> {
+        let mut all: Vec<Keys> = keys.iter().map(|_| Vec::new()).collect();
+        for staged in &self.staged {
+            let known = before.map_or(0, |before| before.rows_of(staged));
+            if known == staged.rows {
+                continue;
+            }
+            let is_new = |row: u32| {
+                row as usize >= known && !self.deletes_of(staged.number).is_some_and(|rows| rows.contains(row))
+            };
+            let found = match &staged.body {
+                Body::Rows(pending) => pending.keys_from(&self.core, def, keys, staged.number, known, &is_new)?,
+                Body::File(_) => keys_of(&self.core, def, keys, &*self.shown(staged)?, &is_new, false)?,
+            };
+            for (all, found) in all.iter_mut().zip(found) {
+                all.extend(found);
+            }
+        }
+        Ok(all)
+    }
+
+    /// How many rows of a segment are here, at the places that they have there.
+    fn rows_of(&self, other: &Staged) -> usize {
+        let same = |staged: &&Staged| {
+            staged.number == other.number && matches!(staged.body, Body::File(_)) == matches!(other.body, Body::File(_))
+        };
+        self.staged.iter().find(same).map_or(0, |staged| staged.rows)
+    }
+
+    /// The values of a staged row's key, for messages.
+    pub(super) fn key_text(&self, def: &TableDef, key: &KeyDef, row: RowAddress) -> Result<String, StoreError> {
+        match self.segment(row.segment())? {
+            Some(segment) => key_text(&self.core, def, key, &segment, row.row()),
+            None => Ok(String::new()),
+        }
+    }
+
+    /// Deleted rows by segment.
+    pub(super) fn deletes_by_segment(&self) -> &BTreeMap<u32, Arc<RoaringBitmap>> {
+        &self.deletes
+    }
+}
+
 impl Pending {
+    /// The keys of some of the rows from a position on.
+    fn keys_from(
+        &self,
+        core: &Core,
+        def: &TableDef,
+        keys: &[KeyDef],
+        number: u32,
+        from: usize,
+        wanted: &dyn Fn(u32) -> bool,
+    ) -> Result<Vec<Keys>, StoreError> {
+        let mut all: Vec<Keys> = keys.iter().map(|_| Vec::new()).collect();
+        let mut start = 0;
+        for batch in &self.batches {
+            let (first, end) = (super::position(start), start + batch.len);
+            start = end;
+            if end <= from {
+                continue;
+            }
+            let segment = Segment::staged(number, Arc::new(batch.clone()));
+            let found = keys_of(core, def, keys, &segment, &|row| wanted(first + row), false)?;
+            for (all, found) in all.iter_mut().zip(found) {
+                all.extend(found.into_iter().map(|(key, mut located)| {
+                    let row = first + located.address.row();
+                    located.address = RowAddress::new(number, row as usize);
+                    (key, located)
+                }));
+            }
+        }
+        Ok(all)
+    }
+
     /// The last row that has a key.
     fn find(&self, core: &Core, def: &TableDef, key: &KeyDef, wanted: &[u8]) -> Result<Option<u32>, StoreError> {
         let mut end: usize = self.batches.iter().map(|batch| batch.len).sum();

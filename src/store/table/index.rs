@@ -54,6 +54,11 @@ impl Located {
         [&self.address.0.to_be_bytes()[..], &self.hash].concat()
     }
 
+    /// An entry of the index with this root.
+    pub(super) fn read(root: ObjectId, bytes: &[u8]) -> Result<Self, StoreError> {
+        located(root, bytes)
+    }
+
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (address, hash) = bytes.split_first_chunk::<8>()?;
         Some(Self {

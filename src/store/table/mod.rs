@@ -21,9 +21,11 @@ pub(super) mod core;
 mod entry;
 mod error;
 mod file;
+mod footprint;
 mod index;
 mod plan;
 mod prepare;
+mod rebase;
 mod relation;
 mod relies;
 mod rows;
@@ -31,13 +33,16 @@ mod segment;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod unique;
 
 pub use changes::{Changes, TableChanges};
 pub use entry::TableReferences;
 pub use error::{About, CommitError, Conflict, ConflictOn};
 pub(super) use file::verify as verify_file;
+pub use footprint::{Footprint, Overlap, OverlapOn, Touched, row_text, shared_key};
 pub use relies::{Presence, Relies};
 pub use snapshot::{Snapshot, TableSnapshot};
+pub use unique::{Twice, find_twice};
 
 /// The hidden column of row addresses.
 pub const ROW_COLUMN: &str = "_row";

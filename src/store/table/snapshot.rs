@@ -20,7 +20,7 @@ use super::entry::{
     ENTITIES, NEXT_ENTITY, SegmentEntry, TableState, entity_of_key, read_entity, segment_key, segment_of_key,
     segments_prefix, state_key,
 };
-use super::index::{find, index_key};
+use super::index::{find, index_key, key_text};
 use super::relation::{Part, TableRelation};
 use super::segment::{Deletes, Segment};
 use crate::catalog::{Catalog, Entity, EntityId, Entry, KeyDef, TableDef};
@@ -327,6 +327,19 @@ impl TableSnapshot {
             return Ok(None);
         };
         Ok(find(&*self.core, root, &bytes)?.map(|located| located.address))
+    }
+
+    /// Whether it has a segment of this number.
+    pub(super) fn has_segment(&self, number: u32) -> Result<bool, StoreError> {
+        Ok(self.part(None, number)?.is_some())
+    }
+
+    /// The values of a row's key, for messages.
+    pub(super) fn key_text(&self, key: &KeyDef, row: RowAddress) -> Result<String, StoreError> {
+        match self.part(None, row.segment())? {
+            Some(part) => key_text(&self.core, &self.def, key, &part.segment, row.row()),
+            None => Ok(String::new()),
+        }
     }
 
     /// All segments, in the order of their numbers.

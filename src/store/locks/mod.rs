@@ -1,0 +1,516 @@
+//! Who has written what and not ended yet: row, key and table locks, and who waits for them.
+//!
+//! ```text
+//! let one = locks.begin("main", "UPDATE t SET b = 1 WHERE a = 2");
+//! one.reads(Some(10));                                          // its snapshot is that of height 10
+//! one.claim(&changes, &patience)?                               // Claimed::Held: nobody else has the row
+//! two.claim(&others, &patience)?                                // waits, as long as `one` has not ended
+//! one.committed(commit, Some(11));                              // `two` has Claimed::Overtaken
+//! ```
+//!
+//! There is no object per row. A transaction's locks are what it has staged: its [`Footprint`] shares the sets of deleted rows
+//! with its changes, and its keys are looked up in the rows that it appended. So a statement claims its locks when it has
+//! staged its rows, all of them at once, and a load of a million rows costs nothing that one row does not, unless somebody
+//! else writes to the same table.
+//!
+//! Invariants: what a transaction claims is compared with all that others have claimed by then, under one mutex, so that of
+//! two which touch the same at least the later sees the other. A transaction that waits has given back what it waits with.
+//! Locks are not durable, and cost no sync.
+//!
+//! Does not: have the last word; a commit finds what was written past this table (by compaction, or by a merge of branches).
+
+mod show;
+mod wait;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use super::StoreError;
+use super::object::CommitId;
+use super::table::core::lock;
+use super::table::{Changes, Footprint, Overlap, OverlapOn, RowAddress, shared_key};
+use crate::catalog::EntityId;
+use crate::host::Clock;
+
+pub use show::LockLine;
+use wait::Wait;
+
+/// The number of a transaction, counted from 1 in each process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TxnId(pub u64);
+
+impl std::fmt::Display for TxnId {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "transaction {}", self.0)
+    }
+}
+
+/// The lock table of a database.
+#[derive(Debug)]
+pub struct Locks {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    /// Somebody gave something back.
+    freed: Condvar,
+}
+
+/// Ended transactions that are compared with, at most; what is forgotten is found by the commit.
+const MAX_ENDED: usize = 1 << 16;
+/// Commits whose transactions are known by number.
+const MAX_RECENT: usize = 1 << 12;
+
+#[derive(Debug, Default)]
+struct State {
+    last: u64,
+    versions: u64,
+    holders: BTreeMap<TxnId, Holding>,
+    /// In the order in which they were committed.
+    ended: VecDeque<Ended>,
+    recent: VecDeque<(CommitId, TxnId)>,
+}
+
+/// A transaction that has not ended.
+#[derive(Debug)]
+struct Holding {
+    branch: Arc<str>,
+    /// Height of the commit that it reads; while that is not known, it may be any.
+    reads: Option<u64>,
+    statement: Arc<str>,
+    since_us: i64,
+    standing: Standing,
+    waits: Option<Wait>,
+}
+
+/// What a transaction claims, and a number that no other claim in the table goes by.
+#[derive(Clone, Debug, Default)]
+struct Standing {
+    claim: Option<Arc<Claim>>,
+    version: u64,
+}
+
+/// What a transaction has written so far.
+#[derive(Debug)]
+struct Claim {
+    footprint: Footprint,
+    changes: Changes,
+}
+
+/// A transaction that was committed while others were open.
+#[derive(Debug)]
+struct Ended {
+    id: TxnId,
+    branch: Arc<str>,
+    height: u64,
+    footprint: Arc<Footprint>,
+}
+
+/// A transaction's place in the table; when it is dropped, the transaction has been rolled back.
+#[derive(Debug)]
+pub struct Holder {
+    locks: Arc<Locks>,
+    id: TxnId,
+}
+
+/// How long a transaction waits.
+pub struct Patience<'a> {
+    /// Whether somebody asked it to stop.
+    pub cancelled: Box<dyn Fn() -> bool + 'a>,
+    /// At most so long.
+    pub timeout: Option<Duration>,
+}
+
+/// What comes of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// Nobody else has touched any of it since the transaction's snapshot.
+    Held,
+    /// Somebody else has, and has been committed; nothing is held of it.
+    Overtaken(Overtaken),
+}
+
+/// Who was first, and with what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overtaken {
+    /// Who.
+    pub by: TxnId,
+    /// With what.
+    pub overlap: Overlap,
+}
+
+impl std::fmt::Display for Overtaken {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} was changed by {} in the meantime", self.overlap, self.by)
+    }
+}
+
+/// Why nothing is claimed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LockError {
+    /// Two transactions wait for each other, or more in a circle.
+    #[error(
+        "deadlock: `{mine}` waits for {overlap}, which {other} holds, and {other} waits for this transaction with `{theirs}`"
+    )]
+    Deadlock {
+        /// The statement that has come to its end.
+        mine: String,
+        /// What it waits for.
+        overlap: Overlap,
+        /// Who holds that.
+        other: TxnId,
+        /// The statement that closes the circle.
+        theirs: String,
+    },
+    /// It took too long.
+    #[error("{overlap} is held by {by}, and the lock timeout of {timeout_ms} ms is over")]
+    Timeout {
+        /// Who holds it.
+        by: TxnId,
+        /// What.
+        overlap: Overlap,
+        /// The limit.
+        timeout_ms: u128,
+    },
+    /// Somebody asked.
+    #[error("the statement was cancelled while it waited for {by}")]
+    Cancelled {
+        /// Who was waited for.
+        by: TxnId,
+    },
+    /// The rows could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Who stands in the way.
+struct Blocked {
+    by: TxnId,
+    version: u64,
+    overlap: Overlap,
+}
+
+/// What a claim was compared with.
+enum Compared {
+    Free,
+    Blocked(Blocked),
+    Overtaken(Overtaken),
+}
+
+impl Locks {
+    /// An empty table.
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            state: Mutex::default(),
+            freed: Condvar::new(),
+        })
+    }
+
+    /// A transaction on a branch, and its first statement.
+    pub fn begin(self: &Arc<Self>, branch: &str, statement: &str) -> Holder {
+        let mut state = lock(&self.state);
+        state.last += 1;
+        let id = TxnId(state.last);
+        let holding = Holding {
+            branch: branch.into(),
+            reads: None,
+            statement: statement.into(),
+            since_us: self.clock.now_us(),
+            standing: Standing::default(),
+            waits: None,
+        };
+        state.holders.insert(id, holding);
+        Holder {
+            locks: Arc::clone(self),
+            id,
+        }
+    }
+
+    /// The transaction that made one of the last few thousand commits.
+    pub fn transaction_of(&self, commit: CommitId) -> Option<TxnId> {
+        let state = lock(&self.state);
+        let mut recent = state.recent.iter().rev();
+        recent.find(|(known, _)| *known == commit).map(|(_, id)| *id)
+    }
+
+    /// Whether a transaction that has not ended has written to a table.
+    pub fn is_written(&self, branch: &str, table: EntityId) -> bool {
+        let state = lock(&self.state);
+        state.holders.values().any(|holding| {
+            let claim = holding.standing.claim.as_ref().filter(|_| *holding.branch == *branch);
+            claim.is_some_and(|claim| claim.footprint.has_table(table))
+        })
+    }
+}
+
+impl Holder {
+    /// The transaction's number.
+    pub fn id(&self) -> TxnId {
+        self.id
+    }
+
+    /// The transaction reads a commit of this height now; none is before the first.
+    pub fn reads(&self, height: Option<u64>) {
+        self.with(|holding| holding.reads = Some(height.map_or(0, |height| height + 1)));
+    }
+
+    /// The statement that runs now.
+    pub fn runs(&self, statement: &str) {
+        let now = self.locks.clock.now_us();
+        self.with(|holding| {
+            holding.statement = statement.into();
+            holding.since_us = now;
+        });
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Holding)) {
+        if let Some(holding) = lock(&self.locks.state).holders.get_mut(&self.id) {
+            change(holding);
+        }
+    }
+
+    /// Whether others that have not ended have written to the tables of some changes.
+    pub fn has_company(&self, changes: &Changes) -> bool {
+        let state = lock(&self.locks.state);
+        let mut others = state.others(self.id);
+        others.any(|(_, holding)| {
+            let claim = holding.standing.claim.as_ref();
+            claim.is_some_and(|claim| claim.footprint.has_table_of(changes))
+        })
+    }
+
+    /// Whether another one that has not ended deletes or replaces a row.
+    pub fn is_written(&self, table: EntityId, row: RowAddress) -> bool {
+        let state = lock(&self.locks.state);
+        let mut others = state.others(self.id);
+        others.any(|(_, holding)| holding.writes(table, row))
+    }
+
+    /// Claims everything that is staged, having waited for whoever has some of it.
+    pub fn claim(&self, changes: &Changes, patience: &Patience<'_>) -> Result<Claimed, LockError> {
+        let claim = Arc::new(Claim {
+            footprint: Footprint::of(changes),
+            changes: changes.savepoint(),
+        });
+        let started = std::time::Instant::now();
+        let mut waited: Option<Overtaken> = None;
+        loop {
+            let (before, others, ended) = lock(&self.locks.state).publish(self.id, &claim);
+            let compared = compare(&claim, before.claim.as_deref(), others, ended);
+            let compared = compared.inspect_err(|_| self.back_to(&before))?;
+            match compared {
+                Compared::Free => match waited {
+                    Some(overtaken) => {
+                        self.back_to(&before);
+                        return Ok(Claimed::Overtaken(overtaken));
+                    }
+                    None => return Ok(Claimed::Held),
+                },
+                Compared::Overtaken(overtaken) => {
+                    self.back_to(&before);
+                    return Ok(Claimed::Overtaken(overtaken));
+                }
+                Compared::Blocked(blocked) => {
+                    let by = blocked.by;
+                    let overlap = blocked.overlap.clone();
+                    if self.wait(blocked, &before, patience, started)? {
+                        waited = Some(Overtaken { by, overlap });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for whoever deletes a row that has not been claimed, such as the one that has a key. `None`: nobody does, or
+    /// who did was rolled back.
+    pub fn await_row(
+        &self,
+        overlap: Overlap,
+        (table, row): (EntityId, RowAddress),
+        patience: &Patience<'_>,
+    ) -> Result<Option<Overtaken>, LockError> {
+        let blocked = {
+            let state = lock(&self.locks.state);
+            let mut others = state.others(self.id);
+            match others.find(|(_, holding)| holding.writes(table, row)) {
+                Some((by, holding)) => Blocked {
+                    by,
+                    version: holding.standing.version,
+                    overlap,
+                },
+                None => {
+                    let by = state.overtaken(self.id, |ended| ended.footprint.has_row(table, row));
+                    return Ok(by.map(|by| Overtaken { by, overlap }));
+                }
+            }
+        };
+        let (by, overlap) = (blocked.by, blocked.overlap.clone());
+        let before = lock(&self.locks.state).standing(self.id);
+        let committed = self.wait(blocked, &before, patience, std::time::Instant::now())?;
+        Ok(committed.then_some(Overtaken { by, overlap }))
+    }
+
+    /// Gives back whatever was claimed since these were the changes: a savepoint, or nothing.
+    pub fn give_back(&self, changes: Option<&Changes>) {
+        let claim = changes.map(|changes| {
+            Arc::new(Claim {
+                footprint: Footprint::of(changes),
+                changes: changes.savepoint(),
+            })
+        });
+        let mut state = lock(&self.locks.state);
+        state.versions += 1;
+        let version = state.versions;
+        if let Some(holding) = state.holders.get_mut(&self.id) {
+            holding.standing = Standing { claim, version };
+        }
+        state.release(self.id, |_| true, false);
+        drop(state);
+        self.locks.freed.notify_all();
+    }
+
+    /// Gives back what was only to be compared.
+    fn back_to(&self, before: &Standing) {
+        lock(&self.locks.state).withdraw(self.id, before);
+        self.locks.freed.notify_all();
+    }
+
+    /// The transaction has been committed, as a commit of this height.
+    pub fn committed(self, commit: CommitId, height: Option<u64>) {
+        let mut state = lock(&self.locks.state);
+        state.end(self.id, Some((commit, height.map_or(0, |height| height + 1))));
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        lock(&self.locks.state).end(self.id, None);
+        self.locks.freed.notify_all();
+    }
+}
+
+type Others = Vec<(TxnId, u64, Arc<Claim>)>;
+type EndedOthers = Vec<(TxnId, Arc<Footprint>)>;
+
+fn compare(mine: &Claim, before: Option<&Claim>, others: Others, ended: EndedOthers) -> Result<Compared, StoreError> {
+    for (by, footprint) in ended {
+        if let Some(overlap) = mine.footprint.overlap(&mine.changes, &footprint)? {
+            return Ok(Compared::Overtaken(Overtaken { by, overlap }));
+        }
+    }
+    let before = before.map(|before| &before.changes);
+    for (by, version, theirs) in others {
+        let overlap = match mine.footprint.overlap(&mine.changes, &theirs.footprint)? {
+            Some(overlap) => Some(overlap),
+            None => shared_key(&mine.changes, before, &theirs.changes)?,
+        };
+        match overlap {
+            // Nobody has seen the number yet, so another one will do.
+            Some(overlap) if matches!(overlap.on, OverlapOn::Number(_)) => {
+                return Ok(Compared::Overtaken(Overtaken { by, overlap }));
+            }
+            Some(overlap) => return Ok(Compared::Blocked(Blocked { by, version, overlap })),
+            None => {}
+        }
+    }
+    Ok(Compared::Free)
+}
+
+impl Holding {
+    fn writes(&self, table: EntityId, row: RowAddress) -> bool {
+        let claim = self.standing.claim.as_ref();
+        claim.is_some_and(|claim| claim.footprint.has_row(table, row))
+    }
+}
+
+impl State {
+    /// Transactions on the same branch that have not ended.
+    fn others(&self, id: TxnId) -> impl Iterator<Item = (TxnId, &Holding)> {
+        let branch = self.holders.get(&id).map(|holding| Arc::clone(&holding.branch));
+        let holders = self.holders.iter().filter(move |(other, _)| **other != id);
+        holders
+            .filter(move |(_, holding)| Some(&holding.branch) == branch.as_ref())
+            .map(|(id, holding)| (*id, holding))
+    }
+
+    /// Committed transactions that this one's snapshot does not have.
+    fn newer(&self, id: TxnId) -> impl Iterator<Item = &Ended> {
+        let mine = self.holders.get(&id);
+        let reads = mine.and_then(|holding| holding.reads).unwrap_or(u64::MAX);
+        let branch = mine.map(|holding| Arc::clone(&holding.branch));
+        let newer = self.ended.iter().rev().filter(move |ended| ended.height > reads);
+        newer.filter(move |ended| Some(&ended.branch) == branch.as_ref())
+    }
+
+    fn overtaken(&self, id: TxnId, touches: impl Fn(&Ended) -> bool) -> Option<TxnId> {
+        self.newer(id).find(|ended| touches(ended)).map(|ended| ended.id)
+    }
+
+    fn standing(&self, id: TxnId) -> Standing {
+        let holding = self.holders.get(&id);
+        holding.map_or_else(Standing::default, |holding| holding.standing.clone())
+    }
+
+    /// Puts a claim in the place of the one before, and gives that and whatever it must be compared with.
+    fn publish(&mut self, id: TxnId, claim: &Arc<Claim>) -> (Standing, Others, EndedOthers) {
+        let others = self.others(id).filter_map(|(id, holding)| {
+            let Standing { claim, version } = &holding.standing;
+            Some((id, *version, Arc::clone(claim.as_ref()?)))
+        });
+        let others = others.collect();
+        let ended = self.newer(id).map(|ended| (ended.id, Arc::clone(&ended.footprint)));
+        let ended = ended.collect();
+        self.versions += 1;
+        let standing = Standing {
+            claim: Some(Arc::clone(claim)),
+            version: self.versions,
+        };
+        let holding = self.holders.get_mut(&id);
+        let before = holding.map(|holding| std::mem::replace(&mut holding.standing, standing));
+        (before.unwrap_or_default(), others, ended)
+    }
+
+    /// Puts the claim back that was there before; those who wait for what is given back with that look again. Those who wait
+    /// for what stays do not: else transactions that look around before they wait could keep each other awake for ever.
+    fn withdraw(&mut self, id: TxnId, before: &Standing) {
+        let Some(holding) = self.holders.get_mut(&id) else {
+            return;
+        };
+        let tried = std::mem::replace(&mut holding.standing, before.clone()).version;
+        if tried != before.version {
+            self.release(id, |version| version == tried, false);
+        }
+    }
+
+    fn end(&mut self, id: TxnId, commit: Option<(CommitId, u64)>) {
+        let Some(holding) = self.holders.remove(&id) else {
+            return;
+        };
+        self.release(id, |_| true, commit.is_some());
+        if let (Some((commit, height)), Some(claim)) = (commit, holding.standing.claim) {
+            if self.recent.len() >= MAX_RECENT {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((commit, id));
+            self.ended.push_back(Ended {
+                id,
+                branch: holding.branch,
+                height,
+                footprint: Arc::new(claim.footprint.clone()),
+            });
+        }
+        self.forget();
+    }
+
+    /// Forgets those who ended before everybody's snapshot.
+    fn forget(&mut self) {
+        let reads = |holding: &Holding| holding.reads.unwrap_or(0);
+        let Some(oldest) = self.holders.values().map(reads).min() else {
+            self.ended.clear();
+            return;
+        };
+        while self.ended.len() > MAX_ENDED || self.ended.front().is_some_and(|ended| ended.height <= oldest) {
+            self.ended.pop_front();
+        }
+    }
+}

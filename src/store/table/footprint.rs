@@ -1,0 +1,281 @@
+//! What a transaction has touched, so far as another one must not touch it before the first has ended.
+//!
+//! `UPDATE t SET b = 1 WHERE a = 2` touches the address of that row, and the keys of the row that replaces it; `TRUNCATE t`
+//! and `ALTER TABLE t` touch all of `t`; `CREATE TABLE u` the name `u`. Where two transactions touch the same, that is an
+//! [`Overlap`].
+//!
+//! Invariants: rows are sets of positions by segment, shared with what is staged, so that a million of them cost what a few
+//! do. Keys are not listed at all: they are looked up in the rows that the other one has staged.
+//!
+//! Does not: wait, or know who of two was first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use super::RowAddress;
+use super::changes::{Changes, TableChanges};
+use super::prepare::all_keys;
+use super::snapshot::Snapshot;
+use crate::catalog::{Catalog, Entity, EntityId, TableDef};
+use crate::store::StoreError;
+
+/// What some changes touch, without the keys.
+#[derive(Clone, Debug, Default)]
+pub struct Footprint {
+    tables: BTreeMap<EntityId, Touch>,
+    /// Schema and name, in lower case, of what was made or renamed.
+    names: BTreeSet<(Arc<str>, String)>,
+    /// Numbers that were given to something new.
+    created: BTreeSet<EntityId>,
+}
+
+/// What is touched of a table.
+#[derive(Clone, Debug, Default)]
+pub struct Touch {
+    /// Its name.
+    name: String,
+    rows: BTreeMap<u32, Arc<RoaringBitmap>>,
+    appended: u64,
+    /// All of it: the definition, or every row.
+    whole: bool,
+}
+
+/// What two transactions both touch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overlap {
+    /// The name of the table, or of what else it is.
+    pub name: String,
+    /// What of it.
+    pub on: OverlapOn,
+}
+
+/// What of a table two transactions both touch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OverlapOn {
+    /// A row, as `(id) = (2)`; empty if the table has no primary key.
+    Row(String),
+    /// A key that both give to a row.
+    Key(String),
+    /// All of it.
+    Table,
+    /// Its name.
+    Name,
+    /// A number: who comes second takes one that is at least this.
+    Number(u64),
+}
+
+impl OverlapOn {
+    /// Its kind: `row`, `key`, `table` or `name`.
+    pub fn mode(&self) -> &'static str {
+        match self {
+            Self::Row(_) => "row",
+            Self::Key(_) => "key",
+            Self::Table => "table",
+            Self::Name | Self::Number(_) => "name",
+        }
+    }
+
+    /// The key, if it is a row or a key.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Row(key) | Self::Key(key) => key,
+            _ => "",
+        }
+    }
+}
+
+impl std::fmt::Display for Overlap {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = &self.name;
+        match &self.on {
+            OverlapOn::Row(key) if key.is_empty() => write!(out, "a row of `{name}`"),
+            OverlapOn::Row(key) => write!(out, "the row with key {key} of `{name}`"),
+            OverlapOn::Key(key) => write!(out, "the key {key} of `{name}`"),
+            OverlapOn::Table => write!(out, "the table `{name}`"),
+            OverlapOn::Name | OverlapOn::Number(_) => write!(out, "the name `{name}`"),
+        }
+    }
+}
+
+/// A line of a list of locks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// The table, or the name.
+    pub name: String,
+    /// Whether it is all of it.
+    pub whole: bool,
+    /// Rows deleted or replaced.
+    pub rows: u64,
+    /// Rows appended.
+    pub appended: u64,
+}
+
+impl Footprint {
+    /// Of what is staged.
+    pub fn of(changes: &Changes) -> Self {
+        let mut footprint = Self::default();
+        for (id, table) in changes.tables.iter().filter(|(_, table)| !table.is_empty()) {
+            let touch = footprint.touch(*id, &changes.catalog);
+            touch.rows = table.deletes_by_segment().clone();
+            touch.appended = table.appended();
+            touch.whole = table.is_truncated();
+        }
+        footprint.definitions(changes);
+        footprint
+    }
+
+    fn touch(&mut self, id: EntityId, catalog: &Catalog) -> &mut Touch {
+        let named = || Touch {
+            name: catalog
+                .get(id)
+                .map_or_else(String::new, |entry| entry.entity.name().into()),
+            ..Touch::default()
+        };
+        self.tables.entry(id).or_insert_with(named)
+    }
+
+    fn definitions(&mut self, changes: &Changes) {
+        let base = changes.base().catalog();
+        for (id, entry) in changes.catalog.changes_since(base) {
+            let old = base.get(id);
+            if old.is_none() {
+                self.created.insert(id);
+            }
+            if let Some(entry) = entry
+                && old.is_none_or(|old| old.entity.name() != entry.entity.name() || old.schema != entry.schema)
+            {
+                let name = entry.entity.name().to_ascii_lowercase();
+                self.names.insert((Arc::clone(&entry.schema), name));
+            }
+            let Some(either) = entry.or(old) else { continue };
+            self.touch(id, if entry.is_some() { &changes.catalog } else { base })
+                .whole = true;
+            if let Entity::Index(index) = &*either.entity {
+                self.touch(index.table, base).whole = true;
+            }
+        }
+    }
+
+    /// Whether nothing is touched.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.names.is_empty()
+    }
+
+    /// Whether it has a table that some changes have, too.
+    pub fn has_table_of(&self, changes: &Changes) -> bool {
+        let mut tables = changes.tables.iter().filter(|(_, table)| !table.is_empty());
+        tables.any(|(id, _)| self.tables.contains_key(id))
+    }
+
+    /// Whether a table is touched.
+    pub fn has_table(&self, table: EntityId) -> bool {
+        self.tables.contains_key(&table)
+    }
+
+    /// Whether a row is among those that are deleted or replaced.
+    pub fn has_row(&self, table: EntityId, row: RowAddress) -> bool {
+        let Some(touch) = self.tables.get(&table) else {
+            return false;
+        };
+        touch.whole
+            || touch
+                .rows
+                .get(&row.segment())
+                .is_some_and(|rows| rows.contains(row.row()))
+    }
+
+    /// What is touched, for people.
+    pub fn lines(&self) -> Vec<Touched> {
+        let line = |touch: &Touch| Touched {
+            name: touch.name.clone(),
+            whole: touch.whole,
+            rows: touch.rows.values().map(|rows| rows.len()).sum(),
+            appended: touch.appended,
+        };
+        self.tables.values().map(line).collect()
+    }
+
+    /// What both touch, the keys of rows left aside; `mine` are the changes that `self` is of.
+    pub fn overlap(&self, mine: &Changes, other: &Self) -> Result<Option<Overlap>, StoreError> {
+        let found = |name: &str, on| {
+            let name = name.to_string();
+            Ok(Some(Overlap { name, on }))
+        };
+        if let Some((_, name)) = self.names.intersection(&other.names).next() {
+            return found(name, OverlapOn::Name);
+        }
+        if let Some(id) = self.created.intersection(&other.created).next() {
+            let next = other.created.last().map_or(id.0, |last| last.0) + 1;
+            let name = mine.catalog.get(*id).map_or("", |entry| entry.entity.name());
+            return found(name, OverlapOn::Number(next));
+        }
+        for (id, touch) in &self.tables {
+            let Some(theirs) = other.tables.get(id) else {
+                continue;
+            };
+            if touch.whole || theirs.whole {
+                return found(&theirs.name, OverlapOn::Table);
+            }
+            for (segment, rows) in &touch.rows {
+                let both = theirs.rows.get(segment).and_then(|theirs| (&**rows & &**theirs).min());
+                if let Some(row) = both {
+                    let row = RowAddress::new(*segment, row as usize);
+                    let text = row_text(mine.base(), *id, row)?;
+                    return found(&theirs.name, OverlapOn::Row(text));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The primary key of a row of a snapshot; empty if there is none.
+pub fn row_text(snapshot: &Snapshot, table: EntityId, row: RowAddress) -> Result<String, StoreError> {
+    let Some(def) = snapshot.catalog().table(table) else {
+        return Ok(String::new());
+    };
+    match &def.primary_key {
+        Some(key) => snapshot.table(table)?.key_text(key, row),
+        None => Ok(String::new()),
+    }
+}
+
+/// A key that both give to a live row; rows of `mine` that `before` had were looked at before.
+pub fn shared_key(mine: &Changes, before: Option<&Changes>, other: &Changes) -> Result<Option<Overlap>, StoreError> {
+    for (id, table) in &mine.tables {
+        let (Some(theirs), Some(def)) = (other.tables.get(id), mine.catalog.table(*id)) else {
+            continue;
+        };
+        if theirs.staged().is_empty() || table.staged().is_empty() {
+            continue;
+        }
+        let before = before.and_then(|before| before.tables.get(id));
+        if let Some(key) = shared_key_of(&mine.catalog, (*id, def), (table, before), theirs)? {
+            let (name, on) = (def.name.clone(), OverlapOn::Key(key));
+            return Ok(Some(Overlap { name, on }));
+        }
+    }
+    Ok(None)
+}
+
+fn shared_key_of(
+    catalog: &Catalog,
+    (id, def): (EntityId, &TableDef),
+    (table, before): (&TableChanges, Option<&TableChanges>),
+    theirs: &TableChanges,
+) -> Result<Option<String>, StoreError> {
+    let keys = all_keys(catalog, id, def);
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    for (key, found) in keys.iter().zip(table.keys_since(def, &keys, before)?) {
+        for (bytes, located) in &found {
+            if theirs.find_bytes(def, key, bytes)?.is_some() {
+                return table.key_text(def, key, located.address).map(Some);
+            }
+        }
+    }
+    Ok(None)
+}
