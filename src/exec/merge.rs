@@ -9,7 +9,7 @@
 //! Does not: make results of the groups (the next pipeline does).
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use gobi_jit::Executable;
 use gobi_jit::ir::FuncId;
@@ -42,7 +42,7 @@ pub fn merge(
     if is_worth_sharing(query, &parts)
         && let Some(target) = Partitioned::new(query, running.index, &parts)
     {
-        return target.merge(parts).map(Arc::new);
+        return target.merge(parts);
     }
     let mut parts = parts.into_iter();
     let Some(target) = parts.next() else {
@@ -154,12 +154,19 @@ impl Partitioned {
         })
     }
 
-    fn merge(self, parts: Vec<Groups>) -> Result<Groups, ExecError> {
+    fn merge(self, parts: Vec<Groups>) -> Result<Arc<Groups>, ExecError> {
         let count = self.starts.len() - 1;
         let ends: Arc<Mutex<Vec<usize>>> = Arc::new(Mutex::new(self.starts.clone()));
-        let rows = Arc::new(self.rows);
+        let merged = Arc::new(Groups {
+            rows: self.rows,
+            index: None,
+            mask: 0,
+            size: None,
+            touched: 0..0,
+            parts: OnceLock::new(),
+        });
         let (query, starts) = (self.query, self.starts.clone());
-        let (helped, target, reached) = (query.clone(), rows.clone(), ends.clone());
+        let (helped, target, reached) = (query.clone(), merged.clone(), ends.clone());
         helped.team().each(count, move |number| {
             let (start, most) = (starts[number], starts[number + 1]);
             let places = ((most - start + 1) * 2).next_power_of_two();
@@ -169,7 +176,7 @@ impl Partitioned {
                 let Some(mut merger) = Merger::new(&query, self.pipeline, part) else {
                     break;
                 };
-                merger.frame.set(Slot::SinkRows, target.address() as u64);
+                merger.frame.set(Slot::SinkRows, target.rows.address() as u64);
                 merger.frame.set(Slot::SinkCount, next as u64);
                 merger.frame.set(Slot::GroupIndex, index.address() as u64);
                 merger.frame.set(Slot::GroupMask, places as u64 - 1);
@@ -184,17 +191,10 @@ impl Partitioned {
             lock(&reached)[number] = next;
             Ok(())
         })?;
-        let rows = Arc::into_inner(rows).ok_or_else(|| ExecError::internal("merged groups are still in use"))?;
         let ends = std::mem::take(&mut *lock(&ends));
         let ranges = self.starts.iter().zip(ends).take(count);
-        Ok(Groups {
-            rows,
-            index: None,
-            mask: 0,
-            size: None,
-            touched: 0..0,
-            parts: Some(ranges.map(|(start, end)| *start..end).collect()),
-        })
+        let _ = merged.parts.set(ranges.map(|(start, end)| *start..end).collect());
+        Ok(merged)
     }
 }
 

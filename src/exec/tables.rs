@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::ExecError;
 use super::memory::{Block, Budget, RowBuffer};
@@ -318,7 +318,7 @@ pub struct Groups {
     /// Of those, the ones that rows may have come to.
     pub touched: Range<usize>,
     /// Where hashed groups are that were merged in several parts; nothing is added to them.
-    pub parts: Option<Vec<Range<usize>>>,
+    pub parts: OnceLock<Vec<Range<usize>>>,
 }
 
 const GROUP_OPERATOR: &str = "aggregation";
@@ -339,7 +339,7 @@ impl Groups {
             mask: 0,
             size,
             touched: 0..size.unwrap_or(0),
-            parts: None,
+            parts: OnceLock::new(),
         };
         if size.is_none() {
             groups.make_room(1, budget)?;
@@ -377,7 +377,7 @@ impl Groups {
 
     /// The rows to be read.
     pub fn in_use(&self) -> Rows {
-        match (self.size, &self.parts) {
+        match (self.size, self.parts.get()) {
             (Some(size), _) => Rows::all(size),
             (None, Some(parts)) => Rows::of(parts.iter().cloned()),
             (None, None) => Rows::range(1..self.rows.count),
