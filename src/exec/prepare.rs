@@ -104,12 +104,24 @@ fn all_pipelines(
         threads: options.threads,
         budget: &Budget::new(options.memory_limit_bytes),
     };
+    let codes: Arc<Vec<OnceLock<Arc<PipelineCode>>>> = Arc::new((0..count).map(|_| OnceLock::new()).collect());
+    let (slots, written) = (codes.clone(), plan.clone());
+    team.each(count, move |number| {
+        let code = compile::compile(&written, &written.pipelines[number]);
+        let _ = slots[number].set(Arc::new(code));
+        Ok(())
+    })?;
+    // The longest first, so that nobody has to wait for it in the end.
+    let size = |number: &usize| codes[*number].get().map_or(0, |code| instructions(code));
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by_key(|number| std::cmp::Reverse(size(number)));
     let made: Arc<Vec<OnceLock<PreparedPipeline>>> = Arc::new((0..count).map(|_| OnceLock::new()).collect());
     let (slots, plan, own, options) = (made.clone(), plan.clone(), shared.clone(), options.clone());
-    team.each(count, move |number| {
-        let pipeline = &plan.pipelines[number];
-        let code = compile::compile(&plan, pipeline);
-        let _ = slots[number].set(executable(&own, pipeline, code, &options)?);
+    team.each(count, move |at| {
+        let number = order[at];
+        let code = codes[number].get().cloned();
+        let code = code.ok_or_else(|| ExecError::internal("a pipeline was not written"))?;
+        let _ = slots[number].set(executable(&own, &plan.pipelines[number], code, &options)?);
         Ok(())
     })?;
     let all = made.iter().map(|slot| slot.get().cloned());
@@ -117,14 +129,22 @@ fn all_pipelines(
         .ok_or_else(|| ExecError::internal("a pipeline was not prepared"))
 }
 
+/// A measure of how long compiling takes.
+fn instructions(code: &PipelineCode) -> usize {
+    let functions = code.module.functions.iter();
+    functions
+        .flat_map(|function| &function.blocks)
+        .map(|block| block.insts.len())
+        .sum()
+}
+
 fn executable(
     shared: &Arc<Shared>,
     pipeline: &Pipeline,
-    code: PipelineCode,
+    code: Arc<PipelineCode>,
     options: &QueryOptions,
 ) -> Result<PreparedPipeline, ExecError> {
     let few = pipeline.rows_bound.is_some_and(|rows| rows < COMPILE_FROM_ROWS);
-    let code = Arc::new(code);
     let made = match options.jit {
         JitMode::Off => Err("jit is off".to_owned()),
         JitMode::Auto if few && !options.dump_code => Err(format!("fewer than {COMPILE_FROM_ROWS} rows")),
