@@ -29,6 +29,7 @@ impl Isolation {
         match words.join(" ").to_ascii_lowercase().as_str() {
             "read committed" | "read uncommitted" => Some(Self::ReadCommitted),
             "snapshot" | "repeatable read" => Some(Self::Snapshot),
+            "serializable" => Some(Self::Serializable),
             _ => None,
         }
     }

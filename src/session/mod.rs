@@ -25,6 +25,7 @@ mod foreign_keys;
 pub mod isolation;
 mod listing;
 mod locking;
+mod reads;
 mod relations;
 mod result;
 mod script;

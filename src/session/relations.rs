@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use super::define::views;
 use super::error::format_code;
+use super::reads;
 use super::store::View;
 use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, TableDef};
 use crate::formats::{self, FormatError, OpenOptions, Relation};
-use crate::plan::logical::TableId;
+use crate::plan::logical::{Query, TableId};
 use crate::plan::{Named, Point, ResolveError, TableInfo, TableResolver};
 use crate::store::StoreError;
 use crate::store::table::{ROW_COLUMN, Snapshot};
@@ -186,6 +187,18 @@ impl<'r> StatementTables<'r> {
     /// Tables and views that the statement names, but not what its views name.
     pub fn named(&self) -> &[EntityId] {
         &self.named
+    }
+
+    /// Notes what a query over these reads, if its transaction wants to know.
+    pub fn note_reads(&self, query: &Query) {
+        let Some(view) = &self.relations.view else { return };
+        let Some(noted) = &view.changes.reads else { return };
+        let opened = self.opened.iter().enumerate().filter_map(|(at, opened)| {
+            let id = EntityId(opened.path.strip_prefix('\0')?.parse().ok()?);
+            let def = view.catalog().table(id)?.clone();
+            Some((TableId(u32::try_from(at).ok()?), id, def))
+        });
+        reads::note(noted, query, &opened.collect::<Vec<_>>());
     }
 
     /// The relations by their numbers.

@@ -57,7 +57,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "default_transaction_isolation",
-        values: "'read committed' or 'snapshot'",
+        values: "'read committed', 'snapshot' or 'serializable'",
         default: "snapshot",
         doc: "what transactions see of each other, unless BEGIN says it",
         get: |settings| settings.isolation.to_string(),

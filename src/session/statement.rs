@@ -147,6 +147,7 @@ fn prepare(
 ) -> Result<Compiled, Error> {
     let clock = Instant::now();
     let optimized = plan::optimize(bound, &tables);
+    tables.note_reads(&optimized);
     let rules = clock.elapsed();
 
     let clock = Instant::now();

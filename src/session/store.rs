@@ -24,7 +24,7 @@ use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::locks::{Holder, LockLine};
 use crate::store::object::CommitId;
-use crate::store::table::{About, Changes, Snapshot, TableSnapshot};
+use crate::store::table::{About, Changes, Reads, Snapshot, TableSnapshot};
 use crate::store::timeline::{Machine, Mode, RefKind};
 use crate::types::cast::parse_timestamp;
 
@@ -212,6 +212,9 @@ impl Store {
             holder.reads(view.database.height(&view.base).map_err(failed)?);
         }
         view.changes.catalog.reserve(self.least_entity);
+        if self.transaction.is_none() && self.running.isolation == Isolation::Serializable {
+            view.changes.reads = Some(Reads::default());
+        }
         Ok(view)
     }
 
@@ -267,10 +270,13 @@ impl Store {
         let Some(holder) = self.alone.take() else {
             return Err(user("XX000", span, "the transaction has no place in the lock table"));
         };
+        let isolation = isolation.unwrap_or(self.running.isolation);
+        let mut changes = view.changes;
+        changes.reads = (isolation == Isolation::Serializable).then(Reads::default);
         self.transaction = Some(Transaction {
-            changes: view.changes,
+            changes,
             savepoints: Vec::new(),
-            isolation: isolation.unwrap_or(self.running.isolation),
+            isolation,
             read_only,
             failed: false,
             holder,

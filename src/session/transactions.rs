@@ -11,7 +11,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Begin, Rollback, Span, StatementKind as K};
 
 use super::change::{self, Running};
-use super::define::{self, unsupported};
+use super::define;
 use super::isolation::Isolation;
 use super::store::{Done, Store, View};
 use super::{Error, Session, StatementResult};
@@ -39,9 +39,6 @@ pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<Stateme
 
 fn started(store: &mut Store, begin: &Begin, span: Span) -> Result<(), Error> {
     let isolation = begin.isolation.map(Isolation::from);
-    if isolation == Some(Isolation::Serializable) {
-        return Err(unsupported("ISOLATION LEVEL SERIALIZABLE", span));
-    }
     store.begin(begin.read_only == Some(true), isolation, span)
 }
 

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use gobi::client::{Client, Error, Interrupt, Session, Settings, StatementResult, cells};
 
-const LEVELS: [&str; 2] = ["READ COMMITTED", "SNAPSHOT"];
+const LEVELS: [&str; 3] = ["READ COMMITTED", "SNAPSHOT", "SERIALIZABLE"];
 
 /// What a script gave: the rows of its last query, values separated by commas, rows by spaces.
 type Outcome = Result<String, Error>;
@@ -445,4 +445,179 @@ fn definitions_lock_their_tables() {
         stage.read("SELECT v.a, w.a, (SELECT count(*) FROM u) FROM v, w"),
         "2,3,0"
     );
+}
+
+// The anomaly matrix: what each level does about each anomaly.
+
+#[test]
+fn dirty_writes_happen_nowhere() {
+    let mut stage = Stage::new(ACCOUNTS);
+    for level in LEVELS {
+        let [one, two] = stage.players();
+        one.begin(level);
+        two.begin(level);
+        one.ok("UPDATE t SET n = 1 WHERE id = 1");
+        two.start("UPDATE t SET n = 2 WHERE id = 1");
+        stage.waiting(1);
+        one.ok("UPDATE t SET n = 1 WHERE id = 2; COMMIT");
+        match two.end() {
+            Ok(_) => drop(two.ok("UPDATE t SET n = 2 WHERE id = 2; COMMIT")),
+            Err(error) => assert_eq!(error.code(), "40001"),
+        }
+        let expected = if level == "READ COMMITTED" {
+            "1,2 2,2"
+        } else {
+            "1,1 2,1"
+        };
+        assert_eq!(stage.read("FROM t ORDER BY id"), expected, "{level}");
+        stage.read("UPDATE t SET n = id * 10");
+    }
+}
+
+#[test]
+fn dirty_reads_happen_nowhere() {
+    let stage = Stage::new(ACCOUNTS);
+    for level in LEVELS {
+        let [one, two] = stage.players();
+        one.begin(level);
+        two.begin(level);
+        one.ok("UPDATE t SET n = 99 WHERE id = 1; INSERT INTO t VALUES (3, 99); DELETE FROM t WHERE id = 2");
+        assert_eq!(two.ok("FROM t ORDER BY id"), "1,10 2,20", "{level}");
+        one.ok("ROLLBACK");
+        assert_eq!(two.ok("FROM t ORDER BY id"), "1,10 2,20", "{level}");
+    }
+}
+
+#[test]
+fn fuzzy_reads_and_read_skew_happen_under_read_committed_only() {
+    let mut stage = Stage::new(ACCOUNTS);
+    for level in LEVELS {
+        let [one, two] = stage.players();
+        one.begin(level);
+        assert_eq!(one.ok("SELECT n FROM t WHERE id = 1"), "10");
+        two.ok("BEGIN; UPDATE t SET n = n + 5 WHERE id = 1; UPDATE t SET n = n - 5 WHERE id = 2; COMMIT");
+        let again = one.ok("SELECT n FROM t WHERE id = 1");
+        let other = one.ok("SELECT n FROM t WHERE id = 2");
+        let expected = if level == "READ COMMITTED" { "15,15" } else { "10,20" };
+        assert_eq!(format!("{again},{other}"), expected, "{level}");
+        // Who only read is as if it had come first.
+        one.ok("COMMIT");
+        stage.read("UPDATE t SET n = id * 10");
+    }
+}
+
+#[test]
+fn lost_updates_happen_under_read_committed_only() {
+    let mut stage = Stage::new(ACCOUNTS);
+    for level in LEVELS {
+        let [one, two] = stage.players();
+        one.begin(level);
+        two.begin(level);
+        let (mine, theirs) = (
+            one.ok("SELECT n FROM t WHERE id = 1"),
+            two.ok("SELECT n FROM t WHERE id = 1"),
+        );
+        one.ok(&format!("UPDATE t SET n = {mine} + 1 WHERE id = 1; COMMIT"));
+        let second = two.run(&format!("UPDATE t SET n = {theirs} + 2 WHERE id = 1"));
+        if level == "READ COMMITTED" {
+            second.unwrap();
+            two.ok("COMMIT");
+            assert_eq!(stage.read("SELECT n FROM t WHERE id = 1"), "12");
+        } else {
+            let message = failed(second, "40001");
+            assert!(
+                message.starts_with("the row with key (id) = (1) of `t` was changed by transaction "),
+                "{message}"
+            );
+            assert_eq!(stage.read("SELECT n FROM t WHERE id = 1"), "11");
+        }
+        stage.read("UPDATE t SET n = id * 10");
+    }
+}
+
+#[test]
+fn write_skew_does_not_happen_under_serializable() {
+    let mut stage = Stage::new(ACCOUNTS);
+    for level in LEVELS {
+        let [one, two] = stage.players();
+        one.begin(level);
+        two.begin(level);
+        // Each may take 25 from one account as long as both have 30.
+        assert_eq!(one.ok("SELECT sum(n) FROM t"), "30");
+        assert_eq!(two.ok("SELECT sum(n) FROM t"), "30");
+        one.ok("UPDATE t SET n = n - 25 WHERE id = 1");
+        two.ok("UPDATE t SET n = n - 25 WHERE id = 2");
+        one.ok("COMMIT");
+        if level == "SERIALIZABLE" {
+            let message = two.fails("COMMIT", "40001");
+            let read = "the row with key (id) = (1) of `t`, which this transaction has read, changed in the meantime by commit ";
+            assert!(
+                message.starts_with(read) && message.contains(", which is transaction "),
+                "{message}"
+            );
+            assert_eq!(stage.read("SELECT sum(n) FROM t"), "5");
+        } else {
+            two.ok("COMMIT");
+            assert_eq!(stage.read("SELECT sum(n) FROM t"), "-20");
+        }
+        stage.read("UPDATE t SET n = id * 10");
+    }
+}
+
+#[test]
+fn phantoms_are_seen_under_read_committed_and_missed_under_snapshot() {
+    let mut stage = Stage::new(ACCOUNTS);
+    for level in LEVELS {
+        let [one, two] = stage.players();
+        one.begin(level);
+        two.begin(level);
+        for player in [&one, &two] {
+            assert_eq!(player.ok("SELECT count(*) FROM t WHERE n > 15"), "1");
+        }
+        one.ok("INSERT INTO t VALUES (3, 30); COMMIT");
+        let expected = if level == "READ COMMITTED" { "2" } else { "1" };
+        assert_eq!(two.ok("SELECT count(*) FROM t WHERE n > 15"), expected);
+        two.ok("INSERT INTO t VALUES (4, 40)");
+        match level {
+            "SERIALIZABLE" => drop(two.fails("COMMIT", "40001")),
+            _ => drop(two.ok("COMMIT")),
+        }
+        stage.read("DELETE FROM t WHERE id > 2");
+    }
+}
+
+#[test]
+fn serializable_transactions_on_different_rows_both_commit() {
+    let mut stage = Stage::new(ACCOUNTS);
+    let [one, two] = stage.players();
+    for (mine, theirs) in [
+        ("SELECT n FROM t WHERE id = 1", "SELECT n FROM t WHERE id = 2"),
+        (
+            "SELECT sum(n) FROM t WHERE id BETWEEN 0 AND 1",
+            "SELECT n FROM t WHERE id IN (2, 7)",
+        ),
+        ("SELECT sum(n) FROM t WHERE 2 > id", "SELECT n FROM t WHERE id >= 2"),
+    ] {
+        one.begin("SERIALIZABLE");
+        two.begin("SERIALIZABLE");
+        one.ok(mine);
+        two.ok(theirs);
+        one.ok("UPDATE t SET n = n + 1 WHERE id = 1");
+        two.ok("UPDATE t SET n = n + 1 WHERE id = 2");
+        one.ok("COMMIT");
+        two.ok("COMMIT");
+    }
+    assert_eq!(stage.read("FROM t ORDER BY id"), "1,13 2,23");
+    // A row that was not there, and a row that goes.
+    one.begin("SERIALIZABLE");
+    one.ok("SELECT n FROM t WHERE id = 5; UPDATE t SET n = 0 WHERE id = 1");
+    two.ok("INSERT INTO t VALUES (5, 50)");
+    one.fails("COMMIT", "40001");
+    one.begin("SERIALIZABLE");
+    one.ok("SAVEPOINT s; SELECT n FROM t WHERE n < 23; ROLLBACK TO s; UPDATE t SET n = 0 WHERE id = 2");
+    two.ok("DELETE FROM t WHERE id = 1");
+    one.fails("COMMIT", "40001");
+    // Alone, a statement is a transaction, too.
+    one.ok("SET default_transaction_isolation = 'serializable'; UPDATE t SET n = 1 WHERE id = 2");
+    assert_eq!(stage.read("FROM t ORDER BY id"), "2,1 5,50");
 }

@@ -14,6 +14,7 @@ mod explain;
 mod foreign_keys;
 mod fuzz;
 mod golden;
+mod histories;
 mod isolation;
 mod pruning;
 mod readme;

@@ -20,6 +20,7 @@ use super::error::CommitError;
 use super::file::{self, GROUP_ROWS, NewFile};
 use super::index::{Keys, StagedKeys, index_key, key_text, keys_of};
 use super::prepare::Prepared;
+use super::reads::Reads;
 use super::relies::Relies;
 use super::rows::Rows;
 use super::segment::Segment;
@@ -47,6 +48,8 @@ pub struct Changes {
     pub tables: BTreeMap<EntityId, TableChanges>,
     /// What the commit relies on.
     pub relies: Relies,
+    /// What was read, if the commit depends on that.
+    pub reads: Option<Reads>,
     base: Snapshot,
 }
 
@@ -57,6 +60,7 @@ impl Changes {
             catalog: Catalog::clone(base.catalog()),
             tables: BTreeMap::new(),
             relies: Relies::default(),
+            reads: None,
             base: base.clone(),
         }
     }

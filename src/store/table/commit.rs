@@ -27,6 +27,7 @@ use super::entry::{
 use super::error::{About, CommitError, Conflict, ConflictOn};
 use super::index::{IndexChanges, Keys, Refused, all_but, key_text, keys_of, update};
 use super::prepare::{Prepared, Ready, ReadyTable, all_keys};
+use super::reads::Stale;
 use super::segment::{Segment, same_integers};
 use super::snapshot::{ChangedSegments, Snapshot, load_deletes, load_state, read_deletes};
 use crate::catalog::{Catalog, ColumnNo, Entity, EntityId, Entry, KeyDef, TableDef};
@@ -60,6 +61,12 @@ impl Prepared<'_> {
             && let Some(table) = self.changes.relies.broken(newest)?
         {
             return Err(applying.conflict(name_of(newest.catalog().get(table)), ConflictOn::Related, table));
+        }
+        if let Some(reads) = &self.changes.reads
+            && let Some(Stale { table, row, key }) = reads.stale(base, newest)?
+        {
+            let name = name_of(newest.catalog().get(table).or(base.catalog().get(table)));
+            return Err(applying.conflict(name, ConflictOn::Read { row, key }, table));
         }
         for (id, table) in &self.tables {
             applying.table(*id, table, &catalog)?;
@@ -495,13 +502,15 @@ impl<'a> Applying<'a> {
     /// What a conflict is about, as of some root.
     fn fingerprint(&self, root: ObjectId, on: &ConflictOn, id: EntityId) -> Result<Option<Vec<u8>>, StoreError> {
         match on {
-            ConflictOn::Row(row) => {
+            ConflictOn::Row(row) | ConflictOn::Read { row: Some(row), .. } => {
                 let found = segment_at(self.core, root, id, row.segment())?;
                 let live = found.is_some_and(|(_, deletes)| !deletes.is_some_and(|rows| rows.contains(row.row())));
                 Ok(live.then(Vec::new))
             }
             ConflictOn::AllRows | ConflictOn::Related => Tree::new(&**self.core, root).get(&state_key(id)),
-            ConflictOn::Definition | ConflictOn::Name => Tree::new(&**self.core, root).get(&entity_key(id)),
+            ConflictOn::Definition | ConflictOn::Name | ConflictOn::Read { row: None, .. } => {
+                Tree::new(&**self.core, root).get(&entity_key(id))
+            }
         }
     }
 }

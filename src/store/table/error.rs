@@ -64,16 +64,34 @@ pub enum ConflictOn {
     AllRows,
     /// Rows that a foreign key leads to, or comes from.
     Related,
+    /// A row that a serializable transaction has read, or would read now; without one, the definition.
+    Read {
+        /// Where it is.
+        row: Option<RowAddress>,
+        /// The values of its primary key, as `(id) = (2)`.
+        key: String,
+    },
 }
 
 impl std::fmt::Display for Conflict {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.on {
+        match &self.on {
             ConflictOn::Row(row) => write!(out, "row {} of `{}`", row.0, self.table)?,
             ConflictOn::Definition => write!(out, "the definition of `{}`", self.table)?,
             ConflictOn::Name => write!(out, "the name `{}`", self.table)?,
             ConflictOn::AllRows => write!(out, "the rows of `{}`", self.table)?,
             ConflictOn::Related => write!(out, "rows of `{}` that a foreign key is about", self.table)?,
+            ConflictOn::Read { row: None, .. } => write!(out, "the definition of `{}`, which was read,", self.table)?,
+            ConflictOn::Read { key, .. } if key.is_empty() => {
+                write!(out, "a row of `{}` that this transaction has read", self.table)?;
+            }
+            ConflictOn::Read { key, .. } => {
+                let table = &self.table;
+                write!(
+                    out,
+                    "the row with key {key} of `{table}`, which this transaction has read,"
+                )?;
+            }
         }
         out.write_str(" changed in the meantime")?;
         match self.by {
