@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 pub use crate::session::{
     DatabaseFolder, Engine, EngineConfig, Error, ErrorKind, Execution, ExplainOptions, Explanation, Interrupt, JitMode,
-    Phases, Progress, ResultStream, Session, Settings, StatementResult, cells, settings,
+    Phases, Prepared, Progress, ResultStream, Session, Settings, StatementResult, cells, settings,
 };
-pub use crate::session::{Field, LogicalType};
+pub use crate::session::{Field, LogicalType, Value};
 
 /// An engine in this process.
 #[derive(Debug)]

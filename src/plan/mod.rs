@@ -19,7 +19,7 @@ mod walk;
 
 use gobi_grammar::{Diagnostic, Dialect, ast};
 
-use crate::types::{Field, TableStats};
+use crate::types::{Field, LogicalType, TableStats, Value};
 use logical::TableId;
 
 /// What the planner may know of a relation.
@@ -93,8 +93,22 @@ pub trait TableResolver {
     /// A relation resolved before.
     fn info(&self, table: TableId) -> &TableInfo;
 
+    /// What a parameter stands for; `None` if there is none of that name.
+    fn parameter(&self, _name: &str) -> Option<Parameter> {
+        None
+    }
+
     /// Names that exist, for suggestions.
     fn names(&self) -> Vec<String>;
+}
+
+/// What a parameter of a prepared statement stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// The value.
+    pub value: Value,
+    /// Its type; a text takes the type of its context, as a literal does.
+    pub ty: LogicalType,
 }
 
 /// Why a relation cannot be used.

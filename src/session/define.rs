@@ -152,6 +152,31 @@ fn column_types(session: &mut Session, create: &CreateTable, dialect: Dialect) -
     Ok(bound.output.into_iter().map(|(_, field)| field).collect())
 }
 
+/// The type that a type's name stands for.
+pub fn type_of(session: &mut Session, ty: &ast::TypeName, span: Span, dialect: Dialect) -> Result<LogicalType, Error> {
+    let null = Expr {
+        kind: ExprKind::Literal(Literal::Null),
+        span,
+    };
+    let cast = Expr {
+        kind: ExprKind::Cast {
+            expr: Box::new(null),
+            ty: ty.clone(),
+            try_: false,
+        },
+        span,
+    };
+    let item = SelectItem::Expr {
+        expr: cast,
+        alias: None,
+    };
+    let query = select(vec![item], Vec::new(), None);
+    let mut tables = StatementTables::new(&mut session.relations);
+    let bound = statement::bind(&query, dialect, &mut tables)?;
+    let first = bound.output.into_iter().next();
+    Ok(first.map_or(LogicalType::Null, |(_, field)| field.ty))
+}
+
 /// `SELECT items FROM from WHERE filter`.
 pub fn select(items: Vec<SelectItem>, from: Vec<ast::TableRef>, filter: Option<Expr>) -> Query {
     let select = Select {

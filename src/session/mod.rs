@@ -25,6 +25,7 @@ mod foreign_keys;
 pub mod isolation;
 mod listing;
 mod locking;
+mod prepared;
 mod reads;
 mod relations;
 mod result;
@@ -43,9 +44,10 @@ use gobi_grammar::ast::{Span, Statement};
 use gobi_grammar::{Diagnostic, Dialect};
 
 pub use crate::exec::{CancelToken, Engine, EngineConfig, JitMode, Progress};
-pub use crate::types::{Field, LogicalType};
+pub use crate::types::{Field, LogicalType, Value};
 pub use error::{Error, ErrorKind};
 pub use explain::{ExplainOptions, Explanation};
+pub use prepared::Prepared;
 use relations::Relations;
 pub use result::{Phases, ResultStream, StatementResult};
 pub use settings::Settings;
@@ -60,6 +62,7 @@ pub struct Session {
     pub settings: Settings,
     relations: Relations,
     store: Option<Store>,
+    prepared: prepared::Named,
     interrupt: Interrupt,
     /// The text of the statement that runs.
     statement: Arc<str>,
@@ -73,6 +76,7 @@ impl Session {
             settings,
             relations: Relations::default(),
             store: None,
+            prepared: prepared::Named::new(),
             interrupt: Interrupt::default(),
             statement: "".into(),
         }
@@ -110,6 +114,21 @@ impl Session {
             error,
             parse: started.elapsed(),
         }
+    }
+
+    /// Prepares the one statement of a script, whose parameters are `?`, `$1`, `$name` or `:name`.
+    ///
+    /// ```
+    /// use gobi::client::{Client, Settings, StatementResult, Value};
+    ///
+    /// let mut session = Client::embedded(Settings::default(), None).session();
+    /// let evens = session.prepare("SELECT count(*) FROM range(100) WHERE range < ? AND range % 2 = 0")?;
+    /// let StatementResult::Rows(mut rows) = evens.execute(&mut session, &[Value::Int(10)])? else { panic!() };
+    /// assert_eq!(rows.next().transpose()?.map(|batch| batch.num_rows()), Some(1));
+    /// # Ok::<(), gobi::client::Error>(())
+    /// ```
+    pub fn prepare(&mut self, script: &str) -> Result<Prepared, Error> {
+        prepared::prepare(self, script)
     }
 
     /// Explains the one query of a script.

@@ -19,7 +19,7 @@ use super::store::View;
 use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, TableDef};
 use crate::formats::{self, FormatError, OpenOptions, Relation};
 use crate::plan::logical::{Query, TableId};
-use crate::plan::{Named, Point, ResolveError, TableInfo, TableResolver};
+use crate::plan::{Named, Parameter, Point, ResolveError, TableInfo, TableResolver};
 use crate::store::StoreError;
 use crate::store::table::{ROW_COLUMN, Snapshot};
 
@@ -30,6 +30,8 @@ pub struct Relations {
     columns: BTreeSet<String>,
     /// What the statement that runs reads of the database.
     pub view: Option<View>,
+    /// What the parameters of the statement that runs stand for.
+    pub parameters: Vec<(String, Parameter)>,
     /// Rows that the engine gives a name of its own, for statements that it makes itself.
     pub given: Vec<(String, Arc<dyn Relation>)>,
 }
@@ -275,6 +277,11 @@ impl TableResolver for StatementTables<'_> {
 
     fn leave_view(&mut self) {
         self.inside = self.inside.saturating_sub(1);
+    }
+
+    fn parameter(&self, name: &str) -> Option<Parameter> {
+        let known = self.relations.parameters.iter().find(|(known, _)| known == name);
+        known.map(|(_, parameter)| parameter.clone())
     }
 
     fn info(&self, table: TableId) -> &TableInfo {

@@ -53,6 +53,8 @@ pub struct ResultStream {
     phases: Phases,
     started: Instant,
     statement: Span,
+    /// Where errors are reported, if not where the statement's text says.
+    pub(super) place: Option<Span>,
     /// Rows that the statement changed before it gave these.
     pub(super) affected: Option<u64>,
 }
@@ -72,6 +74,7 @@ impl ResultStream {
             phases,
             started: Instant::now(),
             statement,
+            place: None,
             affected: None,
         }
     }
@@ -85,6 +88,7 @@ impl ResultStream {
             phases,
             started: Instant::now(),
             statement,
+            place: None,
             affected: None,
         }
     }
@@ -162,6 +166,6 @@ impl Iterator for ResultStream {
             Source::Ready(batches) => batches.next().map(Ok),
         };
         self.phases.run = self.started.elapsed();
-        Some(next?.map_err(|error| Error::from_exec(error, self.statement)))
+        Some(next?.map_err(|error| self.in_place(Error::from_exec(error, self.statement))))
     }
 }

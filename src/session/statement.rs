@@ -15,7 +15,8 @@ use super::change::Running;
 use super::relations::StatementTables;
 use super::store::StatementLocks;
 use super::{
-    Error, Phases, ResultStream, Session, StatementResult, copy, explain, script, settings, show, transactions,
+    Error, Phases, ResultStream, Session, StatementResult, copy, explain, prepared, script, settings, show,
+    transactions,
 };
 use crate::exec::{Engine, Prepared, QueryOptions};
 use crate::plan::change::{Change, Layout};
@@ -54,6 +55,9 @@ pub fn run(
         None => None,
     };
     match &statement.kind {
+        StatementKind::Prepare(prepare) => prepared::define(session, prepare, dialect).map(|()| StatementResult::Done),
+        StatementKind::Deallocate(which) => prepared::deallocate(session, which).map(|()| StatementResult::Done),
+        StatementKind::Execute(execute) => prepared::run(session, execute, dialect, phases, statement.span),
         StatementKind::Query(query) => {
             let stream = query_stream(session, query, dialect, phases, statement.span)?;
             Ok(StatementResult::Rows(stream))

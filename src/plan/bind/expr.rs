@@ -25,7 +25,7 @@ impl<'a> Binder<'a> {
             K::Literal(literal) => self.literal(literal, false, e.span),
             K::Name(parts) => self.name(block, parts, e.span),
             K::Braced(name) => self.name(block, std::slice::from_ref(name), e.span),
-            K::Parameter(_) => self.unsupported("query parameters are", e.span),
+            K::Parameter(name) => self.parameter(name, e.span),
             K::Chain { first, rest } => self.chain(block, first, rest),
             K::And(items) => self.connective(block, items, "`and`").map(|v| Expr::and(v, e.span)),
             K::Or(items) => self.connective(block, items, "`or`").map(|v| Expr::or(v, e.span)),
@@ -79,6 +79,15 @@ impl<'a> Binder<'a> {
                 self.unsupported(&format!("{name} {verb}"), e.span)
             }
         }
+    }
+
+    /// A parameter is a literal whose value was given.
+    fn parameter(&mut self, name: &str, span: Span) -> Bound<Expr> {
+        if let Some(given) = self.tables.parameter(name) {
+            return Ok(Expr::literal(given.value, given.ty, span));
+        }
+        let error = Diagnostic::new("42P02", span, format!("there is no value for the parameter `${name}`"));
+        self.fail(error.with_help("PREPARE the statement, and EXECUTE it with a value"))
     }
 
     /// Binds all, and fails after the last if any failed.

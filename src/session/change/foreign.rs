@@ -174,7 +174,7 @@ impl Settling<'_> {
             KeyAction::Cascade if !moved => format!("DELETE FROM {child} AS c USING {name} AS o WHERE {pairs}"),
             _ => format!("UPDATE {child} AS c SET {set} FROM {name} AS o WHERE {pairs}"),
         };
-        self.run(&text).map_err(|error| self.outside(error))?;
+        self.run(&text).map_err(|error| error.placed(self.running.span))?;
         self.session.relations.view = Some(self.view.clone());
         Ok(())
     }
@@ -202,21 +202,6 @@ impl Settling<'_> {
             ..self.running
         };
         super::run(self.session, &statement.kind, self.view, running)
-    }
-
-    /// What went wrong in a statement that is not in the script.
-    fn outside(&self, error: Error) -> Error {
-        let here = |diagnostic: Diagnostic| {
-            let moved = Diagnostic::new(diagnostic.code, self.running.span, diagnostic.message);
-            match diagnostic.help {
-                Some(help) => moved.with_help(help),
-                None => moved,
-            }
-        };
-        Error {
-            kind: error.kind,
-            diagnostics: error.diagnostics.into_iter().map(here).collect(),
-        }
     }
 
     /// NO ACTION, RESTRICT: an error if a row refers to a lost key; `unless_there`: that no other row has.
@@ -265,8 +250,8 @@ impl Settling<'_> {
         };
         let (phases, span) = (self.running.phases, self.running.span);
         let stream = statement::query_stream(self.session, &query, Dialect::Ansi, phases, span);
-        for batch in stream.map_err(|error| self.outside(error))? {
-            let batch = batch.map_err(|error| self.outside(error))?;
+        for batch in stream.map_err(|error| error.placed(self.running.span))? {
+            let batch = batch.map_err(|error| error.placed(self.running.span))?;
             if batch.num_rows() > 0 {
                 let values = batch.columns().iter().zip(columns);
                 let values = values.map(|(array, no)| match def.by_no(*no) {
