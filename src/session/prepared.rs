@@ -264,7 +264,7 @@ fn check_names(session: &mut Session, prepared: &Prepared) -> Result<(), Error> 
     };
     let values = prepared.0.parameters.iter().map(|name| (name.clone(), nothing.clone()));
     let before = std::mem::replace(&mut session.relations.parameters, values.collect());
-    session.relations.view = match &session.store {
+    session.relations.view = match &mut session.store {
         Some(store) => store.view(query.span)?,
         None => None,
     };
