@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod changes;
 mod cli;
 mod data;
 mod diagnostics;
