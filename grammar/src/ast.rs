@@ -14,12 +14,14 @@ mod names;
 mod session;
 mod timeline;
 mod transaction;
+mod window;
 
 pub use change::*;
 pub use define::*;
 pub use session::*;
 pub use timeline::*;
 pub use transaction::*;
+pub use window::*;
 
 /// A byte range of the script.
 #[derive(Clone, Copy, Default)]
@@ -368,13 +370,21 @@ pub enum GroupBy {
     All,
     /// By these; an integer literal is a column's position.
     Items(Vec<Expr>),
-    /// ROLLUP, CUBE, GROUPING SETS; the words as written.
-    Unsupported {
-        /// `ROLLUP`, `CUBE` or `GROUPING SETS`.
-        feature: String,
-        /// Where.
-        span: Span,
-    },
+    /// ROLLUP, CUBE, GROUPING SETS, alone or beside plain items.
+    Sets(Vec<GroupItem>),
+}
+
+/// An item of GROUP BY that may stand for several sets of keys.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GroupItem {
+    /// One set of keys: `a`, `(a, b)`, `()`.
+    Keys(Vec<Expr>),
+    /// `ROLLUP (a, (b, c))`: the whole list and each of its beginnings.
+    Rollup(Vec<Vec<Expr>>),
+    /// `CUBE (a, b)`: every choice from the list.
+    Cube(Vec<Vec<Expr>>),
+    /// `GROUPING SETS (…)`.
+    Sets(Vec<GroupItem>),
 }
 
 /// One item of a select list.
@@ -612,6 +622,22 @@ pub enum ExprKind {
     },
     /// `f(a, b)`, `count(*)`, `sum(DISTINCT x) FILTER (WHERE …)`, `@Sum(x)` (name with its `@`).
     Call(Call),
+    /// `array_agg(x ORDER BY y)`: an aggregate whose rows come in an order.
+    Ordered {
+        /// The aggregate.
+        call: Call,
+        /// ORDER BY, one key or more.
+        order_by: Vec<OrderItem>,
+    },
+    /// `rank() OVER (…)`.
+    Window {
+        /// The function.
+        call: Call,
+        /// IGNORE NULLS.
+        ignore_nulls: bool,
+        /// OVER.
+        over: Box<Window>,
+    },
     /// `EXTRACT(year FROM e)`.
     Extract {
         /// `year`, `month`, …, as written.

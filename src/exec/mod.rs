@@ -31,6 +31,7 @@ mod schedule;
 mod simd;
 mod tables;
 mod temp;
+mod window;
 mod worker;
 
 use std::sync::Arc;

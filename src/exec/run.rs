@@ -28,6 +28,7 @@ use super::prepare::Prepared;
 use super::schedule::Schedule;
 use super::tables::{BuiltJoin, Groups, PartialBuild, SharedBuild, finish_join};
 use super::temp::{Parameter, TempData};
+use super::window;
 use super::worker::{Counts, Part, Worker};
 use super::{ExecError, Progress, QueryOptions};
 use crate::compile::BLOCK_ROWS;
@@ -419,7 +420,11 @@ impl Query {
             return Ok(());
         }
         let mut finished = std::mem::take(&mut lock(&self.waiting)[running.place]);
-        if !running.streams {
+        let windows = &running.finish.windows;
+        if !windows.is_empty() {
+            let all = window::compute(&finished, &running.schema, windows, &self.team(), &self.options.cancel)?;
+            finished = vec![all];
+        } else if !running.streams {
             finished = finish_batches(finished, &running.schema, &running.finish)?;
         }
         let Some(temp) = temp else {

@@ -11,6 +11,7 @@
 //! Does not: say how anything is executed.
 
 use gobi_grammar::ast::Span;
+pub use gobi_grammar::ast::{FrameExclude, FrameUnit};
 
 use crate::functions::FunctionId;
 use crate::types::{Field, LogicalType, Value};
@@ -151,6 +152,17 @@ pub enum Plan {
         /// The column that holds its position, bigint, from 0.
         position: ColumnId,
     },
+    /// Each row, with values computed over the rows of its partition.
+    Window {
+        /// From.
+        input: Box<Plan>,
+        /// Rows that agree in these columns are a partition.
+        partition: Vec<ColumnId>,
+        /// The order inside a partition.
+        order: Vec<SortKey>,
+        /// What is computed.
+        calls: Vec<(ColumnId, WindowCall)>,
+    },
     /// All rows of all inputs; input i's column k (by its own `inputs[i].1[k]`) becomes `columns[k]`.
     UnionAll {
         /// Columns produced.
@@ -224,6 +236,81 @@ pub enum AggregateFunction {
     List,
     /// The sum of partial counts; 0 without rows. Only planning steps make it, never the binder.
     CountMerge,
+}
+
+/// A window function and the rows that it sees; arguments are columns of the input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowCall<C = ColumnId> {
+    /// Which.
+    pub function: WindowFunction,
+    /// Its arguments.
+    pub args: Vec<C>,
+    /// Only rows for which this is true count (aggregates).
+    pub filter: Option<C>,
+    /// NULLs are left out (`lag`, `lead`, `first_value`, `last_value`, `nth_value`).
+    pub ignore_nulls: bool,
+    /// The rows that it takes, where it does not take the whole partition anyway.
+    pub frame: WindowFrame<C>,
+    /// Type of the result.
+    pub ty: LogicalType,
+}
+
+/// Window functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowFunction {
+    /// The row's number in its partition, from 1.
+    RowNumber,
+    /// The number of its first peer.
+    Rank,
+    /// The number of its group of peers.
+    DenseRank,
+    /// (rank - 1) / (rows - 1).
+    PercentRank,
+    /// The share of rows up to its last peer.
+    CumeDist,
+    /// Which of so many parts of equal size.
+    Ntile,
+    /// The value so many rows before.
+    Lag,
+    /// The value so many rows behind.
+    Lead,
+    /// The value of the frame's first row.
+    FirstValue,
+    /// The value of the frame's last row.
+    LastValue,
+    /// The value of the frame's n-th row.
+    NthValue,
+    /// An aggregate over the frame.
+    Aggregate(AggregateFunction),
+}
+
+/// The rows around the current one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowFrame<C = ColumnId> {
+    /// What the bounds count.
+    pub unit: FrameUnit,
+    /// From, included.
+    pub start: WindowBound<C>,
+    /// To, included.
+    pub end: WindowBound<C>,
+    /// What is taken out again.
+    pub exclude: FrameExclude,
+}
+
+/// An end of a frame. The distance of ROWS and GROUPS is a bigint; for RANGE the column holds the value of the sort key, in its
+/// type, that the frame reaches to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WindowBound<C = ColumnId> {
+    /// The partition's first row.
+    UnboundedPreceding,
+    /// So far before, or from that value on.
+    Preceding(C),
+    /// The current row, or its peers.
+    CurrentRow,
+    /// So far behind, or up to that value.
+    Following(C),
+    /// The partition's last row.
+    UnboundedFollowing,
 }
 
 /// A typed scalar expression.

@@ -39,6 +39,12 @@ pub fn nullable_columns(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId
             set
         }
         Plan::Sort { input, .. } | Plan::Limit { input, .. } => nullable_columns(input, columns),
+        Plan::Window { input, calls, .. } => {
+            let mut set = nullable_columns(input, columns);
+            let declared = |id: &ColumnId| columns.get(id.0 as usize).is_none_or(|info| info.nullable);
+            set.extend(calls.iter().map(|(id, _)| *id).filter(declared));
+            set
+        }
         Plan::Unnest { input, element, .. } => {
             let mut set = nullable_columns(input, columns);
             set.insert(*element);

@@ -11,7 +11,9 @@ use std::collections::{HashMap, HashSet};
 
 use gobi_grammar::ast::Span;
 
-use super::logical::{Aggregate, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
+use super::logical::{
+    Aggregate, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan, WindowBound, WindowCall, WindowFrame,
+};
 use crate::functions;
 use crate::types::{LogicalType, Value};
 
@@ -258,6 +260,47 @@ impl Aggregate {
     }
 }
 
+impl<C> WindowCall<C> {
+    /// Calls `f` on every argument, filter and distance of a bound.
+    pub fn for_each<'w>(&'w self, f: &mut dyn FnMut(&'w C)) {
+        self.args.iter().chain(&self.filter).for_each(&mut *f);
+        for bound in [&self.frame.start, &self.frame.end] {
+            if let WindowBound::Preceding(at) | WindowBound::Following(at) = bound {
+                f(at);
+            }
+        }
+    }
+
+    /// The same call with other arguments.
+    pub fn map<D>(&self, f: &mut dyn FnMut(&C) -> D) -> WindowCall<D> {
+        WindowCall {
+            function: self.function,
+            args: self.args.iter().map(&mut *f).collect(),
+            filter: self.filter.as_ref().map(&mut *f),
+            ignore_nulls: self.ignore_nulls,
+            frame: WindowFrame {
+                unit: self.frame.unit,
+                start: self.frame.start.map(f),
+                end: self.frame.end.map(f),
+                exclude: self.frame.exclude,
+            },
+            ty: self.ty.clone(),
+        }
+    }
+}
+
+impl<C> WindowBound<C> {
+    fn map<D>(&self, f: &mut dyn FnMut(&C) -> D) -> WindowBound<D> {
+        match self {
+            WindowBound::UnboundedPreceding => WindowBound::UnboundedPreceding,
+            WindowBound::Preceding(at) => WindowBound::Preceding(f(at)),
+            WindowBound::CurrentRow => WindowBound::CurrentRow,
+            WindowBound::Following(at) => WindowBound::Following(f(at)),
+            WindowBound::UnboundedFollowing => WindowBound::UnboundedFollowing,
+        }
+    }
+}
+
 impl JoinKind {
     /// Gives left columns only.
     pub fn is_semi(self) -> bool {
@@ -314,6 +357,11 @@ impl Plan {
                 let keys = keys.iter().map(|(id, _)| *id);
                 keys.chain(aggregates.iter().map(|(id, _)| *id)).collect()
             }
+            Plan::Window { input, calls, .. } => {
+                let mut out = input.output();
+                out.extend(calls.iter().map(|(id, _)| *id));
+                out
+            }
         }
     }
 
@@ -331,6 +379,7 @@ impl Plan {
             | Plan::Aggregate { input, .. }
             | Plan::Sort { input, .. }
             | Plan::Unnest { input, .. }
+            | Plan::Window { input, .. }
             | Plan::Limit { input, .. } => vec![input],
             Plan::Join { left, right, .. } => vec![left, right],
             Plan::UnionAll { inputs, .. } => inputs.iter().map(|(plan, _)| plan).collect(),
@@ -346,6 +395,7 @@ impl Plan {
             | Plan::Aggregate { input, .. }
             | Plan::Sort { input, .. }
             | Plan::Unnest { input, .. }
+            | Plan::Window { input, .. }
             | Plan::Limit { input, .. } => vec![input],
             Plan::Join { left, right, .. } => vec![left, right],
             Plan::UnionAll { inputs, .. } => inputs.iter_mut().map(|(plan, _)| plan).collect(),
@@ -355,7 +405,11 @@ impl Plan {
     /// Calls `f` on this operator's own expressions.
     pub fn for_each_expr<'p>(&'p self, f: &mut dyn FnMut(&'p Expr)) {
         match self {
-            Plan::Range { .. } | Plan::Sort { .. } | Plan::Limit { .. } | Plan::UnionAll { .. } => {}
+            Plan::Range { .. }
+            | Plan::Sort { .. }
+            | Plan::Window { .. }
+            | Plan::Limit { .. }
+            | Plan::UnionAll { .. } => {}
             Plan::Unnest { array, .. } => f(array),
             Plan::Scan { filters, .. } => filters.iter().for_each(f),
             Plan::Values { rows, .. } => rows.iter().flatten().for_each(f),
@@ -378,7 +432,11 @@ impl Plan {
     /// Calls `f` on this operator's own expressions.
     pub fn for_each_expr_mut(&mut self, f: &mut dyn FnMut(&mut Expr)) {
         match self {
-            Plan::Range { .. } | Plan::Sort { .. } | Plan::Limit { .. } | Plan::UnionAll { .. } => {}
+            Plan::Range { .. }
+            | Plan::Sort { .. }
+            | Plan::Window { .. }
+            | Plan::Limit { .. }
+            | Plan::UnionAll { .. } => {}
             Plan::Unnest { array, .. } => f(array),
             Plan::Scan { filters, .. } => filters.iter_mut().for_each(f),
             Plan::Values { rows, .. } => rows.iter_mut().flatten().for_each(f),
@@ -429,6 +487,7 @@ impl Plan {
             | Plan::Project { .. }
             | Plan::Aggregate { .. }
             | Plan::Unnest { .. }
+            | Plan::Window { .. }
             | Plan::UnionAll { .. } => made.extend(self.output()),
             _ => {}
         }

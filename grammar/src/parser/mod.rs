@@ -20,6 +20,7 @@ mod statement;
 mod timeline;
 mod transaction;
 pub(crate) mod tree;
+mod window;
 mod words;
 
 use pest::Parser as _;
@@ -28,7 +29,7 @@ use self::errors::Place;
 use self::operand::unquote;
 use self::rules::{Rule, Script};
 use self::tree::Node;
-use crate::ast::{Ident, Query, Span};
+use crate::ast::{Ident, Query, Span, Window};
 use crate::guard::{self, Fault, FaultKind};
 use crate::keywords::begins_statement;
 use crate::scan::{self, Kind, Token};
@@ -257,6 +258,8 @@ struct Builder<'a> {
     extra: Vec<Query>,
     /// The last query of the current statement, where there are more behind it.
     cut: Option<Span>,
+    /// Windows that the current SELECT block names.
+    windows: Vec<(Ident, Window)>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -269,6 +272,7 @@ impl<'a> Builder<'a> {
             unsupported: None,
             extra: Vec::new(),
             cut: None,
+            windows: Vec::new(),
             diagnostics: Vec::new(),
         }
     }

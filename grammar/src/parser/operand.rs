@@ -11,7 +11,7 @@ use super::expr::missing;
 use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::Dialect;
-use crate::ast::{Call, Expr, ExprKind, Ident, Literal, Query, Span};
+use crate::ast::{Call, Expr, ExprKind, Ident, Literal, OrderItem, Query, Span};
 
 impl Builder<'_> {
     /// A pair of the rule `operand`.
@@ -195,7 +195,7 @@ impl Builder<'_> {
             args: Vec::new(),
             filter: None,
         };
-        let mut feature = None;
+        let (mut feature, mut order_by, mut over, mut ignore_nulls) = (None, Vec::new(), None, false);
         for part in parts(node) {
             match part.as_rule() {
                 Rule::star_arg => call.star = true,
@@ -203,20 +203,29 @@ impl Builder<'_> {
                     if let Some(fields) = self.named_args(&part) {
                         return ExprKind::Struct(fields);
                     }
-                    feature = feature.or(self.call_args(&mut call, part));
+                    feature = feature.or(self.call_args(&mut call, &mut order_by, part));
                 }
-                Rule::call_args => feature = feature.or(self.call_args(&mut call, part)),
+                Rule::call_args => feature = feature.or(self.call_args(&mut call, &mut order_by, part)),
                 Rule::trim_args => self.trim_args(&mut call, part),
                 Rule::filter_clause => call.filter = parts(part).next().map(|expr| Box::new(self.expr(expr))),
-                Rule::within_group => feature = Some("ordered aggregate"),
-                Rule::null_treatment => feature = Some("IGNORE NULLS"),
-                Rule::over_clause => feature = Some("window function"),
+                Rule::within_group => feature = Some("WITHIN GROUP"),
+                Rule::null_treatment => ignore_nulls = has(&part, Rule::kw_ignore),
+                Rule::over_clause => over = Some(self.over(part)),
                 _ => {}
             }
         }
-        match feature {
-            Some(feature) => unsupported(feature),
-            None => ExprKind::Call(call),
+        match (feature, over) {
+            (Some(feature), _) => unsupported(feature),
+            (None, Some(_)) if !order_by.is_empty() => unsupported("ORDER BY inside a window function"),
+            (None, Some(Some(over))) => ExprKind::Window {
+                call,
+                ignore_nulls,
+                over: Box::new(over),
+            },
+            (None, Some(None)) => missing(),
+            (None, None) if ignore_nulls => unsupported("IGNORE NULLS without OVER"),
+            (None, None) if !order_by.is_empty() => ExprKind::Ordered { call, order_by },
+            (None, None) => ExprKind::Call(call),
         }
     }
 
@@ -236,14 +245,17 @@ impl Builder<'_> {
         Some(fields)
     }
 
-    fn call_args(&mut self, call: &mut Call, node: Node<'_>) -> Option<&'static str> {
+    fn call_args(&mut self, call: &mut Call, order_by: &mut Vec<OrderItem>, node: Node<'_>) -> Option<&'static str> {
         let mut feature = None;
         let lower = call.name.text.to_ascii_lowercase();
         for part in parts(node) {
             match part.as_rule() {
                 Rule::call_distinct => call.distinct = has(&part, Rule::kw_distinct),
                 Rule::named_arg => feature = Some("named argument"),
-                Rule::call_order => feature = Some("ordered aggregate"),
+                Rule::call_order => {
+                    let clause = parts(part).next();
+                    *order_by = clause.map(|clause| self.order_items(clause)).unwrap_or_default();
+                }
                 Rule::query => call.args.push(self.subquery(part)),
                 Rule::from_args => self.args_with_from(call, &lower, part),
                 _ if lower == "position" => feature = feature.or(self.position_arg(call, part)),

@@ -288,7 +288,7 @@ impl Builder<'_> {
         })
     }
 
-    fn order_by(&mut self, node: Node<'_>) -> OrderBy {
+    pub(super) fn order_by(&mut self, node: Node<'_>) -> OrderBy {
         let mut items = Vec::new();
         for part in parts(node) {
             match part.as_rule() {

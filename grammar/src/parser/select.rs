@@ -32,6 +32,10 @@ impl Builder<'_> {
             qualify: None,
             span,
         };
+        let outer_windows = std::mem::take(&mut self.windows);
+        for clause in clauses.iter().filter(|clause| clause.as_rule() == Rule::window_clause) {
+            self.define_windows(clause.clone());
+        }
         let mut seen = Vec::new();
         for clause in clauses {
             let rule = clause.as_rule();
@@ -43,6 +47,7 @@ impl Builder<'_> {
             seen.push(rule);
             self.clause(&mut select, clause);
         }
+        self.windows = outer_windows;
         select
     }
 
@@ -54,6 +59,8 @@ impl Builder<'_> {
             Rule::having_clause => select.having = self.only_expr(node),
             Rule::qualify_clause => select.qualify = self.only_expr(node),
             Rule::group_clause => select.group_by = self.group_by(node),
+            // Read before the others, which use the names.
+            Rule::window_clause => {}
             _ => self.odd_clause(&node),
         }
     }
@@ -114,30 +121,6 @@ impl Builder<'_> {
             exclude,
             span,
         }
-    }
-
-    fn group_by(&mut self, node: Node<'_>) -> GroupBy {
-        let mut items = Vec::new();
-        for part in parts(node) {
-            match part.as_rule() {
-                Rule::group_all => return GroupBy::All,
-                Rule::group_odd => {
-                    let feature = if has(&part, Rule::kw_rollup) {
-                        "ROLLUP"
-                    } else if has(&part, Rule::kw_cube) {
-                        "CUBE"
-                    } else {
-                        "GROUPING SETS"
-                    };
-                    return GroupBy::Unsupported {
-                        feature: feature.to_owned(),
-                        span: self.span(&part),
-                    };
-                }
-                _ => items.push(self.expr(part)),
-            }
-        }
-        GroupBy::Items(items)
     }
 
     pub(super) fn from(&mut self, node: Node<'_>) -> Vec<TableRef> {

@@ -96,9 +96,12 @@ impl Printer {
                 self.type_name(ty);
                 self.word(")");
             }
-            ExprKind::Call(_) | ExprKind::Extract { .. } | ExprKind::Exists(_) | ExprKind::Subquery(_) => {
-                self.call_like(kind)
-            }
+            ExprKind::Call(_)
+            | ExprKind::Ordered { .. }
+            | ExprKind::Window { .. }
+            | ExprKind::Extract { .. }
+            | ExprKind::Exists(_)
+            | ExprKind::Subquery(_) => self.call_like(kind),
             ExprKind::Array(_) | ExprKind::Struct(_) => self.collection(kind),
             ExprKind::Field { .. } | ExprKind::Index { .. } | ExprKind::Slice { .. } => self.postfix(kind),
             ExprKind::Unsupported { feature } => self.unsupported(feature),
@@ -227,17 +230,16 @@ impl Printer {
 
     fn call_like(&mut self, kind: &ExprKind) {
         match kind {
-            ExprKind::Call(call) => {
-                self.ident(&call.name);
-                self.word(if call.distinct { "(DISTINCT " } else { "(" });
-                self.word(if call.star { "*" } else { "" });
-                self.list(&call.args, Self::expr);
-                self.word(")");
-                if let Some(filter) = &call.filter {
-                    self.word(" FILTER (WHERE ");
-                    self.expr(filter);
-                    self.word(")");
-                }
+            ExprKind::Call(call) => self.call(call, &[]),
+            ExprKind::Ordered { call, order_by } => self.call(call, order_by),
+            ExprKind::Window {
+                call,
+                ignore_nulls,
+                over,
+            } => {
+                self.call(call, &[]);
+                self.word(if *ignore_nulls { " IGNORE NULLS" } else { "" });
+                self.window(over);
             }
             ExprKind::Extract { field, expr } => {
                 self.word("EXTRACT(");

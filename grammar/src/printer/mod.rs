@@ -15,6 +15,7 @@ mod layout;
 mod query;
 mod session;
 mod timeline;
+mod window;
 
 use crate::Dialect;
 use crate::ast::{Ident, Statement, StatementKind};

@@ -127,9 +127,9 @@ impl Printer {
                 self.word(" GROUP BY ");
                 self.list(items, Self::expr);
             }
-            GroupBy::Unsupported { feature, .. } => {
-                self.word(" ");
-                self.unsupported(feature);
+            GroupBy::Sets(items) => {
+                self.word(" GROUP BY ");
+                self.list(items, Self::group_item);
             }
         }
         self.clause(" HAVING ", select.having.as_ref());

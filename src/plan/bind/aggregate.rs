@@ -72,7 +72,7 @@ impl<'a> Binder<'a> {
     fn check_aggregate_place(&mut self, block: &Block<'a>, call: &ast::Call, span: Span) -> Bound<()> {
         let name = &call.name.text;
         let (message, help) = match block.place {
-            Place::Select | Place::Having | Place::Order => return Ok(()),
+            Place::Select | Place::Having | Place::Qualify | Place::Order => return Ok(()),
             Place::Aggregate => (
                 format!("aggregate `{name}` cannot stand inside another aggregate"),
                 "compute the inner one in a subquery first",
@@ -97,7 +97,7 @@ impl<'a> Binder<'a> {
         self.fail(Diagnostic::new("42803", span, message).with_help(help))
     }
 
-    fn aggregate_argument(
+    pub(super) fn aggregate_argument(
         &mut self,
         function: AggregateFunction,
         call: &ast::Call,
@@ -116,7 +116,7 @@ impl<'a> Binder<'a> {
         Ok(args.pop())
     }
 
-    fn aggregate_type(
+    pub(super) fn aggregate_type(
         &mut self,
         function: AggregateFunction,
         arg: Option<&Expr>,
@@ -168,7 +168,7 @@ impl<'a> Binder<'a> {
 }
 
 /// A bare NULL is summed as an integer.
-fn typed_argument(function: AggregateFunction, arg: Expr) -> Expr {
+pub(super) fn typed_argument(function: AggregateFunction, arg: Expr) -> Expr {
     let sums = matches!(function, AggregateFunction::Sum | AggregateFunction::Avg);
     match arg.ty {
         LogicalType::Null if sums => cast(arg, &LogicalType::BigInt),

@@ -62,7 +62,7 @@ const FIELDS: &[&str] = &[
     "millennium",
 ];
 
-/// Aggregates and window functions of the language that cannot be run yet.
+/// Aggregates of the language that cannot be run yet.
 const LATER: &[&str] = &[
     "string_agg",
     "group_concat",
@@ -74,18 +74,6 @@ const LATER: &[&str] = &[
     "stdev",
     "stddev",
     "variance",
-    "first",
-    "last",
-    "rownumber",
-    "rank",
-    "denserank",
-    "ntile",
-    "lag",
-    "lead",
-    "firstvalue",
-    "lastvalue",
-    "row_number",
-    "dense_rank",
 ];
 
 /// The aggregate of that name.
@@ -108,6 +96,11 @@ impl<'a> Binder<'a> {
             return self.fail(Diagnostic::new("42809", call.name.span, message));
         }
         let plain = name.strip_prefix('@').unwrap_or(&name);
+        if super::window::needs_over(&name) {
+            let message = format!("`{}` is a window function", call.name.text);
+            let help = format!("write `{}(…) OVER (…)`", call.name.text);
+            return self.fail(Diagnostic::new("42P20", span, message).with_help(help));
+        }
         if LATER.contains(&plain) {
             return self.unsupported(&format!("`{}` is", call.name.text), span);
         }

@@ -56,7 +56,7 @@ pub(super) fn outer_inner(predicate: &Expr, inner: &HashSet<ColumnId>) -> Option
 /// Drops what does not change whether there is a row: projections, orders, DISTINCT, LIMIT above zero.
 pub(super) fn existence_only(plan: Plan) -> Plan {
     match plan {
-        Plan::Project { input, .. } | Plan::Sort { input, .. } => existence_only(*input),
+        Plan::Project { input, .. } | Plan::Sort { input, .. } | Plan::Window { input, .. } => existence_only(*input),
         Plan::Limit {
             input,
             limit,
@@ -103,6 +103,7 @@ fn pull_from(binder: &mut Binder<'_>, plan: Plan, free: &HashSet<ColumnId>) -> R
         Plan::Limit { .. } => Err(Blocked("LIMIT")),
         Plan::UnionAll { .. } => Err(Blocked("a set operation")),
         Plan::Unnest { .. } => Err(Blocked("unnest")),
+        Plan::Window { .. } => Err(Blocked("a window function")),
         Plan::Values { .. } => Err(Blocked("VALUES over outer columns")),
         Plan::Scan { .. } | Plan::Range { .. } => Err(Blocked("this relation")),
     }

@@ -107,6 +107,7 @@ impl Unnesting<'_, '_, '_, '_> {
             Plan::Values { columns, rows } => self.values(columns, rows),
             Plan::Limit { .. } => Err(Blocked("LIMIT")),
             Plan::Unnest { .. } => Err(Blocked("unnest")),
+            Plan::Window { .. } => Err(Blocked("a window function")),
             Plan::Scan { .. } | Plan::Range { .. } => Err(Blocked("this relation")),
         }
     }

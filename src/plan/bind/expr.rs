@@ -70,6 +70,12 @@ impl<'a> Binder<'a> {
             } => self.case(block, operand.as_deref(), arms, otherwise.as_deref(), e.span),
             K::Cast { expr, ty, try_ } => self.explicit_cast(block, expr, ty, *try_, e.span),
             K::Call(call) => self.call(block, call, e.span),
+            K::Ordered { .. } => self.unsupported("ordered aggregate is", e.span),
+            K::Window {
+                call,
+                ignore_nulls,
+                over,
+            } => self.window_call(block, call, *ignore_nulls, over, e.span),
             K::Extract { field, expr } => self.extract(block, field, expr, e.span),
             K::Exists(query) => self.exists_value(block, query, e.span),
             K::Subquery(query) => self.scalar_subquery(block, query, e.span),

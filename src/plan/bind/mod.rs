@@ -32,6 +32,7 @@ mod setop;
 mod subquery;
 mod type_name;
 mod view;
+mod window;
 
 use std::collections::HashSet;
 

@@ -17,6 +17,7 @@ use super::aggregate::Grouping;
 use super::column_names::column_name;
 use super::scope::{Scope, same};
 use super::subquery::Attach;
+use super::window::PendingWindow;
 use super::{Binder, Bound, Relation, Reported};
 use crate::plan::logical::{Aggregate, ColumnId, Expr, Plan, SortKey};
 use crate::plan::properties;
@@ -33,6 +34,8 @@ pub(super) enum Place {
     Select,
     /// HAVING.
     Having,
+    /// QUALIFY.
+    Qualify,
     /// ORDER BY.
     Order,
     /// A join condition.
@@ -63,6 +66,10 @@ pub(super) struct Block<'a> {
     pub(super) present: HashSet<ColumnId>,
     /// The block's FROM.
     pub(super) from: &'a [ast::TableRef],
+    /// Window functions so far.
+    pub(super) windows: Vec<PendingWindow>,
+    /// The expression being bound belongs to a window function.
+    pub(super) in_window: bool,
 }
 
 impl<'a> Block<'a> {
@@ -77,6 +84,8 @@ impl<'a> Block<'a> {
             joins_above: Vec::new(),
             present: HashSet::new(),
             from: &[],
+            windows: Vec::new(),
+            in_window: false,
         }
     }
 
@@ -94,7 +103,7 @@ impl<'a> Block<'a> {
     pub(super) fn alias(&self, name: &str) -> Option<&'a ast::Expr> {
         let open = matches!(
             self.place,
-            Place::GroupBy | Place::Having | Place::Order | Place::Aggregate
+            Place::GroupBy | Place::Having | Place::Qualify | Place::Order | Place::Aggregate
         );
         let found = self.aliases.iter().find(|(alias, _)| same(alias, name));
         found.filter(|_| open && self.aliases_open).map(|(_, e)| *e)
@@ -108,7 +117,7 @@ impl<'a> Block<'a> {
     /// Where a subquery of the expression being bound is joined.
     pub(super) fn joins(&mut self) -> &mut Vec<Attach> {
         match self.place {
-            Place::Select | Place::Having | Place::Order => &mut self.joins_above,
+            Place::Select | Place::Having | Place::Qualify | Place::Order => &mut self.joins_above,
             _ => &mut self.joins_below,
         }
     }
@@ -120,6 +129,21 @@ pub(super) struct Item {
     pub(super) expr: Expr,
     pub(super) name: String,
     pub(super) shown: bool,
+}
+
+/// What stands above the grouping of a block.
+pub(super) struct Above<'s> {
+    items: &'s mut [Item],
+    qualify: &'s mut [Expr],
+    windows: &'s mut [PendingWindow],
+}
+
+impl Above<'_> {
+    fn for_each_expr(&mut self, f: &mut dyn FnMut(&mut Expr)) {
+        self.items.iter_mut().for_each(|item| f(&mut item.expr));
+        self.qualify.iter_mut().for_each(&mut *f);
+        self.windows.iter_mut().for_each(|window| window.for_each_expr(f));
+    }
 }
 
 /// A sort key by position in the list of items.
@@ -149,7 +173,12 @@ impl<'a> Binder<'a> {
             Some(having) => self.conjuncts(&mut block, having),
             None => Ok(Vec::new()),
         };
-        let (mut items, having) = (items?, having?);
+        block.place = Place::Qualify;
+        let qualify = match &select.qualify {
+            Some(qualify) => self.conjuncts(&mut block, qualify),
+            None => Ok(Vec::new()),
+        };
+        let (mut items, having, mut qualify) = (items?, having?, qualify?);
         block.place = Place::Order;
         let distinct = select.distinct != Distinct::No;
         let order = self.order_items(&mut block, order_by, &mut items, distinct);
@@ -162,10 +191,17 @@ impl<'a> Binder<'a> {
             || !matches!(select.group_by, GroupBy::None | GroupBy::All);
         let below = std::mem::take(&mut block.joins_below);
         let plan = self.attach(plan, below);
+        let mut windows = std::mem::take(&mut block.windows);
+        let mut outside = Above {
+            items: &mut items,
+            qualify: &mut qualify,
+            windows: &mut windows,
+        };
         let plan = match grouped {
-            true => self.grouped(plan, block, keys, having, &mut items)?,
+            true => self.grouped(plan, block, keys, having, &mut outside)?,
             false => self.attach(plan, block.joins_above),
         };
+        let plan = self.compute_windows(plan, windows).filtered(qualify);
         Ok(self.assemble(plan, items, order, distinct))
     }
 
@@ -175,10 +211,6 @@ impl<'a> Binder<'a> {
             let error = Diagnostic::new("0A000", span, "DISTINCT ON is not supported yet");
             self.errors
                 .push(error.with_help("use GROUP BY with min(), max() or any_value()"));
-        }
-        if let Some(qualify) = &select.qualify {
-            self.errors
-                .push(Diagnostic::new("0A000", qualify.span, "QUALIFY is not supported yet"));
         }
     }
 
@@ -198,7 +230,7 @@ impl<'a> Binder<'a> {
         block.place = Place::GroupBy;
         let items = match &select.group_by {
             GroupBy::None | GroupBy::All => return Ok(Vec::new()),
-            GroupBy::Unsupported { feature, span } => return self.unsupported(&format!("{feature} is"), *span),
+            GroupBy::Sets(_) => return self.unsupported("GROUPING SETS are", select.span),
             GroupBy::Items(items) => items,
         };
         let mut keys: Vec<Expr> = Vec::with_capacity(items.len());
@@ -235,7 +267,8 @@ impl<'a> Binder<'a> {
         if select.group_by != GroupBy::All {
             return keys;
         }
-        let made: HashSet<ColumnId> = block.aggregates.iter().map(|(id, _)| *id).collect();
+        let mut made: HashSet<ColumnId> = block.aggregates.iter().map(|(id, _)| *id).collect();
+        made.extend(block.windows.iter().map(|window| window.id));
         let mut out: Vec<Expr> = Vec::new();
         for item in items.iter().filter(|item| item.shown && !item.expr.is_constant()) {
             let plain = item.expr.columns().is_disjoint(&made);
@@ -342,7 +375,7 @@ impl<'a> Binder<'a> {
         block: Block<'a>,
         keys: Vec<Expr>,
         having: Vec<Expr>,
-        items: &mut [Item],
+        outside: &mut Above<'_>,
     ) -> Bound<Plan> {
         let input = plan.output_set();
         let nullable = self.nullable_columns(&plan);
@@ -351,7 +384,8 @@ impl<'a> Binder<'a> {
             let id = match key.as_column().filter(|id| input.contains(id)) {
                 Some(id) => id,
                 None => {
-                    let name = items
+                    let name = outside
+                        .items
                         .iter()
                         .find(|item| item.expr == key)
                         .map_or("key", |item| item.name.as_str());
@@ -373,9 +407,7 @@ impl<'a> Binder<'a> {
                 expr
             }
         };
-        for item in items.iter_mut() {
-            item.expr = above(self, item.expr.clone());
-        }
+        outside.for_each_expr(&mut |e| *e = above(self, e.clone()));
         let having: Vec<Expr> = having.into_iter().map(|e| above(self, e)).collect();
         let mut joins = block.joins_above;
         for join in &mut joins {

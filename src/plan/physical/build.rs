@@ -117,7 +117,7 @@ pub(super) fn produced(plan: &Plan) -> Columns {
         Plan::Values { columns, .. } | Plan::UnionAll { columns, .. } => columns.iter().copied().collect(),
         Plan::Range { column, .. } => [*column].into(),
         Plan::Filter { input, .. } | Plan::Sort { input, .. } | Plan::Limit { input, .. } => produced(input),
-        Plan::Unnest { .. } => plan.output().into_iter().collect(),
+        Plan::Unnest { .. } | Plan::Window { .. } => plan.output().into_iter().collect(),
         Plan::Project { columns, .. } => columns.iter().map(|(id, _)| *id).collect(),
         Plan::Join { kind, left, right, .. } => {
             let mut columns = produced(left);
@@ -156,6 +156,7 @@ impl Builder<'_> {
         dedup(&mut columns);
         let sort = sort_positions(&finish.sort, &columns, &aliases);
         let finish = Finish {
+            windows: Vec::new(),
             sort,
             limit: finish.limit,
             offset: finish.offset,
@@ -167,7 +168,7 @@ impl Builder<'_> {
     }
 
     /// Runs `input` into batches of these columns. UNION ALL feeds the same batches from several pipelines.
-    fn emit_batches(
+    pub(super) fn emit_batches(
         &mut self,
         input: &Plan,
         columns: &[ColumnId],
@@ -260,6 +261,7 @@ impl Builder<'_> {
             } => self.aggregate(input, keys, aggregates),
             Plan::Sort { .. } | Plan::Limit { .. } => self.sorted(plan, required),
             Plan::Unnest { .. } => unnest::open(self, plan, required),
+            Plan::Window { .. } => super::window::open(self, plan, required),
             Plan::UnionAll { columns, .. } => {
                 let needed: Vec<ColumnId> = columns.iter().copied().filter(|id| required.contains(id)).collect();
                 self.materialize(plan, needed, Finish::default())
@@ -486,6 +488,7 @@ impl Builder<'_> {
             .collect();
         let sort = sort_positions(&finish.sort, &columns, &HashMap::new());
         let finish = Finish {
+            windows: Vec::new(),
             sort,
             limit: finish.limit,
             offset: finish.offset,
@@ -506,7 +509,7 @@ impl Builder<'_> {
         Ok(self.read_temp(temp, &columns))
     }
 
-    fn temp(&mut self, columns: &[ColumnId]) -> usize {
+    pub(super) fn temp(&mut self, columns: &[ColumnId]) -> usize {
         let fields = columns.iter().map(|id| {
             let info = &self.query.columns[id.0 as usize];
             Field {
@@ -522,7 +525,7 @@ impl Builder<'_> {
         self.out.temps.len() - 1
     }
 
-    fn read_temp(&self, temp: usize, columns: &[ColumnId]) -> Pipeline {
+    pub(super) fn read_temp(&self, temp: usize, columns: &[ColumnId]) -> Pipeline {
         let fields = self.out.temps[temp]
             .columns
             .iter()

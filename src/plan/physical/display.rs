@@ -46,9 +46,10 @@ pub fn sink(plan: &PhysicalPlan, pipeline: &Pipeline) -> String {
         Sink::Aggregate { group, .. } => format!("aggregate {group} ({})", strategy(&plan.groups[*group].strategy)),
         Sink::Batches { temp, finish, .. } => {
             let to = temp.map_or("result".to_owned(), |temp| format!("intermediate result {temp}"));
+            let windows = if finish.windows.is_empty() { "" } else { ", windows" };
             let sort = if finish.sort.is_empty() { "" } else { ", sorted" };
             let limit = finish.limit.map_or(String::new(), |limit| format!(", limit {limit}"));
-            format!("{to}{sort}{limit}")
+            format!("{to}{windows}{sort}{limit}")
         }
     }
 }

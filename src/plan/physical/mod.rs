@@ -17,12 +17,13 @@ pub mod facts;
 mod joins;
 pub mod rows;
 mod unnest;
+mod window;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use super::logical;
-use super::logical::{AggregateFunction, ColumnId, Expr, JoinKind, SortKey, TableId};
+use super::logical::{AggregateFunction, ColumnId, Expr, JoinKind, SortKey, TableId, WindowCall};
 use crate::types::{Dictionary, Field, LogicalType, Physical, Value};
 pub use build::{PlanError, plan};
 pub use facts::Facts;
@@ -216,12 +217,26 @@ pub enum Sink {
 /// Sorting and cutting, done when all rows are there.
 #[derive(Clone, Debug, Default)]
 pub struct Finish {
+    /// Window functions, whose results are appended to the sink's columns, one after the other.
+    pub windows: Vec<WindowSpec>,
     /// Sort keys: index of the column among the sink's, direction, place of NULLs.
     pub sort: Vec<(usize, SortKey)>,
     /// At most so many rows.
     pub limit: Option<u64>,
     /// After leaving out so many.
     pub offset: u64,
+}
+
+/// Window functions over the same partitions in the same order; columns by their index among the sink's and those that earlier
+/// windows appended.
+#[derive(Clone, Debug)]
+pub struct WindowSpec {
+    /// Columns in which the rows of a partition agree.
+    pub partition: Vec<usize>,
+    /// The order inside a partition.
+    pub order: Vec<(usize, SortKey)>,
+    /// What is computed.
+    pub calls: Vec<WindowCall<usize>>,
 }
 
 /// A table that a join builds and probes.

@@ -83,9 +83,12 @@ fn is_computed(plan: &Plan, id: ColumnId) -> bool {
         // The array of a group is made anew wherever it is read.
         Plan::Aggregate { aggregates, .. } => aggregates.iter().any(|(made, _)| *made == id),
         // What these give is stored.
-        Plan::Scan { .. } | Plan::Values { .. } | Plan::Sort { .. } | Plan::Limit { .. } | Plan::UnionAll { .. } => {
-            false
-        }
+        Plan::Scan { .. }
+        | Plan::Values { .. }
+        | Plan::Sort { .. }
+        | Plan::Limit { .. }
+        | Plan::Window { .. }
+        | Plan::UnionAll { .. } => false,
         _ => plan.children().into_iter().any(|child| is_computed(child, id)),
     }
 }

@@ -55,6 +55,7 @@ pub(super) fn plan(plan: &mut Plan, wanted: &HashSet<ColumnId>) {
             self::plan(input, &below);
         }
         Plan::Limit { input, .. } => self::plan(input, wanted),
+        Plan::Window { .. } => prune_window(plan, wanted),
         Plan::Unnest { input, array, .. } => {
             let mut below = wanted.clone();
             array.add_columns(&mut below);
@@ -63,6 +64,32 @@ pub(super) fn plan(plan: &mut Plan, wanted: &HashSet<ColumnId>) {
         Plan::UnionAll { columns, inputs } => prune_union(columns, inputs, wanted),
         Plan::Join { .. } => prune_join(plan, wanted),
     }
+}
+
+fn prune_window(plan: &mut Plan, wanted: &HashSet<ColumnId>) {
+    let Plan::Window {
+        input,
+        partition,
+        order,
+        calls,
+    } = plan
+    else {
+        return;
+    };
+    calls.retain(|(id, _)| wanted.contains(id));
+    if calls.is_empty() {
+        *plan = input.take();
+        return self::plan(plan, wanted);
+    }
+    let mut below = wanted.clone();
+    below.extend(partition.iter().copied());
+    below.extend(order.iter().map(|key| key.column));
+    calls.iter().for_each(|(_, call)| {
+        call.for_each(&mut |id| {
+            below.insert(*id);
+        });
+    });
+    self::plan(input, &below);
 }
 
 fn prune_join(plan: &mut Plan, wanted: &HashSet<ColumnId>) {

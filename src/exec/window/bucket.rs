@@ -1,0 +1,167 @@
+//! Some of a window's rows, sorted: whole partitions, one behind the other.
+//!
+//! The rows `(a, 3) (b, 1) (a, 1) (a, 1)` of `PARTITION BY 1st ORDER BY 2nd` are sorted to `2 3 0 1`; the partitions are `0..3` and
+//! `3..4`, and rows 0 and 1 of the order are peers.
+//!
+//! Invariants: positions count in the sorted order; equal rows keep the order in which they came.
+//!
+//! Does not: share anything with other buckets.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::Int64Type;
+use arrow::row::Rows;
+
+use super::frame::Frames;
+use super::{aggregate, internal, pick};
+use crate::exec::ExecError;
+use crate::plan::physical::WindowSpec;
+use crate::plan::physical::logical::{WindowCall, WindowFunction};
+
+/// Sorted rows.
+pub(super) struct Bucket {
+    /// Their numbers in the batch.
+    pub(super) rows: Vec<u32>,
+    /// Positions of the partitions.
+    pub(super) partitions: Vec<Range<usize>>,
+    /// For each position, the first and the end of its peers.
+    pub(super) peers: Vec<Range<u32>>,
+}
+
+impl Bucket {
+    /// Sorts the rows.
+    pub(super) fn of(mut rows: Vec<u32>, partition: Option<&Rows>, order: Option<&Rows>) -> Self {
+        let key = |rows: Option<&Rows>, a: u32, b: u32| {
+            rows.map_or(std::cmp::Ordering::Equal, |rows| {
+                rows.row(a as usize).cmp(&rows.row(b as usize))
+            })
+        };
+        if partition.is_some() || order.is_some() {
+            rows.sort_unstable_by(|a, b| key(partition, *a, *b).then_with(|| key(order, *a, *b)).then(a.cmp(b)));
+        }
+        let mut partitions = Vec::new();
+        let mut peers = Vec::with_capacity(rows.len());
+        let mut start = 0;
+        for part in rows.chunk_by(|a, b| key(partition, *a, *b).is_eq()) {
+            let mut first = start;
+            for group in part.chunk_by(|a, b| key(order, *a, *b).is_eq()) {
+                let end = first + group.len();
+                peers.extend(group.iter().map(|_| first as u32..end as u32));
+                first = end;
+            }
+            partitions.push(start..first);
+            start = first;
+        }
+        Self {
+            rows,
+            partitions,
+            peers,
+        }
+    }
+
+    /// A column of the batch, sorted.
+    pub(super) fn column(&self, batch: &RecordBatch, column: usize) -> Result<ArrayRef, ExecError> {
+        let numbers = UInt32Array::from(self.rows.clone());
+        take(batch.column(column), &numbers, None).map_err(internal)
+    }
+
+    /// The results of a call.
+    pub(super) fn compute(
+        &self,
+        batch: &RecordBatch,
+        window: &WindowSpec,
+        call: &WindowCall<usize>,
+    ) -> Result<ArrayRef, ExecError> {
+        let args: Vec<ArrayRef> = call
+            .args
+            .iter()
+            .map(|column| self.column(batch, *column))
+            .collect::<Result<_, _>>()?;
+        match call.function {
+            WindowFunction::RowNumber | WindowFunction::Rank | WindowFunction::DenseRank => {
+                Ok(Arc::new(Int64Array::from(self.numbers(call.function))))
+            }
+            WindowFunction::PercentRank | WindowFunction::CumeDist => {
+                Ok(Arc::new(Float64Array::from(self.shares(call.function))))
+            }
+            WindowFunction::Ntile => self.ntile(&args),
+            WindowFunction::Lag | WindowFunction::Lead => pick::offset(self, call, &args),
+            WindowFunction::FirstValue | WindowFunction::LastValue | WindowFunction::NthValue => {
+                let frames = Frames::of(self, batch, window, &call.frame)?;
+                pick::framed(&frames, call, &args)
+            }
+            WindowFunction::Aggregate(function) => {
+                let frames = Frames::of(self, batch, window, &call.frame)?;
+                let filter = call.filter.map(|column| self.column(batch, column)).transpose()?;
+                aggregate::compute(&frames, function, &call.ty, args.first(), filter.as_ref())
+            }
+        }
+    }
+
+    fn numbers(&self, function: WindowFunction) -> Vec<i64> {
+        let mut out = Vec::with_capacity(self.rows.len());
+        for partition in &self.partitions {
+            let (mut dense, mut last) = (0, None);
+            for at in partition.clone() {
+                let first = self.peers[at].start as usize;
+                if last.replace(first) != Some(first) {
+                    dense += 1;
+                }
+                out.push(match function {
+                    WindowFunction::RowNumber => (at - partition.start + 1) as i64,
+                    WindowFunction::Rank => (first - partition.start + 1) as i64,
+                    _ => dense,
+                });
+            }
+        }
+        out
+    }
+
+    fn shares(&self, function: WindowFunction) -> Vec<f64> {
+        let mut out = Vec::with_capacity(self.rows.len());
+        for partition in &self.partitions {
+            let count = partition.len() as f64;
+            for at in partition.clone() {
+                let peers = &self.peers[at];
+                out.push(match function {
+                    WindowFunction::PercentRank if partition.len() == 1 => 0.0,
+                    WindowFunction::PercentRank => (peers.start as usize - partition.start) as f64 / (count - 1.0),
+                    _ => (peers.end as usize - partition.start) as f64 / count,
+                });
+            }
+        }
+        out
+    }
+
+    /// The first parts have a row more than the others where the rows do not divide evenly.
+    fn ntile(&self, args: &[ArrayRef]) -> Result<ArrayRef, ExecError> {
+        let Some(parts) = args.first().map(|array| array.as_primitive::<Int64Type>()) else {
+            return Err(ExecError::internal("`ntile` without an argument"));
+        };
+        let mut out = Vec::with_capacity(self.rows.len());
+        for partition in &self.partitions {
+            let count = partition.len() as i64;
+            for at in partition.clone() {
+                if arrow::array::Array::is_null(parts, at) {
+                    out.push(None);
+                    continue;
+                }
+                let parts = parts.value(at);
+                if parts <= 0 {
+                    return Err(ExecError::user("22014", "`ntile` takes a number above 0"));
+                }
+                let row = (at - partition.start) as i64;
+                let (size, larger) = (count / parts, count % parts);
+                let before = larger * (size + 1);
+                out.push(Some(match row < before {
+                    true => row / (size + 1) + 1,
+                    false => larger + (row - before) / size.max(1) + 1,
+                }));
+            }
+        }
+        Ok(Arc::new(Int64Array::from(out)))
+    }
+}
