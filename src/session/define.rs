@@ -6,6 +6,7 @@
 //!
 //! Does not: write; the transaction does.
 
+pub mod alter;
 pub mod drop;
 pub mod schemas;
 pub mod views;
@@ -249,15 +250,21 @@ fn definition(
     Ok(def)
 }
 
+/// Some names are the engine's own.
+fn check_column_name(name: &str, span: Span) -> Result<(), Error> {
+    if [crate::store::table::ROW_COLUMN, crate::store::table::LIVE_COLUMN].contains(&name) {
+        let message = format!("`{name}` is a name of the engine's own");
+        return Err(Error::new(Diagnostic::new("42939", span, message)));
+    }
+    Ok(())
+}
+
 fn add_column(def: &mut TableDef, name: &str, ty: &LogicalType, span: Span) -> Result<(), Error> {
     if def.column(name).is_some() {
         let message = format!("column `{name}` is there twice");
         return Err(Error::new(Diagnostic::new("42701", span, message)));
     }
-    if name.starts_with('_') && [crate::store::table::ROW_COLUMN, crate::store::table::LIVE_COLUMN].contains(&name) {
-        let message = format!("`{name}` is a name of the engine's own");
-        return Err(Error::new(Diagnostic::new("42939", span, message)));
-    }
+    check_column_name(name, span)?;
     let ty = match ty {
         LogicalType::Null => LogicalType::Integer,
         other => other.clone(),

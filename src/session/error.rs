@@ -53,6 +53,15 @@ impl Error {
         Self { kind, diagnostics }
     }
 
+    /// The same, with advice on the first diagnostic.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        if let Some(first) = self.diagnostics.first_mut() {
+            first.help = Some(help.into());
+        }
+        self
+    }
+
     /// SQLSTATE of the first diagnostic.
     pub fn code(&self) -> &'static str {
         self.diagnostics.first().map_or("XX000", |first| first.code)

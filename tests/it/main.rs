@@ -9,6 +9,7 @@ mod architecture;
 mod changes;
 mod cli;
 mod data;
+mod definitions;
 mod diagnostics;
 mod engine;
 mod explain;

@@ -4,22 +4,22 @@ use std::path::Path;
 
 use crate::run::{Ran, gobi};
 
-fn run(folder: &Path, jit: &str, script: &str) -> Ran {
+pub fn run(folder: &Path, jit: &str, script: &str) -> Ran {
     gobi(folder, &["-d", "db", "--format", "csv", "--jit", jit, "-c", script])
 }
 
-fn lines(folder: &Path, script: &str) -> String {
+pub fn lines(folder: &Path, script: &str) -> String {
     let found: Vec<String> = ["on", "off"].map(|jit| run(folder, jit, script).out).to_vec();
     assert_eq!(found[0], found[1], "{script}");
     found[0].lines().skip(1).collect::<Vec<_>>().join(" ")
 }
 
-fn done(folder: &Path, script: &str) {
+pub fn done(folder: &Path, script: &str) {
     let ran = run(folder, "auto", script);
     assert_eq!(ran.code, Some(0), "{script}: {}", ran.err);
 }
 
-fn fails(folder: &Path, script: &str, code: &str) {
+pub fn fails(folder: &Path, script: &str, code: &str) {
     let ran = run(folder, "auto", script);
     assert_eq!(ran.code, Some(1), "{script}: {}", ran.out);
     assert!(ran.err.contains(&format!("error[{code}]")), "{script}: {}", ran.err);
@@ -140,7 +140,7 @@ fn the_past_can_be_read() {
     fails(folder, "SELECT a FROM t AS OF TAG 'q1'", "42704");
 }
 
-fn now_micros() -> u128 {
+pub fn now_micros() -> u128 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.unwrap().as_micros()
 }

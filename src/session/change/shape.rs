@@ -43,7 +43,8 @@ pub fn shape(def: &TableDef, span: Span) -> Result<Shape, Error> {
     })
 }
 
-fn rule(name: &str, source: &Source, span: Span) -> Result<Rule, Error> {
+/// A kept expression, read again.
+pub fn rule(name: &str, source: &Source, span: Span) -> Result<Rule, Error> {
     let dialect = dialect_of(source);
     let parsed = gobi_grammar::parse(&format!("SELECT {}", source.text), dialect);
     let expr = parsed.statements.into_iter().next().and_then(expression);

@@ -133,6 +133,10 @@ impl<'a> Applying<'a> {
                 let named = entry.or(newest.get(id)).or(base.get(id));
                 return Err(self.conflict(name_of(named), ConflictOn::Definition, id));
             }
+            // What the definition promises was true of the rows that the transaction saw.
+            if base.table(id).is_some() && !self.is_direct() && self.rows_changed(id)? {
+                return Err(self.conflict(name_of(entry.or(base.get(id))), ConflictOn::AllRows, id));
+            }
             self.redefined.insert(id);
             if let Some(Entity::Index(index)) = entry.or(base.get(id)).map(|entry| &*entry.entity) {
                 self.redefined.insert(index.table);
@@ -173,6 +177,12 @@ impl<'a> Applying<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether somebody else has changed rows of a table.
+    fn rows_changed(&self, id: EntityId) -> Result<bool, StoreError> {
+        let state = |root| Tree::new(&**self.core, root).get(&state_key(id));
+        Ok(state(self.base.root())? != state(self.newest.root())?)
     }
 
     fn drop_table(&mut self, id: EntityId) -> Result<(), StoreError> {

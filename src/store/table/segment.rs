@@ -278,11 +278,15 @@ impl Segment {
     }
 }
 
-/// Whether Arrow's casts might not mean what SQL's do: only numbers to wider numbers are Arrow's.
+/// Whether Arrow's casts might not mean what SQL's do: only numbers to wider numbers, and dates to timestamps, are Arrow's.
 fn arrow_differs(from: &LogicalType, to: &LogicalType) -> bool {
-    let widening = from.is_integer() && (to.is_integer() || to.is_float());
+    use LogicalType as T;
+    let is_decimal = |ty: &T| matches!(ty, T::Decimal { .. });
+    let widening = from.is_integer() && (to.is_integer() || to.is_float() || is_decimal(to));
     let floats = from.is_float() && to.is_float();
-    !(widening || floats)
+    let decimals = is_decimal(from) && is_decimal(to);
+    let times = matches!((from, to), (T::Date, T::Timestamp | T::TimestampTz));
+    !(widening || floats || decimals || times)
 }
 
 /// Whether two types store a value as the same integer.
