@@ -2,6 +2,7 @@
 //!
 //! Does not: read files; what relations exist, and what is known of them, comes through a [`TableResolver`].
 
+pub mod access;
 mod bind;
 pub mod change;
 pub mod constant;
@@ -90,6 +91,17 @@ pub trait TableResolver {
     /// The query of a view ends.
     fn leave_view(&mut self) {}
 
+    /// Indexes of a relation.
+    fn indexes(&self, _table: TableId) -> Vec<access::Index> {
+        Vec::new()
+    }
+
+    /// Another relation, of the same columns, that has those rows which an index finds, perhaps with others; `None` if a scan
+    /// of all rows is as good. `one`: each of the wanted has one row at most.
+    fn pick(&mut self, _: TableId, _: &access::Index, _: &[access::Wanted], _one: bool) -> Option<TableId> {
+        None
+    }
+
     /// A relation resolved before.
     fn info(&self, table: TableId) -> &TableInfo;
 
@@ -150,6 +162,6 @@ pub fn bind_change(
 }
 
 /// Rewrites a bound query into an equivalent, cheaper one.
-pub fn optimize(query: logical::Query, tables: &dyn TableResolver) -> logical::Query {
+pub fn optimize(query: logical::Query, tables: &mut dyn TableResolver) -> logical::Query {
     rules::optimize(query, tables)
 }

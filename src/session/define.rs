@@ -8,6 +8,7 @@
 
 pub mod alter;
 pub mod drop;
+pub mod indexes;
 pub mod schemas;
 pub mod views;
 

@@ -25,6 +25,7 @@ mod foreign_keys;
 pub mod isolation;
 mod listing;
 mod locking;
+mod picks;
 mod prepared;
 mod reads;
 mod relations;

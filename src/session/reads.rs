@@ -12,12 +12,12 @@ use crate::catalog::{EntityId, TableDef};
 use crate::plan::logical::{CompareOp, Expr, ExprKind, Plan, Query, TableId};
 use crate::store::table::{Allowed, Reads, Test};
 
-/// Notes what a query reads; `tables` are those that it opened.
-pub fn note(reads: &Reads, query: &Query, tables: &[(TableId, EntityId, TableDef)]) {
+/// Notes what a query reads; `tables` are those that it opened, `replaced` those of which it scans rows that an index found.
+pub fn note(reads: &Reads, query: &Query, tables: &[(TableId, EntityId, TableDef)], replaced: &[TableId]) {
     let mut scanned = Vec::new();
     note_query(reads, query, tables, &mut scanned);
     for (table, id, _) in tables {
-        if !scanned.contains(table) {
+        if !scanned.contains(table) && !replaced.contains(table) {
             reads.add(*id, Vec::new());
         }
     }

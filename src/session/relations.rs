@@ -14,10 +14,12 @@ use std::sync::Arc;
 
 use super::define::views;
 use super::error::format_code;
+use super::picks::Origin;
 use super::reads;
 use super::store::View;
 use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, TableDef};
 use crate::formats::{self, FormatError, OpenOptions, Relation};
+use crate::plan::access::{Index, Wanted};
 use crate::plan::logical::{Query, TableId};
 use crate::plan::{Named, Parameter, Point, ResolveError, TableInfo, TableResolver};
 use crate::store::StoreError;
@@ -88,7 +90,13 @@ impl Relations {
         let shown = info.schema.len() - system_columns;
         let names = info.schema.iter().take(shown).map(|field| field.name.clone());
         self.columns.extend(names);
-        Opened { path, info, relation }
+        Opened {
+            path,
+            info,
+            relation,
+            origin: None,
+            replaces: None,
+        }
     }
 
     /// What a name stands for in the database, as it is in the transaction or as it was.
@@ -112,24 +120,26 @@ impl Relations {
             message: error.to_string(),
         };
         let entry = &found.entry;
-        let (path, relation) = match &found.then {
+        let (path, origin) = match &found.then {
             Some(snapshot) => {
                 let table = snapshot.table(entry.id).map_err(failed)?;
                 let commit = snapshot.commit_id().map_or_else(String::new, |id| id.to_string());
-                (format!("{}@{commit}", entry.id.0), table.relation(None))
+                let origin = Origin::new(entry.id, def, snapshot.catalog(), table, None);
+                (format!("{}@{commit}", entry.id.0), origin)
             }
             None => {
                 let table = view.table(entry.id, def).map_err(failed)?;
-                (
-                    entry.id.0.to_string(),
-                    table.relation(view.changes.tables.get(&entry.id)),
-                )
+                let staged = view.changes.tables.get(&entry.id).cloned();
+                let origin = Origin::new(entry.id, def, view.catalog(), table, staged);
+                (entry.id.0.to_string(), origin)
             }
         };
-        let relation = relation.map_err(failed)?;
+        let relation = origin.table.relation(origin.staged.as_ref()).map_err(failed)?;
         let system = relation.schema().len() - def.columns.len();
         // No path of a file begins with a NUL.
-        Ok(Some(self.opened(format!("\0{path}"), &def.name, system, relation)))
+        let opened = self.opened(format!("\0{path}"), &def.name, system, relation);
+        let origin = Some(origin);
+        Ok(Some(Opened { origin, ..opened }))
     }
 
     /// Tables and views of the database, as a query may name them.
@@ -159,10 +169,13 @@ struct Found {
 }
 
 /// A relation of a statement.
-struct Opened {
-    path: String,
-    info: TableInfo,
-    relation: Arc<dyn Relation>,
+pub(super) struct Opened {
+    pub path: String,
+    pub info: TableInfo,
+    pub relation: Arc<dyn Relation>,
+    pub origin: Option<Origin>,
+    /// The relation of which it has some rows.
+    pub replaces: Option<TableId>,
 }
 
 /// The relations of one statement, numbered as it names them.
@@ -173,6 +186,8 @@ pub struct StatementTables<'r> {
     named: Vec<EntityId>,
     /// Views that are being bound.
     inside: usize,
+    /// What went wrong where it could not be reported.
+    pub(super) failed: Option<ResolveError>,
 }
 
 impl<'r> StatementTables<'r> {
@@ -183,7 +198,19 @@ impl<'r> StatementTables<'r> {
             opened: Vec::new(),
             named: Vec::new(),
             inside: 0,
+            failed: None,
         }
+    }
+
+    /// What went wrong while rows were looked up.
+    pub fn failed(&self) -> Option<&ResolveError> {
+        self.failed.as_ref()
+    }
+
+    /// A relation and the table that it shows.
+    pub(super) fn origin(&self, table: TableId) -> Option<(&Opened, &Origin)> {
+        let opened = self.opened.get(table.0 as usize)?;
+        Some((opened, opened.origin.as_ref()?))
     }
 
     /// Tables and views that the statement names, but not what its views name.
@@ -200,7 +227,8 @@ impl<'r> StatementTables<'r> {
             let def = view.catalog().table(id)?.clone();
             Some((TableId(u32::try_from(at).ok()?), id, def))
         });
-        reads::note(noted, query, &opened.collect::<Vec<_>>());
+        let replaced: Vec<TableId> = self.opened.iter().filter_map(|opened| opened.replaces).collect();
+        reads::note(noted, query, &opened.collect::<Vec<_>>(), &replaced);
     }
 
     /// The relations by their numbers.
@@ -210,12 +238,16 @@ impl<'r> StatementTables<'r> {
 
     /// The number of a relation, a new one if it is not known yet.
     fn opened(&mut self, opened: Opened) -> TableId {
-        let known = self.opened.iter().position(|other| other.path == opened.path);
-        let index = known.unwrap_or_else(|| {
-            self.opened.push(opened);
-            self.opened.len() - 1
-        });
-        TableId(u32::try_from(index).unwrap_or(u32::MAX))
+        match self.opened.iter().position(|other| other.path == opened.path) {
+            Some(index) => TableId(u32::try_from(index).unwrap_or(u32::MAX)),
+            None => self.add(opened),
+        }
+    }
+
+    /// The number of a new relation.
+    pub(super) fn add(&mut self, opened: Opened) -> TableId {
+        self.opened.push(opened);
+        TableId(u32::try_from(self.opened.len() - 1).unwrap_or(u32::MAX))
     }
 
     fn number(&mut self, path: &str, name: &str) -> Result<TableId, ResolveError> {
@@ -269,6 +301,14 @@ impl TableResolver for StatementTables<'_> {
 
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {
         self.number(path, path)
+    }
+
+    fn indexes(&self, table: TableId) -> Vec<Index> {
+        self.indexes_of(table)
+    }
+
+    fn pick(&mut self, table: TableId, index: &Index, wanted: &[Wanted], one: bool) -> Option<TableId> {
+        self.picked(table, index, wanted, one)
     }
 
     fn enter_view(&mut self) {

@@ -144,13 +144,16 @@ pub fn compile(
 fn prepare(
     engine: &Engine,
     bound: logical::Query,
-    tables: StatementTables<'_>,
+    mut tables: StatementTables<'_>,
     options: &QueryOptions,
     mut phases: Phases,
     span: Span,
 ) -> Result<Compiled, Error> {
     let clock = Instant::now();
-    let optimized = plan::optimize(bound, &tables);
+    let optimized = plan::optimize(bound, &mut tables);
+    if let Some(error) = tables.failed() {
+        return Err(Error::new(Diagnostic::new(error.code, span, error.message.clone())));
+    }
     tables.note_reads(&optimized);
     let rules = clock.elapsed();
 

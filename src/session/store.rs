@@ -497,7 +497,8 @@ pub fn store_error(error: &StoreError, span: Span) -> Error {
     user(store_code(error), span, error.to_string())
 }
 
-fn store_code(error: &StoreError) -> &'static str {
+/// The SQLSTATE of what the store reports.
+pub fn store_code(error: &StoreError) -> &'static str {
     match error {
         StoreError::Corrupt(_) | StoreError::Missing { .. } => "XX001",
         StoreError::Locked { .. } => "55006",

@@ -51,7 +51,7 @@ fn no_database(kind: &K, span: Span) -> Error {
 /// Whether a statement changes the database.
 pub fn changes(kind: &K) -> bool {
     match kind {
-        K::CreateTable(_) | K::CreateView(_) | K::CreateSchema(_) | K::AlterTable(_) => true,
+        K::CreateTable(_) | K::CreateView(_) | K::CreateSchema(_) | K::CreateIndex(_) | K::AlterTable(_) => true,
         K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_) | K::Truncate(_) => true,
         K::Drop(drop) => define::drop::is_ours(drop),
         _ => false,
@@ -114,6 +114,10 @@ fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -
         }
         K::AlterTable(alter) => {
             define::alter::run(session, alter, view, running)?;
+            return Ok(StatementResult::Done);
+        }
+        K::CreateIndex(create) => {
+            define::indexes::create(session, create, view, running)?;
             return Ok(StatementResult::Done);
         }
         K::CreateSchema(create) => {

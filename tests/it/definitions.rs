@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::store::{done, lines, now_micros};
+use super::store::{done, lines, now_micros, run};
 
 /// Bytes of the files below a folder, but for the log, whose space is prepared ahead.
 fn bytes_below(folder: &Path) -> u64 {
@@ -46,4 +46,38 @@ fn altering_a_table_writes_no_rows() {
     let past = format!("SELECT *, typeof(b) AS ty FROM t AS OF to_timestamp({then}.0 / 1000000) WHERE a = 7");
     assert_eq!(lines(folder, &past), "7,7,text 7,smallint");
     assert_eq!(lines(folder, "FROM t WHERE b = 100000"), "100000,new,new");
+}
+
+#[test]
+fn a_plan_names_the_index_that_it_uses() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    done(
+        folder,
+        "CREATE TABLE t (id int PRIMARY KEY, a int, b string); CREATE INDEX by_a ON t (a, b);
+         INSERT INTO t SELECT range, range % 1000, 'b' || range FROM range(50000)",
+    );
+    let plan = |query: &str| run(folder, "auto", &format!("EXPLAIN {query}")).out;
+    for (query, index) in [
+        ("SELECT b FROM t WHERE id = 7", Some("t_pkey")),
+        ("SELECT b FROM t WHERE id IN (7, 8) AND a > 3", Some("t_pkey")),
+        ("SELECT id FROM t WHERE a = 7", Some("by_a")),
+        ("SELECT id FROM t WHERE a = 7 AND b > 'b3'", Some("by_a")),
+        ("SELECT id FROM t WHERE id BETWEEN 10 AND 20", Some("t_pkey")),
+        (
+            "SELECT x.b FROM t x JOIN t y ON x.id = y.a WHERE y.id = 5",
+            Some("t_pkey"),
+        ),
+        // As good as all rows, or no first column.
+        ("SELECT id FROM t WHERE a > 3", None),
+        ("SELECT id FROM t WHERE b = 'b7'", None),
+    ] {
+        let plan = plan(query);
+        match index {
+            Some(index) => assert!(plan.contains(&format!("t by index {index} [")), "{query}: {plan}"),
+            None => assert!(!plan.contains("by index"), "{query}: {plan}"),
+        }
+    }
+    done(folder, "DROP INDEX by_a");
+    assert!(!plan("SELECT id FROM t WHERE a = 7").contains("by index"));
 }

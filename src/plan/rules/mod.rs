@@ -1,9 +1,9 @@
 //! Rewriting a bound query into an equivalent, cheaper one, rule after rule.
 //!
 //! 1. [`fold`] computes what is constant and simplifies boolean expressions, 2. [`pushdown`] moves filters to where
-//!    rows are made, turns outer joins into inner ones and derives filters ([`implied`]), 3. [`join_order`] orders joins by
-//!    statistics, 4. [`merge`] joins adjacent projections, sorts and limits, 5. [`prune`] drops columns that nobody
-//!    needs.
+//!    rows are made, turns outer joins into inner ones and derives filters ([`implied`]), 3. [`access`] scans by index where
+//!    that pays, 4. [`join_order`] orders joins by statistics, 5. [`merge`] joins adjacent projections, sorts and limits,
+//!    6. [`prune`] drops columns that nobody needs.
 //!
 //! Invariants: every rule keeps the multiset of rows, and their order where it is asked for; rules may run in any order, this
 //! one is the cheapest.
@@ -19,16 +19,19 @@ mod merge;
 mod prune;
 mod pushdown;
 
-use super::TableResolver;
 use super::estimate::Estimator;
 use super::logical::{Plan, Query};
+use super::{TableResolver, access};
 
 /// Applies all rules to a query and its subqueries.
-pub(super) fn optimize(mut query: Query, tables: &dyn TableResolver) -> Query {
-    query.subqueries = query.subqueries.into_iter().map(|sub| optimize(sub, tables)).collect();
+pub(super) fn optimize(mut query: Query, tables: &mut dyn TableResolver) -> Query {
+    let subqueries = std::mem::take(&mut query.subqueries).into_iter();
+    query.subqueries = subqueries.map(|sub| optimize(sub, tables)).collect();
     fold::plan(&mut query.root);
     query.root = pushdown::push_filters(query.root, &query.columns);
     fold::plan(&mut query.root);
+    access::choose(&mut query, tables);
+    let tables = &*tables;
     let estimator = Estimator::new(&query.root, tables);
     query.root = join_order::order_joins(query.root, &estimator);
     merge::plan(&mut query.root, true);

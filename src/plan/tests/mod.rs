@@ -44,10 +44,10 @@ fn check_bound(sql: &str, expected: Expect) {
 
 /// The bound plan, then the optimised one with estimates.
 fn optimized(sql: &str) -> String {
-    let tables = Tpch::new();
+    let mut tables = Tpch::new();
     match bound(sql, Dialect::Grizzly) {
         Ok(query) => {
-            let query = optimize(query, &tables);
+            let query = optimize(query, &mut tables);
             explain::text(&query, &|plan| Some(estimate::rows(plan, &tables)))
         }
         Err(errors) => diagnostics(sql, &errors),
@@ -139,6 +139,6 @@ fn long_chains_stay_flat() {
     ] {
         let query = lengthened(&format!("select {expr} from lineitem"), 50_000);
         let query = bind(&query, Dialect::Grizzly, &mut Tpch::new()).unwrap();
-        optimize(query, &Tpch::new());
+        optimize(query, &mut Tpch::new());
     }
 }

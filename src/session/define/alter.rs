@@ -20,7 +20,7 @@ use gobi_grammar::similar::nearest;
 
 use super::drop::not_a_table;
 use super::{catalog_error, schema_and_name, views};
-use crate::catalog::{Entity, EntityId, TableDef};
+use crate::catalog::{Entity, EntityId, KeyDef, TableDef};
 use crate::session::change::Running;
 use crate::session::store::View;
 use crate::session::{Error, Session};
@@ -53,6 +53,26 @@ pub fn run(session: &mut Session, alter: &AlterTable, view: &mut View, running: 
         altering.action(&action.kind, action.span)?;
     }
     Ok(())
+}
+
+/// Fails if two rows of a table have the same values in some columns.
+pub fn check_unique(
+    session: &mut Session,
+    view: &mut View,
+    id: EntityId,
+    schema: &str,
+    key: &KeyDef,
+    running: Running,
+) -> Result<(), Error> {
+    let mut altering = Altering {
+        session,
+        view,
+        id,
+        schema: schema.to_string(),
+        running,
+    };
+    let def = altering.def()?;
+    altering.check_unique(&def, key)
 }
 
 /// A table that is being altered.

@@ -258,7 +258,21 @@ impl TableChanges {
         self.truncated = true;
     }
 
-    pub(super) fn is_truncated(&self) -> bool {
+    /// Live staged rows, unless there are more than `most`.
+    pub fn addresses(&self, most: usize) -> Option<Vec<RowAddress>> {
+        let count: usize = self.staged.iter().map(|staged| staged.rows).sum();
+        let rows = self.staged.iter().flat_map(|staged| {
+            let deletes = self.deletes_of(staged.number);
+            let is_live = move |row: &usize| !deletes.is_some_and(|rows| rows.contains(super::position(*row)));
+            (0..staged.rows)
+                .filter(is_live)
+                .map(|row| RowAddress::new(staged.number, row))
+        });
+        (count <= most).then(|| rows.collect())
+    }
+
+    /// Whether all rows of the snapshot are deleted.
+    pub fn is_truncated(&self) -> bool {
         self.truncated
     }
 

@@ -25,12 +25,12 @@ use super::entry::{
     segments_prefix, state_key, write_entity,
 };
 use super::error::{About, CommitError, Conflict, ConflictOn};
-use super::index::{IndexChanges, Keys, Refused, all_but, key_text, keys_of, update};
-use super::prepare::{Prepared, Ready, ReadyTable, all_keys};
+use super::index::{IndexChanges, Keys, Refused, all_but, key_text, keys_and_plain, update};
+use super::prepare::{Indexed, Prepared, Ready, ReadyTable};
 use super::reads::Stale;
 use super::segment::{Segment, same_integers};
 use super::snapshot::{ChangedSegments, Snapshot, load_deletes, load_state, read_deletes};
-use crate::catalog::{Catalog, ColumnNo, Entity, EntityId, Entry, KeyDef, TableDef};
+use crate::catalog::{Catalog, Entity, EntityId, Entry, KeyDef, TableDef};
 use crate::store::StoreError;
 use crate::store::object::{CommitId, Kind, NewObject, ObjectId};
 use crate::store::timeline::{Draft, Staging};
@@ -75,7 +75,7 @@ impl Prepared<'_> {
             if let Some(def) = catalog.table(id)
                 && !self.tables.contains_key(&id)
             {
-                applying.new_keys(id, def, &all_keys(&catalog, id, def))?;
+                applying.new_keys(id, def, Indexed::of(&catalog, id, def))?;
             }
         }
         applying.finish(branch, catalog, about)
@@ -203,18 +203,12 @@ impl<'a> Applying<'a> {
         if table.changes.is_truncated() {
             self.truncate(id, table.def, &mut state)?;
         }
-        let mut changes: Vec<_> = table.keys.iter().map(|_| IndexChanges::default()).collect();
+        let mut changes: Vec<_> = table.keys.all.iter().map(|_| IndexChanges::default()).collect();
         for (number, deletes) in table.changes.committed_deletes() {
             let segment = self.delete(id, table.def, number, deletes, &mut state)?;
             if !table.keys.is_empty() {
-                let removed = keys_of(
-                    self.core,
-                    table.def,
-                    &table.keys,
-                    &segment,
-                    &|row| deletes.contains(row),
-                    false,
-                )?;
+                let wanted = |row| deletes.contains(row);
+                let removed = table.keys.of_rows(self.core, table.def, &segment, &wanted, false)?;
                 for (changes, removed) in changes.iter_mut().zip(removed) {
                     changes.removed.extend(removed);
                 }
@@ -226,25 +220,29 @@ impl<'a> Applying<'a> {
                 changes.added.extend(added.iter().cloned());
             }
         }
-        state.indexes = self.indexes(id, table, &state, changes)?;
+        self.indexes(id, table, &mut state, changes)?;
         self.edits.insert(state_key(id), Some(state.encode()));
         Ok(())
     }
 
-    /// The roots of a table's indexes after its changes.
+    /// Gives a table the roots that its indexes have after its changes.
     fn indexes(
         &mut self,
         id: EntityId,
         table: &ReadyTable<'_>,
-        state: &TableState,
+        state: &mut TableState,
         changes: Vec<IndexChanges>,
-    ) -> Result<Vec<(Vec<ColumnNo>, ObjectId)>, CommitError> {
+    ) -> Result<(), CommitError> {
         let mut indexes = Vec::new();
-        for ((at, key), changes) in table.keys.iter().enumerate().zip(changes) {
-            let (root, changes) = match state.index(&key.columns).filter(|_| !self.retyped(id, table.def, key)) {
+        for ((at, key), changes) in table.keys.all.iter().enumerate().zip(changes) {
+            let known = match at < table.keys.keys {
+                true => state.index(&key.columns),
+                false => state.plain_index(&key.columns),
+            };
+            let (root, changes) = match known.filter(|_| !self.retyped(id, table.def, key)) {
                 Some(root) => (root, changes),
                 None => {
-                    let mut added = self.committed_keys(id, table.def, key)?;
+                    let mut added = self.committed_keys(id, table.def, key, at >= table.keys.keys)?;
                     added.extend(table.appended.iter().flat_map(|ready| ready.keys[at].iter().cloned()));
                     let removed = Vec::new();
                     (self.core.empty().id, IndexChanges { removed, added })
@@ -258,7 +256,9 @@ impl<'a> Applying<'a> {
             self.objects.extend(nodes);
             indexes.push((key.columns.clone(), root));
         }
-        Ok(indexes)
+        state.plain = indexes.split_off(table.keys.keys.min(indexes.len()));
+        state.indexes = indexes;
+        Ok(())
     }
 
     /// Whether a key's values have another form than in the newest snapshot.
@@ -273,7 +273,7 @@ impl<'a> Applying<'a> {
     }
 
     /// What an index says of the rows that were committed before, and stay.
-    fn committed_keys(&self, id: EntityId, def: &TableDef, key: &KeyDef) -> Result<Keys, StoreError> {
+    fn committed_keys(&self, id: EntityId, def: &TableDef, key: &KeyDef, plain: bool) -> Result<Keys, StoreError> {
         let tree = Tree::new(&**self.core, self.newest.root());
         let appended = |number: &u32| self.appended.contains(&(id, *number));
         let mut values: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
@@ -305,7 +305,8 @@ impl<'a> Applying<'a> {
             };
             let segment = Segment::of_entry(number, &entry)?;
             let wanted = all_but(deletes.as_ref());
-            let keys = keys_of(self.core, def, std::slice::from_ref(key), &segment, &wanted, true)?;
+            let keys = (std::slice::from_ref(key), usize::from(!plain));
+            let keys = keys_and_plain(self.core, def, keys, &segment, &wanted, !plain)?;
             found.extend(keys.into_iter().flatten());
         }
         Ok(found)
@@ -317,22 +318,22 @@ impl<'a> Applying<'a> {
     }
 
     /// A table whose keys changed, and whose rows did not.
-    fn new_keys(&mut self, id: EntityId, def: &TableDef, keys: &[KeyDef]) -> Result<(), CommitError> {
+    fn new_keys(&mut self, id: EntityId, def: &TableDef, keys: Indexed) -> Result<(), CommitError> {
         let mut state = load_state(self.core, self.newest.root(), id)?;
-        let known = state.indexes.iter().map(|(columns, _)| columns);
-        let same = known.eq(keys.iter().map(|key| &key.columns));
-        if same && !keys.iter().any(|key| self.retyped(id, def, key)) {
+        let known = state.indexes.iter().chain(&state.plain).map(|(columns, _)| columns);
+        let same = state.indexes.len() == keys.keys && known.eq(keys.all.iter().map(|key| &key.columns));
+        if same && !keys.all.iter().any(|key| self.retyped(id, def, key)) {
             return Ok(());
         }
         let changes = TableChanges::new(self.newest, id)?;
         let table = ReadyTable {
             def,
-            keys: keys.to_vec(),
+            keys,
             changes: &changes,
             appended: Vec::new(),
         };
-        let none = keys.iter().map(|_| IndexChanges::default()).collect();
-        state.indexes = self.indexes(id, &table, &state, none)?;
+        let none = table.keys.all.iter().map(|_| IndexChanges::default()).collect();
+        self.indexes(id, &table, &mut state, none)?;
         self.edits.insert(state_key(id), Some(state.encode()));
         Ok(())
     }
@@ -383,6 +384,7 @@ impl<'a> Applying<'a> {
         }
         state.rows = 0;
         state.indexes.clear();
+        state.plain.clear();
         Ok(())
     }
 

@@ -6,8 +6,8 @@
 //! ```text
 //! 01 | entity (8)               schema (text), id of the definition, a CATALOG object (32)
 //! 02 | table (8) | segment (4)  a segment, see below
-//! 03 | table (8)                next segment, next row id, rows (varints), keys (varint), per key: columns (varint), their
-//!                               numbers (varints), root of its index (32)
+//! 03 | table (8)                next segment, next row id, rows (varints), the indexes of keys: how many (varint), per key:
+//!                               columns (varint), their numbers (varints), root (32); the plain indexes likewise
 //! 04 | name                     `next entity`: varint
 //! 05 | …                        entries of key indexes, which are trees of their own: see `index`
 //!
@@ -263,6 +263,8 @@ pub(super) struct TableState {
     pub rows: u64,
     /// Of each key, its columns and the root of its index.
     pub indexes: Vec<(Vec<ColumnNo>, ObjectId)>,
+    /// The same of indexes in which several rows may have the same values.
+    pub plain: Vec<(Vec<ColumnNo>, ObjectId)>,
 }
 
 impl TableState {
@@ -271,11 +273,13 @@ impl TableState {
         write_varint(&mut out, self.next_segment.into());
         write_varint(&mut out, self.next_row);
         write_varint(&mut out, self.rows);
-        write_varint(&mut out, self.indexes.len() as u64);
-        for (columns, root) in &self.indexes {
-            write_varint(&mut out, columns.len() as u64);
-            columns.iter().for_each(|no| write_varint(&mut out, no.0.into()));
-            out.extend(root.0);
+        for indexes in [&self.indexes, &self.plain] {
+            write_varint(&mut out, indexes.len() as u64);
+            for (columns, root) in indexes {
+                write_varint(&mut out, columns.len() as u64);
+                columns.iter().for_each(|no| write_varint(&mut out, no.0.into()));
+                out.extend(root.0);
+            }
         }
         out
     }
@@ -287,15 +291,17 @@ impl TableState {
             next_segment: small(reader.varint()?)?,
             next_row: reader.varint()?,
             rows: reader.varint()?,
-            indexes: Vec::new(),
+            ..Self::default()
         };
-        for _ in 0..reader.size()? {
-            let count = reader.size()?;
-            let mut columns = Vec::new();
-            for _ in 0..count {
-                columns.push(ColumnNo(small(reader.varint()?)?));
+        for indexes in [&mut state.indexes, &mut state.plain] {
+            for _ in 0..reader.size()? {
+                let count = reader.size()?;
+                let mut columns = Vec::new();
+                for _ in 0..count {
+                    columns.push(ColumnNo(small(reader.varint()?)?));
+                }
+                indexes.push((columns, reader.id()?));
             }
-            state.indexes.push((columns, reader.id()?));
         }
         reader.finish()?;
         Ok(state)
@@ -304,6 +310,12 @@ impl TableState {
     /// The root of a key's index.
     pub(super) fn index(&self, columns: &[ColumnNo]) -> Option<ObjectId> {
         let found = self.indexes.iter().find(|(known, _)| known == columns);
+        found.map(|(_, root)| *root)
+    }
+
+    /// The root of a plain index.
+    pub(super) fn plain_index(&self, columns: &[ColumnNo]) -> Option<ObjectId> {
+        let found = self.plain.iter().find(|(known, _)| known == columns);
         found.map(|(_, root)| *root)
     }
 }
@@ -369,8 +381,9 @@ fn refer(key: &[u8], value: &[u8], found: &mut Vec<(Kind, ObjectId)>) -> Result<
             found.extend(entry.deletes.map(|(_, id)| (Kind::DELETES, id)));
         }
         Some(&STATE) => {
-            let indexes = TableState::decode(value)?.indexes;
-            found.extend(indexes.into_iter().map(|(_, root)| (Kind::NODE, root)));
+            let state = TableState::decode(value)?;
+            let indexes = state.indexes.into_iter().chain(state.plain);
+            found.extend(indexes.map(|(_, root)| (Kind::NODE, root)));
         }
         Some(&(META | INDEX)) => {}
         _ => return Err(Malformed("a key of an unknown kind")),

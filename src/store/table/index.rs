@@ -11,11 +11,16 @@
 //! row     per column in the order of their numbers: number (varint), value as `cell::write_value` has it
 //! ```
 //!
-//! Invariants: an index has the live rows whose key has no NULL, and no others. A key is there once.
+//! In a plain index, where several rows may have the same values, each value has 01 before it, NULL is 02, and the address
+//! stands behind them.
+//!
+//! Invariants: the index of a key has the live rows whose key has no NULL, a plain one all live rows, and no others. A key
+//! is there once.
 //!
 //! Does not: hold rows.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Mutex;
 
 use arrow::array::ArrayRef;
@@ -31,7 +36,7 @@ use super::segment::{Open, Segment};
 use crate::catalog::{ColumnDef, ColumnNo, KeyDef, TableDef};
 use crate::store::StoreError;
 use crate::store::object::{Kind, NewObject, ObjectId, ReadObjects};
-use crate::store::tree::{self, Edit, Tree};
+use crate::store::tree::{self, Direction, Edit, Tree};
 use crate::store::wire::write_varint;
 use crate::types::Value;
 
@@ -77,18 +82,64 @@ pub(super) fn index_key(values: &[Value]) -> Option<Vec<u8>> {
     for value in values {
         key_bytes(&mut out, value)?;
     }
-    if out.len() > MAX_KEY {
-        let hash: [u8; 32] = Sha256::digest(&out).into();
-        out.truncate(MAX_KEY - hash.len());
-        out.extend(hash);
-    }
+    cut_hashed(&mut out);
     Some(out)
+}
+
+fn cut_hashed(key: &mut Vec<u8>) {
+    if key.len() > MAX_KEY {
+        let hash: [u8; 32] = Sha256::digest(&*key).into();
+        key.truncate(MAX_KEY - hash.len());
+        key.extend(hash);
+    }
+}
+
+/// The form in which a plain index has some values, before the address; `None` if one is of a type that no index takes.
+fn plain_key(values: &[Value]) -> Option<Vec<u8>> {
+    let mut out = vec![INDEX];
+    for value in values {
+        plain_value(&mut out, value)?;
+    }
+    cut_hashed(&mut out);
+    Some(out)
+}
+
+fn plain_value(out: &mut Vec<u8>, value: &Value) -> Option<()> {
+    match value {
+        Value::Null => {
+            out.push(2);
+            Some(())
+        }
+        value => {
+            out.push(1);
+            key_bytes(out, value)
+        }
+    }
 }
 
 /// Where an index has a key.
 pub(super) fn find(source: &dyn ReadObjects, root: ObjectId, key: &[u8]) -> Result<Option<Located>, StoreError> {
     let value = Tree::new(source, root).get(key)?;
     value.map(|value| located(root, &value)).transpose()
+}
+
+/// Rows whose keys lie in a range of an index, in the order of their keys, unless there are more than `most`.
+pub(super) fn find_range(
+    source: &dyn ReadObjects,
+    root: ObjectId,
+    low: Bound<&[u8]>,
+    high: Bound<&[u8]>,
+    most: usize,
+) -> Result<Option<Vec<RowAddress>>, StoreError> {
+    let mut rows = Vec::new();
+    for entry in Tree::new(source, root).scan(low, high, Direction::Forward) {
+        let (_, value) = entry?;
+        if rows.len() >= most {
+            return Ok(None);
+        }
+        rows.push(located(root, &value)?.address);
+    }
+    Ok(Some(rows))
 }
 
 fn located(root: ObjectId, value: &[u8]) -> Result<Located, StoreError> {
@@ -100,6 +151,18 @@ pub(super) fn keys_of(
     core: &Core,
     def: &TableDef,
     keys: &[KeyDef],
+    segment: &Segment,
+    wanted: &dyn Fn(u32) -> bool,
+    hashed: bool,
+) -> Result<Vec<Keys>, StoreError> {
+    keys_and_plain(core, def, (keys, keys.len()), segment, wanted, hashed)
+}
+
+/// The same, where those from a place on are plain indexes.
+pub(super) fn keys_and_plain(
+    core: &Core,
+    def: &TableDef,
+    (keys, unique): (&[KeyDef], usize),
     segment: &Segment,
     wanted: &dyn Fn(u32) -> bool,
     hashed: bool,
@@ -124,8 +187,8 @@ pub(super) fn keys_of(
                 let row = row_values(&columns, row)
                     .map_err(|what| malformed(Kind::SEGMENT, ObjectId(segment.content), what))?;
                 let hash = if hashed { row_hash(&row) } else { [0; 32] };
-                for (key, found) in keys.iter().zip(&mut found) {
-                    if let Some(bytes) = key_of(key, &row) {
+                for (number, (key, found)) in keys.iter().zip(&mut found).enumerate() {
+                    if let Some(bytes) = key_of(key, &row, number >= unique, address) {
                         found.push((bytes, Located { address, hash }));
                     }
                 }
@@ -143,14 +206,21 @@ fn row_values(columns: &[(&ColumnDef, ArrayRef)], row: usize) -> Result<RowValue
     columns.iter().map(value).collect()
 }
 
-fn key_of(key: &KeyDef, row: &RowValues) -> Option<Vec<u8>> {
+fn key_of(key: &KeyDef, row: &RowValues, plain: bool, address: RowAddress) -> Option<Vec<u8>> {
     let value = |no: &ColumnNo| {
         row.iter()
             .find(|(found, _)| found == no)
             .map(|(_, value)| value.clone())
     };
     let values: Option<Vec<_>> = key.columns.iter().map(value).collect();
-    index_key(&values?)
+    match plain {
+        false => index_key(&values?),
+        true => {
+            let mut bytes = plain_key(&values?)?;
+            bytes.extend(address.0.to_be_bytes());
+            Some(bytes)
+        }
+    }
 }
 
 /// What an index says that a row is: NULLs are left out, so that a column added later does not change it.
@@ -337,4 +407,68 @@ pub(super) fn key_text(
         start += rows;
     }
     Ok(String::new())
+}
+
+/// A range of an index: values of its first columns, and what the next one may be.
+#[derive(Clone, Debug, Default)]
+pub struct KeyRange {
+    /// The values of the first columns, in order.
+    pub equal: Vec<Value>,
+    /// The least value of the column after them, and whether it belongs.
+    pub low: Option<(Value, bool)>,
+    /// The greatest, likewise.
+    pub high: Option<(Value, bool)>,
+}
+
+impl KeyRange {
+    /// The range of keys, a little wider where values are cut off; `None` if no key can lie there.
+    pub(super) fn bytes(&self, plain: bool) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+        let put = if plain { plain_value } else { key_bytes };
+        let mut prefix = vec![INDEX];
+        for value in &self.equal {
+            put(&mut prefix, value)?;
+        }
+        let with = |value: &Value| {
+            let mut bytes = prefix.clone();
+            put(&mut bytes, value)?;
+            Some(bytes)
+        };
+        // What is cut off has the same beginning.
+        let cut = |bytes: &[u8]| bytes.get(..MAX_KEY - 32).unwrap_or(bytes).to_vec();
+        let low = match &self.low {
+            None => prefix.clone(),
+            Some((value, true)) => cut(&with(value)?),
+            Some((value, false)) => {
+                let bytes = with(value)?;
+                match after(&bytes) {
+                    Some(next) if bytes.len() < MAX_KEY - 32 => next,
+                    _ => cut(&bytes),
+                }
+            }
+        };
+        let high = match &self.high {
+            None => after(&cut(&prefix)),
+            Some((value, true)) => after(&cut(&with(value)?)),
+            Some((value, false)) => {
+                let bytes = with(value)?;
+                match bytes.len() < MAX_KEY - 32 {
+                    true => Some(bytes),
+                    false => after(&cut(&bytes)),
+                }
+            }
+        };
+        Some((
+            Bound::Included(cut(&low)),
+            high.map_or(Bound::Unbounded, Bound::Excluded),
+        ))
+    }
+}
+
+/// The least key that is greater than all that begin so.
+fn after(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut after = prefix.to_vec();
+    while after.pop_if(|last| *last == u8::MAX).is_some() {}
+    let last = after.last_mut()?;
+    *last += 1;
+    Some(after)
 }

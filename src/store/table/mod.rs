@@ -41,6 +41,7 @@ pub use entry::TableReferences;
 pub use error::{About, CommitError, Conflict, ConflictOn};
 pub(super) use file::verify as verify_file;
 pub use footprint::{Footprint, Overlap, OverlapOn, Touched, row_text, shared_key};
+pub use index::KeyRange;
 pub use reads::{Allowed, Reads, Test};
 pub use relies::{Presence, Relies};
 pub use snapshot::{Snapshot, TableSnapshot};

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::cell::at_most;
 use super::core::{Core, as_store_error};
 use super::segment::{Open, Segment, missing_value, same_integers};
-use crate::catalog::ColumnDef;
+use crate::catalog::{ColumnDef, TableDef};
 use crate::formats::Target;
 use crate::store::StoreError;
 use crate::types::cast::cast;
@@ -139,6 +139,19 @@ pub(super) fn plan(core: &Core, column: &ColumnDef, segments: &[Arc<Segment>]) -
     target.layout = stats.layout.clone();
     let shape = shape(column, &target);
     Ok(Plan { stats, target, shape })
+}
+
+/// Plans of all columns that promise nothing but what the definition does: they cost no look at any segment.
+pub(super) fn natural_plans(def: &TableDef) -> Vec<Plan> {
+    let plan = |column: &ColumnDef| {
+        let mut target = Target::natural(&column.ty);
+        let mut stats = ColumnStats::unknown(target.layout.clone());
+        target.not_null = column.not_null;
+        stats.null_count = column.not_null.then_some(0);
+        let shape = shape(column, &target);
+        Plan { stats, target, shape }
+    };
+    def.columns.iter().map(plan).collect()
 }
 
 fn promise(min: Value, max: Value, stats: &mut ColumnStats, target: &mut Target) {

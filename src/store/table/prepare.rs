@@ -19,7 +19,7 @@ use super::core::Core;
 use super::entry::{Facts, Place};
 use super::error::CommitError;
 use super::file;
-use super::index::{Keys, all_but, keys_of};
+use super::index::{Keys, all_but, keys_and_plain};
 use super::rows::Rows;
 use super::segment::Segment;
 use crate::catalog::{Catalog, Entity, EntityId, KeyDef, TableDef};
@@ -56,7 +56,7 @@ impl Ready {
 /// Changes of a table whose rows are encoded.
 pub(super) struct ReadyTable<'a> {
     pub def: &'a TableDef,
-    pub keys: Vec<KeyDef>,
+    pub keys: Indexed,
     pub changes: &'a TableChanges,
     pub appended: Vec<Ready>,
 }
@@ -78,10 +78,10 @@ impl<'a> Prepared<'a> {
             let ready = table.staged().iter().map(|staged| ready(core, def, table, staged));
             let appended: Vec<_> = ready.collect::<Result<_, _>>()?;
             let mut appended: Vec<_> = appended.into_iter().filter(|ready| ready.live_rows() > 0).collect();
-            let keys = all_keys(&changes.catalog, *id, def);
+            let keys = Indexed::of(&changes.catalog, *id, def);
             for ready in &mut appended {
                 let wanted = all_but(ready.deletes.as_ref());
-                ready.keys = keys_of(core, def, &keys, &ready.segment, &wanted, true)?;
+                ready.keys = keys.of_rows(core, def, &ready.segment, &wanted, true)?;
             }
             let changes = table;
             tables.insert(
@@ -130,6 +130,56 @@ fn of_file(number: u32, rows: usize, deletes: Option<RoaringBitmap>, written: &f
         object: Some(written.object.clone()),
         segment: Arc::new(Segment::written(number, rows, written)),
         keys: Vec::new(),
+    }
+}
+
+/// What a table has indexes of: its keys, then its plain indexes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Indexed {
+    pub all: Vec<KeyDef>,
+    /// How many of them are keys.
+    pub keys: usize,
+}
+
+impl Indexed {
+    pub(super) fn of(catalog: &Catalog, id: EntityId, def: &TableDef) -> Self {
+        let mut all = all_keys(catalog, id, def);
+        let keys = all.len();
+        for entry in catalog.entries() {
+            if let Entity::Index(index) = &*entry.entity
+                && index.table == id
+                && all.iter().all(|known| known.columns != index.columns)
+            {
+                all.push(KeyDef {
+                    name: index.name.clone(),
+                    columns: index.columns.clone(),
+                });
+            }
+        }
+        Self { all, keys }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// What each index says of some rows of a segment, or only their keys.
+    pub(super) fn of_rows(
+        &self,
+        core: &Core,
+        def: &TableDef,
+        segment: &Segment,
+        wanted: &dyn Fn(u32) -> bool,
+        hashed: bool,
+    ) -> Result<Vec<Keys>, StoreError> {
+        keys_and_plain(
+            core,
+            def,
+            (&self.all, self.keys),
+            segment,
+            wanted,
+            hashed && self.keys > 0,
+        )
     }
 }
 

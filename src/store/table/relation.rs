@@ -108,29 +108,30 @@ impl TableRelation {
         Ok(Self::of_units(core, def, fields, columns, plans, units))
     }
 
-    /// Some rows of some segments, in their order.
+    /// Some rows of some segments, in their order, all of them live.
     pub(super) fn of_rows(
         core: Arc<Core>,
         def: &TableDef,
+        plans: Vec<Plan>,
+        fields: &[Field],
         picked: Vec<(Part, Vec<usize>)>,
     ) -> Result<Self, StoreError> {
-        let segments: Vec<_> = picked.iter().map(|(part, _)| Arc::clone(&part.segment)).collect();
-        let plans = def.columns.iter().map(|column| plan(&core, column, &segments));
-        let plans: Vec<_> = plans.collect::<Result<_, _>>()?;
-        let mut fields = def.fields();
-        fields.push(hidden(ROW_COLUMN, LogicalType::BigInt));
         let mut columns: Vec<_> = plans.iter().map(|plan| plan.stats.clone()).collect();
-        columns
-            .iter_mut()
-            .for_each(|stats| stats.null_count = stats.null_count.filter(|nulls| *nulls == 0));
-        columns.push(row_stats(&segments));
+        let segments: Vec<_> = picked.iter().map(|(part, _)| Arc::clone(&part.segment)).collect();
+        for field in fields.iter().skip(plans.len()) {
+            columns.push(match field.name.as_str() {
+                LIVE_COLUMN => live_stats(),
+                _ => row_stats(&segments),
+            });
+        }
         let mut units = Units::new(&core, def);
-        for (part, rows) in picked {
+        for (mut part, rows) in picked {
+            part.deletes = None;
             units.pick(part, &rows)?;
         }
         units.close()?;
         let units = units.done;
-        Ok(Self::of_units(core, def, fields, columns, plans, units))
+        Ok(Self::of_units(core, def, fields.to_vec(), columns, plans, units))
     }
 
     fn of_units(

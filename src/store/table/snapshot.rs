@@ -20,16 +20,17 @@ use super::entry::{
     ENTITIES, NEXT_ENTITY, SegmentEntry, TableState, entity_of_key, read_entity, segment_key, segment_of_key,
     segments_prefix, state_key,
 };
-use super::index::{find, index_key, key_text};
+use super::index::{KeyRange, find, find_range, index_key, key_text};
+use super::plan::{Plan, natural_plans};
 use super::relation::{Part, TableRelation};
 use super::segment::{Deletes, Segment};
-use crate::catalog::{Catalog, Entity, EntityId, Entry, KeyDef, TableDef};
+use crate::catalog::{Catalog, ColumnNo, Entity, EntityId, Entry, KeyDef, TableDef};
 use crate::formats::Relation;
 use crate::store::StoreError;
 use crate::store::object::{CommitId, Kind, ObjectId, ReadObjects};
 use crate::store::tree::Tree;
 use crate::store::wire::{Malformed, Reader};
-use crate::types::Value;
+use crate::types::{Field, Value};
 
 /// A database as of a commit.
 #[derive(Clone, Debug)]
@@ -154,6 +155,7 @@ impl Snapshot {
             state: load_state(&self.0.core, self.0.root, table)?,
             parts: OnceLock::new(),
             relation: OnceLock::new(),
+            natural: OnceLock::new(),
         }))
     }
 }
@@ -203,6 +205,8 @@ pub struct TableSnapshot {
     parts: OnceLock<Vec<Part>>,
     /// Without anything staged.
     relation: OnceLock<Arc<dyn Relation>>,
+    /// How the columns of some rows only are laid out.
+    natural: OnceLock<Vec<Plan>>,
 }
 
 impl TableSnapshot {
@@ -271,11 +275,13 @@ impl TableSnapshot {
         Ok(Arc::new(made))
     }
 
-    /// Some rows only, live ones of the snapshot or staged ones: what a look-up by key reads. The hidden `_live` is left out.
+    /// Some rows only, live ones of the snapshot or staged ones: what a look-up by key reads. It has the columns of the relation
+    /// of all rows, which are `fields`.
     pub fn relation_of(
         &self,
         staged: Option<&TableChanges>,
         rows: &[RowAddress],
+        fields: &[Field],
     ) -> Result<Arc<dyn Relation>, StoreError> {
         let mut wanted: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for row in rows {
@@ -297,7 +303,8 @@ impl TableSnapshot {
             rows.retain(|row| *row < part.segment.rows && is_live(row));
             picked.push((part, rows));
         }
-        let made = TableRelation::of_rows(Arc::clone(&self.core), &self.def, picked)?;
+        let plans = self.natural.get_or_init(|| natural_plans(&self.def));
+        let made = TableRelation::of_rows(Arc::clone(&self.core), &self.def, plans.clone(), fields, picked)?;
         Ok(Arc::new(made))
     }
 
@@ -339,6 +346,37 @@ impl TableSnapshot {
         match self.part(None, row.segment())? {
             Some(part) => key_text(&self.core, &self.def, key, &part.segment, row.row()),
             None => Ok(String::new()),
+        }
+    }
+
+    /// Whether a key's columns, or those of a plain index, have an index here.
+    pub fn has_index(&self, columns: &[ColumnNo]) -> bool {
+        self.state.index(columns).is_some() || self.state.plain_index(columns).is_some()
+    }
+
+    /// Rows of the snapshot whose values in the first columns of an index are these, and whose value in the next one lies in
+    /// a range; in the order of the index, unless there are more than `most`. They may be more than those: values that are
+    /// very long are cut off.
+    pub fn find_rows(
+        &self,
+        columns: &[ColumnNo],
+        range: &KeyRange,
+        most: usize,
+    ) -> Result<Option<Vec<RowAddress>>, StoreError> {
+        let (root, plain) = match (self.state.index(columns), self.state.plain_index(columns)) {
+            (Some(root), _) => (root, false),
+            (None, Some(root)) => (root, true),
+            (None, None) => return Ok(None),
+        };
+        match range.bytes(plain) {
+            Some((low, high)) => find_range(
+                &*self.core,
+                root,
+                low.as_ref().map(Vec::as_slice),
+                high.as_ref().map(Vec::as_slice),
+                most,
+            ),
+            None => Ok(Some(Vec::new())),
         }
     }
 

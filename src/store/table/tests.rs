@@ -324,7 +324,8 @@ fn single_rows_are_read_alone() {
     assert_eq!(pending(staged, 5), None);
     let wanted: Vec<_> = [129_999, 7, 200_001].into_iter().filter_map(committed).collect();
     let wanted: Vec<_> = wanted.into_iter().chain(pending(staged, 300_123)).collect();
-    let relation = table.relation_of(Some(staged), &wanted).unwrap();
+    let fields = table.relation(Some(staged)).unwrap().schema().to_vec();
+    let relation = table.relation_of(Some(staged), &wanted, &fields).unwrap();
     let found = rows(&*relation);
     let shown: Vec<_> = found.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(shown, ["7 many", "129999 many", "200001 three", "300123 staged"]);
@@ -332,7 +333,7 @@ fn single_rows_are_read_alone() {
     assert_eq!(addresses, wanted.iter().copied().collect());
     staged.delete(&wanted);
     assert_eq!(pending(staged, 300_123), None);
-    assert!(rows(&*table.relation_of(Some(staged), &wanted).unwrap()).is_empty());
+    assert!(rows(&*table.relation_of(Some(staged), &wanted, &fields).unwrap()).is_empty());
     let next = database.commit("main", &base, changes, about()).unwrap();
     assert_eq!(next.table(id).unwrap().rows(), 130_002 - 3 + 499);
     assert!(matches!(

@@ -27,7 +27,7 @@ impl Altering<'_> {
             return Ok(());
         }
         if constraints::generating(column).is_some() && self.has_rows(&old)? {
-            let message = format!("adding a generated column to `{}`, which has rows, is", old.name);
+            let message = format!("adding a generated column to `{}`, which has rows,", old.name);
             return Err(unsupported(&message, span).with_help("make another table with CREATE TABLE … AS"));
         }
         let mut def = old.clone();
@@ -82,7 +82,7 @@ impl Altering<'_> {
         match back {
             Ok(back) if back == found => Ok(Some(text)),
             _ => {
-                let message = format!("adding a column of the type {ty} with a default is");
+                let message = format!("adding a column of the type {ty} with a default");
                 Err(unsupported(&message, span).with_help("add it without, and UPDATE it"))
             }
         }

@@ -1,0 +1,182 @@
+//! Rows that an index finds, as relations of their own.
+//!
+//! `WHERE id = 7` looks the key 7 up in the index of the table's snapshot and among what the transaction has staged, and makes
+//! a relation of the row that is there, or of none.
+//!
+//! Invariants: a picked relation has the columns of the whole one. Where looking up would cost more than a scan, there is none.
+//!
+//! Does not: check filters; the scan does.
+
+use std::sync::Arc;
+
+use super::relations::{Opened, StatementTables};
+use crate::catalog::{Catalog, ColumnNo, Entity, EntityId, KeyDef, TableDef};
+use crate::plan::access::{Index, Wanted};
+use crate::plan::logical::TableId;
+use crate::plan::{ResolveError, TableInfo};
+use crate::store::StoreError;
+use crate::store::table::{KeyRange, RowAddress, TableChanges, TableSnapshot};
+use crate::types::Value;
+
+/// With more staged rows than this, a scan is as good where they are not found by key.
+const MOST_STAGED: usize = 1 << 14;
+/// So many rows are always looked up one by one, and this share of a table.
+const FEW_ROWS: u64 = 1024;
+const SHARE: u64 = 32;
+
+/// Where an opened relation has its rows, if that is a table of the database.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The rows that were committed.
+    pub table: Arc<TableSnapshot>,
+    /// Those that are staged.
+    pub staged: Option<TableChanges>,
+    /// What is indexed.
+    pub indexes: Arc<[KeyDef]>,
+    /// How many of them are unique.
+    pub unique: usize,
+}
+
+impl Origin {
+    /// With the indexes that a catalog has of the table.
+    pub fn new(
+        id: EntityId,
+        def: &TableDef,
+        catalog: &Catalog,
+        table: Arc<TableSnapshot>,
+        staged: Option<TableChanges>,
+    ) -> Self {
+        let mut indexes: Vec<KeyDef> = def.keys().cloned().collect();
+        let own = catalog.entries().filter_map(|entry| match &*entry.entity {
+            Entity::Index(index) if index.table == id => Some(index),
+            _ => None,
+        });
+        let key = |index: &crate::catalog::IndexDef| KeyDef {
+            name: index.name.clone(),
+            columns: index.columns.clone(),
+        };
+        let (unique, plain): (Vec<_>, Vec<_>) = own.partition(|index| index.unique);
+        indexes.extend(unique.into_iter().map(key));
+        let count = indexes.len();
+        indexes.extend(plain.into_iter().map(key));
+        // One that was made by this transaction is not there yet.
+        let mut at = 0;
+        let mut unique = count;
+        indexes.retain(|key| {
+            let is_there = table.has_index(&key.columns);
+            if !is_there && at < count {
+                unique -= 1;
+            }
+            at += 1;
+            is_there
+        });
+        Self {
+            table,
+            staged: staged.filter(|staged| !staged.is_empty()),
+            indexes: indexes.into(),
+            unique,
+        }
+    }
+
+    fn rows(&self, columns: &[ColumnNo], wanted: &[Wanted], one: bool) -> Result<Option<Vec<RowAddress>>, StoreError> {
+        let mut found = Vec::new();
+        let key = self.indexes.iter().find(|key| key.columns == columns);
+        let Some(key) = key else { return Ok(None) };
+        let truncated = self.staged.as_ref().is_some_and(TableChanges::is_truncated);
+        if one {
+            let def = self.table.definition();
+            for wanted in wanted {
+                if let Some(staged) = &self.staged {
+                    found.extend(staged.find_key(def, key, &wanted.equal)?);
+                }
+                if !truncated {
+                    found.extend(self.table.find_key(key, &wanted.equal)?);
+                }
+            }
+            return Ok(Some(found));
+        }
+        if let Some(staged) = &self.staged {
+            match staged.addresses(MOST_STAGED) {
+                Some(rows) => found.extend(rows),
+                None => return Ok(None),
+            }
+        }
+        let most = FEW_ROWS.max(self.table.rows() / SHARE);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let mut left = most;
+        for wanted in wanted.iter().filter(|_| !truncated) {
+            let range = KeyRange {
+                equal: wanted.equal.clone(),
+                low: wanted.low.clone(),
+                high: wanted.high.clone(),
+            };
+            let Some(rows) = self.table.find_rows(columns, &range, left)? else {
+                return Ok(None);
+            };
+            left -= rows.len().min(left);
+            found.extend(rows);
+        }
+        Ok(Some(found))
+    }
+}
+
+impl StatementTables<'_> {
+    /// The indexes of a relation.
+    pub(super) fn indexes_of(&self, table: TableId) -> Vec<Index> {
+        let Some((opened, origin)) = self.origin(table) else {
+            return Vec::new();
+        };
+        let def = origin.table.definition();
+        let not_null = |no: &ColumnNo| def.by_no(*no).is_some_and(|column| column.not_null);
+        let place = |no: &ColumnNo| def.columns.iter().position(|column| column.no == *no);
+        let index = |(number, key): (usize, &KeyDef)| {
+            let columns: Option<Vec<usize>> = key.columns.iter().map(place).collect();
+            Some(Index {
+                name: key.name.clone(),
+                columns: columns.filter(|columns| columns.iter().all(|at| *at < opened.info.schema.len()))?,
+                unique: number < origin.unique,
+                // The index of a key has no rows in which a column of it is NULL.
+                complete: number >= origin.unique || key.columns.iter().all(not_null),
+            })
+        };
+        origin.indexes.iter().enumerate().filter_map(index).collect()
+    }
+
+    /// The rows that an index finds.
+    pub(super) fn picked(&mut self, table: TableId, index: &Index, wanted: &[Wanted], one: bool) -> Option<TableId> {
+        let (opened, origin) = self.origin(table)?;
+        let def = origin.table.definition();
+        let no = |at: &usize| def.columns.get(*at).map(|column| column.no);
+        let columns: Vec<ColumnNo> = index.columns.iter().map(no).collect::<Option<_>>()?;
+        let has_null = |wanted: &Wanted| wanted.equal.contains(&Value::Null);
+        let wanted: Vec<Wanted> = wanted.iter().filter(|wanted| !has_null(wanted)).cloned().collect();
+        let relation = origin.rows(&columns, &wanted, one).and_then(|rows| {
+            let Some(rows) = rows else { return Ok(None) };
+            let relation = origin
+                .table
+                .relation_of(origin.staged.as_ref(), &rows, &opened.info.schema)?;
+            Ok(Some(relation))
+        });
+        let relation = match relation {
+            Ok(relation) => relation?,
+            Err(error) => {
+                let (code, message) = (super::store::store_code(&error), error.to_string());
+                self.failed.get_or_insert(ResolveError { code, message });
+                return None;
+            }
+        };
+        let info = TableInfo {
+            name: opened.info.name.clone(),
+            schema: opened.info.schema.clone(),
+            system_columns: opened.info.system_columns,
+            stats: relation.stats().clone(),
+        };
+        Some(self.add(Opened {
+            path: opened.path.clone(),
+            info,
+            relation,
+            origin: None,
+            replaces: Some(table),
+        }))
+    }
+}
