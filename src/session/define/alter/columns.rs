@@ -7,7 +7,7 @@
 //! Does not: write rows.
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{self, Expr, ExprKind, Ident, SelectItem, Span};
+use gobi_grammar::ast::{self, ColumnConstraintKind, Expr, ExprKind, Ident, SelectItem, Span};
 
 use super::names::mentions;
 use super::types::alone;
@@ -15,7 +15,7 @@ use super::{Altering, user};
 use crate::catalog::{ColumnNo, Entity, EntityId, Source, TableDef};
 use crate::session::change::shape;
 use crate::session::define::{add_column, catalog_error, column_constraints, column_types, select, unsupported};
-use crate::session::{Error, cells, constraints, statement};
+use crate::session::{Error, cells, constraints, foreign_keys, statement};
 use crate::types::cast::cast;
 use crate::types::{LogicalType, Value};
 
@@ -36,6 +36,12 @@ impl Altering<'_> {
         let at = def.columns.len();
         add_column(&mut def, &column.name.text, &ty, column.name.span)?;
         column_constraints(&mut def, at, column, self.running.dialect)?;
+        for constraint in &column.constraints {
+            if let ColumnConstraintKind::References(reference) = &constraint.kind {
+                let (own, name) = (std::slice::from_ref(&column.name), constraint.name.as_ref());
+                foreign_keys::add(self.view.catalog(), &mut def, self.id, name, own, reference)?;
+            }
+        }
         self.check_expressions(&def, span)?;
         if let Some(added) = def.columns.get_mut(at)
             && let Some(default) = &added.default

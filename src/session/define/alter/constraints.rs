@@ -13,9 +13,9 @@ use gobi_grammar::similar::nearest;
 use super::rows::quoted;
 use super::{Altering, user};
 use crate::catalog::{ColumnNo, Entity, TableDef};
-use crate::session::define::{add_key, catalog_error, unsupported};
+use crate::session::define::{add_key, catalog_error};
 use crate::session::settings::parse_dialect;
-use crate::session::{Error, constraints};
+use crate::session::{Error, constraints, foreign_keys};
 
 impl Altering<'_> {
     /// `ADD [CONSTRAINT n] …`.
@@ -27,7 +27,9 @@ impl Altering<'_> {
             T::PrimaryKey(columns) => add_key(&mut def, columns, name, true, span)?,
             T::Unique(columns) => add_key(&mut def, columns, name, false, span)?,
             T::Check(expr) => constraints::add_check(&mut def, None, name, (expr, self.running.dialect), span)?,
-            T::ForeignKey { .. } => return Err(unsupported("ADD FOREIGN KEY", span)),
+            T::ForeignKey { columns, reference } => {
+                foreign_keys::add(self.view.catalog(), &mut def, self.id, name, columns, reference)?;
+            }
         }
         self.check_expressions(&def, span)?;
         self.adopt(&old, def, span)
@@ -42,6 +44,7 @@ impl Altering<'_> {
         let keys: Vec<_> = old.keys().map(|key| key.name.clone()).collect();
         lenient.primary_key.take_if(|key| !keys.contains(&key.name));
         lenient.unique.retain(|key| keys.contains(&key.name));
+        lenient.foreign_keys.retain(|key| old.foreign_keys.contains(key));
         self.put(lenient.clone(), span)?;
         for (column, before) in def.columns.iter().zip(&lenient.columns) {
             if column.not_null && !before.not_null {
@@ -65,6 +68,9 @@ impl Altering<'_> {
                 );
                 return Err(user("23514", span, message));
             }
+        }
+        for key in def.foreign_keys.iter().filter(|key| !old.foreign_keys.contains(key)) {
+            self.check_reference(&def, key)?;
         }
         // The views have been fine with the lenient definition, which shows the same columns.
         self.put_visible(def, false, "the definition", span)
@@ -121,7 +127,7 @@ impl Altering<'_> {
             let keys = other
                 .foreign_keys
                 .iter()
-                .filter(|key| key.table == self.id && key.referenced == columns);
+                .filter(|key| key.table == self.id && same_columns(&key.referenced, columns));
             found.extend(keys.map(|key| format!("foreign key `{}` of table `{}`", key.name, other.name)));
         }
         found
@@ -139,10 +145,14 @@ impl Altering<'_> {
         for (id, mut other) in others {
             other
                 .foreign_keys
-                .retain(|key| key.table != self.id || key.referenced != columns);
+                .retain(|key| key.table != self.id || !same_columns(&key.referenced, columns));
             let replaced = self.view.changes.catalog.replace(id, Entity::Table(other));
             replaced.map_err(|error| catalog_error(&error, span))?;
         }
         Ok(())
     }
+}
+
+fn same_columns(a: &[ColumnNo], b: &[ColumnNo]) -> bool {
+    a.len() == b.len() && a.iter().all(|no| b.contains(no))
 }

@@ -10,7 +10,7 @@ use gobi_grammar::Dialect;
 use gobi_grammar::ast::StatementKind;
 
 use super::{Altering, user};
-use crate::catalog::{KeyDef, TableDef};
+use crate::catalog::{ColumnNo, Entity, ForeignKeyDef, KeyDef, TableDef};
 use crate::session::{Error, cells, statement};
 
 impl Altering<'_> {
@@ -81,6 +81,54 @@ impl Altering<'_> {
             key.name
         );
         Err(user("23505", self.running.span, message))
+    }
+}
+
+impl Altering<'_> {
+    /// Fails if a row has no partner.
+    pub(super) fn check_reference(&mut self, def: &TableDef, key: &ForeignKeyDef) -> Result<(), Error> {
+        let other = self.view.catalog().get(key.table).cloned();
+        let Some((schema, other)) = other.and_then(|entry| match &*entry.entity {
+            Entity::Table(other) => Some((entry.schema.to_string(), other.clone())),
+            _ => None,
+        }) else {
+            return Ok(());
+        };
+        let name =
+            |def: &TableDef, no: &ColumnNo| def.by_no(*no).map_or_else(String::new, |column| quoted(&column.name));
+        let own: Vec<String> = key.columns.iter().map(|no| format!("c.{}", name(def, no))).collect();
+        let known: Vec<String> = own.iter().map(|own| format!("{own} IS NOT NULL")).collect();
+        let theirs = key.referenced.iter().map(|no| format!("p.{}", name(&other, no)));
+        let same: Vec<String> = own
+            .iter()
+            .zip(theirs)
+            .map(|(own, theirs)| format!("{own} = {theirs}"))
+            .collect();
+        let query = format!(
+            "SELECT {} FROM {} AS c WHERE {} AND NOT EXISTS (SELECT 1 FROM {}.{} AS p WHERE {}) LIMIT 1",
+            own.join(", "),
+            self.table_name(def),
+            known.join(" AND "),
+            quoted(&schema),
+            quoted(&other.name),
+            same.join(" AND ")
+        );
+        let Some(values) = self.first_row(&query, Dialect::Grizzly)? else {
+            return Ok(());
+        };
+        let values: Vec<String> = values
+            .into_iter()
+            .map(|value| value.unwrap_or_else(|| "NULL".into()))
+            .collect();
+        let message = format!(
+            "`{}` has a row with ({}) = ({}), which `{}` has not, against `{}`",
+            def.name,
+            def.column_names(&key.columns),
+            values.join(", "),
+            other.name,
+            key.name
+        );
+        Err(user("23503", self.running.span, message))
     }
 }
 

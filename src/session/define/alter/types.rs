@@ -10,7 +10,8 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{ColumnConstraint, ColumnDef, CreateTable, Ident, Span, TypeName};
 
-use super::Altering;
+use super::{Altering, user};
+use crate::catalog::ColumnNo;
 use crate::session::Error;
 use crate::session::define::column_types;
 use crate::types::LogicalType;
@@ -26,17 +27,37 @@ impl Altering<'_> {
         let Some(column) = def.columns.get_mut(at) else {
             return Ok(());
         };
+        let no = column.no;
         if column.ty == wanted {
             return Ok(());
         }
         if !widens(&column.ty, &wanted) {
             return Err(narrowing(&column.name, &column.ty, &wanted, span));
         }
+        if let Some(key) = self
+            .foreign_key_of(no)
+            .filter(|_| !(column.ty.is_integer() && wanted.is_integer()))
+        {
+            let message = format!("the type of `{}` is needed by the foreign key `{key}`", column.name);
+            return Err(user("2BP01", span, message));
+        }
         column.missing = widened(column.missing.take(), &column.ty, &wanted);
         column.ty = wanted;
         let what = format!("the type of `{}` of `{}`", column.name, def.name);
         self.check_expressions(&def, span)?;
         self.put_visible(def, false, &what, span)
+    }
+
+    /// A foreign key that a column is part of, on either side.
+    fn foreign_key_of(&self, no: ColumnNo) -> Option<String> {
+        let def = self.view.catalog().table(self.id)?;
+        let own = def.foreign_keys.iter().find(|key| key.columns.contains(&no));
+        let others = self.view.catalog().referencing(self.id);
+        let keys = others.iter().flat_map(|(_, other)| &other.foreign_keys);
+        let leading = keys
+            .into_iter()
+            .find(|key| key.table == self.id && key.referenced.contains(&no));
+        own.or(leading).map(|key| key.name.clone())
     }
 
     /// What a type's name means.
