@@ -420,9 +420,12 @@ pub struct KeyRange {
     pub high: Option<(Value, bool)>,
 }
 
+/// The ends of a range of keys.
+type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 impl KeyRange {
     /// The range of keys, a little wider where values are cut off; `None` if no key can lie there.
-    pub(super) fn bytes(&self, plain: bool) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+    pub(super) fn bytes(&self, plain: bool) -> Option<KeyBounds> {
         let put = if plain { plain_value } else { key_bytes };
         let mut prefix = vec![INDEX];
         for value in &self.equal {
