@@ -54,11 +54,15 @@ impl DatabaseFolder {
         })
     }
 
-    /// The database; `None` if there is none yet and nothing is to be written.
+    /// The database; `None` if there is none yet and nothing is to be written. Who only reads takes no lock, and sees what
+    /// another process has committed last.
     fn database(&self, write: bool) -> Result<Option<Arc<Database>>, StoreError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(database) = &*open {
-            return Ok(Some(database.clone()));
+            let timeline = database.timeline();
+            if timeline.mode() == Mode::Write || !write && timeline.is_current()? {
+                return Ok(Some(database.clone()));
+            }
         }
         let disk = host::real();
         if !write && !Database::is_database(&*disk, &self.folder) {
@@ -69,7 +73,8 @@ impl DatabaseFolder {
             clock: Arc::new(RealClock::default()),
             random: Arc::new(RealRandom),
         };
-        let database = Database::open(machine, &self.folder, Mode::Write)?;
+        let mode = if write { Mode::Write } else { Mode::Read };
+        let database = Database::open(machine, &self.folder, mode)?;
         *open = Some(database.clone());
         Ok(Some(database))
     }
@@ -78,7 +83,7 @@ impl DatabaseFolder {
 impl Drop for DatabaseFolder {
     fn drop(&mut self) {
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(database) = open.take() {
+        if let Some(database) = open.take().filter(|database| database.timeline().mode() == Mode::Write) {
             // What was committed is durable without it; the next opening only reads more.
             if let Err(error) = database.close() {
                 tracing::warn!("closing the database: {error}");
@@ -123,6 +128,9 @@ struct Transaction {
     read_only: bool,
     failed: bool,
     holder: Holder,
+    database: Arc<Database>,
+    /// Why it can only read: another process had the database when it began.
+    refused: Option<StoreError>,
 }
 
 /// What a statement reads.
@@ -175,13 +183,13 @@ impl Store {
 
     /// What the next statement reads; `None` if nothing was ever written.
     pub fn view(&mut self, span: Span) -> Result<Option<View>, Error> {
+        if let Some(transaction) = &mut self.transaction {
+            return transaction.view(span).map(Some);
+        }
         let failed = |error: StoreError| store_error(&error, span);
         let Some(database) = self.folder.database(false).map_err(failed)? else {
             return Ok(None);
         };
-        if let Some(transaction) = &mut self.transaction {
-            return transaction.view(database, span).map(Some);
-        }
         let base = database.head(BRANCH).map_err(failed)?;
         let changes = Changes::new(&base);
         Ok(Some(View {
@@ -193,18 +201,14 @@ impl Store {
 
     /// What a writing statement starts from.
     pub fn writing(&mut self, span: Span) -> Result<View, Error> {
-        if self
-            .transaction
-            .as_ref()
-            .is_some_and(|transaction| transaction.read_only)
-        {
-            return Err(user("25006", span, "the transaction is read only"));
-        }
         let failed = |error: StoreError| store_error(&error, span);
-        let opened = self.folder.database(true).map_err(failed)?;
-        if let (None, None, Some(database)) = (&self.transaction, &self.alone, opened) {
-            // Before its snapshot: so whoever is committed in between is known.
-            self.alone = Some(database.locks().begin(BRANCH, &self.running.text));
+        match &self.transaction {
+            Some(transaction) => transaction.check_writes(span)?,
+            None => {
+                if let Some(database) = self.folder.database(true).map_err(failed)? {
+                    self.starts_in(&database);
+                }
+            }
         }
         let view = self.view(span)?;
         let mut view = view.ok_or_else(|| user("XX000", span, "the database was not made"))?;
@@ -216,6 +220,12 @@ impl Store {
             view.changes.reads = Some(Reads::default());
         }
         Ok(view)
+    }
+
+    /// A statement takes its place in the lock table, before its snapshot: so whoever is committed in between is known.
+    fn starts_in(&mut self, database: &Database) {
+        let text = &self.running.text;
+        self.alone.get_or_insert_with(|| database.locks().begin(BRANCH, text));
     }
 
     /// Takes over what a statement changed: into the transaction, or at once into a commit.
@@ -266,10 +276,19 @@ impl Store {
         if self.transaction.is_some() {
             return Err(user("25001", span, "a transaction is open already"));
         }
-        let view = self.writing(span)?;
-        let Some(holder) = self.alone.take() else {
-            return Err(user("XX000", span, "the transaction has no place in the lock table"));
+        let failed = |error: StoreError| store_error(&error, span);
+        let (opened, refused) = match self.folder.database(!read_only) {
+            Err(error @ StoreError::Locked { .. }) => (self.folder.database(false), Some(error)),
+            Ok(None) => (self.folder.database(true), None),
+            opened => (opened, None),
         };
+        if let Some(database) = opened.map_err(failed)? {
+            self.starts_in(&database);
+        }
+        let (Some(view), Some(holder)) = (self.view(span)?, self.alone.take()) else {
+            return Err(user("XX000", span, "the database was not made"));
+        };
+        holder.reads(view.database.height(&view.base).map_err(failed)?);
         let isolation = isolation.unwrap_or(self.running.isolation);
         let mut changes = view.changes;
         changes.reads = (isolation == Isolation::Serializable).then(Reads::default);
@@ -280,6 +299,8 @@ impl Store {
             read_only,
             failed: false,
             holder,
+            database: view.database,
+            refused,
         });
         Ok(())
     }
@@ -296,12 +317,8 @@ impl Store {
         if transaction.failed {
             return Err(user("25P02", span, "the transaction failed, and was rolled back"));
         }
-        let failed = |error: StoreError| store_error(&error, span);
-        let Some(database) = self.folder.database(true).map_err(failed)? else {
-            return Ok(());
-        };
         let view = View {
-            database,
+            database: transaction.database,
             base: transaction.changes.base().clone(),
             changes: transaction.changes,
         };
@@ -345,11 +362,21 @@ impl Store {
 }
 
 impl Transaction {
+    /// An error if its next statement may not change anything.
+    fn check_writes(&self, span: Span) -> Result<(), Error> {
+        match &self.refused {
+            _ if self.read_only => Err(user("25006", span, "the transaction is read only")),
+            Some(error) => Err(store_error(error, span)),
+            None => Ok(()),
+        }
+    }
+
     /// What its next statement reads.
-    fn view(&mut self, database: Arc<Database>, span: Span) -> Result<View, Error> {
+    fn view(&mut self, span: Span) -> Result<View, Error> {
         if self.failed {
             return Err(aborted(span));
         }
+        let database = Arc::clone(&self.database);
         if self.isolation == Isolation::ReadCommitted {
             let failed = |error: StoreError| store_error(&error, span);
             let newest = database.head(BRANCH).map_err(failed)?;

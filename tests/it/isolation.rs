@@ -151,7 +151,7 @@ impl Stage {
     }
 }
 
-fn client(folder: &Path) -> Client {
+pub fn client(folder: &Path) -> Client {
     let settings = Settings {
         threads: 1,
         ..Settings::default()

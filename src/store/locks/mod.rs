@@ -20,6 +20,8 @@
 //! Does not: have the last word; a commit finds what was written past this table (by compaction, or by a merge of branches).
 
 mod show;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::collections::{BTreeMap, VecDeque};

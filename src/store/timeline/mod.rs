@@ -17,6 +17,7 @@
 //! through [`super::object::References`].
 
 mod cache;
+mod follow;
 mod gc;
 mod history;
 mod open;

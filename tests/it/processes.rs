@@ -1,0 +1,96 @@
+//! Two processes at one folder: one writes, any number read.
+
+use gobi::client::Client;
+
+use crate::isolation::{client, run};
+use crate::run::gobi;
+
+#[test]
+fn who_only_reads_needs_no_lock_and_sees_the_last_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let other = |script: &str| gobi(folder, &["-d", "db", "--format", "csv", "-c", script]);
+    assert_eq!(
+        other("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 10)").code,
+        Some(0)
+    );
+    // This process reads, and another one writes.
+    let reading = client(&folder.join("db"));
+    let mut reader = reading.session();
+    assert_eq!(run(&mut reader, "FROM t").unwrap(), "1,10");
+    for n in 2..6 {
+        let ran = other(&format!(
+            "INSERT INTO t VALUES ({n}, 0); UPDATE t SET n = {n} WHERE id = 1"
+        ));
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let seen = run(&mut reader, "SELECT count(*), max(n) FROM t").unwrap();
+        assert_eq!(seen, format!("{n},{n}"));
+    }
+    // A transaction stays where it began.
+    run(&mut reader, "BEGIN READ ONLY").unwrap();
+    assert_eq!(other("DELETE FROM t WHERE id > 1").code, Some(0));
+    assert_eq!(run(&mut reader, "SELECT count(*) FROM t").unwrap(), "5");
+    run(&mut reader, "COMMIT").unwrap();
+    assert_eq!(run(&mut reader, "SELECT count(*) FROM t").unwrap(), "1");
+    // Now this process writes, and holds the lock; the other one reads what is committed.
+    run(&mut reader, "UPDATE t SET n = 7").unwrap();
+    assert_eq!(other("FROM t").out, "id,n\n1,7\n");
+    run(&mut reader, "BEGIN; UPDATE t SET n = 8").unwrap();
+    assert_eq!(other("BEGIN READ ONLY; FROM t; COMMIT").out, "id,n\n1,7\n");
+    run(&mut reader, "COMMIT").unwrap();
+    assert_eq!(other("BEGIN; FROM t; COMMIT").out, "id,n\n1,8\n");
+    let pid = format!("is open for writing in process {}", std::process::id());
+    for script in [
+        "INSERT INTO t VALUES (9, 9)",
+        "BEGIN; FROM t; DELETE FROM t; COMMIT",
+        "CREATE TABLE u (a int)",
+    ] {
+        let ran = other(script);
+        assert_eq!(ran.code, Some(1), "{script}");
+        assert!(
+            ran.err.contains("error[55006]") && ran.err.contains(&pid),
+            "{script}: {}",
+            ran.err
+        );
+    }
+    drop((reader, reading));
+    assert_eq!(other("INSERT INTO t VALUES (9, 9)").code, Some(0));
+}
+
+#[test]
+fn reading_changes_nothing_in_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let writing = client(&path);
+    run(
+        &mut writing.session(),
+        "CREATE TABLE t AS SELECT range AS a FROM range(1000); DELETE FROM t WHERE a = 3",
+    )
+    .unwrap();
+    drop(writing);
+    let files = || {
+        let mut found = Vec::new();
+        let mut folders = vec![path.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                match entry.file_type().unwrap().is_dir() {
+                    true => folders.push(entry.path()),
+                    false => found.push((entry.path(), std::fs::read(entry.path()).unwrap())),
+                }
+            }
+        }
+        found.sort();
+        found
+    };
+    let before = files();
+    let reading: Client = client(&path);
+    let sum = "SELECT count(*), sum(a) FROM t";
+    assert_eq!(run(&mut reading.session(), sum).unwrap(), "999,499497");
+    run(
+        &mut reading.session(),
+        "BEGIN READ ONLY; SHOW TABLES; SHOW LOCKS; COMMIT",
+    )
+    .unwrap();
+    drop(reading);
+    assert!(before == files());
+}
