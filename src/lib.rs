@@ -105,3 +105,7 @@ pub mod plan;
 pub mod session;
 pub mod store;
 pub mod types;
+
+/// The version of Arrow whose batches go in and come out.
+pub use arrow;
+pub use client::Database;

@@ -7,13 +7,17 @@
 //!
 //! Does not: know the command line, or hold state of a session.
 
+mod database;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crate::session::{
-    DatabaseFolder, Engine, EngineConfig, Error, ErrorKind, Execution, ExplainOptions, Explanation, Interrupt, JitMode,
-    Phases, Prepared, Progress, ResultStream, Session, Settings, StatementResult, cells, settings,
+    Appender, DatabaseFolder, Engine, EngineConfig, Error, ErrorKind, Execution, ExplainOptions, Explanation,
+    Interrupt, JitMode, Phases, Prepared, Progress, ResultStream, Session, Settings, StatementResult, cells, settings,
 };
+pub use database::Database;
+
 pub use crate::session::{Field, LogicalType, Value};
 
 /// An engine in this process.

@@ -62,6 +62,12 @@ impl Error {
         self
     }
 
+    /// A folder that has files in it, and is no database.
+    pub fn no_database(folder: &std::path::Path) -> Self {
+        let message = format!("`{}` is neither a database nor an empty folder", folder.display());
+        Self::new(Diagnostic::new("3D000", Span::default(), message))
+    }
+
     /// SQLSTATE of the first diagnostic.
     pub fn code(&self) -> &'static str {
         self.diagnostics.first().map_or("XX000", |first| first.code)

@@ -14,6 +14,7 @@
 // The walk through this room names its private modules; readers of the source follow it.
 #![allow(rustdoc::private_intra_doc_links)]
 
+mod appender;
 pub mod cells;
 mod change;
 mod constraints;
@@ -46,6 +47,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 pub use crate::exec::{CancelToken, Engine, EngineConfig, JitMode, Progress};
 pub use crate::types::{Field, LogicalType, Value};
+pub use appender::Appender;
 pub use error::{Error, ErrorKind};
 pub use explain::{ExplainOptions, Explanation};
 pub use prepared::Prepared;
@@ -115,6 +117,40 @@ impl Session {
             error,
             parse: started.elapsed(),
         }
+    }
+
+    /// The rows of the one statement of a script, as a stream of Arrow batches. A statement that gives none is an error.
+    pub fn query(&mut self, script: &str) -> Result<ResultStream, Error> {
+        let prepared = self.prepare(script)?;
+        match prepared.execute(self, &[])? {
+            StatementResult::Rows(stream) => Ok(stream),
+            StatementResult::RowsAffected(_) | StatementResult::Done => {
+                let message = "the statement gives no rows";
+                Err(Error::new(Diagnostic::new("42601", Span::default(), message)))
+            }
+        }
+    }
+
+    /// Runs a script to its end, leaving out what it shows; gives how many rows its last statement changed.
+    pub fn run(&mut self, script: &str) -> Result<u64, Error> {
+        let mut rows = 0;
+        for result in self.execute(script) {
+            rows = match result? {
+                StatementResult::RowsAffected(rows) => rows,
+                StatementResult::Done => 0,
+                StatementResult::Rows(mut stream) => {
+                    let affected = stream.rows_affected();
+                    stream.try_for_each(|batch| batch.map(drop))?;
+                    affected.unwrap_or_default()
+                }
+            };
+        }
+        Ok(rows)
+    }
+
+    /// Takes batches for a table: all of them are committed at once, or none.
+    pub fn appender(&mut self, table: &str) -> Result<Appender<'_>, Error> {
+        Appender::new(self, table)
     }
 
     /// Prepares the one statement of a script, whose parameters are `?`, `$1`, `$name` or `:name`.

@@ -35,15 +35,7 @@ pub fn run(
         phases,
         span: statement.span,
     };
-    if let Some(store) = &mut session.store {
-        store.runs(StatementLocks {
-            text: session.statement.clone(),
-            isolation: session.settings.isolation,
-            timeout_ms: session.settings.lock_timeout_ms,
-            interrupt: session.interrupt.clone(),
-            upserts: transactions::upserts(&statement.kind),
-        });
-    }
+    begins(session, transactions::upserts(&statement.kind));
     if let Some(result) = transactions::run(session, &statement.kind, statement.span) {
         return result;
     }
@@ -72,6 +64,19 @@ pub fn run(
             statement.span,
             format!("{} is not supported yet", other.name()),
         ))),
+    }
+}
+
+/// Tells the database that a statement begins, and what it does about locks.
+pub fn begins(session: &mut Session, upserts: bool) {
+    if let Some(store) = &mut session.store {
+        store.runs(StatementLocks {
+            text: session.statement.clone(),
+            isolation: session.settings.isolation,
+            timeout_ms: session.settings.lock_timeout_ms,
+            interrupt: session.interrupt.clone(),
+            upserts,
+        });
     }
 }
 

@@ -305,6 +305,11 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a transaction was begun.
+    pub fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
     /// Who holds what, and who waits for it.
     pub fn locks(&self, span: Span) -> Result<Vec<LockLine>, Error> {
         let database = self.folder.database(false).map_err(|error| store_error(&error, span))?;

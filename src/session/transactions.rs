@@ -69,18 +69,29 @@ pub fn upserts(kind: &K) -> bool {
 
 /// Runs a statement that changes the database.
 pub fn change(session: &mut Session, kind: &K, running: Running) -> Result<StatementResult, Error> {
-    let span = running.span;
+    if session.store.is_none() {
+        return Err(no_database(kind, running.span));
+    }
+    framed(session, &kind.name(), running.span, &mut |session, view| {
+        changed(session, kind, view, running)
+    })
+}
+
+/// Runs what changes a view of the database; what it has changed becomes part of the transaction, or a commit of its own.
+pub fn framed<T>(
+    session: &mut Session,
+    message: &str,
+    span: Span,
+    work: &mut dyn FnMut(&mut Session, &mut View) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let lost = || Error::new(Diagnostic::new("XX000", span, "the session has no database"));
     loop {
-        let Some(store) = &mut session.store else {
-            return Err(no_database(kind, span));
-        };
+        let store = session.store.as_mut().ok_or_else(lost)?;
         let mut view = store.writing(span)?;
         session.relations.view = Some(view.clone());
-        let done = changed(session, kind, &mut view, running);
-        let Some(store) = &mut session.store else {
-            return done;
-        };
-        let done = done.and_then(|result| Ok((result, store.done(view, &kind.name(), span)?)));
+        let done = work(session, &mut view);
+        let store = session.store.as_mut().ok_or_else(lost)?;
+        let done = done.and_then(|result| Ok((result, store.done(view, message, span)?)));
         match done {
             Ok((result, Done::Finished)) => return Ok(result),
             Ok((_, Done::Again)) => {}

@@ -18,6 +18,7 @@ mod fuzz;
 mod golden;
 mod histories;
 mod isolation;
+mod library;
 mod processes;
 mod pruning;
 mod readme;

@@ -434,7 +434,7 @@ fn given_def(def: &TableDef, places: &[usize]) -> TableDef {
 }
 
 /// Batches as a relation: rows that are staged for a table and for nothing else.
-fn relation_of(
+pub fn relation_of(
     view: &View,
     id: EntityId,
     def: &TableDef,

@@ -66,6 +66,7 @@ pub fn upsert(session: &mut Session, upsert: &Upsert, view: &mut View, running: 
 pub fn fill(
     session: &mut Session,
     query: &Query,
+    columns: &[Ident],
     table: &Table,
     view: &mut View,
     running: Running,
@@ -76,7 +77,7 @@ pub fn fill(
         span: running.span,
     };
     let rows = InsertSource::Query(Box::new(query.clone()));
-    let places = places(&table.def, &[], &rows)?;
+    let places = places(&table.def, columns, &rows)?;
     let plain = Plain {
         with: None,
         target: &target,

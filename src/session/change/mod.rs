@@ -90,8 +90,20 @@ pub fn fill(
     view: &mut View,
     running: Running,
 ) -> Result<u64, Error> {
+    fill_columns(session, query, &[], (id, def), view, running)
+}
+
+/// Appends the rows of a query to a table, into some of its columns; none: all.
+pub fn fill_columns(
+    session: &mut Session,
+    query: &Query,
+    columns: &[Ident],
+    (id, def): (EntityId, &TableDef),
+    view: &mut View,
+    running: Running,
+) -> Result<u64, Error> {
     let table = Table { id, def: def.clone() };
-    insert::fill(session, query, &table, view, running).map(|done| done.rows)
+    insert::fill(session, query, columns, &table, view, running).map(|done| done.rows)
 }
 
 /// TRUNCATE: all rows of each table.
