@@ -16,6 +16,7 @@ mod expr;
 pub mod frame;
 pub mod groups;
 mod keys;
+mod marks;
 mod mask;
 mod nested;
 mod repeat;
@@ -289,6 +290,21 @@ pub fn compile(plan: &PhysicalPlan, pipeline: &Pipeline) -> PipelineCode {
         Sink::Build { join, keys, payload } => {
             let table = &plan.joins[*join];
             sinks::build(&mut shared, plan, pipeline, &flight, (table, keys, payload))
+        }
+        Sink::Mark {
+            join,
+            keys,
+            residual,
+            source,
+        } => {
+            let probe = stages::Probe {
+                join: *join,
+                keys,
+                residual,
+                source: *source,
+                number: pipeline.steps.len(),
+            };
+            marks::sink(&mut shared, plan, pipeline, &flight, &probe)
         }
         Sink::Aggregate { group, keys } => {
             let table = &plan.groups[*group];

@@ -104,9 +104,8 @@ fn write_vector(e: &mut Emitter<'_>, vector: usize, at: Value, row: Value) {
 /// Writes the kernels of all steps of a pipeline.
 pub(super) fn write(shared: &mut Shared, plan: &PhysicalPlan, pipeline: &Pipeline, flight: &mut Flight) -> Vec<Stage> {
     let mut stages = Vec::new();
-    if let Some(stage) = super::groups::presence(shared, plan, pipeline, flight) {
-        stages.push(stage);
-    }
+    stages.extend(super::groups::presence(shared, plan, pipeline, flight));
+    stages.extend(super::marks::wanted(shared, plan, pipeline, flight));
     for (number, step) in pipeline.steps.iter().enumerate() {
         match step {
             Step::Filter { predicates } => {
@@ -228,12 +227,12 @@ pub(super) fn keep(e: &mut Emitter<'_>, flight: &Flight, out: Local, passes: Val
 }
 
 /// A probe being written.
-struct Probe<'p> {
-    join: usize,
-    keys: &'p [Expr],
-    residual: &'p [Expr],
-    source: usize,
-    number: usize,
+pub(super) struct Probe<'p> {
+    pub(super) join: usize,
+    pub(super) keys: &'p [Expr],
+    pub(super) residual: &'p [Expr],
+    pub(super) source: usize,
+    pub(super) number: usize,
 }
 
 impl Probe<'_> {
@@ -361,7 +360,8 @@ impl Probe<'_> {
         e.finish(kept)
     }
 
-    fn head(&self, e: &mut Emitter<'_>, table: &JoinTable, values: &[Nullable]) -> Value {
+    /// The first row of the chain that may match, or 0.
+    pub(super) fn head(&self, e: &mut Emitter<'_>, table: &JoinTable, values: &[Nullable]) -> Value {
         let index = Slot::JoinIndex { join: self.join };
         if let JoinStrategy::Dense { min, range } = table.strategy {
             let at = keys::dense_offset(e, &values[0], min, range);
@@ -394,6 +394,27 @@ impl Probe<'_> {
         let head = e.b.uext(low, Type::I64);
         let zero = e.b.iconst(Type::I64, 0);
         e.b.select(candidate, head, zero)
+    }
+
+    /// Goes on with a pair whose keys are the same, if it satisfies the rest too.
+    pub(super) fn residual(&self, e: &mut Emitter<'_>, same: Value, matched: Block, advance: Block) {
+        if self.residual.is_empty() {
+            e.b.branch(same, matched, advance);
+            return;
+        }
+        let check = e.b.block();
+        e.b.branch(same, check, advance);
+        e.b.switch_to(check);
+        let passes = e.conditionally(|e| {
+            let mut passes = e.b.iconst(Type::I8, 1);
+            for predicate in self.residual {
+                let value = e.expr(predicate);
+                let value = is_true(&mut e.b, &value);
+                passes = e.b.and(passes, value);
+            }
+            passes
+        });
+        e.b.branch(passes, matched, advance);
     }
 
     /// Follows the chains and gives each pair that matches (or each row that has a partner, or none).
@@ -541,7 +562,7 @@ impl Walk {
         } else {
             e.b.iconst(Type::I8, 1)
         };
-        self.residual(e, same, probe, matched, advance);
+        probe.residual(e, same, matched, advance);
         e.b.switch_to(matched);
         match table.kind {
             JoinKind::Semi => {
@@ -561,26 +582,6 @@ impl Walk {
         e.b.jump(test);
         e.b.switch_to(ended);
         self.chain_ended(e, table, flight, probe.source);
-    }
-
-    fn residual(&self, e: &mut Emitter<'_>, same: Value, probe: &Probe<'_>, matched: Block, advance: Block) {
-        if probe.residual.is_empty() {
-            e.b.branch(same, matched, advance);
-            return;
-        }
-        let check = e.b.block();
-        e.b.branch(same, check, advance);
-        e.b.switch_to(check);
-        let passes = e.conditionally(|e| {
-            let mut passes = e.b.iconst(Type::I8, 1);
-            for predicate in probe.residual {
-                let value = e.expr(predicate);
-                let value = is_true(&mut e.b, &value);
-                passes = e.b.and(passes, value);
-            }
-            passes
-        });
-        e.b.branch(passes, matched, advance);
     }
 
     fn chain_ended(&self, e: &mut Emitter<'_>, table: &JoinTable, flight: &Flight, source: usize) {

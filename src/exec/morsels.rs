@@ -79,9 +79,14 @@ impl Morsels {
                 }
                 None => Vec::new(),
             },
-            SourceKind::Join(_) | SourceKind::Positions => {
-                return Err(ExecError::internal("a join table or an array is scanned"));
-            }
+            SourceKind::Join(join) => match query.joins[*join].get().and_then(|built| built.rows.as_ref()) {
+                Some(rows) => {
+                    let rows = Rows::of(rows.ranges());
+                    pieces(0, &rows, share(query, rows.count(), BLOCK_ROWS), None)
+                }
+                None => Vec::new(),
+            },
+            SourceKind::Positions => return Err(ExecError::internal("an array is scanned")),
             SourceKind::Range { count, .. } => return Ok(Morsels::Range { rows: *count }),
             SourceKind::OneRow => whole(0, 0..1),
         }))

@@ -394,6 +394,7 @@ impl Query {
                 let _ = self.joins[*join].set(built);
                 Ok(())
             }
+            Sink::Mark { .. } => Ok(()),
             Sink::Aggregate { group, .. } => {
                 let groups = parts.into_iter().filter_map(|part| match part {
                     Part::Groups(groups) => groups,

@@ -39,6 +39,8 @@ pub enum Part {
     Build(PartialBuild, bool),
     /// Groups of the worker's own.
     Groups(Option<Groups>),
+    /// Nothing: rows of a join table were marked.
+    Marks,
     /// Batches that are to be sorted.
     Batches(Vec<RecordBatch>),
 }
@@ -49,6 +51,7 @@ enum SinkState {
         saw_null: Box<u8>,
     },
     Groups(GroupSink),
+    Marks,
     Batches {
         output: Output,
         done: Vec<RecordBatch>,
@@ -206,6 +209,7 @@ impl<'q> Worker<'q> {
                 };
                 SinkState::Build { part, saw_null }
             }
+            Sink::Mark { .. } => SinkState::Marks,
             Sink::Aggregate { .. } => SinkState::Groups(GroupSink::new(number, self.running.groups.clone())),
             Sink::Batches { .. } => {
                 let output = Output::new(&self.running.fields, self.query.options.batch_rows, budget)?;
@@ -391,7 +395,7 @@ impl<'q> Worker<'q> {
                 self.frame.set(Slot::SinkRows, rows.appender.rows().address() as u64);
                 self.frame.set(Slot::SinkCount, rows.appender.next as u64);
             }
-            SinkState::Build { .. } => {}
+            SinkState::Build { .. } | SinkState::Marks => {}
             SinkState::Groups(groups) => {
                 let Sink::Aggregate { group, .. } = &self.pipeline.sink else {
                     return Err(ExecError::internal("groups of a sink that makes none"));
@@ -414,7 +418,7 @@ impl<'q> Worker<'q> {
                     rows.wrote(&self.query.prepared.plan.joins[*join], used);
                 }
             }
-            SinkState::Build { .. } => {}
+            SinkState::Build { .. } | SinkState::Marks => {}
             SinkState::Groups(groups) => groups.wrote(used),
             SinkState::Batches { output, cutoff, .. } => {
                 if let Some(cutoff) = cutoff {
@@ -456,6 +460,7 @@ impl<'q> Worker<'q> {
         let part = match self.sink {
             SinkState::Build { part, saw_null } => Part::Build(part, *saw_null != 0),
             SinkState::Groups(groups) => Part::Groups(groups.finish()),
+            SinkState::Marks => Part::Marks,
             SinkState::Batches { done, .. } => Part::Batches(done),
         };
         self.query.keep_host(self.host);

@@ -547,7 +547,11 @@ impl Builder<'_> {
 }
 
 impl Pipeline {
-    fn reading(source: RowSource, columns: impl IntoIterator<Item = ColumnId>, rows_bound: Option<u64>) -> Self {
+    pub(super) fn reading(
+        source: RowSource,
+        columns: impl IntoIterator<Item = ColumnId>,
+        rows_bound: Option<u64>,
+    ) -> Self {
         let bindings = columns.into_iter().enumerate();
         Self {
             sources: vec![source],

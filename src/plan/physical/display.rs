@@ -2,6 +2,7 @@
 //!
 //! Does not: show expressions; the logical plan does.
 
+use super::logical::JoinKind;
 use super::{GroupStrategy, JoinStrategy, PhysicalPlan, Pipeline, Sink, SourceKind};
 
 /// The source of a pipeline.
@@ -13,7 +14,14 @@ pub fn source(plan: &PhysicalPlan, pipeline: &Pipeline) -> String {
         SourceKind::Table { name, .. } => format!("scan {name} [{columns}]"),
         SourceKind::Temp(temp) => format!("read intermediate result {temp} [{columns}]"),
         SourceKind::Group(group) => format!("read groups {group} ({})", strategy(&plan.groups[*group].strategy)),
-        SourceKind::Join(join) => format!("read join table {join}"),
+        SourceKind::Join(join) => {
+            let which = if plan.joins[*join].kind == JoinKind::Semi {
+                "with"
+            } else {
+                "without"
+            };
+            format!("read rows {which} a mark of join {join}")
+        }
         SourceKind::Range { start, step, count } => format!("range from {start} step {step}, {count} rows"),
         SourceKind::Positions => "positions of elements".into(),
         SourceKind::OneRow => "one row".into(),
@@ -43,6 +51,7 @@ fn strategy(strategy: &GroupStrategy) -> String {
 pub fn sink(plan: &PhysicalPlan, pipeline: &Pipeline) -> String {
     match &pipeline.sink {
         Sink::Build { join: number, .. } => format!("build {}", join(plan, *number)),
+        Sink::Mark { join: number, .. } => format!("mark rows of {}", join(plan, *number)),
         Sink::Aggregate { group, .. } => format!("aggregate {group} ({})", strategy(&plan.groups[*group].strategy)),
         Sink::Batches { temp, finish, .. } => {
             let to = temp.map_or("result".to_owned(), |temp| format!("intermediate result {temp}"));

@@ -3,13 +3,15 @@
 //! `orders JOIN customer ON o_custkey = c_custkey`: customer's keys lie in 1..=150,000, so the table is dense: an array of
 //! 150,000 row numbers.
 //!
-//! Invariants: the right side is built, the left side probes.
+//! Invariants: the right side is built and the left side probes; unless the left side of a semi or anti join is much the smaller
+//! one, when it is built, and the right side marks the rows that have a partner.
 //!
 //! Does not: choose sides or order.
 
 use super::build::{Builder, Columns, PlanError, mentioned_all, produced};
 use super::rows::RowLayout;
 use super::{Binding, Facts, JoinStrategy, JoinTable, Pipeline, RowSource, Sink, SourceField, SourceKind, Step, facts};
+use crate::plan::estimate;
 use crate::plan::logical::{ColumnId, Expr, ExprKind, JoinKind, Plan};
 use crate::types::{LogicalType, Value};
 
@@ -17,6 +19,8 @@ use crate::types::{LogicalType, Value};
 const SMALL_DOMAIN: u64 = 1 << 16;
 /// Larger ones, up to this size, if the build side may fill a part of them.
 const LARGE_DOMAIN: u64 = 1 << 26;
+/// How many times as many rows the right side of a semi or anti join has for the left side to be built.
+const SMALLER_SIDE: f64 = 4.0;
 /// How many possible keys there may be for each row of the build side.
 const SPARSENESS: u64 = 32;
 
@@ -64,20 +68,100 @@ pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -
         build_keys,
         payload,
         has_residual: !residual.is_empty(),
+        marks: false,
     };
+    let swapped = Spec {
+        build_keys: keys.into_iter().map(|(l, _)| l).collect(),
+        payload: after.intersection(&left_columns).copied().collect(),
+        marks: true,
+        ..spec.clone()
+    };
+    let mut opened = None;
+    if is_larger(builder, &build, &spec, (left, right)) {
+        let kept = builder.open(left, &left_needed)?;
+        if *kind == JoinKind::Semi || !has_null_keys(builder, &kept, &swapped) {
+            return Ok(marking(
+                builder,
+                kept,
+                build,
+                &swapped,
+                spec.build_keys,
+                residual.clone(),
+            ));
+        }
+        opened = Some(kept);
+    }
     let join = build_table(builder, build, &spec);
-    let mut probe = builder.open(left, &left_needed)?;
-    let probe_keys = keys.into_iter().map(|(l, _)| l).collect();
-    attach(builder, &mut probe, join, &spec, probe_keys, residual.clone());
+    let mut probe = match opened {
+        Some(probe) => probe,
+        None => builder.open(left, &left_needed)?,
+    };
+    attach(builder, &mut probe, join, &spec, swapped.build_keys, residual.clone());
     Ok(probe)
 }
 
+/// Whether the right side of a semi or anti join is so much larger that the left one should be built.
+fn is_larger(builder: &Builder<'_>, right: &Pipeline, spec: &Spec, sides: (&Plan, &Plan)) -> bool {
+    if !matches!(spec.kind, JoinKind::Semi | JoinKind::Anti) {
+        return false;
+    }
+    let groups = &builder.out.groups;
+    let column = |id| facts::column_facts(groups, right, id);
+    let key = |key: &Expr| stored_key(facts::facts_of(key, &column), spec.null_equal);
+    let keys: Vec<Facts> = spec.build_keys.iter().map(key).collect();
+    // To set a bit costs no more than to look one up.
+    let bits = strategy(&keys, right.source_rows, spec, spec.payload.is_empty());
+    if matches!(bits, JoinStrategy::Bitmap { .. }) {
+        return false;
+    }
+    estimate::rows(sides.0, builder.tables) * SMALLER_SIDE < estimate::rows(sides.1, builder.tables)
+}
+
+/// A row with a NULL key has no partner, and would not be in the table of those without one.
+fn has_null_keys(builder: &Builder<'_>, kept: &Pipeline, spec: &Spec) -> bool {
+    let column = |id| facts::column_facts(&builder.out.groups, kept, id);
+    let may_be_null = |key: &Expr| facts::facts_of(key, &column).nullable;
+    !spec.null_equal && spec.build_keys.iter().any(may_be_null)
+}
+
+/// Builds the preserved side, has the other one mark its rows, and opens the pipeline that reads them.
+fn marking(
+    builder: &mut Builder<'_>,
+    kept: Pipeline,
+    mut other: Pipeline,
+    spec: &Spec,
+    keys: Vec<Expr>,
+    residual: Vec<Expr>,
+) -> Pipeline {
+    let (rows_bound, source_rows) = (kept.rows_bound, kept.source_rows);
+    let join = build_table(builder, kept, spec);
+    let source = bind_source(builder, &mut other, join, spec);
+    other.sink = Sink::Mark {
+        join,
+        keys,
+        residual,
+        source,
+    };
+    builder.out.pipelines.push(other);
+    let rows = RowSource {
+        kind: SourceKind::Join(join),
+        fields: source_fields(builder, join, spec),
+        optional: false,
+    };
+    let mut pipeline = Pipeline::reading(rows, spec.payload.iter().copied(), rows_bound);
+    pipeline.source_rows = source_rows;
+    pipeline
+}
+
+#[derive(Clone)]
 struct Spec {
     kind: JoinKind,
     null_equal: bool,
     build_keys: Vec<Expr>,
     payload: Vec<ColumnId>,
     has_residual: bool,
+    /// The rows of the table are marked when a partner is found.
+    marks: bool,
 }
 
 /// Ends the build side's pipeline in a new join table.
@@ -89,7 +173,14 @@ fn build_table(builder: &mut Builder<'_>, mut build: Pipeline, spec: &Spec) -> u
         .iter()
         .map(|key| stored_key(facts(key), spec.null_equal))
         .collect();
-    let payload: Vec<Expr> = spec.payload.iter().map(|id| builder.column_expr(*id)).collect();
+    let mut payload: Vec<Expr> = spec.payload.iter().map(|id| builder.column_expr(*id)).collect();
+    if spec.marks {
+        payload.push(Expr {
+            kind: ExprKind::Literal(Value::Boolean(false)),
+            ty: LogicalType::Boolean,
+            span: Default::default(),
+        });
+    }
     let strategy = strategy(&key_facts, build.source_rows, spec, payload.is_empty());
     let fields = || key_facts.iter().cloned().chain(payload.iter().map(&facts)).collect();
     let layout = match strategy {
@@ -104,6 +195,7 @@ fn build_table(builder: &mut Builder<'_>, mut build: Pipeline, spec: &Spec) -> u
         strategy,
         layout,
         key_count: key_facts.len(),
+        mark: spec.marks.then(|| key_facts.len() + spec.payload.len()),
         key_facts,
     });
     build.sink = Sink::Build {
@@ -155,30 +247,7 @@ fn attach(
     keys: Vec<Expr>,
     residual: Vec<Expr>,
 ) {
-    let table = &builder.out.joins[join];
-    let source = probe.sources.len();
-    let optional = spec.kind == JoinKind::Left;
-    let fields: Vec<SourceField> = spec
-        .payload
-        .iter()
-        .enumerate()
-        .map(|(i, id)| {
-            let index = table.key_count + i;
-            SourceField {
-                index,
-                name: builder.column_name(*id),
-                facts: table.layout.fields[index].facts.clone(),
-            }
-        })
-        .collect();
-    for (field, id) in spec.payload.iter().enumerate() {
-        probe.bindings.insert(*id, Binding::Field { source, field });
-    }
-    probe.sources.push(RowSource {
-        kind: SourceKind::Join(join),
-        fields,
-        optional,
-    });
+    let source = bind_source(builder, probe, join, spec);
     let keeps_count = matches!(spec.kind, JoinKind::Semi | JoinKind::Anti | JoinKind::NullAwareAnti);
     if !keeps_count {
         probe.rows_bound = None;
@@ -189,4 +258,31 @@ fn attach(
         residual,
         source,
     });
+}
+
+/// Gives a pipeline the rows of a join table as a source, and binds the columns that are kept there.
+fn bind_source(builder: &Builder<'_>, pipeline: &mut Pipeline, join: usize, spec: &Spec) -> usize {
+    let source = pipeline.sources.len();
+    for (field, id) in spec.payload.iter().enumerate() {
+        pipeline.bindings.insert(*id, Binding::Field { source, field });
+    }
+    pipeline.sources.push(RowSource {
+        kind: SourceKind::Join(join),
+        fields: source_fields(builder, join, spec),
+        optional: spec.kind == JoinKind::Left,
+    });
+    source
+}
+
+fn source_fields(builder: &Builder<'_>, join: usize, spec: &Spec) -> Vec<SourceField> {
+    let table = &builder.out.joins[join];
+    let field = |(i, id): (usize, &ColumnId)| {
+        let index = table.key_count + i;
+        SourceField {
+            index,
+            name: builder.column_name(*id),
+            facts: table.layout.fields[index].facts.clone(),
+        }
+    };
+    spec.payload.iter().enumerate().map(field).collect()
 }

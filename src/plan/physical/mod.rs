@@ -196,6 +196,17 @@ pub enum Sink {
         /// What is stored after the keys.
         payload: Vec<Expr>,
     },
+    /// To no place: the rows of a join table that match one are marked.
+    Mark {
+        /// Index into [`PhysicalPlan::joins`].
+        join: usize,
+        /// Key expressions, as many as the join has keys.
+        keys: Vec<Expr>,
+        /// What else a pair must satisfy; its columns of the join table are bound to `source`.
+        residual: Vec<Expr>,
+        /// The source in which the join table's columns are bound.
+        source: usize,
+    },
     /// Into groups.
     Aggregate {
         /// Index into [`PhysicalPlan::groups`].
@@ -254,6 +265,8 @@ pub struct JoinTable {
     pub key_count: usize,
     /// What is known of the keys on the build side.
     pub key_facts: Vec<Facts>,
+    /// The field that tells whether a row has a partner, where the preserved side of a semi or anti join was built.
+    pub mark: Option<usize>,
 }
 
 /// How partners are found.
