@@ -11,11 +11,11 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span};
 
 use super::super::from::resolve_error;
-use super::super::joins::split_key;
 use super::super::scope::Scope;
 use super::super::select::{Block, Place};
 use super::super::{Binder, Bound};
 use super::Flight;
+use super::narrow::narrowed;
 use crate::plan::change::{ArmRows, Change, Layout, Source};
 use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
 use crate::plan::{Named, ROW_COLUMN};
@@ -45,7 +45,7 @@ impl<'a> Binder<'a> {
     }
 
     /// A scan of the table: its columns in the scope under its name.
-    fn target(&mut self, change: &'a Change<'a>) -> Bound<Flight> {
+    pub(super) fn target(&mut self, change: &'a Change<'a>) -> Bound<Flight> {
         let target = change.target;
         let texts: Vec<&str> = target.table.iter().map(|part| part.text.as_str()).collect();
         let id = match self.tables.by_name(&texts, None) {
@@ -109,7 +109,10 @@ impl<'a> Binder<'a> {
                 ))
             });
             let kind = if update { JoinKind::Left } else { JoinKind::Anti };
-            plan = join(kind, plan, target.plan.clone(), pairs.collect(), Vec::new());
+            let pairs: Vec<(Expr, Expr)> = pairs.collect();
+            let both = pairs.iter().map(|(new, own)| (new, own));
+            let table = narrowed(target.plan.clone(), &plan, both, change.span);
+            plan = join(kind, plan, table, pairs, Vec::new());
             found = Some(target);
         }
         let Some(target) = found.filter(|_| update) else {
@@ -131,47 +134,6 @@ impl<'a> Binder<'a> {
             plan,
             scope,
             proposed,
-            ..target
-        })
-    }
-
-    fn merged(&mut self, change: &'a Change<'a>, source: &'a ast::TableRef, on: &'a ast::Expr) -> Bound<Flight> {
-        let target = self.target(change)?;
-        let (other, other_scope) = self.table_ref(source)?;
-        self.check_names(&target.scope, &other_scope, source.span)?;
-        let (other, made) = self.extended(other, vec![("partner".into(), Expr::truth(true, change.span))]);
-        let mut scope = target.scope.clone();
-        scope.extend(other_scope);
-        let mut block = self.on_block(scope.clone());
-        let predicates = self.conjuncts(&mut block, on)?;
-        if !block.joins_below.is_empty() {
-            return self.unsupported("a subquery in the condition of MERGE is", on.span);
-        }
-        let wants = |rows: ArmRows| change.arms.iter().any(|arm| arm.rows == rows);
-        let (alone, other_alone) = (wants(ArmRows::NotMatchedBySource), wants(ArmRows::NotMatched));
-        let (kind, swap) = match (alone, other_alone) {
-            (true, true) => (JoinKind::Full, false),
-            (true, false) => (JoinKind::Left, false),
-            (false, true) => (JoinKind::Left, true),
-            (false, false) => (JoinKind::Inner, false),
-        };
-        let (left, right) = if swap {
-            (other, target.plan.clone())
-        } else {
-            (target.plan.clone(), other)
-        };
-        let (left_set, right_set) = (left.output_set(), right.output_set());
-        let (mut keys, mut residual) = (Vec::new(), Vec::new());
-        for predicate in predicates {
-            match split_key(&predicate, &left_set, &right_set) {
-                Some(key) => keys.push(key),
-                None => residual.push(predicate),
-            }
-        }
-        Ok(Flight {
-            plan: join(kind, left, right, keys, residual),
-            scope,
-            partner: made.first().copied(),
             ..target
         })
     }
@@ -223,7 +185,7 @@ pub(super) fn target_name(target: &ast::Target) -> &str {
     target.alias.as_ref().or(last).map_or("", |name| name.text.as_str())
 }
 
-fn join(kind: JoinKind, left: Plan, right: Plan, keys: Vec<(Expr, Expr)>, residual: Vec<Expr>) -> Plan {
+pub(super) fn join(kind: JoinKind, left: Plan, right: Plan, keys: Vec<(Expr, Expr)>, residual: Vec<Expr>) -> Plan {
     Plan::Join {
         kind,
         left: Box::new(left),

@@ -12,6 +12,8 @@
 
 mod arms;
 mod flight;
+mod merged;
+mod narrow;
 mod proposed;
 mod returning;
 mod rules;
