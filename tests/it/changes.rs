@@ -306,6 +306,7 @@ fn merge_parents(random: &mut Random, model: &mut Model) -> (String, Outcome) {
         }
     }
     let (mut changed, mut added) = (Vec::new(), Vec::new());
+    let keys: BTreeSet<i64> = rows.keys().copied().collect();
     for (k, n) in rows {
         match model.p.get(&k) {
             Some(_) if n == 0 => changed.push((k, None)),
@@ -323,9 +324,21 @@ fn merge_parents(random: &mut Random, model: &mut Model) -> (String, Outcome) {
             None => {}
         }
     }
+    // Now and then rows of `p` that the source has not are changed too.
+    let by_source = match random.below(3) {
+        0 => {
+            let rest = model.p.iter().filter(|(k, _)| !keys.contains(*k));
+            changed.extend(rest.map(|(k, row)| {
+                let n = row.n + 1;
+                (*k, (row.n < 6).then(|| (*k, Parent { n, ..row.clone() })))
+            }));
+            " WHEN NOT MATCHED BY SOURCE AND p.n >= 6 THEN DELETE WHEN NOT MATCHED BY SOURCE THEN UPDATE SET n = p.n + 1"
+        }
+        _ => "",
+    };
     let text = format!(
         "MERGE INTO p USING (VALUES {values}) AS s(k, n) ON p.k = s.k WHEN MATCHED AND s.n = 0 THEN DELETE \
-         WHEN MATCHED THEN UPDATE SET n = p.n - s.n WHEN NOT MATCHED AND s.n < 4 THEN INSERT (k) VALUES (s.k)"
+         WHEN MATCHED THEN UPDATE SET n = p.n - s.n WHEN NOT MATCHED AND s.n < 4 THEN INSERT (k) VALUES (s.k){by_source}"
     );
     (text, model.parents(Parents { changed, added }))
 }

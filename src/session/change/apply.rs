@@ -68,6 +68,7 @@ pub fn apply(
     for batch in stream {
         let batch = batch.map_err(|error| applying.naming_column(error))?;
         applying.batch(batch, view)?;
+        foreign::check_many(session, &mut applying.watch, table, view, how.running)?;
     }
     let (rows, batches) = (applying.rows, applying.returned);
     foreign::settle(session, &applying.watch, table, view, how.running)?;

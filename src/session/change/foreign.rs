@@ -26,6 +26,8 @@ use crate::types::{Value, cell};
 
 /// Fewer new references are looked up one by one.
 const FEW: usize = 64;
+/// So many are checked before the statement ends.
+const MANY: usize = 1 << 18;
 /// Deeper cascades are taken to have no end.
 const MAX_DEPTH: usize = 64;
 
@@ -52,6 +54,27 @@ pub fn settle(
     session.relations.given.truncate(given);
     session.relations.view = before;
     settled
+}
+
+/// Checks new references before the end of the statement where there are many, so that they need not be kept. A table that refers
+/// to itself must wait: the rows referred to may come yet.
+pub fn check_many(
+    session: &mut Session,
+    watch: &mut Watch,
+    table: &Table,
+    view: &mut View,
+    running: Running,
+) -> Result<(), Error> {
+    let rows: usize = watch.new.iter().map(RecordBatch::num_rows).sum();
+    if rows < MANY || table.def.foreign_keys.iter().any(|key| key.table == table.id) {
+        return Ok(());
+    }
+    let so_far = Watch {
+        gained: watch.gained.clone(),
+        new: std::mem::take(&mut watch.new),
+        ..Watch::default()
+    };
+    settle(session, &so_far, table, view, running)
 }
 
 struct Settling<'s> {
