@@ -66,6 +66,7 @@
 //! | what does this operation of the IR mean? | [`gobi_jit::ir`] |
 //! | who runs this, with how much memory, what stops it? | [`exec`], [`exec::memory`] |
 //! | how is this page, line or object read? | [`formats`] |
+//! | who waits for whom, what is a conflict, what does an isolation level do? | [`store::locks`], `session::locking`, [`session::isolation`] |
 //! | when is a commit durable, what does a crash leave, what is in this file? | [`store`] |
 //! | what does SET change? | [`session::settings`] |
 //! | which SQLSTATE is this, and what does it look like? | `tests/golden/diagnostics` |

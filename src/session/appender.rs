@@ -44,7 +44,7 @@ pub struct Appender<'s> {
 impl<'s> Appender<'s> {
     /// Into `table` or `schema.table`.
     pub(super) fn new(session: &'s mut Session, table: &str) -> Result<Self, Error> {
-        statement::begins(session, false);
+        statement::begins(session, None);
         let isolation = session.settings.isolation;
         let Some(store) = &mut session.store else {
             return Err(user("0A000", "an appender needs a database"));
@@ -112,7 +112,7 @@ impl<'s> Appender<'s> {
         if batches.is_empty() {
             return Ok(());
         }
-        statement::begins(self.session, false);
+        statement::begins(self.session, None);
         let table = self.table.clone();
         let rows = transactions::framed(self.session, "APPEND", Span::default(), &mut |session, view| {
             put(session, view, &table, &batches)

@@ -26,6 +26,8 @@ pub struct Prepared(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    /// Its text, or that of the PREPARE that it is from; for SHOW LOCKS.
+    text: Arc<str>,
     statement: Statement,
     dialect: Dialect,
     /// In the order of their numbers, or in which they appear.
@@ -37,7 +39,12 @@ struct Inner {
 pub type Named = BTreeMap<String, Prepared>;
 
 impl Prepared {
-    fn new(statement: Statement, dialect: Dialect, types: Vec<Option<LogicalType>>) -> Result<Self, Error> {
+    fn new(
+        text: Arc<str>,
+        statement: Statement,
+        dialect: Dialect,
+        types: Vec<Option<LogicalType>>,
+    ) -> Result<Self, Error> {
         if matches!(statement.kind, StatementKind::Prepare(_) | StatementKind::Execute(_)) {
             let message = format!("{} cannot be prepared", statement.kind.name());
             return Err(user("0A000", statement.span, message));
@@ -53,6 +60,7 @@ impl Prepared {
             return Err(user("42601", statement.span, message));
         }
         Ok(Self(Arc::new(Inner {
+            text,
             statement,
             dialect,
             parameters,
@@ -144,6 +152,7 @@ impl Prepared {
         phases: Phases,
     ) -> Result<StatementResult, Error> {
         let before = std::mem::replace(&mut session.relations.parameters, values);
+        session.statement = self.0.text.clone();
         let result = statement::run(session, &self.0.statement, self.0.dialect, phases);
         session.relations.parameters = before;
         result
@@ -159,7 +168,7 @@ pub fn prepare(session: &mut Session, text: &str) -> Result<Prepared, Error> {
     let mut statements = parsing.statements.into_iter();
     match (statements.next(), statements.next()) {
         (Some((statement, dialect)), None) => {
-            let prepared = Prepared::new(statement, dialect, Vec::new())?;
+            let prepared = Prepared::new(text.into(), statement, dialect, Vec::new())?;
             check_names(session, &prepared)?;
             Ok(prepared)
         }
@@ -183,7 +192,7 @@ pub fn define(session: &mut Session, prepare: &Prepare, dialect: Dialect) -> Res
     for ty in &prepare.types {
         types.push(Some(define::type_of(session, ty, prepare.name.span, dialect)?));
     }
-    let prepared = Prepared::new((*prepare.statement).clone(), dialect, types)?;
+    let prepared = Prepared::new(session.statement.clone(), (*prepare.statement).clone(), dialect, types)?;
     check_names(session, &prepared)?;
     session.prepared.insert(name, prepared);
     Ok(())

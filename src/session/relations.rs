@@ -222,13 +222,22 @@ impl<'r> StatementTables<'r> {
     pub fn note_reads(&self, query: &Query) {
         let Some(view) = &self.relations.view else { return };
         let Some(noted) = &view.changes.reads else { return };
-        let opened = self.opened.iter().enumerate().filter_map(|(at, opened)| {
-            let id = EntityId(opened.path.strip_prefix('\0')?.parse().ok()?);
-            let def = view.catalog().table(id)?.clone();
-            Some((TableId(u32::try_from(at).ok()?), id, def))
-        });
+        let mut current = Vec::new();
+        for (at, opened) in self.opened.iter().enumerate() {
+            let Some(path) = opened.path.strip_prefix('\0') else {
+                continue;
+            };
+            let digits = path.find(|c: char| !c.is_ascii_digit()).unwrap_or(path.len());
+            let (number, rest) = path.split_at(digits);
+            let Ok(id) = number.parse().map(EntityId) else { continue };
+            match (view.catalog().table(id), rest) {
+                (Some(def), "") => current.push((TableId(u32::try_from(at).unwrap_or(u32::MAX)), id, def.clone())),
+                (Some(_), rest) if !rest.starts_with('@') => noted.add(id, Vec::new()),
+                _ => {}
+            }
+        }
         let replaced: Vec<TableId> = self.opened.iter().filter_map(|opened| opened.replaces).collect();
-        reads::note(noted, query, &opened.collect::<Vec<_>>(), &replaced);
+        reads::note(noted, query, &current, &replaced);
     }
 
     /// The relations by their numbers.

@@ -146,13 +146,12 @@ fn locks(session: &mut Session, span: Span) -> Result<ResultStream, Error> {
         None => Vec::new(),
     };
     let row = |line: LockLine| {
-        let rows = match line.rows {
-            1 => "1 row".to_string(),
-            rows => format!("{rows} rows"),
-        };
+        let count = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+        let rows = [count(line.rows, "old"), count(line.appended, "new")];
+        let rows: Vec<String> = rows.into_iter().flatten().collect();
         let (state, target) = match line.waits_for {
             Some(_) => ("waits", line.key),
-            None => ("holds", rows),
+            None => ("holds", rows.join(" and ")),
         };
         vec![
             line.id.0.to_string(),

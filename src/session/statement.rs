@@ -35,7 +35,7 @@ pub fn run(
         phases,
         span: statement.span,
     };
-    begins(session, transactions::upserts(&statement.kind));
+    begins(session, Some(&statement.kind));
     if let Some(result) = transactions::run(session, &statement.kind, statement.span) {
         return result;
     }
@@ -68,14 +68,15 @@ pub fn run(
 }
 
 /// Tells the database that a statement begins, and what it does about locks.
-pub fn begins(session: &mut Session, upserts: bool) {
+pub fn begins(session: &mut Session, kind: Option<&StatementKind>) {
     if let Some(store) = &mut session.store {
         store.runs(StatementLocks {
             text: session.statement.clone(),
             isolation: session.settings.isolation,
             timeout_ms: session.settings.lock_timeout_ms,
             interrupt: session.interrupt.clone(),
-            upserts,
+            changes: kind.is_none_or(transactions::changes),
+            upserts: kind.is_some_and(transactions::upserts),
         });
     }
 }

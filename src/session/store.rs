@@ -115,6 +115,8 @@ pub struct StatementLocks {
     pub timeout_ms: u64,
     /// What stops it.
     pub interrupt: Interrupt,
+    /// Whether it changes anything: others neither hold nor wait.
+    pub changes: bool,
     /// Whether it takes a key that is there for a row to be changed.
     pub upserts: bool,
 }
@@ -165,6 +167,7 @@ impl Store {
                 isolation: Isolation::Snapshot,
                 timeout_ms: 0,
                 interrupt: Interrupt::default(),
+                changes: false,
                 upserts: false,
             },
             least_entity: 0,
@@ -175,7 +178,7 @@ impl Store {
     pub fn runs(&mut self, statement: StatementLocks) {
         self.alone = None;
         self.least_entity = 0;
-        if let Some(transaction) = &self.transaction {
+        if let Some(transaction) = self.transaction.as_ref().filter(|_| statement.changes) {
             transaction.holder.runs(&statement.text);
         }
         self.running = statement;

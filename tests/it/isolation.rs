@@ -197,7 +197,7 @@ fn who_comes_second_waits_for_the_row() {
             let locks = stage.waiting(1);
             assert!(locks.contains(",row,(id) = (2),"), "{locks}");
             assert!(
-                locks.contains(",holds,t,row,2 rows,,UPDATE t SET n = n + 1 WHERE id = 2,"),
+                locks.contains(",holds,t,row,1 old and 1 new,,UPDATE t SET n = n + 1 WHERE id = 2,"),
                 "{locks}"
             );
             one.ok("COMMIT");
@@ -620,4 +620,64 @@ fn serializable_transactions_on_different_rows_both_commit() {
     // Alone, a statement is a transaction, too.
     one.ok("SET default_transaction_isolation = 'serializable'; UPDATE t SET n = 1 WHERE id = 2");
     assert_eq!(stage.read("FROM t ORDER BY id"), "2,1 5,50");
+}
+
+#[test]
+fn upserts_change_what_another_one_has_inserted() {
+    let mut stage = Stage::new(ACCOUNTS);
+    for level in LEVELS {
+        for upsert in [
+            "INSERT INTO t VALUES (3, 5) ON CONFLICT (id) DO UPDATE SET n = t.n + excluded.n",
+            "INSERT INTO t VALUES (3, 5) ON CONFLICT DO NOTHING",
+        ] {
+            let [one, two] = stage.players();
+            one.begin(level);
+            two.begin(level);
+            one.ok("INSERT INTO t VALUES (3, 30)");
+            two.start(upsert);
+            stage.waiting(1);
+            one.ok("COMMIT");
+            if level == "READ COMMITTED" {
+                two.end().unwrap();
+                two.ok("COMMIT");
+                let expected = if upsert.ends_with("NOTHING") { "30" } else { "35" };
+                assert_eq!(stage.read("SELECT n FROM t WHERE id = 3"), expected);
+            } else {
+                failed(two.end(), "40001");
+                two.ok("ROLLBACK");
+            }
+            stage.read("DELETE FROM t WHERE id = 3");
+        }
+    }
+}
+
+#[test]
+fn columns_that_are_added_wait_for_writers() {
+    let mut stage = Stage::new(ACCOUNTS);
+    let [one, two] = stage.players();
+    one.ok("BEGIN; UPDATE t SET n = 0 WHERE id = 1");
+    two.start("ALTER TABLE t ADD COLUMN b int");
+    let locks = stage.waiting(1);
+    assert!(locks.contains(",waits,t,table,,"), "{locks}");
+    one.ok("ROLLBACK");
+    two.end().unwrap();
+    assert_eq!(stage.read("FROM t ORDER BY id"), "1,10,NULL 2,20,NULL");
+}
+
+#[test]
+fn prepared_statements_wait_under_their_own_text() {
+    let mut stage = Stage::new(ACCOUNTS);
+    let [one, two] = stage.players();
+    one.ok("BEGIN; UPDATE t SET n = 0 WHERE id = 1");
+    two.ok("PREPARE add AS UPDATE t SET n = n + $1 WHERE id = $2");
+    two.start("EXECUTE add(5, 1)");
+    let locks = stage.waiting(1);
+    let text = ",PREPARE add AS UPDATE t SET n = n + $1 WHERE id = $2,";
+    assert!(
+        locks.contains(",waits,t,row,(id) = (1),") && locks.contains(text),
+        "{locks}"
+    );
+    one.ok("ROLLBACK");
+    two.end().unwrap();
+    assert_eq!(stage.read("FROM t ORDER BY id"), "1,15 2,20");
 }

@@ -20,13 +20,15 @@ pub struct LockLine {
     pub table: String,
     /// `row`, `key`, `table` or `name`.
     pub mode: &'static str,
-    /// Rows that are held.
+    /// Rows deleted or replaced.
     pub rows: u64,
+    /// Rows appended.
+    pub appended: u64,
     /// The key that is waited for.
     pub key: String,
     /// For whom it waits; who holds, does not.
     pub waits_for: Option<TxnId>,
-    /// The statement that runs, or ran last.
+    /// The statement that changes something, or did so last.
     pub statement: String,
     /// Since when, in microseconds since the epoch: the statement runs, or the wait goes on.
     pub since_us: i64,
@@ -44,6 +46,7 @@ impl Locks {
                 table: table.to_string(),
                 mode,
                 rows: 0,
+                appended: 0,
                 key: String::new(),
                 waits_for: None,
                 statement: one_line(&holding.statement),
@@ -52,7 +55,8 @@ impl Locks {
             for touched in holding.standing.claim.iter().flat_map(|claim| claim.footprint.lines()) {
                 let mode = if touched.whole { "table" } else { "row" };
                 lines.push(LockLine {
-                    rows: touched.rows + touched.appended,
+                    rows: touched.rows,
+                    appended: touched.appended,
                     ..line(&touched.name, mode)
                 });
             }

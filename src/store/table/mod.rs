@@ -11,7 +11,8 @@
 //! Invariants: segments never change, and their numbers are never used again in a table. Columns go by their numbers, so no
 //! change of a definition touches data. A row's address stays what it is in a snapshot and in what is staged on top.
 //!
-//! Does not: know SQL, locks or transactions.
+//! Does not: know SQL, or who waits for whom: it says where two transactions meet (`footprint`, `unique`, `reads`), and
+//! [`super::locks`] what follows from that.
 
 mod block;
 mod cell;
