@@ -130,6 +130,21 @@ pub enum Command {
     /// Time every query of a folder and print JSON
     #[command(after_help = "Example:\n  gobi -d data bench --queries queries --runs 5")]
     Bench(Bench),
+    /// Make an empty database
+    #[command(after_help = "Example:\n  gobi init shop")]
+    Init(Init),
+    /// Copy files into tables, which are made if they are not there
+    #[command(after_help = "Example:\n  gobi -d shop import orders.csv customers.parquet")]
+    Import(Import),
+    /// Copy a table into a file
+    #[command(after_help = "Example:\n  gobi -d shop export orders orders.parquet")]
+    Export(Export),
+    /// Print the statements that make the tables and views again
+    #[command(after_help = "Example:\n  gobi -d shop schema orders")]
+    Schema(Schema),
+    /// List tables, or show one
+    #[command(after_help = "Examples:\n  gobi -d shop table list\n  gobi -d shop table show orders")]
+    Table(Table),
     /// Print scripts in one style
     #[command(after_help = "Examples:\n  gobi fmt report.sql\n  echo 'select 1' | gobi fmt -")]
     Fmt(Fmt),
@@ -150,6 +165,7 @@ impl Command {
             Command::Bench(bench) => bench.jit.mode,
             Command::Demo(demo) => demo.jit.mode,
             Command::Explain(_) | Command::Fmt(_) | Command::Completions(_) => None,
+            Command::Init(_) | Command::Import(_) | Command::Export(_) | Command::Schema(_) | Command::Table(_) => None,
         }
     }
 }
@@ -171,6 +187,67 @@ pub struct Run {
     /// Script files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// `gobi init`.
+#[derive(Debug, ClapArgs)]
+pub struct Init {
+    /// A folder that is empty, or not there
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+/// `gobi import`.
+#[derive(Debug, ClapArgs)]
+pub struct Import {
+    /// Parquet, CSV, JSON, Arrow or ORC files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The table; else the name of each file is one
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+}
+
+/// `gobi export`.
+#[derive(Debug, ClapArgs)]
+pub struct Export {
+    /// The table
+    #[arg(value_name = "TABLE")]
+    pub table: String,
+    /// Its extension tells the format
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `gobi schema`.
+#[derive(Debug, ClapArgs)]
+pub struct Schema {
+    /// Only this table or view
+    #[arg(value_name = "TABLE")]
+    pub table: Option<String>,
+}
+
+/// `gobi table`.
+#[derive(Debug, ClapArgs)]
+pub struct Table {
+    /// What of tables.
+    #[command(subcommand)]
+    pub command: TableCommand,
+}
+
+/// `gobi table …`.
+#[derive(Debug, Subcommand)]
+pub enum TableCommand {
+    /// All tables and views, with rows and bytes
+    #[command(after_help = "Example:\n  gobi -d shop table list")]
+    List,
+    /// Columns, keys and indexes of a table
+    #[command(after_help = "Example:\n  gobi -d shop table show orders")]
+    Show {
+        /// Which
+        #[arg(value_name = "TABLE")]
+        table: String,
+    },
 }
 
 /// `gobi explain`.

@@ -29,6 +29,7 @@ mod protocol;
 mod repl;
 mod script;
 mod source;
+mod tables;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,11 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Some(Command::Repl(_)) => repl::run(&meaning),
         Some(Command::Explain(explain)) => explain::run(&meaning, &explain),
         Some(Command::Bench(bench)) => bench::run(&meaning, &bench),
+        Some(Command::Init(init)) => tables::init(&meaning, &init),
+        Some(Command::Import(import)) => tables::import(&meaning, &import),
+        Some(Command::Export(export)) => tables::export(&meaning, &export),
+        Some(Command::Schema(schema)) => tables::schema(&meaning, &schema),
+        Some(Command::Table(table)) => tables::table(&meaning, &table),
         Some(Command::Fmt(fmt)) => fmt::run(&meaning, &fmt),
         Some(Command::Completions(completions)) => completions::run(completions.shell),
         Some(Command::Demo(demo)) => demo::run(&meaning, &demo),

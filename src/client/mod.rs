@@ -34,7 +34,7 @@ impl Client {
     pub fn embedded(settings: Settings, folder: Option<PathBuf>) -> Self {
         let config = EngineConfig {
             threads: settings.thread_count(),
-            cache_bytes: Settings::default().memory_bytes() / 4,
+            cache_bytes: settings.memory_bytes() / 4,
         };
         Self {
             engine: Arc::new(Engine::new(config)),
@@ -42,6 +42,11 @@ impl Client {
             database: folder.as_deref().and_then(DatabaseFolder::of),
             folder,
         }
+    }
+
+    /// Whether there is a database in the folder, or can be.
+    pub fn has_database(&self) -> bool {
+        self.database.is_some()
     }
 
     /// A new session.

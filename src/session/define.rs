@@ -9,7 +9,9 @@
 pub mod alter;
 pub mod drop;
 pub mod indexes;
+mod options;
 pub mod schemas;
+pub mod text;
 pub mod views;
 
 use gobi_grammar::ast::{
@@ -108,13 +110,9 @@ pub fn schema_and_name(path: &Path) -> Result<(String, &Ident), Error> {
 }
 
 fn refuse_parts(create: &CreateTable, span: Span) -> Result<(), Error> {
-    let refused = [
-        (create.temporary, "CREATE TEMP TABLE"),
-        (!create.options.is_empty(), "CREATE TABLE WITH"),
-    ];
-    match refused.into_iter().find(|(written, _)| *written) {
-        Some((_, what)) => Err(unsupported(what, span)),
-        None => Ok(()),
+    match create.temporary {
+        true => Err(unsupported("CREATE TEMP TABLE", span)),
+        false => Ok(()),
     }
 }
 
@@ -248,6 +246,7 @@ fn definition(
             T::ForeignKey { .. } => {}
         }
     }
+    options::apply(&mut def, &create.options)?;
     Ok(def)
 }
 

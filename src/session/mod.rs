@@ -25,6 +25,7 @@ mod explain;
 mod foreign_keys;
 pub mod isolation;
 mod listing;
+mod load;
 mod locking;
 mod picks;
 mod prepared;
@@ -189,6 +190,28 @@ impl Session {
                 second.span,
                 "only one query can be explained at a time",
             ))),
+        }
+    }
+
+    /// Statements that make the definitions of the database again: all, or those of a table or view.
+    pub fn definitions(&mut self, name: Option<&str>) -> Result<Vec<String>, Error> {
+        let span = Span::new(0, name.map_or(0, str::len));
+        let view = match &mut self.store {
+            Some(store) => store.view(span)?,
+            None => None,
+        };
+        let none = crate::catalog::Catalog::default();
+        let catalog = view.as_ref().map_or(&none, store::View::catalog);
+        let Some(name) = name else {
+            return Ok(define::text::statements(catalog, None));
+        };
+        let parts: Vec<&str> = name.split('.').collect();
+        match catalog.find(&parts) {
+            Some(entry) => Ok(define::text::statements(catalog, Some(entry.id))),
+            None => {
+                let message = format!("there is no table or view `{name}`");
+                Err(Error::new(Diagnostic::new("42P01", span, message)))
+            }
         }
     }
 

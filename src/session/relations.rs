@@ -8,7 +8,7 @@
 //!
 //! Does not: read data, or know formats.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ use crate::store::table::{ROW_COLUMN, Snapshot};
 pub struct Relations {
     folder: Option<PathBuf>,
     columns: BTreeSet<String>,
+    /// How the statement that runs wants files to be read, by their paths.
+    options: HashMap<String, OpenOptions>,
     /// What the statement that runs reads of the database.
     pub view: Option<View>,
     /// What the parameters of the statement that runs stand for.
@@ -65,8 +67,19 @@ impl Relations {
         tables.chain(self.columns.iter().cloned()).collect()
     }
 
+    /// Files of this path are read so.
+    pub fn set_options(&mut self, path: &str, options: OpenOptions) {
+        self.options.insert(path.to_string(), options);
+    }
+
+    /// They are read as they tell themselves.
+    pub fn forget_options(&mut self, path: &str) {
+        self.options.remove(path);
+    }
+
     fn open(&mut self, path: &str, name: &str) -> Result<Opened, ResolveError> {
-        let relation = formats::open(path, &OpenOptions::default()).map_err(|error| resolve_error(&error))?;
+        let options = self.options.get(path).cloned().unwrap_or_default();
+        let relation = formats::open(path, &options).map_err(|error| resolve_error(&error))?;
         Ok(self.opened(path.to_string(), name, 0, relation))
     }
 

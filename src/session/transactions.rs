@@ -14,7 +14,7 @@ use super::change::{self, Running};
 use super::define;
 use super::isolation::Isolation;
 use super::store::{Done, Store, View};
-use super::{Error, Session, StatementResult};
+use super::{Error, Session, StatementResult, load};
 
 /// Runs a statement about transactions; `None` for any other one.
 pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<StatementResult, Error>> {
@@ -52,7 +52,8 @@ fn no_database(kind: &K, span: Span) -> Error {
 pub fn changes(kind: &K) -> bool {
     match kind {
         K::CreateTable(_) | K::CreateView(_) | K::CreateSchema(_) | K::CreateIndex(_) | K::AlterTable(_) => true,
-        K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_) | K::Truncate(_) => true,
+        K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_) => true,
+        K::CopyFrom(_) | K::Truncate(_) => true,
         K::Drop(drop) => define::drop::is_ours(drop),
         _ => false,
     }
@@ -115,6 +116,7 @@ fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -
             let (id, _) = change::target(view, &create.name)?;
             change::fill(session, query, (id, &def), view, running)?
         }
+        K::CopyFrom(copy) => return load::run(session, copy, view, running),
         K::Drop(drop) => {
             define::drop::run(drop, view)?;
             return Ok(StatementResult::Done);

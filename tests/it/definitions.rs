@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use super::run::gobi;
 use super::store::{done, lines, now_micros, run};
 
 /// Bytes of the files below a folder, but for the log, whose space is prepared ahead.
@@ -80,4 +81,75 @@ fn a_plan_names_the_index_that_it_uses() {
     }
     done(folder, "DROP INDEX by_a");
     assert!(!plan("SELECT id FROM t WHERE a = 7").contains("by index"));
+}
+
+#[test]
+fn the_schema_makes_the_same_definitions_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    done(
+        folder,
+        "CREATE SCHEMA s; CREATE TABLE s.parent (id int PRIMARY KEY, `a b` string NOT NULL UNIQUE);
+         CREATE TABLE child (id int, p int DEFAULT 1 + 1 REFERENCES s.parent ON DELETE CASCADE, d decimal(9,2) CHECK (d > 0), g decimal(10,2) GENERATED ALWAYS AS (d * 2), PRIMARY KEY (id, p)) WITH (sort_by = ('d desc', p));
+         CREATE INDEX by_d ON child (d, p); CREATE VIEW v (x) AS SELECT id FROM child WHERE d > 1;
+         SET dialect = 'ansi'; CREATE VIEW w AS SELECT x / 2 AS \"half of it\" FROM v",
+    );
+    let schema = |db: &str| gobi(folder, &["-d", db, "schema"]).out;
+    let text = schema("db");
+    assert!(
+        text.contains("CREATE TABLE child (\n    id bigint,\n    p bigint DEFAULT 1 + 1,\n"),
+        "{text}"
+    );
+    std::fs::write(folder.join("schema.sql"), &text).unwrap();
+    let made = gobi(folder, &["-d", "other", "run", "schema.sql"]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    assert_eq!(schema("other"), text);
+    let one = gobi(folder, &["-d", "db", "schema", "child"]).out;
+    assert!(
+        one.starts_with("CREATE TABLE child") && one.contains("CREATE INDEX by_d") && !one.contains("VIEW"),
+        "{one}"
+    );
+    assert_eq!(gobi(folder, &["-d", "db", "schema", "chlid"]).code, Some(1));
+}
+
+#[test]
+fn files_are_imported_and_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert_eq!(gobi(folder, &["init", "db"]).code, Some(0));
+    std::fs::write(folder.join("people.csv"), "name,age\nAda,36\nBo,7\n").unwrap();
+    assert_eq!(gobi(folder, &["-d", "db", "import", "people.csv"]).code, Some(0));
+    assert_eq!(
+        gobi(folder, &["-d", "db", "import", "people.csv", "--table", "people"]).code,
+        Some(0)
+    );
+    assert_eq!(
+        lines(folder, "SELECT name, sum(age) FROM people GROUP BY name ORDER BY name"),
+        "Ada,72 Bo,14"
+    );
+    assert_eq!(gobi(folder, &["-d", "db", "export", "people", "out.csv"]).code, Some(0));
+    let out = std::fs::read_to_string(folder.join("out.csv")).unwrap();
+    assert_eq!(out.lines().count(), 5, "{out}");
+    std::fs::write(folder.join("bad.csv"), "name,age\nCy,young\n").unwrap();
+    let failed = gobi(folder, &["-d", "db", "import", "bad.csv", "--table", "people"]);
+    assert_eq!(failed.code, Some(1));
+    assert!(
+        failed
+            .err
+            .contains("bad.csv` line 2: `young` is not a bigint (column `age`)"),
+        "{}",
+        failed.err
+    );
+    let listed = gobi(folder, &["-d", "db", "--format", "csv", "table", "list"]).out;
+    assert!(listed.contains("main,people,table,4,"), "{listed}");
+    assert!(
+        gobi(folder, &["-d", "db", "table", "show", "people"])
+            .out
+            .contains("name")
+    );
+    assert_eq!(
+        gobi(folder, &["init", "."]).code,
+        Some(2),
+        "the folder holds other files"
+    );
 }

@@ -243,7 +243,8 @@ impl Applying<'_> {
         let Some(first) = error
             .diagnostics
             .first_mut()
-            .filter(|first| first.code.starts_with("22"))
+            // A bad line of a file names its column itself.
+            .filter(|first| first.code.starts_with("22") && first.code != "22P04")
         else {
             return error;
         };

@@ -1,0 +1,109 @@
+//! `gobi init`, `import`, `export`, `schema` and `table`: common statements as commands.
+//!
+//! `gobi -d shop import orders.csv` makes the table `orders` if there is none, and copies the file into it.
+//!
+//! Invariants: a command is a script that is shown if it fails; a file is imported whole or not at all.
+//!
+//! Does not: know tables; statements do.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::args::{Export, Import, Init, Schema, Table, TableCommand};
+use super::failure::Failure;
+use super::meaning::Meaning;
+use super::output::Output;
+use super::script::run_script;
+use super::source::Source;
+
+/// `gobi init DIR`.
+pub fn init(meaning: &Meaning, args: &Init) -> Result<(), Failure> {
+    let meaning = Meaning {
+        folder: Some(args.folder.clone()),
+        ..meaning.clone()
+    };
+    if !meaning.client().has_database() {
+        let folder = args.folder.display();
+        return Err(Failure::Usage(format!("`{folder}` holds other files")));
+    }
+    run(&meaning, "BEGIN; COMMIT")
+}
+
+/// `gobi import FILE…`.
+pub fn import(meaning: &Meaning, args: &Import) -> Result<(), Failure> {
+    need_database(meaning)?;
+    for file in &args.files {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let name = args.table.as_deref().unwrap_or(&stem);
+        let is_there = meaning.client().session().definitions(Some(name)).is_ok();
+        let (name, file) = (quoted(name), text(file)?);
+        let script = match is_there {
+            true => format!("COPY {name} FROM {file}"),
+            false => format!("CREATE TABLE {name} AS SELECT * FROM {file}"),
+        };
+        run(meaning, &script)?;
+    }
+    Ok(())
+}
+
+/// `gobi export t FILE`.
+pub fn export(meaning: &Meaning, args: &Export) -> Result<(), Failure> {
+    need_database(meaning)?;
+    run(
+        meaning,
+        &format!("COPY {} TO {}", quoted(&args.table), text(&args.file)?),
+    )
+}
+
+/// `gobi schema [t]`.
+pub fn schema(meaning: &Meaning, args: &Schema) -> Result<(), Failure> {
+    need_database(meaning)?;
+    let mut session = meaning.client().session();
+    let source = Source::text(args.table.as_deref().unwrap_or_default());
+    let statements = session.definitions(args.table.as_deref());
+    let statements = statements.map_err(|error| source.fail(meaning, &error))?;
+    let mut out = std::io::stdout().lock();
+    for statement in statements {
+        writeln!(out, "{statement}")?;
+    }
+    Ok(())
+}
+
+/// `gobi table list`, `gobi table show t`.
+pub fn table(meaning: &Meaning, args: &Table) -> Result<(), Failure> {
+    need_database(meaning)?;
+    match &args.command {
+        TableCommand::List => run(meaning, "SHOW TABLES"),
+        TableCommand::Show { table } => {
+            let name = quoted(table);
+            run(meaning, &format!("DESCRIBE {name}; SHOW INDEXES IN {name}"))
+        }
+    }
+}
+
+fn run(meaning: &Meaning, script: &str) -> Result<(), Failure> {
+    let mut output = Output::of(meaning)?;
+    let mut session = meaning.client().session();
+    run_script(meaning, &mut session, &mut output, &Source::text(script))?;
+    Ok(output.finish()?)
+}
+
+fn need_database(meaning: &Meaning) -> Result<(), Failure> {
+    if meaning.folder.is_none() {
+        return Err(Failure::Usage("name the folder of the database with `-d`".into()));
+    }
+    Ok(())
+}
+
+/// `name` or `schema.name`, in backticks.
+fn quoted(name: &str) -> String {
+    let part = |part: &str| format!("`{}`", part.replace('`', "``"));
+    name.split('.').map(part).collect::<Vec<_>>().join(".")
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    let path = path
+        .to_str()
+        .ok_or_else(|| Failure::Usage("a path must be UTF-8".into()))?;
+    Ok(format!("'{}'", path.replace('\'', "''")))
+}
