@@ -145,6 +145,21 @@ pub enum Command {
     /// List tables, or show one
     #[command(after_help = "Examples:\n  gobi -d shop table list\n  gobi -d shop table show orders")]
     Table(Table),
+    /// Put small segments of a table together, or of all tables, and show what that changed
+    #[command(after_help = "Example:\n  gobi -d db compact orders")]
+    Compact(Compact),
+    /// Pack a database into one file, which can be read in place: gobi -d x.gobi
+    #[command(after_help = "Example:\n  gobi pack db x.gobi")]
+    Pack(Pack),
+    /// Make a folder of a packed database again
+    #[command(after_help = "Example:\n  gobi unpack x.gobi db")]
+    Unpack(Unpack),
+    /// Pack a database while others write to it; the same as pack
+    #[command(after_help = "Example:\n  gobi backup db monday.gobi")]
+    Backup(Pack),
+    /// Make a folder of a backup; the same as unpack
+    #[command(after_help = "Example:\n  gobi restore monday.gobi db")]
+    Restore(Unpack),
     /// Print scripts in one style
     #[command(after_help = "Examples:\n  gobi fmt report.sql\n  echo 'select 1' | gobi fmt -")]
     Fmt(Fmt),
@@ -166,6 +181,9 @@ impl Command {
             Command::Demo(demo) => demo.jit.mode,
             Command::Explain(_) | Command::Fmt(_) | Command::Completions(_) => None,
             Command::Init(_) | Command::Import(_) | Command::Export(_) | Command::Schema(_) | Command::Table(_) => None,
+            Command::Compact(_) | Command::Pack(_) | Command::Unpack(_) | Command::Backup(_) | Command::Restore(_) => {
+                None
+            }
         }
     }
 }
@@ -305,6 +323,35 @@ pub struct Fmt {
     /// Script files, rewritten in place; `-` formats standard input to standard output
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// `gobi compact`.
+#[derive(Debug, ClapArgs)]
+pub struct Compact {
+    /// The table [default: all]
+    pub table: Option<String>,
+}
+
+/// `gobi pack` and `gobi backup`.
+#[derive(Debug, ClapArgs)]
+pub struct Pack {
+    /// The database
+    #[arg(value_name = "DIR")]
+    pub from: PathBuf,
+    /// The file, which must not exist
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `gobi unpack` and `gobi restore`.
+#[derive(Debug, ClapArgs)]
+pub struct Unpack {
+    /// The packed database
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The folder, which must be missing or empty
+    #[arg(value_name = "DIR")]
+    pub into: PathBuf,
 }
 
 /// `gobi completions`.

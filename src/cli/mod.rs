@@ -24,6 +24,7 @@ mod fmt;
 mod interrupt;
 mod meaning;
 mod output;
+mod packing;
 mod progress;
 mod protocol;
 mod repl;
@@ -68,6 +69,9 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Some(Command::Schema(schema)) => tables::schema(&meaning, &schema),
         Some(Command::Table(table)) => tables::table(&meaning, &table),
         Some(Command::Fmt(fmt)) => fmt::run(&meaning, &fmt),
+        Some(Command::Compact(compact)) => packing::compact(&meaning, compact.table.as_deref()),
+        Some(Command::Pack(pack) | Command::Backup(pack)) => packing::pack(&pack),
+        Some(Command::Unpack(unpack) | Command::Restore(unpack)) => packing::unpack(&unpack),
         Some(Command::Completions(completions)) => completions::run(completions.shell),
         Some(Command::Demo(demo)) => demo::run(&meaning, &demo),
     }

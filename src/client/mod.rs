@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 pub use crate::session::{
     Appender, DatabaseFolder, Engine, EngineConfig, Error, ErrorKind, Execution, ExplainOptions, Explanation,
-    Interrupt, JitMode, Phases, Prepared, Progress, ResultStream, Session, Settings, StatementResult, cells, settings,
+    Interrupt, JitMode, Packing, Phases, Prepared, Progress, ResultStream, Session, Settings, StatementResult, cells,
+    pack, settings, unpack,
 };
 pub use database::Database;
 

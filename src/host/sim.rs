@@ -2,7 +2,7 @@
 //!
 //! `disk.crash_at(17)` makes the 17th durable step (a write, sync, rename, …) and every later call fail; then
 //! `disk.reboot(seed)` is the disk that a machine might find after the power came back: what was synced is there, and of
-//! what was not, any 512-byte sectors and any names may be.
+//! what was not, any 512-byte sectors and any names may be. `disk.observe(…)` sees the same of every step of one run.
 //!
 //! Invariants: the same calls and seeds give the same disk. A sector is written whole or not at all; what is synced is
 //! kept. A rename is kept or lost as one.
@@ -26,7 +26,7 @@ pub struct SimDisk {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct State {
     files: Vec<SimFile>,
     names: Names,
@@ -40,6 +40,37 @@ struct State {
     crash_at: Option<u64>,
     fail_at: Option<u64>,
     crashed: bool,
+    observer: Observer,
+}
+
+/// Sees what a power failure in each step would leave.
+#[derive(Default)]
+struct Observer(Option<Box<Watch>>);
+
+type Watch = dyn FnMut(&PowerCut<'_>) + Send;
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Observer({})", self.0.is_some())
+    }
+}
+
+/// A step in which the power might fail.
+#[derive(Debug)]
+pub struct PowerCut<'a> {
+    state: &'a State,
+}
+
+impl PowerCut<'_> {
+    /// The step's number.
+    pub fn step(&self) -> u64 {
+        self.state.steps
+    }
+
+    /// The disk that a machine would find if it failed here.
+    pub fn reboot(&self, seed: u64) -> SimDisk {
+        self.state.after_crash(seed)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -58,8 +89,9 @@ enum NameChange {
 
 #[derive(Clone, Debug, Default)]
 struct SimFile {
-    live: Vec<u8>,
-    durable: Vec<u8>,
+    // Shared with images of the disk, and copied when one of them changes it.
+    live: Arc<Vec<u8>>,
+    durable: Arc<Vec<u8>>,
     /// Changes since the last sync, in order.
     pending: Vec<Change>,
 }
@@ -106,29 +138,21 @@ impl SimDisk {
         self.state().crashed
     }
 
+    /// Shows every step from now on, at the moment when the power could fail in it. The work goes on afterwards, so that one
+    /// run shows all the crashes that it might have had. The observer must not use this disk itself.
+    pub fn observe(&self, observer: impl FnMut(&PowerCut<'_>) + Send + 'static) {
+        self.state().observer = Observer(Some(Box::new(observer)));
+    }
+
     /// The disk that a machine finds after a power failure now.
     pub fn reboot(&self, seed: u64) -> Self {
-        let random = SimRandom::new(seed);
-        let state = self.state();
-        // A third of the machines lose all that was not synced, a third keep all, a third any part.
-        let luck = Luck {
-            mode: random.next_u64() % 3,
-            random,
-        };
-        let files = state.files.iter().map(|file| file.after_crash(&luck)).collect();
-        let mut names = state.durable_names.clone();
-        for change in &state.renames {
-            if luck.keeps() {
-                names.apply(change);
-            }
-        }
-        Self::from_parts(files, names)
+        self.state().after_crash(seed)
     }
 
     /// A disk with the same contents, all of it durable.
     pub fn image(&self) -> Self {
         let state = self.state();
-        let settled = |file: &SimFile| SimFile::settled(file.live.clone());
+        let settled = |file: &SimFile| SimFile::settled(Arc::clone(&file.live));
         Self::from_parts(state.files.iter().map(settled).collect(), state.names.clone())
     }
 
@@ -165,8 +189,8 @@ impl SimDisk {
         let Ok(file) = state.file_mut(path) else {
             return false;
         };
-        harm(&mut file.durable);
-        harm(&mut file.live)
+        harm(Arc::make_mut(&mut file.durable));
+        harm(Arc::make_mut(&mut file.live))
     }
 
     fn from_parts(files: Vec<SimFile>, names: Names) -> Self {
@@ -216,32 +240,38 @@ impl Luck {
 }
 
 impl SimFile {
-    fn settled(live: Vec<u8>) -> Self {
+    fn settled(live: Arc<Vec<u8>>) -> Self {
         Self {
-            durable: live.clone(),
+            durable: Arc::clone(&live),
             live,
             pending: Vec::new(),
         }
     }
 
     fn after_crash(&self, luck: &Luck) -> Self {
-        let mut bytes = self.durable.clone();
+        let mut bytes = Arc::clone(&self.durable);
         for change in &self.pending {
             match change {
-                Change::SetLen(len) if luck.keeps() => bytes.resize(*len, 0),
+                Change::SetLen(len) if luck.keeps() => Arc::make_mut(&mut bytes).resize(*len, 0),
                 Change::SetLen(_) => {}
-                Change::Write(offset, data) => tear(&mut bytes, *offset, data, luck),
+                Change::Write(offset, data) => tear(Arc::make_mut(&mut bytes), *offset, data, luck),
             }
         }
         Self::settled(bytes)
     }
 
     fn apply(&mut self, change: Change) {
-        match &change {
-            Change::SetLen(len) => self.live.resize(*len, 0),
-            Change::Write(offset, data) => put(&mut self.live, *offset, data),
-        }
+        change.apply_to(Arc::make_mut(&mut self.live));
         self.pending.push(change);
+    }
+}
+
+impl Change {
+    fn apply_to(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::SetLen(len) => bytes.resize(*len, 0),
+            Self::Write(offset, data) => put(bytes, *offset, data),
+        }
     }
 }
 
@@ -289,6 +319,32 @@ impl NameChange {
 }
 
 impl State {
+    /// The disk after a power failure.
+    fn after_crash(&self, seed: u64) -> SimDisk {
+        let random = SimRandom::new(seed);
+        // A third of the machines lose all that was not synced, a third keep all, a third any part.
+        let luck = Luck {
+            mode: random.next_u64() % 3,
+            random,
+        };
+        let files = self.files.iter().map(|file| file.after_crash(&luck)).collect();
+        let mut names = self.durable_names.clone();
+        for change in &self.renames {
+            if luck.keeps() {
+                names.apply(change);
+            }
+        }
+        SimDisk::from_parts(files, names)
+    }
+
+    /// Shows the step that was counted last.
+    fn show(&mut self) {
+        if let Some(mut observer) = self.observer.0.take() {
+            observer(&PowerCut { state: self });
+            self.observer.0 = Some(observer);
+        }
+    }
+
     /// Counts a durable step. `Ok(true)` if the power fails during it.
     fn step(&mut self) -> io::Result<bool> {
         if self.crashed {
@@ -324,6 +380,7 @@ impl State {
         let crashes = self.step()?;
         self.names.apply(&change);
         self.renames.push(change);
+        self.show();
         if crashes { Err(power_failure()) } else { Ok(()) }
     }
 
@@ -333,6 +390,7 @@ impl State {
             self.written_bytes += data.len() as u64;
         }
         self.files.get_mut(id).ok_or(io::ErrorKind::NotFound)?.apply(change);
+        self.show();
         if crashes { Err(power_failure()) } else { Ok(()) }
     }
 
@@ -340,13 +398,12 @@ impl State {
         if self.step()? {
             return Err(power_failure());
         }
+        self.show();
         self.syncs += 1;
         let file = self.files.get_mut(id).ok_or(io::ErrorKind::NotFound)?;
+        let durable = Arc::make_mut(&mut file.durable);
         for change in std::mem::take(&mut file.pending) {
-            match change {
-                Change::SetLen(len) => file.durable.resize(len, 0),
-                Change::Write(offset, data) => put(&mut file.durable, offset, &data),
-            }
+            change.apply_to(durable);
         }
         Ok(())
     }
@@ -355,6 +412,7 @@ impl State {
         if self.step()? {
             return Err(power_failure());
         }
+        self.show();
         let (durable, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.renames)
             .into_iter()
             .partition(|change| change.folder() == Some(folder));
@@ -521,7 +579,7 @@ impl SimHandle {
     fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let state = self.disk.alive()?;
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
-        let bytes = state.files.get(self.id).map_or(&[][..], |file| &file.live);
+        let bytes = state.files.get(self.id).map_or(&[][..], |file| file.live.as_slice());
         let found = from.checked_add(buffer.len()).and_then(|end| bytes.get(from..end));
         buffer.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
@@ -741,6 +799,37 @@ mod tests {
                 break;
             }
             assert!(disk.open(Path::new("t")).is_err());
+        }
+    }
+
+    #[test]
+    fn one_run_shows_the_crashes_of_all_its_steps() {
+        let work = |disk: &SimDisk| -> io::Result<()> {
+            let mut staged = disk.stage(Path::new("t"))?;
+            staged.write_all(&[7; 5000])?;
+            staged.publish()?;
+            let file = disk.open_write(Path::new("t"))?;
+            file.write_at(512, &[8; 3000])?;
+            file.set_len(4000)?;
+            file.sync_data()
+        };
+        let state = |disk: &SimDisk| (disk.files(), contents(disk, "t"));
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let disk = SimDisk::new();
+        let sink = Arc::clone(&shown);
+        disk.observe(move |cut| {
+            sink.lock()
+                .unwrap()
+                .push((cut.step(), state(&cut.reboot(cut.step() * 7))))
+        });
+        work(&disk).unwrap();
+        let shown = shown.lock().unwrap();
+        assert_eq!(shown.len(), 8);
+        for (step, found) in &*shown {
+            let disk = SimDisk::new();
+            disk.crash_at(*step);
+            work(&disk).unwrap_err();
+            assert_eq!(*found, state(&disk.reboot(step * 7)), "step {step}");
         }
     }
 

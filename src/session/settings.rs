@@ -27,6 +27,8 @@ pub struct Settings {
     pub batch_rows: usize,
     /// What transactions see of each other, unless BEGIN says it.
     pub isolation: Isolation,
+    /// Whether tables are compacted behind commits.
+    pub auto_compact: bool,
     /// How long a statement waits for another transaction; 0 is as long as it takes.
     pub lock_timeout_ms: u64,
 }
@@ -47,6 +49,14 @@ pub struct Setting {
 
 /// The table.
 pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "auto_compact",
+        values: "on or off",
+        default: "on",
+        doc: "whether small segments of a table are put together behind its commits",
+        get: |settings| if settings.auto_compact { "on" } else { "off" }.to_string(),
+        set: |settings, text| parse_switch(text).map(|on| settings.auto_compact = on),
+    },
     Setting {
         name: "batch_size",
         values: "a number of rows, 1 to 1048576",
@@ -113,6 +123,7 @@ impl Default for Settings {
             threads: 0,
             memory_limit_bytes: 0,
             batch_rows: 0,
+            auto_compact: true,
             isolation: Isolation::Snapshot,
             lock_timeout_ms: 0,
         };
@@ -188,6 +199,14 @@ pub fn parse_threads(text: &str) -> Option<usize> {
         return Some(0);
     }
     parse_count(text, 1, 1024)
+}
+
+fn parse_switch(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" => Some(true),
+        "off" | "false" => Some(false),
+        _ => None,
+    }
 }
 
 fn parse_count(text: &str, least: usize, most: usize) -> Option<usize> {

@@ -15,7 +15,7 @@ use super::change::Running;
 use super::relations::StatementTables;
 use super::store::StatementLocks;
 use super::{
-    Error, Phases, ResultStream, Session, StatementResult, copy, explain, prepared, script, settings, show,
+    Error, Phases, ResultStream, Session, StatementResult, compact, copy, explain, prepared, script, settings, show,
     transactions,
 };
 use crate::exec::{Engine, Prepared, QueryOptions};
@@ -58,6 +58,7 @@ pub fn run(
         StatementKind::Explain(explain) => explain::run(session, explain, dialect, phases, statement.span),
         StatementKind::Set(set) => assign(session, set),
         StatementKind::Show(what) => show::run(session, what, statement.span),
+        StatementKind::Maintain(maintain) => compact::run(session, maintain, statement.span),
         StatementKind::Describe(query) => show::describe(session, query, dialect, statement.span),
         other => Err(Error::new(Diagnostic::new(
             "0A000",
@@ -77,6 +78,7 @@ pub fn begins(session: &mut Session, kind: Option<&StatementKind>) {
             interrupt: session.interrupt.clone(),
             changes: kind.is_none_or(transactions::changes),
             upserts: kind.is_some_and(transactions::upserts),
+            compacts: session.settings.auto_compact,
         });
     }
 }

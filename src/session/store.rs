@@ -24,30 +24,49 @@ use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::locks::{Holder, LockLine};
 use crate::store::object::CommitId;
+use crate::store::packed;
 use crate::store::table::{About, Changes, Reads, Snapshot, TableSnapshot};
-use crate::store::timeline::{Machine, Mode, RefKind};
+use crate::store::timeline::{Machine, Mode, Options, RefKind};
 use crate::types::cast::parse_timestamp;
 
 /// The branch that sessions work on.
-const BRANCH: &str = "main";
+pub const BRANCH: &str = "main";
 
 /// A folder that is a database, or becomes one; shared by the sessions of a client.
 #[derive(Debug)]
 pub struct DatabaseFolder {
+    machine: Machine,
+    options: Options,
+    /// It is one file, and only read.
+    is_packed: bool,
     folder: PathBuf,
     open: Mutex<Option<Arc<Database>>>,
 }
 
+/// The machine that this process runs on.
+pub fn real_machine() -> Machine {
+    Machine {
+        disk: host::real(),
+        clock: Arc::new(RealClock::default()),
+        random: Arc::new(RealRandom),
+    }
+}
+
 impl DatabaseFolder {
-    /// The database of a folder, if it holds one, or nothing at all.
+    /// The database of a folder, if it holds one, or nothing at all; or one that is packed into a file.
     pub fn of(folder: &Path) -> Option<Arc<Self>> {
-        let disk = host::real();
-        let unused = match disk.list(folder) {
-            Ok(entries) => entries.is_empty(),
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-        };
-        (unused || Database::is_database(&*disk, folder)).then(|| {
+        Self::on(real_machine(), Options::default(), folder)
+    }
+
+    /// The same on a machine of one's own.
+    pub fn on(machine: Machine, options: Options, folder: &Path) -> Option<Arc<Self>> {
+        let disk = &*machine.disk;
+        let is_packed = disk.stat(folder).is_ok_and(|stat| !stat.is_folder);
+        (is_packed || Database::is_database(disk, folder) || Database::is_unused(disk, folder)).then(|| {
             Arc::new(Self {
+                machine,
+                options,
+                is_packed,
                 folder: folder.to_path_buf(),
                 open: Mutex::default(),
             })
@@ -56,7 +75,7 @@ impl DatabaseFolder {
 
     /// The database; `None` if there is none yet and nothing is to be written. Who only reads takes no lock, and sees what
     /// another process has committed last.
-    fn database(&self, write: bool) -> Result<Option<Arc<Database>>, StoreError> {
+    pub fn database(&self, write: bool) -> Result<Option<Arc<Database>>, StoreError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(database) = &*open {
             let timeline = database.timeline();
@@ -64,17 +83,16 @@ impl DatabaseFolder {
                 return Ok(Some(database.clone()));
             }
         }
-        let disk = host::real();
-        if !write && !Database::is_database(&*disk, &self.folder) {
+        let (machine, mode) = if self.is_packed {
+            (packed::machine_of(&self.machine, &self.folder)?, Mode::Read)
+        } else if write {
+            (self.machine.clone(), Mode::Write)
+        } else if Database::is_database(&*self.machine.disk, &self.folder) {
+            (self.machine.clone(), Mode::Read)
+        } else {
             return Ok(None);
-        }
-        let machine = Machine {
-            disk,
-            clock: Arc::new(RealClock::default()),
-            random: Arc::new(RealRandom),
         };
-        let mode = if write { Mode::Write } else { Mode::Read };
-        let database = Database::open(machine, &self.folder, mode)?;
+        let database = Database::open_with(machine, &self.folder, mode, self.options)?;
         *open = Some(database.clone());
         Ok(Some(database))
     }
@@ -119,6 +137,8 @@ pub struct StatementLocks {
     pub changes: bool,
     /// Whether it takes a key that is there for a row to be changed.
     pub upserts: bool,
+    /// Whether tables are compacted behind its commit.
+    pub compacts: bool,
 }
 
 /// A transaction that was begun.
@@ -169,6 +189,7 @@ impl Store {
                 interrupt: Interrupt::default(),
                 changes: false,
                 upserts: false,
+                compacts: false,
             },
             least_entity: 0,
         }
@@ -202,8 +223,24 @@ impl Store {
         }))
     }
 
+    /// The database for upkeep, which changes no row; `None` if there is none.
+    pub fn maintaining(&mut self, span: Span) -> Result<Option<View>, Error> {
+        if self.folder.is_packed {
+            return Err(user("25006", span, "a packed database is read only"));
+        }
+        let failed = |error: StoreError| store_error(&error, span);
+        if self.folder.database(false).map_err(failed)?.is_none() {
+            return Ok(None);
+        }
+        self.folder.database(true).map_err(failed)?;
+        self.view(span)
+    }
+
     /// What a writing statement starts from.
     pub fn writing(&mut self, span: Span) -> Result<View, Error> {
+        if self.folder.is_packed {
+            return Err(user("25006", span, "a packed database is read only"));
+        }
         let failed = |error: StoreError| store_error(&error, span);
         match &self.transaction {
             Some(transaction) => transaction.check_writes(span)?,
@@ -236,7 +273,7 @@ impl Store {
         let (holder, before, isolation) = match (&self.transaction, &self.alone) {
             (Some(transaction), _) => (&transaction.holder, Some(&transaction.changes), transaction.isolation),
             (None, Some(holder)) => (holder, None, self.running.isolation),
-            (None, None) => return commit(view, message, span, None).map(|()| Done::Finished),
+            (None, None) => return commit(view, message, span, None, self.running.compacts).map(|()| Done::Finished),
         };
         if view.changes.is_empty(&view.base) {
             return Ok(Done::Finished);
@@ -258,7 +295,7 @@ impl Store {
         }
         match &mut self.transaction {
             Some(transaction) => transaction.changes = view.changes,
-            None => commit(view, message, span, self.alone.take())?,
+            None => commit(view, message, span, self.alone.take(), self.running.compacts)?,
         }
         Ok(Done::Finished)
     }
@@ -330,7 +367,7 @@ impl Store {
             base: transaction.changes.base().clone(),
             changes: transaction.changes,
         };
-        commit(view, message, span, Some(transaction.holder))
+        commit(view, message, span, Some(transaction.holder), self.running.compacts)
     }
 
     /// ROLLBACK.
@@ -400,7 +437,7 @@ impl Transaction {
     }
 }
 
-fn commit(view: View, message: &str, span: Span, holder: Option<Holder>) -> Result<(), Error> {
+fn commit(view: View, message: &str, span: Span, holder: Option<Holder>, compacts: bool) -> Result<(), Error> {
     if view.changes.is_empty(&view.base) {
         return Ok(());
     }
@@ -418,6 +455,9 @@ fn commit(view: View, message: &str, span: Span, holder: Option<Holder>) -> Resu
     if let (Some(holder), Some(commit)) = (holder, snapshot.commit_id()) {
         let height = database.height(&snapshot).map_err(|error| store_error(&error, span))?;
         holder.committed(commit, height);
+    }
+    if compacts {
+        database.compact_later(BRANCH, changes.tables.keys().copied());
     }
     Ok(())
 }

@@ -43,7 +43,12 @@ fn started(store: &mut Store, begin: &Begin, span: Span) -> Result<(), Error> {
 }
 
 fn no_database(kind: &K, span: Span) -> Error {
-    let message = format!("{} without a database is not supported yet", kind.name());
+    without_database(&kind.name(), span)
+}
+
+/// What needs a database has none.
+pub fn without_database(what: &str, span: Span) -> Error {
+    let message = format!("{what} without a database is not supported yet");
     let help = "name the folder of a database, or a new one, with `-d`";
     Error::new(Diagnostic::new("0A000", span, message).with_help(help))
 }

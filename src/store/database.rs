@@ -20,11 +20,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::StoreError;
+use super::background::Background;
 use super::locks::Locks;
 use super::object::{CommitId, Kind, ObjectId, References};
 use super::table::core::{Core, lock};
-use super::table::{About, Changes, CommitError, Snapshot, TableReferences, verify_file};
+use super::table::{
+    About, COMPACTION, Changes, CommitError, Compaction, Effort, Prepared, Snapshot, TableReferences, verify_file,
+};
 use super::timeline::{Machine, Mode, Options, RefKind, Report, Timeline, verify_folder};
+use crate::catalog::EntityId;
 use crate::host::Disk;
 
 /// An open database.
@@ -36,6 +40,7 @@ pub struct Database {
     /// Snapshots that were asked for or made lately.
     known: Mutex<HashMap<CommitId, Snapshot>>,
     locks: Arc<Locks>,
+    pub(super) background: Background,
 }
 
 /// Snapshots kept.
@@ -65,12 +70,22 @@ impl Database {
             queued: Mutex::default(),
             known: Mutex::default(),
             locks,
+            background: Background::default(),
         }))
     }
 
     /// Whether a folder holds a database.
     pub fn is_database(disk: &dyn Disk, folder: &Path) -> bool {
         disk.stat(&folder.join("HEAD")).is_ok_and(|stat| !stat.is_folder)
+    }
+
+    /// Whether a database may be made in a folder: it is missing or empty, or has no more than a creation leaves that was
+    /// cut short.
+    pub fn is_unused(disk: &dyn Disk, folder: &Path) -> bool {
+        match disk.list(folder) {
+            Ok(entries) => entries.iter().all(|entry| is_ours(entry)),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
     }
 
     /// History, proofs, branches and tags.
@@ -137,9 +152,46 @@ impl Database {
         about: About,
     ) -> Result<Snapshot, CommitError> {
         let prepared = Changes::prepare(&self.core, changes)?;
+        self.commit_prepared(branch, base, &prepared, &about, (0, Vec::new()))
+    }
+
+    /// Puts segments of a table together, or rewrites them without their deleted rows, in a commit that changes nothing else;
+    /// `None` if that is not worth it, if `goes_on` said no, or if somebody changed the same rows meanwhile.
+    pub fn compact(
+        &self,
+        branch: &str,
+        table: EntityId,
+        effort: Effort,
+        about: About,
+        goes_on: &dyn Fn(usize) -> bool,
+    ) -> Result<Option<Snapshot>, CommitError> {
+        let base = self.head(branch)?;
+        let Some(mut compaction) = Compaction::write(&base, table, effort, goes_on)? else {
+            return Ok(None);
+        };
+        let extra = compaction.moved.encode()?;
+        let Some((base, prepared)) = compaction.prepared() else {
+            return Ok(None);
+        };
+        match self.commit_prepared(branch, base, &prepared, &about, (COMPACTION, extra)) {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            Err(CommitError::Conflict(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn commit_prepared(
+        &self,
+        branch: &str,
+        base: &Snapshot,
+        prepared: &Prepared<'_>,
+        about: &About,
+        (flavor, extra): (u8, Vec<u8>),
+    ) -> Result<Snapshot, CommitError> {
         let mut queued = lock(&self.queued);
         let newest = self.newest(&queued, branch, base)?;
-        let made = prepared.apply(branch, base, &newest, &about)?;
+        let mut made = prepared.apply(branch, base, &newest, about)?;
+        (made.draft.flavor, made.draft.extra) = (flavor, extra);
         let pending = self.core.timeline.submit(made.draft)?;
         let commit = pending.id();
         let snapshot = made.snapshot.committed(commit);
@@ -189,10 +241,41 @@ impl Database {
         }
     }
 
+    /// The files that a reader needs beside HEAD, and how much of each.
+    pub fn files(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut files = self.core.timeline.files()?;
+        let folder = self.core.segments_folder();
+        let disk = &self.core.machine.disk;
+        let paths = disk.list(&folder).or_else(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            _ => Err(StoreError::io(&folder, error)),
+        })?;
+        for path in paths {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            let name = name.unwrap_or_default();
+            let id = name.strip_suffix(".parquet").and_then(|id| id.parse().ok());
+            if let Some(id) = id
+                && self.core.timeline.contains(Kind::FILE, id)?
+            {
+                let stat = disk.stat(&path).map_err(|error| StoreError::reading(&path, 0, error))?;
+                files.push((format!("segments/{name}"), stat.size_bytes));
+            }
+        }
+        Ok(files)
+    }
+
     /// Writes a checkpoint and gives the folder free. Snapshots can be read on.
     pub fn close(&self) -> Result<(), StoreError> {
+        self.stop_compacting();
         self.core.close()
     }
+}
+
+/// Whether a file or folder is one that a creation makes before HEAD.
+fn is_ours(entry: &Path) -> bool {
+    let name = entry.file_name().map(|name| name.to_string_lossy());
+    let name = name.as_deref().unwrap_or_default();
+    ["packs", "log", "lock"].contains(&name) || name.starts_with(".HEAD.") && name.ends_with(".tmp")
 }
 
 /// Makes the folder of large segments, and removes what a crash left there.

@@ -81,6 +81,8 @@
 //! pack's index does not cover, number of the next pack, number of packs, per pack its number, length and indexed length
 //! (varints); number of refs (varint), per ref kind (1), name (text), log index (varint), id (32).
 //!
+//! **A database in one file.** See [`packed`].
+//!
 //! # What is assumed of the medium
 //!
 //! - What `fdatasync` of a file reported as done stays, and stays as it is, until it is written again; so do names after `fsync`
@@ -95,6 +97,7 @@
 //! can be torn, together with what was put ahead of its commit. What is dropped is overwritten with zeros before anything
 //! follows it, and the salt keeps bytes inside objects from passing for headers.
 
+mod background;
 pub mod cache;
 pub mod commit;
 pub mod database;
@@ -105,6 +108,7 @@ pub mod locks;
 pub mod log;
 pub mod object;
 pub(crate) mod pack;
+pub mod packed;
 pub mod table;
 pub mod timeline;
 pub mod tree;

@@ -1,6 +1,6 @@
 //! Replays what the fuzzer of the parser found, and the texts that start it off.
 //!
-//! The corpus of the IR is replayed by the tests of the crate `jit`.
+//! Likewise for operations on a database. The corpus of the IR is replayed by the tests of the crate `jit`.
 
 use std::fs;
 use std::path::Path;
@@ -19,6 +19,19 @@ fn the_corpus_of_the_parser_holds() {
         let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
         check(&name, text);
         check(&name, &String::from_utf8_lossy(&bytes));
+        count += 1;
+    }
+    assert!(count > 5, "{count} files");
+}
+
+#[test]
+fn the_corpus_of_the_store_holds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/store_ops");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        println!("{}", path.display());
+        crate::world::against_the_model(&fs::read(&path).unwrap());
         count += 1;
     }
     assert!(count > 5, "{count} files");

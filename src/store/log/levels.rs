@@ -65,6 +65,16 @@ impl Levels {
         Ok(Self { folder, levels })
     }
 
+    /// The files, and bytes of each that are durable.
+    pub(crate) fn files(&self) -> Vec<(String, u64)> {
+        let of = |(index, level): (usize, &Level)| {
+            let name = file_name(Path::new(""), index);
+            (name.display().to_string(), level.stored * HASH_BYTES)
+        };
+        let files = self.levels.iter().enumerate().map(of);
+        files.filter(|(_, len)| *len > 0).collect()
+    }
+
     /// Commits in the log.
     pub(crate) fn size(&self) -> u64 {
         self.levels.first().map_or(0, Level::len)

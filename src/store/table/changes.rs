@@ -30,9 +30,9 @@ use crate::store::StoreError;
 use crate::types::Value;
 
 /// Rows in memory beyond which they become a file.
-const FLUSH_ROWS: usize = 4 * GROUP_ROWS;
+pub(super) const FLUSH_ROWS: usize = 4 * GROUP_ROWS;
 /// Bytes in memory beyond which rows become a file.
-const FLUSH_BYTES: usize = 64 << 20;
+pub(super) const FLUSH_BYTES: usize = 64 << 20;
 /// Batches of so many rows are left as they are.
 const MERGED_ROWS: usize = 1 << 14;
 
@@ -249,6 +249,24 @@ impl TableChanges {
             let deletes = self.deletes.entry(row.segment()).or_default();
             Arc::make_mut(deletes).insert(row.row());
         }
+    }
+
+    /// Stages the deletion of rows of a segment.
+    pub(super) fn delete_all(&mut self, segment: u32, rows: RoaringBitmap) {
+        self.deletes.insert(segment, Arc::new(rows));
+    }
+
+    /// Rows that are to be deleted have moved from a segment to others.
+    pub(super) fn move_deletes(&mut self, from: u32, into: BTreeMap<u32, RoaringBitmap>) {
+        self.deletes.remove(&from);
+        for (segment, rows) in into {
+            *Arc::make_mut(self.deletes.entry(segment).or_default()) |= rows;
+        }
+    }
+
+    /// A number for a segment that is made outside of here.
+    pub(super) fn number(&self) -> Result<u32, StoreError> {
+        self.core.number(self.table, self.least)
     }
 
     /// Stages the deletion of all rows, staged ones too.

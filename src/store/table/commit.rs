@@ -26,8 +26,11 @@ use super::entry::{
 };
 use super::error::{About, CommitError, Conflict, ConflictOn};
 use super::index::{IndexChanges, Keys, Refused, all_but, key_text, keys_and_plain, update};
+use super::moved::find_again;
+use super::origin::Origin;
 use super::prepare::{Indexed, Prepared, Ready, ReadyTable};
 use super::reads::Stale;
+use super::relies::same_rows;
 use super::segment::{Segment, same_integers};
 use super::snapshot::{ChangedSegments, Snapshot, load_deletes, load_state, read_deletes};
 use crate::catalog::{Catalog, Entity, EntityId, Entry, KeyDef, TableDef};
@@ -181,8 +184,7 @@ impl<'a> Applying<'a> {
 
     /// Whether somebody else has changed rows of a table.
     fn rows_changed(&self, id: EntityId) -> Result<bool, StoreError> {
-        let state = |root| Tree::new(&**self.core, root).get(&state_key(id));
-        Ok(state(self.base.root())? != state(self.newest.root())?)
+        Ok(!same_rows(self.base, self.newest, id)?)
     }
 
     fn drop_table(&mut self, id: EntityId) -> Result<(), StoreError> {
@@ -204,8 +206,8 @@ impl<'a> Applying<'a> {
             self.truncate(id, table.def, &mut state)?;
         }
         let mut changes: Vec<_> = table.keys.all.iter().map(|_| IndexChanges::default()).collect();
-        for (number, deletes) in table.changes.committed_deletes() {
-            let segment = self.delete(id, table.def, number, deletes, &mut state)?;
+        for (number, deletes) in &self.deleted(id, table)? {
+            let segment = self.delete(id, table.def, *number, deletes, &mut state)?;
             if !table.keys.is_empty() {
                 let wanted = |row| deletes.contains(row);
                 let removed = table.keys.of_rows(self.core, table.def, &segment, &wanted, false)?;
@@ -223,6 +225,24 @@ impl<'a> Applying<'a> {
         self.indexes(id, table, &mut state, changes)?;
         self.edits.insert(state_key(id), Some(state.encode()));
         Ok(())
+    }
+
+    /// Rows that are to be deleted, where they are now: a compaction may have moved them.
+    fn deleted(&self, id: EntityId, table: &ReadyTable<'_>) -> Result<BTreeMap<u32, RoaringBitmap>, CommitError> {
+        let mut all: BTreeMap<u32, RoaringBitmap> = BTreeMap::new();
+        for (number, rows) in table.changes.committed_deletes() {
+            if self.is_direct() || self.segment(id, number)?.is_some() {
+                *all.entry(number).or_default() |= rows;
+                continue;
+            }
+            match find_again(self.base, self.newest, id, number, rows)? {
+                Ok(found) => found
+                    .into_iter()
+                    .for_each(|(number, rows)| *all.entry(number).or_default() |= rows),
+                Err(row) => return Err(self.conflict(table.def.name.clone(), ConflictOn::Row(row), id)),
+            }
+        }
+        Ok(all)
     }
 
     /// Gives a table the roots that its indexes have after its changes.
@@ -374,7 +394,7 @@ impl<'a> Applying<'a> {
                 .collect::<Result<Vec<_>, _>>()
         };
         let newest = segments(self.newest.root())?;
-        if !self.is_direct() && newest != segments(self.base.root())? {
+        if !self.is_direct() && newest != segments(self.base.root())? && !same_rows(self.base, self.newest, id)? {
             return Err(self.conflict(def.name.clone(), ConflictOn::AllRows, id));
         }
         for (key, _) in newest {
@@ -448,10 +468,15 @@ impl<'a> Applying<'a> {
     fn append(&mut self, id: EntityId, ready: &Ready, state: &mut TableState) -> Result<(), StoreError> {
         let deletes = ready.deletes.as_ref().map(|rows| self.put_deletes(rows)).transpose()?;
         let inline = matches!(ready.place, Place::Inline(_));
-        let entry = SegmentEntry {
-            place: ready.place.clone(),
+        let new = Origin {
             first_row: state.next_row,
             height: self.height,
+        };
+        let origin = ready.origin.unwrap_or(new);
+        let entry = SegmentEntry {
+            place: ready.place.clone(),
+            first_row: origin.first_row,
+            height: origin.height,
             deletes,
             rows: if inline { 0 } else { ready.rows as u64 },
             bytes: ready.bytes,
@@ -460,7 +485,9 @@ impl<'a> Applying<'a> {
         self.objects.extend(ready.object.clone());
         self.put_segment(id, ready.number, Some(entry.encode()));
         self.appended.insert((id, ready.number));
-        state.next_row += ready.rows as u64;
+        if ready.origin.is_none() {
+            state.next_row += ready.rows as u64;
+        }
         state.next_segment = state.next_segment.max(ready.number.saturating_add(1));
         state.rows += ready.live_rows();
         Ok(())
@@ -527,7 +554,7 @@ impl<'a> Applying<'a> {
     }
 }
 
-fn segment_at(
+pub(super) fn segment_at(
     core: &Core,
     root: ObjectId,
     table: EntityId,

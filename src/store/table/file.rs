@@ -22,9 +22,10 @@ use sha2::{Digest, Sha256};
 use super::cell::intervals_to_array;
 use super::core::{Core, Held, as_store_error, lock, malformed};
 use super::entry::{Facts, FileParts};
+use super::origin;
 use super::rows::Rows;
 use crate::catalog::{ColumnNo, TableDef};
-use crate::formats::{EncodedParquet, FormatError, ParquetPart, encode_parquet};
+use crate::formats::{DELTAS, EncodedParquet, FormatError, ParquetPart, encode_parquet};
 use crate::host::{Disk, ReadAt, Stat, read_range};
 use crate::store::object::{Kind, NewObject, ObjectId, Packing, ReadObjects};
 use crate::store::wire::Malformed;
@@ -310,13 +311,19 @@ fn batches(def: &TableDef, rows: &[Rows]) -> Result<(SchemaRef, Vec<RecordBatch>
         let name = def
             .by_no(column.no)
             .map_or_else(|| number_name(column.no), |def| def.name.clone());
-        let id = (column.no.0 + 1).to_string();
+        let hidden = origin::name(column.no).is_some();
+        let id = column.no.0.saturating_add(1).to_string();
         let has_null = |rows: &Rows| {
             let found = rows.column(column.no);
             found.is_none_or(|column| column.array.logical_null_count() > 0)
         };
         let nullable = column.ty == LogicalType::Null || rows.iter().any(has_null);
-        let metadata = std::collections::HashMap::from([("PARQUET:field_id".to_string(), id)]);
+        // Parquet's ids are positive numbers of 32 bits.
+        let mut metadata = std::collections::HashMap::new();
+        match hidden {
+            true => metadata.insert(DELTAS.to_string(), String::new()),
+            false => metadata.insert("PARQUET:field_id".to_string(), id),
+        };
         ArrowField::new(name, stored_type(&column.ty), nullable).with_metadata(metadata)
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
@@ -329,6 +336,9 @@ fn batches(def: &TableDef, rows: &[Rows]) -> Result<(SchemaRef, Vec<RecordBatch>
 }
 
 fn number_name(no: ColumnNo) -> String {
+    if let Some(name) = origin::name(no) {
+        return name.into();
+    }
     format!("column {}", no.0)
 }
 

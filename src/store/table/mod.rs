@@ -6,7 +6,7 @@
 //!
 //! Where do I look: what is stored, byte for byte: `entry` (keys and values of the snapshot tree), `block` (small
 //! segments), `file` (large ones), `index` (keys). Reading: `segment`, `plan` (layouts and promises), `relation`,
-//! [`Snapshot`]. Writing: [`Changes`], and `commit`.
+//! [`Snapshot`]. Writing: [`Changes`], and `commit`; rewriting: `compact`, `origin` (whose rows keep their ids), `moved`.
 //!
 //! Invariants: segments never change, and their numbers are never used again in a table. Columns go by their numbers, so no
 //! change of a definition touches data. A row's address stays what it is in a snapshot and in what is staged on top.
@@ -18,12 +18,15 @@ mod block;
 mod cell;
 mod changes;
 mod commit;
+mod compact;
 pub(super) mod core;
 mod entry;
 mod error;
 mod file;
 mod footprint;
 mod index;
+mod moved;
+mod origin;
 mod plan;
 mod prepare;
 mod reads;
@@ -38,11 +41,15 @@ mod tests;
 mod unique;
 
 pub use changes::{Changes, TableChanges};
+pub(in crate::store) use compact::Compaction;
+pub use compact::{COMPACTION, Effort, Fragmentation};
 pub use entry::TableReferences;
 pub use error::{About, CommitError, Conflict, ConflictOn};
 pub(super) use file::verify as verify_file;
 pub use footprint::{Footprint, Overlap, OverlapOn, Touched, row_text, shared_key};
 pub use index::KeyRange;
+pub use moved::Moved;
+pub(in crate::store) use prepare::Prepared;
 pub use reads::{Allowed, Reads, Test};
 pub use relies::{Presence, Relies};
 pub use snapshot::{Snapshot, TableSnapshot};

@@ -20,6 +20,7 @@ use super::entry::{Facts, Place};
 use super::error::CommitError;
 use super::file;
 use super::index::{Keys, all_but, keys_and_plain};
+use super::origin::Origin;
 use super::rows::Rows;
 use super::segment::Segment;
 use crate::catalog::{Catalog, Entity, EntityId, KeyDef, TableDef};
@@ -43,6 +44,8 @@ pub(super) struct Ready {
     pub facts: Vec<Facts>,
     pub object: Option<NewObject>,
     pub segment: Arc<Segment>,
+    /// Where its first row comes from, if not from the commit to be.
+    pub origin: Option<Origin>,
     /// Of each of the table's keys, what its index says of the live rows.
     pub keys: Vec<Keys>,
 }
@@ -94,14 +97,20 @@ impl<'a> Prepared<'a> {
                 },
             );
         }
-        let is_file = |ready: &Ready| matches!(ready.place, Place::File(_));
-        if tables.values().any(|table| table.appended.iter().any(is_file)) {
-            let folder = core.segments_folder();
-            let synced = core.machine.disk.sync_folder(&folder);
-            synced.map_err(|error| StoreError::io(&folder, error))?;
-        }
+        sync_files(core, tables.values().flat_map(|table| &table.appended))?;
         Ok(Self { changes, tables })
     }
+}
+
+/// Makes the names of new files durable.
+pub(super) fn sync_files<'r>(core: &Core, ready: impl IntoIterator<Item = &'r Ready>) -> Result<(), StoreError> {
+    let is_file = |ready: &Ready| matches!(ready.place, Place::File(_));
+    if !ready.into_iter().any(is_file) {
+        return Ok(());
+    }
+    let folder = core.segments_folder();
+    let synced = core.machine.disk.sync_folder(&folder);
+    synced.map_err(|error| StoreError::io(&folder, error))
 }
 
 fn unfit(what: String) -> StoreError {
@@ -129,6 +138,7 @@ fn of_file(number: u32, rows: usize, deletes: Option<RoaringBitmap>, written: &f
         facts: written.facts.clone(),
         object: Some(written.object.clone()),
         segment: Arc::new(Segment::written(number, rows, written)),
+        origin: None,
         keys: Vec::new(),
     }
 }
@@ -214,7 +224,12 @@ fn without(pending: &Pending, rows: usize, deletes: Option<&RoaringBitmap>) -> R
     Ok(Pending::of(vec![all.filter(&mask).map_err(unfit)?]))
 }
 
-fn ready_rows(core: &Arc<Core>, def: &TableDef, number: u32, pending: &Pending) -> Result<Ready, StoreError> {
+pub(super) fn ready_rows(
+    core: &Arc<Core>,
+    def: &TableDef,
+    number: u32,
+    pending: &Pending,
+) -> Result<Ready, StoreError> {
     let rows: usize = pending.batches.iter().map(|batch| batch.len).sum();
     if rows <= BLOCK_ROWS {
         let all = Rows::concat(&pending.batches).map_err(unfit)?;
@@ -252,6 +267,7 @@ fn ready_block(number: u32, rows: Rows, bytes: Vec<u8>) -> Result<Ready, StoreEr
         },
         object,
         segment: Arc::new(Segment::staged(number, Arc::new(rows))),
+        origin: None,
         keys: Vec::new(),
     })
 }

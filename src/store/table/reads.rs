@@ -19,6 +19,7 @@ use super::cell::{at_most, value_at};
 use super::core::{Core, lock, malformed};
 use super::entry::{SegmentEntry, segment_of_key, segments_prefix};
 use super::index::key_text;
+use super::relies::same_rows;
 use super::segment::{Open, Segment};
 use super::snapshot::{Snapshot, load_deletes};
 use super::{RowAddress, position};
@@ -105,10 +106,13 @@ impl Reads {
                 key,
             }));
         }
-        let prefixes: Vec<_> = tables
-            .iter()
-            .map(|(id, reads)| (segments_prefix(*id), *id, reads))
-            .collect();
+        let mut prefixes = Vec::new();
+        for (id, reads) in &*tables {
+            // A compaction changes segments, and no row.
+            if !same_rows(base, newest, *id)? {
+                prefixes.push((segments_prefix(*id), *id, reads));
+            }
+        }
         for change in diff(&**base.core(), base.root(), newest.root()) {
             let change = change?;
             let read = prefixes.iter().find(|(prefix, ..)| change.key.starts_with(prefix));

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::changes::Changes;
 use super::error::{CommitError, Conflict, ConflictOn};
+use super::moved::find_again;
 use super::snapshot::Snapshot;
 use crate::catalog::{Catalog, EntityId, Entry};
 
@@ -21,6 +22,7 @@ impl Changes {
             return Ok(self.clone());
         }
         let catalog = self.rebased_catalog(onto)?;
+        let mut moved = Vec::new();
         for (id, table) in self.tables.iter().filter(|(_, table)| !table.is_empty()) {
             if self.base().catalog().get(*id).is_none() {
                 continue;
@@ -31,14 +33,23 @@ impl Changes {
             }
             let newer = onto.table(*id)?;
             for (segment, rows) in table.committed_deletes() {
-                // Compaction moved the rows.
-                if !newer.has_segment(segment)? {
-                    let row = super::RowAddress::new(segment, rows.min().unwrap_or_default() as usize);
-                    return Err(conflict(name(), ConflictOn::Row(row)));
+                if newer.has_segment(segment)? {
+                    continue;
+                }
+                // Compaction moved the rows, or somebody deleted them.
+                match find_again(self.base(), onto, *id, segment, rows)? {
+                    Ok(found) => moved.push((*id, segment, found)),
+                    Err(row) => return Err(conflict(name(), ConflictOn::Row(row))),
                 }
             }
         }
-        Ok(self.on(onto, catalog))
+        let mut rebased = self.on(onto, catalog);
+        for (id, segment, found) in moved {
+            if let Some(table) = rebased.tables.get_mut(&id) {
+                table.move_deletes(segment, found);
+            }
+        }
+        Ok(rebased)
     }
 
     fn rebased_catalog(&self, onto: &Snapshot) -> Result<Catalog, CommitError> {

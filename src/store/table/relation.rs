@@ -4,7 +4,7 @@
 //! together. Behind the table's columns come `_row`, the address of each row, and `_live` if some are deleted.
 //!
 //! Invariants: a column has one layout in all units. Rows keep their places: segment after segment, in the order of their
-//! numbers. A chunk's key follows from the contents of its unit and from its layout.
+//! first rows' ids. A chunk's key follows from the contents of its unit and from its layout.
 //!
 //! Does not: leave out deleted rows; whoever scans filters on `_live`.
 
@@ -32,6 +32,13 @@ const UNIT_ROWS: usize = 1 << 14;
 pub(super) struct Part {
     pub segment: Arc<Segment>,
     pub deletes: Option<Deletes>,
+}
+
+impl Part {
+    /// Where its rows stand among those of other segments: in the order in which they came, whatever was compacted since.
+    pub(super) fn place(&self) -> (u64, u32) {
+        (self.segment.origin.first_row, self.segment.number)
+    }
 }
 
 /// A table at some time.

@@ -19,6 +19,7 @@ use super::cell::{constant_array, value_at};
 use super::core::{Core, Held, as_format_error, as_store_error, malformed, token};
 use super::entry::{Facts, Place, SegmentEntry};
 use super::file::{NewFile, OpenFile};
+use super::origin::Origin;
 use super::rows::Rows;
 use crate::catalog::{ColumnDef, ColumnNo};
 use crate::formats::{FormatError, Target, chunk_from_arrow};
@@ -39,6 +40,8 @@ pub(super) struct Segment {
     pub rows: usize,
     /// As it is stored; in memory, if it is not.
     pub bytes: u64,
+    /// Where its first row comes from.
+    pub origin: Origin,
     /// A hash of the contents, or of something that nothing else in this process goes by.
     pub content: [u8; 32],
     source: Source,
@@ -91,6 +94,10 @@ impl Segment {
             number,
             rows,
             bytes: entry.bytes,
+            origin: Origin {
+                first_row: entry.first_row,
+                height: entry.height,
+            },
             content: content.0,
             source,
             rows_facts: OnceLock::new(),
@@ -103,6 +110,7 @@ impl Segment {
             number,
             rows: rows.len,
             bytes: rows.bytes() as u64,
+            origin: Origin::LAST,
             content: tagged(Kind::BLOB, &[b"staged", &token().to_le_bytes()]),
             source: Source::Rows(rows),
             rows_facts: OnceLock::new(),
@@ -115,6 +123,7 @@ impl Segment {
             number,
             rows,
             bytes: file.bytes,
+            origin: Origin::LAST,
             content: file.object.id.0,
             source: Source::File {
                 id: file.object.id,
@@ -273,7 +282,7 @@ impl Segment {
         arrow::compute::concat(&parts).map_err(|error| self.malformed(error.to_string()))
     }
 
-    fn malformed(&self, what: impl Into<String>) -> StoreError {
+    pub(super) fn malformed(&self, what: impl Into<String>) -> StoreError {
         malformed(Kind::SEGMENT, ObjectId(self.content), what)
     }
 }

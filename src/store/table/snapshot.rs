@@ -254,7 +254,9 @@ impl TableSnapshot {
             if let Some(known) = self.relation.get() {
                 return Ok(Arc::clone(known));
             }
-            let made = TableRelation::new(Arc::clone(&self.core), &self.def, self.parts()?.to_vec())?;
+            let mut parts = self.parts()?.to_vec();
+            parts.sort_by_key(Part::place);
+            let made = TableRelation::new(Arc::clone(&self.core), &self.def, parts)?;
             return Ok(Arc::clone(self.relation.get_or_init(|| Arc::new(made))));
         };
         let mut parts = match staged.is_truncated() {
@@ -265,7 +267,7 @@ impl TableSnapshot {
             let deletes = None;
             parts.push(Part { segment, deletes });
         }
-        parts.sort_by_key(|part| part.segment.number);
+        parts.sort_by_key(Part::place);
         for part in &mut parts {
             if let Some(more) = staged.deletes_of(part.segment.number) {
                 part.deletes = Some(unite(part.deletes.take(), more));

@@ -399,6 +399,7 @@ fn an_old_snapshot_takes_no_number_twice() {
     assert_eq!(texts(&head, id).len(), 6);
 }
 
+mod compact;
 mod conflicts;
 mod crash;
 mod damage;

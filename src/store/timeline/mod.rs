@@ -17,6 +17,7 @@
 //! through [`super::object::References`].
 
 mod cache;
+mod files;
 mod follow;
 mod gc;
 mod history;

@@ -241,6 +241,30 @@ impl Run {
         assert_eq!(shown, *expected);
     }
 
+    /// Puts segments together: the same rows, in another order.
+    fn compact(&mut self) {
+        let effort = [Effort::Tiers, Effort::All][self.random.below(2) as usize];
+        let made = self
+            .database
+            .compact("main", self.id, effort, about(), &|_| true)
+            .unwrap();
+        let Some(made) = made else { return };
+        self.head = made;
+        let table = self.head.table(self.id).unwrap();
+        let shown = cached_rows(&*table.relation(None).unwrap(), &self.cache);
+        let key = |text: &str| text.split(' ').next().unwrap().to_string();
+        let mut by_key: BTreeMap<String, Row> = BTreeMap::new();
+        for row in std::mem::take(&mut self.rows) {
+            by_key.insert(row[&ColumnNo(0)].clone(), row);
+        }
+        let found = shown.iter().filter_map(|(_, text)| by_key.remove(&key(text)));
+        self.rows = found.collect();
+        assert!(by_key.is_empty(), "rows were lost: {by_key:?}");
+        let def = table.definition().clone();
+        self.past
+            .push((self.head.commit_id().unwrap(), self.expected(&def, &self.rows)));
+    }
+
     fn reopen(&mut self) {
         self.database.close().unwrap();
         self.database = open(&self.disk);
@@ -281,6 +305,9 @@ fn a_table_is_what_a_list_of_rows_is() {
             run.transaction();
             if run.random.below(4) == 0 {
                 run.reopen();
+            }
+            if run.random.below(3) == 0 {
+                run.compact();
             }
             let at = run.random.below(step + 1) as usize;
             run.check(at);

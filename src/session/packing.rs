@@ -1,0 +1,58 @@
+//! Whole databases: packed into one file, and unpacked again.
+//!
+//! `pack("db", "x.gobi")` gives how many files went into how many bytes; `unpack("x.gobi", "copy")` makes a folder of it.
+//!
+//! Invariants: nothing that exists is written over.
+//!
+//! Does not: know the format; the store does.
+
+use std::path::Path;
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::Span;
+
+use super::Error;
+use super::store::{real_machine, store_error};
+use crate::host;
+use crate::store::packed::{self, PackedSummary};
+
+/// What was packed or unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// Files of the database.
+    pub files: u64,
+    /// Size of the packed file.
+    pub bytes: u64,
+    /// Commits in its log.
+    pub commits: u64,
+}
+
+impl From<PackedSummary> for Packing {
+    fn from(summary: PackedSummary) -> Self {
+        Self {
+            files: summary.files,
+            bytes: summary.bytes,
+            commits: summary.log.size,
+        }
+    }
+}
+
+/// Packs the database of a folder into a new file; others may write to the folder meanwhile.
+pub fn pack(folder: &Path, file: &Path) -> Result<Packing, Error> {
+    if host::real().stat(file).is_ok() {
+        let message = format!("`{}` exists already", file.display());
+        return Err(Error::new(Diagnostic::new("58P02", Span::default(), message)));
+    }
+    let packed = packed::write(&real_machine(), folder, file);
+    packed
+        .map(Packing::from)
+        .map_err(|error| store_error(&error, Span::default()))
+}
+
+/// Unpacks a file into a folder that is missing or empty.
+pub fn unpack(file: &Path, folder: &Path) -> Result<Packing, Error> {
+    let unpacked = packed::unpack(&real_machine(), file, folder);
+    unpacked
+        .map(Packing::from)
+        .map_err(|error| store_error(&error, Span::default()))
+}

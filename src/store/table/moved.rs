@@ -1,0 +1,162 @@
+//! Which segments became which in a compaction, and where rows are found again after it.
+//!
+//! A transaction deleted row 3 of segment 4; meanwhile the segments 1 to 9 became segment 12. The row has id 41, which is at
+//! position 38 of segment 12: that is what its commit deletes.
+//!
+//! ```text
+//! extra of a compaction's commit   version 1 (1), table, length of the first set (varints), old segments, new segments:
+//!                                  sets in the portable form of Roaring bitmaps
+//! ```
+//!
+//! Invariants: a row that is not found again was deleted by somebody else.
+//!
+//! Does not: move anything.
+
+use std::collections::{BTreeMap, HashMap};
+
+use roaring::RoaringBitmap;
+
+use super::RowAddress;
+use super::commit::segment_at;
+use super::compact::COMPACTION;
+use super::core::{Core, malformed};
+use super::origin::Origins;
+use super::segment::{Open, Segment};
+use super::snapshot::Snapshot;
+use crate::catalog::EntityId;
+use crate::store::StoreError;
+use crate::store::object::Kind;
+use crate::store::wire::{Malformed, Reader, write_varint};
+
+const VERSION: u8 = 1;
+
+/// Segments of a table that others have taken the place of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moved {
+    /// The table.
+    pub table: EntityId,
+    /// Segments that went.
+    pub from: RoaringBitmap,
+    /// Segments that came.
+    pub into: RoaringBitmap,
+}
+
+impl Moved {
+    /// What stands in the commit.
+    pub(in crate::store) fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        let set = |set: &RoaringBitmap| {
+            let (mut set, mut out) = (set.clone(), Vec::new());
+            set.optimize();
+            let written = set.serialize_into(&mut out);
+            written
+                .map(|()| out)
+                .map_err(|error| StoreError::Unfit(error.to_string()))
+        };
+        let (from, into) = (set(&self.from)?, set(&self.into)?);
+        let mut out = vec![VERSION];
+        write_varint(&mut out, self.table.0);
+        write_varint(&mut out, from.len() as u64);
+        out.extend(from);
+        out.extend(into);
+        Ok(out)
+    }
+
+    /// What the record of a compaction's commit says.
+    pub fn decode(extra: &[u8]) -> Option<Self> {
+        Self::read(extra).ok()
+    }
+
+    fn read(extra: &[u8]) -> Result<Self, Malformed> {
+        let failed = |_| Malformed("a set of segments is malformed");
+        let mut reader = Reader::new(extra);
+        if reader.byte()? != VERSION {
+            return Err(Malformed("a compaction has an unknown version"));
+        }
+        let table = EntityId(reader.varint()?);
+        let len = reader.size()?;
+        let from = RoaringBitmap::deserialize_from(reader.take(len)?).map_err(failed)?;
+        let into = RoaringBitmap::deserialize_from(reader.take(reader.left())?).map_err(failed)?;
+        Ok(Self { table, from, into })
+    }
+}
+
+/// Where rows of a segment are that compactions have moved since a snapshot: by new segment.
+///
+/// `Err` has the first row that is nowhere any more.
+pub(super) fn find_again(
+    base: &Snapshot,
+    newest: &Snapshot,
+    table: EntityId,
+    segment: u32,
+    rows: &RoaringBitmap,
+) -> Result<Result<BTreeMap<u32, RoaringBitmap>, RowAddress>, StoreError> {
+    let core = newest.core();
+    let lost = || RowAddress::new(segment, rows.min().unwrap_or(0) as usize);
+    let places = follow(base, newest, table, segment)?;
+    let Some((entry, _)) = segment_at(core, base.root(), table, segment)?.filter(|_| !places.contains(segment)) else {
+        return Ok(Err(lost()));
+    };
+    let ids = ids_of(core, &Segment::of_entry(segment, &entry)?)?;
+    let mut wanted: HashMap<i64, u32> = HashMap::new();
+    for row in rows {
+        let Some(id) = ids.get(row as usize) else {
+            return Ok(Err(lost()));
+        };
+        wanted.insert(*id, row);
+    }
+    let mut found: BTreeMap<u32, RoaringBitmap> = BTreeMap::new();
+    for place in places {
+        let Some((entry, _)) = segment_at(core, newest.root(), table, place)? else {
+            continue;
+        };
+        let ids = ids_of(core, &Segment::of_entry(place, &entry)?)?;
+        for (at, id) in ids.iter().enumerate() {
+            if wanted.remove(id).is_some() {
+                found.entry(place).or_default().insert(super::position(at));
+            }
+        }
+    }
+    match wanted.values().min() {
+        Some(row) => Ok(Err(RowAddress::new(segment, *row as usize))),
+        None => Ok(Ok(found)),
+    }
+}
+
+/// The segments that a segment's rows went to.
+fn follow(base: &Snapshot, newest: &Snapshot, table: EntityId, segment: u32) -> Result<RoaringBitmap, StoreError> {
+    let core = newest.core();
+    let mut moves = Vec::new();
+    if let Some(tip) = newest.commit_id() {
+        for found in core.timeline.first_parents(tip) {
+            let (commit, record) = found?;
+            if Some(commit) == base.commit_id() {
+                break;
+            }
+            if record.flavor == COMPACTION {
+                let moved =
+                    Moved::read(&record.extra).map_err(|Malformed(what)| malformed(Kind::COMMIT, commit, what))?;
+                moves.push(moved);
+            }
+        }
+    }
+    let mut places = RoaringBitmap::from_iter([segment]);
+    for moved in moves.iter().rev().filter(|moved| moved.table == table) {
+        if !places.is_disjoint(&moved.from) {
+            places -= &moved.from;
+            places |= &moved.into;
+        }
+    }
+    Ok(places)
+}
+
+fn ids_of(core: &Core, segment: &Segment) -> Result<Vec<i64>, StoreError> {
+    let groups = match segment.open(core)? {
+        Open::Rows(_) => 1,
+        Open::File(file) => file.groups.len(),
+    };
+    let mut all = Origins::default();
+    for group in 0..groups {
+        all.append(Origins::of(core, segment, group)?);
+    }
+    Ok(all.ids)
+}
