@@ -147,7 +147,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// The element type of the first argument.
-fn item(args: &[LogicalType]) -> LogicalType {
+pub(super) fn item(args: &[LogicalType]) -> LogicalType {
     match args.first() {
         Some(LogicalType::Array(item)) => (**item).clone(),
         other => other.cloned().unwrap_or(LogicalType::Null),
@@ -307,7 +307,7 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-fn present(call: &ValuesCall<'_>) -> Vec<Value> {
+pub(super) fn present(call: &ValuesCall<'_>) -> Vec<Value> {
     let mut values = existing(call, 0);
     values.retain(|value| *value != Value::Null);
     values
@@ -358,7 +358,7 @@ fn average(call: &ValuesCall<'_>) -> Made {
     Ok(Value::Float(total / values.len() as f64))
 }
 
-fn as_float(value: &Value, scale: u8) -> f64 {
+pub(super) fn as_float(value: &Value, scale: u8) -> f64 {
     match value {
         Value::Float(v) => *v,
         other => crate::types::cast::decimal_to_float(other.as_int().unwrap_or(0), scale),

@@ -10,8 +10,8 @@ use super::body::{Answer, Call, FunctionError, Scalar};
 use super::entry::strict;
 use super::part::{Part, interval_seconds};
 use super::{Class, Function, Param as P, emit_date, returns, strftime};
-use crate::types::LogicalType;
 use crate::types::civil::{self, MICROS_PER_DAY};
+use crate::types::{Interval, LogicalType};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     of_instant("year", |call, _| part(call, Part::Year))
@@ -217,7 +217,50 @@ pub(super) const FUNCTIONS: &[Function] = &[
     .aka(&["current_timestamp", "get_current_timestamp", "transaction_timestamp"])
     .volatile()
     .doc("When the statement began", "now() → 2026-01-31 12:00:00"),
+    strict("localtimestamp", &[], returns::timestamp, |call, _| {
+        Ok(Scalar::Int(call.env.now_micros().into()))
+    })
+    .volatile()
+    .doc(
+        "When the statement began, in UTC, as a timestamp without a zone",
+        "localtimestamp() → 2026-01-31 12:00:00",
+    ),
+    strict("current_time", &[], returns::time, |call, _| {
+        Ok(Scalar::Int(call.env.now_micros().rem_euclid(MICROS_PER_DAY).into()))
+    })
+    .aka(&["localtime", "get_current_time"])
+    .volatile()
+    .doc(
+        "The time of day at which the statement began, in UTC",
+        "current_time() → 12:00:00",
+    ),
+    strict(
+        "time_between",
+        &[P::Common(Class::Instant), P::Common(Class::Instant)],
+        returns::interval,
+        time_between,
+    )
+    .fallible()
+    .doc(
+        "The days and the time from the second to the first; what `-` between timestamps means",
+        "time_between(TIMESTAMP '2024-03-01 12:00:00', TIMESTAMP '2024-02-28 06:00:00') → 2 days 06:00:00",
+    ),
 ];
+
+fn time_between<'a>(call: &Call<'a>, _: &'a mut Vec<u8>) -> Answer<'a> {
+    let micros = micros(call, 0)? - micros(call, 1)?;
+    let day = i128::from(MICROS_PER_DAY);
+    let days = i32::try_from(micros / day);
+    let rest = i64::try_from(micros % day);
+    match (days, rest) {
+        (Ok(days), Ok(micros)) => Ok(Scalar::Interval(Interval {
+            months: 0,
+            days,
+            micros,
+        })),
+        _ => Err(FunctionError::new("22008", "interval out of range")),
+    }
+}
 
 const BETWEEN: &[P] = &[P::String, P::Common(Class::Instant), P::Common(Class::Instant)];
 

@@ -29,6 +29,7 @@ mod params;
 mod part;
 mod pieces;
 mod resolve;
+mod statistics;
 mod strftime;
 mod string;
 mod structs;
@@ -60,6 +61,7 @@ static TABLE: LazyLock<Vec<Function>> = LazyLock::new(|| {
         compare::FUNCTIONS,
         date::FUNCTIONS,
         array::FUNCTIONS,
+        statistics::FUNCTIONS,
         structs::FUNCTIONS,
     ];
     areas.concat()
@@ -142,6 +144,8 @@ mod returns {
         date => Date;
         timestamp => Timestamp;
         timestamptz => TimestampTz;
+        time => Time;
+        interval => Interval;
     }
 
     /// The type of the first argument.

@@ -76,12 +76,12 @@ const CASES: &[(&str, &str)] = &[
     ("unsupported_create_table", "CREATE TABLE t (a int)"),
     ("unsupported_insert", "INSERT INTO t VALUES (1)"),
     (
-        "unsupported_window",
-        "SELECT rank() OVER (ORDER BY name) FROM 'people.csv'",
+        "window_in_where",
+        "SELECT name FROM 'people.csv' WHERE rank() OVER (ORDER BY name) = 1",
     ),
     (
-        "unsupported_rollup",
-        "SELECT city, count(*) FROM 'people.csv' GROUP BY ROLLUP (city)",
+        "rollup_without_column",
+        "SELECT name, count(*) FROM 'people.csv' GROUP BY ROLLUP (city)",
     ),
     (
         "unsupported_recursive",

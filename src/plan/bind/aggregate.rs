@@ -60,16 +60,29 @@ impl<'a> Binder<'a> {
             filter,
             ty: ty.clone(),
         };
-        if let Some((id, _)) = block.aggregates.iter().find(|(_, known)| *known == aggregate) {
-            return Ok(Expr::column(*id, ty, span));
-        }
-        let name = super::column_names::call_name(call, self.dialect);
-        let id = self.new_column(name, ty.clone(), function != AggregateFunction::Count);
-        block.aggregates.push((id, aggregate));
-        Ok(Expr::column(id, ty, span))
+        Ok(self.register_aggregate(block, aggregate, call, span))
     }
 
-    fn check_aggregate_place(&mut self, block: &Block<'a>, call: &ast::Call, span: Span) -> Bound<()> {
+    /// The column of an aggregate, which equal ones share.
+    pub(super) fn register_aggregate(
+        &mut self,
+        block: &mut Block<'a>,
+        aggregate: Aggregate,
+        call: &ast::Call,
+        span: Span,
+    ) -> Expr {
+        let ty = aggregate.ty.clone();
+        if let Some((id, _)) = block.aggregates.iter().find(|(_, known)| *known == aggregate) {
+            return Expr::column(*id, ty, span);
+        }
+        let name = super::column_names::call_name(call, self.dialect);
+        let nullable = aggregate.function != AggregateFunction::Count;
+        let id = self.new_column(name, ty.clone(), nullable);
+        block.aggregates.push((id, aggregate));
+        Expr::column(id, ty, span)
+    }
+
+    pub(super) fn check_aggregate_place(&mut self, block: &Block<'a>, call: &ast::Call, span: Span) -> Bound<()> {
         let name = &call.name.text;
         let (message, help) = match block.place {
             Place::Select | Place::Having | Place::Qualify | Place::Order => return Ok(()),

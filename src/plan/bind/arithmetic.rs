@@ -60,6 +60,11 @@ impl Binder<'_> {
             let moved = self.chain_step(left, op, days)?;
             return Ok(cast(moved, &LogicalType::Date));
         }
+        let dates = left.ty == LogicalType::Date && right.ty == LogicalType::Date;
+        if arith == ArithOp::Sub && is_moment(&left.ty) && is_moment(&right.ty) && !dates {
+            let span = left.span.to(right.span);
+            return self.named_function("time_between", vec![left, right], span);
+        }
         match self.step_types(arith, &left, &right) {
             Ok(step) => Ok(append(left, arith, step, right)),
             Err(problem) => self.no_step(problem, arith, &left, &right),

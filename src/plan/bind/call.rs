@@ -28,6 +28,9 @@ const AGGREGATES: &[(&str, AggregateFunction)] = &[
     ("max", AggregateFunction::Max),
     ("any_value", AggregateFunction::AnyValue),
     ("anyvalue", AggregateFunction::AnyValue),
+    ("bool_and", AggregateFunction::Min),
+    ("every", AggregateFunction::Min),
+    ("bool_or", AggregateFunction::Max),
     ("array_agg", AggregateFunction::List),
     ("arrayagg", AggregateFunction::List),
     ("list", AggregateFunction::List),
@@ -62,19 +65,8 @@ const FIELDS: &[&str] = &[
     "millennium",
 ];
 
-/// Aggregates of the language that cannot be run yet.
-const LATER: &[&str] = &[
-    "string_agg",
-    "group_concat",
-    "listagg",
-    "unnest",
-    "median",
-    "percentile",
-    "mode",
-    "stdev",
-    "stddev",
-    "variance",
-];
+/// Functions of the language that cannot be run yet.
+const LATER: &[&str] = &["unnest"];
 
 /// The aggregate of that name.
 pub(super) fn aggregate_function(name: &str) -> Option<AggregateFunction> {
@@ -90,7 +82,14 @@ impl<'a> Binder<'a> {
         if let Some(function) = aggregate_function(&call.name.text) {
             return self.aggregate_call(block, function, call, span);
         }
+        if super::listed::is_listed(&call.name.text) {
+            return self.listed_call(block, call, &[], span);
+        }
         let name = call.name.text.to_lowercase();
+        if let ("grouping" | "grouping_id", Some(sets)) = (name.as_str(), block.sets.clone()) {
+            let args = self.exprs(block, &call.args)?;
+            return self.grouping_bits(&sets, args, span);
+        }
         if call.distinct || call.star || call.filter.is_some() {
             let message = format!("`{name}` is not an aggregate function");
             return self.fail(Diagnostic::new("42809", call.name.span, message));
@@ -248,6 +247,7 @@ fn adapted(name: &str, args: Vec<Expr>) -> Vec<Expr> {
 /// An aggregate or form of nearly that name.
 fn near_form(name: &str) -> Option<String> {
     let known = AGGREGATES.iter().map(|(known, _)| *known).chain(FORMS.iter().copied());
+    let known = known.chain(super::listed::names());
     nearest(name.trim_start_matches('@'), known).map(String::from)
 }
 

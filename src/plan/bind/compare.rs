@@ -36,6 +36,11 @@ impl Binder<'_> {
         match (left.as_literal().is_some(), right.as_literal().is_some()) {
             (false, true) => self.compare_literal(op, left, right),
             (true, false) => self.compare_literal(mirrored(op), right, left),
+            // Of two constants, a string gives way to the other one, on whichever side it stands.
+            (true, true) if is_plain(&left) && right.ty == LogicalType::String => self.compare_literal(op, left, right),
+            (true, true) if left.ty == LogicalType::String && is_plain(&right) => {
+                self.compare_literal(mirrored(op), right, left)
+            }
             _ => self.compare_general(op, left, right),
         }
     }
@@ -44,13 +49,13 @@ impl Binder<'_> {
         let span = column.span.to(literal.span);
         let value = literal.as_literal().cloned().unwrap_or(Value::Null);
         if let Some(snapped) = snap(&value, &literal.ty, &column.ty) {
-            return Ok(apply(op, column, snapped, literal.span, span));
+            return Ok(eval::fold(apply(op, column, snapped, literal.span, span)));
         }
         let text = matches!(value, Value::String(_)) && column.ty != LogicalType::String;
         if text || value == Value::Null {
             let ty = column.ty.clone();
             let literal = self.convert_constant(literal, &ty)?;
-            return Ok(Expr::compare(op, column, literal));
+            return Ok(eval::fold(Expr::compare(op, column, literal)));
         }
         self.compare_general(op, column, literal)
     }
@@ -103,6 +108,11 @@ impl Binder<'_> {
             false => both,
         })
     }
+}
+
+/// Neither a string nor made of other values.
+fn is_plain(e: &Expr) -> bool {
+    e.ty != LogicalType::String && !e.ty.is_nested()
 }
 
 /// All items constants that snap to the tested type: one list of literals.

@@ -9,6 +9,7 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span};
 
+use super::quantified::Quantified;
 use super::scope::{Found, Scope};
 use super::select::Block;
 use super::{Binder, Bound, Reported, coerce};
@@ -33,6 +34,9 @@ impl<'a> Binder<'a> {
             K::Not(inner) => self.not(block, inner, e.span),
             K::Neg(inner) => self.minus(block, inner, e.span),
             K::Compare { op, left, right } => {
+                if let Some(quantified) = Quantified::of(right) {
+                    return self.quantified(block, (left, *op), quantified, e.span);
+                }
                 let (left, right) = self.pair(block, left, right)?;
                 self.compare(compare_op(*op), left, right)
             }
@@ -70,7 +74,7 @@ impl<'a> Binder<'a> {
             } => self.case(block, operand.as_deref(), arms, otherwise.as_deref(), e.span),
             K::Cast { expr, ty, try_ } => self.explicit_cast(block, expr, ty, *try_, e.span),
             K::Call(call) => self.call(block, call, e.span),
-            K::Ordered { .. } => self.unsupported("ordered aggregate is", e.span),
+            K::Ordered { call, order_by } => self.listed_call(block, call, order_by, e.span),
             K::Window {
                 call,
                 ignore_nulls,
@@ -331,6 +335,12 @@ impl<'a> Binder<'a> {
                 _ => {}
             }
         }
+        if let [name] = parts
+            && !name.quoted
+            && MOMENTS.contains(&name.text.to_ascii_lowercase().as_str())
+        {
+            return self.function(name, Vec::new(), span);
+        }
         if let Some((id, path)) = self.struct_column(&block.scope, parts) {
             let column = self.column_expr(id, span);
             return self.fields(column, path);
@@ -391,6 +401,15 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// Functions that standard SQL writes without parentheses.
+const MOMENTS: &[&str] = &[
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "localtime",
+    "localtimestamp",
+];
+
 fn with_suggestion(mut error: Diagnostic, name: &str, known: Vec<String>) -> Diagnostic {
     error.help = super::names::suggestion(name, known);
     error
@@ -402,7 +421,7 @@ pub(super) fn joined(parts: &[ast::Ident]) -> String {
     texts.join(".")
 }
 
-fn compare_op(op: ast::CompareOp) -> CompareOp {
+pub(super) fn compare_op(op: ast::CompareOp) -> CompareOp {
     match op {
         ast::CompareOp::Eq => CompareOp::Eq,
         ast::CompareOp::NotEq => CompareOp::NotEq,

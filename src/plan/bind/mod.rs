@@ -17,15 +17,19 @@ mod coerce;
 mod column_names;
 mod compare;
 mod decorrelate;
+mod distinct;
 mod domain;
 mod expr;
 mod from;
+mod grouping_sets;
 mod joins;
+mod listed;
 mod literal;
 mod moment;
 mod names;
 mod nested;
 mod order;
+mod quantified;
 mod scope;
 mod select;
 mod setop;
@@ -211,7 +215,7 @@ impl<'a> Binder<'a> {
                 .values(rows, query.span)
                 .and_then(|r| self.order(r, &query.order_by)),
             ast::QueryBody::SetOp { op, all, inputs } => {
-                let relation = self.set_operation(*op, *all, inputs, query.span);
+                let relation = self.set_operation(*op, *all, inputs);
                 relation.and_then(|r| self.order(r, &query.order_by))
             }
             ast::QueryBody::Nested(inner) => self.query(inner).and_then(|r| self.order(r, &query.order_by)),

@@ -56,7 +56,7 @@ impl<'a> Binder<'a> {
     }
 
     /// The item's index; `None` for a constant, which sorts nothing.
-    fn order_item(
+    pub(super) fn order_item(
         &mut self,
         block: &mut Block<'a>,
         expr: &'a ast::Expr,

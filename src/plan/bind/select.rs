@@ -15,6 +15,7 @@ use gobi_grammar::ast::{self, Distinct, ExprKind as K, GroupBy, SelectItem};
 
 use super::aggregate::Grouping;
 use super::column_names::column_name;
+use super::grouping_sets::Sets;
 use super::scope::{Scope, same};
 use super::subquery::Attach;
 use super::window::PendingWindow;
@@ -70,6 +71,8 @@ pub(super) struct Block<'a> {
     pub(super) windows: Vec<PendingWindow>,
     /// The expression being bound belongs to a window function.
     pub(super) in_window: bool,
+    /// What ROLLUP and the like stand for.
+    pub(super) sets: Option<Sets>,
 }
 
 impl<'a> Block<'a> {
@@ -86,6 +89,7 @@ impl<'a> Block<'a> {
             from: &[],
             windows: Vec::new(),
             in_window: false,
+            sets: None,
         }
     }
 
@@ -162,8 +166,6 @@ impl<'a> Binder<'a> {
         block.from = &select.from;
         let nullable = self.nullable_columns(&plan);
         block.present = plan.output().into_iter().filter(|id| !nullable.contains(id)).collect();
-        self.reject_unsupported_clauses(select);
-
         let plan = self.where_clause(&mut block, plan, select.filter.as_ref());
         let keys = self.group_by(&mut block, select);
         block.place = Place::Select;
@@ -180,9 +182,10 @@ impl<'a> Binder<'a> {
         };
         let (mut items, having, mut qualify) = (items?, having?, qualify?);
         block.place = Place::Order;
-        let distinct = select.distinct != Distinct::No;
+        let distinct = select.distinct == Distinct::Yes;
         let order = self.order_items(&mut block, order_by, &mut items, distinct);
-        let (plan, keys, order) = (plan?, keys?, order?);
+        let on = self.distinct_on(&mut block, &select.distinct, &mut items);
+        let (plan, keys, order, on) = (plan?, keys?, order?, on?);
 
         let keys = self.group_by_all(select, &block, &items, keys);
         let grouped = !keys.is_empty()
@@ -201,17 +204,33 @@ impl<'a> Binder<'a> {
             true => self.grouped(plan, block, keys, having, &mut outside)?,
             false => self.attach(plan, block.joins_above),
         };
-        let plan = self.compute_windows(plan, windows).filtered(qualify);
+        let mut plan = self.compute_windows(plan, windows).filtered(qualify);
+        if !on.is_empty() {
+            let key = |at: usize| items.get(at).map(|item| item.expr.clone());
+            let partition = on.into_iter().filter_map(key).collect();
+            let order_keys = order
+                .iter()
+                .filter_map(|by| Some((key(by.item)?, by.desc, by.nulls_first)));
+            plan = self.first_rows(plan, partition, order_keys.collect());
+        }
         Ok(self.assemble(plan, items, order, distinct))
     }
 
-    fn reject_unsupported_clauses(&mut self, select: &ast::Select) {
-        if let Distinct::On(exprs) = &select.distinct {
-            let span = exprs.first().map_or(select.span, |e| e.span);
-            let error = Diagnostic::new("0A000", span, "DISTINCT ON is not supported yet");
-            self.errors
-                .push(error.with_help("use GROUP BY with min(), max() or any_value()"));
+    /// The items that DISTINCT ON names; those that are not selected are added.
+    fn distinct_on(
+        &mut self,
+        block: &mut Block<'a>,
+        distinct: &'a Distinct,
+        items: &mut Vec<Item>,
+    ) -> Bound<Vec<usize>> {
+        let Distinct::On(exprs) = distinct else {
+            return Ok(Vec::new());
+        };
+        let mut on = Vec::with_capacity(exprs.len());
+        for expr in exprs {
+            on.extend(self.order_item(block, expr, items, false)?);
         }
+        Ok(on)
     }
 
     pub(super) fn where_clause(
@@ -230,7 +249,7 @@ impl<'a> Binder<'a> {
         block.place = Place::GroupBy;
         let items = match &select.group_by {
             GroupBy::None | GroupBy::All => return Ok(Vec::new()),
-            GroupBy::Sets(_) => return self.unsupported("GROUPING SETS are", select.span),
+            GroupBy::Sets(items) => return self.grouping_sets(block, select, items),
             GroupBy::Items(items) => items,
         };
         let mut keys: Vec<Expr> = Vec::with_capacity(items.len());
@@ -247,7 +266,12 @@ impl<'a> Binder<'a> {
     }
 
     /// A key; an integer literal is the position of a select item.
-    fn group_item(&mut self, block: &mut Block<'a>, select: &'a ast::Select, item: &'a ast::Expr) -> Bound<Expr> {
+    pub(super) fn group_item(
+        &mut self,
+        block: &mut Block<'a>,
+        select: &'a ast::Select,
+        item: &'a ast::Expr,
+    ) -> Bound<Expr> {
         let K::Literal(ast::Literal::Integer(position)) = &item.kind else {
             return self.expr(block, item);
         };
@@ -368,6 +392,27 @@ impl<'a> Binder<'a> {
         self.fail(error)
     }
 
+    /// Keys with their columns: a key that is a column keeps its own.
+    fn named_keys(&mut self, plan: &Plan, keys: Vec<Expr>, items: &[Item]) -> Vec<(ColumnId, Expr)> {
+        let input = plan.output_set();
+        let nullable = self.nullable_columns(plan);
+        let mut named_keys: Vec<(ColumnId, Expr)> = Vec::with_capacity(keys.len());
+        for key in keys {
+            let id = match key.as_column().filter(|id| input.contains(id)) {
+                Some(id) => id,
+                None => {
+                    let name = items
+                        .iter()
+                        .find(|item| item.expr == key)
+                        .map_or("key", |item| item.name.as_str());
+                    self.new_column(name, key.ty.clone(), properties::may_be_null(&key, &nullable))
+                }
+            };
+            named_keys.push((id, key));
+        }
+        named_keys
+    }
+
     /// Groups, filters the groups, and rewrites the items for above.
     fn grouped(
         &mut self,
@@ -378,22 +423,18 @@ impl<'a> Binder<'a> {
         outside: &mut Above<'_>,
     ) -> Bound<Plan> {
         let input = plan.output_set();
-        let nullable = self.nullable_columns(&plan);
-        let mut named_keys: Vec<(ColumnId, Expr)> = Vec::with_capacity(keys.len());
-        for key in keys {
-            let id = match key.as_column().filter(|id| input.contains(id)) {
-                Some(id) => id,
-                None => {
-                    let name = outside
-                        .items
-                        .iter()
-                        .find(|item| item.expr == key)
-                        .map_or("key", |item| item.name.as_str());
-                    self.new_column(name, key.ty.clone(), properties::may_be_null(&key, &nullable))
-                }
-            };
-            named_keys.push((id, key));
-        }
+        let spread = block.sets.clone();
+        let (plan, named_keys, spread) = match spread {
+            Some(sets) => {
+                let mut spread = self.spread_over_sets(plan, &sets);
+                let (plan, keys) = (spread.plan.take(), spread.keys.clone());
+                (plan, keys, Some((spread, sets)))
+            }
+            None => {
+                let keys = self.named_keys(&plan, keys, outside.items);
+                (plan, keys, None)
+            }
+        };
         let grouping = Grouping {
             keys: &named_keys,
             input: &input,
@@ -416,11 +457,20 @@ impl<'a> Binder<'a> {
         if failed {
             return Err(Reported);
         }
-        let grouped = Plan::Aggregate {
-            input: Box::new(plan),
-            keys: named_keys,
-            aggregates: block.aggregates,
+        let mut rewritten = self.rewrite_distinct(block.aggregates)?;
+        let aggregates = std::mem::take(&mut rewritten.aggregates);
+        let grouped = match spread {
+            Some((mut spread, sets)) => {
+                spread.plan = plan;
+                self.group_sets(spread, &sets, aggregates)
+            }
+            None => Plan::Aggregate {
+                input: Box::new(plan),
+                keys: named_keys,
+                aggregates,
+            },
         };
+        let grouped = rewritten.finish(self, grouped);
         Ok(self.attach(grouped, joins).filtered(having))
     }
 

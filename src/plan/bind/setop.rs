@@ -5,7 +5,7 @@
 //!
 //! Invariants: every input is brought to the common types of its columns; names are those of the first input.
 //!
-//! Does not: support INTERSECT ALL and EXCEPT ALL.
+//! Does not: order rows.
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, SetOp, Span};
@@ -21,21 +21,7 @@ use crate::types::{Field, LogicalType};
 
 impl<'a> Binder<'a> {
     /// A chain of one set operation.
-    pub(super) fn set_operation(
-        &mut self,
-        op: SetOp,
-        all: bool,
-        inputs: &'a [ast::Query],
-        span: Span,
-    ) -> Bound<Relation> {
-        if all && op != SetOp::Union {
-            let name = if op == SetOp::Intersect {
-                "INTERSECT ALL"
-            } else {
-                "EXCEPT ALL"
-            };
-            return self.unsupported(&format!("{name} is"), span);
-        }
+    pub(super) fn set_operation(&mut self, op: SetOp, all: bool, inputs: &'a [ast::Query]) -> Bound<Relation> {
         let bound: Vec<Bound<Relation>> = inputs.iter().map(|input| self.query(input)).collect();
         let relations: Vec<Relation> = bound.into_iter().collect::<Bound<_>>()?;
         let relations = self.align(relations, inputs)?;
@@ -48,6 +34,8 @@ impl<'a> Binder<'a> {
                     self.distinct_relation(relation)
                 })
             }
+            SetOp::Intersect if all => self.matching_all(relations, JoinKind::Semi),
+            SetOp::Except if all => self.matching_all(relations, JoinKind::Anti),
             SetOp::Intersect => self.matching(relations, JoinKind::Semi),
             SetOp::Except => self.matching(relations, JoinKind::Anti),
         }
@@ -159,6 +147,32 @@ impl<'a> Binder<'a> {
                 keys: keys.collect(),
                 left: Box::new(whole.plan),
                 right: Box::new(right.plan),
+                null_equal: true,
+                residual: Vec::new(),
+            };
+        }
+        Ok(whole)
+    }
+
+    /// INTERSECT ALL and EXCEPT ALL: equal rows are numbered, so that each can have a partner of its own.
+    fn matching_all(&mut self, relations: Vec<Relation>, kind: JoinKind) -> Bound<Relation> {
+        let mut relations = relations.into_iter();
+        let mut whole = relations.next().ok_or(Reported)?;
+        for right in relations {
+            let columns = |binder: &Self, relation: &Relation| -> Vec<Expr> {
+                let ids = relation.output.iter().map(|(id, _)| *id);
+                ids.map(|id| binder.column_expr(id, Span::default())).collect()
+            };
+            let (mut left_keys, mut right_keys) = (columns(self, &whole), columns(self, &right));
+            let (left, left_number) = self.number_equal(whole.plan, left_keys.clone());
+            let (right, right_number) = self.number_equal(right.plan, right_keys.clone());
+            left_keys.push(self.column_expr(left_number, Span::default()));
+            right_keys.push(self.column_expr(right_number, Span::default()));
+            whole.plan = Plan::Join {
+                kind,
+                left: Box::new(left),
+                right: Box::new(right),
+                keys: left_keys.into_iter().zip(right_keys).collect(),
                 null_equal: true,
                 residual: Vec::new(),
             };

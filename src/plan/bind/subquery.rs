@@ -15,6 +15,7 @@ use gobi_grammar::ast::{self, Span};
 use super::compare::same_type;
 use super::decorrelate::{self, Blocked, Pulled};
 use super::domain::{self, Source};
+use super::quantified::Quantified;
 use super::select::Block;
 use super::{Binder, Bound, Relation};
 use crate::plan::logical::{
@@ -57,14 +58,14 @@ impl<'a> Binder<'a> {
     }
 
     /// Binds a query that may use the block's columns.
-    fn subquery(&mut self, block: &Block<'a>, query: &'a ast::Query) -> Bound<Relation> {
+    pub(super) fn subquery(&mut self, block: &Block<'a>, query: &'a ast::Query) -> Bound<Relation> {
         self.outer.push(block.scope.clone());
         let relation = self.query(query);
         self.outer.pop();
         relation
     }
 
-    fn one_column(&mut self, relation: &Relation, span: Span) -> Bound<ColumnId> {
+    pub(super) fn one_column(&mut self, relation: &Relation, span: Span) -> Bound<ColumnId> {
         match relation.output.as_slice() {
             [(id, _)] => Ok(*id),
             other => {
@@ -80,6 +81,10 @@ impl<'a> Binder<'a> {
         match &e.kind {
             K::Exists(query) => Some(self.exists(block, query, false, e.span)),
             K::InQuery { expr, negated, query } => Some(self.in_query(block, expr, query, *negated, e.span)),
+            K::Compare { op, left, right } => {
+                let (query, negated) = Quantified::of(right)?.membership(*op)?;
+                Some(self.in_query(block, left, query, negated, e.span))
+            }
             K::Not(inner) => match &inner.kind {
                 K::Exists(query) => Some(self.exists(block, query, true, e.span)),
                 K::InQuery { expr, negated, query } => Some(self.in_query(block, expr, query, !*negated, e.span)),
@@ -139,7 +144,7 @@ impl<'a> Binder<'a> {
         self.add_value(plan, count)
     }
 
-    fn add_value(&mut self, plan: Plan, column: ColumnId) -> SubqueryId {
+    pub(super) fn add_value(&mut self, plan: Plan, column: ColumnId) -> SubqueryId {
         let info = self.info(column);
         let field = crate::types::Field {
             name: info.name.clone(),

@@ -47,6 +47,29 @@ impl PendingWindow {
     }
 }
 
+fn numbering(id: ColumnId, partition: Vec<Expr>, order: Vec<(Expr, bool, bool)>) -> PendingWindow {
+    let frame = WindowFrame {
+        unit: FrameUnit::Rows,
+        start: WindowBound::UnboundedPreceding,
+        end: WindowBound::UnboundedFollowing,
+        exclude: FrameExclude::NoOthers,
+    };
+    let call = WindowCall {
+        function: WindowFunction::RowNumber,
+        args: Vec::new(),
+        filter: None,
+        ignore_nulls: false,
+        frame,
+        ty: LogicalType::BigInt,
+    };
+    PendingWindow {
+        id,
+        partition,
+        order,
+        call,
+    }
+}
+
 /// Functions that only a window makes sense of, with the least and most number of arguments.
 const FUNCTIONS: &[(&str, WindowFunction, usize, usize)] = &[
     ("row_number", WindowFunction::RowNumber, 0, 0),
@@ -78,7 +101,7 @@ fn window_function(name: &str) -> Option<&'static (&'static str, WindowFunction,
 
 /// The name belongs to a function that needs OVER.
 pub(super) fn needs_over(name: &str) -> bool {
-    window_function(name).is_some()
+    window_function(name).is_some() && !super::listed::is_listed(name)
 }
 
 impl<'a> Binder<'a> {
@@ -204,6 +227,9 @@ impl<'a> Binder<'a> {
             }
             let (args, ty) = self.value_arguments(*function, args, span)?;
             return Ok((*function, args, ty));
+        }
+        if super::listed::is_listed(name) && aggregate_function(name).is_none() {
+            return self.unsupported(&format!("`{name}` over a window is"), span);
         }
         let Some(function) = aggregate_function(name) else {
             let message = format!("`{name}` is neither a window function nor an aggregate");
@@ -382,6 +408,23 @@ impl<'a> Binder<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The rows that are the first of their partition in an order.
+    pub(super) fn first_rows(&mut self, plan: Plan, partition: Vec<Expr>, order: Vec<(Expr, bool, bool)>) -> Plan {
+        let id = self.new_column("row_number", LogicalType::BigInt, false);
+        let first = self.column_expr(id, Span::default());
+        let one = Expr::literal(Value::Int(1), LogicalType::BigInt, Span::default());
+        let test = Expr::compare(crate::plan::logical::CompareOp::Eq, first, one);
+        let window = numbering(id, partition, order);
+        self.compute_windows(plan, vec![window]).filtered(vec![test])
+    }
+
+    /// The rows with their number among those that are equal in some columns.
+    pub(super) fn number_equal(&mut self, plan: Plan, columns: Vec<Expr>) -> (Plan, ColumnId) {
+        let id = self.new_column("row_number", LogicalType::BigInt, false);
+        let window = numbering(id, columns, Vec::new());
+        (self.compute_windows(plan, vec![window]), id)
     }
 
     /// Puts the window operators of a block on top of its rows.

@@ -253,6 +253,10 @@ impl Builder<'_> {
                 Ok(pipeline)
             }
             Plan::Project { input, columns } => self.project(input, columns, required),
+            Plan::Join {
+                kind: logical::JoinKind::Full,
+                ..
+            } => super::full::open(self, plan, required),
             Plan::Join { .. } => joins::open(self, plan, required),
             Plan::Aggregate {
                 input,

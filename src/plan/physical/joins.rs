@@ -37,25 +37,13 @@ pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -
     else {
         return Err(PlanError::Unsupported("this join".into()));
     };
-    if *kind == JoinKind::Full {
-        return Err(PlanError::Unsupported("FULL JOIN".into()));
-    }
     let (left_columns, right_columns) = (produced(left), produced(right));
     let mut needed = mentioned_all(keys.iter().flat_map(|(l, r)| [l, r]).chain(residual));
     needed.extend(required.iter().copied());
     let from = |side: &Columns| -> Columns { needed.intersection(side).copied().collect() };
     let (left_needed, right_needed) = (from(&left_columns), from(&right_columns));
 
-    let mut keys: Vec<(Expr, Expr)> = keys.clone();
-    if keys.is_empty() {
-        // A join without equalities: one chain that holds every row.
-        let one = || Expr {
-            kind: ExprKind::Literal(Value::Int(0)),
-            ty: LogicalType::TinyInt,
-            span: Default::default(),
-        };
-        keys.push((one(), one()));
-    }
+    let keys = keys_or_one(keys);
     let build_keys: Vec<Expr> = keys.iter().map(|(_, r)| r.clone()).collect();
     let mut after = mentioned_all(residual);
     after.extend(required.iter().copied());
@@ -98,6 +86,19 @@ pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -
     };
     attach(builder, &mut probe, join, &spec, swapped.build_keys, residual.clone());
     Ok(probe)
+}
+
+/// The keys; a join without equalities has one chain that holds every row.
+pub(super) fn keys_or_one(keys: &[(Expr, Expr)]) -> Vec<(Expr, Expr)> {
+    let one = || Expr {
+        kind: ExprKind::Literal(Value::Int(0)),
+        ty: LogicalType::TinyInt,
+        span: Default::default(),
+    };
+    match keys {
+        [] => vec![(one(), one())],
+        keys => keys.to_vec(),
+    }
 }
 
 /// Whether the right side of a semi or anti join is so much larger that the left one should be built.
@@ -153,19 +154,21 @@ fn marking(
     pipeline
 }
 
+/// What is known of a join before its table is.
 #[derive(Clone)]
-struct Spec {
-    kind: JoinKind,
-    null_equal: bool,
-    build_keys: Vec<Expr>,
-    payload: Vec<ColumnId>,
-    has_residual: bool,
+pub(super) struct Spec {
+    pub(super) kind: JoinKind,
+    pub(super) null_equal: bool,
+    pub(super) build_keys: Vec<Expr>,
+    /// Columns of the build side that are kept behind the keys.
+    pub(super) payload: Vec<ColumnId>,
+    pub(super) has_residual: bool,
     /// The rows of the table are marked when a partner is found.
-    marks: bool,
+    pub(super) marks: bool,
 }
 
 /// Ends the build side's pipeline in a new join table.
-fn build_table(builder: &mut Builder<'_>, mut build: Pipeline, spec: &Spec) -> usize {
+pub(super) fn build_table(builder: &mut Builder<'_>, mut build: Pipeline, spec: &Spec) -> usize {
     let groups = &builder.out.groups;
     let facts = |expr: &Expr| facts::facts_of(expr, &|id| facts::column_facts(groups, &build, id));
     let key_facts: Vec<Facts> = spec
@@ -239,7 +242,7 @@ fn strategy(keys: &[Facts], rows: Option<u64>, spec: &Spec, no_payload: bool) ->
 }
 
 /// Adds the probe step and binds the build side's columns to its rows.
-fn attach(
+pub(super) fn attach(
     builder: &mut Builder<'_>,
     probe: &mut Pipeline,
     join: usize,

@@ -14,6 +14,7 @@ mod build;
 pub mod cutoff;
 pub mod display;
 pub mod facts;
+mod full;
 mod joins;
 pub mod rows;
 mod unnest;
