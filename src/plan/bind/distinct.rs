@@ -53,7 +53,7 @@ impl Binder<'_> {
         for (id, aggregate) in aggregates {
             match (aggregate.distinct, aggregate.function) {
                 (true, _) if by_lists => self.over_list(id, aggregate, &mut out)?,
-                (false, F::Avg) if !by_lists => self.from_parts(id, aggregate, &mut out),
+                (false, F::Avg) if !by_lists => self.quotient_of_parts(id, aggregate, &mut out),
                 _ => out.aggregates.push((id, aggregate)),
             }
         }
@@ -90,7 +90,7 @@ impl Binder<'_> {
     }
 
     /// The mean as a quotient.
-    fn from_parts(&mut self, id: ColumnId, aggregate: Aggregate, out: &mut Rewritten) {
+    fn quotient_of_parts(&mut self, id: ColumnId, aggregate: Aggregate, out: &mut Rewritten) {
         let Some(arg) = &aggregate.arg else { return };
         let span = arg.span;
         let sum_ty = match &arg.ty {
