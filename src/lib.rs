@@ -103,6 +103,7 @@ pub mod formats;
 pub mod functions;
 pub mod host;
 pub mod plan;
+pub mod procedure;
 pub mod session;
 pub mod store;
 pub mod types;

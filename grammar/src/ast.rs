@@ -11,13 +11,16 @@
 mod change;
 mod define;
 mod names;
+mod procedure;
 mod session;
 mod timeline;
 mod transaction;
+mod walk;
 mod window;
 
 pub use change::*;
 pub use define::*;
+pub use procedure::*;
 pub use session::*;
 pub use timeline::*;
 pub use transaction::*;
@@ -181,6 +184,34 @@ pub enum StatementKind {
     Maintain(Maintain),
     /// `CACHE STATS`, `CACHE CLEAR`.
     Cache(Cache),
+    /// `let x = …`.
+    Let(Box<Let>),
+    /// `x = …`.
+    Assign(Box<Assign>),
+    /// `if …`.
+    If(If),
+    /// `while …`.
+    While(Box<While>),
+    /// `for …`.
+    For(Box<For>),
+    /// `return …`.
+    Return(Option<Box<Value>>),
+    /// `break`.
+    Break,
+    /// `continue`.
+    Continue,
+    /// `throw …`; without an operand, what was caught.
+    Throw(Option<Box<Expr>>),
+    /// `assert …`.
+    Assert(Box<Assert>),
+    /// `call …`.
+    CallRoutine(CallRoutine),
+    /// An expression by itself.
+    Eval(Box<Expr>),
+    /// `type exception as …`.
+    DefineException(DefineException),
+    /// `function …`, `upsert procedure …`, `CREATE FUNCTION …`.
+    Routine(Box<Routine>),
     /// A statement that the grammar recognises by its first words but that cannot be run yet.
     Unsupported {
         /// The statement's name in capitals, such as `UPSERT PROCEDURE`.
@@ -678,7 +709,18 @@ pub enum ExprKind {
         /// To, left out.
         high: Option<Box<Expr>>,
     },
-    /// A form that the grammar recognises but nothing can run yet (lambda, match, window, pipe, …).
+    /// `e match {…}`.
+    Match(Box<Match>),
+    /// `try e catch {…}`.
+    Try(Box<Try>),
+    /// `name: value`, an argument of a call and nothing else.
+    Named {
+        /// The parameter.
+        name: Ident,
+        /// Its value.
+        value: Box<Expr>,
+    },
+    /// A form that the grammar recognises but nothing can run yet (lambda, window, pipe, …).
     Unsupported {
         /// Its name, such as `window function`.
         feature: String,

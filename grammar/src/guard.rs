@@ -61,6 +61,8 @@ struct Level {
     after_operand: bool,
     /// These are the parentheses of CAST, whose AS belongs to it.
     in_cast: bool,
+    /// A statement of this level began with IF, and its THEN has not come.
+    in_if: bool,
 }
 
 /// Checks the brackets and the nesting of a script.
@@ -136,9 +138,22 @@ impl<'a> Guard<'a> {
             "end"
                 if self
                     .top()
-                    .is_some_and(|top| top.open.is_some_and(|(kind, _)| kind == b'C')) =>
+                    .is_some_and(|top| top.open.is_some_and(|(kind, _)| matches!(kind, b'C' | b'T'))) =>
             {
                 self.close_top()
+            }
+            "if" if begins_branch(self.previous, next) => {
+                if let Some(top) = self.top() {
+                    *top = Level {
+                        open: top.open,
+                        down: top.down,
+                        in_if: true,
+                        ..Level::default()
+                    };
+                }
+            }
+            "then" if next != "{" && self.top().is_some_and(|top| std::mem::take(&mut top.in_if)) => {
+                self.open(b'T', token);
             }
             "not" if !after_operand => self.prefix(token),
             "join" | "lateral" => self.count(token, |top| {
@@ -249,6 +264,9 @@ impl<'a> Guard<'a> {
     fn open(&mut self, kind: u8, token: &Token) {
         let down = self.top().map_or(0, |top| top.down + top.prefix + 1);
         self.check_depth(token, down);
+        if let Some(top) = self.top() {
+            top.in_if &= kind != b'{';
+        }
         let in_cast = ["cast", "try_cast"]
             .iter()
             .any(|word| self.previous.eq_ignore_ascii_case(word));
@@ -288,7 +306,7 @@ impl<'a> Guard<'a> {
     fn close(&mut self, kind: u8, token: &Token) {
         while self
             .top()
-            .is_some_and(|top| top.open.is_some_and(|(open, _)| open == b'C'))
+            .is_some_and(|top| top.open.is_some_and(|(open, _)| matches!(open, b'C' | b'T')))
         {
             self.close_top();
         }
@@ -329,7 +347,7 @@ impl<'a> Guard<'a> {
             .iter()
             .rev()
             .filter_map(|level| level.open)
-            .find(|(kind, _)| *kind != b'C');
+            .find(|(kind, _)| !matches!(kind, b'C' | b'T'));
         let Some((kind, at)) = open else { return };
         let place = Span::new(at, at + 1);
         let mut diagnostic =
@@ -352,7 +370,7 @@ impl<'a> Guard<'a> {
         let block = self
             .levels
             .iter()
-            .rposition(|level| level.open.is_some_and(|(kind, _)| kind == b'{'));
+            .rposition(|level| level.open.is_some_and(|(kind, _)| matches!(kind, b'{' | b'T')));
         let brackets = self
             .levels
             .get(block.map_or(1, |block| block + 1)..)
@@ -403,7 +421,7 @@ impl<'a> Guard<'a> {
             .filter_map(|level| level.open)
             .map(|(_, at)| at)
             .collect();
-        let is_bracket = |level: &Level| level.open.is_some_and(|(kind, _)| kind != b'C');
+        let is_bracket = |level: &Level| level.open.is_some_and(|(kind, _)| !matches!(kind, b'C'));
         let open_at_end = self.levels.iter().any(is_bracket);
         let text_is_cut = self
             .faults
@@ -436,6 +454,33 @@ fn text_of<'a>(script: &'a str, token: &Token) -> &'a str {
 
 fn span(token: &Token) -> Span {
     Span::new(token.start, token.end)
+}
+
+/// Whether IF begins a statement: not the IF of IF EXISTS, nor a call.
+fn begins_branch(previous: &str, next: &str) -> bool {
+    const OBJECTS: [&str; 18] = [
+        "table",
+        "view",
+        "index",
+        "schema",
+        "snapshot",
+        "branch",
+        "watermark",
+        "secret",
+        "function",
+        "procedure",
+        "macro",
+        "module",
+        "type",
+        "trigger",
+        "schedule",
+        "pipeline",
+        "column",
+        "constraint",
+    ];
+    let behind_object = OBJECTS.iter().any(|word| previous.eq_ignore_ascii_case(word));
+    let in_expression = matches!(previous, "." | "," | "(" | "=" | "+" | "-" | "*" | "/" | "select");
+    !behind_object && !in_expression && !ends_name(next) && !next.eq_ignore_ascii_case("exists")
 }
 
 /// After `case` these show that it is a name.

@@ -34,7 +34,7 @@ pub mod similar;
 pub use diagnostic::{Diagnostic, Label};
 pub use highlight::{TokenKind, highlight, is_complete};
 pub use keywords::keywords;
-pub use parser::parse;
+pub use parser::{parse, parse_at};
 pub use printer::format::format;
 pub use printer::print;
 

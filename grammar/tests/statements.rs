@@ -575,18 +575,18 @@ fn session() {
     accepts(
         r#"select :a, {a:b}, {a :b}, x[1:b], x[:b], f(a:b), x::int from :t"#,
         expect![[r#"
-            SELECT $a, {a: b}, {a: b}, x[1 : b], x[ : b], /* unsupported: named argument */, CAST(x AS int) FROM $t;
+            SELECT $a, {a: b}, {a: b}, x[1 : b], x[ : b], f(a: b), CAST(x AS int) FROM $t;
         "#]],
     );
     accepts(
         r#"log(2); diff(a, b); update = 5; commit = 1; begin(1)"#,
         expect![[r#"
-        /* unsupported: expression statement */;
-        /* unsupported: expression statement */;
-        /* unsupported: assignment */;
-        /* unsupported: assignment */;
-        /* unsupported: expression statement */;
-    "#]],
+            log(2);
+            diff(a, b);
+            update = 5;
+            commit = 1;
+            begin(1);
+        "#]],
     );
     accepts(
         r#"log log; analyze log"#,

@@ -42,6 +42,8 @@ pub enum Entity {
     View(ViewDef),
     /// An index of a table.
     Index(IndexDef),
+    /// A function or procedure.
+    Routine(RoutineDef),
 }
 
 /// A namespace.
@@ -214,6 +216,25 @@ pub struct IndexDef {
     pub unique: bool,
 }
 
+/// A function or procedure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutineDef {
+    /// Name, case preserved.
+    pub name: String,
+    /// Made as a procedure.
+    #[serde(default)]
+    pub procedure: bool,
+    /// The whole statement that made it.
+    pub source: Source,
+    /// Its signature as it was checked: `(a bigint) -> double`.
+    pub signature: String,
+    /// How often its text has changed; the first is 1.
+    pub version: u64,
+    /// Tables, views and functions that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<EntityId>,
+}
+
 impl Entity {
     /// Name, case preserved.
     pub fn name(&self) -> &str {
@@ -222,6 +243,7 @@ impl Entity {
             Entity::Table(table) => &table.name,
             Entity::View(view) => &view.name,
             Entity::Index(index) => &index.name,
+            Entity::Routine(routine) => &routine.name,
         }
     }
 
@@ -232,6 +254,8 @@ impl Entity {
             Entity::Table(_) => "table",
             Entity::View(_) => "view",
             Entity::Index(_) => "index",
+            Entity::Routine(routine) if routine.procedure => "procedure",
+            Entity::Routine(_) => "function",
         }
     }
 
@@ -242,6 +266,7 @@ impl Entity {
             Entity::Table(table) => table.foreign_keys.iter().map(|key| key.table).collect(),
             Entity::View(view) => view.reads.clone(),
             Entity::Index(index) => vec![index.table],
+            Entity::Routine(routine) => routine.names.clone(),
         }
     }
 

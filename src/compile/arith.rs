@@ -534,7 +534,8 @@ impl Emitter<'_> {
     /// Whether computing the expression can raise an error.
     pub(super) fn may_fail(&self, expr: &Expr) -> bool {
         match &expr.kind {
-            ExprKind::Column(id) => match self.pipeline.bindings.get(id) {
+            ExprKind::Routine { .. } => true,
+            ExprKind::Column(id) => match self.binding(*id) {
                 Some(crate::plan::physical::Binding::Expr(inner)) => self.may_fail(inner),
                 _ => false,
             },
@@ -610,7 +611,7 @@ impl Emitter<'_> {
     pub(super) fn held_as_int(&self, expr: &Expr) -> bool {
         match &expr.kind {
             ExprKind::Literal(_) => true,
-            ExprKind::Column(id) => match self.pipeline.bindings.get(id) {
+            ExprKind::Column(id) => match self.binding(*id) {
                 Some(crate::plan::physical::Binding::Expr(inner)) => self.held_as_int(inner),
                 _ => {
                     let facts = self.facts(expr);

@@ -15,9 +15,11 @@ use gobi_jit::ir::{Block, FuncId, HostId, IntCond, Local, Signature, Type, Value
 use gobi_jit::{FunctionBuilder, ModuleBuilder};
 
 use super::frame::{self, FrameLayout, Slot};
+use super::routine::Frame;
 use super::value::{Kind, Nullable};
 use super::{Constant, HostCall, Kernel, Lookup, Pattern, Site, strings};
 use crate::plan::physical::logical::{ColumnId, Expr};
+use crate::plan::physical::routine::RoutineId;
 use crate::plan::physical::{
     Binding, DictionaryRef, Dim, Facts, GroupStrategy, PhysicalPlan, Pipeline, RowField, SourceKind, facts,
 };
@@ -38,6 +40,7 @@ pub(super) struct Shared {
     #[allow(clippy::vec_box)]
     pub(super) layouts: Vec<Box<NestedLayout>>,
     pub(super) helpers: HashMap<strings::Helper, FuncId>,
+    pub(super) routines: HashMap<RoutineId, FuncId>,
 }
 
 impl Shared {
@@ -54,6 +57,7 @@ impl Shared {
             objects: Objects::default(),
             layouts: Vec::new(),
             helpers: HashMap::new(),
+            routines: HashMap::new(),
         }
     }
 
@@ -83,6 +87,8 @@ pub(super) struct Emitter<'a> {
     columns: HashMap<ColumnId, Nullable>,
     /// Fields of the pipeline's source that the kernel reads.
     pub(super) fields: BTreeSet<usize>,
+    /// What is known of the routine being written, if this is no kernel over rows.
+    pub(super) routine: Option<Box<Frame>>,
 }
 
 /// A loop over `0..count` that is being written; see [`Emitter::begin_loop`].
@@ -97,7 +103,17 @@ pub(super) struct Loop {
 
 impl<'a> Emitter<'a> {
     pub(super) fn new(name: &str, shared: &'a mut Shared, plan: &'a PhysicalPlan, pipeline: &'a Pipeline) -> Self {
-        let mut b = FunctionBuilder::new(name, &[Type::Ptr, Type::I64, Type::I64], &[Type::I64]);
+        let kernel = FunctionBuilder::new(name, &[Type::Ptr, Type::I64, Type::I64], &[Type::I64]);
+        Self::over(kernel, shared, plan, pipeline)
+    }
+
+    /// Writes into a function that has just been begun.
+    pub(super) fn over(
+        mut b: FunctionBuilder,
+        shared: &'a mut Shared,
+        plan: &'a PhysicalPlan,
+        pipeline: &'a Pipeline,
+    ) -> Self {
         let entry = b.current();
         let body = b.block();
         b.switch_to(body);
@@ -113,7 +129,15 @@ impl<'a> Emitter<'a> {
             row_addresses: HashMap::new(),
             columns: HashMap::new(),
             fields: BTreeSet::new(),
+            routine: None,
         }
+    }
+
+    /// Closes the entry block, after what is still to be done there; the blocks are all ended.
+    pub(super) fn close_entry(&mut self, last: impl FnOnce(&mut Self)) {
+        self.b.switch_to(self.entry);
+        last(self);
+        self.b.jump(self.body);
     }
 
     /// Ends the kernel with its result.
@@ -265,11 +289,25 @@ impl<'a> Emitter<'a> {
 
     /// What is known of an expression's values here.
     pub(super) fn facts(&self, expr: &Expr) -> Facts {
-        facts::facts_of(expr, &|id| facts::column_facts(&self.plan.groups, self.pipeline, id))
+        facts::facts_of(expr, &|id| match &self.routine {
+            Some(routine) => routine.facts(id),
+            None => facts::column_facts(&self.plan.groups, self.pipeline, id),
+        })
+    }
+
+    /// What a column is, where there are columns.
+    pub(super) fn binding(&self, id: ColumnId) -> Option<&'a Binding> {
+        match self.routine {
+            Some(_) => None,
+            None => self.pipeline.bindings.get(&id),
+        }
     }
 
     /// A column of the row at hand.
     pub(super) fn column(&mut self, id: ColumnId) -> Nullable {
+        if self.routine.is_some() {
+            return self.variable(id);
+        }
         if let Some(value) = self.columns.get(&id) {
             return value.clone();
         }
@@ -519,6 +557,14 @@ impl<'a> Emitter<'a> {
         let frame = self.frame();
         let number = self.b.iconst(Type::I64, site as i64);
         self.b.store(number, frame, frame::ERROR_SITE);
+        self.leave();
+    }
+
+    /// Ends the current block by leaving the kernel, the error being known already.
+    pub(super) fn leave(&mut self) {
+        if self.routine.is_some() {
+            return self.leave_routine();
+        }
         let failed = self.b.iconst(Type::I64, -1);
         self.b.ret(&[failed]);
     }

@@ -58,6 +58,7 @@ impl Emitter<'_> {
             ExprKind::Case { arms, otherwise } => self.case(arms, otherwise, &expr.ty),
             ExprKind::Coalesce(items) => self.coalesce(items, &expr.ty),
             ExprKind::Call { function, args } => self.call_function(*function, args, expr),
+            ExprKind::Routine { routine, args, .. } => self.call_routine(*routine, args, expr),
         }
     }
 

@@ -17,6 +17,8 @@ pub const ERROR_SITE: i32 = abi::ERROR_SITE;
 pub const MORE: i32 = abi::OUT_COUNT;
 /// Header: where it stopped (position in the input block).
 pub const RESUME_INPUT: i32 = abi::RESUME_A;
+/// Header: the flag that turns true when the query is cancelled.
+pub const CANCEL: i32 = abi::CANCEL;
 /// Header: where it stopped (row of the chain).
 pub const RESUME_ROW: i32 = abi::RESUME_B;
 
@@ -111,6 +113,10 @@ pub enum Slot {
         /// Index into the code's patterns.
         index: usize,
     },
+    /// Arguments and results of a body: cells of 32 bytes, 16 of value and one of validity.
+    Cells,
+    /// Calls until the next look at whether somebody asked to stop (a number).
+    Fuel,
     /// What host functions work with.
     Host,
     /// First operand of a failed operation (16 bytes, two slots).

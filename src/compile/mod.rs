@@ -4,7 +4,8 @@
 //! time; `aggregate` multiplies and adds for the rows that passed. `exec` calls them for each block of [`BLOCK_ROWS`] rows.
 //!
 //! Where do I look? `stages` has filters and probes, `groups` aggregation, `sinks` join builds and output, `expr` and `arith`
-//! expressions, `strings` text, `nested` arrays and structs, `value` everything about NULL, `frame` the memory that kernels see.
+//! expressions, `strings` text, `nested` arrays and structs, `value` everything about NULL, `frame` the memory that kernels see,
+//! `routine` functions and bodies of the language.
 //!
 //! Invariants: a kernel is `fn(frame: ptr, start: i64, count: i64) -> i64` and returns a number of rows, or -1 after an error.
 //!
@@ -20,6 +21,7 @@ mod marks;
 mod mask;
 mod nested;
 mod repeat;
+pub mod routine;
 mod sinks;
 mod stages;
 mod strings;
@@ -313,13 +315,20 @@ pub fn compile(plan: &PhysicalPlan, pipeline: &Pipeline) -> PipelineCode {
         }
         Sink::Batches { columns, .. } => sinks::batches(&mut shared, plan, pipeline, &flight, columns),
     };
+    let mut code = code_of(shared, sink);
+    (code.stages, code.merge, code.vectors) = (stages, merge, flight.vector_count);
+    code
+}
+
+/// The code of kernels that are written.
+fn code_of(shared: emit::Shared, sink: Kernel) -> PipelineCode {
     PipelineCode {
         module: shared.module.finish(),
         frame: shared.frame,
-        stages,
+        stages: Vec::new(),
         sink,
-        merge,
-        vectors: flight.vector_count,
+        merge: None,
+        vectors: 0,
         sites: shared.sites,
         dictionaries: shared.dictionaries,
         constants: shared.constants,

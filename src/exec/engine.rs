@@ -80,6 +80,10 @@ impl Engine {
         }
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The cache of decoded chunks.
     pub fn chunk_cache(&self) -> &ChunkCache {
         &self.shared.chunks

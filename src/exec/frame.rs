@@ -79,6 +79,11 @@ impl Frame {
             .map_or(0, |index| self.words[HEADER_BYTES / 8 + index])
     }
 
+    /// Sets a word of the header.
+    pub fn set_header(&mut self, offset: i32, value: u64) {
+        self.words[offset as usize / 8] = value;
+    }
+
     /// A word of the header.
     pub fn header(&self, offset: i32) -> u64 {
         self.words[offset as usize / 8]
@@ -100,14 +105,8 @@ impl Frame {
         self.words.as_mut_ptr().cast()
     }
 
-    /// 16 bytes that a failed kernel left.
-    pub fn operand(&self, slot: Slot) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        if let Some(index) = self.layout.find(slot) {
-            let at = HEADER_BYTES / 8 + index;
-            bytes[..8].copy_from_slice(&self.words[at].to_le_bytes());
-            bytes[8..].copy_from_slice(&self.words[at + 1].to_le_bytes());
-        }
-        bytes
+    /// Address for those who only read.
+    pub fn start(&self) -> *const u8 {
+        self.words.as_ptr().cast()
     }
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use gobi_jit::{HostTable, host_functions};
 
 use super::lists::{self, Lists};
+use super::routine::{self, Asking};
 use super::{ExecError, nested, operators};
 use crate::compile::{HostCall, Pattern, PipelineCode};
 use crate::functions::like::LikePattern;
@@ -23,14 +24,18 @@ use crate::types::{Interval, LogicalType, Physical, Value, cast};
 /// A worker's side of host calls.
 #[derive(Debug)]
 pub struct Host {
-    code: Arc<PipelineCode>,
+    pub(super) code: Arc<PipelineCode>,
     /// Texts, arrays and structs made by functions.
-    arena: Objects,
+    pub(super) arena: Objects,
     /// States of `array_agg`.
     lists: Lists,
     /// Text of the call at hand.
     scratch: Vec<u8>,
     env: functions::Env,
+    /// What a body can ask.
+    pub(super) asking: Option<Asking>,
+    /// Bytes that texts, arrays and structs may take together.
+    pub(super) limit_bytes: usize,
     /// What went wrong.
     pub error: Option<ExecError>,
 }
@@ -45,6 +50,8 @@ impl Host {
             lists: Lists::default(),
             scratch: Vec::new(),
             env,
+            asking: None,
+            limit_bytes: usize::MAX,
             error: None,
         })
     }
@@ -56,13 +63,13 @@ impl Host {
 }
 
 /// Bytes of an argument or result cell.
-const CELL_BYTES: usize = 32;
-const VALID_AT: usize = 16;
+pub(super) const CELL_BYTES: usize = 32;
+pub(super) const VALID_AT: usize = 16;
 
 /// The host functions of the engine.
 pub fn table() -> &'static HostTable {
     static TABLE: OnceLock<HostTable> = OnceLock::new();
-    TABLE.get_or_init(|| HostTable::new(&FUNCTIONS))
+    TABLE.get_or_init(|| HostTable::new(&FUNCTIONS).with(&routine::FUNCTIONS))
 }
 
 host_functions! {
@@ -205,6 +212,14 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
             _ => None,
         },
     };
+    if host.arena.bytes() > host.limit_bytes {
+        return Err(ExecError::out_of_memory(
+            "the body",
+            0,
+            host.arena.bytes(),
+            host.limit_bytes,
+        ));
+    }
     // SAFETY: the first cell is the result's.
     unsafe {
         cells.cast::<u128>().write_unaligned(bits.unwrap_or(0));
@@ -274,7 +289,7 @@ unsafe fn read_cell<'a>(cell: *const u8, ty: &LogicalType) -> Scalar<'a> {
 
 /// # Safety
 /// As [`read_cell`]; the value may be nested.
-unsafe fn cell_value(cell: *const u8, ty: &LogicalType) -> Value {
+pub(super) unsafe fn cell_value(cell: *const u8, ty: &LogicalType) -> Value {
     // SAFETY: the caller's promise.
     unsafe {
         if cell.add(VALID_AT).read() == 0 {

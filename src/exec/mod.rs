@@ -25,6 +25,7 @@ mod ordered;
 mod output;
 mod pool;
 mod prepare;
+pub mod routine;
 mod rows;
 mod run;
 mod schedule;
@@ -94,6 +95,11 @@ impl CancelToken {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// The address of the flag, for generated code; valid while a clone of the token lives.
+    fn address(&self) -> u64 {
+        Arc::as_ptr(&self.0) as u64
+    }
+
     /// Whether somebody asked.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -140,6 +146,8 @@ pub struct ExecError {
     pub span: Option<Span>,
     /// What would help.
     pub help: Option<String>,
+    /// The user's name for it, if it was thrown.
+    pub exception: Option<String>,
 }
 
 impl ExecError {
@@ -150,6 +158,7 @@ impl ExecError {
             message,
             span: None,
             help: None,
+            exception: None,
         }
     }
 

@@ -174,7 +174,7 @@ fn executable(
     })
 }
 
-fn compiled(
+pub(super) fn compiled(
     shared: &Arc<Shared>,
     code: &PipelineCode,
     options: &QueryOptions,

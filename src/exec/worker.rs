@@ -24,7 +24,7 @@ use super::output::Output;
 use super::run::{Query, Running};
 use super::tables::{Groups, PartialBuild, bitmap};
 use super::{ExecError, simd};
-use crate::compile::frame::{ERROR_SITE, Slot};
+use crate::compile::frame::{CANCEL, ERROR_SITE, HEADER_BYTES, Slot};
 use crate::compile::{BLOCK_ROWS, Kernel, PipelineCode, Stage};
 use crate::formats::Rows;
 use crate::functions::Scalar;
@@ -115,6 +115,7 @@ impl<'q> Worker<'q> {
         let mut host = Host::new(code.clone(), query.now_micros, query.seed.wrapping_add(number as u64));
         let mut frame = Frame::new(code);
         frame.set(Slot::Host, std::ptr::from_mut(&mut *host) as u64);
+        frame.set_header(CANCEL, query.options.cancel.address());
         let mut worker = Self {
             query,
             running,
@@ -501,12 +502,35 @@ pub fn point_to_groups(frame: &mut Frame, groups: &Groups) {
 
 /// The error that a kernel left.
 pub fn failure(code: &PipelineCode, frame: &Frame, host: &mut Host) -> ExecError {
+    // SAFETY: the frame was made for this code.
+    unsafe { failure_at(code, frame.start(), host) }
+}
+
+/// The same for the frame at an address.
+///
+/// # Safety
+/// A frame of this code lies there.
+pub unsafe fn failure_at(code: &PipelineCode, frame: *const u8, host: &mut Host) -> ExecError {
+    // SAFETY: the caller's promise.
+    let word = |offset: usize| unsafe { frame.add(offset).cast::<u64>().read_unaligned() };
+    let operand = |slot: Slot| {
+        let mut bytes = [0; 16];
+        if let Some(index) = code.frame.find(slot) {
+            let at = HEADER_BYTES + index * 8;
+            bytes[..8].copy_from_slice(&word(at).to_le_bytes());
+            bytes[8..].copy_from_slice(&word(at + 8).to_le_bytes());
+        }
+        bytes
+    };
     if let Some(error) = host.error.take() {
         return error;
     }
-    let Some(site) = code.sites.get(frame.header(ERROR_SITE) as usize) else {
+    let Some(site) = code.sites.get(word(ERROR_SITE as usize) as usize) else {
         return ExecError::internal("a kernel failed at an unknown place");
     };
+    if site.code == "57014" {
+        return ExecError::cancelled();
+    }
     let mut message = site.message.clone();
     for (i, (ty, slot)) in site
         .operands
@@ -515,12 +539,12 @@ pub fn failure(code: &PipelineCode, frame: &Frame, host: &mut Host) -> ExecError
         .enumerate()
     {
         if let Some(ty) = ty {
-            let bytes = frame.operand(slot);
+            let bytes = operand(slot);
             message = message.replace(&format!("{{{i}}}"), &operand_text(&bytes, ty));
         }
     }
     ExecError {
-        span: Some(site.span),
+        span: (site.span.end > 0).then_some(site.span),
         ..ExecError::user(site.code, message)
     }
 }

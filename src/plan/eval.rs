@@ -31,7 +31,7 @@ pub fn fold(expr: Expr) -> Expr {
 pub fn evaluate(expr: &Expr) -> Option<Value> {
     match &expr.kind {
         ExprKind::Literal(value) => Some(value.clone()),
-        ExprKind::Column(_) | ExprKind::Subquery(_) => None,
+        ExprKind::Column(_) | ExprKind::Subquery(_) | ExprKind::Routine { .. } => None,
         ExprKind::Cast { expr: inner, try_ } => match constant::convert(&evaluate(inner)?, &inner.ty, &expr.ty) {
             Ok(value) => Some(value),
             Err(_) => try_.then_some(Value::Null),

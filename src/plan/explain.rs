@@ -364,6 +364,7 @@ impl<'c> Printer<'c> {
                 let name = function_name(*function);
                 atom(format!("{name}({})", self.list(args, ", ", Strength::Or)))
             }
+            ExprKind::Routine { name, args, .. } => atom(format!("{name}({})", self.list(args, ", ", Strength::Or))),
         }
     }
 

@@ -10,9 +10,12 @@
 //!
 //! Does not: say how anything is executed.
 
+use std::sync::Arc;
+
 use gobi_grammar::ast::Span;
 pub use gobi_grammar::ast::{FrameExclude, FrameUnit};
 
+use super::routine::{Program, RoutineId};
 use crate::functions::FunctionId;
 use crate::types::{Field, LogicalType, Value};
 
@@ -40,6 +43,8 @@ pub struct Query {
     /// Uncorrelated scalar subqueries, addressed by [`SubqueryId`]; a later one may use earlier ones. Each gives one
     /// column; no row means NULL, more than one row is an error (21000).
     pub subqueries: Vec<Query>,
+    /// Functions of the user's that it calls.
+    pub program: Arc<Program>,
 }
 
 /// What is known of a column wherever it appears.
@@ -409,6 +414,17 @@ pub enum ExprKind {
         function: FunctionId,
         /// Arguments.
         args: Vec<Expr>,
+    },
+    /// A function of the user's.
+    Routine {
+        /// Which of the query's or body's program.
+        routine: RoutineId,
+        /// Its name, for plans.
+        name: Arc<str>,
+        /// Arguments, one for each parameter and of its type.
+        args: Vec<Expr>,
+        /// May give NULL.
+        nullable: bool,
     },
 }
 

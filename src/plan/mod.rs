@@ -13,15 +13,19 @@ pub mod explain;
 pub mod logical;
 pub mod physical;
 pub mod properties;
+pub mod routine;
 mod rules;
 #[cfg(test)]
 mod tests;
 mod walk;
 
+use std::sync::Arc;
+
 use gobi_grammar::{Diagnostic, Dialect, ast};
 
 use crate::types::{Field, LogicalType, TableStats, Value};
 use logical::TableId;
+use routine::{Program, RoutineId};
 
 /// What the planner may know of a relation.
 #[derive(Clone, Debug)]
@@ -112,6 +116,62 @@ pub trait TableResolver {
 
     /// Names that exist, for suggestions.
     fn names(&self) -> Vec<String>;
+
+    /// The type and value of a variable of the script or body that the query stands in; `r.a` for the row of a loop.
+    fn variable(&self, _name: &str) -> Option<(LogicalType, Value)> {
+        None
+    }
+
+    /// Whether there is a function of the user's of that name.
+    fn has_routine(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// A call of a function of the user's; `None` if there is none of that name.
+    fn routine(&mut self, _call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {
+        None
+    }
+
+    /// The functions that were called.
+    fn program(&self) -> Arc<Program> {
+        Arc::default()
+    }
+
+    /// Functions and variables that exist, for suggestions.
+    fn routine_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A call of a function of the user's, its arguments bound.
+#[derive(Debug)]
+pub struct RoutineCall<'c> {
+    /// The function's name.
+    pub name: &'c ast::Ident,
+    /// Name, if it was written, and type of each argument, and whether it may be NULL.
+    pub args: Vec<(Option<&'c ast::Ident>, LogicalType, bool)>,
+}
+
+/// The function that a call leads to.
+#[derive(Debug)]
+pub struct Callee {
+    /// Which.
+    pub routine: RoutineId,
+    /// The value of each parameter.
+    pub params: Vec<(LogicalType, Passed)>,
+    /// Type of the result.
+    pub result: LogicalType,
+    /// May give NULL.
+    pub nullable: bool,
+}
+
+/// Where a parameter's value comes from.
+#[derive(Debug)]
+pub enum Passed {
+    /// An argument of the call, by its position.
+    Argument(usize),
+    /// The parameter's default.
+    Default(logical::Expr),
 }
 
 /// What a parameter of a prepared statement stands for.
@@ -159,6 +219,51 @@ pub fn bind_change(
     tables: &mut dyn TableResolver,
 ) -> Result<(logical::Query, change::Layout), Vec<Diagnostic>> {
     bind::change::bind(change, dialect, tables)
+}
+
+/// Resolves names and types of an expression of a body, over these variables.
+pub fn bind_scalar(
+    expr: &ast::Expr,
+    scope: &BodyScope<'_>,
+    dialect: Dialect,
+    tables: &mut dyn TableResolver,
+) -> Result<logical::Expr, Vec<Diagnostic>> {
+    bind::bind_scalar(expr, scope, dialect, tables)
+}
+
+/// The type that a type name stands for.
+pub fn bind_type(name: &ast::TypeName, dialect: Dialect) -> Result<LogicalType, Vec<Diagnostic>> {
+    bind::bind_type(name, dialect)
+}
+
+/// Converts an expression to the type of what it is assigned to; `None` if that has to be asked for.
+pub fn converted(expr: logical::Expr, ty: &LogicalType) -> Option<logical::Expr> {
+    bind::converted(expr, ty)
+}
+
+/// The type in which values of both types can meet.
+pub fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
+    bind::common_type(a, b)
+}
+
+/// What the expressions of a body can name.
+#[derive(Debug)]
+pub struct BodyScope<'s> {
+    /// The variables, by number.
+    pub variables: &'s [routine::Variable],
+    /// The names in reach; a later one hides an earlier one.
+    pub names: &'s [BodyName],
+}
+
+/// A name of a body.
+#[derive(Clone, Debug)]
+pub struct BodyName {
+    /// `r` of `r.price`, if it can only be reached so.
+    pub of: Option<String>,
+    /// The name.
+    pub name: String,
+    /// What it stands for.
+    pub id: logical::ColumnId,
 }
 
 /// Rewrites a bound query into an equivalent, cheaper one.

@@ -138,6 +138,7 @@ pub fn may_be_null(expr: &Expr, nullable: &HashSet<ColumnId>) -> bool {
             let strict = functions::function(*function).nulls == NullRule::Strict;
             !strict || args.iter().any(|arg| may_be_null(arg, nullable))
         }
+        ExprKind::Routine { nullable, .. } => *nullable,
         ExprKind::IsNull { .. } => false,
         ExprKind::Compare {
             op: CompareOp::Distinct | CompareOp::NotDistinct,

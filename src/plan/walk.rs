@@ -127,7 +127,7 @@ impl Expr {
                 rest.iter().for_each(|step| f(&step.operand));
             }
             ExprKind::And(items) | ExprKind::Or(items) | ExprKind::Coalesce(items) => items.iter().for_each(f),
-            ExprKind::Call { args, .. } => args.iter().for_each(f),
+            ExprKind::Call { args, .. } | ExprKind::Routine { args, .. } => args.iter().for_each(f),
             ExprKind::Compare { left, right, .. } => {
                 f(left);
                 f(right);
@@ -160,7 +160,7 @@ impl Expr {
                 rest.iter_mut().for_each(|step| f(&mut step.operand));
             }
             ExprKind::And(items) | ExprKind::Or(items) | ExprKind::Coalesce(items) => items.iter_mut().for_each(f),
-            ExprKind::Call { args, .. } => args.iter_mut().for_each(f),
+            ExprKind::Call { args, .. } | ExprKind::Routine { args, .. } => args.iter_mut().for_each(f),
             ExprKind::Compare { left, right, .. } => {
                 f(left);
                 f(right);

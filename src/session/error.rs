@@ -68,6 +68,13 @@ impl Error {
         Self::new(Diagnostic::new("3D000", Span::default(), message))
     }
 
+    /// With places of the script that runs only.
+    pub(super) fn resolved(mut self, sources: &super::routines::Sources, statement: Span) -> Self {
+        let diagnostics = self.diagnostics.into_iter();
+        self.diagnostics = diagnostics.map(|error| sources.resolve(error, statement)).collect();
+        self
+    }
+
     /// SQLSTATE of the first diagnostic.
     pub fn code(&self) -> &'static str {
         self.diagnostics.first().map_or("XX000", |first| first.code)

@@ -34,6 +34,7 @@ mod prepared;
 mod reads;
 mod relations;
 mod result;
+mod routines;
 mod script;
 pub mod settings;
 mod show;
@@ -41,6 +42,7 @@ mod statement;
 mod store;
 mod transactions;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -73,6 +75,10 @@ pub struct Session {
     interrupt: Interrupt,
     /// The text of the statement that runs.
     statement: Arc<str>,
+    /// The script that runs.
+    script: Arc<str>,
+    /// Results of the statement that are still to be given.
+    pending: VecDeque<ResultStream>,
 }
 
 impl Session {
@@ -86,6 +92,8 @@ impl Session {
             prepared: prepared::Named::new(),
             interrupt: Interrupt::default(),
             statement: "".into(),
+            script: "".into(),
+            pending: VecDeque::new(),
         }
     }
 
@@ -106,6 +114,9 @@ impl Session {
     /// Runs a script; each statement runs when its result is asked for, and the first error is the last item.
     pub fn execute(&mut self, script: &str) -> Execution<'_> {
         let started = Instant::now();
+        self.script = script.into();
+        self.pending.clear();
+        self.relations.routines.sources.begin_script();
         let parsing = script::parse(script, self.settings.dialect);
         let error = (!parsing.diagnostics.is_empty()).then(|| Error::all(parsing.diagnostics));
         let statements = if error.is_some() {
@@ -113,6 +124,7 @@ impl Session {
         } else {
             parsing.statements
         };
+        routines::declare(self, &statements);
         Execution {
             // Only transactions want to know.
             script: if self.store.is_some() { script.into() } else { "".into() },
@@ -218,6 +230,52 @@ impl Session {
         }
     }
 
+    /// The first of several results; the others follow it.
+    fn show_all(&mut self, streams: Vec<ResultStream>) -> StatementResult {
+        self.pending.extend(streams);
+        match self.pending.pop_front() {
+            Some(first) => StatementResult::Rows(first),
+            None => StatementResult::Done,
+        }
+    }
+
+    /// A result behind those of the same statement.
+    fn show_after(&mut self, first: StatementResult, last: ResultStream) -> StatementResult {
+        match first {
+            StatementResult::Rows(_) => {
+                self.pending.push_back(last);
+                first
+            }
+            _ => StatementResult::Rows(last),
+        }
+    }
+
+    /// What a query reads from now on.
+    fn refresh_view(&mut self, span: Span) -> Result<(), Error> {
+        self.relations.view = match &mut self.store {
+            Some(store) => store.view(span)?,
+            None => None,
+        };
+        Ok(())
+    }
+
+    /// Begins the transaction of a body that changes something, unless there is one; whether it did.
+    fn begin_body(&mut self, changes: bool, span: Span) -> Result<bool, Error> {
+        match &mut self.store {
+            Some(store) if changes && !store.is_open() => store.begin(false, None, span).map(|()| true),
+            _ => Ok(false),
+        }
+    }
+
+    /// Ends it.
+    fn end_body(&mut self, begun: bool, done: bool, span: Span) -> Result<(), Error> {
+        match &mut self.store {
+            Some(store) if begun && done => store.commit("body", span),
+            Some(store) if begun => store.rollback(span),
+            _ => Ok(()),
+        }
+    }
+
     /// What stops the statement that runs, from any thread.
     pub fn interrupt(&self) -> Interrupt {
         self.interrupt.clone()
@@ -255,6 +313,9 @@ impl Iterator for Execution<'_> {
         if let Some(error) = self.error.take() {
             return Some(Err(error));
         }
+        if let Some(stream) = self.session.pending.pop_front() {
+            return Some(Ok(StatementResult::Rows(stream)));
+        }
         let (statement, dialect) = self.statements.next()?;
         let phases = Phases {
             parse: std::mem::take(&mut self.parse),
@@ -262,6 +323,7 @@ impl Iterator for Execution<'_> {
         };
         self.session.statement = text_of(&self.script, statement.span).into();
         let result = statement::run(self.session, &statement, dialect, phases);
+        let result = result.map_err(|error| error.resolved(&self.session.relations.routines.sources, statement.span));
         if result.is_err() {
             self.statements = Vec::new().into_iter();
         }
@@ -275,23 +337,49 @@ fn text_of(script: &str, span: Span) -> &str {
 
 /// Stops the statement that runs in a session.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<Mutex<CancelToken>>);
+pub struct Interrupt(Arc<Mutex<Armed>>);
+
+#[derive(Debug, Default)]
+struct Armed {
+    /// Of the query that runs.
+    query: CancelToken,
+    /// Of the body that it stands in.
+    body: Option<CancelToken>,
+}
 
 impl Interrupt {
     /// Asks the running statement to stop; one that starts later is not concerned.
     pub fn cancel(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+        let armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        armed.query.cancel();
+        armed.body.iter().for_each(CancelToken::cancel);
     }
 
     /// The token of the statement that runs.
     fn token(&self) -> CancelToken {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        armed.body.as_ref().unwrap_or(&armed.query).clone()
     }
 
-    /// A fresh token for a statement that starts.
+    /// A fresh token for a query that starts.
     fn arm(&self) -> CancelToken {
+        let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let token = CancelToken::default();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
+        if armed.body.as_ref().is_some_and(CancelToken::is_cancelled) {
+            token.cancel();
+        }
+        armed.query = token.clone();
         token
+    }
+
+    /// A body begins: its token stays while queries of it come and go. The token of the body around it comes back.
+    fn enter(&self, token: CancelToken) -> Option<CancelToken> {
+        let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        armed.body.replace(token)
+    }
+
+    /// A body has ended.
+    fn exit(&self, outer: Option<CancelToken>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).body = outer;
     }
 }

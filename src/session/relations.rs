@@ -12,18 +12,24 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gobi_grammar::Diagnostic;
+
 use super::define::views;
 use super::error::format_code;
 use super::picks::Origin;
 use super::reads;
+use super::routines::Routines;
 use super::store::View;
 use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, TableDef};
 use crate::formats::{self, FormatError, OpenOptions, Relation};
 use crate::plan::access::{Index, Wanted};
 use crate::plan::logical::{Query, TableId};
-use crate::plan::{Named, Parameter, Point, ResolveError, TableInfo, TableResolver};
+use crate::plan::routine::Program;
+use crate::plan::{Callee, Named, Parameter, Point, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::procedure::Instances;
 use crate::store::StoreError;
 use crate::store::table::{ROW_COLUMN, Snapshot};
+use crate::types::{LogicalType, Value};
 
 /// What a session's queries can name.
 #[derive(Debug, Default)]
@@ -38,6 +44,8 @@ pub struct Relations {
     pub parameters: Vec<(String, Parameter)>,
     /// Rows that the engine gives a name of its own, for statements that it makes itself.
     pub given: Vec<(String, Arc<dyn Relation>)>,
+    /// Variables and functions.
+    pub routines: Routines,
 }
 
 impl Relations {
@@ -201,12 +209,15 @@ pub struct StatementTables<'r> {
     inside: usize,
     /// What went wrong where it could not be reported.
     pub(super) failed: Option<ResolveError>,
+    /// Functions that the statement calls.
+    instances: Option<Instances>,
 }
 
 impl<'r> StatementTables<'r> {
     /// None yet.
     pub fn new(relations: &'r mut Relations) -> Self {
         Self {
+            instances: None,
             relations,
             opened: Vec::new(),
             named: Vec::new(),
@@ -301,7 +312,7 @@ impl TableResolver for StatementTables<'_> {
                     }
                 }
                 Entity::View(def) => return views::meaning(def).map(|view| Some(Named::View(Box::new(view)))),
-                Entity::Schema(_) | Entity::Index(_) => {}
+                Entity::Schema(_) | Entity::Index(_) | Entity::Routine(_) => {}
             }
         }
         if as_of.is_some() && self.relations.view.is_none() {
@@ -348,6 +359,29 @@ impl TableResolver for StatementTables<'_> {
 
     fn info(&self, table: TableId) -> &TableInfo {
         &self.opened[table.0 as usize].info
+    }
+
+    fn variable(&self, name: &str) -> Option<(LogicalType, Value)> {
+        self.relations.routines.variable(name)
+    }
+
+    fn has_routine(&self, name: &str) -> bool {
+        self.relations.has_routine(name)
+    }
+
+    fn routine(&mut self, call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {
+        if self.instances.is_none() {
+            self.instances = Some(self.relations.instances());
+        }
+        self.instances.as_mut()?.call(call, None)
+    }
+
+    fn program(&self) -> Arc<Program> {
+        self.instances.as_ref().map(Instances::program).unwrap_or_default()
+    }
+
+    fn routine_names(&self) -> Vec<String> {
+        self.relations.routine_names()
     }
 
     fn names(&self) -> Vec<String> {

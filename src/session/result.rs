@@ -20,6 +20,8 @@ use crate::types::{Field, LogicalType};
 
 /// What a statement gives back.
 #[derive(Debug)]
+// A statement gives one, and it is moved a few times at most.
+#[allow(clippy::large_enum_variant)]
 pub enum StatementResult {
     /// Rows, as they come.
     Rows(ResultStream),
@@ -55,6 +57,8 @@ pub struct ResultStream {
     statement: Span,
     /// Where errors are reported, if not where the statement's text says.
     pub(super) place: Option<Span>,
+    /// Where functions were written that the query calls.
+    pub(super) sources: Option<super::routines::Sources>,
     /// Rows that the statement changed before it gave these.
     pub(super) affected: Option<u64>,
 }
@@ -75,6 +79,7 @@ impl ResultStream {
             started: Instant::now(),
             statement,
             place: None,
+            sources: None,
             affected: None,
         }
     }
@@ -89,6 +94,7 @@ impl ResultStream {
             started: Instant::now(),
             statement,
             place: None,
+            sources: None,
             affected: None,
         }
     }
@@ -166,6 +172,12 @@ impl Iterator for ResultStream {
             Source::Ready(batches) => batches.next().map(Ok),
         };
         self.phases.run = self.started.elapsed();
-        Some(next?.map_err(|error| self.in_place(Error::from_exec(error, self.statement))))
+        Some(next?.map_err(|error| {
+            let error = self.in_place(Error::from_exec(error, self.statement));
+            match &self.sources {
+                Some(sources) => error.resolved(sources, self.statement),
+                None => error,
+            }
+        }))
     }
 }

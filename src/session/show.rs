@@ -12,7 +12,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::relations::StatementTables;
 use super::settings::{self, SETTINGS};
-use super::{Error, ResultStream, Session, StatementResult, listing, statement};
+use super::{Error, ResultStream, Session, StatementResult, listing, routines, statement};
 use crate::store::locks::LockLine;
 use crate::types::{LogicalType, Value};
 
@@ -23,8 +23,6 @@ const LATER: &[&str] = &[
     "secrets",
     "structs",
     "types",
-    "functions",
-    "procedures",
     "macros",
     "modules",
     "triggers",
@@ -43,6 +41,9 @@ const LATER: &[&str] = &[
 /// `SHOW what`.
 pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementResult, Error> {
     let what = show.what.text.to_ascii_lowercase();
+    if matches!(what.as_str(), "functions" | "procedures") {
+        return routines::list(session, show, span).map(StatementResult::Rows);
+    }
     if let Some(stream) = listing::show(session, &what, show, span)? {
         return Ok(StatementResult::Rows(stream));
     }

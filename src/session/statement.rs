@@ -15,8 +15,8 @@ use super::change::Running;
 use super::relations::StatementTables;
 use super::store::StatementLocks;
 use super::{
-    Error, Phases, ResultStream, Session, StatementResult, compact, copy, explain, prepared, script, settings, show,
-    transactions,
+    Error, Phases, ResultStream, Session, StatementResult, compact, copy, explain, prepared, routines, script,
+    settings, show, transactions,
 };
 use crate::exec::{Engine, Prepared, QueryOptions};
 use crate::plan::change::{Change, Layout};
@@ -39,6 +39,9 @@ pub fn run(
     if let Some(result) = transactions::run(session, &statement.kind, statement.span) {
         return result;
     }
+    if let Some(done) = routines::drop_local(session, &statement.kind) {
+        return Ok(done);
+    }
     if transactions::changes(&statement.kind) {
         return transactions::change(session, &statement.kind, running);
     }
@@ -59,6 +62,8 @@ pub fn run(
         StatementKind::Set(set) => assign(session, set),
         StatementKind::Show(what) => show::run(session, what, statement.span),
         StatementKind::Maintain(maintain) => compact::run(session, maintain, statement.span),
+        kind if routines::is_ours(kind) => routines::run(session, statement, running),
+        StatementKind::DescribeObject(object) => routines::describe(session, object, statement.span),
         StatementKind::Describe(query) => show::describe(session, query, dialect, statement.span),
         other => Err(Error::new(Diagnostic::new(
             "0A000",
@@ -117,7 +122,30 @@ pub fn query_stream(
     let stream = engine
         .run(compiled.prepared)
         .map_err(|error| Error::from_exec(error, span))?;
-    Ok(ResultStream::query(compiled.fields, stream, compiled.phases, span))
+    let mut stream = ResultStream::query(compiled.fields, stream, compiled.phases, span);
+    stream.sources = Some(session.relations.routines.sources.clone());
+    Ok(stream)
+}
+
+/// A query that runs, whose rows have these types.
+pub fn stream_into(
+    session: &mut Session,
+    query: &Query,
+    wanted: &[Field],
+    running: Running,
+) -> Result<ResultStream, Error> {
+    let options = options(session);
+    let mut tables = StatementTables::new(&mut session.relations);
+    let bound = plan::bind_into(query, wanted, running.dialect, &mut tables).map_err(Error::all)?;
+    let compiled = prepare(&session.engine, bound, tables, &options, running.phases, running.span)?;
+    let stream = session.engine.run(compiled.prepared);
+    let stream = stream.map_err(|error| Error::from_exec(error, running.span))?;
+    Ok(ResultStream::query(
+        compiled.fields,
+        stream,
+        compiled.phases,
+        running.span,
+    ))
 }
 
 /// A query that has not started.

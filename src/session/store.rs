@@ -300,6 +300,11 @@ impl Store {
         Ok(Done::Finished)
     }
 
+    /// Whether a transaction was begun.
+    pub fn is_open(&self) -> bool {
+        self.transaction.is_some()
+    }
+
     /// A statement of the transaction failed; there is nothing left to do but to roll back, to a savepoint if there is one.
     /// What was locked since is given back at once.
     pub fn failed(&mut self) {

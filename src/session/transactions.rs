@@ -8,13 +8,13 @@
 //! Does not: change rows itself.
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{Begin, Rollback, Span, StatementKind as K};
+use gobi_grammar::ast::{Begin, Rollback, RoutineForm, Span, StatementKind as K};
 
 use super::change::{self, Running};
 use super::define;
 use super::isolation::Isolation;
 use super::store::{Done, Store, View};
-use super::{Error, Session, StatementResult, load};
+use super::{Error, Session, StatementResult, load, routines};
 
 /// Runs a statement about transactions; `None` for any other one.
 pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<StatementResult, Error>> {
@@ -60,6 +60,7 @@ pub fn changes(kind: &K) -> bool {
         K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_) => true,
         K::CopyFrom(_) | K::Truncate(_) => true,
         K::Drop(drop) => define::drop::is_ours(drop),
+        K::Routine(routine) => routine.form != RoutineForm::Local,
         _ => false,
     }
 }
@@ -140,6 +141,10 @@ fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -
         }
         K::CreateSchema(create) => {
             define::schemas::create(create, view)?;
+            return Ok(StatementResult::Done);
+        }
+        K::Routine(routine) => {
+            routines::store(session, routine, view, running)?;
             return Ok(StatementResult::Done);
         }
         K::Truncate(tables) => {

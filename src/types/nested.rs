@@ -114,12 +114,19 @@ pub struct Objects {
     // INVARIANT: a block is never grown beyond the capacity it was made with.
     blocks: Vec<Vec<u128>>,
     scratch: Vec<u8>,
+    words: usize,
 }
 
 impl Objects {
     /// Forgets everything; no address given out may be used any more.
     pub fn clear(&mut self) {
         self.blocks.clear();
+        self.words = 0;
+    }
+
+    /// Bytes of memory held.
+    pub fn bytes(&self) -> usize {
+        self.words * 16
     }
 
     /// The memory, for an owner that outlives this one.
@@ -240,6 +247,7 @@ impl Objects {
                 .last()
                 .map_or(32, |block| block.capacity() * 4)
                 .min(BLOCK_WORDS);
+            self.words += grown.max(words);
             self.blocks.push(Vec::with_capacity(grown.max(words)));
         }
         let Some(block) = self.blocks.last_mut() else { return 0 };

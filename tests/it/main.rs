@@ -21,6 +21,7 @@ mod golden;
 mod histories;
 mod isolation;
 mod kill;
+mod language;
 mod library;
 mod processes;
 mod pruning;

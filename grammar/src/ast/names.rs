@@ -6,7 +6,7 @@
 //!
 //! Does not: say whether a statement can be run.
 
-use super::{MaintainTask, ObjectKind, StatementKind};
+use super::{MaintainTask, ObjectKind, RoutineForm, StatementKind};
 
 impl StatementKind {
     /// The statement's name in capitals, such as `CREATE TABLE`.
@@ -23,6 +23,14 @@ impl StatementKind {
             Self::Drop(drop) => format!("DROP {}", drop.kind.words()),
             Self::DescribeObject(describe) => format!("DESCRIBE {}", describe.kind.words()),
             Self::Unsupported { feature } => feature.clone(),
+            Self::Routine(routine) => {
+                let kind = if routine.is_procedure { "PROCEDURE" } else { "FUNCTION" };
+                match routine.form {
+                    RoutineForm::Local => kind.to_owned(),
+                    RoutineForm::Upsert => format!("UPSERT {kind}"),
+                    RoutineForm::Create { .. } => format!("CREATE {kind}"),
+                }
+            }
             other => other.words().to_owned(),
         }
     }
@@ -73,7 +81,20 @@ impl StatementKind {
                 MaintainTask::Compact => "COMPACT",
             },
             Self::Cache(_) => "CACHE",
-            Self::Unsupported { .. } => "this form",
+            Self::Let(_) => "LET",
+            Self::Assign(_) => "assignment",
+            Self::If(_) => "IF",
+            Self::While(_) => "WHILE",
+            Self::For(_) => "FOR",
+            Self::Return(_) => "RETURN",
+            Self::Break => "BREAK",
+            Self::Continue => "CONTINUE",
+            Self::Throw(_) => "THROW",
+            Self::Assert(_) => "ASSERT",
+            Self::CallRoutine(_) => "CALL",
+            Self::Eval(_) => "expression statement",
+            Self::DefineException(_) => "TYPE EXCEPTION",
+            Self::Routine(_) | Self::Unsupported { .. } => "this form",
         }
     }
 }

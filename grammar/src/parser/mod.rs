@@ -12,6 +12,7 @@ mod errors;
 mod expr;
 mod literal;
 mod operand;
+mod procedure;
 mod query;
 pub(crate) mod rules;
 mod select;
@@ -46,6 +47,11 @@ const MAX_DIAGNOSTICS: usize = 100;
 
 /// Parses a whole script: all statements, all errors.
 pub fn parse(script: &str, dialect: Dialect) -> Parsed {
+    parse_at(script, dialect, 0)
+}
+
+/// Parses a script that was read before without errors; its spans begin at `origin`.
+pub fn parse_at(script: &str, dialect: Dialect, origin: u32) -> Parsed {
     if u32::try_from(script.len()).is_err() {
         let diagnostic = Diagnostic::new("54000", Span::new(0, 0), "script is longer than 4 GiB");
         return Parsed {
@@ -56,7 +62,8 @@ pub fn parse(script: &str, dialect: Dialect) -> Parsed {
     let tokens = scan::tokens(script, dialect);
     let report = guard::check(script, &tokens);
     let is_too_deep = report.faults.iter().any(|fault| fault.kind == FaultKind::Depth);
-    let driver = Driver::new(script, dialect, &tokens, report.faults);
+    let mut driver = Driver::new(script, dialect, &tokens, report.faults);
+    driver.origin = usize::try_from(origin).unwrap_or(0);
     let depth = if is_too_deep && report.semicolons.is_empty() {
         0
     } else {
@@ -99,6 +106,8 @@ struct Driver<'a> {
     tokens: Vec<Token>,
     faults: Vec<Fault>,
     marks: Vec<usize>,
+    /// What is added to the places of trees.
+    origin: usize,
     parsed: Parsed,
 }
 
@@ -119,6 +128,7 @@ impl<'a> Driver<'a> {
             tokens,
             faults,
             marks,
+            origin: 0,
             parsed: Parsed::default(),
         }
     }
@@ -162,6 +172,7 @@ impl<'a> Driver<'a> {
         };
         let marks = marks_within(&self.marks, start, end);
         let mut builder = Builder::new(start, self.dialect, marks);
+        builder.origin = self.origin;
         for pair in pairs.flat_map(|script| script.into_inner()) {
             if !is_end(pair.as_rule()) {
                 builder.statement(pair, &mut self.parsed.statements);
@@ -250,6 +261,8 @@ struct Builder<'a> {
     /// Where the piece begins in the script.
     base: usize,
     dialect: Dialect,
+    /// What is added to the places of the script.
+    origin: usize,
     /// Where each `?` stands in the script.
     marks: &'a [usize],
     /// The first clause of the current statement that has no node in the tree.
@@ -260,6 +273,10 @@ struct Builder<'a> {
     cut: Option<Span>,
     /// Windows that the current SELECT block names.
     windows: Vec<(Ident, Window)>,
+    /// Blocks around the statement.
+    blocks: usize,
+    /// The end of the statement before, if that was one that ends where nothing can continue it.
+    open_end: Option<usize>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -267,19 +284,22 @@ impl<'a> Builder<'a> {
     fn new(base: usize, dialect: Dialect, marks: &'a [usize]) -> Self {
         Self {
             base,
+            origin: 0,
             dialect,
             marks,
             unsupported: None,
             extra: Vec::new(),
             cut: None,
             windows: Vec::new(),
+            blocks: 0,
+            open_end: None,
             diagnostics: Vec::new(),
         }
     }
 
     fn span(&self, node: &Node<'_>) -> Span {
         let span = node.as_span();
-        let start = self.base + span.start();
+        let start = self.origin + self.base + span.start();
         // pest's spans may end in the spaces before an optional part that is not there.
         Span::new(start, start + span.as_str().trim_end().len())
     }
@@ -317,7 +337,9 @@ impl<'a> Builder<'a> {
         match text.strip_prefix(['$', ':']) {
             Some(name) => name.to_owned(),
             None => {
-                let place = usize::try_from(span.start).unwrap_or(usize::MAX);
+                let place = usize::try_from(span.start)
+                    .unwrap_or(usize::MAX)
+                    .saturating_sub(self.origin);
                 (self.marks.partition_point(|mark| *mark < place) + 1).to_string()
             }
         }

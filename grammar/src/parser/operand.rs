@@ -30,7 +30,8 @@ impl Builder<'_> {
         expr
     }
 
-    fn primary(&mut self, node: Node<'_>) -> Expr {
+    /// What stands before the postfixes of an operand.
+    pub(super) fn primary(&mut self, node: Node<'_>) -> Expr {
         let span = self.span(&node);
         let text = node.as_str();
         let kind = match node.as_rule() {
@@ -54,6 +55,7 @@ impl Builder<'_> {
             Rule::typed_lit => self.typed_literal(node),
             Rule::typed_array => self.typed_array(node),
             Rule::fstring => unsupported("string interpolation"),
+            Rule::try_expr => self.try_expr(node),
             Rule::map_lit => unsupported("map literal"),
             Rule::struct_instance => unsupported("TYPE STRUCT"),
             Rule::effect_expr => unsupported(&text.split_whitespace().next().unwrap_or_default().to_uppercase()),
@@ -81,7 +83,7 @@ impl Builder<'_> {
                 None => missing(),
             },
             Rule::method => self.method(expr, node),
-            Rule::match_postfix => unsupported("match"),
+            Rule::match_postfix => self.match_expr(expr, node),
             _ => missing(),
         };
         Expr { kind, span }
@@ -251,7 +253,11 @@ impl Builder<'_> {
         for part in parts(node) {
             match part.as_rule() {
                 Rule::call_distinct => call.distinct = has(&part, Rule::kw_distinct),
-                Rule::named_arg => feature = Some("named argument"),
+                Rule::named_arg => {
+                    if let Some(arg) = self.named_arg(part) {
+                        call.args.push(arg);
+                    }
+                }
                 Rule::call_order => {
                     let clause = parts(part).next();
                     *order_by = clause.map(|clause| self.order_items(clause)).unwrap_or_default();
@@ -266,6 +272,15 @@ impl Builder<'_> {
             }
         }
         feature
+    }
+
+    fn named_arg(&mut self, node: Node<'_>) -> Option<Expr> {
+        let span = self.span(&node);
+        let mut inner = parts(node);
+        let name = self.ident(&inner.next()?);
+        let value = Box::new(self.expr(inner.next()?));
+        let kind = ExprKind::Named { name, value };
+        Some(Expr { kind, span })
     }
 
     /// `position(a IN b)`: the flat list ends in an `in_coll`.
@@ -374,7 +389,7 @@ impl Builder<'_> {
         }
     }
 
-    fn brace(&mut self, node: Node<'_>) -> ExprKind {
+    pub(super) fn brace(&mut self, node: Node<'_>) -> ExprKind {
         let mut fields = Vec::new();
         for part in parts(node) {
             if part.as_rule() != Rule::struct_field {

@@ -83,7 +83,7 @@ impl Builder<'_> {
         Some(StatementKind::Execute(Execute { name, args }))
     }
 
-    fn argument(&mut self, node: Node<'_>) -> Option<Argument> {
+    pub(super) fn argument(&mut self, node: Node<'_>) -> Option<Argument> {
         let span = self.span(&node);
         match node.as_rule() {
             Rule::named_arg => {

@@ -24,10 +24,14 @@ impl Builder<'_> {
     /// Appends what a statement's pair stands for.
     pub(super) fn statement(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
         let mut span = self.span(&node);
+        self.separated(&node);
         let errors = self.diagnostics.len();
         self.unsupported = None;
         (self.extra, self.cut) = (Vec::new(), None);
+        let is_open = self.blocks > 0 || is_procedural(node.as_rule());
+        let is_open = is_open && !node.as_str().trim_end().ends_with('}');
         let mut statements = self.statement_kinds(node, span);
+        self.open_end = is_open.then_some((span.end as usize).saturating_sub(self.origin));
         if let Some(last) = self.cut {
             span.end = last.end;
             statements
@@ -43,6 +47,19 @@ impl Builder<'_> {
         }
         if self.diagnostics.len() == errors {
             out.append(&mut statements);
+        }
+    }
+
+    /// Behind an expression the next statement needs a semicolon or a line of its own.
+    fn separated(&mut self, node: &Node<'_>) {
+        let Some(end) = self.open_end.take() else { return };
+        let here = node.as_span();
+        let gap = here.get_input().get(end.saturating_sub(self.base)..here.start());
+        if gap.is_some_and(|gap| !gap.contains(['\n', ';', '{', '}'])) {
+            let start = self.base + here.start();
+            let word = node.as_str().split_whitespace().next().unwrap_or_default();
+            let span = Span::new(start, start + word.len());
+            self.error("42601", span, format!("expected `;` or a new line before `{word}`"));
         }
     }
 
@@ -70,6 +87,7 @@ impl Builder<'_> {
             Rule::release_stmt => self.first_ident(node).map(StatementKind::Release),
             rule if is_timeline(rule) => self.timeline(node),
             rule if is_session(rule) => self.session(node),
+            rule if is_procedural(rule) => self.procedural(node),
             _ => Some(StatementKind::Unsupported {
                 feature: odd_feature(&node),
             }),
@@ -286,6 +304,29 @@ fn is_session(rule: Rule) -> bool {
     )
 }
 
+fn is_procedural(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::assignment
+            | Rule::let_stmt
+            | Rule::if_stmt
+            | Rule::while_stmt
+            | Rule::for_stmt
+            | Rule::return_stmt
+            | Rule::break_stmt
+            | Rule::continue_stmt
+            | Rule::throw_stmt
+            | Rule::assert_stmt
+            | Rule::call_stmt
+            | Rule::value_stmt
+            | Rule::bare_expr
+            | Rule::exception_stmt
+            | Rule::function_stmt
+            | Rule::upsert_routine_stmt
+            | Rule::create_routine_stmt
+    )
+}
+
 /// `FROM table SELECT columns`; none: all.
 fn columns_of(table: Path, columns: Vec<Ident>, span: Span) -> Query {
     let mut body = from_table(TableRef {
@@ -323,12 +364,6 @@ fn listed<'i>(node: &Node<'i>) -> Option<Vec<Node<'i>>> {
 
 /// The name of a statement that nothing can run yet: its first words in capitals.
 fn odd_feature(node: &Node<'_>) -> String {
-    match node.as_rule() {
-        Rule::assignment => return "assignment".to_owned(),
-        Rule::value_stmt => return "expression statement".to_owned(),
-        Rule::if_stmt => return "IF".to_owned(),
-        _ => {}
-    }
     let head = node.clone().into_inner().next();
     let text = head.as_ref().map_or(node.as_str(), |head| head.as_str());
     let noise = ["OR", "REPLACE", "TEMP", "TEMPORARY"];

@@ -109,13 +109,28 @@ pub(super) fn expected(rule: Rule) -> Option<Expected> {
         Rule::frame_side => Expected::Other("`PRECEDING` or `FOLLOWING`"),
         Rule::join_suffix | Rule::join_head => Expected::Clause("JOIN"),
         Rule::set_op => Expected::Clause("UNION"),
-        Rule::braces => Expected::Other("a block in braces"),
+        Rule::braces | Rule::block => Expected::Other("a block in braces"),
         _ if is_statement(rule) => Expected::Statement,
         _ if is_operator(rule) => Expected::Operator,
         _ => match clause_name(rule) {
-            "" => return None,
+            "" => return in_body(rule),
             name => Expected::Clause(name),
         },
+    })
+}
+
+/// What stands in the place of a rule of blocks and functions.
+fn in_body(rule: Rule) -> Option<Expected> {
+    Some(match rule {
+        Rule::bare_expr => Expected::Expression,
+        Rule::match_arm => Expected::Other("an arm such as `_ -> 0`"),
+        Rule::pattern | Rule::pattern_value => Expected::Other("a pattern"),
+        Rule::routine_params => Expected::Other("parameters in parentheses"),
+        Rule::routine_body => Expected::Other("a body"),
+        Rule::catch_clause | Rule::catch_word => Expected::Keyword("CATCH".to_owned()),
+        Rule::raises_word => Expected::Keyword("RAISES".to_owned()),
+        Rule::returns_word => Expected::Keyword("RETURNS".to_owned()),
+        _ => return None,
     })
 }
 

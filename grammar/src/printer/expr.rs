@@ -55,7 +55,7 @@ impl Printer {
                 Some((ChainOp::Add | ChainOp::Sub | ChainOp::Concat, _, _)) => Level::Additive,
                 _ => Level::Multiplicative,
             },
-            ExprKind::Neg(_) => Level::Unary,
+            ExprKind::Neg(_) | ExprKind::Try(_) => Level::Unary,
             _ => Level::Primary,
         }
     }
@@ -95,6 +95,12 @@ impl Printer {
                 self.word(" AS ");
                 self.type_name(ty);
                 self.word(")");
+            }
+            ExprKind::Match(_) | ExprKind::Try(_) => self.block_expr(kind),
+            ExprKind::Named { name, value } => {
+                self.ident(name);
+                self.word(": ");
+                self.expr(value);
             }
             ExprKind::Call(_)
             | ExprKind::Ordered { .. }

@@ -129,7 +129,7 @@ impl<'a> Formatter<'a> {
 
     fn statement(&self, statement: &Statement, start: usize, end: usize) -> String {
         let source = self.script.get(start..end).unwrap_or_default();
-        if matches!(statement.kind, StatementKind::Unsupported { .. }) {
+        if is_verbatim(&statement.kind) {
             return source.to_owned();
         }
         let Some(Ok(mut pairs)) = self.text.get(start..end).map(|text| Script::parse(Rule::single, text)) else {
@@ -146,7 +146,29 @@ impl<'a> Formatter<'a> {
 
     /// A function or another block ends by its brace and takes no semicolon, unless it had one.
     fn wants_semicolon(&self, statement: &Statement, text: &str, end: usize) -> bool {
-        let is_block = matches!(statement.kind, StatementKind::Unsupported { .. }) && text.ends_with('}');
+        let is_block = is_verbatim(&statement.kind) && text.ends_with('}');
         !is_block || self.text.get(end..).unwrap_or_default().trim_start().starts_with(';')
     }
+}
+
+/// Statements whose layout is the user's own: blocks, and what is only recognised by its first words.
+fn is_verbatim(kind: &StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Unsupported { .. }
+            | StatementKind::Let(_)
+            | StatementKind::Assign(_)
+            | StatementKind::If(_)
+            | StatementKind::While(_)
+            | StatementKind::For(_)
+            | StatementKind::Throw(_)
+            | StatementKind::Assert(_)
+            | StatementKind::CallRoutine(_)
+            | StatementKind::Eval(_)
+            | StatementKind::DefineException(_)
+            | StatementKind::Routine(_)
+            | StatementKind::Return(_)
+            | StatementKind::Break
+            | StatementKind::Continue
+    )
 }

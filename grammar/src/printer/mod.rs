@@ -12,6 +12,7 @@ mod events;
 mod expr;
 pub(crate) mod format;
 mod layout;
+mod procedure;
 mod query;
 mod session;
 mod timeline;
@@ -54,6 +55,7 @@ impl Printer {
                     || self.change(kind)
                     || self.transaction(kind)
                     || self.timeline(kind)
+                    || self.procedural(kind)
                     || self.session(kind);
             }
         }

@@ -96,6 +96,14 @@ impl Printer {
         self.statement(&prepare.statement);
     }
 
+    pub(super) fn argument(&mut self, argument: &Argument) {
+        if let Some(name) = &argument.name {
+            self.ident(name);
+            self.word(": ");
+        }
+        self.expr(&argument.value);
+    }
+
     fn execute(&mut self, execute: &Execute) {
         self.word("EXECUTE ");
         self.path(&execute.name);
@@ -103,13 +111,7 @@ impl Printer {
             return;
         }
         self.word("(");
-        self.list(&execute.args, |printer, Argument { name, value }| {
-            if let Some(name) = name {
-                printer.ident(name);
-                printer.word(": ");
-            }
-            printer.expr(value);
-        });
+        self.list(&execute.args, Self::argument);
         self.word(")");
     }
 

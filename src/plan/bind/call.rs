@@ -103,6 +103,9 @@ impl<'a> Binder<'a> {
         if LATER.contains(&plain) {
             return self.unsupported(&format!("`{}` is", call.name.text), span);
         }
+        if let Some(called) = self.routine_call(block, call, span) {
+            return called;
+        }
         let args = self.exprs(block, &call.args)?;
         match name.as_str() {
             form if FORMS.contains(&form) => self.form(form, args, call, span),
@@ -209,7 +212,11 @@ impl<'a> Binder<'a> {
             ResolveFailure::UnknownName { nearest } => {
                 let message = format!("function `{}` does not exist", name.text);
                 let mut error = Diagnostic::new("42883", name.span, message);
+                let own = self.tables.routine_names();
                 let near = nearest.map(String::from).or_else(|| near_form(&name.text));
+                let near = near.or_else(|| {
+                    gobi_grammar::similar::nearest(&name.text, own.iter().map(String::as_str)).map(String::from)
+                });
                 error.help = near.map(|near| format!("did you mean `{near}`?"));
                 error
             }

@@ -17,7 +17,7 @@ use crate::plan::logical::{Expr, ExprKind};
 use crate::types::{Field, LogicalType, Value};
 
 /// The type with which values of two types can meet without loss, if there is one.
-pub(super) fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
+pub(in crate::plan) fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
     use LogicalType as T;
     match (a, b) {
         _ if a == b => Some(a.clone()),

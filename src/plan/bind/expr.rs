@@ -25,7 +25,10 @@ impl<'a> Binder<'a> {
         match &e.kind {
             K::Literal(literal) => self.literal(literal, false, e.span),
             K::Name(parts) => self.name(block, parts, e.span),
-            K::Braced(name) => self.name(block, std::slice::from_ref(name), e.span),
+            K::Braced(name) => match self.variable(name, e.span) {
+                Some(value) => Ok(value),
+                None => self.name(block, std::slice::from_ref(name), e.span),
+            },
             K::Parameter(name) => self.parameter(name, e.span),
             K::Chain { first, rest } => self.chain(block, first, rest),
             K::And(items) => self.connective(block, items, "`and`").map(|v| Expr::and(v, e.span)),
@@ -84,6 +87,12 @@ impl<'a> Binder<'a> {
             K::Exists(query) => self.exists_value(block, query, e.span),
             K::Subquery(query) => self.scalar_subquery(block, query, e.span),
             K::Array(_) | K::Struct(_) | K::Field { .. } | K::Index { .. } | K::Slice { .. } => self.nested(block, e),
+            K::Match(matching) => self.match_value(block, matching, e.span),
+            K::Try(_) => self.unsupported("`try` in a query is", e.span),
+            K::Named { name, .. } => {
+                let message = "a named argument can only be given to a function of your own";
+                self.fail(Diagnostic::new("42601", name.span, message))
+            }
             K::Unsupported { feature } => {
                 let (name, verb) = (feature.as_str(), if feature.ends_with('s') { "are" } else { "is" });
                 self.unsupported(&format!("{name} {verb}"), e.span)
@@ -315,6 +324,11 @@ impl<'a> Binder<'a> {
 
     /// A column, an alias of the select list where those are in reach, or a column of an enclosing query.
     fn name(&mut self, block: &mut Block<'a>, parts: &'a [ast::Ident], span: Span) -> Bound<Expr> {
+        if let [name] = parts
+            && let Some(matched) = self.matched_name(name)
+        {
+            return Ok(matched);
+        }
         match block.scope.find(parts) {
             Found::Column(id) => return Ok(self.column_expr(id, span)),
             Found::Ambiguous(owners) => return self.ambiguous(parts, &owners, span),
@@ -344,6 +358,14 @@ impl<'a> Binder<'a> {
         if let Some((id, path)) = self.struct_column(&block.scope, parts) {
             let column = self.column_expr(id, span);
             return self.fields(column, path);
+        }
+        if let Some(value) = self.row_variable(parts, span) {
+            return Ok(value);
+        }
+        if let [name, path @ ..] = parts
+            && let Some(value) = self.variable(name, span)
+        {
+            return self.fields(value, path);
         }
         let error = self.unknown_name(&block.scope, parts, span);
         let error = match block.alias_out_of_reach(parts) {
@@ -394,7 +416,8 @@ impl<'a> Binder<'a> {
             return with_suggestion(error, &relation.text, relations);
         }
         let name = joined(parts);
-        let error = Diagnostic::new("42703", span, format!("column `{name}` does not exist"));
+        let what = if self.in_body { "variable" } else { "column" };
+        let error = Diagnostic::new("42703", span, format!("{what} `{name}` does not exist"));
         let mut known = scope.names();
         known.extend(self.outer.iter().flat_map(Scope::names));
         with_suggestion(error, &name, known)

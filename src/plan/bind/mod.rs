@@ -11,6 +11,7 @@
 mod aggregate;
 mod arithmetic;
 mod assign;
+mod body;
 mod call;
 pub(super) mod change;
 mod coerce;
@@ -25,6 +26,7 @@ mod grouping_sets;
 mod joins;
 mod listed;
 mod literal;
+mod matching;
 mod moment;
 mod names;
 mod nested;
@@ -42,6 +44,9 @@ use std::collections::HashSet;
 
 use gobi_grammar::ast::{self, Span};
 use gobi_grammar::{Diagnostic, Dialect};
+
+pub(super) use body::{bind_scalar, bind_type, converted};
+pub(super) use coerce::common_type;
 
 use super::logical::{ColumnId, ColumnInfo, Expr, Plan, Query, SubqueryId};
 use super::properties;
@@ -98,6 +103,10 @@ struct Binder<'a> {
     as_of: Option<Point>,
     /// Columns that `*` does not show.
     system_columns: HashSet<ColumnId>,
+    /// What the names of patterns stand for.
+    matched: Vec<(&'a str, Expr)>,
+    /// An expression of a body is being bound: names are variables.
+    in_body: bool,
 }
 
 /// Binds one query; see [`super::bind`].
@@ -139,21 +148,7 @@ fn new_binder<'a>(
     tables: &'a mut dyn TableResolver,
     views: &'a elsa::FrozenVec<Box<ast::Query>>,
 ) -> Binder<'a> {
-    Binder {
-        dialect,
-        tables,
-        columns: Vec::new(),
-        subqueries: Vec::new(),
-        errors: Vec::new(),
-        ctes: Vec::new(),
-        recursive: Vec::new(),
-        outer: Vec::new(),
-        blocks: 0,
-        views,
-        in_views: Vec::new(),
-        as_of: None,
-        system_columns: HashSet::new(),
-    }
+    Binder::new(dialect, tables, views)
 }
 
 fn finish(mut binder: Binder<'_>, bound: Bound<Relation>) -> Result<Query, Vec<Diagnostic>> {
@@ -168,12 +163,34 @@ fn finish(mut binder: Binder<'_>, bound: Bound<Relation>) -> Result<Query, Vec<D
 }
 
 impl<'a> Binder<'a> {
+    fn new(dialect: Dialect, tables: &'a mut dyn TableResolver, views: &'a elsa::FrozenVec<Box<ast::Query>>) -> Self {
+        Binder {
+            dialect,
+            tables,
+            columns: Vec::new(),
+            subqueries: Vec::new(),
+            errors: Vec::new(),
+            ctes: Vec::new(),
+            recursive: Vec::new(),
+            outer: Vec::new(),
+            blocks: 0,
+            views,
+            in_views: Vec::new(),
+            as_of: None,
+            system_columns: HashSet::new(),
+            matched: Vec::new(),
+            in_body: false,
+        }
+    }
+
     fn finish(self, relation: Relation) -> Query {
+        let program = self.tables.program();
         let whole = |relation: Relation| Query {
             root: relation.plan,
             output: relation.output,
             columns: self.columns.clone(),
             subqueries: Vec::new(),
+            program: program.clone(),
         };
         let subqueries = self.subqueries.into_iter().map(whole).collect();
         Query {

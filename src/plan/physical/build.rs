@@ -56,6 +56,7 @@ impl PhysicalPlan {
             temps: Vec::new(),
             output: query.output.iter().map(|(_, field)| field.clone()).collect(),
             output_columns: Vec::new(),
+            program: query.program.clone(),
         }
     }
 }
@@ -69,6 +70,7 @@ pub(super) struct Builder<'a> {
 /// The columns that an expression mentions.
 pub(super) fn mentioned(expr: &Expr, into: &mut Columns) {
     match &expr.kind {
+        ExprKind::Routine { args, .. } => args.iter().for_each(|arg| mentioned(arg, into)),
         ExprKind::Column(id) => {
             into.insert(*id);
         }

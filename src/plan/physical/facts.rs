@@ -137,6 +137,7 @@ pub fn facts_of(expr: &Expr, columns: &dyn Fn(ColumnId) -> Facts) -> Facts {
             let nullable = !strict || args.iter().any(|arg| recur(arg).nullable);
             plain(None, nullable)
         }
+        ExprKind::Routine { nullable, .. } => plain(None, *nullable),
     }
 }
 

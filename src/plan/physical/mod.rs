@@ -25,6 +25,8 @@ use std::sync::Arc;
 
 pub use super::logical;
 use super::logical::{AggregateFunction, ColumnId, Expr, JoinKind, SortKey, TableId, WindowCall};
+pub use super::routine;
+use super::routine::Program;
 use crate::types::{Dictionary, Field, LogicalType, Physical, Value};
 pub use build::{PlanError, plan};
 pub use facts::Facts;
@@ -49,6 +51,8 @@ pub struct PhysicalPlan {
     pub output: Vec<Field>,
     /// What each of the result's columns is, among the columns of the pipelines that feed the result.
     pub output_columns: Vec<usize>,
+    /// Functions of the user's that expressions call.
+    pub program: Arc<Program>,
 }
 
 /// Rows flow from the source through the steps into the sink, a block at a time.

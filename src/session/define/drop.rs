@@ -1,4 +1,4 @@
-//! DROP of tables, views, indexes and schemas.
+//! DROP of tables, views, indexes, schemas, functions and procedures.
 //!
 //! `DROP TABLE orders CASCADE` drops the views that read it, too, and takes the foreign keys that lead to it away.
 //!
@@ -26,6 +26,8 @@ fn kind_of(kind: ObjectKind) -> Option<&'static str> {
         ObjectKind::View => Some("view"),
         ObjectKind::Index => Some("index"),
         ObjectKind::Schema => Some("schema"),
+        ObjectKind::Function => Some("function"),
+        ObjectKind::Procedure => Some("procedure"),
         _ => None,
     }
 }
@@ -77,6 +79,7 @@ fn missing(view: &View, kind: &'static str, schema: &str, name: &Ident) -> Error
     let code = match kind {
         "table" | "view" => "42P01",
         "schema" => "3F000",
+        "function" | "procedure" => "42883",
         _ => "42704",
     };
     let same =
@@ -101,6 +104,7 @@ fn wrong_kind(entry: &Entry, wanted: &str, name: &Ident) -> Error {
 pub fn not_a_table(entry: &Entry, name: &Ident) -> Error {
     let found = match &*entry.entity {
         Entity::View(_) => "a view",
+        Entity::Routine(_) => "a function",
         _ => "an index",
     };
     let message = format!("`{}` is {found}, not a table", name.text);

@@ -1,0 +1,261 @@
+//! Blocks, control flow, functions and procedures.
+//!
+//! `if x > 1 { y = 2 } else { y = 3 }` is an [`If`] with one arm of one [`Assign`].
+//!
+//! Invariants: a block holds statements of every kind, queries and changes of data included; an `elif` is another arm.
+//!
+//! Does not: say which names are variables.
+
+use super::{Argument, Expr, Ident, Path, Query, Span, Statement, TypeName};
+
+/// Statements in braces.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// In order.
+    pub statements: Vec<Statement>,
+    /// Where, braces included.
+    pub span: Span,
+}
+
+/// The right side of `=`, `in` and `return`: an expression, or a query without parentheses.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// An expression.
+    Expr(Expr),
+    /// A query.
+    Query(Box<Query>),
+}
+
+/// `let name [: type] = value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Let {
+    /// The variable.
+    pub name: Ident,
+    /// Its type; none: the value's.
+    pub ty: Option<TypeName>,
+    /// Its value.
+    pub value: Value,
+}
+
+/// `target = value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assign {
+    /// The variable.
+    pub name: Ident,
+    /// Fields and elements of it.
+    pub path: Vec<Step>,
+    /// Its new value.
+    pub value: Value,
+}
+
+/// One step into a variable.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// `.name`.
+    Field(Ident),
+    /// `[index]`.
+    Index(Expr),
+}
+
+/// `if c {…} elif d {…} else {…}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct If {
+    /// Conditions and their blocks.
+    pub arms: Vec<(Expr, Block)>,
+    /// ELSE.
+    pub otherwise: Option<Block>,
+}
+
+/// `while c {…}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct While {
+    /// While this is true.
+    pub condition: Expr,
+    /// The body.
+    pub body: Block,
+}
+
+/// `for x in values {…}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct For {
+    /// The variable.
+    pub name: Ident,
+    /// An array, `range(…)` or a query.
+    pub values: Value,
+    /// The body.
+    pub body: Block,
+}
+
+/// `assert condition [, message]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assert {
+    /// What has to be true.
+    pub condition: Expr,
+    /// What is said if it is not.
+    pub message: Option<Expr>,
+}
+
+/// `call p(1, batch: 5)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallRoutine {
+    /// Which.
+    pub name: Path,
+    /// In the order of the text.
+    pub args: Vec<Argument>,
+}
+
+/// `type exception as Name('message')`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DefineException {
+    /// Its name.
+    pub name: Ident,
+    /// What it says where `throw` gives no message.
+    pub message: Option<String>,
+}
+
+/// A function or procedure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routine {
+    /// How it was written.
+    pub form: RoutineForm,
+    /// `PROCEDURE` was written.
+    pub is_procedure: bool,
+    /// Its name.
+    pub name: Path,
+    /// `<{kind: 'full'}>`.
+    pub metadata: Vec<(Ident, Expr)>,
+    /// `<Receiver>`.
+    pub receiver: Option<TypeName>,
+    /// Parameters.
+    pub params: Vec<Param>,
+    /// Exceptions that it may throw.
+    pub raises: Vec<Ident>,
+    /// What it gives.
+    pub returns: Returns,
+    /// `as async`, `as sync`, or neither.
+    pub mode: Option<Mode>,
+    /// What it does.
+    pub body: RoutineBody,
+}
+
+/// The forms in which a routine is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoutineForm {
+    /// `function f …`: of the script or session.
+    Local,
+    /// `upsert function f …`, `upsert procedure p …`: of the database.
+    Upsert,
+    /// `CREATE FUNCTION f …`.
+    Create {
+        /// OR REPLACE.
+        or_replace: bool,
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+    },
+}
+
+/// A parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param {
+    /// Its name.
+    pub name: Ident,
+    /// Its type; none: inferred.
+    pub ty: Option<TypeName>,
+    /// Its value where the call gives none.
+    pub default: Option<Expr>,
+}
+
+/// RETURNS.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Returns {
+    /// Not written: inferred.
+    #[default]
+    Inferred,
+    /// `void`.
+    Void,
+    /// A type.
+    Type(TypeName),
+}
+
+/// How a call is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Where it stands.
+    Sync,
+    /// As a job.
+    Async,
+}
+
+/// What a routine does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RoutineBody {
+    /// A block.
+    Block(Block),
+    /// `=> value`.
+    Value(Value),
+}
+
+/// `e match {p -> v, _ -> d}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Match {
+    /// What is matched.
+    pub subject: Expr,
+    /// First one wins.
+    pub arms: Vec<MatchArm>,
+}
+
+/// `1 | 2 if g -> e`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatchArm {
+    /// Any of them matches.
+    pub patterns: Vec<Pattern>,
+    /// And this is true.
+    pub guard: Option<Expr>,
+    /// What comes of it.
+    pub body: ArmBody,
+}
+
+/// A pattern.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pattern {
+    /// `_`.
+    Any(Span),
+    /// A name: anything, under this name.
+    Bind(Ident),
+    /// A value.
+    Value(Expr),
+    /// `low..high`, both included.
+    Range(Expr, Expr),
+}
+
+/// The right side of an arm.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ArmBody {
+    /// An expression.
+    Expr(Expr),
+    /// A block.
+    Block(Block),
+}
+
+/// `try e catch {…}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Try {
+    /// What may fail.
+    pub body: ArmBody,
+    /// What is done then; none: its value is NULL.
+    pub catch: Option<Catch>,
+}
+
+/// What is done with an error.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Catch {
+    /// `catch [e] {…}`.
+    Block {
+        /// The exception's name in the block.
+        name: Option<Ident>,
+        /// The block.
+        body: Block,
+    },
+    /// `catch {NoStock => e1, _ => e2}`.
+    Arms(Vec<(Ident, ArmBody)>),
+}

@@ -1,0 +1,372 @@
+//! Blocks, control flow, functions and procedures.
+//!
+//! `while x < 3 { x = x + 1 }` becomes a [`While`] around a block of one assignment.
+//!
+//! Invariants: the statements of a block are read like those of a script, each with its own span.
+//!
+//! Does not: know which names are variables, or what a function does.
+
+use super::Builder;
+use super::expr::missing;
+use super::operand::unquote;
+use super::rules::Rule;
+use super::tree::{Node, has, parts};
+use crate::ast::{
+    ArmBody, Assert, Assign, Block, CallRoutine, Catch, DefineException, Expr, ExprKind, For, Ident, If, Let, Match,
+    MatchArm, Mode, Param, Path, Pattern, Returns, Routine, RoutineBody, RoutineForm, Statement, StatementKind, Step,
+    Try, Value, While,
+};
+
+impl Builder<'_> {
+    pub(super) fn procedural(&mut self, node: Node<'_>) -> Option<StatementKind> {
+        Some(match node.as_rule() {
+            Rule::assignment => StatementKind::Assign(Box::new(self.assign(node)?)),
+            Rule::let_stmt => StatementKind::Let(Box::new(self.let_stmt(node)?)),
+            Rule::if_stmt => StatementKind::If(self.if_stmt(node)?),
+            Rule::while_stmt => {
+                let mut inner = operands(node);
+                let condition = self.expr(inner.next()?);
+                let body = self.block(inner.next()?);
+                StatementKind::While(Box::new(While { condition, body }))
+            }
+            Rule::for_stmt => {
+                let mut inner = operands(node);
+                let name = self.ident(&inner.next()?);
+                let values = self.value(inner.next()?);
+                let body = self.block(inner.next()?);
+                StatementKind::For(Box::new(For { name, values, body }))
+            }
+            Rule::return_stmt => StatementKind::Return(operands(node).next().map(|value| Box::new(self.value(value)))),
+            Rule::break_stmt => StatementKind::Break,
+            Rule::continue_stmt => StatementKind::Continue,
+            Rule::throw_stmt => StatementKind::Throw(operands(node).next().map(|value| Box::new(self.expr(value)))),
+            Rule::assert_stmt => {
+                let mut inner = operands(node);
+                let condition = self.expr(inner.next()?);
+                let message = inner.next().map(|message| self.expr(message));
+                StatementKind::Assert(Box::new(Assert { condition, message }))
+            }
+            Rule::call_stmt => self.call_stmt(node)?,
+            Rule::value_stmt | Rule::bare_expr => StatementKind::Eval(Box::new(self.expr(parts(node).next()?))),
+            Rule::exception_stmt => self.exception(node)?,
+            _ => StatementKind::Routine(Box::new(self.routine(node)?)),
+        })
+    }
+
+    /// The statements in braces, or between THEN and END.
+    pub(super) fn block(&mut self, node: Node<'_>) -> Block {
+        let span = self.span(&node);
+        // A statement of the block leaves its own marks on the builder.
+        let outer = (
+            self.unsupported.take(),
+            std::mem::take(&mut self.extra),
+            self.cut.take(),
+        );
+        self.open_end = None;
+        self.blocks += 1;
+        let mut statements: Vec<Statement> = Vec::new();
+        for part in node.into_inner() {
+            if !super::is_end(part.as_rule()) {
+                self.statement(part, &mut statements);
+            }
+        }
+        self.blocks -= 1;
+        (self.unsupported, self.extra, self.cut) = outer;
+        Block { statements, span }
+    }
+
+    fn value(&mut self, node: Node<'_>) -> Value {
+        match node.as_rule() {
+            Rule::query => Value::Query(Box::new(self.open_query(node, false))),
+            _ => Value::Expr(self.expr(node)),
+        }
+    }
+
+    fn let_stmt(&mut self, node: Node<'_>) -> Option<Let> {
+        let mut inner = operands(node).peekable();
+        let name = self.ident(&inner.next()?);
+        let ty = inner.next_if(|part| part.as_rule() == Rule::let_type);
+        let ty = ty.and_then(|ty| parts(ty).next()).map(|ty| self.type_name(ty));
+        let value = self.value(inner.next()?);
+        Some(Let { name, ty, value })
+    }
+
+    fn assign(&mut self, node: Node<'_>) -> Option<Assign> {
+        let mut inner = operands(node);
+        let mut target = parts(inner.next()?);
+        let name = self.ident(&target.next()?);
+        let mut path = Vec::new();
+        for step in target {
+            let is_field = step.as_rule() == Rule::target_field;
+            let inside = parts(step).next()?;
+            path.push(match is_field {
+                true => Step::Field(self.ident(&inside)),
+                false => Step::Index(self.expr(inside)),
+            });
+        }
+        let value = self.value(inner.next()?);
+        Some(Assign { name, path, value })
+    }
+
+    fn if_stmt(&mut self, node: Node<'_>) -> Option<If> {
+        let (mut arms, mut otherwise) = (Vec::new(), None);
+        let mut inner = operands(node);
+        let condition = self.expr(inner.next()?);
+        arms.push((condition, self.block(inner.next()?)));
+        for part in inner {
+            match part.as_rule() {
+                Rule::else_block | Rule::else_then => otherwise = Some(self.block(operands(part).next()?)),
+                _ => {
+                    let mut arm = operands(part);
+                    let condition = self.expr(arm.next()?);
+                    arms.push((condition, self.block(arm.next()?)));
+                }
+            }
+        }
+        Some(If { arms, otherwise })
+    }
+
+    fn call_stmt(&mut self, node: Node<'_>) -> Option<StatementKind> {
+        let mut inner = operands(node);
+        let name = self.idents(inner.next()?);
+        let mut args = Vec::new();
+        for arg in inner.flat_map(|list| parts(list).collect::<Vec<_>>()) {
+            args.push(self.argument(arg)?);
+        }
+        Some(StatementKind::CallRoutine(CallRoutine { name, args }))
+    }
+
+    fn exception(&mut self, node: Node<'_>) -> Option<StatementKind> {
+        let mut inner = operands(node);
+        let name = self.ident(&inner.next()?);
+        let message = inner.next().map(|text| unquote(text.as_str()));
+        Some(StatementKind::DefineException(DefineException { name, message }))
+    }
+
+    fn routine(&mut self, node: Node<'_>) -> Option<Routine> {
+        let head = node.clone().into_inner().next()?;
+        let words = head.as_str().to_ascii_lowercase();
+        let form = match node.as_rule() {
+            Rule::function_stmt => RoutineForm::Local,
+            Rule::upsert_routine_stmt => RoutineForm::Upsert,
+            _ => RoutineForm::Create {
+                or_replace: words.contains("replace"),
+                if_not_exists: has(&node, Rule::if_not_exists),
+            },
+        };
+        let mut routine = Routine {
+            form,
+            is_procedure: words.ends_with("procedure"),
+            name: Vec::new(),
+            metadata: Vec::new(),
+            receiver: None,
+            params: Vec::new(),
+            raises: Vec::new(),
+            returns: Returns::Inferred,
+            mode: None,
+            body: RoutineBody::Block(Block {
+                statements: Vec::new(),
+                span: self.span(&node),
+            }),
+        };
+        for part in operands(node) {
+            self.routine_part(&mut routine, part);
+        }
+        Some(routine)
+    }
+
+    fn routine_part(&mut self, routine: &mut Routine, part: Node<'_>) -> Option<()> {
+        match part.as_rule() {
+            Rule::if_not_exists => {}
+            Rule::table_path => routine.name = self.idents(part),
+            Rule::metadata => match self.brace(parts(part).next()?) {
+                ExprKind::Struct(fields) => routine.metadata = fields,
+                _ => self.odd("metadata of this form"),
+            },
+            Rule::receiver => routine.receiver = parts(part).next().map(|ty| self.type_name(ty)),
+            Rule::routine_params => {
+                for param in parts(part) {
+                    let param = self.param(param)?;
+                    routine.params.push(param);
+                }
+            }
+            Rule::raises_clause => routine.raises = operands(part).map(|name| self.ident(&name)).collect(),
+            Rule::returns_clause => {
+                routine.returns = match operands(part).next() {
+                    Some(ty) => Returns::Type(self.type_name(ty)),
+                    None => Returns::Void,
+                }
+            }
+            Rule::mode_clause => {
+                routine.mode = Some(match has(&part, Rule::async_word) {
+                    true => Mode::Async,
+                    false => Mode::Sync,
+                })
+            }
+            Rule::routine_body => {
+                let body = operands(part).next()?;
+                routine.body = match body.as_rule() {
+                    Rule::block => RoutineBody::Block(self.block(body)),
+                    _ => RoutineBody::Value(self.value(body)),
+                };
+            }
+            _ => routine.name = Path::from([self.ident(&part)]),
+        }
+        Some(())
+    }
+
+    fn param(&mut self, node: Node<'_>) -> Option<Param> {
+        let mut inner = parts(node);
+        let name = self.ident(&inner.next()?);
+        let (mut ty, mut default) = (None, None);
+        for part in inner {
+            let is_type = part.as_rule() == Rule::param_type;
+            let inside = parts(part).next()?;
+            match is_type {
+                true => ty = Some(self.type_name(inside)),
+                false => default = Some(self.expr(inside)),
+            }
+        }
+        Some(Param { name, ty, default })
+    }
+
+    /// `… match {…}` behind an operand.
+    pub(super) fn match_expr(&mut self, subject: Expr, node: Node<'_>) -> ExprKind {
+        let mut arms = Vec::new();
+        for arm in operands(node) {
+            match self.match_arm(arm) {
+                Some(arm) => arms.push(arm),
+                None => return missing(),
+            }
+        }
+        ExprKind::Match(Box::new(Match { subject, arms }))
+    }
+
+    fn match_arm(&mut self, node: Node<'_>) -> Option<MatchArm> {
+        let (mut patterns, mut guard, mut body) = (Vec::new(), None, None);
+        for part in parts(node) {
+            match part.as_rule() {
+                Rule::pattern => patterns.push(self.pattern(part)?),
+                Rule::guard => {
+                    let span = self.span(&part);
+                    let items: Vec<Node<'_>> = part.into_inner().skip(1).collect();
+                    guard = Some(self.flat(items, span));
+                }
+                _ => body = Some(self.arm_body(part)),
+            }
+        }
+        Some(MatchArm {
+            patterns,
+            guard,
+            body: body?,
+        })
+    }
+
+    fn arm_body(&mut self, node: Node<'_>) -> ArmBody {
+        match node.as_rule() {
+            Rule::block => ArmBody::Block(self.block(node)),
+            _ => ArmBody::Expr(self.expr(node)),
+        }
+    }
+
+    fn pattern(&mut self, node: Node<'_>) -> Option<Pattern> {
+        let mut values = node.into_inner().filter(|part| part.as_rule() == Rule::pattern_value);
+        let low = self.pattern_value(values.next()?)?;
+        if let Some(high) = values.next() {
+            return Some(Pattern::Range(low, self.pattern_value(high)?));
+        }
+        Some(match low.kind {
+            ExprKind::Name(path) if path.len() == 1 => {
+                let name = path.into_iter().next()?;
+                match name.text == "_" && !name.quoted {
+                    true => Pattern::Any(name.span),
+                    false => Pattern::Bind(name),
+                }
+            }
+            _ => Pattern::Value(low),
+        })
+    }
+
+    fn pattern_value(&mut self, node: Node<'_>) -> Option<Expr> {
+        let span = self.span(&node);
+        let negative = has(&node, Rule::op_neg);
+        let primary = node.into_inner().find(|part| part.as_rule() != Rule::op_neg)?;
+        let value = self.primary(primary);
+        Some(match negative {
+            true => Expr {
+                kind: ExprKind::Neg(Box::new(value)),
+                span,
+            },
+            false => value,
+        })
+    }
+
+    /// `try … catch …`.
+    pub(super) fn try_expr(&mut self, node: Node<'_>) -> ExprKind {
+        let span = self.span(&node);
+        let (mut items, mut block, mut catch) = (Vec::new(), None, None);
+        for part in node.into_inner() {
+            match part.as_rule() {
+                Rule::try_head => {}
+                Rule::block => block = Some(self.block(part)),
+                Rule::catch_clause => catch = self.catch(part),
+                _ => items.push(part),
+            }
+        }
+        let body = match block {
+            Some(block) => ArmBody::Block(block),
+            None => ArmBody::Expr(self.flat(items, span)),
+        };
+        ExprKind::Try(Box::new(Try { body, catch }))
+    }
+
+    fn catch(&mut self, node: Node<'_>) -> Option<Catch> {
+        let mut name: Option<Ident> = None;
+        for part in parts(node) {
+            match part.as_rule() {
+                Rule::catch_word => {}
+                Rule::block => {
+                    let body = self.block(part);
+                    return Some(Catch::Block { name, body });
+                }
+                Rule::catch_arms => {
+                    let mut arms = Vec::new();
+                    for arm in parts(part) {
+                        let mut inner = parts(arm);
+                        let exception = self.ident(&inner.next()?);
+                        arms.push((exception, self.arm_body(inner.next()?)));
+                    }
+                    return Some(Catch::Arms(arms));
+                }
+                _ => name = Some(self.ident(&part)),
+            }
+        }
+        None
+    }
+}
+
+/// The parts of a node that are neither keywords nor the words that it begins with.
+fn operands(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+    parts(node).filter(|part| {
+        !matches!(
+            part.as_rule(),
+            Rule::let_head
+                | Rule::if_head
+                | Rule::elif_word
+                | Rule::while_head
+                | Rule::for_head
+                | Rule::return_head
+                | Rule::throw_head
+                | Rule::assert_head
+                | Rule::call_head
+                | Rule::exception_head
+                | Rule::function_head
+                | Rule::upsert_routine_head
+                | Rule::create_routine_head
+                | Rule::raises_word
+                | Rule::returns_word
+                | Rule::void_word
+                | Rule::match_word
+        )
+    })
+}

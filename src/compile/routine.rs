@@ -1,0 +1,276 @@
+//! Functions and bodies of the language as functions of the IR.
+//!
+//! `function twice(x int) => x * 2` becomes `fn @twice_0(ptr, i64) -> (i64, i8)`: the frame and the argument in, the value and
+//! its state out: 0 for NULL, 1 for a value, 2 after an error, whose site is in the frame. A query that calls it has the function
+//! in the module of its kernel.
+//!
+//! Invariants: expressions are written by the same emitter as those of queries; a loop and a function that calls itself look
+//! from time to time whether they are to stop; a function that calls itself counts its depth.
+//!
+//! Does not: check types or names; the routine is checked.
+
+mod call;
+mod statements;
+mod variables;
+
+use std::sync::Arc;
+
+use gobi_jit::ir::{Block, IntCond, Local, Type, Value};
+use gobi_jit::{FunctionBuilder, ir};
+
+use super::emit::{Emitter, Shared};
+use super::frame::Slot;
+use super::value::Kind;
+use super::{Kernel, PipelineCode};
+use crate::plan::physical::logical::ColumnId;
+use crate::plan::physical::routine::{Program, Routine, RoutineId};
+use crate::plan::physical::{Facts, Finish, PhysicalPlan, Pipeline, Sink, Span};
+use crate::types::LogicalType;
+use call::Convention;
+use variables::Place;
+
+/// The deepest that a function may call itself.
+const MAX_DEPTH: u32 = 1_000;
+/// Bytes of stack that functions which call themselves may take together.
+const STACK_BYTES: u32 = 768 << 10;
+/// Rounds of loops, or calls, until the next look at whether to stop.
+const FUEL: i64 = 4_096;
+/// State of a result: an error.
+const FAILED: i64 = 2;
+
+/// What an emitter knows of the routine that it writes.
+pub(super) struct Frame {
+    places: Vec<Place>,
+    facts: Vec<Facts>,
+    exit: Exit,
+    /// Where errors go, the innermost TRY last.
+    handlers: Vec<Block>,
+    /// Where BREAK and CONTINUE go.
+    loops: Vec<(Block, Block)>,
+    /// Rounds until the next look.
+    fuel: Local,
+    /// How deep the routine is in itself.
+    depth: Option<Value>,
+    /// How many of its variables are parameters.
+    params: usize,
+}
+
+/// How a routine is left.
+enum Exit {
+    /// A kernel that writes its result and its parameters into cells.
+    Body(Option<LogicalType>),
+    /// A function with a result of this type.
+    Function(Option<LogicalType>),
+}
+
+impl Frame {
+    /// What is known of a variable.
+    pub(super) fn facts(&self, id: ColumnId) -> Facts {
+        let known = self.facts.get(id.0 as usize);
+        known.map_or_else(|| Facts::of_type(&LogicalType::Null, true), Clone::clone)
+    }
+}
+
+/// Writes a body: a kernel that takes the parameters of a routine from [`Slot::Cells`], from the second cell on, and leaves its
+/// result in the first cell, and the parameters, which it may have changed, where they were.
+pub fn compile(program: &Arc<Program>, body: RoutineId) -> PipelineCode {
+    let plan = PhysicalPlan::of_program(program.clone());
+    let pipeline = Pipeline::of_nothing();
+    let mut shared = Shared::new();
+    let routine = &program.routines[body.0 as usize];
+    let kernel = FunctionBuilder::new("body", &[Type::Ptr, Type::I64, Type::I64], &[Type::I64]);
+    let mut emitter = Emitter::over(kernel, &mut shared, &plan, &pipeline);
+    emitter.begin_routine(routine, Exit::Body(routine.result.clone().map(|(ty, _)| ty)));
+    emitter.take_cells();
+    emitter.routine_body(routine);
+    emitter.close_entry(|_| {});
+    let function = emitter.b.finish();
+    let id = shared.module.add_function(function);
+    super::code_of(shared, Kernel { id, fields: Vec::new() })
+}
+
+/// Writes a function, declared before.
+fn write(
+    shared: &mut Shared,
+    plan: &PhysicalPlan,
+    pipeline: &Pipeline,
+    (routine, convention): (&Routine, &Convention),
+    name: &str,
+) -> ir::Function {
+    let sig = convention.signature();
+    let builder = FunctionBuilder::new(name, &sig.params, &sig.results);
+    let mut emitter = Emitter::over(builder, shared, plan, pipeline);
+    emitter.begin_routine(routine, Exit::Function(routine.result.clone().map(|(ty, _)| ty)));
+    emitter.take_arguments(routine, convention);
+    emitter.routine_body(routine);
+    emitter.close_entry(|e| e.check_depth(routine));
+    emitter.b.finish()
+}
+
+impl Emitter<'_> {
+    fn frame_of(&mut self) -> &mut Frame {
+        self.routine.as_deref_mut().expect("a routine is being written")
+    }
+
+    fn begin_routine(&mut self, routine: &Routine, exit: Exit) {
+        let places = routine.variables.iter().map(|variable| self.place(variable)).collect();
+        let facts = routine
+            .variables
+            .iter()
+            .map(|v| Facts::of_type(&v.ty, v.nullable))
+            .collect();
+        let fuel = self.b.local(Type::I64);
+        self.routine = Some(Box::new(Frame {
+            places,
+            facts,
+            exit,
+            handlers: Vec::new(),
+            loops: Vec::new(),
+            fuel,
+            depth: None,
+            params: routine.params,
+        }));
+        let full = self.b.iconst(Type::I64, FUEL);
+        self.b.set(fuel, full);
+    }
+
+    fn routine_body(&mut self, routine: &Routine) {
+        self.statements(&routine.body);
+        if !self.b.is_terminated() {
+            self.give(None);
+        }
+    }
+
+    /// In the entry block: an error if the routine is too deep in itself, and a look at whether to stop.
+    fn check_depth(&mut self, routine: &Routine) {
+        let Some(depth) = self.frame_of().depth else { return };
+        let limit = deepest(self.b.function());
+        let most = self.b.iconst(Type::I64, i64::from(limit));
+        let too_deep = self.b.icmp(IntCond::Sgt, depth, most);
+        let message = format!("`{}` calls itself more than {limit} times deep", routine.name);
+        let site = self.site("54001", &message, [None, None], Span::default());
+        self.fail_if(too_deep, None, site, &[]);
+        self.burn_call();
+    }
+
+    /// Once per call of a function that calls itself.
+    fn burn_call(&mut self) {
+        let frame = self.frame();
+        let offset = self.shared.frame.offset(Slot::Fuel);
+        let left = self.b.load(Type::I64, frame, offset);
+        let one = self.b.iconst(Type::I64, 1);
+        let less = self.b.sub(left, one);
+        self.b.store(less, frame, offset);
+        let zero = self.b.iconst(Type::I64, 0);
+        let empty = self.b.icmp(IntCond::Slt, less, zero);
+        let (look, go_on) = (self.b.cold_block(), self.b.block());
+        self.b.branch(empty, look, go_on);
+        self.b.switch_to(look);
+        let full = self.b.iconst(Type::I64, FUEL);
+        self.b.store(full, frame, offset);
+        self.stop_if_asked(go_on);
+        self.b.switch_to(go_on);
+    }
+
+    /// Once per round of a loop.
+    fn burn(&mut self) {
+        let fuel = self.frame_of().fuel;
+        let left = self.b.get(fuel);
+        let one = self.b.iconst(Type::I64, 1);
+        let less = self.b.sub(left, one);
+        self.b.set(fuel, less);
+        let zero = self.b.iconst(Type::I64, 0);
+        let empty = self.b.icmp(IntCond::Sle, less, zero);
+        let (look, go_on) = (self.b.cold_block(), self.b.block());
+        self.b.branch(empty, look, go_on);
+        self.b.switch_to(look);
+        let full = self.b.iconst(Type::I64, FUEL);
+        self.b.set(fuel, full);
+        self.stop_if_asked(go_on);
+        self.b.switch_to(go_on);
+    }
+
+    /// Ends the block: out of the routine if somebody asked to stop, else to where it goes on.
+    fn stop_if_asked(&mut self, go_on: Block) {
+        let frame = self.frame();
+        let flag = self.b.load(Type::Ptr, frame, super::frame::CANCEL);
+        let (host, sig) = self.host("is_cancelled", &[Type::Ptr]);
+        let asked = self.b.call_host(host, &sig, &[flag]).unwrap_or(flag);
+        let asked = self.b.trunc(asked, Type::I8);
+        let stop = self.b.cold_block();
+        self.b.branch(asked, stop, go_on);
+        self.b.switch_to(stop);
+        let site = self.site("57014", "the query was cancelled", [None, None], Span::default());
+        self.leave_with_error(site);
+    }
+
+    /// Ends the block after an error: to the innermost TRY, or out of the routine.
+    pub(super) fn leave_routine(&mut self) {
+        if let Some(handler) = self.frame_of().handlers.last().copied() {
+            return self.b.jump(handler);
+        }
+        match &self.frame_of().exit {
+            Exit::Body(_) => {
+                let failed = self.b.iconst(Type::I64, -1);
+                self.b.ret(&[failed]);
+            }
+            Exit::Function(ty) => {
+                let kind = ty.as_ref().map(super::value::kind_of);
+                let value = kind.map(|kind| self.no_result(kind));
+                let state = self.b.iconst(Type::I8, FAILED);
+                let results: Vec<Value> = value.into_iter().chain([state]).collect();
+                self.b.ret(&results);
+            }
+        }
+    }
+
+    /// What stands in the place of a result that there is not.
+    fn no_result(&mut self, kind: Kind) -> Value {
+        match kind {
+            Kind::Text | Kind::Interval => self.b.iconst128(0),
+            kind => self.zero(kind),
+        }
+    }
+}
+
+/// How deep a function may be in itself, by the stack that it takes.
+fn deepest(function: &ir::Function) -> u32 {
+    let slots: u32 = function.slots.iter().sum();
+    let locals = 16 * u32::try_from(function.locals.len()).unwrap_or(u32::MAX / 64);
+    let values = 4 * u32::try_from(function.values.len()).unwrap_or(u32::MAX / 64);
+    (STACK_BYTES / (256 + slots + locals + values)).clamp(16, MAX_DEPTH)
+}
+
+impl PhysicalPlan {
+    /// A plan that does nothing but hold functions.
+    pub(super) fn of_program(program: Arc<Program>) -> Self {
+        Self {
+            subqueries: Vec::new(),
+            pipelines: Vec::new(),
+            joins: Vec::new(),
+            groups: Vec::new(),
+            temps: Vec::new(),
+            output: Vec::new(),
+            output_columns: Vec::new(),
+            program,
+        }
+    }
+}
+
+impl Pipeline {
+    /// A pipeline without rows.
+    pub(super) fn of_nothing() -> Self {
+        Self {
+            sources: Vec::new(),
+            bindings: std::collections::HashMap::new(),
+            steps: Vec::new(),
+            sink: Sink::Batches {
+                temp: None,
+                columns: Vec::new(),
+                finish: Finish::default(),
+            },
+            rows_bound: None,
+            source_rows: None,
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Statements: assignments, branches and loops as basic blocks.
+//!
+//! `while i < n { i = i + 1 }` is a block that tests, a block that counts and jumps back, and the block behind.
+//!
+//! Invariants: what stands behind a statement that never ends is not written; every block is ended.
+//!
+//! Does not: compute expressions.
+
+use gobi_jit::ir::{Block, Checked, IntCond, Type, Value};
+
+use super::variables::CELL;
+use crate::compile::emit::Emitter;
+use crate::compile::frame::Slot;
+use crate::compile::value::{Nullable, is_true};
+use crate::plan::physical::Span;
+use crate::plan::physical::logical::{ColumnId, Expr, ExprKind};
+use crate::plan::physical::routine::Statement;
+use crate::types::Value as Literal;
+
+impl Emitter<'_> {
+    /// Writes statements until one does not end.
+    pub(super) fn statements(&mut self, statements: &[Statement]) {
+        for statement in statements {
+            self.statement(statement);
+            if self.b.is_terminated() {
+                return;
+            }
+        }
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        match statement {
+            Statement::Set(variable, value) => {
+                let value = self.expr(value);
+                self.set_variable(*variable, value);
+            }
+            Statement::Eval(value) => drop(self.expr(value)),
+            Statement::If { arms, otherwise } => self.branches(arms, otherwise),
+            Statement::While {
+                before,
+                condition,
+                body,
+            } => self.repeat(before, condition, body),
+            Statement::Range {
+                variable,
+                start,
+                stop,
+                step,
+                body,
+                span,
+            } => self.count_up(*variable, (start, stop, step), body, *span),
+            Statement::Return(value) => {
+                let value = value.as_ref().map(|value| self.expr(value));
+                self.give(value);
+            }
+            Statement::Break => {
+                let (end, _) = self.innermost();
+                self.b.jump(end);
+            }
+            Statement::Continue => {
+                let (_, next) = self.innermost();
+                self.b.jump(next);
+            }
+            Statement::Ask {
+                question,
+                given,
+                taken,
+                span,
+            } => drop(self.ask(*question, given, taken, *span)),
+            Statement::Rows {
+                question,
+                given,
+                taken,
+                body,
+                span,
+            } => self.rows(*question, (given, taken), body, *span),
+            Statement::Throw { code, message, span } => self.throw(code, message, *span),
+            Statement::Try { body, caught, handler } => self.attempt(body, *caught, handler),
+            Statement::Rethrow => self.rethrow(),
+        }
+    }
+
+    fn innermost(&mut self) -> (Block, Block) {
+        *self.frame_of().loops.last().expect("the checker found the loop")
+    }
+
+    fn branches(&mut self, arms: &[(Expr, Vec<Statement>)], otherwise: &[Statement]) {
+        let mut join = None;
+        for (condition, body) in arms {
+            let condition = self.expr(condition);
+            let taken = is_true(&mut self.b, &condition);
+            let (then, next) = (self.b.block(), self.b.block());
+            self.b.branch(taken, then, next);
+            self.b.switch_to(then);
+            self.statements(body);
+            self.join(&mut join);
+            self.b.switch_to(next);
+        }
+        self.statements(otherwise);
+        self.join(&mut join);
+        if let Some(join) = join {
+            self.b.switch_to(join);
+        }
+    }
+
+    /// Ends the block, if it is open, by a jump to where branches meet.
+    fn join(&mut self, join: &mut Option<Block>) {
+        if !self.b.is_terminated() {
+            let to = *join.get_or_insert_with(|| self.b.block());
+            self.b.jump(to);
+        }
+    }
+
+    fn repeat(&mut self, before: &[Statement], condition: &Expr, body: &[Statement]) {
+        let (head, end) = (self.b.block(), self.b.block());
+        self.b.jump(head);
+        self.b.switch_to(head);
+        self.burn();
+        self.statements(before);
+        if self.b.is_terminated() {
+            // What is done before the test never ends; the loop is left by nothing else.
+            return self.seal(end);
+        }
+        let condition = self.expr(condition);
+        let go_on = is_true(&mut self.b, &condition);
+        let round = self.b.block();
+        self.b.branch(go_on, round, end);
+        self.b.switch_to(round);
+        self.frame_of().loops.push((end, head));
+        self.statements(body);
+        self.frame_of().loops.pop();
+        if !self.b.is_terminated() {
+            self.b.jump(head);
+        }
+        self.b.switch_to(end);
+    }
+
+    /// Ends a block that nothing leads to.
+    fn seal(&mut self, block: Block) {
+        self.b.switch_to(block);
+        self.give(None);
+    }
+
+    /// `for x in range(start, stop, step)`; none if one of them is NULL.
+    fn count_up(&mut self, variable: ColumnId, bounds: (&Expr, &Expr, &Expr), body: &[Statement], span: Span) {
+        let values = [bounds.0, bounds.1, bounds.2].map(|bound| self.expr(bound));
+        let valid = values.iter().fold(None, |valid, value| {
+            crate::compile::value::both(&mut self.b, valid, value.valid)
+        });
+        let [start, stop, step] = values.map(|value| value.value);
+        let by_one = matches!(&bounds.2.kind, ExprKind::Literal(Literal::Int(1)));
+        if !by_one {
+            let zero = self.b.iconst(Type::I64, 0);
+            let stands = self.b.icmp(IntCond::Eq, step, zero);
+            let site = self.site("22023", "the step of a range cannot be 0", [None, None], span);
+            self.fail_if(stands, valid, site, &[]);
+        }
+        let counter = self.b.local(Type::I64);
+        self.b.set(counter, start);
+        let (head, round, next, end) = (self.b.block(), self.b.block(), self.b.block(), self.b.block());
+        match valid {
+            Some(valid) => self.b.branch(valid, head, end),
+            None => self.b.jump(head),
+        }
+        self.b.switch_to(head);
+        let at = self.b.get(counter);
+        let more = self.is_before(at, stop, step, by_one);
+        self.b.branch(more, round, end);
+        self.b.switch_to(round);
+        self.burn();
+        self.set_variable(variable, Nullable::int(at, None, None));
+        self.frame_of().loops.push((end, next));
+        self.statements(body);
+        self.frame_of().loops.pop();
+        if !self.b.is_terminated() {
+            self.b.jump(next);
+        }
+        self.b.switch_to(next);
+        let at = self.b.get(counter);
+        let (sum, overflow) = self.b.checked(Checked::Add, at, step);
+        self.b.set(counter, sum);
+        if by_one {
+            // What is before an i64 has a successor.
+            self.b.jump(head);
+        } else {
+            self.b.branch(overflow, end, head);
+        }
+        self.b.switch_to(end);
+    }
+
+    fn is_before(&mut self, at: Value, stop: Value, step: Value, by_one: bool) -> Value {
+        let below = self.b.icmp(IntCond::Slt, at, stop);
+        if by_one {
+            return below;
+        }
+        let above = self.b.icmp(IntCond::Sgt, at, stop);
+        let zero = self.b.iconst(Type::I64, 0);
+        let up = self.b.icmp(IntCond::Sgt, step, zero);
+        self.b.select(up, below, above)
+    }
+
+    // --- what the session does
+
+    /// Asks a question; its answer is a number: -1 for an error, 0 for no row.
+    fn ask(&mut self, question: usize, given: &[ColumnId], taken: &[ColumnId], span: Span) -> Value {
+        let cells = self.b.slot(32 * (given.len().max(taken.len()).max(1)) as u32);
+        let base = self.b.slot_addr(cells);
+        for (at, id) in given.iter().enumerate() {
+            let value = self.variable(*id);
+            self.store_cell(&value, base, CELL * at as i32);
+        }
+        let host_state = self.slot(Slot::Host);
+        let number = self.b.iconst(Type::I64, question as i64);
+        let (host, sig) = self.host("ask", &[Type::Ptr, Type::I64, Type::Ptr]);
+        let answer = self
+            .b
+            .call_host(host, &sig, &[host_state, number, base])
+            .unwrap_or(number);
+        let zero = self.b.iconst(Type::I64, 0);
+        let failed = self.b.icmp(IntCond::Slt, answer, zero);
+        let site = self.site("XX000", "", [None, None], span);
+        self.fail_if(failed, None, site, &[]);
+        for (at, id) in taken.iter().enumerate() {
+            let value = self.load_cell(base, CELL * at as i32, *id);
+            self.set_variable(*id, value);
+        }
+        answer
+    }
+
+    fn rows(&mut self, question: usize, (given, taken): (&[ColumnId], &[ColumnId]), body: &[Statement], span: Span) {
+        // The question opens the rows; the one after it asks for the next, the one after that ends them early.
+        let _ = self.ask(question, given, &[], span);
+        let (head, round, end, gone) = (self.b.block(), self.b.block(), self.b.block(), self.b.block());
+        self.b.jump(head);
+        self.b.switch_to(head);
+        self.burn();
+        let answer = self.ask(question + 1, &[], taken, span);
+        let zero = self.b.iconst(Type::I64, 0);
+        let more = self.b.icmp(IntCond::Sgt, answer, zero);
+        self.b.branch(more, round, gone);
+        self.b.switch_to(round);
+        self.frame_of().loops.push((end, head));
+        self.statements(body);
+        self.frame_of().loops.pop();
+        if !self.b.is_terminated() {
+            self.b.jump(head);
+        }
+        self.b.switch_to(end);
+        let _ = self.ask(question + 2, &[], &[], span);
+        self.b.jump(gone);
+        self.b.switch_to(gone);
+    }
+
+    // --- errors
+
+    fn throw(&mut self, code: &Expr, message: &Expr, span: Span) {
+        let (code, message) = (self.expr(code), self.expr(message));
+        let slot = self.b.slot(64);
+        let cells = self.b.slot_addr(slot);
+        self.store_cell(&code, cells, 0);
+        self.store_cell(&message, cells, CELL);
+        let host_state = self.slot(Slot::Host);
+        let site = self.site("P0001", "", [None, None], span);
+        let number = self.b.iconst(Type::I64, site as i64);
+        let (host, sig) = self.host("throw", &[Type::Ptr, Type::I64, Type::Ptr]);
+        let _ = self.b.call_host(host, &sig, &[host_state, number, cells]);
+        self.leave_with_error(site);
+    }
+
+    fn attempt(&mut self, body: &[Statement], caught: [ColumnId; 3], handler: &[Statement]) {
+        let handling = self.b.cold_block();
+        self.frame_of().handlers.push(handling);
+        self.statements(body);
+        self.frame_of().handlers.pop();
+        let mut join = None;
+        self.join(&mut join);
+        self.b.switch_to(handling);
+        let slot = self.b.slot(96);
+        let cells = self.b.slot_addr(slot);
+        let host_state = self.slot(Slot::Host);
+        let frame = self.frame();
+        let (host, sig) = self.host("catch", &[Type::Ptr, Type::Ptr, Type::Ptr]);
+        let answer = self
+            .b
+            .call_host(host, &sig, &[host_state, frame, cells])
+            .unwrap_or(frame);
+        let may_be_caught = self.b.trunc(answer, Type::I8);
+        let (go_on, not) = (self.b.block(), self.b.cold_block());
+        self.b.branch(may_be_caught, go_on, not);
+        self.b.switch_to(not);
+        self.leave();
+        self.b.switch_to(go_on);
+        for (at, id) in caught.iter().enumerate() {
+            let value = self.load_cell(cells, CELL * at as i32, *id);
+            self.set_variable(*id, value);
+        }
+        self.statements(handler);
+        self.join(&mut join);
+        if let Some(join) = join {
+            self.b.switch_to(join);
+        }
+    }
+
+    fn rethrow(&mut self) {
+        let host_state = self.slot(Slot::Host);
+        let (host, sig) = self.host("rethrow", &[Type::Ptr]);
+        let _ = self.b.call_host(host, &sig, &[host_state]);
+        self.leave();
+    }
+}

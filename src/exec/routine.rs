@@ -1,0 +1,322 @@
+//! Runs bodies: a kernel that is called once, with values in cells, and may ask its session for what only that can do.
+//!
+//! `let n = 2; while n < 100 { n = n * n }` runs as a body with one parameter, `n`, whose new value is there when it has ended.
+//!
+//! Invariants: what the kernel asks is answered on the thread that runs it; an error of the session's is the body's, unless the
+//! body catches it; being asked to stop cannot be caught.
+//!
+//! Does not: know what questions mean.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use gobi_jit::{Executable, Interpreter, abi, host_functions};
+
+use super::engine::{Engine, Shared};
+use super::frame::Frame;
+use super::host::{self, CELL_BYTES, Host, VALID_AT, cell_value};
+use super::prepare;
+use super::{ErrorKind, ExecError, JitMode, QueryOptions, worker};
+use crate::compile::PipelineCode;
+use crate::compile::frame::{CANCEL, Slot};
+use crate::types::nested::Objects;
+use crate::types::{LogicalType, Value};
+
+/// The types of a question's values.
+#[derive(Clone, Debug, Default)]
+pub struct QuestionTypes {
+    /// What is given with it.
+    pub given: Vec<LogicalType>,
+    /// What its answer holds.
+    pub taken: Vec<LogicalType>,
+}
+
+/// Answers what a body asks.
+pub trait Answers {
+    /// The answer to a question; `None`: there is none (no row).
+    fn answer(&mut self, question: usize, given: Vec<Value>) -> Result<Option<Vec<Value>>, ExecError>;
+}
+
+/// A body that can be run.
+#[derive(Clone, Debug)]
+pub struct Body {
+    code: Arc<PipelineCode>,
+    executable: Arc<Executable>,
+    params: Vec<LogicalType>,
+    result: Option<LogicalType>,
+    questions: Arc<Vec<QuestionTypes>>,
+}
+
+/// The types of a body's values.
+#[derive(Clone, Debug, Default)]
+pub struct BodyTypes {
+    /// Parameters.
+    pub params: Vec<LogicalType>,
+    /// Result.
+    pub result: Option<LogicalType>,
+    /// What it asks.
+    pub questions: Vec<QuestionTypes>,
+    /// It has loops, or calls that may be deep: compiling pays.
+    pub loops: bool,
+}
+
+/// What a body left.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its result; NULL if it gives none.
+    pub result: Value,
+    /// Its parameters, as they are now.
+    pub params: Vec<Value>,
+}
+
+/// A worker's way to its session.
+#[derive(Debug)]
+pub(super) struct Asking {
+    answers: *mut (dyn Answers + 'static),
+    questions: Arc<Vec<QuestionTypes>>,
+    /// The error that was caught last.
+    caught: Option<ExecError>,
+}
+
+// SAFETY: a body runs, and asks, on the thread that made this; queries, whose workers are other threads, have none.
+unsafe impl Send for Asking {}
+
+impl Engine {
+    /// Compiles a body.
+    pub fn prepare_body(
+        &self,
+        code: PipelineCode,
+        types: BodyTypes,
+        options: &QueryOptions,
+    ) -> Result<Body, ExecError> {
+        let code = Arc::new(code);
+        let executable = executable(self.shared(), &code, types.loops, options)?;
+        Ok(Body {
+            code,
+            executable,
+            params: types.params,
+            result: types.result,
+            questions: Arc::new(types.questions),
+        })
+    }
+}
+
+fn executable(
+    shared: &Arc<Shared>,
+    code: &PipelineCode,
+    loops: bool,
+    options: &QueryOptions,
+) -> Result<Arc<Executable>, ExecError> {
+    let wanted = match options.jit {
+        JitMode::Off => false,
+        JitMode::On => true,
+        JitMode::Auto => loops,
+    };
+    if wanted {
+        match prepare::compiled(shared, code, options) {
+            Ok((executable, _)) => return Ok(executable),
+            Err(message) => tracing::warn!("interpreting a body: {message}"),
+        }
+    }
+    let interpreter = Interpreter::new(&code.module, host::table())
+        .map_err(|e| ExecError::internal(&format!("a body is not well formed: {e}")))?;
+    Ok(Arc::new(Executable::Interpreted(interpreter)))
+}
+
+impl Body {
+    /// Runs it.
+    pub fn run(
+        &self,
+        params: &[Value],
+        answers: &mut dyn Answers,
+        options: &QueryOptions,
+    ) -> Result<Outcome, ExecError> {
+        let mut given = Objects::default();
+        let mut cells = vec![[0u128; 2]; params.len() + 1];
+        for ((cell, value), ty) in cells.iter_mut().skip(1).zip(params).zip(&self.params) {
+            if let Some(bits) = given.bits(value, ty) {
+                *cell = [bits, 1];
+            }
+        }
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        let now_micros = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        let mut host = Host::new(self.code.clone(), now_micros, u64::from(now.subsec_nanos()));
+        host.limit_bytes = options.memory_limit_bytes;
+        // SAFETY: only the lifetime is forgotten; the host goes before `answers` does.
+        let answers: *mut (dyn Answers + 'static) = unsafe { std::mem::transmute(std::ptr::from_mut(answers)) };
+        host.asking = Some(Asking {
+            answers,
+            questions: self.questions.clone(),
+            caught: None,
+        });
+        let mut frame = Frame::new(&self.code);
+        frame.set(Slot::Host, std::ptr::from_mut(&mut *host) as u64);
+        frame.set(Slot::Cells, cells.as_mut_ptr() as u64);
+        frame.set_header(CANCEL, options.cancel.address());
+        // SAFETY: the frame's slots were set for the code, and what they point to lives until the call has ended.
+        let status = unsafe { self.executable.call_kernel(self.code.sink.id, frame.address(), 0, 0) };
+        match status {
+            0 => {}
+            abi::STATUS_DEPTH => return Err(ExecError::user("54001", "calls are nested too deeply")),
+            _ => return Err(worker::failure(&self.code, &frame, &mut host)),
+        }
+        let read = |cell: &[u128; 2], ty: &LogicalType| {
+            // SAFETY: the kernel left a value of this type, and the arenas that it may point into live.
+            unsafe { cell_value(cell.as_ptr().cast(), ty) }
+        };
+        let result = match &self.result {
+            Some(ty) => read(&cells[0], ty),
+            None => Value::Null,
+        };
+        let params = cells.iter().skip(1).zip(&self.params).map(|(cell, ty)| read(cell, ty));
+        Ok(Outcome {
+            result,
+            params: params.collect(),
+        })
+    }
+}
+
+host_functions! {
+    /// What bodies can call besides what queries can.
+    pub(super) static FUNCTIONS = {
+        "is_cancelled" => is_cancelled(flag: *const u8) -> i64;
+        "ask" => ask(host: *mut u8, question: i64, cells: *mut u8) -> i64;
+        "throw" => throw(host: *mut u8, site: i64, cells: *const u8) -> i64;
+        "catch" => catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64;
+        "rethrow" => rethrow(host: *mut u8) -> i64;
+    };
+}
+
+extern "C" fn is_cancelled(flag: *const u8) -> i64 {
+    if flag.is_null() {
+        return 0;
+    }
+    // SAFETY: the frame holds the address of the token's flag, which the query or body keeps alive.
+    let flag = unsafe { &*flag.cast::<std::sync::atomic::AtomicBool>() };
+    i64::from(flag.load(std::sync::atomic::Ordering::Relaxed))
+}
+
+/// -1: an error; 0: no answer; 1: the answer is in the cells.
+extern "C" fn ask(host: *mut u8, question: i64, cells: *mut u8) -> i64 {
+    // SAFETY: the frame's host slot holds the body's `Host`, which nothing else uses while it asks.
+    let host = unsafe { &mut *host.cast::<Host>() };
+    let number = usize::try_from(question).unwrap_or(usize::MAX);
+    // SAFETY: generated code passes the cells of this question.
+    let asked = catch_unwind(AssertUnwindSafe(|| unsafe { answer(host, number, cells) }));
+    match asked {
+        Ok(Ok(answered)) => i64::from(answered),
+        Ok(Err(error)) => {
+            host.error = Some(error);
+            -1
+        }
+        Err(_) => {
+            host.error = Some(ExecError::internal("a question of a body panicked"));
+            -1
+        }
+    }
+}
+
+/// # Safety
+/// `cells` has a cell for each value given and for each of the answer.
+unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool, ExecError> {
+    let Some(asking) = &mut host.asking else {
+        return Err(ExecError::unsupported("SQL in a function that a query calls"));
+    };
+    let questions = asking.questions.clone();
+    let types = questions
+        .get(number)
+        .ok_or_else(|| ExecError::internal("an unknown question"))?;
+    // SAFETY: the caller's promise.
+    let given = types
+        .given
+        .iter()
+        .enumerate()
+        .map(|(at, ty)| unsafe { cell_value(cells.add(CELL_BYTES * at), ty) });
+    let given: Vec<Value> = given.collect();
+    // SAFETY: `Body::run` outlives the kernel that asks, and lends its answers to nobody else.
+    let answers = unsafe { &mut *asking.answers };
+    let Some(values) = answers.answer(number, given)? else {
+        return Ok(false);
+    };
+    for (at, (value, ty)) in values.iter().zip(&types.taken).enumerate() {
+        let bits = host.arena.bits(value, ty);
+        // SAFETY: as above.
+        unsafe { put(cells.add(CELL_BYTES * at), bits) };
+    }
+    if host.arena.bytes() > host.limit_bytes {
+        let (used, limit) = (host.arena.bytes(), host.limit_bytes);
+        return Err(ExecError::out_of_memory("the body", 0, used, limit));
+    }
+    Ok(true)
+}
+
+/// # Safety
+/// `cell` is the address of a cell.
+unsafe fn put(cell: *mut u8, bits: Option<u128>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        cell.cast::<u128>().write_unaligned(bits.unwrap_or(0));
+        cell.add(VALID_AT).write(u8::from(bits.is_some()));
+    }
+}
+
+extern "C" fn throw(host: *mut u8, site: i64, cells: *const u8) -> i64 {
+    // SAFETY: as for `ask`; the cells hold two texts.
+    let (host, name, message) = unsafe {
+        let text = |at: usize| match cell_value(cells.add(CELL_BYTES * at), &LogicalType::String) {
+            Value::String(text) => text.to_string(),
+            _ => String::new(),
+        };
+        (&mut *host.cast::<Host>(), text(0), text(1))
+    };
+    let span = host
+        .code
+        .sites
+        .get(usize::try_from(site).unwrap_or(usize::MAX))
+        .map(|site| site.span);
+    host.error = Some(ExecError {
+        span,
+        exception: Some(name),
+        ..ExecError::user("P0001", message)
+    });
+    1
+}
+
+/// 1: the error is in the cells, as its name, its message and where it was raised; 0: it cannot be caught.
+extern "C" fn catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64 {
+    // SAFETY: as for `ask`.
+    let host = unsafe { &mut *host.cast::<Host>() };
+    let code = host.code.clone();
+    // SAFETY: generated code passes its frame, which was made for this code.
+    let error = unsafe { worker::failure_at(&code, frame, host) };
+    if matches!(
+        error.kind,
+        ErrorKind::Cancelled | ErrorKind::Internal | ErrorKind::Corrupt
+    ) {
+        host.error = Some(error);
+        return 0;
+    }
+    let name = error.exception.clone().unwrap_or_else(|| error.code.to_owned());
+    let start = error.span.map_or(0, |span| span.start);
+    let texts = [name, error.message.clone()].map(|text| host.arena.text(text.as_bytes()));
+    // SAFETY: there are three cells.
+    unsafe {
+        put(cells, Some(texts[0]));
+        put(cells.add(CELL_BYTES), Some(texts[1]));
+        put(cells.add(2 * CELL_BYTES), Some(start.into()));
+    }
+    if let Some(asking) = &mut host.asking {
+        asking.caught = Some(error);
+    }
+    1
+}
+
+extern "C" fn rethrow(host: *mut u8) -> i64 {
+    // SAFETY: as for `ask`.
+    let host = unsafe { &mut *host.cast::<Host>() };
+    let caught = host.asking.as_ref().and_then(|asking| asking.caught.clone());
+    host.error = Some(caught.unwrap_or_else(|| ExecError::internal("nothing was caught")));
+    1
+}

@@ -1,0 +1,202 @@
+//! Expressions of bodies, and calls of functions of the user's.
+//!
+//! In `total = total + r.price`, `total` and `r` are variables; in `SELECT f(x) FROM t` with `function f(a double)`, the column
+//! is converted to double and the call names the function made for doubles.
+//!
+//! Invariants: an expression of a body has no aggregate and no subquery; those are statements of their own.
+//!
+//! Does not: look into functions.
+
+use gobi_grammar::ast::{self, Span};
+use gobi_grammar::{Diagnostic, Dialect};
+
+use super::coerce::{cast, with_literal};
+use super::scope::{Scope, same};
+use super::select::{Block, Place};
+use super::{Binder, Bound, Reported};
+use crate::plan::logical::{Expr, ExprKind, TableId};
+use crate::plan::{BodyScope, Named, Passed, Point, ResolveError, RoutineCall, TableInfo, TableResolver, constant};
+use crate::types::LogicalType;
+
+/// Binds an expression of a body; see [`crate::plan::bind_scalar`].
+pub(in crate::plan) fn bind_scalar(
+    expr: &ast::Expr,
+    body: &BodyScope<'_>,
+    dialect: Dialect,
+    tables: &mut dyn TableResolver,
+) -> Result<Expr, Vec<Diagnostic>> {
+    let views = elsa::FrozenVec::new();
+    let mut binder = Binder::new(dialect, tables, &views);
+    binder.in_body = true;
+    for variable in body.variables {
+        binder.new_column(&variable.name, variable.ty.clone(), variable.nullable);
+    }
+    let mut scope = Scope::default();
+    let mut seen: Vec<(Option<&str>, &str)> = Vec::new();
+    for name in body.names.iter().rev() {
+        let key = (name.of.as_deref(), name.name.as_str());
+        let hides = |known: &(Option<&str>, &str)| {
+            same(known.1, key.1) && known.0.map(str::to_lowercase) == key.0.map(str::to_lowercase)
+        };
+        if !seen.iter().any(hides) {
+            seen.push(key);
+            scope.push_relation(key.0, [(name.name.clone(), name.id)]);
+            if let Some(last) = scope.columns.last_mut() {
+                last.hidden = key.0.is_some();
+            }
+        }
+    }
+    let mut block = Block::new(scope, Place::Other);
+    let bound = binder.expr(&mut block, expr);
+    if !block.aggregates.is_empty() {
+        let message = "an aggregate needs rows; write a query in parentheses";
+        binder.errors.push(Diagnostic::new("42803", expr.span, message));
+    }
+    match bound {
+        Ok(bound) if binder.errors.is_empty() => Ok(bound),
+        _ => {
+            binder.errors.sort_by_key(|d| (d.span().start, d.span().end));
+            binder.errors.dedup();
+            Err(binder.errors)
+        }
+    }
+}
+
+/// The type that a name stands for.
+pub(in crate::plan) fn bind_type(name: &ast::TypeName, dialect: Dialect) -> Result<LogicalType, Vec<Diagnostic>> {
+    let views = elsa::FrozenVec::new();
+    let mut tables = NoTables;
+    let mut binder = Binder::new(dialect, &mut tables, &views);
+    binder.type_name(name).map_err(|Reported| binder.errors)
+}
+
+/// Converts a value to the type of a variable, where nobody has to ask for that: between numbers, from dates to times, and
+/// constants that can be read as the type.
+pub(in crate::plan) fn converted(expr: Expr, ty: &LogicalType) -> Option<Expr> {
+    if expr.ty == *ty {
+        return Some(expr);
+    }
+    if let Some(value) = expr.as_literal() {
+        return constant::convert(value, &expr.ty, ty).is_ok().then(|| cast(expr, ty));
+    }
+    let numbers = expr.ty.is_numeric() && ty.is_numeric();
+    let wider = super::coerce::common_type(&expr.ty, ty).as_ref() == Some(ty);
+    (numbers || wider || expr.ty == LogicalType::Null).then(|| cast(expr, ty))
+}
+
+impl<'a> Binder<'a> {
+    /// The variable of the script or body that the query stands in, as its value.
+    pub(super) fn variable(&mut self, name: &ast::Ident, span: Span) -> Option<Expr> {
+        let (ty, value) = self.tables.variable(&name.text)?;
+        Some(Expr::literal(value, ty, span))
+    }
+
+    /// `r.a`, where `r` is the row of a loop.
+    pub(super) fn row_variable(&mut self, parts: &[ast::Ident], span: Span) -> Option<Expr> {
+        let [row, column] = parts else { return None };
+        let (ty, value) = self.tables.variable(&format!("{}.{}", row.text, column.text))?;
+        Some(Expr::literal(value, ty, span))
+    }
+
+    /// A call of a function of the user's, if there is one of that name.
+    pub(super) fn routine_call(
+        &mut self,
+        block: &mut Block<'a>,
+        call: &'a ast::Call,
+        span: Span,
+    ) -> Option<Bound<Expr>> {
+        if !self.tables.has_routine(&call.name.text) {
+            return None;
+        }
+        let mut names = Vec::with_capacity(call.args.len());
+        let mut args = Vec::with_capacity(call.args.len());
+        let mut failed = false;
+        for arg in &call.args {
+            let (name, value) = match &arg.kind {
+                ast::ExprKind::Named { name, value } => (Some(name), &**value),
+                _ => (None, arg),
+            };
+            names.push(name);
+            match self.expr(block, value) {
+                Ok(bound) => args.push(bound),
+                Err(Reported) => failed = true,
+            }
+        }
+        if failed {
+            return Some(Err(Reported));
+        }
+        let described = names.iter().zip(&args).map(|(name, arg)| {
+            let nullable = match self.in_body {
+                true => {
+                    let nullable = arg.columns().into_iter().filter(|id| self.info(*id).nullable).collect();
+                    crate::plan::properties::may_be_null(arg, &nullable)
+                }
+                false => block.may_be_null(self, arg),
+            };
+            (*name, arg.ty.clone(), nullable)
+        });
+        let described = RoutineCall {
+            name: &call.name,
+            args: described.collect(),
+        };
+        let callee = match self.tables.routine(&described)? {
+            Ok(callee) => callee,
+            Err(error) => return Some(self.fail(error)),
+        };
+        Some(self.passed(&call.name.text, callee, args, span))
+    }
+
+    fn passed(&mut self, name: &str, callee: crate::plan::Callee, args: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let mut values = Vec::with_capacity(callee.params.len());
+        for (ty, passed) in callee.params {
+            let value = match passed {
+                Passed::Default(value) => value,
+                Passed::Argument(at) => args.get(at).cloned().ok_or(Reported)?,
+            };
+            let (from, place) = (value.ty.clone(), value.span);
+            match converted(value.clone(), &ty) {
+                Some(value) => values.push(value),
+                None if with_literal(&ty, &value).is_some() => values.push(self.convert_constant(value, &ty)?),
+                None => {
+                    let message = format!("an argument of type {ty} is wanted here, not {from}");
+                    return self.fail(Diagnostic::new("42804", place, message));
+                }
+            }
+        }
+        let kind = ExprKind::Routine {
+            routine: callee.routine,
+            name: name.into(),
+            args: values,
+            nullable: callee.nullable,
+        };
+        Ok(Expr {
+            kind,
+            ty: callee.result,
+            span,
+        })
+    }
+}
+
+/// Where there is nothing to find.
+struct NoTables;
+
+impl TableResolver for NoTables {
+    fn by_name(&mut self, _: &[&str], _: Option<&Point>) -> Result<Option<Named>, ResolveError> {
+        Ok(None)
+    }
+
+    fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {
+        Err(ResolveError {
+            code: "58P01",
+            message: format!("there is no file `{path}` here"),
+        })
+    }
+
+    fn info(&self, _: TableId) -> &TableInfo {
+        unreachable!("no table was ever found")
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,155 @@
+//! MATCH: patterns become conditions, arms a CASE.
+//!
+//! `x match {1 | 2 -> 'few', 3..9 -> 'some', n if n > 99 -> 'many', _ -> 'other'}` is `CASE WHEN x = 1 OR x = 2 THEN 'few' WHEN x
+//! >= 3 AND x <= 9 THEN 'some' WHEN x > 99 THEN 'many' ELSE 'other' END`.
+//!
+//! Invariants: what no arm matches is an error when binding, never at run time; the first arm that matches wins.
+//!
+//! Does not: run blocks; arms of a query are expressions.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, ArmBody, Pattern, Span};
+
+use super::scope::same;
+use super::select::Block;
+use super::{Binder, Bound, Reported};
+use crate::plan::logical::{CompareOp, Expr, ExprKind};
+use crate::types::{LogicalType, Value};
+
+impl<'a> Binder<'a> {
+    /// What a name of a pattern stands for.
+    pub(super) fn matched_name(&self, name: &ast::Ident) -> Option<Expr> {
+        let found = self.matched.iter().rev().find(|(known, _)| same(known, &name.text));
+        found.map(|(_, value)| value.clone())
+    }
+
+    /// `e match {…}`.
+    pub(super) fn match_value(&mut self, block: &mut Block<'a>, matching: &'a ast::Match, span: Span) -> Bound<Expr> {
+        let subject = self.expr(block, &matching.subject)?;
+        let (mut conditions, mut values, mut failed) = (Vec::new(), Vec::new(), false);
+        let mut complete = false;
+        for arm in &matching.arms {
+            match self.arm(block, &subject, arm) {
+                Ok((condition, value)) if !complete => {
+                    complete = condition.is_none();
+                    conditions.extend(condition);
+                    values.push(value);
+                }
+                Ok(_) => {}
+                Err(Reported) => failed = true,
+            }
+        }
+        if failed {
+            return Err(Reported);
+        }
+        if !complete && !self.covers(block, &subject, matching) {
+            return self.fail(not_exhaustive(&subject, span));
+        }
+        if !complete {
+            values.push(Expr::literal(Value::Null, LogicalType::Null, span));
+        }
+        self.case_of(conditions, values, span)
+    }
+
+    /// The condition of an arm, none if it always holds, and its value.
+    fn arm(&mut self, block: &mut Block<'a>, subject: &Expr, arm: &'a ast::MatchArm) -> Bound<(Option<Expr>, Expr)> {
+        let before = self.matched.len();
+        let bound = self.arm_within(block, subject, arm);
+        self.matched.truncate(before);
+        bound
+    }
+
+    fn arm_within(
+        &mut self,
+        block: &mut Block<'a>,
+        subject: &Expr,
+        arm: &'a ast::MatchArm,
+    ) -> Bound<(Option<Expr>, Expr)> {
+        let mut tests = Vec::new();
+        let mut always = false;
+        let mut span = Span::default();
+        for pattern in &arm.patterns {
+            match self.pattern(block, subject, pattern)? {
+                Some(test) => {
+                    span = test.span;
+                    tests.push(test);
+                }
+                None => always = true,
+            }
+        }
+        let mut condition = match always {
+            true => None,
+            false => Some(Expr::or(tests, span)),
+        };
+        if let Some(guard) = &arm.guard {
+            let guard = self.expr(block, guard)?;
+            let guard = self.require_boolean(guard, "`if`")?;
+            let span = guard.span;
+            condition = Some(Expr::and(condition.into_iter().chain([guard]).collect(), span));
+        }
+        let value = match &arm.body {
+            ArmBody::Expr(value) => self.expr(block, value)?,
+            ArmBody::Block(inner) => return self.unsupported("a block as an arm is", inner.span),
+        };
+        Ok((condition, value))
+    }
+
+    /// What a pattern tests; none if it matches everything.
+    fn pattern(&mut self, block: &mut Block<'a>, subject: &Expr, pattern: &'a Pattern) -> Bound<Option<Expr>> {
+        Ok(match pattern {
+            Pattern::Any(_) => None,
+            Pattern::Bind(name) => {
+                self.matched.push((&name.text, subject.clone()));
+                None
+            }
+            Pattern::Value(value) => {
+                let value = self.expr(block, value)?;
+                if value.as_literal() == Some(&Value::Null) {
+                    let expr = Box::new(subject.clone());
+                    let kind = ExprKind::IsNull { expr, negated: false };
+                    return Ok(Some(Expr::boolean(kind, value.span)));
+                }
+                Some(self.compare(CompareOp::Eq, subject.clone(), value)?)
+            }
+            Pattern::Range(low, high) => {
+                let (low, high) = (self.expr(block, low)?, self.expr(block, high)?);
+                let span = low.span;
+                Some(self.between(subject.clone(), low, high, false, span)?)
+            }
+        })
+    }
+
+    /// Whether the arms without guards name every value of a boolean.
+    fn covers(&self, block: &Block<'a>, subject: &Expr, matching: &ast::Match) -> bool {
+        let plain = matching.arms.iter().filter(|arm| arm.guard.is_none());
+        let patterns: Vec<&Pattern> = plain.flat_map(|arm| &arm.patterns).collect();
+        let has = |wanted: ast::Literal| {
+            let is = |pattern: &&Pattern| matches!(pattern, Pattern::Value(value) if value.kind == ast::ExprKind::Literal(wanted.clone()));
+            patterns.iter().any(is)
+        };
+        let nullable = match self.in_body {
+            true => {
+                let nullable = subject
+                    .columns()
+                    .into_iter()
+                    .filter(|id| self.info(*id).nullable)
+                    .collect();
+                crate::plan::properties::may_be_null(subject, &nullable)
+            }
+            false => block.may_be_null(self, subject),
+        };
+        subject.ty == LogicalType::Boolean
+            && has(ast::Literal::Boolean(true))
+            && has(ast::Literal::Boolean(false))
+            && (!nullable || has(ast::Literal::Null))
+    }
+}
+
+fn not_exhaustive(subject: &Expr, span: Span) -> Diagnostic {
+    let message = format!("the arms do not cover every value of type {}", subject.ty);
+    let help = match subject.ty {
+        LogicalType::Boolean => "add arms for `true`, `false` and `null`, or `_ -> …`",
+        _ => "add an arm `_ -> …` for all other values",
+    };
+    Diagnostic::new("42P20", span, message).with_help(help)
+}

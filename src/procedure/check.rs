@@ -1,0 +1,354 @@
+//! From syntax trees to a checked routine.
+//!
+//! `let total = 0; for x in range(1, n) { total = total + x }; return total` becomes variables `n`, `total` and `x`, of which none
+//! may be NULL if `n` may not, and three statements over them.
+//!
+//! A body is checked several times: what a variable's type is, and whether it may be NULL, is first assumed from its first
+//! value, and checked again with what the later ones made of it, until nothing changes.
+//!
+//! Invariants: all errors of a body are reported at once; what is returned needs no more checks.
+//!
+//! Does not: look at data.
+
+mod flow;
+mod lift;
+mod matching;
+mod query;
+mod statement;
+mod value;
+
+use gobi_grammar::ast::{self, Returns, RoutineBody, Span};
+use gobi_grammar::{Diagnostic, Dialect};
+
+use super::instances::Instances;
+use super::{Definition, Question};
+use crate::plan::logical::ColumnId;
+use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
+use crate::plan::{BodyName, RoutineCall, TableResolver, bind_type};
+use crate::types::LogicalType;
+use flow::Assigned;
+use std::sync::Arc;
+
+/// Rounds of assumptions before the types are given up.
+const MAX_ROUNDS: usize = 24;
+
+/// What is assumed of a body's variables, by their numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Assumed {
+    types: Vec<Option<LogicalType>>,
+    nullable: Vec<bool>,
+}
+
+/// A checked body.
+#[derive(Debug)]
+pub struct Checked {
+    /// The body and the functions that it calls.
+    pub program: Arc<Program>,
+    /// The body.
+    pub body: RoutineId,
+    /// What it asks.
+    pub questions: Vec<Question>,
+    /// Its parameters that have a value when it ends.
+    pub known: Vec<Variable>,
+}
+
+/// The state of checking one body.
+pub(super) struct Checker<'c> {
+    instances: &'c mut Instances,
+    tables: Option<&'c mut dyn TableResolver>,
+    dialect: Dialect,
+    assumed: &'c Assumed,
+    next: Assumed,
+    variables: Vec<Variable>,
+    /// The types of these were written.
+    declared: Vec<bool>,
+    names: Vec<BodyName>,
+    flow: Assigned,
+    /// Loops around the statement.
+    loops: usize,
+    /// `returns` of the definition.
+    wanted: Returned,
+    /// What RETURN gave so far.
+    returned: Option<(LogicalType, bool)>,
+    /// Bare queries are shown, as in scripts and procedures.
+    shows: bool,
+    effects: bool,
+    errors: Vec<Diagnostic>,
+}
+
+/// What is said of a result.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Returned {
+    /// Nothing.
+    Inferred,
+    /// That there is none.
+    Void,
+    /// Its type.
+    Type(LogicalType),
+}
+
+/// A variable that a body begins with.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The variable; of type NULL if its type is not known yet.
+    pub variable: Variable,
+    /// Its type was written.
+    pub declared: bool,
+    /// It has a value.
+    pub has_value: bool,
+}
+
+/// Checks statements over variables, the ones given first, of which some may have no value yet.
+pub fn check_body(
+    statements: &[ast::Statement],
+    params: &[Given],
+    dialect: Dialect,
+    mut instances: Instances,
+    tables: &mut dyn TableResolver,
+) -> Result<Checked, Vec<Diagnostic>> {
+    let variables: Vec<Variable> = params.iter().map(|given| given.variable.clone()).collect();
+    let mut assumed = Assumed::default();
+    let mut known = Vec::new();
+    let routine = settle(&mut assumed, &mut instances, Some(tables), |mut checker| {
+        checker.dialect = dialect;
+        checker.shows = true;
+        checker.begin(&variables);
+        checker.forget(params);
+        let body = checker.block(statements);
+        known = checker.known(params.len());
+        checker.finish("script", params.len(), body)
+    })?;
+    let mut routine = routine;
+    for variable in routine.variables.iter_mut().take(params.len()) {
+        // A cell says whether there is a value.
+        variable.nullable = variable.nullable || known.iter().all(|v: &Variable| v.name != variable.name);
+    }
+    let body = instances.add(routine);
+    Ok(Checked {
+        program: instances.program(),
+        body,
+        questions: std::mem::take(&mut instances.questions),
+        known,
+    })
+}
+
+/// Checks the body of a definition for parameters of these types.
+pub(super) fn check_function(
+    definition: &Definition,
+    params: &[Variable],
+    assumed: &mut Assumed,
+    instances: &mut Instances,
+    tables: Option<&mut dyn TableResolver>,
+) -> Result<Routine, Diagnostic> {
+    let wanted = wanted(definition).map_err(first)?;
+    let checked = settle(assumed, instances, tables, |mut checker| {
+        checker.dialect = definition.dialect;
+        checker.wanted = wanted.clone();
+        checker.shows = definition.routine.is_procedure;
+        checker.begin(params);
+        let body = match &definition.routine.body {
+            RoutineBody::Block(block) => checker.function_block(&block.statements),
+            RoutineBody::Value(value) => {
+                let mut out = Vec::new();
+                checker.return_value(Some(value), Span::default(), &mut out);
+                out
+            }
+        };
+        checker.finish(&definition.name, params.len(), body)
+    });
+    checked.map_err(first)
+}
+
+/// Checks a definition by itself: with the types that are declared, or, where one is not, only its names.
+pub fn check_definition(
+    definition: &Definition,
+    instances: &mut Instances,
+    tables: &mut dyn TableResolver,
+) -> Result<Option<Callable>, Vec<Diagnostic>> {
+    wanted(definition)?;
+    let mut types = Vec::new();
+    for param in &definition.routine.params {
+        match &param.ty {
+            Some(ty) => types.push(bind_type(ty, definition.dialect)?),
+            None => return Ok(None),
+        }
+    }
+    let name = ast::Ident {
+        text: definition.name.clone(),
+        quoted: false,
+        span: Span::default(),
+    };
+    let call = RoutineCall {
+        name: &name,
+        args: types.iter().map(|ty| (None, ty.clone(), true)).collect(),
+    };
+    match instances.call(&call, Some(tables)) {
+        None => Ok(None),
+        Some(Ok(callee)) => Ok(Some(Callable {
+            params: types,
+            result: (callee.result, callee.nullable),
+        })),
+        Some(Err(error)) => Err(vec![error]),
+    }
+}
+
+/// The types of a definition.
+#[derive(Debug)]
+pub struct Callable {
+    /// Of its parameters.
+    pub params: Vec<LogicalType>,
+    /// Of its result, and whether that may be NULL.
+    pub result: (LogicalType, bool),
+}
+
+/// Checks again and again, until the assumptions are true.
+fn settle(
+    assumed: &mut Assumed,
+    instances: &mut Instances,
+    mut tables: Option<&mut dyn TableResolver>,
+    mut check: impl FnMut(Checker<'_>) -> Result<(Routine, Assumed), Vec<Diagnostic>>,
+) -> Result<Routine, Vec<Diagnostic>> {
+    for _ in 0..MAX_ROUNDS {
+        // The lifetime of the trait object is shortened here, which no closure does.
+        #[allow(clippy::manual_map)]
+        let tables = match &mut tables {
+            Some(tables) => Some(&mut **tables as &mut dyn TableResolver),
+            None => None,
+        };
+        let (routine, next) = check(Checker {
+            instances: &mut *instances,
+            tables,
+            dialect: Dialect::Grizzly,
+            assumed,
+            next: assumed.clone(),
+            variables: Vec::new(),
+            declared: Vec::new(),
+            names: Vec::new(),
+            flow: Assigned::default(),
+            loops: 0,
+            wanted: Returned::Inferred,
+            returned: None,
+            shows: false,
+            effects: false,
+            errors: Vec::new(),
+        })?;
+        if next == *assumed {
+            return Ok(routine);
+        }
+        *assumed = next;
+    }
+    let message = "the types of the variables cannot be told: each round of a loop gives one of them more digits";
+    let error = Diagnostic::new("42P18", Span::default(), message)
+        .with_help("declare their types: `let x: decimal(18, 4) = …`");
+    Err(vec![error])
+}
+
+fn wanted(definition: &Definition) -> Result<Returned, Vec<Diagnostic>> {
+    Ok(match &definition.routine.returns {
+        Returns::Inferred => Returned::Inferred,
+        Returns::Void => Returned::Void,
+        Returns::Type(ty) => Returned::Type(bind_type(ty, definition.dialect)?),
+    })
+}
+
+pub(super) fn first(errors: Vec<Diagnostic>) -> Diagnostic {
+    let none = || Diagnostic::new("XX000", Span::default(), "an error without a message");
+    errors.into_iter().next().unwrap_or_else(none)
+}
+
+impl Checker<'_> {
+    /// Declares the parameters.
+    fn begin(&mut self, params: &[Variable]) {
+        for param in params {
+            let id = self.new_variable(&param.name, Some(param.ty.clone()), param.nullable);
+            self.name(&param.name, id);
+            self.flow.assign(id);
+        }
+    }
+
+    /// Parameters of a script that have no value yet, and those whose types may still change.
+    fn forget(&mut self, params: &[Given]) {
+        for (at, given) in params.iter().enumerate() {
+            self.declared[at] = given.declared;
+            if !given.has_value {
+                self.flow.forget(ColumnId(number(at)));
+            }
+        }
+    }
+
+    /// The parameters that have a value here.
+    fn known(&self, params: usize) -> Vec<Variable> {
+        let known = self.variables.iter().take(params).enumerate();
+        let known = known.filter(|(at, _)| self.flow.has(ColumnId(number(*at))));
+        known.map(|(_, variable)| variable.clone()).collect()
+    }
+
+    /// A new variable; its type is the one given, if one was written, else what is assumed.
+    fn new_variable(&mut self, name: &str, ty: Option<LogicalType>, nullable: bool) -> ColumnId {
+        let at = self.variables.len();
+        let assumed = self.assumed.types.get(at).cloned().flatten();
+        let (ty, nullable) = (
+            assumed.or(ty).unwrap_or(LogicalType::Null),
+            nullable || self.assumed.nullable.get(at).copied().unwrap_or(false),
+        );
+        self.variables.push(Variable {
+            name: name.to_owned(),
+            ty,
+            nullable,
+        });
+        self.declared.push(true);
+        self.next.types.resize(self.next.types.len().max(at + 1), None);
+        self.next.nullable.resize(self.next.nullable.len().max(at + 1), false);
+        ColumnId(number(at))
+    }
+
+    fn name(&mut self, name: &str, id: ColumnId) {
+        self.names.push(BodyName {
+            of: None,
+            name: name.to_owned(),
+            id,
+        });
+    }
+
+    fn error(&mut self, error: Diagnostic) {
+        self.errors.push(error);
+    }
+
+    fn finish(
+        mut self,
+        name: &str,
+        params: usize,
+        body: Vec<Statement>,
+    ) -> Result<(Routine, Assumed), Vec<Diagnostic>> {
+        let falls_through = self.flow.is_reachable();
+        let result = match (&self.wanted, self.returned.take()) {
+            (Returned::Void, _) | (Returned::Inferred, None) => None,
+            (Returned::Type(ty), returned) => {
+                let nullable = returned.is_none_or(|(_, nullable)| nullable);
+                Some((ty.clone(), nullable || falls_through))
+            }
+            (Returned::Inferred, Some((ty, nullable))) => Some((ty, nullable || falls_through)),
+        };
+        // What hangs on a result that is not known yet is looked at again.
+        let again = self.instances.unresolved && result.is_some();
+        if !self.errors.is_empty() && !again {
+            self.errors.sort_by_key(|error| (error.span().start, error.span().end));
+            self.errors.dedup();
+            return Err(self.errors);
+        }
+        let routine = Routine {
+            name: name.to_owned(),
+            variables: self.variables,
+            params,
+            result,
+            body,
+            recursive: false,
+            effects: self.effects,
+        };
+        Ok((routine, self.next))
+    }
+}
+
+fn number(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,335 @@
+//! MATCH and TRY as statements that leave their value in a variable.
+//!
+//! `let v = x match {1 -> {log(); 'a'}, _ -> 'b'}` is an IF of two arms, each of which assigns `v`.
+//!
+//! Invariants: the arms cover every value; all values have one type.
+//!
+//! Does not: deal with arms that are expressions only; those are CASE, and the binder's.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, ArmBody, Catch, Pattern, Span};
+
+use super::Checker;
+use crate::plan::logical::{ColumnId, Expr, ExprKind};
+use crate::plan::routine::Statement;
+use crate::types::{LogicalType, Value};
+
+impl Checker<'_> {
+    /// The value of a MATCH whose arms hold statements.
+    pub(super) fn match_value(
+        &mut self,
+        matching: &ast::Match,
+        span: Span,
+        out: &mut Vec<Statement>,
+    ) -> Option<ColumnId> {
+        let subject = self.expr(&matching.subject, out)?;
+        let held = self.inferred("", &subject);
+        self.set(held, subject, out);
+        let result = self.new_variable("", Some(LogicalType::Null), false);
+        self.declared[result.0 as usize] = false;
+        let before = self.flow.clone();
+        let mut after: Option<super::Assigned> = None;
+        let mut branches: Vec<(Vec<Statement>, Option<Expr>, Vec<Statement>)> = Vec::new();
+        let mut complete = false;
+        for arm in matching.arms.iter() {
+            self.flow = before.clone();
+            let names = self.names.len();
+            let mut tests = Vec::new();
+            let condition = self.arm_condition(arm, held, &mut tests);
+            let mut body = Vec::new();
+            self.arm_value(&arm.body, result, &mut body);
+            self.names.truncate(names);
+            match &mut after {
+                Some(after) => after.meet(&self.flow),
+                None => after = Some(self.flow.clone()),
+            }
+            if !complete {
+                complete = condition.as_ref().is_some_and(Option::is_none);
+                branches.push((tests, condition?, body));
+            }
+        }
+        if !complete {
+            let message = format!(
+                "the arms do not cover every value of type {}",
+                self.variables[held.0 as usize].ty
+            );
+            let help = "add an arm `_ -> …` for all other values";
+            self.error(Diagnostic::new("42P20", span, message).with_help(help));
+        }
+        self.flow = after.unwrap_or(before);
+        let mut rest: Vec<Statement> = Vec::new();
+        for (tests, condition, body) in branches.into_iter().rev() {
+            rest = match condition {
+                None => body,
+                Some(condition) => {
+                    let mut all = tests;
+                    all.push(Statement::If {
+                        arms: vec![(condition, body)],
+                        otherwise: rest,
+                    });
+                    all
+                }
+            };
+        }
+        out.extend(rest);
+        Some(result)
+    }
+
+    /// The condition of an arm: `None` after an error, `Some(None)` if it always holds.
+    fn arm_condition(&mut self, arm: &ast::MatchArm, held: ColumnId, out: &mut Vec<Statement>) -> Option<Option<Expr>> {
+        let subject = self.reference(held, Span::default());
+        let mut always = false;
+        let mut tests: Vec<ast::Expr> = Vec::new();
+        for pattern in &arm.patterns {
+            match pattern {
+                Pattern::Any(_) => always = true,
+                Pattern::Bind(name) => {
+                    self.name(&name.text, held);
+                    always = true;
+                }
+                Pattern::Value(value) => tests.push(equal(&subject, value)),
+                Pattern::Range(low, high) => tests.push(ast::Expr {
+                    span: low.span.to(high.span),
+                    kind: ast::ExprKind::Between {
+                        expr: Box::new(subject.clone()),
+                        negated: false,
+                        low: Box::new(low.clone()),
+                        high: Box::new(high.clone()),
+                    },
+                }),
+            }
+        }
+        let mut all = Vec::new();
+        if !always {
+            all.push(joined(tests, ast::ExprKind::Or));
+        }
+        all.extend(arm.guard.clone());
+        if all.is_empty() {
+            return Some(None);
+        }
+        self.condition(&joined(all, ast::ExprKind::And), "`match`", out)
+            .map(Some)
+    }
+
+    /// The right side of an arm, assigned.
+    pub(super) fn arm_value(&mut self, body: &ArmBody, result: ColumnId, out: &mut Vec<Statement>) {
+        match body {
+            ArmBody::Expr(value) => {
+                if let Some(value) = self.expr(value, out) {
+                    self.set(result, value, out);
+                }
+            }
+            ArmBody::Block(block) => {
+                let names = self.names.len();
+                self.valued_block(&block.statements, block.span, Some(result), out);
+                self.names.truncate(names);
+            }
+        }
+    }
+
+    /// Statements of which the last may be an expression, whose value is assigned.
+    pub(super) fn valued_block(
+        &mut self,
+        statements: &[ast::Statement],
+        span: Span,
+        result: Option<ColumnId>,
+        out: &mut Vec<Statement>,
+    ) {
+        let last = statements.split_last().filter(|_| result.is_some());
+        if let (Some(result), Some((last, before))) = (result, last)
+            && let ast::StatementKind::Eval(value) = &last.kind
+        {
+            let statements = self.statements(before);
+            out.extend(statements);
+            if let Some(value) = self.expr(value, out) {
+                self.set(result, value, out);
+            }
+            return;
+        }
+        let statements = self.statements(statements);
+        out.extend(statements);
+        if let Some(result) = result.filter(|_| self.flow.is_reachable()) {
+            self.set(result, null(span), out);
+        }
+    }
+
+    /// The value of `try e catch {…}`; NULL after an error that has no arm.
+    pub(super) fn try_value(&mut self, attempt: &ast::Try, span: Span, out: &mut Vec<Statement>) -> Option<ColumnId> {
+        let result = self.new_variable("", Some(LogicalType::Null), false);
+        self.declared[result.0 as usize] = false;
+        self.attempt(attempt, span, Some(result), out);
+        Some(result)
+    }
+
+    /// TRY; its value goes into a variable, if it is wanted.
+    pub(super) fn attempt(
+        &mut self,
+        attempt: &ast::Try,
+        span: Span,
+        result: Option<ColumnId>,
+        out: &mut Vec<Statement>,
+    ) {
+        let before = self.flow.clone();
+        let outer = std::mem::replace(&mut self.effects, false);
+        let mut body = Vec::new();
+        match (&attempt.body, result) {
+            (ArmBody::Block(block), result) => self.valued_block(&block.statements, block.span, result, &mut body),
+            (ArmBody::Expr(value), Some(result)) => {
+                if let Some(value) = self.expr(value, &mut body) {
+                    self.set(result, value, &mut body);
+                }
+            }
+            (ArmBody::Expr(value), None) => {
+                let value = self.expr(value, &mut body).map(Statement::Eval);
+                body.extend(value);
+            }
+        }
+        let effects = std::mem::replace(&mut self.effects, outer);
+        self.effects |= effects;
+        let tried = std::mem::replace(&mut self.flow, before);
+        let caught = ["code", "message"].map(|_| self.temporary(LogicalType::String, false));
+        let line = self.temporary(LogicalType::BigInt, false);
+        let caught = [caught[0], caught[1], line];
+        let mut handler = Vec::new();
+        self.handler(&attempt.catch, caught, result, span, &mut handler);
+        self.flow.meet(&tried);
+        if effects {
+            self.guarded_by_savepoint(&mut body, &mut handler, span);
+        }
+        out.push(Statement::Try { body, caught, handler });
+    }
+
+    fn handler(
+        &mut self,
+        catch: &Option<Catch>,
+        caught: [ColumnId; 3],
+        result: Option<ColumnId>,
+        span: Span,
+        out: &mut Vec<Statement>,
+    ) {
+        match catch {
+            None => {
+                if let Some(result) = result {
+                    self.set(result, null(span), out);
+                }
+            }
+            Some(Catch::Block { name, body }) => {
+                let names = self.names.len();
+                if let Some(name) = name {
+                    self.exception_names(&name.text, caught);
+                }
+                self.valued_block(&body.statements, body.span, result, out);
+                self.names.truncate(names);
+            }
+            Some(Catch::Arms(arms)) => self.catch_arms(arms, caught, result, out),
+        }
+    }
+
+    /// `e.code` and `e.message`, and `e` itself, which is its message.
+    fn exception_names(&mut self, name: &str, caught: [ColumnId; 3]) {
+        self.name(name, caught[1]);
+        for (field, id) in ["code", "message"].into_iter().zip(caught) {
+            self.names.push(crate::plan::BodyName {
+                of: Some(name.to_owned()),
+                name: field.to_owned(),
+                id,
+            });
+        }
+    }
+
+    fn catch_arms(
+        &mut self,
+        arms: &[(ast::Ident, ArmBody)],
+        caught: [ColumnId; 3],
+        result: Option<ColumnId>,
+        out: &mut Vec<Statement>,
+    ) {
+        let before = self.flow.clone();
+        let mut after: Option<super::Assigned> = None;
+        let mut otherwise = vec![Statement::Rethrow];
+        let mut branches = Vec::new();
+        for (name, body) in arms {
+            self.flow = before.clone();
+            let mut statements = Vec::new();
+            match (body, result) {
+                (ArmBody::Expr(value), None) => {
+                    let value = self.expr(value, &mut statements).map(Statement::Eval);
+                    statements.extend(value);
+                }
+                (body, Some(result)) => self.arm_value(body, result, &mut statements),
+                (ArmBody::Block(block), None) => {
+                    self.valued_block(&block.statements, block.span, None, &mut statements)
+                }
+            }
+            match &mut after {
+                Some(after) => after.meet(&self.flow),
+                None => after = Some(self.flow.clone()),
+            }
+            if matches!(name.text.as_str(), "_" | "Exception" | "exception") {
+                otherwise = statements;
+                break;
+            }
+            branches.push((self.is_exception(&name.text, caught[0], name.span), statements));
+        }
+        self.flow = after.unwrap_or(before);
+        out.push(Statement::If {
+            arms: branches,
+            otherwise,
+        });
+    }
+
+    fn is_exception(&self, name: &str, code: ColumnId, span: Span) -> Expr {
+        let column = Expr::column(code, LogicalType::String, span);
+        let wanted = sqlstate(name).unwrap_or(name);
+        let literal = Expr::literal(Value::String(wanted.into()), LogicalType::String, span);
+        Expr::compare(crate::plan::logical::CompareOp::Eq, column, literal)
+    }
+}
+
+/// The code behind a name of the language for an error of SQL.
+fn sqlstate(name: &str) -> Option<&'static str> {
+    Some(match name.to_lowercase().as_str() {
+        "divisionbyzero" => "22012",
+        "outofrange" | "overflow" => "22003",
+        "cardinalityerror" => "21000",
+        "uniqueviolation" => "23505",
+        "notnullviolation" => "23502",
+        "checkviolation" => "23514",
+        "foreignkeyviolation" => "23503",
+        _ => return None,
+    })
+}
+
+fn equal(subject: &ast::Expr, value: &ast::Expr) -> ast::Expr {
+    let kind = match &value.kind {
+        ast::ExprKind::Literal(ast::Literal::Null) => ast::ExprKind::Is {
+            expr: Box::new(subject.clone()),
+            negated: false,
+            test: ast::IsTest::Null,
+        },
+        _ => ast::ExprKind::Compare {
+            op: ast::CompareOp::Eq,
+            left: Box::new(subject.clone()),
+            right: Box::new(value.clone()),
+        },
+    };
+    ast::Expr { kind, span: value.span }
+}
+
+fn joined(mut items: Vec<ast::Expr>, make: fn(Vec<ast::Expr>) -> ast::ExprKind) -> ast::Expr {
+    match items.len() {
+        1 => items.remove(0),
+        _ => ast::Expr {
+            span: items.first().map_or_else(Span::default, |item| item.span),
+            kind: make(items),
+        },
+    }
+}
+
+pub(super) fn null(span: Span) -> Expr {
+    Expr {
+        kind: ExprKind::Literal(Value::Null),
+        ty: LogicalType::Null,
+        span,
+    }
+}

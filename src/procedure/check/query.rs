@@ -1,0 +1,270 @@
+//! Queries and changes of data in a body: they become questions.
+//!
+//! `for r in SELECT a FROM t WHERE b = x {…}` asks with the value of `x`; the loop's variables are `r.a`, one for each column.
+//!
+//! Invariants: a query is bound when the body is checked, so that its columns have types; the values that it needs come with
+//! the question, each time.
+//!
+//! Does not: run queries.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, Span};
+
+use super::super::instances::WithInstances;
+use super::super::question::{Question, QuestionKind};
+use super::Checker;
+use crate::plan::logical::{ColumnId, TableId};
+use crate::plan::routine::{Program, Statement};
+use crate::plan::{self, Callee, Named, Point, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::types::{Field, LogicalType, Value};
+
+impl Checker<'_> {
+    /// Binds a query; its columns, and the variables that it mentions.
+    fn bound_query(&mut self, query: &ast::Query) -> Option<(Vec<Field>, Vec<ColumnId>)> {
+        self.effects = true;
+        let mut variables = HashMap::new();
+        for name in &self.names {
+            let variable = &self.variables[name.id.0 as usize];
+            variables.insert(shown(name).to_lowercase(), (variable.ty.clone(), name.id));
+        }
+        let Some(tables) = &mut self.tables else {
+            let message = "a query in a function that a query calls is not supported yet";
+            self.error(Diagnostic::new("0A000", query.span, message));
+            return None;
+        };
+        let mut resolver = BodyTables {
+            inner: WithInstances {
+                tables: Some(&mut **tables),
+                instances: self.instances,
+            },
+            variables,
+            used: RefCell::default(),
+        };
+        match plan::bind(query, self.dialect, &mut resolver) {
+            Ok(bound) => {
+                let mut used = resolver.used.into_inner();
+                used.sort();
+                used.dedup();
+                let fields = bound.output.into_iter().map(|(_, field)| field).collect();
+                for id in &used {
+                    self.read(*id, query.span);
+                }
+                Some((fields, used))
+            }
+            Err(errors) => {
+                self.errors.extend(errors);
+                None
+            }
+        }
+    }
+
+    /// An error unless the variable has a value.
+    fn read(&mut self, id: ColumnId, span: Span) {
+        if !self.flow.has(id) {
+            let message = format!(
+                "variable `{}` may have no value here",
+                self.variables[id.0 as usize].name
+            );
+            self.error(Diagnostic::new("42P20", span, message));
+        }
+    }
+
+    fn question(&mut self, kind: QuestionKind, given: &[ColumnId], taken: Vec<LogicalType>) -> usize {
+        let given = given.iter().map(|id| {
+            let variable = &self.variables[id.0 as usize];
+            let name = self.names.iter().rev().find(|name| name.id == *id);
+            (name.map_or_else(|| variable.name.clone(), shown), variable.ty.clone())
+        });
+        let question = Question {
+            kind,
+            given: given.collect(),
+            taken,
+            dialect: self.dialect,
+        };
+        self.instances.questions.push(question);
+        self.instances.questions.len() - 1
+    }
+
+    /// The only value of a query, as a variable.
+    pub(super) fn scalar_query(&mut self, query: &ast::Query, out: &mut Vec<Statement>) -> Option<ColumnId> {
+        let (fields, given) = self.bound_query(query)?;
+        let taken = match fields.as_slice() {
+            [field] => field.ty.clone(),
+            _ => LogicalType::Struct(
+                fields
+                    .iter()
+                    .map(|field| Field {
+                        nullable: true,
+                        ..field.clone()
+                    })
+                    .collect(),
+            ),
+        };
+        let question = self.question(
+            QuestionKind::Row(Box::new(query.clone()), fields),
+            &given,
+            vec![taken.clone()],
+        );
+        let id = self.temporary(taken, true);
+        out.push(Statement::Ask {
+            question,
+            given,
+            taken: vec![id],
+            span: query.span,
+        });
+        Some(id)
+    }
+
+    /// Whether a query has a row, as a variable.
+    pub(super) fn exists(&mut self, query: &ast::Query, out: &mut Vec<Statement>) -> Option<ColumnId> {
+        let (_, given) = self.bound_query(query)?;
+        let kind = QuestionKind::Exists(Box::new(query.clone()));
+        let question = self.question(kind, &given, vec![LogicalType::Boolean]);
+        let id = self.temporary(LogicalType::Boolean, false);
+        out.push(Statement::Ask {
+            question,
+            given,
+            taken: vec![id],
+            span: query.span,
+        });
+        Some(id)
+    }
+
+    /// A query by itself.
+    pub(super) fn show(&mut self, query: &ast::Query, out: &mut Vec<Statement>) {
+        let Some((_, given)) = self.bound_query(query) else {
+            return;
+        };
+        let question = self.question(QuestionKind::Show(Box::new(query.clone())), &given, Vec::new());
+        out.push(Statement::Ask {
+            question,
+            given,
+            taken: Vec::new(),
+            span: query.span,
+        });
+    }
+
+    /// `for name in query {…}`.
+    pub(super) fn rows(&mut self, each: &ast::For, query: &ast::Query, out: &mut Vec<Statement>) {
+        let Some((fields, given)) = self.bound_query(query) else {
+            return;
+        };
+        let types: Vec<LogicalType> = fields.iter().map(|field| field.ty.clone()).collect();
+        let kind = QuestionKind::Open(Box::new(query.clone()), fields.clone());
+        let question = self.question(kind, &given, Vec::new());
+        self.question(QuestionKind::Next, &[], types);
+        self.question(QuestionKind::Close, &[], Vec::new());
+        let names = self.names.len();
+        let mut taken = Vec::with_capacity(fields.len());
+        for field in &fields {
+            let id = self.temporary(field.ty.clone(), true);
+            self.names.push(plan::BodyName {
+                of: Some(each.name.text.clone()),
+                name: field.name.clone(),
+                id,
+            });
+            taken.push(id);
+        }
+        let body = self.loop_body(&each.body.statements);
+        self.names.truncate(names);
+        out.push(Statement::Rows {
+            question,
+            given,
+            taken,
+            body,
+            span: query.span,
+        });
+    }
+
+    /// A statement that changes something, or only the session can do.
+    pub(super) fn run(&mut self, statement: &ast::Statement, out: &mut Vec<Statement>) {
+        self.effects = true;
+        // Any variable may be mentioned; those that have no value here are not known to the statement.
+        let visible = self.names.iter().filter(|name| !name.name.starts_with('\0'));
+        let mut given: Vec<ColumnId> = visible.map(|name| name.id).filter(|id| self.flow.has(*id)).collect();
+        given.sort();
+        given.dedup();
+        let question = self.question(QuestionKind::Run(Box::new(statement.clone())), &given, Vec::new());
+        out.push(Statement::Ask {
+            question,
+            given,
+            taken: Vec::new(),
+            span: statement.span,
+        });
+    }
+
+    /// Puts a savepoint around what may fail.
+    pub(super) fn guarded_by_savepoint(&mut self, body: &mut Vec<Statement>, handler: &mut Vec<Statement>, span: Span) {
+        let mut ask = |kind: QuestionKind| {
+            let question = self.question(kind, &[], Vec::new());
+            Statement::Ask {
+                question,
+                given: Vec::new(),
+                taken: Vec::new(),
+                span,
+            }
+        };
+        body.insert(0, ask(QuestionKind::Savepoint));
+        body.push(ask(QuestionKind::Keep));
+        handler.insert(0, ask(QuestionKind::Undo));
+    }
+}
+
+/// A name as it is written: `x`, or `r.x`.
+fn shown(name: &plan::BodyName) -> String {
+    match &name.of {
+        Some(of) => format!("{of}.{}", name.name),
+        None => name.name.clone(),
+    }
+}
+
+/// Relations, functions, and the variables of a body.
+struct BodyTables<'b> {
+    inner: WithInstances<'b>,
+    variables: HashMap<String, (LogicalType, ColumnId)>,
+    used: RefCell<Vec<ColumnId>>,
+}
+
+impl TableResolver for BodyTables<'_> {
+    fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError> {
+        self.inner.by_name(parts, as_of)
+    }
+
+    fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {
+        self.inner.by_file(path)
+    }
+
+    fn info(&self, table: TableId) -> &TableInfo {
+        self.inner.info(table)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.inner.names()
+    }
+
+    fn variable(&self, name: &str) -> Option<(LogicalType, Value)> {
+        let (ty, id) = self.variables.get(&name.to_lowercase())?;
+        self.used.borrow_mut().push(*id);
+        Some((ty.clone(), Value::Null))
+    }
+
+    fn has_routine(&self, name: &str) -> bool {
+        self.inner.has_routine(name)
+    }
+
+    fn routine(&mut self, call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {
+        self.inner.routine(call)
+    }
+
+    fn program(&self) -> Arc<Program> {
+        self.inner.program()
+    }
+
+    fn routine_names(&self) -> Vec<String> {
+        self.inner.routine_names()
+    }
+}

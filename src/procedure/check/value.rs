@@ -1,0 +1,210 @@
+//! Expressions of a body, and what is assigned to a variable.
+//!
+//! `let x = 1.50` makes a variable of decimal(18,2); a later `x = x + 0.125` makes it one of decimal(18,3), and the body is checked
+//! again.
+//!
+//! Invariants: an expression mentions variables that have a value; what is assigned has the variable's type.
+//!
+//! Does not: bind; `plan` does.
+
+use std::collections::HashSet;
+
+use gobi_grammar::ast::{self, Span};
+use gobi_grammar::{Diagnostic, similar};
+
+use super::super::instances::WithInstances;
+use super::Checker;
+use crate::plan::logical::{ColumnId, Expr, ExprKind};
+use crate::plan::routine::Statement;
+use crate::plan::{BodyScope, bind_scalar, common_type, converted, properties};
+use crate::types::LogicalType;
+
+/// Digits of an inferred decimal that is held in 64 bits.
+const SHORT: u8 = 18;
+
+impl Checker<'_> {
+    /// An expression; what has to be done before it goes into `out`.
+    pub(super) fn expr(&mut self, expr: &ast::Expr, out: &mut Vec<Statement>) -> Option<Expr> {
+        let lifted = self.lifted(expr, out)?;
+        let scope = BodyScope {
+            variables: &self.variables,
+            names: &self.names,
+        };
+        // The lifetime of the trait object is shortened here, which no closure does.
+        #[allow(clippy::manual_map)]
+        let tables = match &mut self.tables {
+            Some(tables) => Some(&mut **tables as &mut dyn crate::plan::TableResolver),
+            None => None,
+        };
+        let mut resolver = WithInstances {
+            tables,
+            instances: self.instances,
+        };
+        match bind_scalar(&lifted, &scope, self.dialect, &mut resolver) {
+            Ok(bound) => {
+                self.effects |= self.instances.any_effects(&bound);
+                self.all_assigned(&bound).then_some(bound)
+            }
+            Err(errors) => {
+                self.errors.extend(errors);
+                None
+            }
+        }
+    }
+
+    /// A condition; NULL is false.
+    pub(super) fn condition(&mut self, expr: &ast::Expr, what: &str, out: &mut Vec<Statement>) -> Option<Expr> {
+        let bound = self.expr(expr, out)?;
+        match bound.ty {
+            LogicalType::Boolean => Some(bound),
+            LogicalType::Null => converted(bound, &LogicalType::Boolean),
+            ref ty => {
+                let message = format!("the condition of {what} has to be a boolean, not {ty}");
+                let help = "compare it with a value: `… = …`";
+                self.error(Diagnostic::new("42804", expr.span, message).with_help(help));
+                None
+            }
+        }
+    }
+
+    fn all_assigned(&mut self, bound: &Expr) -> bool {
+        let mut missing: Vec<(ColumnId, Span)> = Vec::new();
+        mentions(bound, &mut missing);
+        missing.retain(|(id, _)| !self.flow.has(*id));
+        for (id, span) in &missing {
+            let name = &self.variables[id.0 as usize].name;
+            let message = format!("variable `{name}` may have no value here");
+            let help = "give it a value before, on every way that leads here";
+            self.error(Diagnostic::new("42P20", *span, message).with_help(help));
+        }
+        missing.is_empty()
+    }
+
+    /// Whether an expression may be NULL.
+    pub(super) fn may_be_null(&self, expr: &Expr) -> bool {
+        let nullable: HashSet<ColumnId> = expr
+            .columns()
+            .into_iter()
+            .filter(|id| self.variables[id.0 as usize].nullable)
+            .collect();
+        properties::may_be_null(expr, &nullable)
+    }
+
+    /// The variable of a name.
+    pub(super) fn find(&self, name: &str) -> Option<ColumnId> {
+        let found = self
+            .names
+            .iter()
+            .rev()
+            .find(|known| known.of.is_none() && known.name.eq_ignore_ascii_case(name));
+        found.map(|name| name.id)
+    }
+
+    /// A variable without a name.
+    pub(super) fn temporary(&mut self, ty: LogicalType, nullable: bool) -> ColumnId {
+        let id = self.new_variable("", Some(ty), nullable);
+        self.flow.assign(id);
+        id
+    }
+
+    /// A variable whose type is that of its values.
+    pub(super) fn inferred(&mut self, name: &str, first: &Expr) -> ColumnId {
+        let id = self.new_variable(name, Some(natural(&first.ty)), false);
+        self.declared[id.0 as usize] = false;
+        id
+    }
+
+    /// Assigns; the variable's type gives way if it was not written.
+    pub(super) fn set(&mut self, id: ColumnId, value: Expr, out: &mut Vec<Statement>) {
+        let at = id.0 as usize;
+        if self.may_be_null(&value) {
+            self.next.nullable[at] = true;
+        }
+        let ty = self.variables[at].ty.clone();
+        if !self.declared[at]
+            && let Some(wider) = widened(&ty, &value.ty)
+        {
+            self.next.types[at] = Some(wider);
+        }
+        let (span, from) = (value.span, value.ty.clone());
+        let fits = self.declared[at] || widened(&ty, &from).is_none();
+        match converted(value.clone(), &ty) {
+            Some(value) if fits => {
+                self.flow.assign(id);
+                out.push(Statement::Set(id, value));
+            }
+            // The next round knows the wider type.
+            _ if !self.declared[at] && widened(&ty, &from).is_some() => self.flow.assign(id),
+            _ => {
+                self.flow.assign(id);
+                let name = self.variables[at].name.clone();
+                let message = match name.as_str() {
+                    "" => format!("the values have no common type: {ty} and {from}"),
+                    name => format!("`{name}` is {ty}, and cannot be given a value of type {from}"),
+                };
+                let help = format!("cast it: `… :: {ty}`");
+                self.error(Diagnostic::new("42804", span, message).with_help(help));
+            }
+        }
+    }
+
+    /// There is no variable of that name.
+    pub(super) fn unknown(&mut self, name: &ast::Ident) {
+        let message = format!("variable `{}` does not exist", name.text);
+        let mut error = Diagnostic::new("42703", name.span, message);
+        let known = self
+            .names
+            .iter()
+            .map(|known| known.name.as_str())
+            .filter(|name| !name.starts_with('\0'));
+        error.help = match similar::nearest(&name.text, known) {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None => Some(format!("declare it: `let {} = …`", name.text)),
+        };
+        self.error(error);
+    }
+}
+
+/// The variables that an expression mentions, and where.
+fn mentions(expr: &Expr, into: &mut Vec<(ColumnId, Span)>) {
+    if let ExprKind::Column(id) = expr.kind {
+        into.push((id, expr.span));
+    }
+    expr.for_each_child(&mut |child| mentions(child, into));
+}
+
+/// The type of a variable that is given values of a type.
+pub(super) fn natural(ty: &LogicalType) -> LogicalType {
+    match ty {
+        LogicalType::Decimal { precision, scale } => decimal(*precision, *scale),
+        LogicalType::Real => LogicalType::Double,
+        ty if ty.is_integer() => match ty {
+            LogicalType::HugeInt | LogicalType::UBigInt => LogicalType::HugeInt,
+            _ => LogicalType::BigInt,
+        },
+        other => other.clone(),
+    }
+}
+
+fn decimal(precision: u8, scale: u8) -> LogicalType {
+    let precision = if precision <= SHORT && scale <= SHORT / 2 {
+        SHORT
+    } else {
+        38
+    };
+    LogicalType::Decimal { precision, scale }
+}
+
+/// The type that a variable gets by a value that does not fit it.
+fn widened(ty: &LogicalType, from: &LogicalType) -> Option<LogicalType> {
+    if let (LogicalType::Decimal { scale, .. }, LogicalType::Decimal { scale: other, .. }) = (ty, from)
+        && other <= scale
+    {
+        return None;
+    }
+    if matches!(ty, LogicalType::Decimal { .. }) && from.is_integer() {
+        return None;
+    }
+    let common = natural(&common_type(ty, from)?);
+    (common != *ty).then_some(common)
+}

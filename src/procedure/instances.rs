@@ -1,0 +1,319 @@
+//! Functions for the types that they are called with.
+//!
+//! `function twice(x) => x * 2` called with an int and with a double makes two routines, `twice(1)` again none.
+//!
+//! Invariants: a routine's number never changes once a call names it; a function that calls itself is checked until what was
+//! assumed of its result is true.
+//!
+//! Does not: find definitions; [`Definitions`] does.
+
+use std::sync::Arc;
+
+use gobi_grammar::Diagnostic;
+
+use super::check::{self, Assumed};
+use super::params::{Param, params};
+use super::question::Question;
+use super::{Definition, Definitions, NoDefinitions};
+use crate::plan::logical::{Expr, ExprKind, TableId};
+use crate::plan::routine::{Program, Routine, RoutineId, Variable};
+use crate::plan::{Callee, Named, Point, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::types::{LogicalType, Value};
+
+/// The routines of one statement, made as they are called.
+#[derive(Debug)]
+pub struct Instances {
+    pub(super) definitions: Arc<dyn Definitions>,
+    routines: Vec<Instance>,
+    /// What the bodies among them ask; also what an earlier round of checking would have asked.
+    pub(super) questions: Vec<Question>,
+    /// The routines that are being checked, outermost first.
+    open: Vec<usize>,
+    /// A result was asked for that is not known yet.
+    pub(super) unresolved: bool,
+}
+
+#[derive(Debug)]
+struct Instance {
+    name: String,
+    params: Vec<(LogicalType, bool)>,
+    result: Option<Option<(LogicalType, bool)>>,
+    routine: Routine,
+    recursive: bool,
+}
+
+impl Default for Instances {
+    fn default() -> Self {
+        Self::new(Arc::new(NoDefinitions))
+    }
+}
+
+impl Instances {
+    /// None yet.
+    pub fn new(definitions: Arc<dyn Definitions>) -> Self {
+        Self {
+            definitions,
+            routines: Vec::new(),
+            questions: Vec::new(),
+            open: Vec::new(),
+            unresolved: false,
+        }
+    }
+
+    /// The routines made so far.
+    pub fn program(&self) -> Arc<Program> {
+        let routines = self.routines.iter().map(|instance| Routine {
+            recursive: instance.recursive,
+            ..instance.routine.clone()
+        });
+        Arc::new(Program {
+            routines: routines.collect(),
+        })
+    }
+
+    /// Whether something of that name can be called.
+    pub fn has(&self, name: &str) -> bool {
+        self.definitions.find(name).is_some()
+    }
+
+    /// Names of what can be called.
+    pub fn names(&self) -> Vec<String> {
+        self.definitions.names()
+    }
+
+    /// Names of the definitions that routines were made of.
+    pub fn called(&self) -> Vec<String> {
+        self.routines.iter().map(|instance| instance.name.clone()).collect()
+    }
+
+    /// Adds a body that nothing calls.
+    pub(super) fn add(&mut self, routine: Routine) -> RoutineId {
+        self.routines.push(Instance {
+            name: routine.name.clone(),
+            params: Vec::new(),
+            result: None,
+            routine,
+            recursive: false,
+        });
+        id(self.routines.len() - 1)
+    }
+
+    /// The routine that a call leads to; `None` if there is no definition of that name.
+    pub fn call(
+        &mut self,
+        call: &RoutineCall<'_>,
+        tables: Option<&mut dyn TableResolver>,
+    ) -> Option<Result<Callee, Diagnostic>> {
+        let definition = self.definitions.find(&call.name.text)?;
+        Some(self.callee(&definition, call, tables))
+    }
+
+    fn callee(
+        &mut self,
+        definition: &Arc<Definition>,
+        call: &RoutineCall<'_>,
+        tables: Option<&mut dyn TableResolver>,
+    ) -> Result<Callee, Diagnostic> {
+        if definition.routine.mode == Some(gobi_grammar::ast::Mode::Async) {
+            return Err(Diagnostic::new(
+                "0A000",
+                call.name.span,
+                "calls of `as async` functions are not supported yet",
+            ));
+        }
+        let mut nothing = WithInstances {
+            tables: None,
+            instances: self,
+        };
+        let params = params(definition, call, &mut nothing)?;
+        let key: Vec<(LogicalType, bool)> = params.iter().map(|param| (param.ty.clone(), param.nullable)).collect();
+        let number = self.instance(definition, &params, &key, call, tables)?;
+        let instance = &self.routines[number];
+        let Some(result) = instance.result.clone() else {
+            self.unresolved = true;
+            let message = format!(
+                "the type that `{}` gives cannot be told, since it calls itself",
+                definition.name
+            );
+            let help = "write its type: `returns …`";
+            return Err(Diagnostic::new("42P18", call.name.span, message).with_help(help));
+        };
+        let (result, nullable) = result.unwrap_or((LogicalType::Null, true));
+        let passed = params.into_iter().map(|param| (param.ty, param.passed)).collect();
+        Ok(Callee {
+            routine: id(number),
+            params: passed,
+            result,
+            nullable,
+        })
+    }
+
+    /// The number of the routine for these types.
+    fn instance(
+        &mut self,
+        definition: &Arc<Definition>,
+        params: &[Param],
+        key: &[(LogicalType, bool)],
+        call: &RoutineCall<'_>,
+        tables: Option<&mut dyn TableResolver>,
+    ) -> Result<usize, Diagnostic> {
+        let same = |instance: &Instance| instance.name.eq_ignore_ascii_case(&definition.name) && instance.params == key;
+        if let Some(known) = self.routines.iter().position(same) {
+            if let Some(at) = self.open.iter().position(|open| *open == known) {
+                // Everything between a call and the routine that it leads back to may be in itself.
+                for open in self.open.iter().skip(at) {
+                    self.routines[*open].recursive = true;
+                }
+            }
+            return Ok(known);
+        }
+        if let Some(param) = params.iter().position(|param| param.ty == LogicalType::Null) {
+            let name = &definition.routine.params[param].name.text;
+            let message = format!(
+                "the type of the parameter `{name}` of `{}` cannot be told from NULL",
+                definition.name
+            );
+            let help = "cast the argument, as in `null :: int`, or declare the parameter's type";
+            return Err(Diagnostic::new("42P18", call.name.span, message).with_help(help));
+        }
+        let number = self.routines.len();
+        self.routines.push(Instance {
+            name: definition.name.clone(),
+            params: key.to_vec(),
+            result: None,
+            routine: Routine::default(),
+            recursive: false,
+        });
+        self.open.push(number);
+        let made = self.make(number, definition, params, tables);
+        self.open.pop();
+        made.map(|()| number)
+    }
+
+    /// Checks the body until what was assumed of the result is so.
+    fn make(
+        &mut self,
+        number: usize,
+        definition: &Arc<Definition>,
+        params: &[Param],
+        mut tables: Option<&mut dyn TableResolver>,
+    ) -> Result<(), Diagnostic> {
+        let names = definition.routine.params.iter().map(|param| &param.name.text);
+        let variables: Vec<Variable> = names
+            .zip(params)
+            .map(|(name, param)| Variable {
+                name: name.clone(),
+                ty: param.ty.clone(),
+                nullable: param.nullable,
+            })
+            .collect();
+        let mut assumed = Assumed::default();
+        loop {
+            self.routines.truncate(number + 1);
+            let before = std::mem::replace(&mut self.unresolved, false);
+            // The lifetime of the trait object is shortened here, which no closure does.
+            #[allow(clippy::manual_map)]
+            let tables = match &mut tables {
+                Some(tables) => Some(&mut **tables as &mut dyn TableResolver),
+                None => None,
+            };
+            let checked = check::check_function(definition, &variables, &mut assumed, self, tables);
+            let unresolved = std::mem::replace(&mut self.unresolved, before);
+            let settled = checked?;
+            let known = self.routines[number].result.clone();
+            let result = settled.result.clone();
+            self.routines[number].result = Some(result.clone());
+            if known != Some(result) && (unresolved || self.routines[number].recursive) {
+                continue;
+            }
+            self.routines[number].routine = settled;
+            return Ok(());
+        }
+    }
+
+    /// Whether an expression calls a routine that asks its session; one that is being checked may.
+    pub(super) fn any_effects(&self, expr: &Expr) -> bool {
+        let mut any = match &expr.kind {
+            ExprKind::Routine { routine, .. } => {
+                let number = routine.0 as usize;
+                let effects = |instance: &Instance| instance.routine.effects;
+                self.open.contains(&number) || self.routines.get(number).is_some_and(effects)
+            }
+            _ => false,
+        };
+        expr.for_each_child(&mut |child| any = any || self.any_effects(child));
+        any
+    }
+
+    /// What is assumed of the result of the routine that is being checked.
+    pub(super) fn assumed_result(&self) -> Option<(LogicalType, bool)> {
+        let open = self.open.last()?;
+        self.routines.get(*open)?.result.clone().flatten()
+    }
+}
+
+fn id(number: usize) -> RoutineId {
+    RoutineId(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// A resolver that finds functions, and what another one finds.
+pub(super) struct WithInstances<'i> {
+    /// Where relations are found, if anywhere.
+    pub(super) tables: Option<&'i mut dyn TableResolver>,
+    /// Where functions are.
+    pub(super) instances: &'i mut Instances,
+}
+
+impl TableResolver for WithInstances<'_> {
+    fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError> {
+        match &mut self.tables {
+            Some(tables) => tables.by_name(parts, as_of),
+            None => Ok(None),
+        }
+    }
+
+    fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {
+        match &mut self.tables {
+            Some(tables) => tables.by_file(path),
+            None => Err(ResolveError {
+                code: "0A000",
+                message: "a query in a function that a query calls is not supported yet".into(),
+            }),
+        }
+    }
+
+    fn info(&self, table: TableId) -> &TableInfo {
+        let tables = self.tables.as_ref().expect("a table was found by it");
+        tables.info(table)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.tables.as_ref().map(|tables| tables.names()).unwrap_or_default()
+    }
+
+    fn variable(&self, name: &str) -> Option<(LogicalType, Value)> {
+        self.tables.as_ref()?.variable(name)
+    }
+
+    fn has_routine(&self, name: &str) -> bool {
+        self.instances.has(name)
+    }
+
+    fn routine(&mut self, call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {
+        // The lifetime of the trait object is shortened here, which no closure does.
+        #[allow(clippy::manual_map)]
+        let tables = match &mut self.tables {
+            Some(tables) => Some(&mut **tables as &mut dyn TableResolver),
+            None => None,
+        };
+        self.instances.call(call, tables)
+    }
+
+    fn program(&self) -> Arc<Program> {
+        self.instances.program()
+    }
+
+    fn routine_names(&self) -> Vec<String> {
+        self.instances.names()
+    }
+}

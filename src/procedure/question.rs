@@ -1,0 +1,57 @@
+//! What a body asks its session.
+//!
+//! `let n = (SELECT count(*) FROM t WHERE a = x)` asks with the value of `x`, and takes one value.
+//!
+//! Invariants: the questions of a program are numbered; a loop over rows has three in a row: open, next, close.
+//!
+//! Does not: answer.
+
+use gobi_grammar::Dialect;
+use gobi_grammar::ast;
+
+use crate::types::{Field, LogicalType};
+
+/// What a body asks.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What.
+    pub kind: QuestionKind,
+    /// Variables whose values come with it: name and type.
+    pub given: Vec<(String, LogicalType)>,
+    /// Types of the answer.
+    pub taken: Vec<LogicalType>,
+    /// How its text is to be read.
+    pub dialect: Dialect,
+}
+
+impl QuestionKind {
+    /// Whether it may change something.
+    pub fn changes(&self) -> bool {
+        matches!(self, QuestionKind::Run(_) | QuestionKind::Savepoint)
+    }
+}
+
+/// The kinds of question.
+#[derive(Clone, Debug)]
+pub enum QuestionKind {
+    /// The only row of a query, or NULLs.
+    Row(Box<ast::Query>, Vec<Field>),
+    /// Whether a query has a row.
+    Exists(Box<ast::Query>),
+    /// Begins a query whose rows are asked for one by one.
+    Open(Box<ast::Query>, Vec<Field>),
+    /// The next row.
+    Next,
+    /// No more rows are wanted.
+    Close,
+    /// A statement that changes something.
+    Run(Box<ast::Statement>),
+    /// A query whose rows are shown.
+    Show(Box<ast::Query>),
+    /// Begins something that may be undone.
+    Savepoint,
+    /// It is not undone.
+    Keep,
+    /// It is.
+    Undo,
+}

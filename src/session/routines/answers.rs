@@ -1,0 +1,267 @@
+//! Answers what a body asks: queries, changes of data, savepoints.
+//!
+//! `(SELECT max(a) FROM t WHERE b = x)` is bound and run with the value of `x` in the place of the name.
+//!
+//! Invariants: a query gives rows of the types that the body was checked with.
+//!
+//! Does not: keep anything beyond the body, but what is shown.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, Ident, Span};
+
+use super::Running;
+use crate::exec::ExecError;
+use crate::exec::routine::Answers;
+use crate::procedure::{Checked, Question, QuestionKind};
+use crate::session::{Error, ErrorKind, ResultStream, Session, StatementResult, statement};
+use crate::types::{Field, Value, cell};
+
+/// The session, for one body.
+pub struct Answering<'a> {
+    session: &'a mut Session,
+    checked: &'a Checked,
+    running: Running,
+    /// Loops over rows that are open, innermost last.
+    open: Vec<Rows>,
+    savepoints: usize,
+    /// Results of bare queries, in order.
+    pub shown: Vec<ResultStream>,
+    /// The error of the session that the body failed with, whole.
+    error: Option<Error>,
+}
+
+struct Rows {
+    stream: ResultStream,
+    batch: Option<arrow::array::RecordBatch>,
+    row: usize,
+}
+
+impl<'a> Answering<'a> {
+    pub fn new(session: &'a mut Session, checked: &'a Checked, running: Running) -> Self {
+        Self {
+            session,
+            checked,
+            running,
+            open: Vec::new(),
+            savepoints: 0,
+            shown: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// What the body failed with: the session's own error, if it was one.
+    pub fn error(&mut self, error: ExecError, statement: Span) -> Error {
+        match self.error.take() {
+            Some(own)
+                if own
+                    .diagnostics
+                    .first()
+                    .is_some_and(|first| first.message == error.message) =>
+            {
+                own
+            }
+            _ => {
+                let exception = error.exception.clone();
+                let mut out = Error::from_exec(error, statement);
+                if let (Some(name), Some(first)) =
+                    (exception.filter(|name| name != "P0001"), out.diagnostics.first_mut())
+                {
+                    first.message = format!("{name}: {}", first.message);
+                }
+                out
+            }
+        }
+    }
+
+    fn ask(&mut self, question: &Question, given: Vec<Value>) -> Result<Option<Vec<Value>>, Error> {
+        let span = self.running.span;
+        match &question.kind {
+            QuestionKind::Row(query, fields) => self.row(query, fields, question).map(Some),
+            QuestionKind::Exists(query) => self.exists(query).map(|found| Some(vec![Value::Boolean(found)])),
+            QuestionKind::Open(query, fields) => {
+                let stream = self.stream(query, Some(fields))?;
+                self.open.push(Rows {
+                    stream,
+                    batch: None,
+                    row: 0,
+                });
+                Ok(None)
+            }
+            QuestionKind::Next => self.next_row(),
+            QuestionKind::Close => {
+                self.open.pop();
+                Ok(None)
+            }
+            QuestionKind::Run(change) => self.run(change, given).map(|()| None),
+            QuestionKind::Show(query) => {
+                let stream = self.stream(query, None)?;
+                let (fields, phases) = (stream.fields().to_vec(), stream.phases());
+                let batches = stream.collect::<Result<Vec<_>, _>>()?;
+                self.shown.push(ResultStream::returned(fields, batches, phases, span));
+                Ok(None)
+            }
+            QuestionKind::Savepoint => {
+                self.savepoints += 1;
+                let name = self.savepoint();
+                self.in_transaction(|store| store.savepoint(&name)).map(|()| None)
+            }
+            QuestionKind::Keep => self.end_savepoint(false),
+            QuestionKind::Undo => self.end_savepoint(true),
+        }
+    }
+
+    fn savepoint(&self) -> Ident {
+        Ident {
+            text: format!("\0{}", self.savepoints),
+            quoted: true,
+            span: self.running.span,
+        }
+    }
+
+    fn end_savepoint(&mut self, undo: bool) -> Result<Option<Vec<Value>>, Error> {
+        let name = self.savepoint();
+        self.savepoints = self.savepoints.saturating_sub(1);
+        self.in_transaction(|store| {
+            if undo {
+                store.end_savepoint(&name, true)?;
+            }
+            store.end_savepoint(&name, false)
+        })?;
+        Ok(None)
+    }
+
+    fn in_transaction(
+        &mut self,
+        f: impl FnOnce(&mut crate::session::store::Store) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match &mut self.session.store {
+            Some(store) if store.is_open() => f(store),
+            _ => Ok(()),
+        }
+    }
+
+    fn stream(&mut self, query: &ast::Query, wanted: Option<&[Field]>) -> Result<ResultStream, Error> {
+        self.session.refresh_view(self.running.span)?;
+        match wanted {
+            Some(wanted) => statement::stream_into(self.session, query, wanted, self.running),
+            None => {
+                let running = self.running;
+                statement::query_stream(self.session, query, running.dialect, running.phases, running.span)
+            }
+        }
+    }
+
+    /// The values of the only row; NULLs if there is none.
+    fn row(&mut self, query: &ast::Query, fields: &[Field], question: &Question) -> Result<Vec<Value>, Error> {
+        let mut row: Option<Vec<Value>> = None;
+        for batch in self.stream(query, Some(fields))? {
+            let batch = batch?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            if row.is_some() || batch.num_rows() > 1 {
+                let message = "the query gives more than one row";
+                let help = "a query as a value gives at most one; add LIMIT 1, or loop over its rows";
+                return Err(Error::new(
+                    Diagnostic::new("21000", query.span, message).with_help(help),
+                ));
+            }
+            row = Some(batch.columns().iter().map(|column| cell::value(column, 0)).collect());
+        }
+        let is_struct = question
+            .taken
+            .first()
+            .is_some_and(|ty| fields.len() != 1 && ty.is_nested());
+        Ok(match row {
+            None => vec![Value::Null],
+            Some(values) if is_struct => vec![Value::Struct(values)],
+            Some(values) => values,
+        })
+    }
+
+    fn exists(&mut self, query: &ast::Query) -> Result<bool, Error> {
+        for batch in self.stream(query, None)? {
+            if batch?.num_rows() > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn next_row(&mut self) -> Result<Option<Vec<Value>>, Error> {
+        let Some(rows) = self.open.last_mut() else {
+            return Ok(None);
+        };
+        loop {
+            if let Some(batch) = rows.batch.as_ref().filter(|batch| rows.row < batch.num_rows()) {
+                let values = batch
+                    .columns()
+                    .iter()
+                    .map(|column| cell::value(column, rows.row))
+                    .collect();
+                rows.row += 1;
+                return Ok(Some(values));
+            }
+            match rows.stream.next() {
+                Some(batch) => (rows.batch, rows.row) = (Some(batch?), 0),
+                None => {
+                    self.open.pop();
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, change: &ast::Statement, _given: Vec<Value>) -> Result<(), Error> {
+        let running = self.running;
+        let result = statement::run(self.session, change, running.dialect, running.phases)?;
+        if let StatementResult::Rows(stream) = result {
+            let (fields, phases) = (stream.fields().to_vec(), stream.phases());
+            let batches = stream.collect::<Result<Vec<_>, _>>()?;
+            self.shown
+                .push(ResultStream::returned(fields, batches, phases, running.span));
+        }
+        Ok(())
+    }
+}
+
+impl Answers for Answering<'_> {
+    fn answer(&mut self, number: usize, given: Vec<Value>) -> Result<Option<Vec<Value>>, ExecError> {
+        let checked = self.checked;
+        let Some(question) = checked.questions.get(number) else {
+            return Err(ExecError::internal("a body asks what nobody knows"));
+        };
+        let named = question.given.iter().zip(&given);
+        let inside = named
+            .map(|((name, ty), value)| (name.to_lowercase(), (ty.clone(), value.clone())))
+            .collect();
+        let running = self.running;
+        self.running.dialect = question.dialect;
+        let outer = self.session.relations.routines.inside.replace(inside);
+        let answer = self.ask(question, given);
+        self.session.relations.routines.inside = outer;
+        self.running = running;
+        answer.map_err(|error| {
+            let exec = to_exec(&error);
+            self.error = Some(error);
+            exec
+        })
+    }
+}
+
+/// The error as a body sees it.
+fn to_exec(error: &Error) -> ExecError {
+    let first = error.diagnostics.first();
+    let mut exec = ExecError::user(error.code(), first.map_or("", |first| first.message.as_str()));
+    exec.span = first.map(Diagnostic::span);
+    exec.help = first.and_then(|first| first.help.clone());
+    exec.kind = match error.kind {
+        ErrorKind::User | ErrorKind::Conflict => crate::exec::ErrorKind::User,
+        ErrorKind::Unsupported => crate::exec::ErrorKind::Unsupported,
+        ErrorKind::Resource => crate::exec::ErrorKind::Resource,
+        ErrorKind::Corrupt => crate::exec::ErrorKind::Corrupt,
+        ErrorKind::Cancelled => crate::exec::ErrorKind::Cancelled,
+        ErrorKind::Internal => crate::exec::ErrorKind::Internal,
+    };
+    exec
+}

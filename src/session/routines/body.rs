@@ -1,0 +1,341 @@
+//! Runs a statement as a body: checked over the script's variables, compiled, run, and its variables taken back.
+//!
+//! `while n < 100 { n = n * n }` is a body whose parameter is `n`; the new value of `n` is the script's.
+//!
+//! Invariants: a body that changes data is one transaction, unless one is open already; after an error the variables are as
+//! before.
+//!
+//! Does not: answer what bodies ask; `answers` does.
+
+use gobi_grammar::ast::{self, Span, StatementKind as K, Value as Written};
+use gobi_grammar::{Diagnostic, Dialect};
+
+use super::answers::Answering;
+use super::{Held, Running};
+use crate::compile;
+use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
+use crate::plan::routine::{Routine, Statement, Variable};
+use crate::procedure::{Checked, check_body};
+use crate::session::relations::StatementTables;
+use crate::session::{Error, Session, StatementResult, statement};
+use crate::types::cast::cast;
+use crate::types::{LogicalType, Value};
+
+/// The name of the variable that an expression statement leaves its value in.
+const RESULT: &str = "\0result";
+
+/// Runs a statement.
+pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<StatementResult, Error> {
+    let kept = session.relations.routines.variables.clone();
+    let done = run_over_variables(session, statement, running);
+    if done.is_err() {
+        session.relations.routines.variables = kept;
+    }
+    done
+}
+
+fn run_over_variables(
+    session: &mut Session,
+    statement: &ast::Statement,
+    running: Running,
+) -> Result<StatementResult, Error> {
+    let params = params(session, statement, running)?;
+    let checked = checked(session, std::slice::from_ref(statement), &params, running)?;
+    let body = &checked.program.routines[checked.body.0 as usize];
+    let types: Vec<Variable> = body.variables.iter().take(params.len()).cloned().collect();
+    let mut values = Vec::with_capacity(params.len());
+    for (held, variable) in params.iter().zip(&types) {
+        values.push(converted(held, &variable.ty, running.span)?);
+    }
+    let (outcome, shown) = execute(session, &checked, &values, running)?;
+    let routines = &mut session.relations.routines;
+    routines.variables.clear();
+    for ((held, variable), value) in params.into_iter().zip(types).zip(outcome.params) {
+        if checked
+            .known
+            .iter()
+            .any(|known| known.name.eq_ignore_ascii_case(&variable.name))
+        {
+            routines.variables.push(Held {
+                variable: Variable {
+                    nullable: value == Value::Null,
+                    ..variable
+                },
+                declared: held.declared,
+                value,
+            });
+        }
+    }
+    Ok(match shown.len() {
+        0 => StatementResult::Done,
+        _ => session.show_all(shown),
+    })
+}
+
+/// An expression by itself: its value is shown, if it has one.
+pub fn evaluate(session: &mut Session, value: &ast::Expr, running: Running) -> Result<StatementResult, Error> {
+    if is_statement(value) {
+        let statement = ast::Statement {
+            kind: K::Eval(Box::new(value.clone())),
+            span: running.span,
+        };
+        return run(session, &statement, running);
+    }
+    let name = ast::Ident {
+        text: RESULT.to_owned(),
+        quoted: true,
+        span: value.span,
+    };
+    let as_let = ast::Statement {
+        kind: K::Let(Box::new(ast::Let {
+            name,
+            ty: None,
+            value: Written::Expr(value.clone()),
+        })),
+        span: running.span,
+    };
+    let shown = run(session, &as_let, running)?;
+    let variables = &mut session.relations.routines.variables;
+    let result = variables
+        .iter()
+        .position(|held| held.variable.name == RESULT)
+        .map(|at| variables.remove(at));
+    match result {
+        Some(held) if held.variable.ty != LogicalType::Null => {
+            let stream = show_value(session, &held, value, running)?;
+            Ok(session.show_after(shown, stream))
+        }
+        _ => Ok(shown),
+    }
+}
+
+/// Whether an expression is there for what it does: TRY around a block, and ERROR.
+fn is_statement(value: &ast::Expr) -> bool {
+    match &value.kind {
+        ast::ExprKind::Try(attempt) => matches!(attempt.body, ast::ArmBody::Block(_)),
+        ast::ExprKind::Call(call) => call.name.text.eq_ignore_ascii_case("error"),
+        _ => false,
+    }
+}
+
+/// The value as a result of one row.
+fn show_value(
+    session: &mut Session,
+    held: &Held,
+    written: &ast::Expr,
+    running: Running,
+) -> Result<crate::session::ResultStream, Error> {
+    let statement = ast::Statement {
+        kind: K::Eval(Box::new(written.clone())),
+        span: written.span,
+    };
+    let shown = gobi_grammar::print(std::slice::from_ref(&statement), running.dialect);
+    let ident = |text: &str| ast::Ident {
+        text: text.to_owned(),
+        quoted: true,
+        span: written.span,
+    };
+    let item = ast::SelectItem::Expr {
+        expr: ast::Expr {
+            kind: ast::ExprKind::Braced(ident(RESULT)),
+            span: written.span,
+        },
+        alias: Some(ident(shown.trim_end().trim_end_matches(';'))),
+    };
+    let query = crate::session::define::select(vec![item], Vec::new(), None);
+    let inside = std::iter::once((RESULT.to_owned(), (held.variable.ty.clone(), held.value.clone()))).collect();
+    let outer = session.relations.routines.inside.replace(inside);
+    let stream = statement::query_stream(session, &query, running.dialect, running.phases, running.span);
+    session.relations.routines.inside = outer;
+    stream
+}
+
+/// CALL: the procedure's body is run; what it gives is shown.
+pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) -> Result<StatementResult, Error> {
+    let [name] = call.name.as_slice() else {
+        return Err(super::unsupported("a procedure in a schema", running.span));
+    };
+    if !session.relations.has_routine(&name.text) {
+        let message = format!("procedure `{}` does not exist", name.text);
+        let mut error = Diagnostic::new("42883", name.span, message);
+        let names = session.relations.routine_names();
+        let near = gobi_grammar::similar::nearest(&name.text, names.iter().map(String::as_str));
+        error.help = near.map(|near| format!("did you mean `{near}`?"));
+        return Err(Error::new(error));
+    }
+    let args = call.args.iter().map(|arg| match &arg.name {
+        None => arg.value.clone(),
+        Some(name) => ast::Expr {
+            span: name.span.to(arg.value.span),
+            kind: ast::ExprKind::Named {
+                name: name.clone(),
+                value: Box::new(arg.value.clone()),
+            },
+        },
+    });
+    let kind = ast::ExprKind::Call(ast::Call {
+        name: name.clone(),
+        distinct: false,
+        star: false,
+        args: args.collect(),
+        filter: None,
+    });
+    let span = running.span;
+    evaluate(session, &ast::Expr { kind, span }, running)
+}
+
+/// The variables of the script, and those that the statement declares.
+fn params(session: &Session, statement: &ast::Statement, running: Running) -> Result<Vec<Held>, Error> {
+    let mut params = session.relations.routines.variables.clone();
+    let mut new = Vec::new();
+    declared(statement, &mut new);
+    if let K::Let(variable) = &statement.kind
+        && !mentions(statement, &variable.name.text)
+    {
+        // LET of a script begins the variable anew, unless its value is made from the old one.
+        params.retain(|held| !held.variable.name.eq_ignore_ascii_case(&variable.name.text));
+    }
+    for variable in new {
+        let name = &variable.name.text;
+        if params.iter().any(|held| held.variable.name.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        let ty = variable
+            .ty
+            .as_ref()
+            .map(|ty| crate::plan::bind_type(ty, running.dialect));
+        let ty = ty.transpose().map_err(Error::all)?;
+        params.push(Held {
+            declared: ty.is_some(),
+            variable: Variable {
+                name: name.clone(),
+                ty: ty.unwrap_or(LogicalType::Null),
+                nullable: false,
+            },
+            value: Value::Null,
+        });
+    }
+    Ok(params)
+}
+
+/// The LETs of a statement.
+fn declared<'s>(statement: &'s ast::Statement, into: &mut Vec<&'s ast::Let>) {
+    let mut block = |block: &'s ast::Block| block.statements.iter().for_each(|inner| declared(inner, into));
+    match &statement.kind {
+        K::Let(variable) => into.push(variable),
+        K::If(branches) => {
+            branches.arms.iter().for_each(|(_, body)| block(body));
+            branches.otherwise.iter().for_each(block);
+        }
+        K::While(repeat) => block(&repeat.body),
+        K::For(each) => block(&each.body),
+        _ => {}
+    }
+}
+
+fn checked(
+    session: &mut Session,
+    statements: &[ast::Statement],
+    params: &[Held],
+    running: Running,
+) -> Result<Checked, Error> {
+    let known = &session.relations.routines.variables;
+    let given: Vec<crate::procedure::Given> = params
+        .iter()
+        .map(|held| crate::procedure::Given {
+            variable: held.variable.clone(),
+            declared: held.declared,
+            has_value: held.variable.ty != LogicalType::Null
+                && known.iter().any(|other| other.variable.name == held.variable.name)
+                && !is_begun_anew(statements, &held.variable.name),
+        })
+        .collect();
+    let instances = session.relations.instances();
+    let mut tables = StatementTables::new(&mut session.relations);
+    check_body(statements, &given, running.dialect, instances, &mut tables).map_err(Error::all)
+}
+
+fn is_begun_anew(statements: &[ast::Statement], name: &str) -> bool {
+    let begins = |statement: &ast::Statement| match &statement.kind {
+        K::Let(variable) => variable.name.text.eq_ignore_ascii_case(name) && !mentions(statement, name),
+        _ => false,
+    };
+    statements.iter().any(begins)
+}
+
+/// Whether the value of a LET is made from a variable of that name.
+fn mentions(statement: &ast::Statement, name: &str) -> bool {
+    let text = gobi_grammar::print(std::slice::from_ref(statement), Dialect::Grizzly);
+    let tokens = gobi_grammar::scan::tokens(&text, Dialect::Grizzly);
+    let same = |token: &gobi_grammar::scan::Token| {
+        let word = text.get(token.start..token.end).unwrap_or_default();
+        word.trim_matches('`').eq_ignore_ascii_case(name)
+    };
+    // The first one is the variable itself.
+    tokens.iter().filter(|token| same(token)).count() > 1
+}
+
+/// A variable's value in the type that it has in the body.
+fn converted(held: &Held, ty: &LogicalType, span: Span) -> Result<Value, Error> {
+    if held.variable.ty == *ty || held.value == Value::Null {
+        return Ok(held.value.clone());
+    }
+    cast(&held.value, &held.variable.ty, ty)
+        .map_err(|error| Error::new(Diagnostic::new(error.code, span, error.message)))
+}
+
+/// Compiles a body and runs it, in a transaction if it changes something; what it shows comes back.
+fn execute(
+    session: &mut Session,
+    checked: &Checked,
+    values: &[Value],
+    running: Running,
+) -> Result<(Outcome, Vec<crate::session::ResultStream>), Error> {
+    let routine = &checked.program.routines[checked.body.0 as usize];
+    let types = BodyTypes {
+        params: routine
+            .variables
+            .iter()
+            .take(routine.params)
+            .map(|variable| variable.ty.clone())
+            .collect(),
+        result: routine.result.clone().map(|(ty, _)| ty),
+        questions: checked.questions.iter().map(question_types).collect(),
+        loops: checked.program.routines.iter().any(repeats),
+    };
+    let code = compile::routine::compile(&checked.program, checked.body);
+    let options = statement::options(session);
+    let failed = |error| Error::from_exec(error, running.span);
+    let body = session.engine.prepare_body(code, types, &options).map_err(failed)?;
+    let changes = checked.questions.iter().any(|question| question.kind.changes());
+    let begun = session.begin_body(changes, running.span)?;
+    let interrupt = session.interrupt.clone();
+    let outer = interrupt.enter(options.cancel.clone());
+    let mut answering = Answering::new(session, checked, running);
+    let outcome = body.run(values, &mut answering, &options);
+    interrupt.exit(outer);
+    let shown = std::mem::take(&mut answering.shown);
+    let outcome = outcome.map_err(|error| answering.error(error, running.span));
+    session.end_body(begun, outcome.is_ok(), running.span)?;
+    Ok((outcome?, shown))
+}
+
+fn question_types(question: &crate::procedure::Question) -> QuestionTypes {
+    QuestionTypes {
+        given: question.given.iter().map(|(_, ty)| ty.clone()).collect(),
+        taken: question.taken.clone(),
+    }
+}
+
+/// Whether a routine may run long: compiling it pays.
+fn repeats(routine: &Routine) -> bool {
+    fn any(statements: &[Statement]) -> bool {
+        statements.iter().any(|statement| match statement {
+            Statement::While { .. } | Statement::Range { .. } | Statement::Rows { .. } => true,
+            Statement::If { arms, otherwise } => arms.iter().any(|(_, body)| any(body)) || any(otherwise),
+            Statement::Try { body, handler, .. } => any(body) || any(handler),
+            _ => false,
+        })
+    }
+    routine.recursive || any(&routine.body)
+}

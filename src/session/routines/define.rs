@@ -1,0 +1,222 @@
+//! FUNCTION, UPSERT PROCEDURE, CREATE FUNCTION: a definition, checked, and kept by the session or the database.
+//!
+//! `upsert procedure p as (a int) { insert into t values (a) }` keeps its text in the catalog; the same text again makes no new
+//! version; a text that does not check leaves the one before it.
+//!
+//! Invariants: what is kept was checked; a name is that of one function or procedure.
+//!
+//! Does not: run bodies.
+
+use std::sync::Arc;
+
+use gobi_grammar::ast::{self, RoutineForm};
+use gobi_grammar::{Diagnostic, Dialect};
+
+use super::known::{self, Known};
+use super::{Running, unsupported};
+use crate::catalog::{Entity, EntityId, RoutineDef, Source};
+use crate::plan::bind_type;
+use crate::procedure::{Callable, Definition, Instances, check_definition};
+use crate::session::relations::StatementTables;
+use crate::session::settings::dialect_name;
+use crate::session::store::View;
+use crate::session::{Error, Session, StatementResult};
+
+/// Makes a function of the session.
+pub fn define(session: &mut Session, routine: &ast::Routine, running: Running) -> Result<StatementResult, Error> {
+    let name = name_of(routine, running)?;
+    refuse(routine, running)?;
+    let (definition, _) = read(session, &name.text, running)?;
+    let kept = session.relations.routines.known.clone();
+    session.relations.routines.known.keep(definition.clone());
+    let checked = checked(session, &definition);
+    if checked.is_err() {
+        session.relations.routines.known = kept;
+    }
+    checked.map(|_| StatementResult::Done)
+}
+
+fn name_of(routine: &ast::Routine, running: Running) -> Result<&ast::Ident, Error> {
+    match routine.name.as_slice() {
+        [name] => Ok(name),
+        _ => Err(unsupported("a function in a schema", running.span)),
+    }
+}
+
+/// Makes a function or procedure of the database.
+pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, running: Running) -> Result<(), Error> {
+    let name = name_of(routine, running)?;
+    refuse(routine, running)?;
+    let before = known::stored(Some(view), &name.text);
+    let before = before.map(|(entry, def)| (entry.id, def.clone()));
+    if let (
+        Some(_),
+        RoutineForm::Create {
+            or_replace,
+            if_not_exists,
+        },
+    ) = (&before, routine.form)
+    {
+        if if_not_exists {
+            return Ok(());
+        }
+        if !or_replace {
+            let message = format!("the function `{}` exists already", name.text);
+            let help = "write `CREATE OR REPLACE`, or `upsert`";
+            return Err(Error::new(Diagnostic::new("42723", name.span, message).with_help(help)));
+        }
+    }
+    let (definition, text) = read(session, &name.text, running)?;
+    if before.as_ref().is_some_and(|(_, def)| def.source.text == text) {
+        return Ok(());
+    }
+    let kept = session.relations.routines.known.clone();
+    let _ = session.relations.instances();
+    session.relations.routines.known.try_stored(definition.clone());
+    let checked = checked(session, &definition);
+    session.relations.routines.known = kept;
+    let (callable, names) = checked?;
+    let def = RoutineDef {
+        name: name.text.clone(),
+        procedure: routine.is_procedure,
+        source: Source {
+            text,
+            dialect: dialect_name(running.dialect).into(),
+        },
+        signature: signature(&definition, callable.as_ref()),
+        version: before.as_ref().map_or(1, |(_, def)| def.version + 1),
+        names,
+    };
+    let catalog = &mut view.changes.catalog;
+    let made = match before {
+        Some((id, _)) => catalog.replace(id, Entity::Routine(def)),
+        None => catalog
+            .create(crate::catalog::MAIN_SCHEMA, Entity::Routine(def))
+            .map(drop),
+    };
+    made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))
+}
+
+/// Makes a function known that is defined later in the script.
+pub fn declare(session: &mut Session, name: &str, span: ast::Span, dialect: Dialect) {
+    if let Some((definition, _)) = read_at(session, name, span, dialect) {
+        session.relations.routines.known.keep(definition);
+    }
+}
+
+/// Reads the definition again, with places in a range of its own; its text too.
+fn read(session: &mut Session, name: &str, running: Running) -> Result<(Arc<Definition>, String), Error> {
+    let read = read_at(session, name, running.span, running.dialect);
+    read.ok_or_else(|| unsupported("a function of this form", running.span))
+}
+
+fn read_at(session: &mut Session, name: &str, span: ast::Span, dialect: Dialect) -> Option<(Arc<Definition>, String)> {
+    let script = Arc::clone(&session.script);
+    let text = script.get(span.start as usize..span.end as usize).unwrap_or_default();
+    let origin = session.relations.routines.sources.add(name, text, Some(span.start));
+    let definition = known::read(name, text, dialect, origin)?;
+    Some((Arc::new(definition), text.to_owned()))
+}
+
+/// Checks a definition by itself; its types, if they are known, and what it names in the database.
+fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Callable>, Vec<EntityId>), Error> {
+    let mut instances = Instances::new(Arc::new(session.relations.routines.known.clone()));
+    let mut tables = StatementTables::new(&mut session.relations);
+    let callable = check_definition(definition, &mut instances, &mut tables).map_err(Error::all)?;
+    let mut names = tables.named().to_vec();
+    let view = session.relations.view.as_ref();
+    let called = instances
+        .called()
+        .into_iter()
+        .filter(|name| !name.eq_ignore_ascii_case(&definition.name));
+    names.extend(called.filter_map(|name| known::stored(view, &name).map(|(entry, _)| entry.id)));
+    names.sort();
+    names.dedup();
+    Ok((callable, names))
+}
+
+/// The signature of a definition of the session.
+pub fn signature_of(session: &mut Session, definition: &Definition) -> Result<String, Error> {
+    let (callable, _) = checked(session, definition)?;
+    Ok(signature(definition, callable.as_ref()))
+}
+
+/// `(a bigint, b = …) -> double`; a type that depends on the call is `any`.
+fn signature(definition: &Definition, callable: Option<&Callable>) -> String {
+    let rows = rows(definition, callable);
+    let (result, params) = rows
+        .split_last()
+        .map_or(("", rows.as_slice()), |(last, rest)| (last[1].as_str(), rest));
+    let shown = params.iter().map(|row| match row[2].as_str() {
+        "" => format!("{} {}", row[0], row[1]),
+        default => format!("{} {} = {default}", row[0], row[1]),
+    });
+    format!("({}) -> {result}", shown.collect::<Vec<_>>().join(", "))
+}
+
+/// A row for each parameter and one for the result.
+pub fn described(session: &mut Session, definition: &Definition) -> Result<Vec<Vec<String>>, Error> {
+    let kept: Known = session.relations.routines.known.clone();
+    let checked = checked(session, definition);
+    session.relations.routines.known = kept;
+    Ok(rows(definition, checked?.0.as_ref()))
+}
+
+fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>> {
+    let params = definition.routine.params.iter().enumerate().map(|(at, param)| {
+        let ty = callable
+            .and_then(|callable| callable.params.get(at))
+            .map(ToString::to_string);
+        let default = param.default.as_ref().map(|value| {
+            let statement = ast::Statement {
+                kind: ast::StatementKind::Eval(Box::new(value.clone())),
+                span: value.span,
+            };
+            let text = gobi_grammar::print(std::slice::from_ref(&statement), definition.dialect);
+            text.trim_end().trim_end_matches(';').to_owned()
+        });
+        vec![
+            param.name.text.clone(),
+            ty.unwrap_or_else(|| "any".into()),
+            default.unwrap_or_default(),
+        ]
+    });
+    let result = match (callable, &definition.routine.returns) {
+        (Some(callable), _) if callable.result.0 == crate::types::LogicalType::Null => "void".to_owned(),
+        (Some(callable), _) => callable.result.0.to_string(),
+        (None, ast::Returns::Type(ty)) => ty.name.clone(),
+        (None, ast::Returns::Void) => "void".to_owned(),
+        (None, ast::Returns::Inferred) => "any".to_owned(),
+    };
+    params
+        .chain([vec!["returns".to_owned(), result, String::new()]])
+        .collect()
+}
+
+/// What a definition may ask for and the engine does not do yet.
+fn refuse(routine: &ast::Routine, running: Running) -> Result<(), Error> {
+    if routine.receiver.is_some() {
+        return Err(unsupported("a receiver", running.span));
+    }
+    if routine.mode == Some(ast::Mode::Async) {
+        return Err(unsupported("`as async`", running.span));
+    }
+    if let Some((name, _)) = routine.metadata.first() {
+        return Err(unsupported("metadata of a procedure", name.span));
+    }
+    if let Some(name) = routine.raises.first() {
+        return Err(unsupported("`raises`", name.span));
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for param in &routine.params {
+        if seen.iter().any(|name| name.eq_ignore_ascii_case(&param.name.text)) {
+            let message = format!("parameter `{}` is there twice", param.name.text);
+            return Err(Error::new(Diagnostic::new("42601", param.name.span, message)));
+        }
+        seen.push(&param.name.text);
+        if let Some(ty) = &param.ty {
+            bind_type(ty, running.dialect).map_err(Error::all)?;
+        }
+    }
+    Ok(())
+}

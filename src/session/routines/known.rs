@@ -1,0 +1,142 @@
+//! The functions and procedures that a statement can call: those of the session, and those of the database.
+//!
+//! `CREATE FUNCTION f(a int) RETURN a + 1` is kept as this text; it is read once, and again when the text has changed.
+//!
+//! Invariants: one of the session hides one of the database.
+//!
+//! Does not: check them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gobi_grammar::Dialect;
+use gobi_grammar::ast::{DefineException, StatementKind};
+
+use super::Sources;
+use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, RoutineDef};
+use crate::procedure::{Definition, Definitions};
+use crate::session::settings::parse_dialect;
+use crate::session::store::View;
+
+/// What can be called.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    local: Arc<BTreeMap<String, Arc<Definition>>>,
+    stored: Arc<BTreeMap<String, Arc<Definition>>>,
+    /// Exceptions of the session, and what they say.
+    exceptions: Arc<BTreeMap<String, String>>,
+    /// The texts that the stored ones were read from.
+    texts: Arc<BTreeMap<EntityId, (String, Arc<Definition>)>>,
+}
+
+impl Definitions for Known {
+    fn find(&self, name: &str) -> Option<Arc<Definition>> {
+        let key = name.to_lowercase();
+        self.local.get(&key).or_else(|| self.stored.get(&key)).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let all = self.local.values().chain(self.stored.values());
+        all.map(|definition| definition.name.clone()).collect()
+    }
+
+    fn exception(&self, name: &str) -> Option<String> {
+        self.exceptions.get(&name.to_lowercase()).cloned()
+    }
+}
+
+impl Known {
+    /// Keeps an exception.
+    pub fn keep_exception(&mut self, exception: &DefineException) {
+        let message = exception.message.clone().unwrap_or_else(|| exception.name.text.clone());
+        Arc::make_mut(&mut self.exceptions).insert(exception.name.text.to_lowercase(), message);
+    }
+
+    /// Whether the session has one of that name.
+    pub fn is_local(&self, name: &str) -> bool {
+        self.local.contains_key(&name.to_lowercase())
+    }
+
+    /// Keeps one for the session.
+    pub fn keep(&mut self, definition: Arc<Definition>) {
+        Arc::make_mut(&mut self.local).insert(definition.name.to_lowercase(), definition);
+    }
+
+    /// Forgets one of the session.
+    pub fn forget(&mut self, name: &str) {
+        Arc::make_mut(&mut self.local).remove(&name.to_lowercase());
+    }
+
+    /// The session's own.
+    pub fn local(&self) -> impl Iterator<Item = &Arc<Definition>> {
+        self.local.values()
+    }
+
+    /// Puts another definition in the place of a stored one, to be checked.
+    pub fn try_stored(&mut self, definition: Arc<Definition>) {
+        Arc::make_mut(&mut self.local).remove(&definition.name.to_lowercase());
+        Arc::make_mut(&mut self.stored).insert(definition.name.to_lowercase(), definition);
+    }
+
+    /// Reads what the database has.
+    pub fn read(&mut self, view: Option<&View>, sources: &mut Sources) {
+        let mut stored = BTreeMap::new();
+        let mut texts = BTreeMap::new();
+        for (entry, def) in entries(view) {
+            let known = self.texts.get(&entry.id).filter(|(text, _)| *text == def.source.text);
+            let read = match known {
+                Some((_, definition)) => Some(definition.clone()),
+                None => definition(def, sources),
+            };
+            if let Some(read) = read {
+                stored.insert(def.name.to_lowercase(), read.clone());
+                texts.insert(entry.id, (def.source.text.clone(), read));
+            }
+        }
+        (self.stored, self.texts) = (Arc::new(stored), Arc::new(texts));
+    }
+}
+
+/// A stored definition, read; `None` if its text is damaged.
+pub fn definition(def: &RoutineDef, sources: &mut Sources) -> Option<Arc<Definition>> {
+    let dialect = parse_dialect(&def.source.dialect)?;
+    let origin = sources.add(&def.name, &def.source.text, None);
+    read(&def.name, &def.source.text, dialect, origin).map(Arc::new)
+}
+
+/// The definition of a text.
+pub fn read(name: &str, text: &str, dialect: Dialect, origin: u32) -> Option<Definition> {
+    let parsed = gobi_grammar::parse_at(text, dialect, origin);
+    let statement = parsed.statements.into_iter().next().map(|statement| statement.kind);
+    match statement {
+        Some(StatementKind::Routine(routine)) if parsed.diagnostics.is_empty() => Some(Definition {
+            name: name.to_owned(),
+            routine: *routine,
+            dialect,
+        }),
+        _ => None,
+    }
+}
+
+/// Functions and procedures of the database.
+pub fn entries(view: Option<&View>) -> impl Iterator<Item = (&Entry, &RoutineDef)> {
+    let entries = view.into_iter().flat_map(|view| view.catalog().entries());
+    entries.filter_map(|entry| match &*entry.entity {
+        Entity::Routine(def) => Some((entry, def)),
+        _ => None,
+    })
+}
+
+/// The one of a name.
+pub fn stored<'v>(view: Option<&'v View>, name: &str) -> Option<(&'v Entry, &'v RoutineDef)> {
+    let entry = view?.catalog().find(&[MAIN_SCHEMA, name])?;
+    match &*entry.entity {
+        Entity::Routine(def) => Some((entry, def)),
+        _ => None,
+    }
+}
+
+/// The names of all.
+pub fn stored_names(view: Option<&View>) -> Vec<String> {
+    entries(view).map(|(_, def)| def.name.clone()).collect()
+}

@@ -1,0 +1,88 @@
+//! SHOW FUNCTIONS, SHOW PROCEDURES, DESCRIBE FUNCTION: what can be called, as rows.
+//!
+//! `DESCRIBE FUNCTION half` gives a row for each parameter, and one for the result: `returns | double`.
+//!
+//! Invariants: what is shown is what the transaction sees.
+//!
+//! Does not: list the functions of the engine; `docs/functions.md` does.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{DescribeObject, ObjectKind, Show, Span};
+use gobi_grammar::similar::nearest;
+
+use super::{define, known};
+use crate::functions::like::LikePattern;
+use crate::procedure::Definitions as _;
+use crate::session::{Error, ResultStream, Session, StatementResult};
+
+/// `SHOW FUNCTIONS [LIKE 'pattern']`, `SHOW PROCEDURES`.
+pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStream, Error> {
+    let procedures = show.what.text.eq_ignore_ascii_case("procedures");
+    if let Some(first) = show.of.first() {
+        return Err(super::unsupported("SHOW FUNCTIONS IN a schema", first.span));
+    }
+    let pattern = show
+        .like
+        .as_ref()
+        .map(|pattern| LikePattern::new(pattern, None, true))
+        .transpose();
+    let pattern = pattern.map_err(|error| Error::new(Diagnostic::new(error.code, span, error.message)))?;
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let local = session.relations.routines.known.local().cloned().collect::<Vec<_>>();
+    for definition in local
+        .iter()
+        .filter(|definition| definition.routine.is_procedure == procedures)
+    {
+        let signature = define::signature_of(session, definition)?;
+        rows.push(vec![
+            definition.name.clone(),
+            signature,
+            String::new(),
+            "session".into(),
+        ]);
+    }
+    for (_, def) in known::entries(session.relations.view.as_ref()).filter(|(_, def)| def.procedure == procedures) {
+        rows.push(vec![
+            def.name.clone(),
+            def.signature.clone(),
+            def.version.to_string(),
+            "database".into(),
+        ]);
+    }
+    rows.retain(|row| {
+        pattern
+            .as_ref()
+            .is_none_or(|pattern| pattern.matches(row[0].as_bytes()))
+    });
+    rows.sort();
+    Ok(ResultStream::strings(
+        &["name", "signature", "version", "kept in"],
+        &rows,
+        span,
+    ))
+}
+
+/// `DESCRIBE FUNCTION f`, `DESCRIBE PROCEDURE p`.
+pub fn describe(session: &mut Session, object: &DescribeObject, span: Span) -> Result<StatementResult, Error> {
+    let [name] = object.name.as_slice() else {
+        return Err(super::unsupported("DESCRIBE of a qualified name", span));
+    };
+    if !matches!(object.kind, ObjectKind::Function | ObjectKind::Procedure) {
+        return Err(super::unsupported(&format!("DESCRIBE {}", object.kind.words()), span));
+    }
+    let _ = session.relations.instances();
+    let Some(definition) = session.relations.routines.known.find(&name.text) else {
+        let kind = object.kind.words().to_lowercase();
+        let mut error = Diagnostic::new("42883", name.span, format!("{kind} `{}` does not exist", name.text));
+        let names = session.relations.routines.known.names();
+        let near = nearest(&name.text, names.iter().map(String::as_str));
+        error.help = near.map(|near| format!("did you mean `{near}`?"));
+        return Err(Error::new(error));
+    };
+    let rows = define::described(session, &definition)?;
+    Ok(StatementResult::Rows(ResultStream::strings(
+        &["name", "type", "default"],
+        &rows,
+        span,
+    )))
+}

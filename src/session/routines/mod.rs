@@ -1,0 +1,161 @@
+//! Variables, functions and blocks of a session's scripts, and the functions and procedures of its database.
+//!
+//! `let n = 2; function twice(x) => x * 2; n = twice(n); SELECT n` keeps `n` between its statements; each of them is a body
+//! that is checked, compiled and run.
+//!
+//! Invariants: a statement that fails leaves the variables as they were; a body is one transaction; a function of the session
+//! hides one of the database.
+//!
+//! Does not: check bodies; `procedure` does.
+
+mod answers;
+mod body;
+mod define;
+mod known;
+mod listing;
+mod sources;
+
+use std::collections::HashMap;
+
+use gobi_grammar::ast::{ObjectKind, Span, StatementKind as K};
+use gobi_grammar::{Diagnostic, ast};
+
+pub use define::store;
+use known::Known;
+pub use listing::{describe, list};
+pub use sources::Sources;
+
+use super::change::Running;
+use super::relations::Relations;
+use super::{Error, Session, StatementResult};
+use crate::plan::routine::Variable;
+use crate::procedure::{Definitions, Instances};
+use crate::types::{LogicalType, Value};
+
+/// What a session's scripts have made.
+#[derive(Debug, Default)]
+pub struct Routines {
+    variables: Vec<Held>,
+    /// The variables of the body that asks, in place of the script's.
+    inside: Option<HashMap<String, (LogicalType, Value)>>,
+    known: Known,
+    /// Where definitions were written.
+    pub sources: Sources,
+}
+
+/// A variable of the script.
+#[derive(Clone, Debug)]
+struct Held {
+    variable: Variable,
+    /// Its type was written.
+    declared: bool,
+    value: Value,
+}
+
+impl Routines {
+    /// A variable that a query may mention.
+    pub fn variable(&self, name: &str) -> Option<(LogicalType, Value)> {
+        if let Some(inside) = &self.inside {
+            return inside.get(&name.to_lowercase()).cloned();
+        }
+        let held = self
+            .variables
+            .iter()
+            .find(|held| held.variable.name.eq_ignore_ascii_case(name))?;
+        Some((held.variable.ty.clone(), held.value.clone()))
+    }
+}
+
+impl Relations {
+    /// Whether there is a function of that name, of the session or of the database.
+    pub fn has_routine(&self, name: &str) -> bool {
+        self.routines.known.is_local(name) || known::stored(self.view.as_ref(), name).is_some()
+    }
+
+    /// Functions and variables, for suggestions.
+    pub fn routine_names(&self) -> Vec<String> {
+        let variables = self.routines.variables.iter().map(|held| held.variable.name.clone());
+        let known = self.routines.known.names().into_iter();
+        known
+            .chain(known::stored_names(self.view.as_ref()))
+            .chain(variables)
+            .collect()
+    }
+
+    /// What makes functions for the types that they are called with.
+    pub fn instances(&mut self) -> Instances {
+        let routines = &mut self.routines;
+        routines.known.read(self.view.as_ref(), &mut routines.sources);
+        Instances::new(std::sync::Arc::new(routines.known.clone()))
+    }
+}
+
+/// Whether a statement is one of these.
+pub fn is_ours(kind: &K) -> bool {
+    matches!(
+        kind,
+        K::Let(_)
+            | K::Assign(_)
+            | K::If(_)
+            | K::While(_)
+            | K::For(_)
+            | K::Throw(_)
+            | K::Assert(_)
+            | K::Eval(_)
+            | K::Return(_)
+            | K::Break
+            | K::Continue
+            | K::Routine(_)
+            | K::CallRoutine(_)
+            | K::DefineException(_)
+    )
+}
+
+/// Runs a statement of the procedural half.
+pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<StatementResult, Error> {
+    match &statement.kind {
+        K::Routine(routine) => define::define(session, routine, running),
+        K::CallRoutine(call) => body::call(session, call, running),
+        K::Eval(value) => body::evaluate(session, value, running),
+        K::Return(_) | K::Break | K::Continue => {
+            let message = format!("{} outside a body", statement.kind.name());
+            Err(Error::new(Diagnostic::new("42601", statement.span, message)))
+        }
+        K::DefineException(exception) => {
+            session.relations.routines.known.keep_exception(exception);
+            Ok(StatementResult::Done)
+        }
+        _ => body::run(session, statement, running),
+    }
+}
+
+/// Makes the functions that a script defines known to those before them, unless they are known already.
+pub fn declare(session: &mut Session, statements: &[(ast::Statement, gobi_grammar::Dialect)]) {
+    for (statement, dialect) in statements {
+        let K::Routine(routine) = &statement.kind else { continue };
+        let [name] = routine.name.as_slice() else { continue };
+        if routine.form == ast::RoutineForm::Local && !session.relations.routines.known.is_local(&name.text) {
+            define::declare(session, &name.text, statement.span, *dialect);
+        }
+    }
+}
+
+/// DROP of functions of the session; `None` if it is about something else.
+pub fn drop_local(session: &mut Session, kind: &K) -> Option<StatementResult> {
+    let K::Drop(drop) = kind else { return None };
+    if !matches!(drop.kind, ObjectKind::Function | ObjectKind::Procedure) {
+        return None;
+    }
+    let known = &mut session.relations.routines.known;
+    let mut names = drop.names.iter();
+    let all_local = names.all(|path| matches!(path.as_slice(), [name] if known.is_local(&name.text)));
+    if !all_local {
+        return None;
+    }
+    drop.names.iter().flatten().for_each(|name| known.forget(&name.text));
+    Some(StatementResult::Done)
+}
+
+fn unsupported(what: &str, span: Span) -> Error {
+    Error::new(Diagnostic::new("0A000", span, format!("{what} is not supported yet")))
+}

@@ -1,0 +1,112 @@
+//! Where functions were written, so that an error in one is shown at its place.
+//!
+//! `function f(a) => a / 0` in one script and `f(1)` in a later one: the error is in line 1, column 20 of `f`, and is shown at the
+//! call of the later script.
+//!
+//! Invariants: the places of a function's tree lie beyond those of any script, in a range of their own.
+//!
+//! Does not: keep definitions.
+
+use std::sync::Arc;
+
+use gobi_grammar::ast::Span;
+use gobi_grammar::{Diagnostic, Label};
+
+/// Where the ranges of functions begin.
+const FIRST: u32 = 1 << 31;
+
+/// The texts of functions, each in its range.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    texts: Arc<Vec<Text>>,
+    /// Counts scripts.
+    script: u64,
+    next: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Text {
+    name: String,
+    origin: u32,
+    text: Arc<str>,
+    /// The script that it stands in, and where.
+    script: u64,
+    offset: u32,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            texts: Arc::default(),
+            script: 0,
+            next: FIRST,
+        }
+    }
+}
+
+impl Sources {
+    /// Another script begins.
+    pub fn begin_script(&mut self) {
+        self.script += 1;
+    }
+
+    /// A range for a text, which stands in the script that runs if `offset` says where.
+    pub fn add(&mut self, name: &str, text: &str, offset: Option<u32>) -> u32 {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX / 2);
+        if self.next > u32::MAX - length - 1 {
+            // Errors in the oldest functions lose their places.
+            self.next = FIRST;
+            self.texts = Arc::default();
+        }
+        let origin = self.next;
+        self.next += length + 1;
+        Arc::make_mut(&mut self.texts).push(Text {
+            name: name.to_owned(),
+            origin,
+            text: text.into(),
+            script: if offset.is_some() { self.script } else { 0 },
+            offset: offset.unwrap_or(0),
+        });
+        origin
+    }
+
+    /// The error with places of the script only; what lies in a function of another one is shown at `statement`.
+    pub fn resolve(&self, diagnostic: Diagnostic, statement: Span) -> Diagnostic {
+        let mut resolved = diagnostic;
+        let main = resolved.span();
+        if main.start >= FIRST
+            && let Some(text) = self.text(main)
+            && text.script != self.script
+        {
+            let at = (main.start - text.origin) as usize;
+            let before = text.text.get(..at).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+            resolved.message = format!("in `{}`, line {line}, column {column}: {}", text.name, resolved.message);
+            resolved.labels.truncate(1);
+        }
+        for label in &mut resolved.labels {
+            label.span = self.place(label, statement);
+        }
+        resolved
+    }
+
+    fn place(&self, label: &Label, statement: Span) -> Span {
+        let span = label.span;
+        if span.start < FIRST {
+            return span;
+        }
+        match self.text(span) {
+            Some(text) if text.script == self.script => Span {
+                start: span.start - text.origin + text.offset,
+                end: span.end - text.origin + text.offset,
+            },
+            _ => statement,
+        }
+    }
+
+    fn text(&self, span: Span) -> Option<&Text> {
+        let inside = |text: &&Text| (text.origin..=text.origin + text.text.len() as u32).contains(&span.start);
+        self.texts.iter().find(inside)
+    }
+}

@@ -1,0 +1,91 @@
+//! Runs the programs of `tests/golden/language/*.grz`, as machine code and interpreted, and compares what they print with the `.out`
+//! beside them.
+//!
+//! A file holds several programs, each begun by a line `#! name`; `#! name (database)` runs it in a database of its own. What
+//! a program prints is its results as lines of `|`-separated cells, and its error as the command line shows it. `GOBI_BLESS=1`
+//! writes the `.out` files.
+//!
+//! Invariants: both ways of running a program print the same.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use gobi::client::{Client, Error, JitMode, Settings, StatementResult, cells};
+
+use super::golden;
+
+#[test]
+fn programs_print_what_they_should() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/language");
+    let mut files: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "grz"));
+    files.sort();
+    let (mut failures, mut count) = (Vec::new(), 0);
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut shown = String::new();
+        for (name, program) in programs(&text) {
+            count += 1;
+            let native = run(&name, program, JitMode::On);
+            let interpreted = run(&name, program, JitMode::Off);
+            if native != interpreted {
+                failures.push(format!("{name}: as machine code\n{native}\ninterpreted\n{interpreted}"));
+            }
+            write!(shown, "#! {name}\n{native}").unwrap();
+        }
+        let name = format!("language/{}.out", file.file_stem().unwrap().to_str().unwrap());
+        failures.extend(golden::difference(&name, &shown));
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    assert!(count > 100, "{count} programs were found");
+}
+
+/// Names and texts.
+fn programs(text: &str) -> Vec<(String, &str)> {
+    let mut out = Vec::new();
+    for part in text.split("#! ").skip(1) {
+        let (name, program) = part.split_once('\n').unwrap();
+        out.push((name.trim().to_owned(), program));
+    }
+    out
+}
+
+fn run(name: &str, program: &str, jit: JitMode) -> String {
+    let settings = Settings {
+        jit,
+        ..Settings::default()
+    };
+    let folder = name.ends_with("(database)").then(|| tempfile::tempdir().unwrap());
+    let client = Client::embedded(settings, folder.as_ref().map(|folder| folder.path().join("db")));
+    let mut session = client.session();
+    let mut shown = String::new();
+    for result in session.execute(program) {
+        match result.and_then(|result| print(result, &mut shown)) {
+            Ok(()) => {}
+            Err(error) => shown.push_str(&gobi_grammar::render::render(program, None, &error.diagnostics, false)),
+        }
+    }
+    shown
+}
+
+fn print(result: StatementResult, out: &mut String) -> Result<(), Error> {
+    let StatementResult::Rows(stream) = result else {
+        return Ok(());
+    };
+    let fields = stream.fields().to_vec();
+    for batch in stream {
+        let batch = batch?;
+        for row in 0..batch.num_rows() {
+            let cell = |column: usize| {
+                cells::text(batch.column(column), row, &fields[column].ty).unwrap_or_else(|| "NULL".to_owned())
+            };
+            let cells: Vec<String> = (0..fields.len()).map(cell).collect();
+            writeln!(out, "{}", cells.join("|")).unwrap();
+        }
+    }
+    Ok(())
+}
