@@ -185,25 +185,31 @@ impl<'c> Printer<'c> {
                 let details = vec![("", format!("{} = each of {}", self.name(*element), self.expr(array)))];
                 ("Unnest".into(), details)
             }
-            Plan::Window {
-                partition,
-                order,
-                calls,
-                ..
-            } => {
-                let made: Vec<String> = calls.iter().map(|(id, _)| self.name(*id)).collect();
-                let mut details = vec![("", made.join(", "))];
-                if !partition.is_empty() {
-                    details.push(("by", self.names(partition)));
-                }
-                if !order.is_empty() {
-                    let keys: Vec<String> = order.iter().map(|key| self.sort_key(key)).collect();
-                    details.push(("in order of", keys.join(", ")));
-                }
-                ("Window".into(), details)
-            }
+            Plan::Window { .. } => self.describe_window(plan),
             Plan::UnionAll { columns, .. } => ("Union all".into(), vec![("", format!("[{}]", self.names(columns)))]),
         }
+    }
+
+    fn describe_window(&self, plan: &Plan) -> (String, Vec<(&'static str, String)>) {
+        let Plan::Window {
+            partition,
+            order,
+            calls,
+            ..
+        } = plan
+        else {
+            return (String::new(), Vec::new());
+        };
+        let made: Vec<String> = calls.iter().map(|(id, _)| self.name(*id)).collect();
+        let mut details = vec![("", made.join(", "))];
+        if !partition.is_empty() {
+            details.push(("by", self.names(partition)));
+        }
+        if !order.is_empty() {
+            let keys: Vec<String> = order.iter().map(|key| self.sort_key(key)).collect();
+            details.push(("in order of", keys.join(", ")));
+        }
+        ("Window".into(), details)
     }
 
     fn describe_join(&self, plan: &Plan) -> (String, Vec<(&'static str, String)>) {

@@ -25,10 +25,6 @@ impl<'a> Binder<'a> {
         match &e.kind {
             K::Literal(literal) => self.literal(literal, false, e.span),
             K::Name(parts) => self.name(block, parts, e.span),
-            K::Braced(name) => match self.variable(name, e.span) {
-                Some(value) => Ok(value),
-                None => self.name(block, std::slice::from_ref(name), e.span),
-            },
             K::Parameter(name) => self.parameter(name, e.span),
             K::Chain { first, rest } => self.chain(block, first, rest),
             K::And(items) => self.connective(block, items, "`and`").map(|v| Expr::and(v, e.span)),
@@ -87,6 +83,18 @@ impl<'a> Binder<'a> {
             K::Exists(query) => self.exists_value(block, query, e.span),
             K::Subquery(query) => self.scalar_subquery(block, query, e.span),
             K::Array(_) | K::Struct(_) | K::Field { .. } | K::Index { .. } | K::Slice { .. } => self.nested(block, e),
+            K::Braced(_) | K::Match(_) | K::Try(_) | K::Named { .. } | K::Unsupported { .. } => self.own_form(block, e),
+        }
+    }
+
+    /// Forms that are the language's own, or cannot be run.
+    fn own_form(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
+        use ast::ExprKind as K;
+        match &e.kind {
+            K::Braced(name) => match self.variable(name, e.span) {
+                Some(value) => Ok(value),
+                None => self.name(block, std::slice::from_ref(name), e.span),
+            },
             K::Match(matching) => self.match_value(block, matching, e.span),
             K::Try(_) => self.unsupported("`try` in a query is", e.span),
             K::Named { name, .. } => {
@@ -97,6 +105,7 @@ impl<'a> Binder<'a> {
                 let (name, verb) = (feature.as_str(), if feature.ends_with('s') { "are" } else { "is" });
                 self.unsupported(&format!("{name} {verb}"), e.span)
             }
+            _ => Err(Reported),
         }
     }
 
