@@ -7,7 +7,7 @@
 //! Does not: know sessions.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, OnceLock};
 
 use arrow::array::RecordBatch;
@@ -20,6 +20,7 @@ use super::kernels::KernelCache;
 use super::memory::Budget;
 use super::pool::Pool;
 use super::prepare::{self, Prepared};
+use super::results::Results;
 use super::rows::SpareRows;
 use super::run::{Query, lock};
 use super::{CancelToken, EngineConfig, ExecError, Progress, QueryOptions};
@@ -117,7 +118,9 @@ impl Engine {
         let prepared = Arc::new(prepared);
         let options = prepared.options.clone();
         let budget = Budget::new(options.memory_limit_bytes);
-        let (sender, receiver) = sync_channel(8);
+        // What takes less time than to start a thread is run at once.
+        let at_once = prepared.is_small();
+        let (sender, receiver) = if at_once { Results::kept() } else { Results::ahead(8) };
         let relations = prepared.relations.clone();
         let query = Query::new(
             self.shared.clone(),
@@ -134,14 +137,18 @@ impl Engine {
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| query.run()));
             match done {
                 Ok(Ok(query)) => *lock(&kept) = Some(explain::profile(&query, &explained)),
-                Ok(Err(error)) => drop(sender.send(Err(error))),
-                Err(_) => drop(sender.send(Err(ExecError::internal("the query's thread panicked")))),
+                Ok(Err(error)) => _ = sender.send(Err(error)),
+                Err(_) => _ = sender.send(Err(ExecError::internal("the query's thread panicked"))),
             }
         };
-        std::thread::Builder::new()
-            .name("gobi-query".into())
-            .spawn(run)
-            .map_err(|e| ExecError::resource(format!("cannot start a thread: {e}")))?;
+        if at_once {
+            run();
+        } else {
+            std::thread::Builder::new()
+                .name("gobi-query".into())
+                .spawn(run)
+                .map_err(|e| ExecError::resource(format!("cannot start a thread: {e}")))?;
+        }
         Ok(BatchStream {
             schema: prepared.schema.clone(),
             receiver,

@@ -211,6 +211,14 @@ impl Prepared {
         self.phases
     }
 
+    /// Whether it is certain that few rows are read and made, as of VALUES or of a key that is looked up.
+    pub(super) fn is_small(&self) -> bool {
+        let few = |rows: Option<u64>| rows.is_some_and(|rows| rows < COMPILE_FROM_ROWS);
+        let pipelines = &self.plan.pipelines;
+        pipelines.iter().all(|p| few(p.rows_bound) && few(p.source_rows))
+            && self.subqueries.iter().all(|s| s.is_small())
+    }
+
     /// Rows that all pipelines read, as far as they are known.
     pub(super) fn rows_bound(&self) -> u64 {
         self.plan.pipelines.iter().filter_map(|p| p.rows_bound).sum()

@@ -9,7 +9,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -25,6 +24,7 @@ use super::morsels::Morsels;
 use super::ordered::Ordered;
 use super::pool::Team;
 use super::prepare::Prepared;
+use super::results::Results;
 use super::schedule::Schedule;
 use super::tables::{BuiltJoin, Groups, PartialBuild, SharedBuild, finish_join};
 use super::temp::{Parameter, TempData};
@@ -72,7 +72,7 @@ pub struct Query {
     waiting: Mutex<Vec<Vec<RecordBatch>>>,
     /// For the same places: rows that were handed on or skipped.
     streamed_rows: Vec<AtomicU64>,
-    results: Option<SyncSender<Result<RecordBatch, ExecError>>>,
+    results: Option<Results>,
 }
 
 impl std::fmt::Debug for Query {
@@ -106,8 +106,6 @@ pub struct Running {
     finish: Finish,
     reserved: Mutex<Vec<Reservation>>,
 }
-
-type Results = SyncSender<Result<RecordBatch, ExecError>>;
 
 impl Query {
     /// A query that has not started. Subqueries are run first, into parameters.
@@ -167,7 +165,7 @@ impl Query {
 
     fn subquery(&self, index: usize) -> Result<Parameter, ExecError> {
         let prepared = self.prepared.subqueries[index].clone();
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1024);
+        let (sender, receiver) = Results::ahead(1024);
         let mut inner = Query::new(
             self.shared.clone(),
             prepared,
@@ -443,10 +441,7 @@ impl Query {
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(self.prepared.schema.clone(), columns, &options)
             .map_err(|e| ExecError::internal(&format!("the result does not fit its schema: {e}")))?;
-        let gone = self
-            .results
-            .as_ref()
-            .is_some_and(|results| results.send(Ok(batch)).is_err());
+        let gone = self.results.as_ref().is_some_and(|results| !results.send(Ok(batch)));
         if gone { Err(ExecError::cancelled()) } else { Ok(()) }
     }
 
