@@ -44,6 +44,8 @@ pub enum Entity {
     Index(IndexDef),
     /// A function or procedure.
     Routine(RoutineDef),
+    /// How far a reader of a table's changes has come.
+    Watermark(WatermarkDef),
 }
 
 /// A namespace.
@@ -235,6 +237,17 @@ pub struct RoutineDef {
     pub names: Vec<EntityId>,
 }
 
+/// A place in the history of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatermarkDef {
+    /// Name, case preserved.
+    pub name: String,
+    /// The table.
+    pub table: EntityId,
+    /// The hash of the commit up to which its changes were read.
+    pub commit: String,
+}
+
 impl Entity {
     /// Name, case preserved.
     pub fn name(&self) -> &str {
@@ -244,6 +257,7 @@ impl Entity {
             Entity::View(view) => &view.name,
             Entity::Index(index) => &index.name,
             Entity::Routine(routine) => &routine.name,
+            Entity::Watermark(mark) => &mark.name,
         }
     }
 
@@ -256,6 +270,7 @@ impl Entity {
             Entity::Index(_) => "index",
             Entity::Routine(routine) if routine.procedure => "procedure",
             Entity::Routine(_) => "function",
+            Entity::Watermark(_) => "watermark",
         }
     }
 
@@ -267,6 +282,7 @@ impl Entity {
             Entity::View(view) => view.reads.clone(),
             Entity::Index(index) => vec![index.table],
             Entity::Routine(routine) => routine.names.clone(),
+            Entity::Watermark(mark) => vec![mark.table],
         }
     }
 

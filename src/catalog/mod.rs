@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub use entity::{
     CheckDef, ColumnDef, ColumnNo, Entity, EntityId, ForeignKeyDef, IndexDef, KeyAction, KeyDef, NotAnEntity,
-    RoutineDef, SchemaDef, SortColumn, Source, Storage, TableDef, ViewDef,
+    RoutineDef, SchemaDef, SortColumn, Source, Storage, TableDef, ViewDef, WatermarkDef,
 };
 
 /// The schema that unqualified names are looked up in.

@@ -34,7 +34,7 @@ use std::sync::Arc;
 pub(crate) use convert::{Target, chunk_from_arrow};
 pub use csv::CsvOptions;
 pub use open::{Format, OpenOptions, forget_opened, open, open_folder, open_on};
-pub(crate) use parquet::{DELTAS, EncodedParquet, ParquetPart, encode_parquet};
+pub(crate) use parquet::{EncodedParquet, ParquetPart, encode_parquet};
 pub use rows::Rows;
 pub use write::{Compression, WriteError, WriteOptions, write, write_on};
 

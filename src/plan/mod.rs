@@ -81,10 +81,40 @@ pub enum Point {
     Micros(i64),
 }
 
+/// What of a relation's history is read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Moment {
+    /// The relation as it was.
+    AsOf(Point),
+    /// The rows last written after a point, as they are at another, or now.
+    Since {
+        /// After.
+        since: Point,
+        /// Up to and with.
+        until: Option<Point>,
+    },
+    /// The changes after a point, up to another, or now.
+    Changes {
+        /// After.
+        since: Start,
+        /// Up to and with.
+        until: Option<Point>,
+    },
+}
+
+/// Where a log of changes begins.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Start {
+    /// At a point.
+    Point(Point),
+    /// Where a watermark stands.
+    Watermark(String),
+}
+
 /// Where the binder finds relations; the session implements it.
 pub trait TableResolver {
-    /// A relation by its name parts, as it is or as it was; `None` if there is none.
-    fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError>;
+    /// A relation by its name parts, as it is or as it was, or its changes; `None` if there is none.
+    fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError>;
 
     /// A file, glob or URL as a relation.
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError>;
@@ -210,6 +240,15 @@ pub fn bind_into(
     tables: &mut dyn TableResolver,
 ) -> Result<logical::Query, Vec<Diagnostic>> {
     bind::bind_into(query, wanted, dialect, tables)
+}
+
+/// The point of the timeline that a statement names.
+pub fn bind_point(
+    when: &ast::When,
+    dialect: Dialect,
+    tables: &mut dyn TableResolver,
+) -> Result<Point, Vec<Diagnostic>> {
+    bind::bind_point(when, dialect, tables)
 }
 
 /// Binds a statement that changes rows as a query that says how: see [`change::Layout`].

@@ -17,7 +17,7 @@ use super::question::Question;
 use super::{Definition, Definitions, NoDefinitions};
 use crate::plan::logical::{Expr, ExprKind, TableId};
 use crate::plan::routine::{Program, Routine, RoutineId, Variable};
-use crate::plan::{Callee, Named, Point, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::plan::{Callee, Moment, Named, ResolveError, RoutineCall, TableInfo, TableResolver};
 use crate::types::{LogicalType, Value};
 
 /// The routines of one statement, made as they are called.
@@ -265,9 +265,9 @@ pub(super) struct WithInstances<'i> {
 }
 
 impl TableResolver for WithInstances<'_> {
-    fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError> {
+    fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
         match &mut self.tables {
-            Some(tables) => tables.by_name(parts, as_of),
+            Some(tables) => tables.by_name(parts, moment),
             None => Ok(None),
         }
     }

@@ -10,7 +10,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Maintain, MaintainTask, Path, Span};
 
 use super::locking::commit_error;
-use super::store::{BRANCH, View, store_error};
+use super::store::{View, store_error};
 use super::{Error, ResultStream, Session, StatementResult, define, transactions};
 use crate::catalog::{Entity, EntityId};
 use crate::store::table::{About, Effort, Fragmentation};
@@ -44,8 +44,9 @@ pub fn run(session: &mut Session, maintain: &Maintain, span: Span) -> Result<Sta
         let message = "COMPACT cannot run inside a transaction";
         return Err(Error::new(Diagnostic::new("25001", span, message)));
     }
+    let branch = store.branch().to_string();
     let rows = match store.maintaining(span)? {
-        Some(view) => compact_all(&view, wanted(&view, maintain.table.as_ref())?, span)?,
+        Some(view) => compact_all(&view, &branch, wanted(&view, maintain.table.as_ref())?, span)?,
         None => match &maintain.table {
             Some(path) => return Err(no_table(define::schema_and_name(path)?.1)),
             None => Vec::new(),
@@ -76,11 +77,16 @@ fn no_table(name: &Ident) -> Error {
     Error::new(Diagnostic::new("42P01", name.span, message))
 }
 
-fn compact_all(view: &View, tables: Vec<(EntityId, String)>, span: Span) -> Result<Vec<Vec<String>>, Error> {
+fn compact_all(
+    view: &View,
+    branch: &str,
+    tables: Vec<(EntityId, String)>,
+    span: Span,
+) -> Result<Vec<Vec<String>>, Error> {
     let mut rows = Vec::new();
     for (id, name) in tables {
         let before = view.base.fragmentation(id).map_err(|error| store_error(&error, span))?;
-        let after = compact(view, id, span)?.unwrap_or(before);
+        let after = compact(view, branch, id, span)?.unwrap_or(before);
         let numbers = [
             (before.segments, after.segments),
             (before.deleted, after.deleted),
@@ -97,13 +103,13 @@ fn compact_all(view: &View, tables: Vec<(EntityId, String)>, span: Span) -> Resu
 }
 
 /// Compacts a table; how it is then, or `None` if there was nothing to do.
-fn compact(view: &View, id: EntityId, span: Span) -> Result<Option<Fragmentation>, Error> {
+fn compact(view: &View, branch: &str, id: EntityId, span: Span) -> Result<Option<Fragmentation>, Error> {
     for _ in 0..ATTEMPTS {
         let about = About {
             author: std::env::var("USER").unwrap_or_default(),
             message: "COMPACT".into(),
         };
-        let done = view.database.compact(BRANCH, id, Effort::All, about, &|_| true);
+        let done = view.database.compact(branch, id, Effort::All, about, &|_| true);
         if let Some(snapshot) = done.map_err(|error| commit_error(&view.database, &view.changes, &error, span))? {
             let after = snapshot.fragmentation(id);
             return after.map(Some).map_err(|error| store_error(&error, span));

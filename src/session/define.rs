@@ -252,7 +252,7 @@ fn definition(
 
 /// Some names are the engine's own.
 fn check_column_name(name: &str, span: Span) -> Result<(), Error> {
-    if [crate::store::table::ROW_COLUMN, crate::store::table::LIVE_COLUMN].contains(&name) {
+    if crate::store::table::is_hidden(name) {
         let message = format!("`{name}` is a name of the engine's own");
         return Err(Error::new(Diagnostic::new("42939", span, message)));
     }
@@ -343,6 +343,6 @@ pub fn unsupported(what: &str, span: Span) -> Error {
     Error::new(Diagnostic::new("0A000", span, format!("{what} is not supported yet")))
 }
 
-fn catalog_error(error: &CatalogError, span: Span) -> Error {
+pub fn catalog_error(error: &CatalogError, span: Span) -> Error {
     Error::new(Diagnostic::new(error.code(), span, error.to_string()))
 }

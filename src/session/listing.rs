@@ -113,7 +113,7 @@ fn tables(view: &View, names: &Names, span: Span) -> Result<List, Error> {
         let (count, bytes) = match &*entry.entity {
             Entity::Table(def) => sizes(view, entry.id, def, span)?,
             Entity::View(_) => (None, None),
-            Entity::Schema(_) | Entity::Index(_) | Entity::Routine(_) => continue,
+            Entity::Schema(_) | Entity::Index(_) | Entity::Routine(_) | Entity::Watermark(_) => continue,
         };
         let (schema, name) = (&*entry.schema, entry.entity.name());
         let row = vec![
@@ -221,7 +221,7 @@ fn indexes(view: &View, names: &Names, _: Span) -> Result<List, Error> {
                     add(entry, def, &key, kind);
                 }
             }
-            Entity::View(_) | Entity::Schema(_) | Entity::Routine(_) => {}
+            Entity::View(_) | Entity::Schema(_) | Entity::Routine(_) | Entity::Watermark(_) => {}
         }
     }
     let columns = &[

@@ -16,6 +16,7 @@ use gobi_grammar::Diagnostic;
 
 use super::define::views;
 use super::error::format_code;
+use super::history;
 use super::picks::Origin;
 use super::reads;
 use super::routines::Routines;
@@ -25,9 +26,8 @@ use crate::formats::{self, FormatError, OpenOptions, Relation};
 use crate::plan::access::{Index, Wanted};
 use crate::plan::logical::{Query, TableId};
 use crate::plan::routine::Program;
-use crate::plan::{Callee, Named, Parameter, Point, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::plan::{Callee, Moment, Named, Parameter, ResolveError, RoutineCall, TableInfo, TableResolver};
 use crate::procedure::Instances;
-use crate::store::StoreError;
 use crate::store::table::{ROW_COLUMN, Snapshot};
 use crate::types::{LogicalType, Value};
 
@@ -121,45 +121,42 @@ impl Relations {
     }
 
     /// What a name stands for in the database, as it is in the transaction or as it was.
-    fn entity(&self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Found>, ResolveError> {
+    fn entity(&self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Found>, ResolveError> {
         let Some(view) = &self.view else {
             return Ok(None);
         };
-        let then = as_of.map(|point| view.at(point)).transpose()?;
+        let then = history::names_at(moment).map(|point| view.at(point)).transpose()?;
         let catalog = then.as_ref().map_or(view.catalog(), |snapshot| &**snapshot.catalog());
         let entry = catalog.find(parts).cloned();
         Ok(entry.map(|entry| Found { entry, then }))
     }
 
     /// The rows of a table of the database.
-    fn table(&mut self, found: &Found, def: &TableDef) -> Result<Option<Opened>, ResolveError> {
-        let Some(view) = self.view.clone() else {
+    fn table(
+        &mut self,
+        found: &Found,
+        def: &TableDef,
+        moment: Option<&Moment>,
+    ) -> Result<Option<Opened>, ResolveError> {
+        let Some(view) = &self.view else {
             return Ok(None);
         };
-        let failed = |error: StoreError| ResolveError {
-            code: "58030",
-            message: error.to_string(),
+        let place = history::Place {
+            id: found.entry.id,
+            def,
+            then: found.then.as_ref(),
         };
-        let entry = &found.entry;
-        let (path, origin) = match &found.then {
-            Some(snapshot) => {
-                let table = snapshot.table(entry.id).map_err(failed)?;
-                let commit = snapshot.commit_id().map_or_else(String::new, |id| id.to_string());
-                let origin = Origin::new(entry.id, def, snapshot.catalog(), table, None);
-                (format!("{}@{commit}", entry.id.0), origin)
-            }
+        let history = view.history(&place, moment)?;
+        let origin = history.table.map(|table| match &found.then {
+            Some(snapshot) => Origin::new(found.entry.id, def, snapshot.catalog(), table, None),
             None => {
-                let table = view.table(entry.id, def).map_err(failed)?;
-                let staged = view.changes.tables.get(&entry.id).cloned();
-                let origin = Origin::new(entry.id, def, view.catalog(), table, staged);
-                (entry.id.0.to_string(), origin)
+                let staged = view.changes.tables.get(&found.entry.id).cloned();
+                Origin::new(found.entry.id, def, view.catalog(), table, staged)
             }
-        };
-        let relation = origin.table.relation(origin.staged.as_ref()).map_err(failed)?;
-        let system = relation.schema().len() - def.columns.len();
+        });
         // No path of a file begins with a NUL.
-        let opened = self.opened(format!("\0{path}"), &def.name, system, relation);
-        let origin = Some(origin);
+        let path = format!("\0{}", history.key);
+        let opened = self.opened(path, &def.name, history.hidden, history.relation);
         Ok(Some(Opened { origin, ..opened }))
     }
 
@@ -297,28 +294,28 @@ impl<'r> StatementTables<'r> {
 }
 
 impl TableResolver for StatementTables<'_> {
-    fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError> {
+    fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
         if let Some(given) = self.relations.given(parts) {
             return Ok(Some(Named::Table(self.opened(given))));
         }
-        if let Some(found) = self.relations.entity(parts, as_of)? {
+        if let Some(found) = self.relations.entity(parts, moment)? {
             if self.inside == 0 && !self.named.contains(&found.entry.id) {
                 self.named.push(found.entry.id);
             }
             match &*Arc::clone(&found.entry.entity) {
                 Entity::Table(def) => {
-                    if let Some(opened) = self.relations.table(&found, def)? {
+                    if let Some(opened) = self.relations.table(&found, def, moment)? {
                         return Ok(Some(Named::Table(self.opened(opened))));
                     }
                 }
                 Entity::View(def) => return views::meaning(def).map(|view| Some(Named::View(Box::new(view)))),
-                Entity::Schema(_) | Entity::Index(_) | Entity::Routine(_) => {}
+                Entity::Schema(_) | Entity::Index(_) | Entity::Routine(_) | Entity::Watermark(_) => {}
             }
         }
-        if as_of.is_some() && self.relations.view.is_none() {
+        if moment.is_some() && self.relations.view.is_none() {
             return Err(ResolveError {
                 code: "0A000",
-                message: "AS OF without a database is not supported yet".into(),
+                message: format!("{} without a database is not supported yet", clause(moment)),
             });
         }
         let [name] = parts else { return Ok(None) };
@@ -389,6 +386,15 @@ impl TableResolver for StatementTables<'_> {
         let mut names = self.relations.names();
         names.extend(files.into_iter().map(|(name, _)| name));
         names
+    }
+}
+
+/// What a moment is called.
+fn clause(moment: Option<&Moment>) -> &'static str {
+    match moment {
+        None | Some(Moment::AsOf(_)) => "AS OF",
+        Some(Moment::Since { .. }) => "SINCE",
+        Some(Moment::Changes { .. }) => "CHANGES SINCE",
     }
 }
 

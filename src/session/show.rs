@@ -12,7 +12,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::relations::StatementTables;
 use super::settings::{self, SETTINGS};
-use super::{Error, ResultStream, Session, StatementResult, listing, routines, statement};
+use super::{Error, ResultStream, Session, StatementResult, listing, routines, statement, timeline};
 use crate::store::locks::LockLine;
 use crate::types::{LogicalType, Value};
 
@@ -45,6 +45,9 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
         return routines::list(session, show, span).map(StatementResult::Rows);
     }
     if let Some(stream) = listing::show(session, &what, show, span)? {
+        return Ok(StatementResult::Rows(stream));
+    }
+    if let Some(stream) = timeline::show(session, &what, show, span)? {
         return Ok(StatementResult::Rows(stream));
     }
     let narrowed = [(!show.of.is_empty(), " IN"), (show.like.is_some(), " LIKE")];

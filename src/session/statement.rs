@@ -16,7 +16,7 @@ use super::relations::StatementTables;
 use super::store::StatementLocks;
 use super::{
     Error, Phases, ResultStream, Session, StatementResult, compact, copy, explain, prepared, routines, script,
-    settings, show, transactions,
+    settings, show, timeline, transactions,
 };
 use crate::exec::{Engine, Prepared, QueryOptions};
 use crate::plan::change::{Change, Layout};
@@ -41,6 +41,9 @@ pub fn run(
     }
     if let Some(done) = routines::drop_local(session, &statement.kind) {
         return Ok(done);
+    }
+    if let Some(result) = timeline::run(session, &statement.kind, running) {
+        return result;
     }
     if transactions::changes(&statement.kind) {
         return transactions::change(session, &statement.kind, running);

@@ -19,18 +19,15 @@ use super::locking::{Locked, Locking, commit_error};
 use super::{Error, Interrupt};
 use crate::catalog::{Catalog, EntityId, TableDef};
 use crate::host::{self, RealClock, RealRandom};
-use crate::plan::{Point, ResolveError};
 use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::locks::{Holder, LockLine};
-use crate::store::object::CommitId;
 use crate::store::packed;
 use crate::store::table::{About, Changes, Reads, Snapshot, TableSnapshot};
-use crate::store::timeline::{Machine, Mode, Options, RefKind};
-use crate::types::cast::parse_timestamp;
+use crate::store::timeline::{Machine, Mode, Options};
 
-/// The branch that sessions work on.
-pub const BRANCH: &str = "main";
+/// The branch that sessions begin on.
+pub const MAIN: &str = "main";
 
 /// A folder that is a database, or becomes one; shared by the sessions of a client.
 #[derive(Debug)]
@@ -114,6 +111,7 @@ impl Drop for DatabaseFolder {
 #[derive(Debug)]
 pub struct Store {
     folder: Arc<DatabaseFolder>,
+    branch: Arc<str>,
     transaction: Option<Transaction>,
     /// The place in the lock table of a statement that is a transaction of its own.
     alone: Option<Holder>,
@@ -180,6 +178,7 @@ impl Store {
     pub fn new(folder: Arc<DatabaseFolder>) -> Self {
         Self {
             folder,
+            branch: MAIN.into(),
             transaction: None,
             alone: None,
             running: StatementLocks {
@@ -208,13 +207,18 @@ impl Store {
     /// What the next statement reads; `None` if nothing was ever written.
     pub fn view(&mut self, span: Span) -> Result<Option<View>, Error> {
         if let Some(transaction) = &mut self.transaction {
-            return transaction.view(span).map(Some);
+            return transaction.view(&self.branch, span).map(Some);
         }
         let failed = |error: StoreError| store_error(&error, span);
         let Some(database) = self.folder.database(false).map_err(failed)? else {
             return Ok(None);
         };
-        let base = database.head(BRANCH).map_err(failed)?;
+        let base = database.head(&self.branch).map_err(failed)?;
+        if base.commit_id().is_none() && *self.branch != *MAIN {
+            let message = format!("the branch `{}` was dropped", self.branch);
+            let help = "`USE BRANCH main` goes back";
+            return Err(Error::new(Diagnostic::new("42704", span, message).with_help(help)));
+        }
         let changes = Changes::new(&base);
         Ok(Some(View {
             database,
@@ -265,7 +269,8 @@ impl Store {
     /// A statement takes its place in the lock table, before its snapshot: so whoever is committed in between is known.
     fn starts_in(&mut self, database: &Database) {
         let text = &self.running.text;
-        self.alone.get_or_insert_with(|| database.locks().begin(BRANCH, text));
+        self.alone
+            .get_or_insert_with(|| database.locks().begin(&self.branch, text));
     }
 
     /// Takes over what a statement changed: into the transaction, or at once into a commit.
@@ -273,14 +278,16 @@ impl Store {
         let (holder, before, isolation) = match (&self.transaction, &self.alone) {
             (Some(transaction), _) => (&transaction.holder, Some(&transaction.changes), transaction.isolation),
             (None, Some(holder)) => (holder, None, self.running.isolation),
-            (None, None) => return commit(view, message, span, None, self.running.compacts).map(|()| Done::Finished),
+            (None, None) => {
+                return commit(view, &self.branch, message, span, None, self.running.compacts).map(|()| Done::Finished);
+            }
         };
         if view.changes.is_empty(&view.base) {
             return Ok(Done::Finished);
         }
         let locking = Locking {
             database: &view.database,
-            branch: BRANCH,
+            branch: &self.branch,
             holder,
             before,
             isolation,
@@ -295,7 +302,14 @@ impl Store {
         }
         match &mut self.transaction {
             Some(transaction) => transaction.changes = view.changes,
-            None => commit(view, message, span, self.alone.take(), self.running.compacts)?,
+            None => commit(
+                view,
+                &self.branch,
+                message,
+                span,
+                self.alone.take(),
+                self.running.compacts,
+            )?,
         }
         Ok(Done::Finished)
     }
@@ -355,6 +369,24 @@ impl Store {
         self.transaction.is_some()
     }
 
+    /// The branch in use.
+    pub fn branch(&self) -> &str {
+        &self.branch
+    }
+
+    /// USE BRANCH, for a branch that is there.
+    pub fn use_branch(&mut self, name: &str) {
+        self.branch = name.into();
+    }
+
+    /// What changes no rows, and so is no part of a transaction, is refused in one.
+    pub fn alone(&self, what: &str, span: Span) -> Result<(), Error> {
+        match &self.transaction {
+            Some(_) => Err(user("25001", span, format!("{what} cannot be done in a transaction"))),
+            None => Ok(()),
+        }
+    }
+
     /// Who holds what, and who waits for it.
     pub fn locks(&self, span: Span) -> Result<Vec<LockLine>, Error> {
         let database = self.folder.database(false).map_err(|error| store_error(&error, span))?;
@@ -372,7 +404,14 @@ impl Store {
             base: transaction.changes.base().clone(),
             changes: transaction.changes,
         };
-        commit(view, message, span, Some(transaction.holder), self.running.compacts)
+        commit(
+            view,
+            &self.branch,
+            message,
+            span,
+            Some(transaction.holder),
+            self.running.compacts,
+        )
     }
 
     /// ROLLBACK.
@@ -422,14 +461,14 @@ impl Transaction {
     }
 
     /// What its next statement reads.
-    fn view(&mut self, span: Span) -> Result<View, Error> {
+    fn view(&mut self, branch: &str, span: Span) -> Result<View, Error> {
         if self.failed {
             return Err(aborted(span));
         }
         let database = Arc::clone(&self.database);
         if self.isolation == Isolation::ReadCommitted {
             let failed = |error: StoreError| store_error(&error, span);
-            let newest = database.head(BRANCH).map_err(failed)?;
+            let newest = database.head(branch).map_err(failed)?;
             let rebased = self.changes.rebased(&newest);
             self.changes = rebased.map_err(|error| commit_error(&database, &self.changes, &error, span))?;
             self.holder.reads(database.height(&newest).map_err(failed)?);
@@ -442,7 +481,14 @@ impl Transaction {
     }
 }
 
-fn commit(view: View, message: &str, span: Span, holder: Option<Holder>, compacts: bool) -> Result<(), Error> {
+fn commit(
+    view: View,
+    branch: &str,
+    message: &str,
+    span: Span,
+    holder: Option<Holder>,
+    compacts: bool,
+) -> Result<(), Error> {
     if view.changes.is_empty(&view.base) {
         return Ok(());
     }
@@ -455,14 +501,14 @@ fn commit(view: View, message: &str, span: Span, holder: Option<Holder>, compact
         base,
         changes,
     } = view;
-    let done = database.commit_changes(BRANCH, &base, &changes, about);
+    let done = database.commit_changes(branch, &base, &changes, about);
     let snapshot = done.map_err(|error| commit_error(&database, &changes, &error, span))?;
     if let (Some(holder), Some(commit)) = (holder, snapshot.commit_id()) {
         let height = database.height(&snapshot).map_err(|error| store_error(&error, span))?;
         holder.committed(commit, height);
     }
     if compacts {
-        database.compact_later(BRANCH, changes.tables.keys().copied());
+        database.compact_later(branch, changes.tables.keys().copied());
     }
     Ok(())
 }
@@ -480,96 +526,6 @@ impl View {
             _ => self.base.table_as(id, def),
         }
     }
-
-    /// The snapshot of a moment.
-    pub fn at(&self, point: &Point) -> Result<Snapshot, ResolveError> {
-        let timeline = self.database.timeline();
-        let failed = |error: StoreError| ResolveError {
-            code: store_code(&error),
-            message: error.to_string(),
-        };
-        let unknown = |what: &str, name: &str| ResolveError {
-            code: "42704",
-            message: format!("there is no {what} `{name}`"),
-        };
-        let commit = match point {
-            Point::Tag(name) => timeline
-                .resolve(RefKind::Tag, name)
-                .ok_or_else(|| unknown("tag", name))?,
-            Point::Branch(name) => timeline
-                .resolve(RefKind::Branch, name)
-                .ok_or_else(|| unknown("branch", name))?,
-            Point::Commit(hash) => self.commit_like(hash)?,
-            Point::Micros(time) => self.at_time(*time)?,
-            Point::Text(text) => self.at_time(time_of(text)?)?,
-        };
-        self.database.snapshot(commit).map_err(failed)
-    }
-
-    fn at_time(&self, time_us: i64) -> Result<CommitId, ResolveError> {
-        let failed = |error: StoreError| ResolveError {
-            code: store_code(&error),
-            message: error.to_string(),
-        };
-        let timeline = self.database.timeline();
-        let none = || ResolveError {
-            code: "22023",
-            message: "nothing was committed before that time".into(),
-        };
-        let tip = self.base.commit_id().ok_or_else(none)?;
-        timeline.as_of(tip, time_us).map_err(failed)?.ok_or_else(none)
-    }
-
-    /// The commit whose hash begins so.
-    fn commit_like(&self, hash: &str) -> Result<CommitId, ResolveError> {
-        let wanted = hash.to_lowercase();
-        let error = |message: String| ResolveError { code: "42704", message };
-        if let Ok(id) = wanted.parse() {
-            return Ok(id);
-        }
-        if wanted.len() < 4 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(error(format!("`{hash}` is not the beginning of a commit's hash")));
-        }
-        let timeline = self.database.timeline();
-        let mut found = None;
-        for index in 0..timeline.log_head().size {
-            let id = timeline.commit_at(index).map_err(|e| error(e.to_string()))?;
-            if id.to_string().starts_with(&wanted) && found.replace(id).is_some() {
-                return Err(error(format!("several commits begin with `{hash}`")));
-            }
-        }
-        found.ok_or_else(|| error(format!("no commit begins with `{hash}`")))
-    }
-}
-
-/// `2026-01-31 12:00`, or `1 hour ago`.
-fn time_of(text: &str) -> Result<i64, ResolveError> {
-    if let Ok(time) = parse_timestamp(text) {
-        return Ok(time);
-    }
-    let invalid = || ResolveError {
-        code: "22007",
-        message: format!("`{text}` is no time"),
-    };
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let [count, unit, ago] = words.as_slice() else {
-        return Err(invalid());
-    };
-    let count: i64 = count.parse().map_err(|_| invalid())?;
-    let seconds = match unit.trim_end_matches('s') {
-        "second" => 1,
-        "minute" => 60,
-        "hour" => 3_600,
-        "day" => 86_400,
-        "week" => 604_800,
-        _ => return Err(invalid()),
-    };
-    if !ago.eq_ignore_ascii_case("ago") {
-        return Err(invalid());
-    }
-    let now = host::Clock::now_us(&RealClock::default());
-    let back = count.checked_mul(seconds * 1_000_000).ok_or_else(invalid)?;
-    Ok(now.saturating_sub(back))
 }
 
 /// What the store reports, at a place of the script.
@@ -587,7 +543,7 @@ pub fn store_code(error: &StoreError) -> &'static str {
         StoreError::TooLarge { .. } => "54000",
         StoreError::NoRef(_) => "42704",
         StoreError::Conflict { .. } => "40001",
-        StoreError::Expired { .. } => "22023",
+        StoreError::Expired { .. } | StoreError::NoAncestor { .. } => "22023",
         _ => "58030",
     }
 }

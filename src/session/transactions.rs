@@ -14,7 +14,7 @@ use super::change::{self, Running};
 use super::define;
 use super::isolation::Isolation;
 use super::store::{Done, Store, View};
-use super::{Error, Session, StatementResult, load, routines};
+use super::{Error, Session, StatementResult, load, routines, timeline};
 
 /// Runs a statement about transactions; `None` for any other one.
 pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<StatementResult, Error>> {
@@ -42,7 +42,7 @@ fn started(store: &mut Store, begin: &Begin, span: Span) -> Result<(), Error> {
     store.begin(begin.read_only == Some(true), isolation, span)
 }
 
-fn no_database(kind: &K, span: Span) -> Error {
+pub fn no_database(kind: &K, span: Span) -> Error {
     without_database(&kind.name(), span)
 }
 
@@ -59,6 +59,7 @@ pub fn changes(kind: &K) -> bool {
         K::CreateTable(_) | K::CreateView(_) | K::CreateSchema(_) | K::CreateIndex(_) | K::AlterTable(_) => true,
         K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_) => true,
         K::CopyFrom(_) | K::Truncate(_) => true,
+        K::CreateWatermark(_) | K::AdvanceWatermark(_) => true,
         K::Drop(drop) => define::drop::is_ours(drop),
         K::Routine(routine) => routine.form != RoutineForm::Local,
         _ => false,
@@ -145,6 +146,14 @@ fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -
         }
         K::Routine(routine) => {
             routines::store(session, routine, view, running)?;
+            return Ok(StatementResult::Done);
+        }
+        K::CreateWatermark(create) => {
+            timeline::watermarks::create(session, create, view, running)?;
+            return Ok(StatementResult::Done);
+        }
+        K::AdvanceWatermark(name) => {
+            timeline::watermarks::advance(name, view)?;
             return Ok(StatementResult::Done);
         }
         K::Truncate(tables) => {

@@ -89,6 +89,14 @@ pub enum StoreError {
         /// The limit.
         limit: u64,
     },
+    /// The history of one commit does not lead to the other.
+    #[error("commit {ancestor} is not in the history of commit {of}")]
+    NoAncestor {
+        /// The one that was looked for.
+        ancestor: ObjectId,
+        /// Where the search began.
+        of: ObjectId,
+    },
     /// The commit is there, but its snapshot was given up.
     #[error("the snapshot of commit {commit} is no longer kept; the earliest that can be read is of {horizon_us} µs")]
     Expired {

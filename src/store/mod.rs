@@ -32,8 +32,8 @@
 //! Numbers are little-endian; `varint` is LEB128 in the fewest bytes; `signed` is a varint after zigzag; `bytes` and `text`
 //! are a varint length and so many bytes. Checksums are XXH3-64 under a seed. An id is SHA-256 of the object's kind, as one
 //! byte, and its body. Kinds: 00 commit, 02 tree node, 03 catalog object, 04 segment, 05 deletion vector, 06 blob, 07 parts of
-//! a segment file, 0f ref (in
-//! packs only, without an id), 10 and above: the layers above. 01 is what the log's nodes are hashed with.
+//! a segment file, 08 lineage of a segment's rows, 0f ref (in packs
+//! only, without an id), 10 and above: the layers above. 01 is what the log's nodes are hashed with.
 //!
 //! **Pack.** 32 bytes, then groups without gaps, then zeros that were prepared ahead of their use.
 //!

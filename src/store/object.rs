@@ -45,6 +45,8 @@ impl Kind {
     pub const BLOB: Self = Self(0x06);
     /// The parts of a segment that is a file.
     pub const FILE: Self = Self(0x07);
+    /// Row ids and commits of a segment.
+    pub const LINEAGE: Self = Self(0x08);
     /// What the log's inner nodes are hashed with; no object is of this kind.
     pub(crate) const LOG_NODE: Self = Self(0x01);
     /// A change of a branch or tag: stands in packs, is read at recovery only, and has no name.
@@ -60,6 +62,7 @@ impl fmt::Display for Kind {
             Self::SEGMENT => out.write_str("segment"),
             Self::DELETES => out.write_str("deletion vector"),
             Self::BLOB => out.write_str("blob"),
+            Self::LINEAGE => out.write_str("lineage"),
             Self::FILE => out.write_str("segment file"),
             Self::REF => out.write_str("change of a branch"),
             Self(other) => write!(out, "object of kind {other}"),

@@ -1,7 +1,7 @@
 //! Parquet files as [`super::fast`] reads them best, made in memory.
 //!
 //! `encode_parquet(&schema, &batches, 122_880)` is a file of row groups of that size: Snappy, dictionaries where they are
-//! small, plain values elsewhere (differences in fields marked [`DELTAS`]), few and large pages, no page index.
+//! small, plain values elsewhere, few and large pages, no page index.
 //!
 //! Invariants: the parts that it lists lie one behind the other and cover the whole file: the magic, each column chunk,
 //! the footer.
@@ -16,9 +16,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, Encoding};
+use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 
 /// A file, and the parts that are read at once.
 #[derive(Debug)]
@@ -35,34 +34,21 @@ const PAGE_BYTES: usize = 1 << 20;
 /// Fewer rows are encoded by one thread.
 const FEW_ROWS: usize = 1 << 15;
 
-/// Metadata of a field whose numbers differ little from one to the next, and are stored as those differences.
-pub(crate) const DELTAS: &str = "gobi.deltas";
-
 /// Encodes batches; the error says what the format lacks.
 pub(crate) fn encode_parquet(
     schema: &SchemaRef,
     batches: &[RecordBatch],
     group_rows: usize,
 ) -> Result<EncodedParquet, String> {
-    let mut properties = WriterProperties::builder()
+    let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(group_rows))
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_data_page_size_limit(PAGE_BYTES)
         .set_data_page_row_count_limit(group_rows)
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_offset_index_disabled(true);
-    for field in schema
-        .fields()
-        .iter()
-        .filter(|field| field.metadata().contains_key(DELTAS))
-    {
-        let path = ColumnPath::from(field.name().as_str());
-        properties = properties
-            .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-    }
-    let properties = properties.build();
+        .set_offset_index_disabled(true)
+        .build();
     let mut bytes = Vec::new();
     let writer =
         ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).map_err(|error| error.to_string())?;

@@ -33,7 +33,7 @@ use super::open::FileKey;
 use super::{Bound, ChunkKey, FormatError, PartialChunk, Relation, Rows, require_same_columns};
 use crate::host::Disk;
 use crate::types::{ColumnChunk, Field, TableStats};
-pub(crate) use encode::{DELTAS, EncodedParquet, encode_parquet};
+pub(crate) use encode::{EncodedParquet, encode_parquet};
 pub(crate) use part::ParquetPart;
 
 use file::ParquetFile;

@@ -15,7 +15,7 @@ use super::scope::{Scope, same};
 use super::select::{Block, Place};
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{Expr, ExprKind, TableId};
-use crate::plan::{BodyScope, Named, Passed, Point, ResolveError, RoutineCall, TableInfo, TableResolver, constant};
+use crate::plan::{BodyScope, Moment, Named, Passed, ResolveError, RoutineCall, TableInfo, TableResolver, constant};
 use crate::types::LogicalType;
 
 /// Binds an expression of a body; see [`crate::plan::bind_scalar`].
@@ -181,7 +181,7 @@ impl<'a> Binder<'a> {
 struct NoTables;
 
 impl TableResolver for NoTables {
-    fn by_name(&mut self, _: &[&str], _: Option<&Point>) -> Result<Option<Named>, ResolveError> {
+    fn by_name(&mut self, _: &[&str], _: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
         Ok(None)
     }
 

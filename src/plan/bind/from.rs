@@ -16,7 +16,7 @@ use super::select::{Block, Place};
 use super::{Binder, Bound, Relation, Reported};
 use crate::plan::eval;
 use crate::plan::logical::{ColumnId, Expr, JoinKind, Plan, TableId};
-use crate::plan::{LIVE_COLUMN, Named, ResolveError};
+use crate::plan::{LIVE_COLUMN, Moment, Named, ResolveError};
 use crate::types::{Field, LogicalType, Value};
 
 impl<'a> Binder<'a> {
@@ -162,7 +162,10 @@ impl<'a> Binder<'a> {
             T::Join(join) => return self.join(join, table.span),
             T::Name(parts) => {
                 let name = parts.last().map_or("", |part| part.text.as_str());
-                (self.named_relation(parts, table.span)?, Some(name.to_string()))
+                (
+                    self.named_relation(parts, table.time.is_some(), table.span)?,
+                    Some(name.to_string()),
+                )
             }
             T::File(path) => {
                 let found = self.tables.by_file(path);
@@ -196,7 +199,7 @@ impl<'a> Binder<'a> {
         Ok((relation.plan, scope))
     }
 
-    fn named_relation(&mut self, parts: &'a [ast::Ident], span: Span) -> Bound<Relation> {
+    fn named_relation(&mut self, parts: &'a [ast::Ident], own_time: bool, span: Span) -> Bound<Relation> {
         let cte = match parts {
             [name] => self
                 .ctes
@@ -205,11 +208,19 @@ impl<'a> Binder<'a> {
             _ => None,
         };
         if let Some(at) = cte {
+            if own_time {
+                let message = format!("`{}` is a query; only tables and views have a past", joined(parts));
+                return self.fail(Diagnostic::new("42809", span, message));
+            }
             return self.cte_at(at);
         }
         let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
         match self.tables.by_name(&texts, self.as_of.as_ref()) {
             Ok(Some(Named::Table(id))) => return Ok(self.scan(id)),
+            Ok(Some(Named::View(_))) if !matches!(self.as_of, None | Some(Moment::AsOf(_))) => {
+                let message = format!("`{}` is a view; only tables have changes", joined(parts));
+                return self.fail(Diagnostic::new("42809", span, message));
+            }
             Ok(Some(Named::View(view))) => return self.view(*view, parts, span),
             Err(error) => return self.fail(resolve_error(error, span)),
             Ok(None) => {}
@@ -375,8 +386,8 @@ impl<'a> Binder<'a> {
     fn each(&mut self, table: &'a ast::TableRef, expr: &'a ast::Expr) -> Bound<Relation> {
         let mut relation = match &expr.kind {
             ast::ExprKind::Subquery(query) => return self.query(query),
-            ast::ExprKind::Name(parts) => return self.named_relation(parts, expr.span),
-            ast::ExprKind::Braced(name) => return self.named_relation(std::slice::from_ref(name), expr.span),
+            ast::ExprKind::Name(parts) => return self.named_relation(parts, false, expr.span),
+            ast::ExprKind::Braced(name) => return self.named_relation(std::slice::from_ref(name), false, expr.span),
             _ => self.collection(expr)?,
         };
         if let (Some(alias), [(_, first), ..]) = (&table.alias, relation.output.as_mut_slice())

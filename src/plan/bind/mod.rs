@@ -50,7 +50,7 @@ pub(super) use coerce::common_type;
 
 use super::logical::{ColumnId, ColumnInfo, Expr, Plan, Query, SubqueryId};
 use super::properties;
-use super::{Point, TableResolver};
+use super::{Moment, Point, TableResolver};
 use crate::types::{Field, LogicalType};
 use scope::Scope;
 
@@ -100,7 +100,7 @@ struct Binder<'a> {
     /// Names of the views whose queries are being bound.
     in_views: Vec<String>,
     /// The moment that tables are read at, if the statement names one.
-    as_of: Option<Point>,
+    as_of: Option<Moment>,
     /// Columns that `*` does not show.
     system_columns: HashSet<ColumnId>,
     /// What the names of patterns stand for.
@@ -141,6 +141,18 @@ fn run(
         None => Ok(relation),
     });
     finish(binder, bound)
+}
+
+/// A point of the timeline; see [`super::bind_point`].
+pub(super) fn bind_point(
+    when: &ast::When,
+    dialect: Dialect,
+    tables: &mut dyn TableResolver,
+) -> Result<Point, Vec<Diagnostic>> {
+    let views = elsa::FrozenVec::new();
+    let mut binder = new_binder(dialect, tables, &views);
+    let point = binder.point(when);
+    point.map_err(|Reported| binder.errors)
 }
 
 fn new_binder<'a>(
@@ -205,7 +217,7 @@ impl<'a> Binder<'a> {
             return self.query_now(query);
         };
         let point = self.point(when)?;
-        let outer = self.as_of.replace(point);
+        let outer = self.as_of.replace(Moment::AsOf(point));
         let bound = self.query_now(query);
         self.as_of = outer;
         bound

@@ -11,27 +11,49 @@ use gobi_grammar::ast::{self, TableRefKind, WhenKind};
 
 use super::scope::Scope;
 use super::{Binder, Bound};
-use crate::plan::Point;
 use crate::plan::logical::Plan;
+use crate::plan::{Moment, Point, Start};
 use crate::types::{LogicalType, Value};
 
 impl<'a> Binder<'a> {
     /// A relation with a moment of its own.
     pub(super) fn table_then(&mut self, table: &'a ast::TableRef, time: &'a ast::TableTime) -> Bound<(Plan, Scope)> {
-        let when = match time {
-            ast::TableTime::AsOf(when) => when,
-            ast::TableTime::Since { .. } => return self.unsupported("SINCE is", table.span),
-            ast::TableTime::Changes { .. } => return self.unsupported("CHANGES SINCE is", table.span),
-        };
         if !matches!(table.kind, TableRefKind::Name(_)) {
             let message = "only tables and views have a past";
             return self.fail(Diagnostic::new("42809", table.span, message));
         }
-        let point = self.point(when)?;
-        let outer = self.as_of.replace(point);
+        let moment = self.moment(time)?;
+        let outer = self.as_of.replace(moment);
         let bound = self.table_now(table);
         self.as_of = outer;
         bound
+    }
+
+    /// What of its history a relation shows.
+    fn moment(&mut self, time: &'a ast::TableTime) -> Bound<Moment> {
+        Ok(match time {
+            ast::TableTime::AsOf(when) => Moment::AsOf(self.point(when)?),
+            ast::TableTime::Since { since, until } => Moment::Since {
+                since: self.point(since)?,
+                until: self.until(until.as_ref())?,
+            },
+            ast::TableTime::Changes { since, until } => Moment::Changes {
+                since: match since {
+                    ast::ChangesStart::When(when) => Start::Point(self.point(when)?),
+                    ast::ChangesStart::Watermark(name) => Start::Watermark(name.text.clone()),
+                },
+                until: self.until(until.as_ref())?,
+            },
+        })
+    }
+
+    /// Where changes end: where they are told to, else at the moment of the statement.
+    fn until(&mut self, until: Option<&'a ast::When>) -> Bound<Option<Point>> {
+        match (until, &self.as_of) {
+            (Some(when), _) => self.point(when).map(Some),
+            (None, Some(Moment::AsOf(point))) => Ok(Some(point.clone())),
+            (None, _) => Ok(None),
+        }
     }
 
     /// The moment that is named.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::plan::logical::TableId;
-use crate::plan::{Named, Point, ResolveError, TableInfo, TableResolver};
+use crate::plan::{Moment, Named, ResolveError, TableInfo, TableResolver};
 use crate::types::{ColumnStats, Dictionary, Field, Layout, LogicalType, TableStats, Value, cast};
 
 /// The tables by id.
@@ -284,7 +284,7 @@ fn column(spec: Spec) -> (Field, ColumnStats) {
 }
 
 impl TableResolver for Tpch {
-    fn by_name(&mut self, parts: &[&str], _: Option<&Point>) -> Result<Option<Named>, ResolveError> {
+    fn by_name(&mut self, parts: &[&str], _: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
         let at = self
             .tables
             .iter()

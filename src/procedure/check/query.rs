@@ -19,7 +19,7 @@ use super::super::question::{Question, QuestionKind};
 use super::Checker;
 use crate::plan::logical::{ColumnId, TableId};
 use crate::plan::routine::{Program, Statement};
-use crate::plan::{self, Callee, Named, Point, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::plan::{self, Callee, Moment, Named, ResolveError, RoutineCall, TableInfo, TableResolver};
 use crate::types::{Field, LogicalType, Value};
 
 impl Checker<'_> {
@@ -230,8 +230,8 @@ struct BodyTables<'b> {
 }
 
 impl TableResolver for BodyTables<'_> {
-    fn by_name(&mut self, parts: &[&str], as_of: Option<&Point>) -> Result<Option<Named>, ResolveError> {
-        self.inner.by_name(parts, as_of)
+    fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
+        self.inner.by_name(parts, moment)
     }
 
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {

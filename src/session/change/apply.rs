@@ -103,6 +103,7 @@ impl Applying<'_> {
         self.check(&batch, added.as_ref())?;
         self.watch(&batch, added.as_ref())?;
         let failed = |error| store_error(&error, self.span);
+        let ids = self.kept_ids(&batch, view)?;
         let staged = view.changes.table(self.table.id).map_err(failed)?;
         if let Some(addresses) = self.addresses(&batch) {
             let rows: Vec<RowAddress> = addresses
@@ -115,7 +116,11 @@ impl Applying<'_> {
         if let Some(added) = &added
             && added.num_rows() > 0
         {
-            staged.append(&self.table.def, added).map_err(failed)?;
+            match ids {
+                Some(ids) => staged.append_updated(&self.table.def, added, ids),
+                None => staged.append(&self.table.def, added),
+            }
+            .map_err(failed)?;
         }
         self.rows += batch.num_rows() as u64;
         self.keep_returned(&batch)
@@ -136,6 +141,31 @@ impl Applying<'_> {
             watched = self.watch.lose(old, new, &had, has.as_ref());
         }
         watched.map_err(|error| self.internal(&error))
+    }
+
+    /// The ids of the rows in whose place new ones come; `None`: all that come are new.
+    fn kept_ids(&self, batch: &RecordBatch, view: &View) -> Result<Option<Vec<Option<u64>>>, Error> {
+        let Some(addresses) = self.addresses(batch).filter(|_| self.layout.new.1 > 0) else {
+            return Ok(None);
+        };
+        let mask = self.makes_rows(batch);
+        let comes = |row: &usize| mask.as_ref().is_none_or(|mask| mask.value(*row));
+        let old: Vec<Option<RowAddress>> = (0..addresses.len())
+            .filter(comes)
+            .map(|row| {
+                addresses
+                    .is_valid(row)
+                    .then(|| RowAddress(addresses.value(row).cast_unsigned()))
+            })
+            .collect();
+        let known: Vec<RowAddress> = old.iter().flatten().copied().collect();
+        let failed = |error| store_error(&error, self.span);
+        let table = view.table(self.table.id, &self.table.def).map_err(failed)?;
+        let ids = table.row_ids(view.changes.tables.get(&self.table.id), &known);
+        let mut ids = ids.map_err(failed)?.into_iter();
+        Ok(Some(
+            old.iter().map(|row| row.and_then(|_| ids.next().flatten())).collect(),
+        ))
     }
 
     fn addresses<'b>(&self, batch: &'b RecordBatch) -> Option<&'b Int64Array> {

@@ -28,6 +28,7 @@ fn kind_of(kind: ObjectKind) -> Option<&'static str> {
         ObjectKind::Schema => Some("schema"),
         ObjectKind::Function => Some("function"),
         ObjectKind::Procedure => Some("procedure"),
+        ObjectKind::Watermark => Some("watermark"),
         _ => None,
     }
 }
@@ -105,6 +106,7 @@ pub fn not_a_table(entry: &Entry, name: &Ident) -> Error {
     let found = match &*entry.entity {
         Entity::View(_) => "a view",
         Entity::Routine(_) => "a function",
+        Entity::Watermark(_) => "a watermark",
         _ => "an index",
     };
     let message = format!("`{}` is {found}, not a table", name.text);

@@ -88,7 +88,8 @@ fn read_rows(reader: &mut Reader<'_>) -> Result<Rows, String> {
         let no = ColumnNo(no);
         columns.push(Column { no, ty, array });
     }
-    Ok(Rows { len, columns })
+    let kept = None;
+    Ok(Rows { len, columns, kept })
 }
 
 // ---------------------------------------------------------------- types

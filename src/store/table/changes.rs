@@ -19,6 +19,7 @@ use super::core::Core;
 use super::error::CommitError;
 use super::file::{self, GROUP_ROWS, NewFile};
 use super::index::{Keys, StagedKeys, index_key, key_text, keys_of};
+use super::lineage::Kept;
 use super::prepare::Prepared;
 use super::reads::Reads;
 use super::relies::Relies;
@@ -192,7 +193,43 @@ impl TableChanges {
 
     /// Stages rows: a batch of the table's columns, in their order.
     pub fn append(&mut self, def: &TableDef, batch: &RecordBatch) -> Result<(), StoreError> {
-        let rows = Rows::of_batch(def, batch).map_err(StoreError::Unfit)?;
+        self.append_rows(def, Rows::of_batch(def, batch).map_err(StoreError::Unfit)?)
+    }
+
+    /// Stages rows that take the place of others, whose ids they keep; a row without an id is new. See
+    /// [`super::TableSnapshot::row_ids`].
+    pub fn append_updated(
+        &mut self,
+        def: &TableDef,
+        batch: &RecordBatch,
+        ids: Vec<Option<u64>>,
+    ) -> Result<(), StoreError> {
+        let mut rows = Rows::of_batch(def, batch).map_err(StoreError::Unfit)?;
+        if ids.len() != rows.len {
+            return Err(StoreError::Unfit(format!("{} ids of {} rows", ids.len(), rows.len)));
+        }
+        rows.kept = ids.iter().any(Option::is_some).then(|| Kept::updated(ids));
+        self.append_rows(def, rows)
+    }
+
+    /// The id of a staged row; none if it is new. The outer `None`: it is not staged.
+    pub(super) fn id_of(&self, row: RowAddress) -> Option<Option<u64>> {
+        let staged = self.staged.iter().find(|staged| staged.number == row.segment())?;
+        let mut at = row.row() as usize;
+        let kept = match &staged.body {
+            Body::File(file) => file.kept.as_deref(),
+            Body::Rows(pending) => pending.batches.iter().find_map(|batch| {
+                let here = at < batch.len;
+                if !here {
+                    at -= batch.len;
+                }
+                here.then_some(batch.kept.as_ref())
+            })?,
+        };
+        Some(kept.and_then(|kept| kept.of(at).0))
+    }
+
+    fn append_rows(&mut self, def: &TableDef, rows: Rows) -> Result<(), StoreError> {
         let mut rest = rows;
         while rest.len > 0 {
             let (part, left) = rest.split(GROUP_ROWS);

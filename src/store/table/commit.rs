@@ -21,13 +21,13 @@ use super::RowAddress;
 use super::changes::TableChanges;
 use super::core::{Core, malformed};
 use super::entry::{
-    NEXT_ENTITY, Place, SegmentEntry, TableReferences, TableState, entity_key, segment_key, segment_of_key,
+    NEXT_ENTITY, Origin, Place, SegmentEntry, TableReferences, TableState, entity_key, segment_key, segment_of_key,
     segments_prefix, state_key, write_entity,
 };
 use super::error::{About, CommitError, Conflict, ConflictOn};
 use super::index::{IndexChanges, Keys, Refused, all_but, key_text, keys_and_plain, update};
+use super::lineage::Lineage;
 use super::moved::find_again;
-use super::origin::Origin;
 use super::prepare::{Indexed, Prepared, Ready, ReadyTable};
 use super::reads::Stale;
 use super::relies::same_rows;
@@ -42,6 +42,9 @@ use crate::store::wire::{Malformed, write_varint};
 
 /// Commits looked at for the one that is to blame for a conflict.
 const BLAME_COMMITS: usize = 4096;
+
+/// A longer lineage is an object of its own.
+const INLINE_LINEAGE_BYTES: usize = 64;
 
 /// A commit that is queued.
 pub(in crate::store) struct Queued {
@@ -90,7 +93,8 @@ struct Applying<'a> {
     core: &'a Arc<Core>,
     base: &'a Snapshot,
     newest: &'a Snapshot,
-    height: u64,
+    /// Its place in the log.
+    index: u64,
     edits: Edit,
     objects: Vec<NewObject>,
     /// Per table, what becomes of its segments.
@@ -102,15 +106,11 @@ struct Applying<'a> {
 impl<'a> Applying<'a> {
     fn new(base: &'a Snapshot, newest: &'a Snapshot) -> Result<Self, StoreError> {
         let core = newest.core();
-        let height = match newest.commit_id() {
-            Some(id) => core.timeline.commit_record(id)?.height + 1,
-            None => 0,
-        };
         Ok(Self {
             core,
             base,
             newest,
-            height,
+            index: core.timeline.queued_size(),
             edits: Edit::new(),
             objects: vec![core.empty().clone()],
             segments: BTreeMap::new(),
@@ -468,15 +468,9 @@ impl<'a> Applying<'a> {
     fn append(&mut self, id: EntityId, ready: &Ready, state: &mut TableState) -> Result<(), StoreError> {
         let deletes = ready.deletes.as_ref().map(|rows| self.put_deletes(rows)).transpose()?;
         let inline = matches!(ready.place, Place::Inline(_));
-        let new = Origin {
-            first_row: state.next_row,
-            height: self.height,
-        };
-        let origin = ready.origin.unwrap_or(new);
         let entry = SegmentEntry {
             place: ready.place.clone(),
-            first_row: origin.first_row,
-            height: origin.height,
+            origin: self.origin(ready, state),
             deletes,
             rows: if inline { 0 } else { ready.rows as u64 },
             bytes: ready.bytes,
@@ -485,12 +479,39 @@ impl<'a> Applying<'a> {
         self.objects.extend(ready.object.clone());
         self.put_segment(id, ready.number, Some(entry.encode()));
         self.appended.insert((id, ready.number));
-        if ready.origin.is_none() {
-            state.next_row += ready.rows as u64;
-        }
         state.next_segment = state.next_segment.max(ready.number.saturating_add(1));
         state.rows += ready.live_rows();
         Ok(())
+    }
+
+    /// Ids for new rows, and the lineage of all.
+    fn origin(&mut self, ready: &Ready, state: &mut TableState) -> Origin {
+        let rows = super::position(ready.rows);
+        let lineage = match &ready.kept {
+            Some(kept) => kept.resolve(&mut state.next_row, self.index),
+            None => {
+                let first = state.next_row;
+                state.next_row += u64::from(rows);
+                Lineage::plain(first, self.index)
+            }
+        };
+        if let Some((first_row, commit)) = lineage.as_plain() {
+            return Origin::Plain { first_row, commit };
+        }
+        let bytes = lineage.encode(rows);
+        if bytes.len() <= INLINE_LINEAGE_BYTES {
+            return Origin::Inline {
+                first_row: lineage.id(0),
+                bytes: bytes.into(),
+            };
+        }
+        let object = NewObject::new(Kind::LINEAGE, bytes);
+        let id = object.id;
+        self.objects.push(object);
+        Origin::Object {
+            first_row: lineage.id(0),
+            id,
+        }
     }
 
     fn finish(self, branch: &str, catalog: Arc<Catalog>, about: &About) -> Result<Queued, CommitError> {
@@ -504,6 +525,7 @@ impl<'a> Applying<'a> {
             schema: definitions_hash(&catalog),
             author: about.author.clone(),
             message: about.message.clone(),
+            index: Some(self.index),
             objects: staging.reachable([edited.root], &TableReferences)?,
             ..Draft::new(branch, self.newest.commit_id(), edited.root)
         };

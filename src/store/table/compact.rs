@@ -4,7 +4,7 @@
 //! written again without those rows. It is universal: segments of about the same size are put together, so that a row is
 //! rewritten once per order of magnitude, not once per load.
 //!
-//! Invariants: every row keeps its values, its id and the height of its commit; deleted rows go. What somebody else changes
+//! Invariants: every row keeps its values, its id and its commit; deleted rows go. What somebody else changes
 //! meanwhile wins, and the compaction gives up. A transaction that began before it finds its rows again: the commit lists
 //! which segments became which ([`Moved`]), and rows are found in them by their ids.
 //!
@@ -18,8 +18,8 @@ use roaring::RoaringBitmap;
 use super::changes::{FLUSH_BYTES, FLUSH_ROWS, Pending};
 use super::core::Core;
 use super::index::all_but;
+use super::lineage::Kept;
 use super::moved::Moved;
-use super::origin::Origins;
 use super::prepare::{Indexed, Prepared, Ready, ReadyTable, ready_rows, sync_files};
 use super::relation::Part;
 use super::rows::{Column, Rows};
@@ -203,7 +203,6 @@ struct Writer<'a> {
     core: &'a Arc<Core>,
     def: &'a TableDef,
     batches: Vec<Rows>,
-    origins: Origins,
     rows: usize,
     bytes: usize,
     done: Vec<Ready>,
@@ -217,7 +216,6 @@ impl<'a> Writer<'a> {
             core,
             def,
             batches: Vec::new(),
-            origins: Origins::default(),
             rows: 0,
             bytes: 0,
             done: Vec::new(),
@@ -243,7 +241,7 @@ impl<'a> Writer<'a> {
             }
             let inside = super::position(start)..super::position(start + rows);
             let picked: Vec<u32> = live.range(inside.clone()).map(|row| row - inside.start).collect();
-            self.add_group(part, group, picked, rows)?;
+            self.add_group(part, (group, start), picked, rows)?;
             if self.rows >= FLUSH_ROWS || self.bytes >= FLUSH_BYTES {
                 self.flush(next)?;
             }
@@ -252,7 +250,13 @@ impl<'a> Writer<'a> {
         Ok(true)
     }
 
-    fn add_group(&mut self, part: &Part, group: usize, picked: Vec<u32>, rows: usize) -> Result<(), StoreError> {
+    fn add_group(
+        &mut self,
+        part: &Part,
+        (group, start): (usize, usize),
+        picked: Vec<u32>,
+        rows: usize,
+    ) -> Result<(), StoreError> {
         let mut columns = Vec::with_capacity(self.def.columns.len());
         for column in &self.def.columns {
             columns.push(Column {
@@ -261,33 +265,42 @@ impl<'a> Writer<'a> {
                 array: part.segment.array(self.core, group, column)?,
             });
         }
-        let mut batch = Rows { len: rows, columns };
-        let mut origins = Origins::of(self.core, &part.segment, group)?;
+        let kept = Some(self.kept(part, start, rows)?);
+        let len = rows;
+        let mut batch = Rows { len, columns, kept };
         if picked.len() < rows {
-            origins = origins.pick(&picked);
             batch = batch.take(&UInt32Array::from(picked)).map_err(StoreError::Unfit)?;
         }
         self.rows += batch.len;
         self.bytes += batch.bytes();
         self.batches.push(batch);
-        self.origins.append(origins);
         Ok(())
+    }
+
+    /// Who some rows of a segment are.
+    fn kept(&self, part: &Part, start: usize, rows: usize) -> Result<Kept, StoreError> {
+        let (mut ids, mut commits) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        for row in start..start + rows {
+            let (id, commit) = part.segment.who(self.core, super::position(row))?;
+            ids.push(id);
+            commits.push(commit);
+        }
+        Ok(Kept {
+            ids: ids.into(),
+            commits: commits.into(),
+        })
     }
 
     /// Ends a segment.
     fn flush(&mut self, next: &mut NextNumber<'_>) -> Result<(), StoreError> {
         let batches = std::mem::take(&mut self.batches);
-        let origins = std::mem::take(&mut self.origins);
         (self.rows, self.bytes) = (0, 0);
-        let mut rows = Rows::concat(&batches).map_err(StoreError::Unfit)?;
+        let rows = Rows::concat(&batches).map_err(StoreError::Unfit)?;
         drop(batches);
         if rows.len == 0 {
             return Ok(());
         }
-        let (first, hidden) = origins.columns(!self.def.sort_by.is_empty());
-        rows.columns.extend(hidden);
-        let mut ready = ready_rows(self.core, self.def, next()?, &Pending::of(vec![rows]))?;
-        ready.origin = Some(first);
+        let ready = ready_rows(self.core, self.def, next()?, &Pending::of(vec![rows]))?;
         self.done.push(ready);
         Ok(())
     }

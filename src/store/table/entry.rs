@@ -11,11 +11,12 @@
 //! 04 | name                     `next entity`: varint
 //! 05 | …                        entries of key indexes, which are trees of their own: see `index`
 //!
-//! segment   place (1), first row id, height of the commit that wrote it (varints), deletes (varint): 0, or how many rows,
-//!           followed by the id of a DELETES object (32), then
+//! segment   place (1), lineage, deletes (varint): 0, or how many rows, followed by the id of a DELETES object (32), then
 //! place 0   a block (the rest)
 //! place 1   a SEGMENT object: rows, bytes (varints), id (32), columns
 //! place 2   a file: rows, bytes (varints), id of its FILE object (32), columns
+//! lineage   first row id (varint), then with place + 00: place in the log of the commit that wrote it (varint); place + 10:
+//!           bytes, as `lineage` has them; place + 20: the id of a LINEAGE object (32)
 //! columns   how many (varint), per column in the order of the file: number (varint), type (as in a block), NULLs (varint),
 //!           range (1): 0 none, 1 one value, 2 two; its values
 //! ```
@@ -45,6 +46,10 @@ const STATE: u8 = 3;
 const META: u8 = 4;
 /// What keys of index trees begin with.
 pub(super) const INDEX: u8 = 5;
+
+/// Flags beside a segment's place.
+const INLINE_LINEAGE: u8 = 0x10;
+const LINEAGE_OBJECT: u8 = 0x20;
 
 /// All entities.
 pub(super) const ENTITIES: [u8; 1] = [ENTITY];
@@ -109,6 +114,32 @@ pub(super) enum Place {
     File(ObjectId),
 }
 
+/// Who the rows of a segment are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Ids one after the other, all of one commit.
+    Plain {
+        /// The first row's.
+        first_row: u64,
+        /// Its place in the log.
+        commit: u64,
+    },
+    /// A lineage, here.
+    Inline {
+        /// The first row's id.
+        first_row: u64,
+        /// Its bytes.
+        bytes: Arc<[u8]>,
+    },
+    /// A LINEAGE object.
+    Object {
+        /// The first row's id.
+        first_row: u64,
+        /// Its id.
+        id: ObjectId,
+    },
+}
+
 /// What is promised of a column of a segment.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Facts {
@@ -126,10 +157,8 @@ pub(super) struct Facts {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SegmentEntry {
     pub place: Place,
-    /// The id of its first row; the others follow.
-    pub first_row: u64,
-    /// Height of the commit that wrote it.
-    pub height: u64,
+    /// Ids of its rows, and commits that wrote them.
+    pub origin: Origin,
     /// How many rows are deleted, and which.
     pub deletes: Option<(u64, ObjectId)>,
     /// Rows, deleted ones too; 0 where a block is here.
@@ -140,15 +169,42 @@ pub(super) struct SegmentEntry {
     pub columns: Vec<Facts>,
 }
 
+impl Origin {
+    /// The id of the first row.
+    pub(super) fn first_row(&self) -> u64 {
+        match self {
+            Self::Plain { first_row, .. } | Self::Inline { first_row, .. } | Self::Object { first_row, .. } => {
+                *first_row
+            }
+        }
+    }
+}
+
 impl SegmentEntry {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = vec![match self.place {
+        let place = match self.place {
             Place::Inline(_) => 0,
             Place::Block(_) => 1,
             Place::File(_) => 2,
-        }];
-        write_varint(&mut out, self.first_row);
-        write_varint(&mut out, self.height);
+        };
+        let mut out = Vec::new();
+        match &self.origin {
+            Origin::Plain { first_row, commit } => {
+                out.push(place);
+                write_varint(&mut out, *first_row);
+                write_varint(&mut out, *commit);
+            }
+            Origin::Inline { first_row, bytes } => {
+                out.push(place | INLINE_LINEAGE);
+                write_varint(&mut out, *first_row);
+                write_bytes(&mut out, bytes);
+            }
+            Origin::Object { first_row, id } => {
+                out.push(place | LINEAGE_OBJECT);
+                write_varint(&mut out, *first_row);
+                out.extend(id.0);
+            }
+        }
         write_varint(&mut out, self.deletes.map_or(0, |(count, _)| count));
         if let Some((_, id)) = self.deletes {
             out.extend(id.0);
@@ -168,16 +224,31 @@ impl SegmentEntry {
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
-        let place = reader.byte()?;
-        let (first_row, height) = (reader.varint()?, reader.varint()?);
+        let tag = reader.byte()?;
+        let place = tag & 0x0f;
+        let first_row = reader.varint()?;
+        let origin = match tag & 0xf0 {
+            0 => Origin::Plain {
+                first_row,
+                commit: reader.varint()?,
+            },
+            INLINE_LINEAGE => Origin::Inline {
+                first_row,
+                bytes: reader.bytes()?.into(),
+            },
+            LINEAGE_OBJECT => Origin::Object {
+                first_row,
+                id: reader.id()?,
+            },
+            _ => return Err(Malformed("a lineage of an unknown form")),
+        };
         let deletes = match reader.varint()? {
             0 => None,
             count => Some((count, reader.id()?)),
         };
         let mut entry = Self {
             place: Place::Inline(Arc::default()),
-            first_row,
-            height,
+            origin,
             deletes,
             rows: 0,
             bytes: 0,
@@ -377,6 +448,9 @@ fn refer(key: &[u8], value: &[u8], found: &mut Vec<(Kind, ObjectId)>) -> Result<
                 Place::Inline(_) => {}
                 Place::Block(id) => found.push((Kind::SEGMENT, id)),
                 Place::File(id) => found.push((Kind::FILE, id)),
+            }
+            if let Origin::Object { id, .. } = entry.origin {
+                found.push((Kind::LINEAGE, id));
             }
             found.extend(entry.deletes.map(|(_, id)| (Kind::DELETES, id)));
         }

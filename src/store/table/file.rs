@@ -22,10 +22,10 @@ use sha2::{Digest, Sha256};
 use super::cell::intervals_to_array;
 use super::core::{Core, Held, as_store_error, lock, malformed};
 use super::entry::{Facts, FileParts};
-use super::origin;
+use super::lineage::Kept;
 use super::rows::Rows;
 use crate::catalog::{ColumnNo, TableDef};
-use crate::formats::{DELTAS, EncodedParquet, FormatError, ParquetPart, encode_parquet};
+use crate::formats::{EncodedParquet, FormatError, ParquetPart, encode_parquet};
 use crate::host::{Disk, ReadAt, Stat, read_range};
 use crate::store::object::{Kind, NewObject, ObjectId, Packing, ReadObjects};
 use crate::store::wire::Malformed;
@@ -220,6 +220,8 @@ pub(super) struct NewFile {
     pub object: NewObject,
     pub bytes: u64,
     pub facts: Vec<Facts>,
+    /// Ids and commits that its rows keep.
+    pub kept: Option<Arc<Kept>>,
     pub held: Arc<Held>,
 }
 
@@ -251,6 +253,7 @@ pub(super) fn write(core: &Arc<Core>, def: &TableDef, rows: &[Rows]) -> Result<N
         object,
         bytes: encoded.bytes.len() as u64,
         facts: facts(&target, encoded, rows)?,
+        kept: Rows::concat_kept(rows).map_err(failed)?.map(Arc::new),
         held,
     })
 }
@@ -311,7 +314,6 @@ fn batches(def: &TableDef, rows: &[Rows]) -> Result<(SchemaRef, Vec<RecordBatch>
         let name = def
             .by_no(column.no)
             .map_or_else(|| number_name(column.no), |def| def.name.clone());
-        let hidden = origin::name(column.no).is_some();
         let id = column.no.0.saturating_add(1).to_string();
         let has_null = |rows: &Rows| {
             let found = rows.column(column.no);
@@ -319,11 +321,7 @@ fn batches(def: &TableDef, rows: &[Rows]) -> Result<(SchemaRef, Vec<RecordBatch>
         };
         let nullable = column.ty == LogicalType::Null || rows.iter().any(has_null);
         // Parquet's ids are positive numbers of 32 bits.
-        let mut metadata = std::collections::HashMap::new();
-        match hidden {
-            true => metadata.insert(DELTAS.to_string(), String::new()),
-            false => metadata.insert("PARQUET:field_id".to_string(), id),
-        };
+        let metadata = std::collections::HashMap::from([("PARQUET:field_id".to_string(), id)]);
         ArrowField::new(name, stored_type(&column.ty), nullable).with_metadata(metadata)
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
@@ -336,9 +334,6 @@ fn batches(def: &TableDef, rows: &[Rows]) -> Result<(SchemaRef, Vec<RecordBatch>
 }
 
 fn number_name(no: ColumnNo) -> String {
-    if let Some(name) = origin::name(no) {
-        return name.into();
-    }
     format!("column {}", no.0)
 }
 

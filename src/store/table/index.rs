@@ -199,7 +199,33 @@ pub(super) fn keys_and_plain(
     Ok(found)
 }
 
-type RowValues = Vec<(ColumnNo, Value)>;
+/// The values of a row, in the order of the columns' numbers.
+pub(super) fn row_values_at(core: &Core, def: &TableDef, segment: &Segment, row: u32) -> Result<RowValues, StoreError> {
+    let groups = match segment.open(core)? {
+        Open::Rows(rows) => vec![rows.len],
+        Open::File(file) => file.groups.clone(),
+    };
+    let mut at = row as usize;
+    for (group, rows) in groups.into_iter().enumerate() {
+        if at < rows {
+            let mut columns = Vec::new();
+            for column in &def.columns {
+                columns.push((column, segment.array(core, group, column)?));
+            }
+            columns.sort_by_key(|(column, _)| column.no);
+            let values = row_values(&columns, at);
+            return values.map_err(|what| malformed(Kind::SEGMENT, ObjectId(segment.content), what));
+        }
+        at -= rows;
+    }
+    Err(malformed(
+        Kind::SEGMENT,
+        ObjectId(segment.content),
+        "a segment that has too few rows",
+    ))
+}
+
+pub(super) type RowValues = Vec<(ColumnNo, Value)>;
 
 fn row_values(columns: &[(&ColumnDef, ArrayRef)], row: usize) -> Result<RowValues, String> {
     let value = |(column, array): &(&ColumnDef, ArrayRef)| Ok((column.no, value_at(array, row, &column.ty)?));

@@ -6,7 +6,7 @@
 //!
 //! Where do I look: what is stored, byte for byte: `entry` (keys and values of the snapshot tree), `block` (small
 //! segments), `file` (large ones), `index` (keys). Reading: `segment`, `plan` (layouts and promises), `relation`,
-//! [`Snapshot`]. Writing: [`Changes`], and `commit`; rewriting: `compact`, `origin` (whose rows keep their ids), `moved`.
+//! [`Snapshot`]. Writing: [`Changes`], and `commit`; rewriting: `compact`, `lineage` (whose rows keep their ids), `moved`.
 //!
 //! Invariants: segments never change, and their numbers are never used again in a table. Columns go by their numbers, so no
 //! change of a definition touches data. A row's address stays what it is in a snapshot and in what is staged on top.
@@ -16,7 +16,9 @@
 
 mod block;
 mod cell;
+mod changelog;
 mod changes;
+mod check;
 mod commit;
 mod compact;
 pub(super) mod core;
@@ -25,10 +27,11 @@ mod error;
 mod file;
 mod footprint;
 mod index;
+mod lineage;
 mod moved;
-mod origin;
 mod plan;
 mod prepare;
+pub mod proof;
 mod reads;
 mod rebase;
 mod relation;
@@ -40,7 +43,9 @@ mod snapshot;
 mod tests;
 mod unique;
 
+pub use changelog::{Counts, Shown};
 pub use changes::{Changes, TableChanges};
+pub use check::Checked;
 pub(in crate::store) use compact::Compaction;
 pub use compact::{COMPACTION, Effort, Fragmentation};
 pub use entry::TableReferences;
@@ -57,8 +62,33 @@ pub use unique::{Twice, find_twice};
 
 /// The hidden column of row addresses.
 pub const ROW_COLUMN: &str = "_row";
+/// The hidden column of row ids, which rows keep for life; NULL before a commit has given them.
+pub const ROW_ID_COLUMN: &str = "_row_id";
+/// The hidden column of the commits that wrote rows, by their hashes; NULL before there is one.
+pub const COMMIT_COLUMN: &str = "_commit";
 /// The hidden column that is false for deleted rows; there only if there are such rows.
 pub const LIVE_COLUMN: &str = "_live";
+
+/// In a log of changes: what was done.
+pub const OP_COLUMN: &str = "_op";
+/// In a log of changes: when.
+pub const TIME_COLUMN: &str = "_ts";
+/// In a log of changes: in which order, within a commit.
+pub const SEQ_COLUMN: &str = "_seq";
+
+/// Whether a name is that of a column of the engine's own, which no table may have.
+pub fn is_hidden(name: &str) -> bool {
+    let own = [
+        ROW_COLUMN,
+        ROW_ID_COLUMN,
+        COMMIT_COLUMN,
+        LIVE_COLUMN,
+        OP_COLUMN,
+        TIME_COLUMN,
+        SEQ_COLUMN,
+    ];
+    own.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
 
 /// Where a row is: its segment's number, and its position there. As a number: segment << 32 | position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

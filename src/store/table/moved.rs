@@ -20,8 +20,7 @@ use super::RowAddress;
 use super::commit::segment_at;
 use super::compact::COMPACTION;
 use super::core::{Core, malformed};
-use super::origin::Origins;
-use super::segment::{Open, Segment};
+use super::segment::Segment;
 use super::snapshot::Snapshot;
 use crate::catalog::EntityId;
 use crate::store::StoreError;
@@ -97,7 +96,7 @@ pub(super) fn find_again(
         return Ok(Err(lost()));
     };
     let ids = ids_of(core, &Segment::of_entry(segment, &entry)?)?;
-    let mut wanted: HashMap<i64, u32> = HashMap::new();
+    let mut wanted: HashMap<u64, u32> = HashMap::new();
     for row in rows {
         let Some(id) = ids.get(row as usize) else {
             return Ok(Err(lost()));
@@ -149,14 +148,7 @@ fn follow(base: &Snapshot, newest: &Snapshot, table: EntityId, segment: u32) -> 
     Ok(places)
 }
 
-fn ids_of(core: &Core, segment: &Segment) -> Result<Vec<i64>, StoreError> {
-    let groups = match segment.open(core)? {
-        Open::Rows(_) => 1,
-        Open::File(file) => file.groups.len(),
-    };
-    let mut all = Origins::default();
-    for group in 0..groups {
-        all.append(Origins::of(core, segment, group)?);
-    }
-    Ok(all.ids)
+fn ids_of(core: &Core, segment: &Segment) -> Result<Vec<u64>, StoreError> {
+    let id = |row| Ok(segment.who(core, super::position(row))?.0.unwrap_or(u64::MAX));
+    (0..segment.rows).map(id).collect()
 }

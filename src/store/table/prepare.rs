@@ -20,7 +20,7 @@ use super::entry::{Facts, Place};
 use super::error::CommitError;
 use super::file;
 use super::index::{Keys, all_but, keys_and_plain};
-use super::origin::Origin;
+use super::lineage::Kept;
 use super::rows::Rows;
 use super::segment::Segment;
 use crate::catalog::{Catalog, Entity, EntityId, KeyDef, TableDef};
@@ -44,8 +44,8 @@ pub(super) struct Ready {
     pub facts: Vec<Facts>,
     pub object: Option<NewObject>,
     pub segment: Arc<Segment>,
-    /// Where its first row comes from, if not from the commit to be.
-    pub origin: Option<Origin>,
+    /// Ids and commits that rows keep.
+    pub kept: Option<Arc<Kept>>,
     /// Of each of the table's keys, what its index says of the live rows.
     pub keys: Vec<Keys>,
 }
@@ -138,7 +138,7 @@ fn of_file(number: u32, rows: usize, deletes: Option<RoaringBitmap>, written: &f
         facts: written.facts.clone(),
         object: Some(written.object.clone()),
         segment: Arc::new(Segment::written(number, rows, written)),
-        origin: None,
+        kept: written.kept.clone(),
         keys: Vec::new(),
     }
 }
@@ -266,8 +266,8 @@ fn ready_block(number: u32, rows: Rows, bytes: Vec<u8>) -> Result<Ready, StoreEr
             rows.facts().map_err(unfit)?
         },
         object,
+        kept: rows.kept.clone().map(Arc::new),
         segment: Arc::new(Segment::staged(number, Arc::new(rows))),
-        origin: None,
         keys: Vec::new(),
     })
 }

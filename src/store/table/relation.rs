@@ -1,7 +1,8 @@
 //! A table as a relation: all of its segments as one, in one layout.
 //!
 //! A table of one file of two row groups and 9,000 segments of one row is four units: the row groups, and two of blocks put
-//! together. Behind the table's columns come `_row`, the address of each row, and `_live` if some are deleted.
+//! together. Behind the table's columns come `_row`, the address of each row, its `_row_id` and `_commit`,
+//! and `_live` if some are deleted.
 //!
 //! Invariants: a column has one layout in all units. Rows keep their places: segment after segment, in the order of their
 //! first rows' ids. A chunk's key follows from the contents of its unit and from its layout.
@@ -10,15 +11,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::array::{Array, ArrayRef, Int64Array, StringViewBuilder, TimestampMicrosecondArray, UInt32Array};
 use arrow::buffer::Buffer;
 use arrow::compute::{concat, take};
 use sha2::{Digest, Sha256};
 
+use super::changelog::{Note, Noted};
 use super::core::{Core, as_format_error};
 use super::plan::{Known, Plan, plan, union};
 use super::segment::{Deletes, Open, Segment, same_integers};
-use super::{LIVE_COLUMN, ROW_COLUMN, RowAddress};
+use super::{COMMIT_COLUMN, LIVE_COLUMN, OP_COLUMN, ROW_COLUMN, ROW_ID_COLUMN, RowAddress, SEQ_COLUMN, TIME_COLUMN};
 use crate::catalog::{ColumnDef, TableDef};
 use crate::formats::{Bound, ChunkKey, FormatError, Relation, Rows, Target, chunk_from_arrow};
 use crate::store::StoreError;
@@ -37,7 +39,7 @@ pub(super) struct Part {
 impl Part {
     /// Where its rows stand among those of other segments: in the order in which they came, whatever was compacted since.
     pub(super) fn place(&self) -> (u64, u32) {
-        (self.segment.origin.first_row, self.segment.number)
+        (self.segment.first_row, self.segment.number)
     }
 }
 
@@ -49,7 +51,27 @@ pub(super) struct TableRelation {
     fields: Vec<Field>,
     stats: TableStats,
     plans: Vec<Plan>,
+    extras: Vec<Extra>,
     units: Vec<Unit>,
+}
+
+/// A column behind the table's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extra {
+    /// Where the row is.
+    Address,
+    /// Its id.
+    RowId,
+    /// Who wrote it; in a log, who changed it.
+    Commit,
+    /// Whether it is there.
+    Live,
+    /// What was done.
+    Op,
+    /// When.
+    Time,
+    /// In which order, within a commit.
+    Seq,
 }
 
 #[derive(Debug)]
@@ -73,6 +95,8 @@ struct Piece {
     rows: usize,
     /// Only these rows of it, by their positions in the group.
     picked: Option<UInt32Array>,
+    /// In a log: how they were changed.
+    note: Option<Note>,
 }
 
 impl Piece {
@@ -104,15 +128,12 @@ impl TableRelation {
         let plans: Vec<_> = plans.collect::<Result<_, _>>()?;
         let has_deletes = parts.iter().any(|part| part.deletes.is_some());
         let mut fields = def.fields();
-        fields.push(hidden(ROW_COLUMN, LogicalType::BigInt));
         let mut columns: Vec<_> = plans.iter().map(|plan| plan.stats.clone()).collect();
-        columns.push(row_stats(&segments));
-        if has_deletes {
-            fields.push(hidden(LIVE_COLUMN, LogicalType::Boolean));
-            columns.push(live_stats());
-        }
+        let mut extras = vec![Extra::Address, Extra::RowId, Extra::Commit];
+        extras.extend(has_deletes.then_some(Extra::Live));
+        add_extras(&extras, &mut fields, &mut columns, &segments);
         let units = Units::cut(&core, def, parts)?;
-        Ok(Self::of_units(core, def, fields, columns, plans, units))
+        Ok(Self::of_units(core, def, (fields, columns), plans, extras, units))
     }
 
     /// Some rows of some segments, in their order, all of them live.
@@ -125,12 +146,8 @@ impl TableRelation {
     ) -> Result<Self, StoreError> {
         let mut columns: Vec<_> = plans.iter().map(|plan| plan.stats.clone()).collect();
         let segments: Vec<_> = picked.iter().map(|(part, _)| Arc::clone(&part.segment)).collect();
-        for field in fields.iter().skip(plans.len()) {
-            columns.push(match field.name.as_str() {
-                LIVE_COLUMN => live_stats(),
-                _ => row_stats(&segments),
-            });
-        }
+        let extras: Vec<Extra> = fields.iter().skip(plans.len()).filter_map(Extra::of).collect();
+        add_extras(&extras, &mut Vec::new(), &mut columns, &segments);
         let mut units = Units::new(&core, def);
         for (mut part, rows) in picked {
             part.deletes = None;
@@ -138,15 +155,49 @@ impl TableRelation {
         }
         units.close()?;
         let units = units.done;
-        Ok(Self::of_units(core, def, fields.to_vec(), columns, plans, units))
+        Ok(Self::of_units(
+            core,
+            def,
+            (fields.to_vec(), columns),
+            plans,
+            extras,
+            units,
+        ))
+    }
+
+    /// Rows that were changed, in no particular order.
+    pub(super) fn of_log(
+        core: Arc<Core>,
+        def: &TableDef,
+        changed: Vec<Noted>,
+        extras: Vec<Extra>,
+    ) -> Result<Self, StoreError> {
+        let segments: Vec<_> = changed.iter().map(|noted| Arc::clone(&noted.part.segment)).collect();
+        let plans = def.columns.iter().map(|column| plan(&core, column, &segments));
+        let plans: Vec<_> = plans.collect::<Result<_, _>>()?;
+        let mut fields = def.fields();
+        // Images of before may lack what the column requires today.
+        fields.iter_mut().for_each(|field| field.nullable = true);
+        let mut columns: Vec<_> = plans.iter().map(|plan| plan.stats.clone()).collect();
+        columns
+            .iter_mut()
+            .for_each(|stats| stats.null_count = stats.null_count.filter(|nulls| *nulls == 0));
+        add_extras(&extras, &mut fields, &mut columns, &segments);
+        let mut units = Units::new(&core, def);
+        for noted in changed {
+            units.pick_noted(noted)?;
+        }
+        units.close()?;
+        let units = units.done;
+        Ok(Self::of_units(core, def, (fields, columns), plans, extras, units))
     }
 
     fn of_units(
         core: Arc<Core>,
         def: &TableDef,
-        fields: Vec<Field>,
-        columns: Vec<ColumnStats>,
+        (fields, columns): (Vec<Field>, Vec<ColumnStats>),
         plans: Vec<Plan>,
+        extras: Vec<Extra>,
         units: Vec<Unit>,
     ) -> Self {
         let rows = units.iter().map(|unit| unit.rows as u64).sum();
@@ -159,6 +210,7 @@ impl TableRelation {
                 columns,
             },
             plans,
+            extras,
             units,
         }
     }
@@ -181,6 +233,42 @@ impl TableRelation {
             return Err(unfit(format!("{} rows where there must be {}", array.len(), unit.rows)));
         }
         Ok((chunk_from_arrow(&array, target).map_err(unfit)?, 0))
+    }
+}
+
+/// What is known of the columns behind the table's own.
+fn add_extras(extras: &[Extra], fields: &mut Vec<Field>, columns: &mut Vec<ColumnStats>, segments: &[Arc<Segment>]) {
+    for extra in extras {
+        let (name, ty) = extra.field();
+        columns.push(match extra {
+            Extra::Address => row_stats(segments),
+            Extra::Live => live_stats(),
+            _ => ColumnStats::unknown(Target::natural(&ty).layout),
+        });
+        fields.push(Field {
+            nullable: !matches!(extra, Extra::Address | Extra::Live),
+            ..hidden(name, ty)
+        });
+    }
+}
+
+impl Extra {
+    /// The one that a column is.
+    fn of(field: &Field) -> Option<Self> {
+        let all = [Self::Address, Self::RowId, Self::Commit, Self::Live];
+        all.into_iter().find(|extra| extra.field().0 == field.name)
+    }
+
+    fn field(self) -> (&'static str, LogicalType) {
+        match self {
+            Self::Address => (ROW_COLUMN, LogicalType::BigInt),
+            Self::RowId => (ROW_ID_COLUMN, LogicalType::BigInt),
+            Self::Commit => (COMMIT_COLUMN, LogicalType::String),
+            Self::Live => (LIVE_COLUMN, LogicalType::Boolean),
+            Self::Op => (OP_COLUMN, LogicalType::String),
+            Self::Time => (TIME_COLUMN, LogicalType::TimestampTz),
+            Self::Seq => (SEQ_COLUMN, LogicalType::BigInt),
+        }
     }
 }
 
@@ -259,6 +347,7 @@ impl<'a> Units<'a> {
                 start: 0,
                 rows,
                 picked: None,
+                note: None,
             });
             return Ok(());
         }
@@ -275,6 +364,7 @@ impl<'a> Units<'a> {
                 start,
                 rows,
                 picked: None,
+                note: None,
             };
             start += rows;
             self.push(vec![piece])?;
@@ -301,9 +391,55 @@ impl<'a> Units<'a> {
                     start,
                     rows: picked.len(),
                     picked: Some(picked),
+                    note: None,
                 });
             }
             start += len;
+        }
+        Ok(())
+    }
+
+    /// Adds some rows of a segment, with how they were changed.
+    fn pick_noted(&mut self, noted: Noted) -> Result<(), StoreError> {
+        let groups = match noted.part.segment.open(self.core)? {
+            Open::Rows(rows) => vec![rows.len],
+            Open::File(file) => file.groups.clone(),
+        };
+        let mut rest = noted.rows.as_slice();
+        let mut start = 0;
+        for (group, len) in groups.into_iter().enumerate() {
+            let end = super::position(start + len);
+            let (inside, after) = rest.split_at(rest.partition_point(|(row, _)| *row < end));
+            rest = after;
+            if inside.is_empty() {
+                start += len;
+                continue;
+            }
+            let first = super::position(start);
+            let whole = inside.len() == len && !noted.part.segment.is_small();
+            let picked = inside.iter().map(|(row, _)| row - first).collect::<Vec<_>>();
+            let piece = Piece {
+                part: noted.part.clone(),
+                group,
+                start,
+                rows: inside.len(),
+                picked: (!whole).then(|| picked.into()),
+                note: Some(Note {
+                    op: noted.op,
+                    by: Arc::clone(&noted.by),
+                    seqs: inside.iter().map(|(_, seq)| *seq).collect(),
+                }),
+            };
+            start += len;
+            if whole || self.open_rows + piece.rows > UNIT_ROWS {
+                self.close()?;
+            }
+            if whole {
+                self.push(vec![piece])?;
+            } else {
+                self.open_rows += piece.rows;
+                self.open.push(piece);
+            }
         }
         Ok(())
     }
@@ -327,8 +463,16 @@ impl<'a> Units<'a> {
                 places.update(row.to_le_bytes());
             }
             places.update(piece.part.segment.number.to_le_bytes());
+            let who = piece.part.segment.who_key();
+            places.update((who.len() as u64).to_le_bytes());
+            places.update(who);
             places.update((piece.start as u64).to_le_bytes());
             places.update((piece.rows as u64).to_le_bytes());
+            if let Some(note) = &piece.note {
+                places.update(note.op.name());
+                places.update(note.by.id.as_bytes());
+                note.seqs.iter().for_each(|seq| places.update(seq.to_le_bytes()));
+            }
             if let Some(deletes) = &piece.part.deletes {
                 places.update(deletes.len().to_le_bytes());
                 deletes.iter().for_each(|row| places.update(row.to_le_bytes()));
@@ -394,7 +538,7 @@ impl Relation for TableRelation {
             },
             None => ChunkKey::Content {
                 content: unit.places,
-                column: column - self.def.columns.len(),
+                column: self.extras[column - self.def.columns.len()] as usize,
                 shape: *b"places of rows..",
             },
         }
@@ -423,11 +567,18 @@ impl Relation for TableRelation {
                 _ => self.united(unit, column),
             };
         }
-        let values = match column - self.def.columns.len() {
-            0 => unit.addresses(),
-            _ => unit.liveness(),
+        let extra = self.extras[column - self.def.columns.len()];
+        let array = match extra {
+            Extra::Address => return Ok((plain_chunk(unit.rows, unit.addresses()), 0)),
+            Extra::Live => return Ok((plain_chunk(unit.rows, unit.liveness()), 0)),
+            Extra::RowId => unit.row_ids(&self.core),
+            Extra::Commit if unit.is_log() => Ok(unit.of_notes(|note| &note.by.id)),
+            Extra::Commit => unit.commits(&self.core),
+            Extra::Op => Ok(unit.of_notes(|note| note.op.name())),
+            Extra::Time => Ok(unit.times()),
+            Extra::Seq => Ok(unit.seqs()),
         };
-        Ok((plain_chunk(unit.rows, values), 0))
+        hidden_chunk(&array.map_err(as_format_error)?, &extra.field().1)
     }
 }
 
@@ -449,6 +600,58 @@ impl Unit {
         buffer(&addresses.collect::<Vec<i64>>())
     }
 
+    fn row_ids(&self, core: &Core) -> Result<ArrayRef, StoreError> {
+        let mut ids: Vec<Option<i64>> = Vec::with_capacity(self.rows);
+        for piece in &self.pieces {
+            for row in piece.positions() {
+                let (id, _) = piece.part.segment.who(core, super::position(row))?;
+                ids.push(id.map(u64::cast_signed));
+            }
+        }
+        Ok(Arc::new(Int64Array::from(ids)))
+    }
+
+    fn commits(&self, core: &Core) -> Result<ArrayRef, StoreError> {
+        let mut names = CommitNames::default();
+        let mut commits = StringViewBuilder::with_capacity(self.rows).with_deduplicate_strings();
+        for piece in &self.pieces {
+            for row in piece.positions() {
+                let (_, commit) = piece.part.segment.who(core, super::position(row))?;
+                match commit {
+                    Some(commit) => commits.append_value(names.name(core, commit)?),
+                    None => commits.append_null(),
+                }
+            }
+        }
+        Ok(Arc::new(commits.finish()))
+    }
+
+    fn is_log(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.note.is_some())
+    }
+
+    fn notes(&self) -> impl Iterator<Item = &Note> {
+        self.pieces.iter().filter_map(|piece| piece.note.as_ref())
+    }
+
+    fn of_notes<'n>(&'n self, text: impl Fn(&'n Note) -> &'n str) -> ArrayRef {
+        let mut texts = StringViewBuilder::with_capacity(self.rows).with_deduplicate_strings();
+        for note in self.notes() {
+            note.seqs.iter().for_each(|_| texts.append_value(text(note)));
+        }
+        Arc::new(texts.finish())
+    }
+
+    fn times(&self) -> ArrayRef {
+        let times = self.notes().flat_map(|note| note.seqs.iter().map(|_| note.by.time_us));
+        Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
+    }
+
+    fn seqs(&self) -> ArrayRef {
+        let seqs = self.notes().flat_map(|note| note.seqs.iter().copied().map(i64::from));
+        Arc::new(Int64Array::from_iter_values(seqs))
+    }
+
     fn liveness(&self) -> Buffer {
         let mut live = vec![1_i8; self.rows];
         let mut first = 0;
@@ -466,6 +669,30 @@ impl Unit {
             first += piece.rows;
         }
         buffer(&live)
+    }
+}
+
+/// A hidden column, in the layout that its statistics promise.
+fn hidden_chunk(array: &ArrayRef, ty: &LogicalType) -> Result<(ColumnChunk, u64), FormatError> {
+    let chunk = chunk_from_arrow(array, &Target::natural(ty)).map_err(|message| FormatError::Corrupt {
+        path: "packs".into(),
+        message,
+    })?;
+    Ok((chunk, 0))
+}
+
+/// The hashes of commits, as text; many rows in a row have the same.
+#[derive(Default)]
+struct CommitNames(Option<(u64, String)>);
+
+impl CommitNames {
+    fn name(&mut self, core: &Core, commit: u64) -> Result<&str, StoreError> {
+        let known = self.0.take_if(|(known, _)| *known == commit);
+        let (_, name) = match known {
+            Some(known) => self.0.insert(known),
+            None => self.0.insert((commit, core.timeline.commit_at(commit)?.to_string())),
+        };
+        Ok(name)
     }
 }
 

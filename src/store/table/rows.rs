@@ -11,6 +11,7 @@ use arrow::compute::{SortColumn as ArrowSort, SortOptions, cast, concat, filter,
 
 use super::cell::{at_most, memory_bytes, value_at};
 use super::entry::Facts;
+use super::lineage::Kept;
 use crate::catalog::{ColumnNo, SortColumn, TableDef};
 use crate::types::arrow::to_arrow;
 use crate::types::{LogicalType, Value};
@@ -33,6 +34,8 @@ pub(super) struct Rows {
     pub len: usize,
     /// In ascending order of their numbers, or as the definition had them.
     pub columns: Vec<Column>,
+    /// Ids and commits that rows keep; none: all rows are new.
+    pub kept: Option<Kept>,
 }
 
 impl Rows {
@@ -57,6 +60,7 @@ impl Rows {
         Ok(Self {
             len: batch.num_rows(),
             columns: columns.collect::<Result<_, _>>()?,
+            kept: None,
         })
     }
 
@@ -73,6 +77,7 @@ impl Rows {
             Self {
                 len,
                 columns: self.columns.iter().map(slice).collect(),
+                kept: self.kept.as_ref().map(|kept| kept.slice(start, len)),
             }
         };
         (part(0, at), part(at, self.len - at))
@@ -115,23 +120,39 @@ impl Rows {
         Ok(Self {
             len: parts.iter().map(|part| part.len).sum(),
             columns: columns.collect::<Result<_, _>>()?,
+            kept: Self::concat_kept(parts)?,
         })
+    }
+
+    /// What the rows of several keep.
+    pub(super) fn concat_kept(parts: &[Self]) -> Result<Option<Kept>, String> {
+        let kept: Vec<_> = parts.iter().map(|part| (part.len, part.kept.as_ref())).collect();
+        Kept::concat(&kept)
     }
 
     /// Those rows that a mask has.
     pub(super) fn filter(&self, mask: &BooleanArray) -> Result<Self, String> {
         let len = mask.true_count();
-        self.map(len, |array| filter(array, mask).map_err(|error| error.to_string()))
+        let kept = self.kept.as_ref().map(|kept| kept.filter(mask)).transpose()?;
+        self.map(len, kept, |array| {
+            filter(array, mask).map_err(|error| error.to_string())
+        })
     }
 
     /// Some rows in some order.
     pub(super) fn take(&self, rows: &UInt32Array) -> Result<Self, String> {
-        self.map(rows.len(), |array| {
+        let kept = self.kept.as_ref().map(|kept| kept.take(rows)).transpose()?;
+        self.map(rows.len(), kept, |array| {
             take(array, rows, None).map_err(|error| error.to_string())
         })
     }
 
-    fn map(&self, len: usize, change: impl Fn(&ArrayRef) -> Result<ArrayRef, String>) -> Result<Self, String> {
+    fn map(
+        &self,
+        len: usize,
+        kept: Option<Kept>,
+        change: impl Fn(&ArrayRef) -> Result<ArrayRef, String>,
+    ) -> Result<Self, String> {
         let columns = self.columns.iter().map(|column| {
             let array = change(&column.array)?;
             Ok::<_, String>(Column {
@@ -140,7 +161,7 @@ impl Rows {
             })
         });
         let columns = columns.collect::<Result<_, _>>()?;
-        Ok(Self { len, columns })
+        Ok(Self { len, columns, kept })
     }
 
     /// The rows in an order.

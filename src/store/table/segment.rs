@@ -17,9 +17,9 @@ use roaring::RoaringBitmap;
 use super::block;
 use super::cell::{constant_array, value_at};
 use super::core::{Core, Held, as_format_error, as_store_error, malformed, token};
-use super::entry::{Facts, Place, SegmentEntry};
+use super::entry::{Facts, Origin, Place, SegmentEntry};
 use super::file::{NewFile, OpenFile};
-use super::origin::Origin;
+use super::lineage::{Kept, Lineage};
 use super::rows::Rows;
 use crate::catalog::{ColumnDef, ColumnNo};
 use crate::formats::{FormatError, Target, chunk_from_arrow};
@@ -40,12 +40,22 @@ pub(super) struct Segment {
     pub rows: usize,
     /// As it is stored; in memory, if it is not.
     pub bytes: u64,
-    /// Where its first row comes from.
-    pub origin: Origin,
+    /// The id of its first row; greater than any before there is one.
+    pub first_row: u64,
     /// A hash of the contents, or of something that nothing else in this process goes by.
     pub content: [u8; 32],
     source: Source,
+    who: Who,
     rows_facts: OnceLock<Vec<Facts>>,
+}
+
+/// Who the rows are.
+#[derive(Debug)]
+enum Who {
+    /// Rows that are not committed.
+    Staged(Option<Arc<Kept>>),
+    /// A commit's.
+    Committed(Origin, OnceLock<Arc<Lineage>>),
 }
 
 #[derive(Debug)]
@@ -94,12 +104,10 @@ impl Segment {
             number,
             rows,
             bytes: entry.bytes,
-            origin: Origin {
-                first_row: entry.first_row,
-                height: entry.height,
-            },
+            first_row: entry.origin.first_row(),
             content: content.0,
             source,
+            who: Who::Committed(entry.origin.clone(), OnceLock::new()),
             rows_facts: OnceLock::new(),
         })
     }
@@ -110,8 +118,9 @@ impl Segment {
             number,
             rows: rows.len,
             bytes: rows.bytes() as u64,
-            origin: Origin::LAST,
+            first_row: u64::MAX,
             content: tagged(Kind::BLOB, &[b"staged", &token().to_le_bytes()]),
+            who: Who::Staged(rows.kept.clone().map(Arc::new)),
             source: Source::Rows(rows),
             rows_facts: OnceLock::new(),
         }
@@ -123,20 +132,80 @@ impl Segment {
             number,
             rows,
             bytes: file.bytes,
-            origin: Origin::LAST,
+            first_row: u64::MAX,
             content: file.object.id.0,
             source: Source::File {
                 id: file.object.id,
                 facts: file.facts.clone(),
                 _held: Some(Arc::clone(&file.held)),
             },
+            who: Who::Staged(file.kept.clone()),
             rows_facts: OnceLock::new(),
+        }
+    }
+
+    /// What its rows keep, if they are staged.
+    pub(super) fn kept(&self) -> Option<&Kept> {
+        match &self.who {
+            Who::Staged(kept) => kept.as_deref(),
+            Who::Committed(..) => None,
+        }
+    }
+
+    /// Who its rows are; `None` before they are committed.
+    pub(super) fn lineage(&self, core: &Core) -> Result<Option<Arc<Lineage>>, StoreError> {
+        let Who::Committed(origin, known) = &self.who else {
+            return Ok(None);
+        };
+        if let Some(known) = known.get() {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let rows = super::position(self.rows);
+        let lineage = match origin {
+            Origin::Plain { first_row, commit } => Lineage::plain(*first_row, *commit),
+            Origin::Inline { bytes, .. } => Lineage::decode(bytes, rows).map_err(|what| self.malformed(what.0))?,
+            Origin::Object { id, .. } => {
+                let bytes = core.read(Kind::LINEAGE, *id)?;
+                Lineage::decode(&bytes, rows).map_err(|what| malformed(Kind::LINEAGE, *id, what.0))?
+            }
+        };
+        Ok(Some(Arc::clone(known.get_or_init(|| Arc::new(lineage)))))
+    }
+
+    /// A row's id and the place in the log of the commit that wrote it, as far as there are any yet.
+    pub(super) fn who(&self, core: &Core, row: u32) -> Result<(Option<u64>, Option<u64>), StoreError> {
+        if let Who::Committed(Origin::Plain { first_row, commit }, _) = &self.who {
+            return Ok((Some(first_row.saturating_add(row.into())), Some(*commit)));
+        }
+        Ok(match self.lineage(core)? {
+            Some(lineage) => (Some(lineage.id(row)), Some(lineage.commit(row))),
+            None => self.kept().map_or((None, None), |kept| kept.of(row as usize)),
+        })
+    }
+
+    /// What tells its rows' ids and commits from those of a segment of the same contents.
+    pub(super) fn who_key(&self) -> Vec<u8> {
+        match &self.who {
+            Who::Staged(_) => self.content.to_vec(),
+            Who::Committed(Origin::Plain { first_row, commit }, _) => {
+                [first_row.to_le_bytes(), commit.to_le_bytes()].concat()
+            }
+            Who::Committed(Origin::Inline { bytes, .. }, _) => bytes.to_vec(),
+            Who::Committed(Origin::Object { id, .. }, _) => id.0.to_vec(),
         }
     }
 
     /// Whether it lies in memory or nearly so.
     pub(super) fn is_small(&self) -> bool {
         !matches!(self.source, Source::File { .. })
+    }
+
+    /// The file that it is.
+    pub(super) fn file_id(&self) -> Option<ObjectId> {
+        match &self.source {
+            Source::File { id, .. } => Some(*id),
+            _ => None,
+        }
     }
 
     /// The rows, or the file that they are in.

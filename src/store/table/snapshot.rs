@@ -310,8 +310,30 @@ impl TableSnapshot {
         Ok(Arc::new(made))
     }
 
+    /// The ids of rows, live or not, of the snapshot or staged; none for rows that are not committed.
+    pub fn row_ids(&self, staged: Option<&TableChanges>, rows: &[RowAddress]) -> Result<Vec<Option<u64>>, StoreError> {
+        let mut ids = Vec::with_capacity(rows.len());
+        let mut last: Option<(u32, Option<Part>)> = None;
+        for row in rows {
+            if let Some(id) = staged.and_then(|staged| staged.id_of(*row)) {
+                ids.push(id);
+                continue;
+            }
+            let part = match last.take_if(|(number, _)| *number == row.segment()) {
+                Some((_, part)) => part,
+                None => self.part(None, row.segment())?,
+            };
+            ids.push(match &part {
+                Some(part) => part.segment.who(&self.core, row.row())?.0,
+                None => None,
+            });
+            last = Some((row.segment(), part));
+        }
+        Ok(ids)
+    }
+
     /// A segment by its number, found in the tree if the others were not asked for yet.
-    fn part(&self, staged: Option<&TableChanges>, number: u32) -> Result<Option<Part>, StoreError> {
+    pub(super) fn part(&self, staged: Option<&TableChanges>, number: u32) -> Result<Option<Part>, StoreError> {
         if let Some(segment) = staged.map(|staged| staged.segment(number)).transpose()?.flatten() {
             let deletes = None;
             return Ok(Some(Part { segment, deletes }));

@@ -31,6 +31,8 @@ pub struct Draft {
     pub parent: Option<CommitId>,
     /// Further parents, for a merge.
     pub merged: Vec<CommitId>,
+    /// The place in the log that it was made for, if it depends on it.
+    pub index: Option<u64>,
     /// The root of the snapshot tree.
     pub root: ObjectId,
     /// The hash that stands for all definitions.
@@ -54,6 +56,7 @@ impl Draft {
             branch: branch.to_string(),
             parent,
             merged: Vec::new(),
+            index: None,
             root,
             schema: ObjectId([0; 32]),
             author: String::new(),
@@ -272,6 +275,14 @@ impl Timeline {
             return Err(StoreError::Conflict { name, expected, found });
         }
         let index = queue.log_size;
+        if draft.index.is_some_and(|wanted| wanted != index) {
+            let name = draft.branch;
+            return Err(StoreError::Conflict {
+                name,
+                expected: None,
+                found,
+            });
+        }
         let jump = match &parent {
             Some(parent) => self.jump_of(&queue.commits, parent)?,
             None => index,
@@ -294,6 +305,11 @@ impl Timeline {
         let ticket = queue.push(objects, Some((commit, object)), change);
         let timeline = self;
         Ok(Pending { timeline, id, ticket })
+    }
+
+    /// The place in the log of the commit that is queued next.
+    pub fn queued_size(&self) -> u64 {
+        lock(&self.queue).log_size
     }
 
     /// The objects that the store does not have.

@@ -44,9 +44,19 @@ pub fn diff<'a>(source: &'a dyn ReadObjects, old: ObjectId, new: ObjectId) -> Di
     }
 }
 
+/// The same, for keys that begin so only; nodes of others are not read.
+pub fn diff_prefix<'a>(source: &'a dyn ReadObjects, old: ObjectId, new: ObjectId, prefix: &[u8]) -> Diff<'a> {
+    let mut changes = diff(source, old, new);
+    changes.old.prefix = prefix.to_vec();
+    changes.new.prefix = prefix.to_vec();
+    changes
+}
+
 /// What is left of a tree; what comes next is last.
 struct Side<'a> {
     tree: Tree<'a>,
+    /// Keys that do not begin so are left out.
+    prefix: Vec<u8>,
     items: Vec<Item>,
 }
 
@@ -74,6 +84,7 @@ impl<'a> Side<'a> {
     fn new(tree: Tree<'a>) -> Self {
         Self {
             tree,
+            prefix: Vec::new(),
             items: Vec::new(),
         }
     }
@@ -94,7 +105,14 @@ impl<'a> Side<'a> {
         let mut items = Vec::with_capacity(node.entries.len());
         for entry in &node.entries {
             if node.level == 0 {
-                items.push(Item::Entry(entry.clone()));
+                if entry.key.starts_with(&self.prefix) {
+                    items.push(Item::Entry(entry.clone()));
+                }
+                continue;
+            }
+            let is_past = |after: &Vec<u8>| *after >= self.prefix && !after.starts_with(&self.prefix);
+            if entry.key < self.prefix || after.as_ref().is_some_and(is_past) {
+                after = Some(entry.key.clone());
                 continue;
             }
             let (id, _) = entry

@@ -26,7 +26,7 @@ use super::object::{Kind, NewObject, ObjectId, ReadObjects};
 use super::{Damage, StoreError};
 use node::{Node, Sought};
 
-pub use diff::{Change, Diff, diff};
+pub use diff::{Change, Diff, diff, diff_prefix};
 pub use edit::{Edit, Edited, build, edit};
 pub use merge::{Conflict, Merged, merge};
 pub(crate) use node::children;

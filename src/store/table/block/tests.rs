@@ -17,6 +17,7 @@ fn rows(columns: Vec<(LogicalType, ArrayRef)>) -> Rows {
     Rows {
         len,
         columns: columns.into_iter().enumerate().map(column).collect(),
+        kept: None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Compaction: fewer segments, the same rows as of every commit, and nobody else the wiser.
 
 use super::*;
-use crate::store::table::origin::Origins;
 
 const EFFORTS: [Effort; 2] = [Effort::Tiers, Effort::All];
 
@@ -14,22 +13,16 @@ fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts
 }
 
-/// Live rows with their ids and heights.
-fn origins(snapshot: &Snapshot, id: EntityId) -> Vec<(String, i64, i64)> {
+/// Live rows with their ids and commits.
+fn origins(snapshot: &Snapshot, id: EntityId) -> Vec<(String, u64, u64)> {
     let table = snapshot.table(id).unwrap();
     let shown = rows(&*table.relation(None).unwrap());
     let mut out = Vec::new();
     for part in table.parts().unwrap() {
         let segment = &part.segment;
-        let groups = match segment.open(snapshot.core()).unwrap() {
-            crate::store::table::segment::Open::Rows(_) => 1,
-            crate::store::table::segment::Open::File(file) => file.groups.len(),
-        };
-        let mut all = Origins::default();
-        (0..groups).for_each(|group| all.append(Origins::of(snapshot.core(), segment, group).unwrap()));
         for (address, text) in shown.iter().filter(|(address, _)| address.segment() == segment.number) {
-            let at = address.row() as usize;
-            out.push((text.clone(), all.ids[at], all.heights[at]));
+            let (row, commit) = segment.who(snapshot.core(), address.row()).unwrap();
+            out.push((text.clone(), row.unwrap(), commit.unwrap()));
         }
     }
     out.sort();

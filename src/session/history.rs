@@ -1,0 +1,191 @@
+//! What `SINCE` and `CHANGES SINCE` read: a table's history as a relation.
+//!
+//! `t CHANGES SINCE TAG 'q1'` is what the commits after the tag did to `t`, up to the commit that the transaction reads.
+//!
+//! Invariants: changes lie between a commit and one that descends from it, or it is an error; none are left out.
+//!
+//! Does not: show what the transaction has changed itself, but for the rows of SINCE.
+
+use std::sync::Arc;
+
+use super::points::point_error;
+use super::store::View;
+use crate::catalog::{Entity, EntityId, TableDef};
+use crate::formats::Relation;
+use crate::plan::{Moment, Point, ResolveError, Start};
+use crate::store::StoreError;
+use crate::store::object::CommitId;
+use crate::store::table::{COMMIT_COLUMN, OP_COLUMN, ROW_COLUMN, SEQ_COLUMN, Snapshot, TIME_COLUMN, TableSnapshot};
+
+/// A relation of a table's history.
+pub struct History {
+    /// What tells it from others of the statement.
+    pub key: String,
+    /// The rows.
+    pub relation: Arc<dyn Relation>,
+    /// Columns at the end that `*` does not show.
+    pub hidden: usize,
+    /// The table, if the rows are its own, and can be looked up.
+    pub table: Option<Arc<TableSnapshot>>,
+}
+
+/// A table, as a statement found it.
+pub struct Place<'a> {
+    /// Its number.
+    pub id: EntityId,
+    /// Its definition there.
+    pub def: &'a TableDef,
+    /// The snapshot; none for what the transaction sees.
+    pub then: Option<&'a Snapshot>,
+}
+
+/// The point at which a moment's names are looked up; none: now.
+pub fn names_at(moment: Option<&Moment>) -> Option<&Point> {
+    match moment? {
+        Moment::AsOf(point) => Some(point),
+        Moment::Since { until, .. } | Moment::Changes { until, .. } => until.as_ref(),
+    }
+}
+
+impl View {
+    /// A table at a moment.
+    pub fn history(&self, place: &Place<'_>, moment: Option<&Moment>) -> Result<History, ResolveError> {
+        match moment {
+            None | Some(Moment::AsOf(_)) => self.state(place).map_err(|error| point_error(&error)),
+            Some(Moment::Since { since, .. }) => {
+                let since = self.commit_of(since)?;
+                self.rows_since(place, since)
+            }
+            Some(Moment::Changes { since, .. }) => {
+                let since = match since {
+                    Start::Point(point) => self.commit_of(point)?,
+                    Start::Watermark(name) => self.watermark(name, place.id)?,
+                };
+                self.changes(place, since)
+            }
+        }
+    }
+
+    fn snapshot_of(&self, place: &Place<'_>) -> Result<Arc<TableSnapshot>, StoreError> {
+        match place.then {
+            Some(snapshot) => snapshot.table(place.id),
+            None => self.table(place.id, place.def),
+        }
+    }
+
+    fn state(&self, place: &Place<'_>) -> Result<History, StoreError> {
+        let table = self.snapshot_of(place)?;
+        let (key, relation) = match place.then {
+            Some(snapshot) => (format!("{}@{}", place.id.0, name(snapshot)), table.relation(None)?),
+            None => {
+                let staged = self.changes.tables.get(&place.id);
+                (place.id.0.to_string(), table.relation(staged)?)
+            }
+        };
+        Ok(History {
+            key,
+            hidden: hidden(&*relation, ROW_COLUMN),
+            relation,
+            table: Some(table),
+        })
+    }
+
+    fn rows_since(&self, place: &Place<'_>, since: CommitId) -> Result<History, ResolveError> {
+        self.kept(since)?;
+        let staged = place
+            .then
+            .is_none()
+            .then(|| self.changes.tables.get(&place.id))
+            .flatten();
+        self.check_descent(since, place.then.unwrap_or(&self.base))?;
+        let table = self.snapshot_of(place);
+        let relation = table.and_then(|table| table.since(since, staged));
+        let relation = relation.map_err(|error| point_error(&error))?;
+        Ok(History {
+            key: format!(
+                "{}@{} since {since}",
+                place.id.0,
+                place.then.map_or_else(String::new, name)
+            ),
+            hidden: hidden(&*relation, ROW_COLUMN),
+            relation,
+            table: None,
+        })
+    }
+
+    fn changes(&self, place: &Place<'_>, since: CommitId) -> Result<History, ResolveError> {
+        let until = place.then.unwrap_or(&self.base);
+        self.check_descent(since, until)?;
+        let key = format!("{}@{} changes since {since}", place.id.0, name(until));
+        let log = |until: &Snapshot| {
+            let commit = until.commit_id().ok_or(StoreError::NoTable(place.id.0))?;
+            self.snapshot_of(place)?.log(since, commit)
+        };
+        let relation = log(until).map_err(|error| point_error(&error))?;
+        let shown = [OP_COLUMN, COMMIT_COLUMN, TIME_COLUMN, SEQ_COLUMN];
+        let fields = relation.schema();
+        let last = fields.iter().rposition(|field| shown.contains(&field.name.as_str()));
+        let hidden = fields.len() - last.map_or(0, |last| last + 1);
+        Ok(History {
+            key,
+            relation,
+            hidden,
+            table: None,
+        })
+    }
+
+    /// That a commit lies in the history of a snapshot.
+    fn check_descent(&self, since: CommitId, until: &Snapshot) -> Result<(), ResolveError> {
+        let timeline = self.database.timeline();
+        let found = until.commit_id().map_or(Ok(None), |until| {
+            let height = timeline.commit_record(since)?.height;
+            timeline.at_height(until, height)
+        });
+        if found.map_err(|error| point_error(&error))? == Some(since) {
+            return Ok(());
+        }
+        Err(ResolveError {
+            code: "22023",
+            message: format!("changes begin at a commit before the one where they end; commit {since} is not"),
+        })
+    }
+
+    /// Where a watermark of a table stands.
+    pub fn watermark(&self, wanted: &str, table: EntityId) -> Result<CommitId, ResolveError> {
+        let entry = self.catalog().find(&[wanted]);
+        let Some(Entity::Watermark(mark)) = entry.map(|entry| &*entry.entity) else {
+            let marks = self
+                .catalog()
+                .entries()
+                .filter(|entry| entry.entity.kind() == "watermark");
+            let near = gobi_grammar::similar::nearest(wanted, marks.map(|entry| entry.entity.name()));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            return Err(ResolveError {
+                code: "42704",
+                message: format!("there is no watermark `{wanted}`{near}"),
+            });
+        };
+        if mark.table != table {
+            let of = self.catalog().described(&[mark.table]);
+            return Err(ResolveError {
+                code: "42809",
+                message: format!("`{wanted}` is a watermark of {of}"),
+            });
+        }
+        mark.commit.parse().map_err(|_| ResolveError {
+            code: "XX001",
+            message: format!("the watermark `{wanted}` does not name a commit"),
+        })
+    }
+}
+
+fn name(snapshot: &Snapshot) -> String {
+    snapshot.commit_id().map_or_else(String::new, |id| id.to_string())
+}
+
+/// Columns from one on.
+fn hidden(relation: &dyn Relation, first: &str) -> usize {
+    let fields = relation.schema();
+    let shown = fields.iter().position(|field| field.name == first);
+    fields.len() - shown.unwrap_or(fields.len())
+}
