@@ -10,12 +10,15 @@
 //! Does not: know what a morsel is.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Numbers of morsels still to be given, in one share for each worker.
+///
+/// One lock is held for all shares: a morsel is many thousand rows, so it is asked for rarely, and what is taken over
+/// from another share must never be out of everybody's sight.
 #[derive(Debug)]
 pub struct Schedule {
-    shares: Vec<Mutex<Range<usize>>>,
+    shares: Mutex<Vec<Range<usize>>>,
 }
 
 impl Schedule {
@@ -24,43 +27,23 @@ impl Schedule {
         let shares = shares.max(1);
         let bound = |share: usize| (morsels as u128 * share as u128 / shares as u128) as usize;
         Self {
-            shares: (0..shares).map(|i| Mutex::new(bound(i)..bound(i + 1))).collect(),
+            shares: Mutex::new((0..shares).map(|i| bound(i)..bound(i + 1)).collect()),
         }
     }
 
     /// The next morsel for a worker.
     pub fn next(&self, worker: usize) -> Option<usize> {
-        let own = worker % self.shares.len();
-        loop {
-            if let Some(number) = self.share(own).next() {
-                return Some(number);
-            }
-            let taken = self.take_half()?;
-            *self.share(own) = taken;
-        }
-    }
-
-    /// The later half of the largest share.
-    fn take_half(&self) -> Option<Range<usize>> {
-        loop {
-            let sizes = (0..self.shares.len()).map(|i| (self.share(i).len(), i));
-            let (size, victim) = sizes.max()?;
-            if size == 0 {
-                return None;
-            }
-            let mut share = self.share(victim);
-            if share.is_empty() {
-                continue;
-            }
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = worker % shares.len();
+        if shares[own].is_empty() {
+            let largest = (0..shares.len()).max_by_key(|&share| shares[share].len())?;
+            let share = &mut shares[largest];
             let middle = share.start + share.len() / 2;
             let taken = middle..share.end;
             share.end = middle;
-            return Some(taken);
+            shares[own] = taken;
         }
-    }
-
-    fn share(&self, number: usize) -> MutexGuard<'_, Range<usize>> {
-        self.shares[number].lock().unwrap_or_else(PoisonError::into_inner)
+        shares[own].next()
     }
 }
 
