@@ -445,7 +445,7 @@ fn timeline() {
     "#]],
     );
     accepts(
-        r#"snapshot 's'; create snapshot s; create snapshot if not exists 's'; create branch b; create branch if not exists 'b c' from tag 'q1'; use branch b; use branch 'b c'; merge branch b; merge branch b into c; drop branch b"#,
+        r#"snapshot 's'; create snapshot s; create snapshot if not exists 's'; create branch b; create branch if not exists 'b c' from tag 'q1'; use branch b; use branch 'b c'; merge branch b; merge branch b into c; merge branch b into c using theirs; merge branch b using ours; drop branch b"#,
         expect![[r#"
             CREATE SNAPSHOT 's';
             CREATE SNAPSHOT s;
@@ -456,6 +456,8 @@ fn timeline() {
             USE BRANCH 'b c';
             MERGE BRANCH b;
             MERGE BRANCH b INTO c;
+            MERGE BRANCH b INTO c USING THEIRS;
+            MERGE BRANCH b USING OURS;
             DROP BRANCH b;
         "#]],
     );

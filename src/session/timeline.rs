@@ -3,22 +3,25 @@
 //! `CREATE BRANCH b; USE BRANCH b` moves this session to a branch of its own; `LOG` lists its commits; `DIFF t BETWEEN TAG 'q1' AND
 //! BRANCH 'main'` gives the rows that differ.
 //!
-//! The walk: [`refs`] names commits, [`watermarks`] are part of the catalog and change in transactions, [`past`] asks, [`proofs`] proves.
+//! The walk: [`refs`] names commits, [`watermarks`] are part of the catalog and change in transactions, [`past`] asks, [`proofs`]
+//! proves, [`rollback`] goes back, and [`merge`] brings branches together.
 //!
 //! Invariants: snapshots and branches are no part of a transaction, so they are refused in one.
 //!
 //! Does not: resolve points; see [`super::points`].
 
+mod merge;
 mod past;
 pub mod proofs;
 mod refs;
+mod rollback;
 pub mod watermarks;
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{ObjectKind, Show, Span, StatementKind as K, When};
+use gobi_grammar::ast::{ObjectKind, Rollback, Show, Span, StatementKind as K, When};
 
 use super::change::Running;
 use super::relations::StatementTables;
@@ -32,6 +35,7 @@ use crate::types::{Field, LogicalType};
 fn is_ours(kind: &K) -> bool {
     match kind {
         K::CreateSnapshot(_) | K::CreateBranch(_) | K::UseBranch(_) => true,
+        K::Rollback(Rollback::To(_)) | K::MergeBranch(_) => true,
         K::Diff(_) | K::Log(_) | K::Blame(_) | K::VerifyTable(_) | K::Prove(_) => true,
         K::Drop(drop) => matches!(drop.kind, ObjectKind::Snapshot | ObjectKind::Branch),
         _ => false,
@@ -50,8 +54,17 @@ pub fn run(session: &mut Session, kind: &K, running: Running) -> Option<Result<S
 }
 
 fn ours(session: &mut Session, kind: &K, running: Running) -> Result<StatementResult, Error> {
-    if let K::UseBranch(name) = kind {
-        return refs::use_branch(session, name);
+    match kind {
+        K::UseBranch(name) => return refs::use_branch(session, name),
+        K::Rollback(Rollback::To(when)) => {
+            alone(session, "ROLLBACK TO a point of the timeline", running.span)?;
+            return rollback::to(session, when, running);
+        }
+        K::MergeBranch(merge) => {
+            alone(session, "MERGE BRANCH", running.span)?;
+            return merge::run(session, merge, running);
+        }
+        _ => {}
     }
     let mut view = viewed(session, running.span)?;
     if let (K::CreateSnapshot(_) | K::CreateBranch(_) | K::Drop(_), Some(store)) = (kind, &mut session.store) {
@@ -70,6 +83,25 @@ fn ours(session: &mut Session, kind: &K, running: Running) -> Result<StatementRe
         other => return Err(super::define::unsupported(&other.name(), running.span)),
     };
     Ok(StatementResult::Rows(stream))
+}
+
+fn alone(session: &Session, what: &str, span: Span) -> Result<(), Error> {
+    session.store.as_ref().map_or(Ok(()), |store| store.alone(what, span))
+}
+
+/// What others keep from committing is begun again so often.
+const ATTEMPTS: usize = 5;
+
+/// Does something that has to be done anew when others have committed meanwhile.
+fn retried<T>(session: &mut Session, work: &mut dyn FnMut(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        match work(session) {
+            Err(error) if left > 0 && error.diagnostics.first().is_some_and(|first| first.code == "40001") => {}
+            done => return done,
+        }
+    }
 }
 
 /// What the session sees now.

@@ -13,7 +13,7 @@ use gobi_grammar::ast::{Begin, Rollback, RoutineForm, Span, StatementKind as K};
 use super::change::{self, Running};
 use super::define;
 use super::isolation::Isolation;
-use super::store::{Done, Store, View};
+use super::store::{Done, Store, View, store_error};
 use super::{Error, Session, StatementResult, load, routines, timeline};
 
 /// Runs a statement about transactions; `None` for any other one.
@@ -60,6 +60,7 @@ pub fn changes(kind: &K) -> bool {
         K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_) => true,
         K::CopyFrom(_) | K::Truncate(_) => true,
         K::CreateWatermark(_) | K::AdvanceWatermark(_) => true,
+        K::MergeBranch(_) | K::Rollback(Rollback::To(_)) => true,
         K::Drop(drop) => define::drop::is_ours(drop),
         K::Routine(routine) => routine.form != RoutineForm::Local,
         _ => false,
@@ -111,7 +112,21 @@ pub fn framed<T>(
     }
 }
 
+/// Whether a statement may make something that has a number.
+fn makes(kind: &K) -> bool {
+    match kind {
+        K::CreateTable(_) | K::CreateView(_) | K::CreateSchema(_) | K::CreateIndex(_) => true,
+        K::CreateWatermark(_) | K::Routine(_) => true,
+        _ => false,
+    }
+}
+
 fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -> Result<StatementResult, Error> {
+    if makes(kind) {
+        let next = view.database.next_entity();
+        let next = next.map_err(|error| store_error(&error, running.span))?;
+        view.changes.catalog.reserve(next);
+    }
     let rows = match kind {
         K::CreateTable(create) => {
             let Some(def) = define::create_table(session, create, view, running.dialect)? else {

@@ -106,6 +106,15 @@ impl Database {
         Ok(Some(self.core.timeline.commit_record(commit)?.height))
     }
 
+    /// The number of the next entity that no branch has: so that a number means the same thing wherever it is met.
+    pub fn next_entity(&self) -> Result<u64, StoreError> {
+        let mut next = 0;
+        for (branch, _) in self.core.timeline.refs(RefKind::Branch) {
+            next = next.max(self.head(&branch)?.catalog().next_id());
+        }
+        Ok(next)
+    }
+
     /// The last commit of a branch; an empty snapshot if it has none.
     pub fn head(&self, branch: &str) -> Result<Snapshot, StoreError> {
         match self.core.timeline.resolve(RefKind::Branch, branch) {

@@ -93,13 +93,24 @@ pub struct CreateWatermark {
     pub at: Option<When>,
 }
 
-/// `MERGE BRANCH b [INTO c]`.
+/// `MERGE BRANCH b [INTO c] [USING OURS | THEIRS]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MergeBranch {
     /// Whose changes.
     pub name: Ident,
     /// Into; none: the branch in use.
     pub into: Option<Ident>,
+    /// What becomes of rows that both branches changed; none: they are conflicts.
+    pub pick: Option<MergePick>,
+}
+
+/// Whose rows a merge takes where both branches changed them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergePick {
+    /// Those of the branch that is merged into.
+    Ours,
+    /// Those of the branch that is merged.
+    Theirs,
 }
 
 /// `DIFF [t] BETWEEN when AND when`.

@@ -11,8 +11,8 @@ use super::operand::unquote;
 use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::ast::{
-    Blame, ChangesStart, CreateBranch, CreateSnapshot, CreateWatermark, Diff, Log, MergeBranch, Span, StatementKind,
-    TableRef, TableRefKind, TableTime, When, WhenKind,
+    Blame, ChangesStart, CreateBranch, CreateSnapshot, CreateWatermark, Diff, Log, MergeBranch, MergePick, Span,
+    StatementKind, TableRef, TableRefKind, TableTime, When, WhenKind,
 };
 
 impl Builder<'_> {
@@ -123,9 +123,17 @@ impl Builder<'_> {
             Rule::use_branch_stmt => StatementKind::UseBranch(self.first_ident(node)?),
             Rule::advance_stmt => StatementKind::AdvanceWatermark(self.first_ident(node)?),
             Rule::merge_branch_stmt => {
-                let mut names = self.idents(node).into_iter();
+                let (mut names, mut pick) = (Vec::new(), None);
+                for part in parts(node) {
+                    match part.as_rule() {
+                        Rule::merge_pick if has(&part, Rule::kw_ours) => pick = Some(MergePick::Ours),
+                        Rule::merge_pick => pick = Some(MergePick::Theirs),
+                        _ => names.push(self.ident(&part)),
+                    }
+                }
+                let mut names = names.into_iter();
                 let (name, into) = (names.next()?, names.next());
-                StatementKind::MergeBranch(MergeBranch { name, into })
+                StatementKind::MergeBranch(MergeBranch { name, into, pick })
             }
             Rule::diff_stmt => self.diff(node)?,
             Rule::log_stmt => self.log(node),

@@ -9,8 +9,8 @@
 use super::Printer;
 use super::expr::Level;
 use crate::ast::{
-    Begin, Blame, ChangesStart, CreateBranch, CreateWatermark, Diff, ExprKind, Ident, Isolation, Log, Path, Rollback,
-    StatementKind, TableTime, When, WhenKind,
+    Begin, Blame, ChangesStart, CreateBranch, CreateWatermark, Diff, ExprKind, Ident, Isolation, Log, MergePick, Path,
+    Rollback, StatementKind, TableTime, When, WhenKind,
 };
 
 impl Printer {
@@ -53,6 +53,11 @@ impl Printer {
                 if let Some(into) = &merge.into {
                     self.word(" INTO ");
                     self.label(into);
+                }
+                match merge.pick {
+                    Some(MergePick::Ours) => self.word(" USING OURS"),
+                    Some(MergePick::Theirs) => self.word(" USING THEIRS"),
+                    None => {}
                 }
             }
             StatementKind::AdvanceWatermark(name) => {

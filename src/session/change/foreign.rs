@@ -471,11 +471,11 @@ pub fn relation_of(
     view.base.table_as(id, def)?.relation(Some(&staged))
 }
 
-fn table_name(entry: &Entry, def: &TableDef) -> String {
+pub(super) fn table_name(entry: &Entry, def: &TableDef) -> String {
     format!("{}.{}", quoted(&entry.schema), quoted(&def.name))
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -14,6 +14,7 @@ mod apply;
 pub mod foreign;
 mod insert;
 mod merge;
+pub mod orphans;
 mod repeated;
 pub mod shape;
 mod update;

@@ -257,6 +257,8 @@ pub(super) struct Step {
     /// Before, and after.
     pub updated: Vec<(Place, Place)>,
     pub inserted: Vec<Place>,
+    /// In other segments than before, and otherwise as they were.
+    pub moved: Vec<(Place, Place)>,
 }
 
 impl Step {
@@ -283,13 +285,16 @@ impl Step {
             }
         }
         let common = load_state(core, base, table)?.next_row;
-        let (mut inserted, mut updated) = (Vec::new(), Vec::new());
+        let (mut inserted, mut updated, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         for (at, part) in new.iter().enumerate() {
             for row in left(part, same(&old, part)) {
                 let (id, commit) = who(core, part, row)?;
                 let place = Place { part: at, row, id };
                 match gone.get(&id).copied() {
-                    Some((_, by)) if by == commit => drop(gone.remove(&id)),
+                    Some((before, by)) if by == commit => {
+                        gone.remove(&id);
+                        moved.push((before, place));
+                    }
                     Some((before, _)) if id < common => {
                         gone.remove(&id);
                         updated.push((before, place));
@@ -308,6 +313,7 @@ impl Step {
             deleted,
             updated,
             inserted,
+            moved,
         })
     }
 

@@ -28,6 +28,7 @@ use super::segment::Segment;
 use super::snapshot::{Snapshot, load_state};
 use crate::catalog::{Catalog, EntityId, KeyDef, TableDef};
 use crate::store::StoreError;
+use crate::store::object::CommitId;
 use crate::types::Value;
 
 /// Rows in memory beyond which they become a file.
@@ -51,6 +52,10 @@ pub struct Changes {
     pub relies: Relies,
     /// What was read, if the commit depends on that.
     pub reads: Option<Reads>,
+    /// A commit that theirs has as a further parent.
+    pub merges: Option<CommitId>,
+    /// There may be no commit between the base and theirs.
+    pub only_on_base: bool,
     base: Snapshot,
 }
 
@@ -62,6 +67,8 @@ impl Changes {
             tables: BTreeMap::new(),
             relies: Relies::default(),
             reads: None,
+            merges: None,
+            only_on_base: false,
             base: base.clone(),
         }
     }
@@ -77,7 +84,9 @@ impl Changes {
 
     /// Whether a commit would change nothing.
     pub fn is_empty(&self, base: &Snapshot) -> bool {
-        self.tables.values().all(TableChanges::is_empty) && self.catalog.changes_since(base.catalog()).is_empty()
+        self.merges.is_none()
+            && self.tables.values().all(TableChanges::is_empty)
+            && self.catalog.changes_since(base.catalog()).is_empty()
     }
 
     /// The same rows on top of another snapshot, with the definitions that go with that.
@@ -229,7 +238,7 @@ impl TableChanges {
         Some(kept.and_then(|kept| kept.of(at).0))
     }
 
-    fn append_rows(&mut self, def: &TableDef, rows: Rows) -> Result<(), StoreError> {
+    pub(super) fn append_rows(&mut self, def: &TableDef, rows: Rows) -> Result<(), StoreError> {
         let mut rest = rows;
         while rest.len > 0 {
             let (part, left) = rest.split(GROUP_ROWS);

@@ -62,6 +62,12 @@ impl Prepared<'_> {
         about: &About,
     ) -> Result<Queued, CommitError> {
         let mut applying = Applying::new(base, newest)?;
+        if self.changes.only_on_base && !applying.is_direct() {
+            let (table, by) = (String::new(), newest.commit_id());
+            let on = ConflictOn::Branch;
+            return Err(CommitError::Conflict(Conflict { table, on, by }));
+        }
+        applying.merges = self.changes.merges;
         let catalog = applying.catalog(&self.changes.catalog)?;
         if !applying.is_direct()
             && let Some(table) = self.changes.relies.broken(newest)?
@@ -101,6 +107,7 @@ struct Applying<'a> {
     segments: BTreeMap<EntityId, ChangedSegments>,
     appended: BTreeSet<(EntityId, u32)>,
     redefined: BTreeSet<EntityId>,
+    merges: Option<CommitId>,
 }
 
 impl<'a> Applying<'a> {
@@ -116,6 +123,7 @@ impl<'a> Applying<'a> {
             segments: BTreeMap::new(),
             appended: BTreeSet::new(),
             redefined: BTreeSet::new(),
+            merges: None,
         })
     }
 
@@ -470,7 +478,7 @@ impl<'a> Applying<'a> {
         let inline = matches!(ready.place, Place::Inline(_));
         let entry = SegmentEntry {
             place: ready.place.clone(),
-            origin: self.origin(ready, state),
+            origin: self.origin(id, ready, state)?,
             deletes,
             rows: if inline { 0 } else { ready.rows as u64 },
             bytes: ready.bytes,
@@ -485,16 +493,29 @@ impl<'a> Applying<'a> {
     }
 
     /// Ids for new rows, and the lineage of all.
-    fn origin(&mut self, ready: &Ready, state: &mut TableState) -> Origin {
+    fn origin(&mut self, id: EntityId, ready: &Ready, state: &mut TableState) -> Result<Origin, StoreError> {
         let rows = super::position(ready.rows);
-        let lineage = match &ready.kept {
+        let are_new = ready.kept.as_ref().map_or(ready.rows, |kept| kept.new_rows());
+        if are_new > 0 {
+            state.next_row = self.core.first_row(id, state.next_row)?;
+        }
+        let lineage = self.lineage(ready, rows, state);
+        self.core.rows_given(id, state.next_row);
+        Ok(self.origin_of(&lineage, rows))
+    }
+
+    fn lineage(&self, ready: &Ready, rows: u32, state: &mut TableState) -> Lineage {
+        match &ready.kept {
             Some(kept) => kept.resolve(&mut state.next_row, self.index),
             None => {
                 let first = state.next_row;
                 state.next_row += u64::from(rows);
                 Lineage::plain(first, self.index)
             }
-        };
+        }
+    }
+
+    fn origin_of(&mut self, lineage: &Lineage, rows: u32) -> Origin {
         if let Some((first_row, commit)) = lineage.as_plain() {
             return Origin::Plain { first_row, commit };
         }
@@ -526,6 +547,7 @@ impl<'a> Applying<'a> {
             author: about.author.clone(),
             message: about.message.clone(),
             index: Some(self.index),
+            merged: self.merges.into_iter().collect(),
             objects: staging.reachable([edited.root], &TableReferences)?,
             ..Draft::new(branch, self.newest.commit_id(), edited.root)
         };
@@ -568,6 +590,7 @@ impl<'a> Applying<'a> {
                 let live = found.is_some_and(|(_, deletes)| !deletes.is_some_and(|rows| rows.contains(row.row())));
                 Ok(live.then(Vec::new))
             }
+            ConflictOn::Branch => Ok(None),
             ConflictOn::AllRows | ConflictOn::Related => Tree::new(&**self.core, root).get(&state_key(id)),
             ConflictOn::Definition | ConflictOn::Name | ConflictOn::Read { row: None, .. } => {
                 Tree::new(&**self.core, root).get(&entity_key(id))

@@ -33,6 +33,8 @@ pub(in crate::store) struct Core {
     /// The empty tree, which is in no pack before somebody needs it.
     empty: NewObject,
     next_segments: Mutex<HashMap<EntityId, u32>>,
+    /// Ids of rows that no branch has given, by table.
+    next_rows: Mutex<HashMap<EntityId, u64>>,
     /// Columns of which single rows were read.
     pub(super) arrays: Arrays,
     /// FILE objects of files that somebody holds, and how many do.
@@ -53,6 +55,7 @@ impl Core {
             timeline,
             empty: tree::empty(),
             next_segments: Mutex::default(),
+            next_rows: Mutex::default(),
             arrays: Arrays::default(),
             held: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -90,6 +93,31 @@ impl Core {
             free = free.max(load_state(self, root, table)?.next_segment);
         }
         Ok(free)
+    }
+
+    /// The first id for new rows of a table, at least `least`: branches do not give the same id to different rows, so that it
+    /// means the same row wherever it is met.
+    pub(super) fn first_row(&self, table: EntityId, least: u64) -> Result<u64, StoreError> {
+        let mut next = lock(&self.next_rows);
+        let next = match next.entry(table) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => {
+                let mut free = 0;
+                for (_, commit) in self.timeline.refs(RefKind::Branch) {
+                    let root = self.timeline.commit_record(commit)?.root;
+                    free = free.max(load_state(self, root, table)?.next_row);
+                }
+                vacant.insert(free)
+            }
+        };
+        Ok(least.max(*next))
+    }
+
+    /// Ids below this were given to rows of a table.
+    pub(super) fn rows_given(&self, table: EntityId, next: u64) {
+        if let Some(known) = lock(&self.next_rows).get_mut(&table) {
+            *known = next.max(*known);
+        }
     }
 
     /// Nothing is removed any more: the folder may be another's soon.

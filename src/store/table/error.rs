@@ -64,6 +64,8 @@ pub enum ConflictOn {
     AllRows,
     /// Rows that a foreign key leads to, or comes from.
     Related,
+    /// Anything at all.
+    Branch,
     /// A row that a serializable transaction has read, or would read now; without one, the definition.
     Read {
         /// Where it is.
@@ -80,6 +82,7 @@ impl std::fmt::Display for Conflict {
             ConflictOn::Definition => write!(out, "the definition of `{}`", self.table)?,
             ConflictOn::Name => write!(out, "the name `{}`", self.table)?,
             ConflictOn::AllRows => write!(out, "the rows of `{}`", self.table)?,
+            ConflictOn::Branch => out.write_str("the branch")?,
             ConflictOn::Related => write!(out, "rows of `{}` that a foreign key is about", self.table)?,
             ConflictOn::Read { row: None, .. } => write!(out, "the definition of `{}`, which was read,", self.table)?,
             ConflictOn::Read { key, .. } if key.is_empty() => {

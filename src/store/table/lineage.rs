@@ -95,15 +95,19 @@ impl Kept {
         (value(&self.ids), value(&self.commits))
     }
 
+    /// How many rows get an id from their commit.
+    pub(super) fn new_rows(&self) -> usize {
+        self.ids.null_count()
+    }
+
     /// The lineage of the rows in a commit: new rows get ids from `next` on, which moves past them.
     pub(super) fn resolve(&self, next: &mut u64, commit: u64) -> Lineage {
         let mut lineage = Lineage::default();
         for row in 0..self.ids.len() {
             let (id, by) = self.of(row);
-            let id = id.unwrap_or_else(|| {
-                *next += 1;
-                *next - 1
-            });
+            let id = id.unwrap_or(*next);
+            // An id that is kept may be of a table that was dropped, or of another branch.
+            *next = (*next).max(id.saturating_add(1));
             lineage.push(super::position(row), id, by.unwrap_or(commit));
         }
         lineage

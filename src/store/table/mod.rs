@@ -6,7 +6,8 @@
 //!
 //! Where do I look: what is stored, byte for byte: `entry` (keys and values of the snapshot tree), `block` (small
 //! segments), `file` (large ones), `index` (keys). Reading: `segment`, `plan` (layouts and promises), `relation`,
-//! [`Snapshot`]. Writing: [`Changes`], and `commit`; rewriting: `compact`, `lineage` (whose rows keep their ids), `moved`.
+//! [`Snapshot`]. Writing: [`Changes`], and `commit`; rewriting: `compact`, `lineage` (whose rows keep their ids), `moved`;
+//! from one state to another: `changelog`, `restore`, `merge`, by `copy`.
 //!
 //! Invariants: segments never change, and their numbers are never used again in a table. Columns go by their numbers, so no
 //! change of a definition touches data. A row's address stays what it is in a snapshot and in what is staged on top.
@@ -21,6 +22,7 @@ mod changes;
 mod check;
 mod commit;
 mod compact;
+mod copy;
 pub(super) mod core;
 mod entry;
 mod error;
@@ -28,6 +30,7 @@ mod file;
 mod footprint;
 mod index;
 mod lineage;
+mod merge;
 mod moved;
 mod plan;
 mod prepare;
@@ -36,6 +39,7 @@ mod reads;
 mod rebase;
 mod relation;
 mod relies;
+mod restore;
 mod rows;
 mod segment;
 mod snapshot;
@@ -53,6 +57,7 @@ pub use error::{About, CommitError, Conflict, ConflictOn};
 pub(super) use file::verify as verify_file;
 pub use footprint::{Footprint, Overlap, OverlapOn, Touched, row_text, shared_key};
 pub use index::KeyRange;
+pub use merge::{MergeConflict, Merged, Other, Pick};
 pub use moved::Moved;
 pub(in crate::store) use prepare::Prepared;
 pub use reads::{Allowed, Reads, Test};
