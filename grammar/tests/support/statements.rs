@@ -549,7 +549,12 @@ fn timeline() -> BoxedStrategy<StatementKind> {
             })
         ),
         ident().prop_map(StatementKind::UseBranch),
-        (ident(), option::of(ident())).prop_map(|(name, into)| StatementKind::MergeBranch(MergeBranch { name, into })),
+        (
+            ident(),
+            option::of(ident()),
+            prop_oneof![Just(None), Just(Some(MergePick::Ours)), Just(Some(MergePick::Theirs))]
+        )
+            .prop_map(|(name, into, pick)| StatementKind::MergeBranch(MergeBranch { name, into, pick })),
         ident().prop_map(StatementKind::AdvanceWatermark),
         (option::of(free_path()), when(e()), when(e())).prop_map(|(table, from, to)| StatementKind::Diff(Diff {
             table,

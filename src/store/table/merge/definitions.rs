@@ -75,13 +75,15 @@ fn keeps_columns(before: &TableDef, after: &TableDef) -> bool {
 
 /// Names that are there twice, and what needs something that is gone.
 fn check(entries: &BTreeMap<EntityId, Entry>, sides: &Sides<'_>, merged: &mut Merged) {
-    let mut names = BTreeSet::new();
+    let mut names = BTreeMap::new();
     for entry in entries.values() {
         let name = (&*entry.schema, entry.entity.name().to_ascii_lowercase());
-        if !names.insert(name) {
+        if let Some(other) = names.insert(name, entry) {
+            let is_ours = sides.ours.catalog().get(other.id) == Some(other);
+            let (ours, theirs) = if is_ours { (other, entry) } else { (entry, other) };
             merged
                 .conflicts
-                .push(conflict("name", (None, Some(entry), Some(entry))));
+                .push(conflict("name", (None, Some(ours), Some(theirs))));
         }
         if entry.entity.needs().iter().any(|needed| !entries.contains_key(needed)) {
             merged
