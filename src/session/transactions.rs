@@ -114,11 +114,15 @@ pub fn framed<T>(
 
 /// Whether a statement may make something that has a number.
 fn makes(kind: &K) -> bool {
-    match kind {
-        K::CreateTable(_) | K::CreateView(_) | K::CreateSchema(_) | K::CreateIndex(_) => true,
-        K::CreateWatermark(_) | K::Routine(_) => true,
-        _ => false,
-    }
+    matches!(
+        kind,
+        K::CreateTable(_)
+            | K::CreateView(_)
+            | K::CreateSchema(_)
+            | K::CreateIndex(_)
+            | K::CreateWatermark(_)
+            | K::Routine(_)
+    )
 }
 
 fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -> Result<StatementResult, Error> {
