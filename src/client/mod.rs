@@ -40,7 +40,7 @@ impl Client {
         Self {
             engine: Arc::new(Engine::new(config)),
             settings,
-            database: folder.as_deref().and_then(DatabaseFolder::of),
+            database: folder.as_deref().and_then(DatabaseFolder::shared),
             folder,
         }
     }

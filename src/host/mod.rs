@@ -8,6 +8,7 @@
 //!
 //! Does not: cache, buffer, or know formats.
 
+mod memory;
 mod real;
 pub mod sim;
 mod staged;
@@ -17,6 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub use memory::MemoryDisk;
 pub use real::{RealClock, RealDisk, RealRandom};
 
 /// Files and folders.

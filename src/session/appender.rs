@@ -14,8 +14,9 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Path, Span, TableRef, TableRefKind};
 
 use super::change::{self, Running};
+use super::databases::Which;
 use super::store::{View, store_error};
-use super::{Error, Phases, Session, define, statement, transactions};
+use super::{Error, Phases, Session, define, statement, target, transactions};
 use crate::catalog::{ColumnDef, ColumnNo, TableDef};
 use crate::types::arrow::{from_arrow, to_arrow};
 
@@ -31,6 +32,8 @@ const ROWS: &str = "\u{1}appended";
 pub struct Appender<'s> {
     session: &'s mut Session,
     table: Path,
+    /// The table's database.
+    which: Which,
     schema: Option<SchemaRef>,
     kept: Vec<RecordBatch>,
     kept_rows: usize,
@@ -46,17 +49,20 @@ impl<'s> Appender<'s> {
     pub(super) fn new(session: &'s mut Session, table: &str) -> Result<Self, Error> {
         statement::begins(session, None);
         let isolation = session.settings.isolation;
-        let Some(store) = &mut session.store else {
+        if session.store.is_none() && session.databases.attached.is_empty() {
             return Err(user("0A000", "an appender needs a database"));
-        };
-        let own = !store.in_transaction();
-        match own {
-            true => store.begin(false, Some(isolation), Span::default())?,
-            false => store.savepoint(&savepoint())?,
         }
+        let own = !session.in_transaction();
+        match own {
+            true => session.begin(false, Some(isolation), Span::default())?,
+            false => session.savepoint(&savepoint())?,
+        }
+        let table: Path = table.split('.').map(ident).collect();
+        let which = target::of_name(session, &table, Span::default())?;
         let appender = Self {
             session,
-            table: table.split('.').map(ident).collect(),
+            table,
+            which,
             schema: None,
             kept: Vec::new(),
             kept_rows: 0,
@@ -66,7 +72,7 @@ impl<'s> Appender<'s> {
             finished: false,
         };
         // A table that is not there is reported before anything is appended.
-        let view = match &mut appender.session.store {
+        let view = match appender.session.store_of(which) {
             Some(store) => store.view(Span::default())?,
             None => None,
         };
@@ -95,12 +101,9 @@ impl<'s> Appender<'s> {
     pub fn finish(mut self) -> Result<u64, Error> {
         self.flush()?;
         self.finished = true;
-        let Some(store) = &mut self.session.store else {
-            return Ok(0);
-        };
         match self.own {
-            true => store.commit("APPEND", Span::default())?,
-            false => store.end_savepoint(&savepoint(), false)?,
+            true => self.session.commit("APPEND", Span::default())?,
+            false => self.session.end_savepoint(&savepoint(), false)?,
         }
         Ok(self.rows)
     }
@@ -114,9 +117,13 @@ impl<'s> Appender<'s> {
         }
         statement::begins(self.session, None);
         let table = self.table.clone();
-        let rows = transactions::framed(self.session, "APPEND", Span::default(), &mut |session, view| {
-            put(session, view, &table, &batches)
-        })?;
+        let rows = transactions::framed(
+            self.session,
+            (self.which, false),
+            "APPEND",
+            Span::default(),
+            &mut |session, view| put(session, view, &table, &batches),
+        )?;
         self.rows += rows;
         Ok(())
     }
@@ -124,14 +131,14 @@ impl<'s> Appender<'s> {
 
 impl Drop for Appender<'_> {
     fn drop(&mut self) {
-        let Some(store) = self.session.store.as_mut().filter(|_| !self.finished) else {
+        if self.finished {
             return;
-        };
+        }
         // Nothing is left to be told of, if the transaction is over already.
         if self.own {
-            let _ = store.rollback(Span::default());
-        } else if store.end_savepoint(&savepoint(), true).is_ok() {
-            let _ = store.end_savepoint(&savepoint(), false);
+            let _ = self.session.rollback(Span::default());
+        } else if self.session.end_savepoint(&savepoint(), true).is_ok() {
+            let _ = self.session.end_savepoint(&savepoint(), false);
         }
     }
 }

@@ -15,7 +15,7 @@ pub mod text;
 pub mod views;
 
 use gobi_grammar::ast::{
-    self, ColumnConstraintKind as C, CreateTable, Expr, ExprKind, Ident, Literal, Path, Query, QueryBody, Select,
+    self, ColumnConstraintKind as C, CreateTable, Expr, ExprKind, Ident, Literal, Query, QueryBody, Select,
     SelectItem, Span, TableConstraintKind as T,
 };
 use gobi_grammar::{Diagnostic, Dialect};
@@ -34,7 +34,6 @@ pub fn create_table(
     dialect: Dialect,
 ) -> Result<Option<TableDef>, Error> {
     let span = create.name.first().map_or_else(Span::default, |name| name.span);
-    refuse_parts(create, span)?;
     let (schema, name) = schema_and_name(&create.name)?;
     let known = view.catalog().find(&[&schema, &name.text]).cloned();
     if known.is_some() && create.if_not_exists {
@@ -97,8 +96,8 @@ fn replace_table(session: &mut Session, view: &mut View, id: EntityId, def: Tabl
 }
 
 /// `name` or `schema.name`.
-pub fn schema_and_name(path: &Path) -> Result<(String, &Ident), Error> {
-    match path.as_slice() {
+pub fn schema_and_name(path: &[Ident]) -> Result<(String, &Ident), Error> {
+    match path {
         [name] => Ok((MAIN_SCHEMA.into(), name)),
         [schema, name] => Ok((schema.text.clone(), name)),
         other => {
@@ -106,13 +105,6 @@ pub fn schema_and_name(path: &Path) -> Result<(String, &Ident), Error> {
             let message = "a table is named `name` or `schema.name`";
             Err(Error::new(Diagnostic::new("42601", span, message)))
         }
-    }
-}
-
-fn refuse_parts(create: &CreateTable, span: Span) -> Result<(), Error> {
-    match create.temporary {
-        true => Err(unsupported("CREATE TEMP TABLE", span)),
-        false => Ok(()),
     }
 }
 

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{Path, Show, Span};
+use gobi_grammar::ast::{Ident, Show, Span};
 use gobi_grammar::similar::nearest;
 
+use super::databases::{TEMP, Which};
 use super::store::{View, store_error};
 use super::{Error, ResultStream, Session};
 use crate::catalog::{Catalog, Entity, EntityId, Entry, KeyDef, MAIN_SCHEMA, TableDef};
@@ -36,11 +37,29 @@ pub fn show(session: &Session, what: &str, show: &Show, span: Span) -> Result<Op
         "indexes" => indexes,
         _ => return Ok(None),
     };
-    let Some(view) = &session.relations.view else {
+    // `IN old`, `IN old.main`: within another database.
+    let parts: Vec<&str> = show.of.iter().map(|part| part.text.as_str()).collect();
+    let found = session.relations.database_in(&parts);
+    let within = show.of.get(usize::from(found.is_some())..).unwrap_or_default();
+    let which = found.unwrap_or(Which::Own);
+    let Some(view) = session.relations.view_of(which) else {
         return Ok(None);
     };
-    let names = Names::new(view.catalog(), show)?;
+    let names = Names::new(view.catalog(), show, within)?;
     let (columns, mut rows) = list(view, &names, span)?;
+    let temporary = session.relations.named_database(TEMP);
+    if let Some(temp) = temporary.and_then(|temp| session.relations.view_of(temp))
+        && show.of.is_empty()
+        && matches!(what, "tables" | "views" | "indexes")
+    {
+        let (_, own) = list(temp, &Names::new(temp.catalog(), show, &[])?, span)?;
+        rows.extend(own.into_iter().map(|(key, mut row)| {
+            if let Some(schema) = row.first_mut() {
+                *schema = text(TEMP);
+            }
+            ((TEMP.to_string(), key.1), row)
+        }));
+    }
     rows.sort_by(|(a, _), (b, _)| a.cmp(b));
     let rows = rows.into_iter().map(|(_, row)| row).collect();
     Ok(Some(stream(columns, rows, span)))
@@ -54,7 +73,7 @@ struct Names {
 }
 
 impl Names {
-    fn new(catalog: &Catalog, show: &Show) -> Result<Self, Error> {
+    fn new(catalog: &Catalog, show: &Show, within: &[Ident]) -> Result<Self, Error> {
         let like = show.like.as_ref().map(|pattern| LikePattern::new(pattern, None, true));
         let like = like.transpose().map_err(|error| {
             let message = error.to_string();
@@ -65,11 +84,11 @@ impl Names {
             table: None,
             like,
         };
-        names.within(catalog, &show.of)?;
+        names.within(catalog, within)?;
         Ok(names)
     }
 
-    fn within(&mut self, catalog: &Catalog, of: &Path) -> Result<(), Error> {
+    fn within(&mut self, catalog: &Catalog, of: &[Ident]) -> Result<(), Error> {
         let parts: Vec<&str> = of.iter().map(|part| part.text.as_str()).collect();
         let Some(last) = of.last() else {
             return Ok(());

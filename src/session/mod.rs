@@ -15,11 +15,13 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod appender;
+mod attach;
 pub mod cells;
 mod change;
 mod compact;
 mod constraints;
 mod copy;
+mod databases;
 mod define;
 mod error;
 mod explain;
@@ -42,6 +44,7 @@ pub mod settings;
 mod show;
 mod statement;
 mod store;
+mod target;
 mod timeline;
 mod transactions;
 
@@ -56,6 +59,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 pub use crate::exec::{CancelToken, Engine, EngineConfig, JitMode, Progress};
 pub use crate::types::{Field, LogicalType, Value};
 pub use appender::Appender;
+use databases::Databases;
 pub use error::{Error, ErrorKind};
 pub use explain::{ExplainOptions, Explanation};
 pub use packing::{Packing, pack, unpack};
@@ -74,6 +78,7 @@ pub struct Session {
     pub settings: Settings,
     relations: Relations,
     store: Option<Store>,
+    databases: Databases,
     prepared: prepared::Named,
     interrupt: Interrupt,
     /// The text of the statement that runs.
@@ -92,6 +97,7 @@ impl Session {
             settings,
             relations: Relations::default(),
             store: None,
+            databases: Databases::default(),
             prepared: prepared::Named::new(),
             interrupt: Interrupt::default(),
             statement: "".into(),
@@ -130,7 +136,11 @@ impl Session {
         routines::declare(self, &statements);
         Execution {
             // Only transactions want to know.
-            script: if self.store.is_some() { script.into() } else { "".into() },
+            script: if self.store.is_some() || !self.databases.attached.is_empty() {
+                script.into()
+            } else {
+                "".into()
+            },
             session: self,
             statements: statements.into_iter(),
             error,
@@ -253,29 +263,20 @@ impl Session {
         }
     }
 
-    /// What a query reads from now on.
-    fn refresh_view(&mut self, span: Span) -> Result<(), Error> {
-        self.relations.view = match &mut self.store {
-            Some(store) => store.view(span)?,
-            None => None,
-        };
-        Ok(())
-    }
-
     /// Begins the transaction of a body that changes something, unless there is one; whether it did.
     fn begin_body(&mut self, changes: bool, span: Span) -> Result<bool, Error> {
-        match &mut self.store {
-            Some(store) if changes && !store.is_open() => store.begin(false, None, span).map(|()| true),
-            _ => Ok(false),
+        if !changes || self.in_transaction() {
+            return Ok(false);
         }
+        self.begin(false, None, span).map(|()| true)
     }
 
     /// Ends it.
     fn end_body(&mut self, begun: bool, done: bool, span: Span) -> Result<(), Error> {
-        match &mut self.store {
-            Some(store) if begun && done => store.commit("body", span),
-            Some(store) if begun => store.rollback(span),
-            _ => Ok(()),
+        match begun {
+            true if done => self.commit("body", span),
+            true => self.rollback(span),
+            false => Ok(()),
         }
     }
 

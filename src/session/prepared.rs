@@ -273,10 +273,7 @@ fn check_names(session: &mut Session, prepared: &Prepared) -> Result<(), Error> 
     };
     let values = prepared.0.parameters.iter().map(|name| (name.clone(), nothing.clone()));
     let before = std::mem::replace(&mut session.relations.parameters, values.collect());
-    session.relations.view = match &mut session.store {
-        Some(store) => store.view(query.span)?,
-        None => None,
-    };
+    session.refresh_view(query.span)?;
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = plan::bind(query, prepared.0.dialect, &mut tables);
     session.relations.parameters = before;

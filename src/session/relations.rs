@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
 
+use super::databases::{Other, Seen, TEMP, Which};
 use super::define::views;
 use super::error::format_code;
 use super::history;
@@ -40,6 +41,8 @@ pub struct Relations {
     options: HashMap<String, OpenOptions>,
     /// What the statement that runs reads of the database.
     pub view: Option<View>,
+    /// What it sees of other databases.
+    pub others: Vec<Other>,
     /// What the parameters of the statement that runs stand for.
     pub parameters: Vec<(String, Parameter)>,
     /// Rows that the engine gives a name of its own, for statements that it makes itself.
@@ -120,15 +123,100 @@ impl Relations {
         }
     }
 
-    /// What a name stands for in the database, as it is in the transaction or as it was.
-    fn entity(&self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Found>, ResolveError> {
-        let Some(view) = &self.view else {
+    /// A statement writes to a database, as it is from here on; all names are its own, if `home`.
+    pub fn writes(&mut self, which: Which, view: &View, home: bool) {
+        let Which::Other(at) = which else { return };
+        if let Some(other) = self.others.get_mut(at) {
+            other.seen = Seen::View(Some(view.clone()));
+        }
+        if home {
+            self.view = Some(view.clone());
+        }
+    }
+
+    /// What a statement sees of a database.
+    pub fn view_of(&self, which: Which) -> Option<&View> {
+        let Which::Other(at) = which else {
+            return self.view.as_ref();
+        };
+        match &self.others.get(at)?.seen {
+            Seen::View(view) => view.as_ref(),
+            Seen::Files(_) | Seen::Failed(_) => None,
+        }
+    }
+
+    /// Which database a name is about, and what is left of it there. Names within a view are about that view's database
+    /// (`home`); others first about temporary tables.
+    pub fn seek<'p, 'n>(&self, parts: &'p [&'n str], home: Option<Which>) -> Option<(Which, &'p [&'n str])> {
+        let has = |which, parts: &[&str]| {
+            let view = self.view_of(which);
+            view.is_some_and(|view| view.catalog().find(parts).is_some())
+        };
+        let own = home.unwrap_or(Which::Own);
+        match parts {
+            [] => None,
+            [_] => {
+                let temp = self.named_database(TEMP).filter(|_| home.is_none());
+                Some((temp.filter(|temp| has(*temp, parts)).unwrap_or(own), parts))
+            }
+            [first, rest @ ..] => {
+                let is_schema = rest.len() == 1
+                    && self.view_of(own).is_some_and(|view| view.catalog().has_schema(first));
+                let database = self.named_database(first).filter(|_| !is_schema);
+                Some(database.map_or((own, parts), |database| (database, rest)))
+            }
+        }
+    }
+
+    /// The database that a name begins with, unless that is one of the session's own schemas or tables.
+    pub fn database_in(&self, parts: &[&str]) -> Option<Which> {
+        let first = parts.first()?;
+        let catalog = self.view.as_ref().map(View::catalog);
+        let is_own = catalog.is_some_and(|catalog| catalog.has_schema(first) || catalog.find(&[first]).is_some());
+        self.named_database(first).filter(|_| parts.len() > 2 || !is_own)
+    }
+
+    /// The database that goes by a name.
+    pub fn named_database(&self, name: &str) -> Option<Which> {
+        let known = self.others.iter().position(|other| other.name.eq_ignore_ascii_case(name));
+        let is_own = || self.view.as_ref().is_some_and(|view| view.name.eq_ignore_ascii_case(name));
+        match known {
+            Some(at) => Some(Which::Other(at)),
+            None => is_own().then_some(Which::Own),
+        }
+    }
+
+    /// What a name stands for in a database, as it is in the transaction or as it was.
+    fn entity(&self, which: Which, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Found>, ResolveError> {
+        let Some(view) = self.view_of(which) else {
             return Ok(None);
         };
         let then = history::names_at(moment).map(|point| view.at(point)).transpose()?;
         let catalog = then.as_ref().map_or(view.catalog(), |snapshot| &**snapshot.catalog());
         let entry = catalog.find(parts).cloned();
-        Ok(entry.map(|entry| Found { entry, then }))
+        Ok(entry.map(|entry| Found { which, entry, then }))
+    }
+
+    /// What begins the names of the relations of a database.
+    fn prefix(&self, which: Which) -> String {
+        match which {
+            Which::Own => "\0".into(),
+            Which::Other(at) => format!("\0\u{2}{at}\0"),
+        }
+    }
+
+    /// The file of a folder that goes by a name.
+    fn file(&self, which: Which, name: &str) -> Result<Option<PathBuf>, ResolveError> {
+        let tables = match which {
+            Which::Own => self.folder_tables()?,
+            Which::Other(at) => match self.others.get(at).map(|other| &other.seen) {
+                Some(Seen::Files(folder)) => formats::open_folder(folder).map_err(|error| resolve_error(&error))?,
+                Some(Seen::Failed(error)) => return Err(error.clone()),
+                _ => Vec::new(),
+            },
+        };
+        let file = tables.into_iter().find(|(table, _)| table.eq_ignore_ascii_case(name));
+        Ok(file.map(|(_, file)| file))
     }
 
     /// The rows of a table of the database.
@@ -138,7 +226,7 @@ impl Relations {
         def: &TableDef,
         moment: Option<&Moment>,
     ) -> Result<Option<Opened>, ResolveError> {
-        let Some(view) = &self.view else {
+        let Some(view) = self.view_of(found.which) else {
             return Ok(None);
         };
         let place = history::Place {
@@ -155,18 +243,35 @@ impl Relations {
             }
         });
         // No path of a file begins with a NUL.
-        let path = format!("\0{}", history.key);
+        let path = format!("{}{}", self.prefix(found.which), history.key);
         let opened = self.opened(path, &def.name, history.hidden, history.relation);
         Ok(Some(Opened { origin, ..opened }))
     }
 
     /// Tables and views of the database, as a query may name them.
     fn names(&self) -> Vec<String> {
-        let entries = self.view.iter().flat_map(|view| view.catalog().entries());
-        let relations = entries.filter(|entry| matches!(&*entry.entity, Entity::Table(_) | Entity::View(_)));
-        let mut names: Vec<String> = relations
-            .map(|entry| qualified(&entry.schema, entry.entity.name()))
-            .collect();
+        let relations = |view: &View, prefix: &str| {
+            let entries = view.catalog().entries();
+            let relations = entries.filter(|entry| matches!(&*entry.entity, Entity::Table(_) | Entity::View(_)));
+            relations
+                .map(|entry| format!("{prefix}{}", qualified(&entry.schema, entry.entity.name())))
+                .collect::<Vec<_>>()
+        };
+        let mut names: Vec<String> = self.view.iter().flat_map(|view| relations(view, "")).collect();
+        for other in &self.others {
+            let prefix = match &*other.name {
+                TEMP => String::new(),
+                name => format!("{name}."),
+            };
+            match &other.seen {
+                Seen::View(view) => names.extend(view.iter().flat_map(|view| relations(view, &prefix))),
+                Seen::Files(folder) => {
+                    let files = formats::open_folder(folder).unwrap_or_default();
+                    names.extend(files.into_iter().map(|(name, _)| format!("{prefix}{name}")));
+                }
+                Seen::Failed(_) => {}
+            }
+        }
         names.sort();
         names
     }
@@ -182,6 +287,7 @@ pub fn qualified(schema: &str, name: &str) -> String {
 
 /// An entity, and the commit that it was found in if it is not the newest one.
 struct Found {
+    which: Which,
     entry: Entry,
     then: Option<Snapshot>,
 }
@@ -201,9 +307,11 @@ pub struct StatementTables<'r> {
     relations: &'r mut Relations,
     opened: Vec<Opened>,
     /// What the statement itself names in the database, views as such.
-    named: Vec<EntityId>,
-    /// Views that are being bound.
-    inside: usize,
+    named: Vec<(Which, EntityId)>,
+    /// Views that are being bound: where their names are looked up. None: where the session's are.
+    inside: Vec<Option<Which>>,
+    /// Where the view that was named last is.
+    view_in: Option<Which>,
     /// What went wrong where it could not be reported.
     pub(super) failed: Option<ResolveError>,
     /// Functions that the statement calls.
@@ -218,7 +326,8 @@ impl<'r> StatementTables<'r> {
             relations,
             opened: Vec::new(),
             named: Vec::new(),
-            inside: 0,
+            inside: Vec::new(),
+            view_in: None,
             failed: None,
         }
     }
@@ -234,18 +343,40 @@ impl<'r> StatementTables<'r> {
         Some((opened, opened.origin.as_ref()?))
     }
 
-    /// Tables and views that the statement names, but not what its views name.
-    pub fn named(&self) -> &[EntityId] {
-        &self.named
+    /// Tables and views of the session's database that the statement names, but not what its views name.
+    pub fn named(&self) -> Vec<EntityId> {
+        let own = self.named.iter().filter(|(which, _)| *which == Which::Own);
+        own.map(|(_, id)| *id).collect()
+    }
+
+    /// The table or view that it names first, in whatever database.
+    pub fn first_named(&self) -> Option<(Which, EntityId)> {
+        self.named.first().copied()
+    }
+
+    /// What it names in another database than the session's own.
+    pub fn named_elsewhere(&self) -> Option<String> {
+        let (which, id) = self.named.iter().find(|(which, _)| *which != Which::Own)?;
+        let view = self.relations.view_of(*which)?;
+        let entry = view.catalog().get(*id)?;
+        Some(format!("{}.{}", view.name, qualified(&entry.schema, entry.entity.name())))
     }
 
     /// Notes what a query over these reads, if its transaction wants to know.
     pub fn note_reads(&self, query: &Query) {
-        let Some(view) = &self.relations.view else { return };
+        let others = (0..self.relations.others.len()).map(Which::Other);
+        for which in others.chain([Which::Own]) {
+            self.note_reads_of(which, query);
+        }
+    }
+
+    fn note_reads_of(&self, which: Which, query: &Query) {
+        let Some(view) = self.relations.view_of(which) else { return };
         let Some(noted) = &view.changes.reads else { return };
+        let prefix = self.relations.prefix(which);
         let mut current = Vec::new();
         for (at, opened) in self.opened.iter().enumerate() {
-            let Some(path) = opened.path.strip_prefix('\0') else {
+            let Some(path) = opened.path.strip_prefix(&prefix) else {
                 continue;
             };
             let digits = path.find(|c: char| !c.is_ascii_digit()).unwrap_or(path.len());
@@ -298,9 +429,14 @@ impl TableResolver for StatementTables<'_> {
         if let Some(given) = self.relations.given(parts) {
             return Ok(Some(Named::Table(self.opened(given))));
         }
-        if let Some(found) = self.relations.entity(parts, moment)? {
-            if self.inside == 0 && !self.named.contains(&found.entry.id) {
-                self.named.push(found.entry.id);
+        let home = self.inside.last().copied().flatten();
+        let Some((which, parts)) = self.relations.seek(parts, home) else {
+            return Ok(None);
+        };
+        if let Some(found) = self.relations.entity(which, parts, moment)? {
+            let named = (found.which, found.entry.id);
+            if self.inside.is_empty() && !self.named.contains(&named) {
+                self.named.push(named);
             }
             match &*Arc::clone(&found.entry.entity) {
                 Entity::Table(def) => {
@@ -308,20 +444,23 @@ impl TableResolver for StatementTables<'_> {
                         return Ok(Some(Named::Table(self.opened(opened))));
                     }
                 }
-                Entity::View(def) => return views::meaning(def).map(|view| Some(Named::View(Box::new(view)))),
+                Entity::View(def) => {
+                    self.view_in = Some(found.which);
+                    return views::meaning(def).map(|view| Some(Named::View(Box::new(view))));
+                }
                 Entity::Schema(_) | Entity::Index(_) | Entity::Routine(_) | Entity::Watermark(_) => {}
             }
         }
-        if moment.is_some() && self.relations.view.is_none() {
+        if moment.is_some() && self.relations.view_of(which).is_none() {
             return Err(ResolveError {
                 code: "0A000",
                 message: format!("{} without a database is not supported yet", clause(moment)),
             });
         }
         let [name] = parts else { return Ok(None) };
-        let tables = self.relations.folder_tables()?;
-        let file = tables.into_iter().find(|(table, _)| table.eq_ignore_ascii_case(name));
-        let Some((_, file)) = file else { return Ok(None) };
+        let Some(file) = self.relations.file(which, name)? else {
+            return Ok(None);
+        };
         let path = file.to_str().ok_or_else(|| ResolveError {
             code: "58030",
             message: format!("the path `{}` is not UTF-8", file.display()),
@@ -342,11 +481,13 @@ impl TableResolver for StatementTables<'_> {
     }
 
     fn enter_view(&mut self) {
-        self.inside += 1;
+        // A temporary view is about what the session sees.
+        let is_temporary = self.view_in.is_some() && self.view_in == self.relations.named_database(TEMP);
+        self.inside.push(self.view_in.filter(|_| !is_temporary));
     }
 
     fn leave_view(&mut self) {
-        self.inside = self.inside.saturating_sub(1);
+        self.inside.pop();
     }
 
     fn parameter(&self, name: &str) -> Option<Parameter> {

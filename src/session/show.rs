@@ -12,13 +12,12 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::relations::StatementTables;
 use super::settings::{self, SETTINGS};
-use super::{Error, ResultStream, Session, StatementResult, listing, routines, statement, timeline};
+use super::{Error, ResultStream, Session, StatementResult, attach, listing, routines, statement, timeline};
 use crate::store::locks::LockLine;
 use crate::types::{LogicalType, Value};
 
 /// Objects that SHOW will list once they exist.
 const LATER: &[&str] = &[
-    "databases",
     "extensions",
     "secrets",
     "structs",
@@ -43,6 +42,9 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     let what = show.what.text.to_ascii_lowercase();
     if matches!(what.as_str(), "functions" | "procedures") {
         return routines::list(session, show, span).map(StatementResult::Rows);
+    }
+    if what == "databases" && show.of.is_empty() {
+        return attach::show(session, show, span).map(StatementResult::Rows);
     }
     if let Some(stream) = listing::show(session, &what, show, span)? {
         return Ok(StatementResult::Rows(stream));
@@ -84,8 +86,9 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
 pub fn describe(session: &mut Session, query: &Query, dialect: Dialect, span: Span) -> Result<StatementResult, Error> {
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = statement::bind(query, dialect, &mut tables)?;
-    let named = tables.named().first().copied();
-    if let (Some(id), Some(view)) = (named.filter(|_| is_name(query)), &session.relations.view)
+    let named = tables.first_named().filter(|_| is_name(query));
+    if let Some((which, id)) = named
+        && let Some(view) = session.relations.view_of(which)
         && let Some(def) = view.catalog().table(id)
     {
         return Ok(StatementResult::Rows(listing::describe(def, span)));

@@ -15,7 +15,7 @@ use super::change::Running;
 use super::relations::StatementTables;
 use super::store::StatementLocks;
 use super::{
-    Error, Phases, ResultStream, Session, StatementResult, compact, copy, explain, prepared, routines, script,
+    Error, Phases, ResultStream, Session, StatementResult, attach, compact, copy, explain, prepared, routines, script,
     settings, show, timeline, transactions,
 };
 use crate::exec::{Engine, Prepared, QueryOptions};
@@ -48,10 +48,7 @@ pub fn run(
     if transactions::changes(&statement.kind) {
         return transactions::change(session, &statement.kind, running);
     }
-    session.relations.view = match &mut session.store {
-        Some(store) => store.view(statement.span)?,
-        None => None,
-    };
+    session.refresh_view(statement.span)?;
     match &statement.kind {
         StatementKind::Prepare(prepare) => prepared::define(session, prepare, dialect).map(|()| StatementResult::Done),
         StatementKind::Deallocate(which) => prepared::deallocate(session, which).map(|()| StatementResult::Done),
@@ -66,6 +63,8 @@ pub fn run(
         StatementKind::Show(what) => show::run(session, what, statement.span),
         StatementKind::Maintain(maintain) => compact::run(session, maintain, statement.span),
         kind if routines::is_ours(kind) => routines::run(session, statement, running),
+        StatementKind::Attach(what) => attach::attach(session, what, statement.span).map(|()| StatementResult::Done),
+        StatementKind::Detach(what) => attach::detach(session, what, statement.span).map(|()| StatementResult::Done),
         StatementKind::DescribeObject(object) => routines::describe(session, object, statement.span),
         StatementKind::Describe(query) => show::describe(session, query, dialect, statement.span),
         other => Err(Error::new(Diagnostic::new(
@@ -78,16 +77,21 @@ pub fn run(
 
 /// Tells the database that a statement begins, and what it does about locks.
 pub fn begins(session: &mut Session, kind: Option<&StatementKind>) {
+    if session.store.is_none() && session.databases.attached.is_empty() {
+        return;
+    }
+    let locks = StatementLocks {
+        text: session.statement.clone(),
+        isolation: session.settings.isolation,
+        timeout_ms: session.settings.lock_timeout_ms,
+        interrupt: session.interrupt.clone(),
+        changes: kind.is_none_or(transactions::changes),
+        upserts: kind.is_some_and(transactions::upserts),
+        compacts: session.settings.auto_compact,
+    };
+    session.databases.runs(&locks);
     if let Some(store) = &mut session.store {
-        store.runs(StatementLocks {
-            text: session.statement.clone(),
-            isolation: session.settings.isolation,
-            timeout_ms: session.settings.lock_timeout_ms,
-            interrupt: session.interrupt.clone(),
-            changes: kind.is_none_or(transactions::changes),
-            upserts: kind.is_some_and(transactions::upserts),
-            compacts: session.settings.auto_compact,
-        });
+        store.runs(locks);
     }
 }
 

@@ -9,7 +9,7 @@
 //! Does not: know what statements mean.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Span};
@@ -37,6 +37,8 @@ pub struct DatabaseFolder {
     /// It is one file, and only read.
     is_packed: bool,
     folder: PathBuf,
+    /// What it goes by: the folder's name, or the file's without its ending.
+    name: Arc<str>,
     open: Mutex<Option<Arc<Database>>>,
 }
 
@@ -64,10 +66,31 @@ impl DatabaseFolder {
                 machine,
                 options,
                 is_packed,
+                name: name_of(folder),
                 folder: folder.to_path_buf(),
                 open: Mutex::default(),
             })
         })
+    }
+
+    /// The same as [`DatabaseFolder::of`], but what this process has of the folder already, if it has.
+    pub fn shared(folder: &Path) -> Option<Arc<Self>> {
+        static KNOWN: Mutex<Vec<(PathBuf, Weak<DatabaseFolder>)>> = Mutex::new(Vec::new());
+        let whole = host::real().canonical(folder).unwrap_or_else(|_| folder.to_path_buf());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(_, folder)| folder.strong_count() > 0);
+        let mut found = known.iter().filter(|(path, _)| *path == whole);
+        if let Some(shared) = found.find_map(|(_, folder)| folder.upgrade()) {
+            return Some(shared);
+        }
+        let opened = Self::of(folder)?;
+        known.push((whole, Arc::downgrade(&opened)));
+        Some(opened)
+    }
+
+    /// Whether it is one file.
+    pub fn is_packed(&self) -> bool {
+        self.is_packed
     }
 
     /// The database; `None` if there is none yet and nothing is to be written. Who only reads takes no lock, and sees what
@@ -107,10 +130,18 @@ impl Drop for DatabaseFolder {
     }
 }
 
+/// What a database goes by, if nothing else is said.
+pub fn name_of(path: &Path) -> Arc<str> {
+    let whole = host::real().canonical(path).unwrap_or_else(|_| path.to_path_buf());
+    let name = whole.file_stem().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "database".into()).into()
+}
+
 /// A session's part of it.
 #[derive(Debug)]
 pub struct Store {
     folder: Arc<DatabaseFolder>,
+    name: Arc<str>,
     branch: Arc<str>,
     transaction: Option<Transaction>,
     /// The place in the lock table of a statement that is a transaction of its own.
@@ -156,6 +187,8 @@ struct Transaction {
 /// What a statement reads.
 #[derive(Clone, Debug)]
 pub struct View {
+    /// What the session calls the database.
+    pub name: Arc<str>,
     /// The database.
     pub database: Arc<Database>,
     /// The commit.
@@ -176,8 +209,15 @@ pub enum Done {
 impl Store {
     /// A session without a transaction.
     pub fn new(folder: Arc<DatabaseFolder>) -> Self {
+        let name = Arc::clone(&folder.name);
+        Self::named(folder, &name)
+    }
+
+    /// The same, under a name of its own.
+    pub fn named(folder: Arc<DatabaseFolder>, name: &str) -> Self {
         Self {
             folder,
+            name: name.into(),
             branch: MAIN.into(),
             transaction: None,
             alone: None,
@@ -207,7 +247,7 @@ impl Store {
     /// What the next statement reads; `None` if nothing was ever written.
     pub fn view(&mut self, span: Span) -> Result<Option<View>, Error> {
         if let Some(transaction) = &mut self.transaction {
-            return transaction.view(&self.branch, span).map(Some);
+            return transaction.view(&self.name, &self.branch, span).map(Some);
         }
         let failed = |error: StoreError| store_error(&error, span);
         let Some(database) = self.folder.database(false).map_err(failed)? else {
@@ -221,6 +261,7 @@ impl Store {
         }
         let changes = Changes::new(&base);
         Ok(Some(View {
+            name: Arc::clone(&self.name),
             database,
             base,
             changes,
@@ -314,9 +355,32 @@ impl Store {
         Ok(Done::Finished)
     }
 
-    /// Whether a transaction was begun.
-    pub fn is_open(&self) -> bool {
-        self.transaction.is_some()
+    /// Whether it is the database of a folder that is open.
+    pub fn is_in(&self, folder: &Arc<DatabaseFolder>) -> bool {
+        Arc::ptr_eq(&self.folder, folder)
+    }
+
+    /// Whether it is one file.
+    pub fn is_packed(&self) -> bool {
+        self.folder.is_packed
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.folder.folder
+    }
+
+    /// What the session calls it.
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    /// Whether there is a database yet.
+    pub fn is_there(&self, span: Span) -> Result<bool, Error> {
+        let database = self.folder.database(false);
+        database
+            .map(|database| database.is_some())
+            .map_err(|error| store_error(&error, span))
     }
 
     /// A statement of the transaction failed; there is nothing left to do but to roll back, to a savepoint if there is one.
@@ -400,6 +464,7 @@ impl Store {
             return Err(user("25P02", span, "the transaction failed, and was rolled back"));
         }
         let view = View {
+            name: Arc::clone(&self.name),
             database: transaction.database,
             base: transaction.changes.base().clone(),
             changes: transaction.changes,
@@ -461,7 +526,7 @@ impl Transaction {
     }
 
     /// What its next statement reads.
-    fn view(&mut self, branch: &str, span: Span) -> Result<View, Error> {
+    fn view(&mut self, name: &Arc<str>, branch: &str, span: Span) -> Result<View, Error> {
         if self.failed {
             return Err(aborted(span));
         }
@@ -474,6 +539,7 @@ impl Transaction {
             self.holder.reads(database.height(&newest).map_err(failed)?);
         }
         Ok(View {
+            name: Arc::clone(name),
             database,
             base: self.changes.base().clone(),
             changes: self.changes.savepoint(),
@@ -500,6 +566,7 @@ fn commit(
         database,
         base,
         changes,
+        ..
     } = view;
     let done = database.commit_changes(branch, &base, &changes, about);
     let snapshot = done.map_err(|error| commit_error(&database, &changes, &error, span))?;
@@ -517,6 +584,20 @@ impl View {
     /// The definitions as the transaction has them.
     pub fn catalog(&self) -> &Catalog {
         &self.changes.catalog
+    }
+
+    /// A name of this database without the database's own.
+    pub fn local<'p>(&self, path: &'p [Ident]) -> &'p [Ident] {
+        match path {
+            [first, rest @ ..]
+                if !rest.is_empty()
+                    && first.text.eq_ignore_ascii_case(&self.name)
+                    && (rest.len() > 1 || !self.catalog().has_schema(&first.text)) =>
+            {
+                rest
+            }
+            _ => path,
+        }
     }
 
     /// A table as it is for the transaction: the snapshot's own, unless it was redefined since.
@@ -552,11 +633,11 @@ fn user(code: &'static str, span: Span, message: impl Into<String>) -> Error {
     Error::new(Diagnostic::new(code, span, message))
 }
 
-fn aborted(span: Span) -> Error {
+pub fn aborted(span: Span) -> Error {
     let message = "the transaction failed; only ROLLBACK is possible";
     user("25P02", span, message)
 }
 
-fn none_open(span: Span) -> Error {
+pub fn none_open(span: Span) -> Error {
     user("25P01", span, "no transaction is open")
 }

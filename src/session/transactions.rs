@@ -8,38 +8,34 @@
 //! Does not: change rows itself.
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{Begin, Rollback, RoutineForm, Span, StatementKind as K};
+use gobi_grammar::ast::{Rollback, RoutineForm, Span, StatementKind as K};
 
 use super::change::{self, Running};
 use super::define;
 use super::isolation::Isolation;
+use super::databases::Which;
 use super::store::{Done, Store, View, store_error};
-use super::{Error, Session, StatementResult, load, routines, timeline};
+use super::{Error, Session, StatementResult, load, routines, target, timeline};
 
 /// Runs a statement about transactions; `None` for any other one.
 pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<StatementResult, Error>> {
-    let Some(store) = session.store.as_mut() else {
+    if session.store.is_none() && session.databases.attached.is_empty() {
         let about = matches!(
             kind,
             K::Begin(_) | K::Commit(_) | K::Rollback(_) | K::Savepoint(_) | K::Release(_)
         );
         return about.then(|| Err(no_database(kind, span)));
-    };
+    }
     let done = match kind {
-        K::Begin(begin) => started(store, begin, span),
-        K::Commit(commit) => store.commit(commit.message.as_deref().unwrap_or("COMMIT"), span),
-        K::Rollback(Rollback::Transaction) => store.rollback(span),
-        K::Rollback(Rollback::Savepoint(name)) => store.end_savepoint(name, true),
-        K::Savepoint(name) => store.savepoint(name),
-        K::Release(name) => store.end_savepoint(name, false),
+        K::Begin(begin) => session.begin(begin.read_only == Some(true), begin.isolation.map(Isolation::from), span),
+        K::Commit(commit) => session.commit(commit.message.as_deref().unwrap_or("COMMIT"), span),
+        K::Rollback(Rollback::Transaction) => session.rollback(span),
+        K::Rollback(Rollback::Savepoint(name)) => session.end_savepoint(name, true),
+        K::Savepoint(name) => session.savepoint(name),
+        K::Release(name) => session.end_savepoint(name, false),
         _ => return None,
     };
     Some(done.map(|()| StatementResult::Done))
-}
-
-fn started(store: &mut Store, begin: &Begin, span: Span) -> Result<(), Error> {
-    let isolation = begin.isolation.map(Isolation::from);
-    store.begin(begin.read_only == Some(true), isolation, span)
 }
 
 pub fn no_database(kind: &K, span: Span) -> Error {
@@ -78,34 +74,46 @@ pub fn upserts(kind: &K) -> bool {
 
 /// Runs a statement that changes the database.
 pub fn change(session: &mut Session, kind: &K, running: Running) -> Result<StatementResult, Error> {
-    if session.store.is_none() {
+    let target = target::of(session, kind, running.span)?;
+    if session.store_of(target.which).is_none() && target.which == Which::Own {
         return Err(no_database(kind, running.span));
     }
-    framed(session, &kind.name(), running.span, &mut |session, view| {
-        changed(session, kind, view, running)
-    })
+    let kind = target.kind.as_ref().unwrap_or(kind);
+    let home = target::names_are_its_own(kind);
+    framed(
+        session,
+        (target.which, home),
+        &kind.name(),
+        running.span,
+        &mut |session, view| changed(session, kind, view, running),
+    )
 }
 
-/// Runs what changes a view of the database; what it has changed becomes part of the transaction, or a commit of its own.
+/// Runs what changes a view of a database, perhaps with all names being that database's own; what it has changed becomes part of the transaction, or a commit of its own.
 pub fn framed<T>(
     session: &mut Session,
+    (which, home): (Which, bool),
     message: &str,
     span: Span,
     work: &mut dyn FnMut(&mut Session, &mut View) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let lost = || Error::new(Diagnostic::new("XX000", span, "the session has no database"));
     loop {
-        let store = session.store.as_mut().ok_or_else(lost)?;
-        let mut view = store.writing(span)?;
-        session.relations.view = Some(view.clone());
+        let mut view = session.writing(which, span)?;
+        match which {
+            Which::Own => {
+                session.relations.view = Some(view.clone());
+                session.relations.others = session.databases.seen(span);
+            }
+            Which::Other(_) => session.refresh_view(span)?,
+        }
+        session.relations.writes(which, &view, home);
         let done = work(session, &mut view);
-        let store = session.store.as_mut().ok_or_else(lost)?;
-        let done = done.and_then(|result| Ok((result, store.done(view, message, span)?)));
+        let done = done.and_then(|result| Ok((result, session.written(which, view, message, span)?)));
         match done {
             Ok((result, Done::Finished)) => return Ok(result),
             Ok((_, Done::Again)) => {}
             Err(error) => {
-                store.failed();
+                session.failed();
                 return Err(error);
             }
         }

@@ -121,7 +121,7 @@ pub fn truncate(tables: &[Path], view: &mut View, span: Span) -> Result<(), Erro
 
 /// The table that a statement changes.
 pub fn target(view: &View, path: &Path) -> Result<(EntityId, TableDef), Error> {
-    let (schema, name) = schema_and_name(path)?;
+    let (schema, name) = schema_and_name(view.local(path))?;
     let found = view.catalog().find(&[&schema, &name.text]);
     if let Some(entry) = found {
         return match &*entry.entity {

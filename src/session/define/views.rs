@@ -32,7 +32,12 @@ pub fn create(session: &mut Session, create: &CreateView, view: &mut View, diale
     }
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = statement::bind(&create.query, dialect, &mut tables)?;
-    let reads = tables.named().to_vec();
+    let reads = if create.temporary { Vec::new() } else { tables.named() };
+    if let Some(other) = tables.named_elsewhere().filter(|_| !create.temporary) {
+        let message = format!("a view reads its own database, not `{other}`");
+        let help = "CREATE TEMP VIEW makes one that reads whatever the session sees";
+        return Err(Error::new(Diagnostic::new("0A000", name.span, message).with_help(help)));
+    }
     let mut columns: Vec<Field> = bound.output.into_iter().map(|(_, field)| field).collect();
     if create.columns.len() > columns.len() {
         let message = format!("{} names for {} columns", create.columns.len(), columns.len());
@@ -71,7 +76,6 @@ pub fn create(session: &mut Session, create: &CreateView, view: &mut View, diale
 fn refuse_parts(create: &CreateView, span: Span) -> Result<(), Error> {
     let refused = [
         (create.materialized, "CREATE MATERIALIZED VIEW"),
-        (create.temporary, "CREATE TEMP VIEW"),
         (!create.options.is_empty(), "CREATE VIEW WITH"),
     ];
     match refused.into_iter().find(|(written, _)| *written) {

@@ -103,7 +103,7 @@ impl<'a> Answering<'a> {
             QuestionKind::Savepoint => {
                 self.savepoints += 1;
                 let name = self.savepoint();
-                self.in_transaction(|store| store.savepoint(&name)).map(|()| None)
+                self.in_transaction(|session| session.savepoint(&name)).map(|()| None)
             }
             QuestionKind::Keep => self.end_savepoint(false),
             QuestionKind::Undo => self.end_savepoint(true),
@@ -121,22 +121,19 @@ impl<'a> Answering<'a> {
     fn end_savepoint(&mut self, undo: bool) -> Result<Option<Vec<Value>>, Error> {
         let name = self.savepoint();
         self.savepoints = self.savepoints.saturating_sub(1);
-        self.in_transaction(|store| {
+        self.in_transaction(|session| {
             if undo {
-                store.end_savepoint(&name, true)?;
+                session.end_savepoint(&name, true)?;
             }
-            store.end_savepoint(&name, false)
+            session.end_savepoint(&name, false)
         })?;
         Ok(None)
     }
 
-    fn in_transaction(
-        &mut self,
-        f: impl FnOnce(&mut crate::session::store::Store) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        match &mut self.session.store {
-            Some(store) if store.is_open() => f(store),
-            _ => Ok(()),
+    fn in_transaction(&mut self, f: impl FnOnce(&mut Session) -> Result<(), Error>) -> Result<(), Error> {
+        match self.session.in_transaction() {
+            true => f(self.session),
+            false => Ok(()),
         }
     }
 

@@ -123,7 +123,7 @@ fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Cal
     let mut instances = Instances::new(Arc::new(session.relations.routines.known.clone()));
     let mut tables = StatementTables::new(&mut session.relations);
     let callable = check_definition(definition, &mut instances, &mut tables).map_err(Error::all)?;
-    let mut names = tables.named().to_vec();
+    let mut names = tables.named();
     let view = session.relations.view.as_ref();
     let called = instances
         .called()
