@@ -148,6 +148,9 @@ pub enum Command {
     /// Put small segments of a table together, or of all tables, and show what that changed
     #[command(after_help = "Example:\n  gobi -d db compact orders")]
     Compact(Compact),
+    /// Show or empty what is kept to make a second run faster
+    #[command(after_help = "Examples:\n  gobi -d db cache stats\n  gobi cache clear")]
+    Cache(Cache),
     /// Pack a database into one file, which can be read in place: gobi -d x.gobi
     #[command(after_help = "Example:\n  gobi pack db x.gobi")]
     Pack(Pack),
@@ -181,9 +184,8 @@ impl Command {
             Command::Demo(demo) => demo.jit.mode,
             Command::Explain(_) | Command::Fmt(_) | Command::Completions(_) => None,
             Command::Init(_) | Command::Import(_) | Command::Export(_) | Command::Schema(_) | Command::Table(_) => None,
-            Command::Compact(_) | Command::Pack(_) | Command::Unpack(_) | Command::Backup(_) | Command::Restore(_) => {
-                None
-            }
+            Command::Compact(_) | Command::Cache(_) => None,
+            Command::Pack(_) | Command::Unpack(_) | Command::Backup(_) | Command::Restore(_) => None,
         }
     }
 }
@@ -330,6 +332,23 @@ pub struct Fmt {
 pub struct Compact {
     /// The table [default: all]
     pub table: Option<String>,
+}
+
+/// `gobi cache`.
+#[derive(Debug, ClapArgs)]
+pub struct Cache {
+    /// What is done
+    #[command(subcommand)]
+    pub task: CacheTask,
+}
+
+/// What `gobi cache` does.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum CacheTask {
+    /// Print what is held, and how often it was found
+    Stats,
+    /// Empty them
+    Clear,
 }
 
 /// `gobi pack` and `gobi backup`.

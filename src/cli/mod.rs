@@ -70,6 +70,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Some(Command::Table(table)) => tables::table(&meaning, &table),
         Some(Command::Fmt(fmt)) => fmt::run(&meaning, &fmt),
         Some(Command::Compact(compact)) => packing::compact(&meaning, compact.table.as_deref()),
+        Some(Command::Cache(cache)) => packing::cache(&meaning, cache.task),
         Some(Command::Pack(pack) | Command::Backup(pack)) => packing::pack(&pack),
         Some(Command::Unpack(unpack) | Command::Restore(unpack)) => packing::unpack(&unpack),
         Some(Command::Completions(completions)) => completions::run(completions.shell),

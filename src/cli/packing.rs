@@ -1,4 +1,4 @@
-//! `gobi compact`, `pack`, `unpack`, `backup`, `restore`: whole databases and tables.
+//! `gobi compact`, `cache`, `pack`, `unpack`, `backup`, `restore`: whole databases and tables.
 //!
 //! `gobi pack db x.gobi` tells on standard error `12 commits in 7 files packed into 48,213 bytes`.
 //!
@@ -9,7 +9,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 
-use super::args::{Pack, Unpack};
+use super::args::{CacheTask, Pack, Unpack};
 use super::failure::Failure;
 use super::meaning::Meaning;
 use super::script;
@@ -19,6 +19,15 @@ use crate::client::{self, Error, Packing};
 pub fn compact(meaning: &Meaning, table: Option<&str>) -> Result<(), Failure> {
     let script = format!("COMPACT {}", table.unwrap_or_default());
     script::run_texts(meaning, &[OsString::from(script.trim_end())])
+}
+
+/// `gobi cache stats`, `gobi cache clear`.
+pub fn cache(meaning: &Meaning, task: CacheTask) -> Result<(), Failure> {
+    let script = match task {
+        CacheTask::Stats => "CACHE STATS",
+        CacheTask::Clear => "CACHE CLEAR",
+    };
+    script::run_texts(meaning, &[OsString::from(script)])
 }
 
 /// `gobi pack DIR FILE`.

@@ -16,8 +16,8 @@ use gobi_jit::{Compiler, Options};
 
 use super::explain::{self, Profile};
 use super::host;
-use super::kernels::KernelCache;
-use super::memory::Budget;
+use super::kernels::{KernelCache, KernelStats};
+use super::memory::{Budget, Reservation};
 use super::pool::Pool;
 use super::prepare::{self, Prepared};
 use super::results::Results;
@@ -90,6 +90,11 @@ impl Engine {
         &self.shared.chunks
     }
 
+    /// What was found among compiled kernels, and what was not.
+    pub fn kernel_stats(&self) -> KernelStats {
+        self.shared.kernels.stats()
+    }
+
     /// Drops decoded chunks, compiled kernels, spare memory, and what the process knows of files.
     pub fn clear_caches(&self) {
         self.shared.chunks.clear();
@@ -130,6 +135,7 @@ impl Engine {
             budget,
             Some(sender.clone()),
         );
+        let budget = Arc::clone(&query.budget);
         let progress = query.progress.clone();
         let outcome: Arc<Mutex<Option<Profile>>> = Arc::default();
         let (kept, explained) = (outcome.clone(), prepared.clone());
@@ -153,6 +159,7 @@ impl Engine {
             schema: prepared.schema.clone(),
             receiver,
             outcome,
+            budget,
             cancel: options.cancel,
             ended: false,
             progress,
@@ -166,6 +173,7 @@ pub struct BatchStream {
     schema: SchemaRef,
     receiver: Receiver<Result<RecordBatch, ExecError>>,
     outcome: Arc<Mutex<Option<Profile>>>,
+    budget: Arc<Budget>,
     cancel: CancelToken,
     ended: bool,
     progress: Progress,
@@ -185,6 +193,11 @@ impl BatchStream {
     /// How far the query is.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
+    }
+
+    /// Takes bytes from the query's budget, for what is kept of its result.
+    pub fn reserve(&self, bytes: usize, what: &str) -> Result<Reservation, ExecError> {
+        self.budget.reserve(bytes, what)
     }
 }
 

@@ -26,6 +26,22 @@ pub struct KernelCache {
     entries: Mutex<HashMap<u64, Entry>>,
     clock: AtomicU64,
     hasher: RandomState,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    evictions: AtomicU64,
+}
+
+/// What the cache did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelStats {
+    /// Modules found.
+    pub hits: u64,
+    /// Modules that had to be compiled.
+    pub misses: u64,
+    /// Modules dropped for room.
+    pub evictions: u64,
+    /// Modules held.
+    pub modules: u64,
 }
 
 #[derive(Debug)]
@@ -45,7 +61,10 @@ impl KernelCache {
     pub fn get(&self, key: u64, module: &Module) -> Option<Arc<Executable>> {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
         let mut entries = lock(&self.entries);
-        let entry = entries.get_mut(&key).filter(|entry| entry.module == *module)?;
+        let found = entries.get_mut(&key).filter(|entry| entry.module == *module);
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let entry = found?;
         entry.used = now;
         Some(entry.executable.clone())
     }
@@ -58,6 +77,7 @@ impl KernelCache {
             && let Some(oldest) = entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| *key)
         {
             entries.remove(&oldest);
+            self.evictions.fetch_add(1, Ordering::Relaxed);
         }
         entries.insert(
             key,
@@ -67,6 +87,16 @@ impl KernelCache {
                 used,
             },
         );
+    }
+
+    /// Counters and sizes now.
+    pub fn stats(&self) -> KernelStats {
+        KernelStats {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            evictions: self.evictions.load(Ordering::Relaxed),
+            modules: lock(&self.entries).len() as u64,
+        }
     }
 
     /// Drops everything; code that runs lives until it has ended.

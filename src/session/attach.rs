@@ -72,7 +72,11 @@ fn source(session: &Session, attach: &Attach, path: &Path, name: &str, place: Sp
     let twice = others.filter(|other| matches!(&other.what, What::Database(store, _) if is_same(store)));
     let known = session.store.iter().filter(|store| is_same(store)).map(Store::name);
     if let Some(known) = known.chain(twice.map(|other| other.name.clone())).next() {
-        return Err(user("55006", place, format!("`{shown}` is there already, as `{known}`")));
+        return Err(user(
+            "55006",
+            place,
+            format!("`{shown}` is there already, as `{known}`"),
+        ));
     }
     folder.database(false).map_err(|error| store_error(&error, place))?;
     let read_only = attach.read_only || folder.is_packed();
@@ -116,7 +120,12 @@ pub fn show(session: &Session, show: &Show, span: Span) -> Result<ResultStream, 
         .map_err(|error| user("22025", show.what.span, error.to_string()))?;
     let own = session.store.iter().map(|store| {
         let kind = if store.is_packed() { "packed" } else { "database" };
-        (store.name(), store.path().display().to_string(), kind, store.is_packed())
+        (
+            store.name(),
+            store.path().display().to_string(),
+            kind,
+            store.is_packed(),
+        )
     });
     let others = session.databases.attached.iter().map(|other| {
         let (kind, read_only) = match &other.what {
@@ -137,7 +146,11 @@ pub fn show(session: &Session, show: &Show, span: Span) -> Result<ResultStream, 
         vec![name.to_string(), path, kind.to_string(), writable.to_string()]
     };
     let rows: Vec<_> = all.map(row).collect();
-    Ok(ResultStream::strings(&["name", "path", "kind", "writable"], &rows, span))
+    Ok(ResultStream::strings(
+        &["name", "path", "kind", "writable"],
+        &rows,
+        span,
+    ))
 }
 
 fn user(code: &'static str, span: Span, message: impl Into<String>) -> Error {

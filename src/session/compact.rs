@@ -9,21 +9,22 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Maintain, MaintainTask, Path, Span};
 
+use super::listing::Cell;
 use super::locking::commit_error;
 use super::store::{View, store_error};
-use super::{Error, ResultStream, Session, StatementResult, define, transactions};
+use super::{Error, Session, StatementResult, define, listing, transactions};
 use crate::catalog::{Entity, EntityId};
 use crate::store::table::{About, Effort, Fragmentation};
 
 /// The columns of the result.
-const COLUMNS: [&str; 7] = [
-    "table",
-    "segments_before",
-    "segments_after",
-    "deleted_before",
-    "deleted_after",
-    "bytes_before",
-    "bytes_after",
+const COLUMNS: [(&str, bool); 7] = [
+    ("table", false),
+    ("segments_before", true),
+    ("segments_after", true),
+    ("deleted_before", true),
+    ("deleted_after", true),
+    ("bytes_before", true),
+    ("bytes_after", true),
 ];
 /// A compaction that others keep from committing is begun again so often.
 const ATTEMPTS: usize = 5;
@@ -52,7 +53,7 @@ pub fn run(session: &mut Session, maintain: &Maintain, span: Span) -> Result<Sta
             None => Vec::new(),
         },
     };
-    Ok(StatementResult::Rows(ResultStream::strings(&COLUMNS, &rows, span)))
+    Ok(StatementResult::Rows(listing::stream(&COLUMNS, rows, span)))
 }
 
 /// The tables that are meant.
@@ -82,7 +83,7 @@ fn compact_all(
     branch: &str,
     tables: Vec<(EntityId, String)>,
     span: Span,
-) -> Result<Vec<Vec<String>>, Error> {
+) -> Result<Vec<Vec<Cell>>, Error> {
     let mut rows = Vec::new();
     for (id, name) in tables {
         let before = view.base.fragmentation(id).map_err(|error| store_error(&error, span))?;
@@ -94,8 +95,8 @@ fn compact_all(
         ];
         let numbers = numbers.iter().flat_map(|(before, after)| [*before, *after]);
         rows.push(
-            std::iter::once(name)
-                .chain(numbers.map(|number| number.to_string()))
+            std::iter::once(Cell::Text(name))
+                .chain(numbers.map(|number| Cell::Count(Some(number))))
                 .collect(),
         );
     }

@@ -325,7 +325,10 @@ impl Session {
             true => Err(user("25P02", span, "the transaction failed, and was rolled back")),
             false => Ok(()),
         };
-        if let Some(store) = self.store_of(first).filter(|store| store.in_transaction() && done.is_ok()) {
+        if let Some(store) = self
+            .store_of(first)
+            .filter(|store| store.in_transaction() && done.is_ok())
+        {
             done = store.commit(message, span);
         }
         for store in self.all_stores().filter(|store| store.in_transaction()) {
@@ -364,7 +367,11 @@ impl Session {
         let open = self.databases.open.as_mut().ok_or_else(|| none_open(name.span))?;
         let same = |known: &Ident| known.text.eq_ignore_ascii_case(&name.text);
         let Some(at) = open.savepoints.iter().rposition(same) else {
-            return Err(user("3B001", name.span, format!("there is no savepoint `{}`", name.text)));
+            return Err(user(
+                "3B001",
+                name.span,
+                format!("there is no savepoint `{}`", name.text),
+            ));
         };
         open.savepoints.truncate(if back { at + 1 } else { at });
         open.failed &= !back;

@@ -15,8 +15,8 @@ pub mod text;
 pub mod views;
 
 use gobi_grammar::ast::{
-    self, ColumnConstraintKind as C, CreateTable, Expr, ExprKind, Ident, Literal, Query, QueryBody, Select,
-    SelectItem, Span, TableConstraintKind as T,
+    self, ColumnConstraintKind as C, CreateTable, Expr, ExprKind, Ident, Literal, Query, QueryBody, Select, SelectItem,
+    Span, TableConstraintKind as T,
 };
 use gobi_grammar::{Diagnostic, Dialect};
 

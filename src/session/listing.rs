@@ -22,9 +22,12 @@ use crate::types::arrow::arrow_schema;
 use crate::types::{Field, LogicalType};
 
 /// A value of a list.
-enum Cell {
+pub enum Cell {
+    /// A text.
     Text(String),
+    /// A text, or NULL.
     Maybe(Option<String>),
+    /// A number, or NULL.
     Count(Option<u64>),
 }
 
@@ -286,7 +289,8 @@ pub fn describe(def: &TableDef, span: Span) -> ResultStream {
     stream(columns, def.columns.iter().map(row).collect(), span)
 }
 
-fn stream(columns: &[(&str, bool)], rows: Vec<Vec<Cell>>, span: Span) -> ResultStream {
+/// A list as rows; its columns are numbers, or texts.
+pub fn stream(columns: &[(&str, bool)], rows: Vec<Vec<Cell>>, span: Span) -> ResultStream {
     let field = |(name, is_count): &(&str, bool)| Field {
         name: (*name).to_string(),
         ty: if *is_count {

@@ -16,6 +16,7 @@
 
 mod appender;
 mod attach;
+mod caches;
 pub mod cells;
 mod change;
 mod compact;

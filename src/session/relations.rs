@@ -145,6 +145,13 @@ impl Relations {
         }
     }
 
+    /// All databases that a statement sees.
+    pub fn databases(&self) -> impl Iterator<Item = &View> {
+        let others = (0..self.others.len()).map(Which::Other);
+        let all = std::iter::once(Which::Own).chain(others);
+        all.filter_map(|which| self.view_of(which))
+    }
+
     /// Which database a name is about, and what is left of it there. Names within a view are about that view's database
     /// (`home`); others first about temporary tables.
     pub fn seek<'p, 'n>(&self, parts: &'p [&'n str], home: Option<Which>) -> Option<(Which, &'p [&'n str])> {
@@ -160,8 +167,8 @@ impl Relations {
                 Some((temp.filter(|temp| has(*temp, parts)).unwrap_or(own), parts))
             }
             [first, rest @ ..] => {
-                let is_schema = rest.len() == 1
-                    && self.view_of(own).is_some_and(|view| view.catalog().has_schema(first));
+                let is_schema =
+                    rest.len() == 1 && self.view_of(own).is_some_and(|view| view.catalog().has_schema(first));
                 let database = self.named_database(first).filter(|_| !is_schema);
                 Some(database.map_or((own, parts), |database| (database, rest)))
             }
@@ -178,8 +185,15 @@ impl Relations {
 
     /// The database that goes by a name.
     pub fn named_database(&self, name: &str) -> Option<Which> {
-        let known = self.others.iter().position(|other| other.name.eq_ignore_ascii_case(name));
-        let is_own = || self.view.as_ref().is_some_and(|view| view.name.eq_ignore_ascii_case(name));
+        let known = self
+            .others
+            .iter()
+            .position(|other| other.name.eq_ignore_ascii_case(name));
+        let is_own = || {
+            self.view
+                .as_ref()
+                .is_some_and(|view| view.name.eq_ignore_ascii_case(name))
+        };
         match known {
             Some(at) => Some(Which::Other(at)),
             None => is_own().then_some(Which::Own),
@@ -359,7 +373,11 @@ impl<'r> StatementTables<'r> {
         let (which, id) = self.named.iter().find(|(which, _)| *which != Which::Own)?;
         let view = self.relations.view_of(*which)?;
         let entry = view.catalog().get(*id)?;
-        Some(format!("{}.{}", view.name, qualified(&entry.schema, entry.entity.name())))
+        Some(format!(
+            "{}.{}",
+            view.name,
+            qualified(&entry.schema, entry.entity.name())
+        ))
     }
 
     /// Notes what a query over these reads, if its transaction wants to know.
@@ -371,7 +389,9 @@ impl<'r> StatementTables<'r> {
     }
 
     fn note_reads_of(&self, which: Which, query: &Query) {
-        let Some(view) = self.relations.view_of(which) else { return };
+        let Some(view) = self.relations.view_of(which) else {
+            return;
+        };
         let Some(noted) = &view.changes.reads else { return };
         let prefix = self.relations.prefix(which);
         let mut current = Vec::new();

@@ -14,6 +14,7 @@ use arrow::datatypes::SchemaRef;
 use gobi_grammar::ast::Span;
 
 use super::Error;
+use crate::exec::memory::Reservation;
 use crate::exec::{BatchStream, Profile, Progress};
 use crate::types::arrow::arrow_schema;
 use crate::types::{Field, LogicalType};
@@ -139,6 +140,19 @@ impl ResultStream {
     /// Rows that the statement changed, if it is one that changes rows and returns some.
     pub fn rows_affected(&self) -> Option<u64> {
         self.affected
+    }
+
+    /// Takes memory of the query that runs, for what is kept of its rows; `None` if nothing is executed.
+    pub(super) fn reserve(&self, bytes: usize, what: &str) -> Result<Option<Reservation>, Error> {
+        match &self.source {
+            Source::Query(stream) => {
+                let reserved = stream.reserve(bytes, what);
+                reserved
+                    .map(Some)
+                    .map_err(|error| Error::from_exec(error, self.statement))
+            }
+            Source::Ready(_) => Ok(None),
+        }
     }
 
     /// Where the time went; `run` is complete after the end.

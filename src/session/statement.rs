@@ -15,8 +15,8 @@ use super::change::Running;
 use super::relations::StatementTables;
 use super::store::StatementLocks;
 use super::{
-    Error, Phases, ResultStream, Session, StatementResult, attach, compact, copy, explain, prepared, routines, script,
-    settings, show, timeline, transactions,
+    Error, Phases, ResultStream, Session, StatementResult, attach, caches, compact, copy, explain, prepared, routines,
+    script, settings, show, timeline, transactions,
 };
 use crate::exec::{Engine, Prepared, QueryOptions};
 use crate::plan::change::{Change, Layout};
@@ -63,6 +63,7 @@ pub fn run(
         StatementKind::Show(what) => show::run(session, what, statement.span),
         StatementKind::Maintain(maintain) => compact::run(session, maintain, statement.span),
         kind if routines::is_ours(kind) => routines::run(session, statement, running),
+        StatementKind::Cache(cache) => Ok(caches::run(session, *cache, statement.span)),
         StatementKind::Attach(what) => attach::attach(session, what, statement.span).map(|()| StatementResult::Done),
         StatementKind::Detach(what) => attach::detach(session, what, statement.span).map(|()| StatementResult::Done),
         StatementKind::DescribeObject(object) => routines::describe(session, object, statement.span),

@@ -11,10 +11,10 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Rollback, RoutineForm, Span, StatementKind as K};
 
 use super::change::{self, Running};
+use super::databases::Which;
 use super::define;
 use super::isolation::Isolation;
-use super::databases::Which;
-use super::store::{Done, Store, View, store_error};
+use super::store::{Done, View, store_error};
 use super::{Error, Session, StatementResult, load, routines, target, timeline};
 
 /// Runs a statement about transactions; `None` for any other one.
@@ -27,7 +27,11 @@ pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<Stateme
         return about.then(|| Err(no_database(kind, span)));
     }
     let done = match kind {
-        K::Begin(begin) => session.begin(begin.read_only == Some(true), begin.isolation.map(Isolation::from), span),
+        K::Begin(begin) => session.begin(
+            begin.read_only == Some(true),
+            begin.isolation.map(Isolation::from),
+            span,
+        ),
         K::Commit(commit) => session.commit(commit.message.as_deref().unwrap_or("COMMIT"), span),
         K::Rollback(Rollback::Transaction) => session.rollback(span),
         K::Rollback(Rollback::Savepoint(name)) => session.end_savepoint(name, true),
@@ -89,7 +93,8 @@ pub fn change(session: &mut Session, kind: &K, running: Running) -> Result<State
     )
 }
 
-/// Runs what changes a view of a database, perhaps with all names being that database's own; what it has changed becomes part of the transaction, or a commit of its own.
+/// Runs what changes a view of a database, perhaps with all names being that database's own; what it has changed becomes part
+/// of the transaction, or a commit of its own.
 pub fn framed<T>(
     session: &mut Session,
     (which, home): (Which, bool),

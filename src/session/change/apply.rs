@@ -16,6 +16,7 @@ use gobi_grammar::ast::Span;
 use super::repeated::{Repeats, Seen};
 use super::watch::Watch;
 use super::{Done, Running, Table, foreign, user};
+use crate::exec::memory::Reservation;
 use crate::plan::change::{Change, Layout};
 use crate::session::store::{View, store_error};
 use crate::session::{Error, ResultStream, Session, statement};
@@ -53,7 +54,7 @@ pub fn apply(
     let span = how.running.span;
     let watch = Watch::new(view.catalog(), table, &change);
     change.old.clone_from(&watch.lost);
-    let (stream, layout) = statement::changed_rows(session, &change, how.running)?;
+    let (mut stream, layout) = statement::changed_rows(session, &change, how.running)?;
     let phases = stream.phases();
     let mut applying = Applying {
         change: &change,
@@ -64,10 +65,12 @@ pub fn apply(
         span,
         rows: 0,
         returned: Vec::new(),
+        reserved: Vec::new(),
     };
-    for batch in stream {
+    while let Some(batch) = stream.next() {
         let batch = batch.map_err(|error| applying.naming_column(error))?;
         applying.batch(batch, view)?;
+        applying.reserve(&stream)?;
         foreign::check_many(session, &mut applying.watch, table, view, how.running)?;
     }
     let (rows, batches) = (applying.rows, applying.returned);
@@ -86,6 +89,8 @@ struct Applying<'c> {
     span: Span,
     rows: u64,
     returned: Vec<RecordBatch>,
+    /// What those take of the query's memory.
+    reserved: Vec<Reservation>,
 }
 
 impl Applying<'_> {
@@ -265,6 +270,16 @@ impl Applying<'_> {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let returned = RecordBatch::try_new_with_options(schema, columns, &options);
         self.returned.push(returned.map_err(|error| self.internal(&error))?);
+        Ok(())
+    }
+
+    /// What is kept for RETURNING counts as memory of the query.
+    fn reserve(&mut self, stream: &ResultStream) -> Result<(), Error> {
+        let Some(last) = self.returned.get(self.reserved.len()) else {
+            return Ok(());
+        };
+        let reserved = stream.reserve(last.get_array_memory_size(), "RETURNING")?;
+        self.reserved.extend(reserved);
         Ok(())
     }
 

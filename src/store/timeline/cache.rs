@@ -20,6 +20,23 @@ pub(super) struct ObjectCache {
     generations: Mutex<Generations>,
 }
 
+/// What the cache of objects did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ObjectStats {
+    /// Bodies found.
+    pub hits: u64,
+    /// Bodies that had to be read.
+    pub misses: u64,
+    /// Bodies dropped for room.
+    pub evictions: u64,
+    /// Bodies held.
+    pub objects: u64,
+    /// Bytes held.
+    pub bytes: u64,
+    /// Bytes that may be held.
+    pub limit_bytes: u64,
+}
+
 type Bodies = HashMap<(Kind, ObjectId), Arc<[u8]>>;
 
 #[derive(Debug, Default)]
@@ -27,6 +44,9 @@ struct Generations {
     young: Bodies,
     young_bytes: usize,
     old: Bodies,
+    hits: u64,
+    misses: u64,
+    evictions: u64,
 }
 
 /// What an entry takes beside its body.
@@ -43,15 +63,38 @@ impl ObjectCache {
     pub(super) fn get(&self, kind: Kind, id: ObjectId) -> Option<Arc<[u8]>> {
         let mut generations = lock(&self.generations);
         if let Some(body) = generations.young.get(&(kind, id)) {
-            return Some(Arc::clone(body));
+            let body = Arc::clone(body);
+            generations.hits += 1;
+            return Some(body);
         }
-        let body = generations.old.remove(&(kind, id))?;
+        let Some(body) = generations.old.remove(&(kind, id)) else {
+            generations.misses += 1;
+            return None;
+        };
+        generations.hits += 1;
         generations.insert((kind, id), &body, self.limit_bytes / 2);
         Some(body)
     }
 
+    /// Forgets all bodies; the counters stay.
     pub(super) fn clear(&self) {
-        *lock(&self.generations) = Generations::default();
+        let mut generations = lock(&self.generations);
+        generations.young.clear();
+        generations.old.clear();
+        generations.young_bytes = 0;
+    }
+
+    pub(super) fn stats(&self) -> ObjectStats {
+        let generations = lock(&self.generations);
+        let bytes = |bodies: &Bodies| bodies.values().map(|body| (body.len() + OVERHEAD) as u64).sum::<u64>();
+        ObjectStats {
+            hits: generations.hits,
+            misses: generations.misses,
+            evictions: generations.evictions,
+            objects: (generations.young.len() + generations.old.len()) as u64,
+            bytes: bytes(&generations.young) + bytes(&generations.old),
+            limit_bytes: self.limit_bytes as u64,
+        }
     }
 
     pub(super) fn insert(&self, kind: Kind, id: ObjectId, body: &Arc<[u8]>) {
@@ -64,7 +107,9 @@ impl ObjectCache {
 impl Generations {
     fn insert(&mut self, key: (Kind, ObjectId), body: &Arc<[u8]>, half_bytes: usize) {
         let bytes = body.len() + OVERHEAD;
+        self.old.remove(&key);
         if self.young_bytes + bytes > half_bytes {
+            self.evictions += self.old.len() as u64;
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
         }

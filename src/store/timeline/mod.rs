@@ -38,6 +38,7 @@ use super::pack::PackFile;
 use crate::host::{Clock, Disk, Lock, Random};
 
 pub use super::head::RefKind;
+pub use cache::ObjectStats;
 pub use gc::{Collected, Retention};
 pub use history::FirstParents;
 pub use queue::{Draft, Pending};
@@ -139,6 +140,16 @@ impl Timeline {
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// What was found among the objects kept in memory, and what was not.
+    pub fn cache_stats(&self) -> ObjectStats {
+        self.cache.stats()
+    }
+
+    /// Forgets the objects kept in memory.
+    pub fn clear_cache(&self) {
+        self.cache.clear();
     }
 
     /// Whether an object is in the store.
