@@ -117,7 +117,7 @@ impl<'s> Appender<'s> {
         }
         statement::begins(self.session, None);
         let table = self.table.clone();
-        let rows = transactions::framed(
+        let rows = transactions::framed_in(
             self.session,
             (self.which, false),
             "APPEND",

@@ -84,7 +84,7 @@ pub fn change(session: &mut Session, kind: &K, running: Running) -> Result<State
     }
     let kind = target.kind.as_ref().unwrap_or(kind);
     let home = target::names_are_its_own(kind);
-    framed(
+    framed_in(
         session,
         (target.which, home),
         &kind.name(),
@@ -93,9 +93,19 @@ pub fn change(session: &mut Session, kind: &K, running: Running) -> Result<State
     )
 }
 
+/// Runs what changes a view of the session's own database.
+pub fn framed<T>(
+    session: &mut Session,
+    message: &str,
+    span: Span,
+    work: &mut dyn FnMut(&mut Session, &mut View) -> Result<T, Error>,
+) -> Result<T, Error> {
+    framed_in(session, (Which::Own, false), message, span, work)
+}
+
 /// Runs what changes a view of a database, perhaps with all names being that database's own; what it has changed becomes part
 /// of the transaction, or a commit of its own.
-pub fn framed<T>(
+pub fn framed_in<T>(
     session: &mut Session,
     (which, home): (Which, bool),
     message: &str,
