@@ -14,8 +14,8 @@ use super::emit::Emitter;
 use super::frame::Slot;
 use super::value::{Kind, Nullable, both};
 use crate::functions::Native;
-use crate::plan::physical::Facts;
 use crate::plan::physical::logical::{CompareOp, Expr, ExprKind};
+use crate::plan::physical::{Facts, Span};
 use crate::types::nested::{ELEMENTS_AT, LEAST_BYTES, NestedLayout};
 use crate::types::{LogicalType, Value as Literal};
 
@@ -158,7 +158,8 @@ impl Emitter<'_> {
         let stride = self.b.iconst(Type::I64, stride as i64);
         let state = self.slot(Slot::Host);
         let (host, sig) = self.host("list_add", &[Type::Ptr, Type::Ptr, Type::Ptr, Type::I64, Type::I64]);
-        self.b.call_host(host, &sig, &[state, place, cell, stride, counts]);
+        let status = self.b.call_host(host, &sig, &[state, place, cell, stride, counts]);
+        self.fail_if_status(status);
     }
 
     /// Appends the list of one group's state to that of another's.
@@ -167,7 +168,16 @@ impl Emitter<'_> {
         let (into, from) = (self.b.index(into, zero, 1, offset), self.b.index(from, zero, 1, offset));
         let state = self.slot(Slot::Host);
         let (host, sig) = self.host("list_merge", &[Type::Ptr, Type::Ptr, Type::Ptr]);
-        self.b.call_host(host, &sig, &[state, into, from]);
+        let status = self.b.call_host(host, &sig, &[state, into, from]);
+        self.fail_if_status(status);
+    }
+
+    /// A host function that ran out of memory has left its error with the host.
+    fn fail_if_status(&mut self, status: Option<Value>) {
+        let zero = self.b.iconst(Type::I64, 0);
+        let failed = self.b.icmp(IntCond::Ne, status.unwrap_or(zero), zero);
+        let site = self.site("53200", "", [None, None], Span::default());
+        self.fail_if(failed, None, site, &[]);
     }
 
     /// The array of a state's list; NULL before its first row.
@@ -175,13 +185,17 @@ impl Emitter<'_> {
         let host_state = self.slot(Slot::Host);
         let (host, sig) = self.host("list_finish", &[Type::Ptr, Type::I64]);
         let address = self.b.call_host(host, &sig, &[host_state, state]).unwrap_or(state);
+        let zero = self.b.iconst(Type::I64, 0);
+        let valid = self.b.icmp(IntCond::Ne, state, zero);
+        let missing = self.b.icmp(IntCond::Eq, address, zero);
+        let missing = self.b.and(valid, missing);
+        let status = self.b.uext(missing, Type::I64);
+        self.fail_if_status(Some(status));
         // The only way from a number to an address is through memory.
         let cell = self.b.slot(16);
         let cell = self.b.slot_addr(cell);
         self.b.store(address, cell, 0);
         let object = self.b.load(Type::Ptr, cell, 0);
-        let zero = self.b.iconst(Type::I64, 0);
-        let valid = self.b.icmp(IntCond::Ne, state, zero);
         Nullable::new(object, Kind::Nested, Some(valid))
     }
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use gobi_jit::{HostTable, host_functions};
 
 use super::lists::{self, Lists};
+use super::memory::{Budget, Reservation};
 use super::routine::{self, Asking};
 use super::{ExecError, nested, operators};
 use crate::compile::{HostCall, Pattern, PipelineCode};
@@ -34,31 +35,59 @@ pub struct Host {
     env: functions::Env,
     /// What a body can ask.
     pub(super) asking: Option<Asking>,
-    /// Bytes that texts, arrays and structs may take together.
-    pub(super) limit_bytes: usize,
+    /// Memory of the arena and the lists.
+    held: Reservation,
+    /// Who holds it.
+    operator: &'static str,
     /// What went wrong.
     pub error: Option<ExecError>,
 }
 
 impl Host {
-    /// For one pipeline and one worker.
-    pub fn new(code: Arc<PipelineCode>, now_micros: i64, seed: u64) -> Box<Self> {
+    /// For one pipeline and one worker; what it makes is taken from the budget in the name of the operator.
+    pub fn new(
+        code: Arc<PipelineCode>,
+        (now_micros, seed): (i64, u64),
+        (budget, operator): (&Arc<Budget>, &'static str),
+    ) -> Result<Box<Self>, ExecError> {
         let env = functions::Env::new(now_micros, seed);
-        Box::new(Self {
+        Ok(Box::new(Self {
             code,
             arena: Objects::default(),
             lists: Lists::default(),
             scratch: Vec::new(),
             env,
             asking: None,
-            limit_bytes: usize::MAX,
+            held: budget.reserve(0, operator)?,
+            operator,
             error: None,
-        })
+        }))
     }
 
-    /// Forgets what was made so far; nothing may point to it any more.
-    pub fn reset(&mut self) {
+    /// Forgets texts, arrays and structs made so far; nothing may point to them any more.
+    pub fn reset(&mut self) -> Result<(), ExecError> {
         self.arena.clear();
+        self.settle()
+    }
+
+    /// Takes what was made since the last call from the budget.
+    pub(super) fn settle(&mut self) -> Result<(), ExecError> {
+        let bytes = self.arena.bytes() + self.lists.bytes();
+        if bytes == self.held.bytes() {
+            return Ok(());
+        }
+        self.held.resize(bytes, self.operator)
+    }
+
+    /// As [`Self::settle`], as the status of a host function.
+    fn settled(&mut self) -> i64 {
+        match self.settle() {
+            Ok(()) => 0,
+            Err(error) => {
+                self.error = Some(error);
+                1
+            }
+        }
     }
 }
 
@@ -116,19 +145,30 @@ extern "C" fn list_add(host: *mut u8, place: *mut u8, cell: *const u8, stride: i
             valid.then_some(cell),
             usize::try_from(stride).unwrap_or(0),
         );
+        host.settled()
     }
-    0
 }
 
 extern "C" fn list_merge(host: *mut u8, into: *mut u8, from: *mut u8) -> i64 {
     // SAFETY: as above; the two states are of different tables, which nobody else changes.
-    unsafe { (*host.cast::<Host>()).lists.merge(into.cast(), from.cast()) };
-    0
+    unsafe {
+        let host = &mut *host.cast::<Host>();
+        host.lists.merge(into.cast(), from.cast());
+        host.settled()
+    }
 }
 
+/// 0: there is no list, or no memory.
 extern "C" fn list_finish(host: *mut u8, state: i64) -> i64 {
     // SAFETY: as above; the groups are complete.
-    unsafe { lists::finished(state.cast_unsigned(), &mut (*host.cast::<Host>()).arena) }.cast_signed()
+    unsafe {
+        let host = &mut *host.cast::<Host>();
+        let address = lists::finished(state.cast_unsigned(), &mut host.arena);
+        match host.settled() {
+            0 => address.cast_signed(),
+            _ => 0,
+        }
+    }
 }
 
 extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
@@ -212,14 +252,7 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
             _ => None,
         },
     };
-    if host.arena.bytes() > host.limit_bytes {
-        return Err(ExecError::out_of_memory(
-            "the body",
-            0,
-            host.arena.bytes(),
-            host.limit_bytes,
-        ));
-    }
+    host.settle()?;
     // SAFETY: the first cell is the result's.
     unsafe {
         cells.cast::<u128>().write_unaligned(bits.unwrap_or(0));

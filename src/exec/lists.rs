@@ -23,12 +23,24 @@ pub struct Lists {
     // INVARIANT: boxed, since rows of group tables hold their addresses.
     #[allow(clippy::vec_box)]
     all: Vec<Box<Growing>>,
+    bytes: usize,
+}
+
+impl Growing {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.values.capacity() + self.valid.capacity()
+    }
 }
 
 /// Where a state lies in its group's row.
 type Place = *mut u64;
 
 impl Lists {
+    /// Bytes of memory that its lists were grown by.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Appends a value of so many bytes.
     ///
     /// # Safety
@@ -36,6 +48,7 @@ impl Lists {
     pub unsafe fn add(&mut self, place: Place, value: Option<*const u8>, stride: usize) {
         // SAFETY: the caller's promise; nothing else refers to the list.
         let list = unsafe { &mut *self.at(place) };
+        let before = list.bytes();
         list.valid.push(value.is_some().into());
         match value {
             // SAFETY: the caller's promise.
@@ -44,9 +57,10 @@ impl Lists {
                 .extend_from_slice(unsafe { std::slice::from_raw_parts(at, stride) }),
             None => list.values.resize(list.values.len() + stride, 0),
         }
+        self.bytes += list.bytes() - before;
     }
 
-    /// Appends the values of another group's state.
+    /// Appends the values of another group's state, which is left without any.
     ///
     /// # Safety
     /// Both hold 0 or the address of a list, not the same one.
@@ -60,9 +74,11 @@ impl Lists {
             if into.read_unaligned() == 0 {
                 return into.write_unaligned(other);
             }
-            let (list, other) = (&mut *self.at(into), &*(other as *const Growing));
-            list.values.extend_from_slice(&other.values);
-            list.valid.extend_from_slice(&other.valid);
+            let (list, other) = (&mut *self.at(into), &mut *(other as *mut Growing));
+            let before = list.bytes();
+            list.values.extend_from_slice(&std::mem::take(&mut other.values));
+            list.valid.extend_from_slice(&std::mem::take(&mut other.valid));
+            self.bytes += list.bytes() - before;
         }
     }
 
@@ -74,6 +90,7 @@ impl Lists {
             if place.read_unaligned() == 0 {
                 let mut list = Box::<Growing>::default();
                 place.write_unaligned(std::ptr::from_mut(&mut *list) as u64);
+                self.bytes += list.bytes();
                 self.all.push(list);
             }
             place.read_unaligned() as *mut Growing

@@ -67,6 +67,23 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// Bytes taken.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Makes it so many bytes: takes what is missing, or fails naming the operator; gives back what is too much.
+    pub fn resize(&mut self, bytes: usize, operator: &str) -> Result<(), ExecError> {
+        if bytes > self.bytes {
+            let more = self.budget.reserve(bytes - self.bytes, operator)?;
+            self.join(more);
+        } else {
+            self.budget.used_bytes.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
+
     /// Takes over the bytes of another one of the same budget.
     fn join(&mut self, mut other: Reservation) {
         self.bytes += std::mem::take(&mut other.bytes);

@@ -63,7 +63,7 @@ fn merge_hashed(
     parts: Vec<Groups>,
 ) -> Result<Groups, ExecError> {
     for part in parts {
-        let Some(mut merger) = Merger::new(query, pipeline, &part) else {
+        let Some(mut merger) = Merger::new(query, pipeline, &part)? else {
             break;
         };
         let (mut at, end) = (1, part.rows.count);
@@ -93,7 +93,7 @@ fn merge_direct(
         let (query, target) = (query.clone(), target.clone());
         let helped = query.clone();
         helped.team().each((end - first).div_ceil(stretch), move |number| {
-            let Some(mut merger) = Merger::new(&query, pipeline, &part) else {
+            let Some(mut merger) = Merger::new(&query, pipeline, &part)? else {
                 return Ok(());
             };
             point_to_groups(&mut merger.frame, &target);
@@ -173,7 +173,7 @@ impl Partitioned {
             let index = Block::zeroed(places * 4, &query.budget, "aggregation")?;
             let mut next = start;
             for part in &parts {
-                let Some(mut merger) = Merger::new(&query, self.pipeline, part) else {
+                let Some(mut merger) = Merger::new(&query, self.pipeline, part)? else {
                     break;
                 };
                 merger.frame.set(Slot::SinkRows, target.rows.address() as u64);
@@ -240,22 +240,26 @@ struct Merger<'a> {
 
 impl<'a> Merger<'a> {
     /// `None` if there is nothing to merge.
-    fn new(query: &'a Query, pipeline: usize, part: &Groups) -> Option<Self> {
+    fn new(query: &'a Query, pipeline: usize, part: &Groups) -> Result<Option<Self>, ExecError> {
         let prepared = &query.prepared.pipelines[pipeline];
         let code = prepared.code.clone();
-        let kernel = code.merge.as_ref()?.id;
+        let Some(kernel) = &code.merge else {
+            return Ok(None);
+        };
+        let kernel = kernel.id;
         let mut frame = Frame::new(&code);
-        let mut host = Host::new(code.clone(), query.now_micros, query.seed);
+        let clock = (query.now_micros, query.seed);
+        let mut host = Host::new(code.clone(), clock, (&query.budget, "aggregation"))?;
         frame.set(Slot::Host, std::ptr::from_mut(&mut *host) as u64);
         frame.set(Slot::MergeRows, part.rows.address() as u64);
-        Some(Self {
+        Ok(Some(Self {
             query,
             code,
             executable: &prepared.executable,
             kernel,
             frame,
             host,
-        })
+        }))
     }
 
     /// Merges `count` rows from row `at` on into the groups that the frame points to.

@@ -15,6 +15,7 @@ use gobi_jit::{Executable, Interpreter, abi, host_functions};
 use super::engine::{Engine, Shared};
 use super::frame::Frame;
 use super::host::{self, CELL_BYTES, Host, VALID_AT, cell_value};
+use super::memory::Budget;
 use super::prepare;
 use super::{ErrorKind, ExecError, JitMode, QueryOptions, worker};
 use crate::compile::PipelineCode;
@@ -142,8 +143,9 @@ impl Body {
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
         let now_micros = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
-        let mut host = Host::new(self.code.clone(), now_micros, u64::from(now.subsec_nanos()));
-        host.limit_bytes = options.memory_limit_bytes;
+        let budget = Budget::new(options.memory_limit_bytes);
+        let clock = (now_micros, u64::from(now.subsec_nanos()));
+        let mut host = Host::new(self.code.clone(), clock, (&budget, "the body"))?;
         // SAFETY: only the lifetime is forgotten; the host goes before `answers` does.
         let answers: *mut (dyn Answers + 'static) = unsafe { std::mem::transmute(std::ptr::from_mut(answers)) };
         host.asking = Some(Asking {
@@ -245,10 +247,7 @@ unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool,
         // SAFETY: as above.
         unsafe { put(cells.add(CELL_BYTES * at), bits) };
     }
-    if host.arena.bytes() > host.limit_bytes {
-        let (used, limit) = (host.arena.bytes(), host.limit_bytes);
-        return Err(ExecError::out_of_memory("the body", 0, used, limit));
-    }
+    host.settle()?;
     Ok(true)
 }
 

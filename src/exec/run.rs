@@ -69,7 +69,7 @@ pub struct Query {
     hosts: Mutex<Vec<Box<Host>>>,
     valid: Mutex<Vec<Arc<Vec<u8>>>>,
     /// Batches made for the result (0) or an intermediate result by some of the pipelines that feed it (UNION ALL).
-    waiting: Mutex<Vec<Vec<RecordBatch>>>,
+    waiting: Mutex<Vec<Waiting>>,
     /// For the same places: rows that were handed on or skipped.
     streamed_rows: Vec<AtomicU64>,
     results: Option<Results>,
@@ -104,7 +104,13 @@ pub struct Running {
     /// Groups that all workers fill.
     pub groups: Option<Arc<SharedGroups>>,
     finish: Finish,
-    reserved: Mutex<Vec<Reservation>>,
+}
+
+/// Batches that are kept until all are there, and their memory.
+#[derive(Debug, Default)]
+struct Waiting {
+    batches: Vec<RecordBatch>,
+    reserved: Vec<Reservation>,
 }
 
 impl Query {
@@ -134,7 +140,7 @@ impl Query {
             pins: Mutex::default(),
             hosts: Mutex::default(),
             valid: Mutex::default(),
-            waiting: Mutex::new(vec![Vec::new(); plan.temps.len() + 1]),
+            waiting: Mutex::new((0..=plan.temps.len()).map(|_| Waiting::default()).collect()),
             streamed_rows: (0..=plan.temps.len()).map(|_| AtomicU64::new(0)).collect(),
             shared,
             prepared,
@@ -323,7 +329,6 @@ impl Query {
             build,
             groups: groups.map(Arc::new),
             finish,
-            reserved: Mutex::default(),
         })
     }
 
@@ -413,25 +418,53 @@ impl Query {
     }
 
     fn end_batches(&self, running: &Running, temp: Option<usize>, batches: Vec<RecordBatch>) -> Result<(), ExecError> {
-        lock(&self.waiting)[running.place].extend(batches);
+        lock(&self.waiting)[running.place].batches.extend(batches);
         let later = &self.prepared.plan.pipelines[running.index + 1..];
         if later.iter().any(|pipeline| pipeline.feeds(temp)) {
             return Ok(());
         }
-        let mut finished = std::mem::take(&mut lock(&self.waiting)[running.place]);
-        let windows = &running.finish.windows;
-        if !windows.is_empty() {
-            let all = window::compute(&finished, &running.schema, windows, &self.team(), &self.options.cancel)?;
-            finished = vec![all];
-        } else if !running.streams {
-            finished = finish_batches(finished, &running.schema, &running.finish)?;
-        }
-        let Some(temp) = temp else {
-            return finished.into_iter().try_for_each(|batch| self.send(batch));
+        let Waiting { batches, mut reserved } = std::mem::take(&mut lock(&self.waiting)[running.place]);
+        let mut finished = Vec::new();
+        let give = |batch| match temp {
+            None => self.send(batch),
+            Some(_) => {
+                finished.push(batch);
+                Ok(())
+            }
         };
-        let fields: Vec<Field> = self.prepared.plan.temps[temp].columns.clone();
-        let _ = self.temps[temp].set(TempData::of_batches(finished, fields));
+        self.finish(running, batches, &mut reserved, give)?;
+        if let Some(temp) = temp {
+            let fields: Vec<Field> = self.prepared.plan.temps[temp].columns.clone();
+            let _ = self.temps[temp].set(TempData::of_batches(finished, fields, reserved));
+        }
         Ok(())
+    }
+
+    /// What ORDER BY, LIMIT and window functions make of all batches of a place.
+    fn finish(
+        &self,
+        running: &Running,
+        batches: Vec<RecordBatch>,
+        reserved: &mut Vec<Reservation>,
+        mut give: impl FnMut(RecordBatch) -> Result<(), ExecError>,
+    ) -> Result<(), ExecError> {
+        let finish = &running.finish;
+        let cancel = &self.options.cancel;
+        if !finish.windows.is_empty() {
+            let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+            reserved.push(self.budget.reserve(bytes, "window functions")?);
+            return give(window::compute(
+                &batches,
+                &running.schema,
+                &finish.windows,
+                &self.team(),
+                cancel,
+            )?);
+        }
+        if running.streams {
+            return batches.into_iter().try_for_each(give);
+        }
+        finish_batches(batches, finish, &self.team(), cancel, give)
     }
 
     /// Sends a batch of the sink's columns as a batch of the result's.
@@ -475,7 +508,7 @@ impl Running {
     fn reserve(&self, query: &Query, batch: &RecordBatch) -> Result<(), ExecError> {
         let bytes = batch.get_array_memory_size();
         let reserved = query.budget.reserve(bytes, "sort or intermediate result")?;
-        lock(&self.reserved).push(reserved);
+        lock(&query.waiting)[self.place].reserved.push(reserved);
         Ok(())
     }
 
@@ -519,7 +552,7 @@ impl Running {
             return query.send(batch);
         }
         self.reserve(query, &batch)?;
-        lock(&query.waiting)[self.place].push(batch);
+        lock(&query.waiting)[self.place].batches.push(batch);
         Ok(())
     }
 }

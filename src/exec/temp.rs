@@ -12,6 +12,7 @@ use arrow::array::{Array, RecordBatch};
 use arrow::buffer::Buffer;
 
 use super::ExecError;
+use super::memory::Reservation;
 use crate::formats::natural_chunk;
 use crate::plan::physical::TempTable;
 use crate::types::nested::Objects;
@@ -22,6 +23,8 @@ use crate::types::{ColumnChunk, Field, Value};
 pub struct TempData {
     fields: Vec<Field>,
     units: Vec<Unit>,
+    /// Memory of the batches.
+    _reserved: Vec<Reservation>,
 }
 
 #[derive(Debug)]
@@ -33,7 +36,7 @@ struct Unit {
 
 impl TempData {
     /// Batches that a pipeline made.
-    pub fn of_batches(batches: Vec<RecordBatch>, fields: Vec<Field>) -> Self {
+    pub fn of_batches(batches: Vec<RecordBatch>, fields: Vec<Field>, reserved: Vec<Reservation>) -> Self {
         let units = batches
             .into_iter()
             .filter(|batch| batch.num_rows() > 0)
@@ -45,6 +48,7 @@ impl TempData {
         Self {
             units: units.collect(),
             fields,
+            _reserved: reserved,
         }
     }
 
@@ -64,6 +68,7 @@ impl TempData {
         Ok(Self {
             units,
             fields: table.columns.clone(),
+            _reserved: Vec::new(),
         })
     }
 

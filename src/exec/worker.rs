@@ -112,7 +112,12 @@ impl<'q> Worker<'q> {
         let prepared = &query.prepared.pipelines[running.index];
         let pipeline = &query.prepared.plan.pipelines[running.index];
         let code = &prepared.code;
-        let mut host = Host::new(code.clone(), query.now_micros, query.seed.wrapping_add(number as u64));
+        let operator = match pipeline.sink {
+            Sink::Aggregate { .. } => "aggregation",
+            _ => "texts and arrays",
+        };
+        let clock = (query.now_micros, query.seed.wrapping_add(number as u64));
+        let mut host = Host::new(code.clone(), clock, (&query.budget, operator))?;
         let mut frame = Frame::new(code);
         frame.set(Slot::Host, std::ptr::from_mut(&mut *host) as u64);
         frame.set_header(CANCEL, query.options.cancel.address());
@@ -445,7 +450,7 @@ impl<'q> Worker<'q> {
                     done.push(batch);
                 }
             }
-            self.host.reset();
+            self.host.reset()?;
             self.pins.clear();
         }
         Ok(())
