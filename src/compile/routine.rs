@@ -246,6 +246,7 @@ impl PhysicalPlan {
     pub(super) fn of_program(program: Arc<Program>) -> Self {
         Self {
             subqueries: Vec::new(),
+            recursions: Vec::new(),
             pipelines: Vec::new(),
             joins: Vec::new(),
             groups: Vec::new(),

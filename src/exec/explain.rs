@@ -65,7 +65,9 @@ pub struct OperatorProfile {
 }
 
 pub(super) fn explain(prepared: &Prepared) -> Explain {
-    let subqueries = prepared.subqueries.iter().flat_map(|s| explain(s).pipelines);
+    let recursive = prepared.recursions.iter().flatten();
+    let subqueries = prepared.subqueries.iter().chain(recursive);
+    let subqueries = subqueries.flat_map(|s| explain(s).pipelines);
     let own = prepared
         .plan
         .pipelines

@@ -25,6 +25,7 @@ mod ordered;
 mod output;
 mod pool;
 mod prepare;
+mod recursion;
 mod results;
 pub mod routine;
 mod rows;

@@ -29,6 +29,8 @@ pub struct Prepared {
     pub pipelines: Vec<PreparedPipeline>,
     /// Scalar subqueries.
     pub subqueries: Vec<Arc<Prepared>>,
+    /// Base and step of recursive CTEs.
+    pub recursions: Vec<[Arc<Prepared>; 2]>,
     /// The result's columns.
     pub schema: SchemaRef,
     /// Relations by table id.
@@ -74,6 +76,12 @@ pub(super) fn prepare(
     for subquery in plan.subqueries.clone() {
         subqueries.push(Arc::new(prepare(shared, subquery, relations, options)?));
     }
+    let mut recursions = Vec::new();
+    for recursion in plan.recursions.clone() {
+        let base = prepare(shared, recursion.base, relations, options)?;
+        let step = prepare(shared, recursion.step, relations, options)?;
+        recursions.push([base, step].map(Arc::new));
+    }
     let plan = Arc::new(plan);
     let pipelines = all_pipelines(shared, &plan, options)?;
     let schema = arrow_schema(&plan.output);
@@ -85,6 +93,7 @@ pub(super) fn prepare(
         plan,
         pipelines,
         subqueries,
+        recursions,
         schema,
         relations: relations.to_vec(),
         options: options.clone(),
@@ -217,6 +226,7 @@ impl Prepared {
         let pipelines = &self.plan.pipelines;
         pipelines.iter().all(|p| few(p.rows_bound) && few(p.source_rows))
             && self.subqueries.iter().all(|s| s.is_small())
+            && self.recursions.is_empty()
     }
 
     /// Rows that all pipelines read, as far as they are known.

@@ -54,8 +54,10 @@ pub struct Query {
     pub budget: Arc<Budget>,
     pub joins: Vec<OnceLock<BuiltJoin>>,
     pub groups: Vec<OnceLock<Arc<Groups>>>,
-    pub temps: Vec<OnceLock<TempData>>,
+    pub temps: Vec<OnceLock<Arc<TempData>>>,
     pub parameters: Vec<Parameter>,
+    /// Rows of recursive CTEs, by number, as far as they are known.
+    pub recursive: Vec<Option<Arc<TempData>>>,
     pub now_micros: i64,
     pub seed: u64,
     pub profile: Mutex<Vec<Counts>>,
@@ -132,6 +134,7 @@ impl Query {
             groups: plan.groups.iter().map(|_| OnceLock::new()).collect(),
             temps: plan.temps.iter().map(|_| OnceLock::new()).collect(),
             parameters: Vec::new(),
+            recursive: Vec::new(),
             now_micros: i64::try_from(now.as_micros()).unwrap_or(i64::MAX),
             seed: u64::from(now.subsec_nanos()),
             profile: Mutex::default(),
@@ -153,9 +156,13 @@ impl Query {
 
     /// Runs everything; result batches go to the channel.
     pub fn run(mut self) -> Result<Arc<Query>, ExecError> {
+        let recursions = self.prepared.plan.recursions.len();
+        self.recursive.resize(self.recursive.len().max(recursions), None);
+        self.recursions_after(0)?;
         for index in 0..self.prepared.subqueries.len() {
             let value = self.subquery(index)?;
             self.parameters.push(value);
+            self.recursions_after(index + 1)?;
         }
         let query = Arc::new(self);
         for temp in 0..query.temps.len() {
@@ -169,18 +176,25 @@ impl Query {
         Ok(query)
     }
 
-    fn subquery(&self, index: usize) -> Result<Parameter, ExecError> {
-        let prepared = self.prepared.subqueries[index].clone();
-        let (sender, receiver) = Results::ahead(1024);
+    /// A query that is a part of this one, with what is known already.
+    pub(super) fn inner(&self, prepared: Arc<Prepared>, results: Results) -> Query {
         let mut inner = Query::new(
             self.shared.clone(),
             prepared,
             self.relations.clone(),
             self.options.clone(),
             self.budget.clone(),
-            Some(sender),
+            Some(results),
         );
         inner.parameters = self.parameters.iter().map(Parameter::share).collect();
+        inner.recursive.clone_from(&self.recursive);
+        inner
+    }
+
+    fn subquery(&self, index: usize) -> Result<Parameter, ExecError> {
+        let prepared = self.prepared.subqueries[index].clone();
+        let (sender, receiver) = Results::ahead(1024);
+        let inner = self.inner(prepared, sender);
         let output = inner.prepared.plan.output.first().cloned();
         let collector = std::thread::spawn(move || {
             let mut first: Option<RecordBatch> = None;
@@ -209,16 +223,22 @@ impl Query {
     }
 
     /// Runs, and drops everything that the run needed.
-    fn run_all(self) -> Result<(), ExecError> {
+    pub(super) fn run_all(self) -> Result<(), ExecError> {
         self.run().map(drop)
     }
 
     /// Intermediate results that are known beforehand.
     fn preset(&self, temp: usize) -> Result<(), ExecError> {
         let table = &self.prepared.plan.temps[temp];
+        if let Some(recursion) = table.recursion {
+            let rows = self.recursive.get(recursion).cloned().flatten();
+            let rows = rows.ok_or_else(|| ExecError::internal("a recursive CTE has not run"))?;
+            let _ = self.temps[temp].set(rows);
+            return Ok(());
+        }
         let fed = self.prepared.plan.pipelines.iter().any(|p| p.feeds(Some(temp)));
         if !fed {
-            let _ = self.temps[temp].set(TempData::of_values(table)?);
+            let _ = self.temps[temp].set(Arc::new(TempData::of_values(table)?));
         }
         Ok(())
     }
@@ -435,7 +455,8 @@ impl Query {
         self.finish(running, batches, &mut reserved, give)?;
         if let Some(temp) = temp {
             let fields: Vec<Field> = self.prepared.plan.temps[temp].columns.clone();
-            let _ = self.temps[temp].set(TempData::of_batches(finished, fields, reserved));
+            let rows = TempData::of_batches(finished, fields, reserved);
+            let _ = self.temps[temp].set(Arc::new(rows));
         }
         Ok(())
     }

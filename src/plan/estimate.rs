@@ -117,6 +117,7 @@ impl Estimator {
                 rows * self.conjunction(filters)
             }
             Plan::Values { rows, .. } => rows.len() as f64,
+            Plan::Recursive { .. } => UNKNOWN_ROWS,
             Plan::Range { start, stop, step, .. } => {
                 let distance = (*stop as f64 - *start as f64) / (*step as f64);
                 distance.ceil().max(0.0)

@@ -27,11 +27,22 @@ pub fn text(query: &Query, estimates: &Estimates<'_>) -> String {
         let _ = writeln!(out, "Subquery ${i}");
         Printer::new(&subquery.columns).plan(&subquery.root, 1, estimates, &mut out);
     }
+    for (i, recursion) in query.recursions.iter().enumerate() {
+        let kind = if recursion.distinct {
+            "Recursion"
+        } else {
+            "Recursion of all rows"
+        };
+        for (part, query) in [("base", &recursion.base), ("step", &recursion.step)] {
+            let _ = writeln!(out, "{kind} {i}: {part}");
+            Printer::new(&query.columns).plan(&query.root, 1, estimates, &mut out);
+        }
+    }
     Printer::new(&query.columns).plan(&query.root, 0, estimates, &mut out);
     out
 }
 
-/// A whole query as JSON: `{"plan": …, "subqueries": […], "output": […]}`.
+/// A whole query as JSON: `{"plan": …, "subqueries": […], "recursions": […], "output": […]}`.
 pub fn json(query: &Query, estimates: &Estimates<'_>) -> Json {
     let output = query
         .output
@@ -41,9 +52,18 @@ pub fn json(query: &Query, estimates: &Estimates<'_>) -> Json {
         .subqueries
         .iter()
         .map(|s| Printer::new(&s.columns).json(&s.root, estimates));
+    let recursions = query.recursions.iter().map(|recursion| {
+        let part = |query: &Query| Printer::new(&query.columns).json(&query.root, estimates);
+        json!({
+            "distinct": recursion.distinct,
+            "base": part(&recursion.base),
+            "step": part(&recursion.step),
+        })
+    });
     json!({
         "plan": Printer::new(&query.columns).json(&query.root, estimates),
         "subqueries": subqueries.collect::<Vec<_>>(),
+        "recursions": recursions.collect::<Vec<_>>(),
         "output": output.collect::<Vec<_>>(),
     })
 }
@@ -143,6 +163,15 @@ impl<'c> Printer<'c> {
             Plan::Values { columns, rows } => {
                 let text = format!("[{}] {} rows", self.names(columns), rows.len());
                 ("Values".into(), vec![("", text)])
+            }
+            Plan::Recursive {
+                recursion,
+                name,
+                columns,
+            } => {
+                let ids: Vec<ColumnId> = columns.iter().map(|(id, _)| *id).collect();
+                let text = format!("{name} [{}] of {}", self.names(&ids), recursion.0);
+                ("Recursion".into(), vec![("", text)])
             }
             Plan::Range { start, stop, step, .. } => ("Range".into(), vec![("", format!("{start}..{stop} by {step}"))]),
             Plan::Filter { predicates, .. } => ("Filter".into(), vec![("", self.conjunction(predicates))]),

@@ -31,6 +31,25 @@ pub struct TableId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubqueryId(pub u32);
 
+/// A recursive CTE, whose rows are found before the plan that reads them runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecursionId(pub u32);
+
+/// `base UNION [ALL] step`: the step runs over the rows of the base, then over what it gave itself, until it gives nothing new.
+#[derive(Clone, Debug)]
+pub struct Recursion {
+    /// The rows to begin with.
+    pub base: Query,
+    /// Reads the rows of the run before as [`Plan::Recursive`].
+    pub step: Query,
+    /// Rows that were there already are dropped (UNION without ALL).
+    pub distinct: bool,
+    /// The columns; base and step have exactly these types.
+    pub fields: Vec<Field>,
+    /// So many of the query's subqueries have to run before.
+    pub subqueries_before: usize,
+}
+
 /// A bound query.
 #[derive(Clone, Debug)]
 pub struct Query {
@@ -43,6 +62,8 @@ pub struct Query {
     /// Uncorrelated scalar subqueries, addressed by [`SubqueryId`]; a later one may use earlier ones. Each gives one
     /// column; no row means NULL, more than one row is an error (21000).
     pub subqueries: Vec<Query>,
+    /// Recursive CTEs, addressed by [`RecursionId`]; a later one may use earlier ones.
+    pub recursions: Vec<Recursion>,
     /// Functions of the user's that it calls.
     pub program: Arc<Program>,
 }
@@ -89,6 +110,15 @@ pub enum Plan {
         stop: i64,
         /// Distance, may be negative.
         step: i64,
+    },
+    /// Rows of a recursive CTE: all of them, or, inside its step, those of the run before.
+    Recursive {
+        /// Which.
+        recursion: RecursionId,
+        /// Name shown in plans.
+        name: String,
+        /// Columns produced: id, and index among the CTE's columns.
+        columns: Vec<(ColumnId, usize)>,
     },
     /// Rows that satisfy all conjuncts.
     Filter {

@@ -20,7 +20,7 @@ pub fn nullable_columns(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId
             drop_rejected(&mut set, filters);
             set
         }
-        Plan::Values { .. } | Plan::Range { .. } => declared(plan, columns),
+        Plan::Values { .. } | Plan::Range { .. } | Plan::Recursive { .. } => declared(plan, columns),
         Plan::UnionAll {
             columns: output,
             inputs,

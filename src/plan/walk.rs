@@ -332,7 +332,7 @@ impl Plan {
     /// The columns produced, in order.
     pub fn output(&self) -> Vec<ColumnId> {
         match self {
-            Plan::Scan { columns, .. } => columns.iter().map(|(id, _)| *id).collect(),
+            Plan::Scan { columns, .. } | Plan::Recursive { columns, .. } => columns.iter().map(|(id, _)| *id).collect(),
             Plan::Values { columns, .. } | Plan::UnionAll { columns, .. } => columns.clone(),
             Plan::Range { column, .. } => vec![*column],
             Plan::Filter { input, .. } | Plan::Sort { input, .. } | Plan::Limit { input, .. } => input.output(),
@@ -373,7 +373,7 @@ impl Plan {
     /// The operators directly below.
     pub fn children(&self) -> Vec<&Plan> {
         match self {
-            Plan::Scan { .. } | Plan::Values { .. } | Plan::Range { .. } => Vec::new(),
+            Plan::Scan { .. } | Plan::Values { .. } | Plan::Range { .. } | Plan::Recursive { .. } => Vec::new(),
             Plan::Filter { input, .. }
             | Plan::Project { input, .. }
             | Plan::Aggregate { input, .. }
@@ -389,7 +389,7 @@ impl Plan {
     /// The operators directly below.
     pub fn children_mut(&mut self) -> Vec<&mut Plan> {
         match self {
-            Plan::Scan { .. } | Plan::Values { .. } | Plan::Range { .. } => Vec::new(),
+            Plan::Scan { .. } | Plan::Values { .. } | Plan::Range { .. } | Plan::Recursive { .. } => Vec::new(),
             Plan::Filter { input, .. }
             | Plan::Project { input, .. }
             | Plan::Aggregate { input, .. }
@@ -406,6 +406,7 @@ impl Plan {
     pub fn for_each_expr<'p>(&'p self, f: &mut dyn FnMut(&'p Expr)) {
         match self {
             Plan::Range { .. }
+            | Plan::Recursive { .. }
             | Plan::Sort { .. }
             | Plan::Window { .. }
             | Plan::Limit { .. }
@@ -433,6 +434,7 @@ impl Plan {
     pub fn for_each_expr_mut(&mut self, f: &mut dyn FnMut(&mut Expr)) {
         match self {
             Plan::Range { .. }
+            | Plan::Recursive { .. }
             | Plan::Sort { .. }
             | Plan::Window { .. }
             | Plan::Limit { .. }
@@ -484,6 +486,7 @@ impl Plan {
             Plan::Scan { .. }
             | Plan::Values { .. }
             | Plan::Range { .. }
+            | Plan::Recursive { .. }
             | Plan::Project { .. }
             | Plan::Aggregate { .. }
             | Plan::Unnest { .. }

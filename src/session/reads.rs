@@ -25,8 +25,10 @@ pub fn note(reads: &Reads, query: &Query, tables: &[(TableId, EntityId, TableDef
 
 fn note_query(reads: &Reads, query: &Query, tables: &[(TableId, EntityId, TableDef)], scanned: &mut Vec<TableId>) {
     note_plan(reads, &query.root, tables, scanned);
-    for subquery in &query.subqueries {
-        note_query(reads, subquery, tables, scanned);
+    let recursions = query.recursions.iter();
+    let recursive = recursions.flat_map(|recursion| [&recursion.base, &recursion.step]);
+    for inner in query.subqueries.iter().chain(recursive) {
+        note_query(reads, inner, tables, scanned);
     }
 }
 

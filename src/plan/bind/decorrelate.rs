@@ -105,7 +105,7 @@ fn pull_from(binder: &mut Binder<'_>, plan: Plan, free: &HashSet<ColumnId>) -> R
         Plan::Unnest { .. } => Err(Blocked("unnest")),
         Plan::Window { .. } => Err(Blocked("a window function")),
         Plan::Values { .. } => Err(Blocked("VALUES over outer columns")),
-        Plan::Scan { .. } | Plan::Range { .. } => Err(Blocked("this relation")),
+        Plan::Scan { .. } | Plan::Range { .. } | Plan::Recursive { .. } => Err(Blocked("this relation")),
     }
 }
 

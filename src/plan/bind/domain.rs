@@ -108,7 +108,7 @@ impl Unnesting<'_, '_, '_, '_> {
             Plan::Limit { .. } => Err(Blocked("LIMIT")),
             Plan::Unnest { .. } => Err(Blocked("unnest")),
             Plan::Window { .. } => Err(Blocked("a window function")),
-            Plan::Scan { .. } | Plan::Range { .. } => Err(Blocked("this relation")),
+            Plan::Scan { .. } | Plan::Range { .. } | Plan::Recursive { .. } => Err(Blocked("this relation")),
         }
     }
 

@@ -207,12 +207,18 @@ impl<'a> Binder<'a> {
                 .rposition(|entry| same(&entry.cte.name.text, &name.text)),
             _ => None,
         };
-        if let Some(at) = cte {
-            if own_time {
-                let message = format!("`{}` is a query; only tables and views have a past", joined(parts));
-                return self.fail(Diagnostic::new("42809", span, message));
-            }
-            return self.cte_at(at);
+        let rows = match parts {
+            [name] => self.step_rows(name, cte),
+            _ => None,
+        };
+        if own_time && (rows.is_some() || cte.is_some()) {
+            let message = format!("`{}` is a query; only tables and views have a past", joined(parts));
+            return self.fail(Diagnostic::new("42809", span, message));
+        }
+        match (rows, cte) {
+            (Some(rows), _) => return Ok(rows),
+            (None, Some(at)) => return self.cte_at(at),
+            (None, None) => {}
         }
         let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
         match self.tables.by_name(&texts, self.as_of.as_ref()) {
@@ -233,7 +239,9 @@ impl<'a> Binder<'a> {
                 });
             }
             if self.recursive.iter().any(|cte| same(&cte.text, &name.text)) {
-                return self.unsupported("recursive CTEs are", span);
+                let message = format!("`{}` cannot be referred to here", name.text);
+                let help = "a recursive CTE is `base UNION [ALL] step`, and only the step may refer to it";
+                return self.fail(Diagnostic::new("42P19", span, message).with_help(help));
             }
         }
         let name = joined(parts);

@@ -32,6 +32,7 @@ mod names;
 mod nested;
 mod order;
 mod quantified;
+mod recursion;
 mod scope;
 mod select;
 mod setop;
@@ -80,6 +81,8 @@ struct CteEntry<'a> {
     /// Enclosing scopes where it was defined.
     outer: usize,
     used: bool,
+    /// Its query may refer to itself.
+    recursive: bool,
 }
 
 /// The state of binding one statement.
@@ -88,6 +91,11 @@ struct Binder<'a> {
     tables: &'a mut dyn TableResolver,
     columns: Vec<ColumnInfo>,
     subqueries: Vec<Relation>,
+    recursions: Vec<Option<recursion::Made>>,
+    /// Recursive CTEs whose steps are being bound.
+    steps: Vec<recursion::Step<'a>>,
+    /// The CTE whose query comes next, if that may be recursive.
+    begun: Option<CteEntry<'a>>,
     errors: Vec<Diagnostic>,
     ctes: Vec<CteEntry<'a>>,
     /// Names of the CTEs whose bodies are being bound, under WITH RECURSIVE.
@@ -181,6 +189,9 @@ impl<'a> Binder<'a> {
             tables,
             columns: Vec::new(),
             subqueries: Vec::new(),
+            recursions: Vec::new(),
+            steps: Vec::new(),
+            begun: None,
             errors: Vec::new(),
             ctes: Vec::new(),
             recursive: Vec::new(),
@@ -202,11 +213,14 @@ impl<'a> Binder<'a> {
             output: relation.output,
             columns: self.columns.clone(),
             subqueries: Vec::new(),
+            recursions: Vec::new(),
             program: program.clone(),
         };
         let subqueries = self.subqueries.into_iter().map(whole).collect();
+        let recursions = self.recursions.into_iter().flatten().map(|made| made.recursion(whole));
         Query {
             subqueries,
+            recursions: recursions.collect(),
             ..whole(relation)
         }
     }
@@ -238,13 +252,17 @@ impl<'a> Binder<'a> {
     }
 
     fn query_body(&mut self, query: &'a ast::Query) -> Bound<Relation> {
+        let begun = self.begun.take();
         let relation = match &query.body {
             ast::QueryBody::Select(select) => self.select(select, &query.order_by),
             ast::QueryBody::Values(rows) => self
                 .values(rows, query.span)
                 .and_then(|r| self.order(r, &query.order_by)),
             ast::QueryBody::SetOp { op, all, inputs } => {
-                let relation = self.set_operation(*op, *all, inputs);
+                let relation = match begun {
+                    Some(cte) if *op == ast::SetOp::Union => self.recursion(cte, *all, inputs),
+                    _ => self.set_operation(*op, *all, inputs),
+                };
                 relation.and_then(|r| self.order(r, &query.order_by))
             }
             ast::QueryBody::Nested(inner) => self.query(inner).and_then(|r| self.order(r, &query.order_by)),
@@ -277,6 +295,7 @@ impl<'a> Binder<'a> {
                 sees: self.ctes.len(),
                 outer: self.outer.len(),
                 used: false,
+                recursive,
             };
             self.ctes.push(entry);
             if recursive {
@@ -305,10 +324,14 @@ impl<'a> Binder<'a> {
         let entry = *entry;
         let hidden_ctes = self.ctes.split_off(entry.sees);
         let hidden_scopes = self.outer.split_off(entry.outer);
+        let in_reach = self.steps.partition_point(|step| step.sees <= entry.sees);
+        let hidden_steps = self.steps.split_off(in_reach);
+        self.begun = entry.recursive.then_some(entry);
         let relation = self.query(&entry.cte.query);
         self.ctes.truncate(entry.sees);
         self.ctes.extend(hidden_ctes);
         self.outer.extend(hidden_scopes);
+        self.steps.extend(hidden_steps);
         let mut relation = relation?;
         self.rename(&mut relation, &entry.cte.columns, &entry.cte.name)?;
         Ok(relation)

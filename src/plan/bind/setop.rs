@@ -65,7 +65,7 @@ impl<'a> Binder<'a> {
         Ok(relations.into_iter().map(|r| self.with_types(r, &types)).collect())
     }
 
-    fn with_types(&mut self, relation: Relation, types: &[LogicalType]) -> Relation {
+    pub(super) fn with_types(&mut self, relation: Relation, types: &[LogicalType]) -> Relation {
         if relation
             .output
             .iter()

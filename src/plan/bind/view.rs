@@ -27,6 +27,7 @@ impl<'a> Binder<'a> {
         let ctes = std::mem::take(&mut self.ctes);
         let recursive = std::mem::take(&mut self.recursive);
         let outer = std::mem::take(&mut self.outer);
+        let steps = std::mem::take(&mut self.steps);
         let dialect = std::mem::replace(&mut self.dialect, view.dialect);
         self.in_views.push(name.clone());
         self.tables.enter_view();
@@ -34,6 +35,7 @@ impl<'a> Binder<'a> {
         self.tables.leave_view();
         self.in_views.pop();
         (self.ctes, self.recursive, self.outer, self.dialect) = (ctes, recursive, outer, dialect);
+        self.steps = steps;
         let inside = self.errors.split_off(errors);
         self.errors.extend(inside.into_iter().map(|error| {
             let message = format!("in view `{name}`: {}", error.message);

@@ -14,8 +14,8 @@ use super::joins;
 use super::rows::RowLayout;
 use super::unnest;
 use super::{
-    AggregateResult, Binding, Dim, Facts, Finish, GroupStrategy, GroupTable, PhysicalPlan, Pipeline, RowSource, Sink,
-    SourceField, SourceKind, State, StateKind, Step, TempTable, facts,
+    AggregateResult, Binding, Dim, Facts, Finish, GroupStrategy, GroupTable, PhysicalPlan, Pipeline, Recursion,
+    RowSource, Sink, SourceField, SourceKind, State, StateKind, Step, TempTable, facts,
 };
 use crate::plan::TableResolver;
 use crate::plan::logical::{self, Aggregate, AggregateFunction, ColumnId, Expr, ExprKind, Plan, SortKey};
@@ -31,25 +31,36 @@ pub enum PlanError {
 
 pub(super) type Columns = BTreeSet<ColumnId>;
 
-/// Plans a query and its subqueries.
+/// Plans a query, its subqueries and its recursive CTEs.
 pub fn plan(query: &logical::Query, tables: &dyn TableResolver) -> Result<PhysicalPlan, PlanError> {
     let mut subqueries = Vec::new();
     for subquery in &query.subqueries {
         subqueries.push(plan(subquery, tables)?);
     }
+    let recursions = query.recursions.iter().map(|recursion| {
+        Ok(Recursion {
+            base: plan(&recursion.base, tables)?,
+            step: plan(&recursion.step, tables)?,
+            distinct: recursion.distinct,
+            fields: recursion.fields.clone(),
+            subqueries_before: recursion.subqueries_before,
+        })
+    });
+    let recursions = recursions.collect::<Result<_, PlanError>>()?;
     let mut builder = Builder {
         tables,
         query,
-        out: PhysicalPlan::empty(subqueries, query),
+        out: PhysicalPlan::empty((subqueries, recursions), query),
     };
     builder.result()?;
     Ok(builder.out)
 }
 
 impl PhysicalPlan {
-    fn empty(subqueries: Vec<PhysicalPlan>, query: &logical::Query) -> Self {
+    fn empty((subqueries, recursions): (Vec<PhysicalPlan>, Vec<Recursion>), query: &logical::Query) -> Self {
         Self {
             subqueries,
+            recursions,
             pipelines: Vec::new(),
             joins: Vec::new(),
             groups: Vec::new(),
@@ -115,7 +126,7 @@ pub(super) fn mentioned_all<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Co
 /// The columns that a plan produces.
 pub(super) fn produced(plan: &Plan) -> Columns {
     match plan {
-        Plan::Scan { columns, .. } => columns.iter().map(|(id, _)| *id).collect(),
+        Plan::Scan { columns, .. } | Plan::Recursive { columns, .. } => columns.iter().map(|(id, _)| *id).collect(),
         Plan::Values { columns, .. } | Plan::UnionAll { columns, .. } => columns.iter().copied().collect(),
         Plan::Range { column, .. } => [*column].into(),
         Plan::Filter { input, .. } | Plan::Sort { input, .. } | Plan::Limit { input, .. } => produced(input),
@@ -245,6 +256,7 @@ impl Builder<'_> {
                 stop,
                 step,
             } => Ok(self.range(*column, *start, *stop, *step)),
+            Plan::Recursive { recursion, columns, .. } => Ok(self.recursive(*recursion, columns)),
             Plan::Filter { input, predicates } => {
                 let mut needed = mentioned_all(predicates);
                 needed.extend(required.iter().copied());
@@ -527,8 +539,21 @@ impl Builder<'_> {
         self.out.temps.push(TempTable {
             columns: fields.collect(),
             rows: Vec::new(),
+            recursion: None,
         });
         self.out.temps.len() - 1
+    }
+
+    /// Columns of a recursive CTE.
+    fn recursive(&mut self, recursion: logical::RecursionId, columns: &[(ColumnId, usize)]) -> Pipeline {
+        let ids: Vec<ColumnId> = columns.iter().map(|(id, _)| *id).collect();
+        let temp = self.temp(&ids);
+        self.out.temps[temp].recursion = Some(recursion.0 as usize);
+        let mut pipeline = self.read_temp(temp, &ids);
+        for (field, (_, index)) in pipeline.sources[0].fields.iter_mut().zip(columns) {
+            field.index = *index;
+        }
+        pipeline
     }
 
     pub(super) fn read_temp(&self, temp: usize, columns: &[ColumnId]) -> Pipeline {

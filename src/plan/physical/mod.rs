@@ -39,6 +39,8 @@ pub(crate) use unnest::is_found;
 pub struct PhysicalPlan {
     /// Uncorrelated scalar subqueries; they run first, in order, each into a parameter.
     pub subqueries: Vec<PhysicalPlan>,
+    /// Recursive CTEs; they run before it too.
+    pub recursions: Vec<Recursion>,
     /// In the order in which they run.
     pub pipelines: Vec<Pipeline>,
     /// Tables that joins build.
@@ -53,6 +55,21 @@ pub struct PhysicalPlan {
     pub output_columns: Vec<usize>,
     /// Functions of the user's that expressions call.
     pub program: Arc<Program>,
+}
+
+/// A recursive CTE; see [`logical::Recursion`].
+#[derive(Clone, Debug)]
+pub struct Recursion {
+    /// The rows to begin with.
+    pub base: PhysicalPlan,
+    /// What is run over and over.
+    pub step: PhysicalPlan,
+    /// Rows that were there already are dropped.
+    pub distinct: bool,
+    /// The columns, in their natural layouts.
+    pub fields: Vec<Field>,
+    /// It runs when so many subqueries have run.
+    pub subqueries_before: usize,
 }
 
 /// Rows flow from the source through the steps into the sink, a block at a time.
@@ -393,6 +410,8 @@ pub struct TempTable {
     pub columns: Vec<Field>,
     /// Rows that are known at once (VALUES).
     pub rows: Vec<Vec<Value>>,
+    /// Its rows are those of a recursive CTE, by number.
+    pub recursion: Option<usize>,
 }
 
 /// A dictionary that codes point into.

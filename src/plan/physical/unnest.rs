@@ -85,6 +85,7 @@ fn is_computed(plan: &Plan, id: ColumnId) -> bool {
         // What these give is stored.
         Plan::Scan { .. }
         | Plan::Values { .. }
+        | Plan::Recursive { .. }
         | Plan::Sort { .. }
         | Plan::Limit { .. }
         | Plan::Window { .. }

@@ -20,13 +20,20 @@ mod prune;
 mod pushdown;
 
 use super::estimate::Estimator;
-use super::logical::{Plan, Query};
+use super::logical::{Plan, Query, Recursion};
 use super::{TableResolver, access};
 
-/// Applies all rules to a query and its subqueries.
+/// Applies all rules to a query, its subqueries and its recursive CTEs.
 pub(super) fn optimize(mut query: Query, tables: &mut dyn TableResolver) -> Query {
     let subqueries = std::mem::take(&mut query.subqueries).into_iter();
     query.subqueries = subqueries.map(|sub| optimize(sub, tables)).collect();
+    let recursions = std::mem::take(&mut query.recursions).into_iter();
+    let recursions = recursions.map(|recursion| Recursion {
+        base: optimize(recursion.base, tables),
+        step: optimize(recursion.step, tables),
+        ..recursion
+    });
+    query.recursions = recursions.collect();
     fold::plan(&mut query.root);
     query.root = pushdown::push_filters(query.root, &query.columns);
     fold::plan(&mut query.root);

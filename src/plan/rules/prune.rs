@@ -24,6 +24,7 @@ pub(super) fn plan(plan: &mut Plan, wanted: &HashSet<ColumnId>) {
         }
         Plan::Values { columns, rows } => prune_values(columns, rows, wanted),
         Plan::Range { .. } => {}
+        Plan::Recursive { columns, .. } => columns.retain(|(id, _)| wanted.contains(id)),
         Plan::Filter { input, predicates } => {
             let mut below = wanted.clone();
             predicates.iter().for_each(|e| e.add_columns(&mut below));

@@ -1,0 +1,187 @@
+//! Recursive CTEs: the base once, then the step over what the last run gave, until it gives nothing new.
+//!
+//! `SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5` runs its step five times; the fifth gives no row. (The semi-naive
+//! evaluation of Bancilhon and Ramakrishnan, as SQL:1999 prescribes it.)
+//!
+//! Invariants: the step is compiled once; all rows that are kept are taken from the budget; between two runs a cancelled query
+//! ends.
+//!
+//! Does not: bound the number of runs.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use arrow::row::{RowConverter, SortField};
+use hashbrown::HashSet;
+
+use super::ExecError;
+use super::memory::{Budget, Reservation};
+use super::results::Results;
+use super::run::Query;
+use super::temp::TempData;
+use crate::compile::BLOCK_ROWS;
+use crate::types::Field;
+use crate::types::arrow::arrow_schema;
+
+const OPERATOR: &str = "recursive CTE";
+
+impl Query {
+    /// Runs the recursive CTEs that wait for so many subqueries. One that is used by another has a higher number.
+    pub(super) fn recursions_after(&mut self, subqueries: usize) -> Result<(), ExecError> {
+        let plan = self.prepared.plan.clone();
+        for (number, recursion) in plan.recursions.iter().enumerate().rev() {
+            if recursion.subqueries_before == subqueries {
+                let rows = self.recursion(number)?;
+                self.recursive[number] = Some(Arc::new(rows));
+            }
+        }
+        Ok(())
+    }
+
+    fn recursion(&mut self, number: usize) -> Result<TempData, ExecError> {
+        let plan = self.prepared.plan.clone();
+        let recursion = &plan.recursions[number];
+        let [base, step] = self.prepared.recursions[number].clone();
+        let fields = &recursion.fields;
+        let mut all = Collected::new(fields, &self.budget)?;
+        let mut seen = match recursion.distinct {
+            true => Some(Seen::new(&all.schema, &self.budget)?),
+            false => None,
+        };
+        let mut query = self.inner_rows(base)?;
+        loop {
+            let mut new = Vec::new();
+            for batch in query {
+                let batch = all.named(&batch)?;
+                let batch = match &mut seen {
+                    Some(seen) => seen.drop_known(&batch)?,
+                    None => batch,
+                };
+                if batch.num_rows() > 0 {
+                    new.push(batch);
+                }
+            }
+            if new.is_empty() {
+                return all.finish();
+            }
+            new.iter().try_for_each(|batch| all.add(batch.clone()))?;
+            self.recursive[number] = Some(Arc::new(TempData::of_batches(new, fields.clone(), Vec::new())));
+            self.options.cancel.check()?;
+            query = self.inner_rows(step.clone())?;
+        }
+    }
+
+    /// All rows of a query that is a part of this one.
+    fn inner_rows(&self, prepared: Arc<super::Prepared>) -> Result<Vec<RecordBatch>, ExecError> {
+        let (sender, receiver) = Results::kept();
+        self.inner(prepared, sender).run_all()?;
+        receiver.into_iter().collect()
+    }
+}
+
+/// The rows of all runs.
+struct Collected {
+    fields: Vec<Field>,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    /// Small batches that wait to be put together.
+    small: Vec<RecordBatch>,
+    small_rows: usize,
+    reserved: Reservation,
+}
+
+impl Collected {
+    fn new(fields: &[Field], budget: &Arc<Budget>) -> Result<Self, ExecError> {
+        Ok(Self {
+            fields: fields.to_vec(),
+            schema: arrow_schema(fields),
+            batches: Vec::new(),
+            small: Vec::new(),
+            small_rows: 0,
+            reserved: budget.reserve(0, OPERATOR)?,
+        })
+    }
+
+    /// The batch with the names of the CTE's columns.
+    fn named(&self, batch: &RecordBatch) -> Result<RecordBatch, ExecError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(self.schema.clone(), batch.columns().to_vec(), &options).map_err(internal)
+    }
+
+    fn add(&mut self, batch: RecordBatch) -> Result<(), ExecError> {
+        let bytes = self.reserved.bytes() + batch.get_array_memory_size();
+        self.reserved.resize(bytes, OPERATOR)?;
+        if batch.num_rows() >= BLOCK_ROWS {
+            self.batches.push(batch);
+            return Ok(());
+        }
+        self.small_rows += batch.num_rows();
+        self.small.push(batch);
+        if self.small_rows >= BLOCK_ROWS {
+            self.put_together()?;
+        }
+        Ok(())
+    }
+
+    fn put_together(&mut self) -> Result<(), ExecError> {
+        let small: usize = self.small.iter().map(RecordBatch::get_array_memory_size).sum();
+        let batch = concat_batches(&self.schema, &self.small).map_err(internal)?;
+        let bytes = self.reserved.bytes() + batch.get_array_memory_size();
+        self.reserved.resize(bytes.saturating_sub(small), OPERATOR)?;
+        self.batches.push(batch);
+        self.small.clear();
+        self.small_rows = 0;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<TempData, ExecError> {
+        self.put_together()?;
+        Ok(TempData::of_batches(self.batches, self.fields, vec![self.reserved]))
+    }
+}
+
+/// The rows that were there already, as bytes.
+struct Seen {
+    converter: RowConverter,
+    rows: HashSet<Box<[u8]>>,
+    reserved: Reservation,
+}
+
+impl Seen {
+    fn new(schema: &SchemaRef, budget: &Arc<Budget>) -> Result<Self, ExecError> {
+        let fields = schema
+            .fields()
+            .iter()
+            .map(|field| SortField::new(field.data_type().clone()));
+        Ok(Self {
+            converter: RowConverter::new(fields.collect()).map_err(internal)?,
+            rows: HashSet::new(),
+            reserved: budget.reserve(0, OPERATOR)?,
+        })
+    }
+
+    /// The rows that are new, each once.
+    fn drop_known(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ExecError> {
+        let rows = self.converter.convert_columns(batch.columns()).map_err(internal)?;
+        let mut bytes = self.reserved.bytes();
+        let mut new = Vec::new();
+        for (number, row) in rows.iter().enumerate() {
+            if !self.rows.contains(row.data()) {
+                bytes += row.data().len() + 2 * size_of::<Box<[u8]>>();
+                self.rows.insert(row.data().into());
+                new.push(number as u32);
+            }
+        }
+        self.reserved.resize(bytes, OPERATOR)?;
+        if new.len() == batch.num_rows() {
+            return Ok(batch.clone());
+        }
+        take_record_batch(batch, &UInt32Array::from(new)).map_err(internal)
+    }
+}
+
+fn internal(error: arrow::error::ArrowError) -> ExecError {
+    ExecError::internal(&format!("a recursive CTE's rows do not fit together: {error}"))
+}
