@@ -10,6 +10,7 @@ mod distinct;
 pub mod estimate;
 pub mod eval;
 pub mod explain;
+pub mod known;
 pub mod logical;
 pub mod physical;
 pub mod properties;

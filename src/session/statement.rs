@@ -8,11 +8,12 @@
 
 use std::time::{Duration, Instant};
 
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use gobi_grammar::ast::{Query, Set, Span, Statement, StatementKind};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::change::Running;
-use super::relations::StatementTables;
+use super::relations::{Relations, StatementTables};
 use super::store::StatementLocks;
 use super::{
     Error, Phases, ResultStream, Session, StatementResult, attach, caches, compact, copy, explain, prepared, routines,
@@ -21,7 +22,8 @@ use super::{
 use crate::exec::{Engine, Prepared, QueryOptions};
 use crate::plan::change::{Change, Layout};
 use crate::plan::{self, logical};
-use crate::types::Field;
+use crate::types::arrow::arrow_schema;
+use crate::types::{Field, Value, array};
 
 /// Runs a statement, or starts it if it gives rows.
 pub fn run(
@@ -109,10 +111,7 @@ pub fn changed_rows(
     let (bound, layout) = bound.map_err(Error::all)?;
     let mut phases = running.phases;
     phases.bind = clock.elapsed();
-    let compiled = prepare(&session.engine, bound, tables, &options, phases, running.span)?;
-    let stream = session.engine.run(compiled.prepared);
-    let stream = stream.map_err(|error| Error::from_exec(error, running.span))?;
-    let stream = ResultStream::query(compiled.fields, stream, compiled.phases, running.span);
+    let stream = start(&session.engine, bound, tables, &options, phases, running.span)?;
     Ok((stream, layout))
 }
 
@@ -125,12 +124,8 @@ pub fn query_stream(
     span: Span,
 ) -> Result<ResultStream, Error> {
     let options = options(session);
-    let compiled = compile(session, query, dialect, &options, phases, span)?;
-    let engine = &session.engine;
-    let stream = engine
-        .run(compiled.prepared)
-        .map_err(|error| Error::from_exec(error, span))?;
-    let mut stream = ResultStream::query(compiled.fields, stream, compiled.phases, span);
+    let (bound, tables, phases) = bound(&mut session.relations, query, dialect, phases)?;
+    let mut stream = start(&session.engine, bound, tables, &options, phases, span)?;
     stream.sources = Some(session.relations.routines.sources.clone());
     Ok(stream)
 }
@@ -145,15 +140,7 @@ pub fn stream_into(
     let options = options(session);
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = plan::bind_into(query, wanted, running.dialect, &mut tables).map_err(Error::all)?;
-    let compiled = prepare(&session.engine, bound, tables, &options, running.phases, running.span)?;
-    let stream = session.engine.run(compiled.prepared);
-    let stream = stream.map_err(|error| Error::from_exec(error, running.span))?;
-    Ok(ResultStream::query(
-        compiled.fields,
-        stream,
-        compiled.phases,
-        running.span,
-    ))
+    start(&session.engine, bound, tables, &options, running.phases, running.span)
 }
 
 /// A query that has not started.
@@ -174,41 +161,89 @@ pub fn compile(
     query: &Query,
     dialect: Dialect,
     options: &QueryOptions,
-    mut phases: Phases,
+    phases: Phases,
     span: Span,
 ) -> Result<Compiled, Error> {
-    let clock = Instant::now();
-    let mut tables = StatementTables::new(&mut session.relations);
-    let bound = bind(query, dialect, &mut tables)?;
-    phases.bind = clock.elapsed();
-    prepare(&session.engine, bound, tables, options, phases, span)
+    let (bound, tables, mut phases) = bound(&mut session.relations, query, dialect, phases)?;
+    let (optimized, tables) = optimize(bound, tables, &mut phases, span)?;
+    prepare(&session.engine, optimized, tables, options, phases, span)
 }
 
-/// Optimises and compiles.
-fn prepare(
+fn bound<'r>(
+    relations: &'r mut Relations,
+    query: &Query,
+    dialect: Dialect,
+    mut phases: Phases,
+) -> Result<(logical::Query, StatementTables<'r>, Phases), Error> {
+    let clock = Instant::now();
+    let mut tables = StatementTables::new(relations);
+    let bound = bind(query, dialect, &mut tables)?;
+    phases.bind = clock.elapsed();
+    Ok((bound, tables, phases))
+}
+
+/// Optimises, compiles and starts a query; rows that are known already need no engine.
+fn start(
     engine: &Engine,
     bound: logical::Query,
-    mut tables: StatementTables<'_>,
+    tables: StatementTables<'_>,
     options: &QueryOptions,
     mut phases: Phases,
     span: Span,
-) -> Result<Compiled, Error> {
+) -> Result<ResultStream, Error> {
+    let (optimized, tables) = optimize(bound, tables, &mut phases, span)?;
+    if let Some(batch) = known_rows(&optimized) {
+        let fields = optimized.output.into_iter().map(|(_, field)| field).collect();
+        return Ok(ResultStream::returned(fields, vec![batch], phases, span));
+    }
+    let compiled = prepare(engine, optimized, tables, options, phases, span)?;
+    let stream = engine.run(compiled.prepared);
+    let stream = stream.map_err(|error| Error::from_exec(error, span))?;
+    Ok(ResultStream::query(compiled.fields, stream, compiled.phases, span))
+}
+
+/// The rows of a query that is made of constants.
+fn known_rows(query: &logical::Query) -> Option<RecordBatch> {
+    let (columns, rows) = plan::known::rows(query)?;
+    let array = |(values, (_, field)): (&Vec<Value>, &(_, Field))| array::from_values(values, &field.ty).ok();
+    let arrays: Vec<ArrayRef> = columns.iter().zip(&query.output).map(array).collect::<Option<_>>()?;
+    let fields: Vec<Field> = query.output.iter().map(|(_, field)| field.clone()).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(arrow_schema(&fields), arrays, &options).ok()
+}
+
+fn optimize<'r>(
+    bound: logical::Query,
+    mut tables: StatementTables<'r>,
+    phases: &mut Phases,
+    span: Span,
+) -> Result<(logical::Query, StatementTables<'r>), Error> {
     let clock = Instant::now();
     let optimized = plan::optimize(bound, &mut tables);
     if let Some(error) = tables.failed() {
         return Err(Error::new(Diagnostic::new(error.code, span, error.message.clone())));
     }
     tables.note_reads(&optimized);
-    let rules = clock.elapsed();
+    phases.optimize = clock.elapsed();
+    Ok((optimized, tables))
+}
 
+/// Compiles what is optimised.
+fn prepare(
+    engine: &Engine,
+    optimized: logical::Query,
+    tables: StatementTables<'_>,
+    options: &QueryOptions,
+    mut phases: Phases,
+    span: Span,
+) -> Result<Compiled, Error> {
     let clock = Instant::now();
     let physical = plan::physical::plan(&optimized, &tables)
         .map_err(|error| Error::new(Diagnostic::new("0A000", span, error.to_string())))?;
-    let physical_time = clock.elapsed();
+    phases.optimize += clock.elapsed();
     let relations = tables.into_relations();
     let prepared = engine.prepare(physical, &relations, options);
     let prepared = prepared.map_err(|error| Error::from_exec(error, span))?;
-    phases.optimize = rules + physical_time;
     phases.compile = Duration::from_micros(prepared.phases().compile_us);
     let fields = optimized.output.iter().map(|(_, field)| field.clone()).collect();
     Ok(Compiled {

@@ -8,6 +8,7 @@
 //!
 //! Does not: know expressions, files or batches in flight.
 
+pub mod array;
 pub mod arrow;
 pub mod cast;
 pub mod cell;

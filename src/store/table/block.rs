@@ -30,11 +30,12 @@ use arrow::buffer::OffsetBuffer;
 use arrow::compute::{filter, is_not_null, take};
 use arrow::datatypes::{self as dt, DataType, Field as ArrowField};
 
-use super::cell::{index, intervals_to_array, ints_to_array, read_wide, write_wide};
+use super::cell::{index, read_wide, write_wide};
 use super::rows::{Column, Rows};
 use crate::catalog::ColumnNo;
 use crate::formats::integers;
 use crate::store::wire::{Malformed, Reader, write_bytes, write_varint};
+use crate::types::array::{intervals_to_array, ints_to_array};
 use crate::types::arrow::{arrow_field, to_arrow};
 use crate::types::{Field, LogicalType};
 

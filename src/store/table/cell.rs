@@ -1,4 +1,4 @@
-//! Single values: out of arrays, into arrays, and as bytes.
+//! Single values: out of arrays, and as bytes.
 //!
 //! `value_at(&array, 3, &Date)` is `Value::Int(8766)`; `write_value` makes four bytes of it, `key_bytes` an order-preserving
 //! form for indexes.
@@ -8,17 +8,11 @@
 //!
 //! Does not: convert between types; that is `types::cast`'s and Arrow's.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, IntervalMonthDayNanoArray, PrimitiveArray,
-    StringViewArray, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{self as dt, ArrowNativeType, ArrowPrimitiveType, DataType, IntervalUnit, TimeUnit};
 
 use crate::formats::integers;
 use crate::store::wire::{Malformed, Reader, write_bytes};
-use crate::types::arrow::to_arrow;
 use crate::types::{Interval, LogicalType, Value};
 
 /// The value of a row, of an array of the type's own Arrow type.
@@ -86,103 +80,29 @@ fn int_at(array: &ArrayRef, row: usize) -> Result<i128, String> {
     })
 }
 
-fn primitives<T: ArrowPrimitiveType>(values: &[i128], ty: DataType) -> Result<ArrayRef, String>
-where
-    T::Native: TryFrom<i128>,
-{
-    let native = values.iter().map(|value| T::Native::try_from(*value));
-    let native: Vec<T::Native> = native
-        .collect::<Result<_, _>>()
-        .map_err(|_| format!("a value that is none of {ty}"))?;
-    Ok(Arc::new(
-        PrimitiveArray::<T>::from_iter_values(native).with_data_type(ty),
-    ))
-}
-
-/// An array of stored integers without NULLs.
-pub(super) fn ints_to_array(values: &[i128], ty: &LogicalType) -> Result<ArrayRef, String> {
-    let arrow = to_arrow(ty);
-    match &arrow {
-        DataType::Boolean => Ok(Arc::new(BooleanArray::from_iter(
-            values.iter().map(|value| Some(*value != 0)),
-        ))),
-        DataType::Int8 => primitives::<dt::Int8Type>(values, arrow),
-        DataType::Int16 => primitives::<dt::Int16Type>(values, arrow),
-        DataType::Int32 => primitives::<dt::Int32Type>(values, arrow),
-        DataType::Int64 => primitives::<dt::Int64Type>(values, arrow),
-        DataType::UInt8 => primitives::<dt::UInt8Type>(values, arrow),
-        DataType::UInt16 => primitives::<dt::UInt16Type>(values, arrow),
-        DataType::UInt32 => primitives::<dt::UInt32Type>(values, arrow),
-        DataType::UInt64 => primitives::<dt::UInt64Type>(values, arrow),
-        DataType::Decimal128(..) => primitives::<dt::Decimal128Type>(values, arrow),
-        DataType::Date32 => primitives::<dt::Date32Type>(values, arrow),
-        DataType::Time64(_) => primitives::<dt::Time64MicrosecondType>(values, arrow),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => primitives::<dt::TimestampMicrosecondType>(values, arrow),
-        other => Err(format!("{other} is not stored as integers")),
-    }
-}
-
-/// An array of intervals without NULLs.
-pub(super) fn intervals_to_array(months: &[i128], days: &[i128], micros: &[i128]) -> Result<ArrayRef, String> {
-    let mut out = Vec::with_capacity(months.len());
-    for ((months, days), micros) in months.iter().zip(days).zip(micros) {
-        let parts = i32::try_from(*months).ok().zip(i32::try_from(*days).ok());
-        let nanos = i64::try_from(*micros).ok().and_then(|micros| micros.checked_mul(1000));
-        let ((months, days), nanos) = parts.zip(nanos).ok_or("an interval that is too long")?;
-        out.push(dt::IntervalMonthDayNano::new(months, days, nanos));
-    }
-    Ok(Arc::new(IntervalMonthDayNanoArray::from(out)))
-}
-
-/// An array that has one value throughout.
-pub(super) fn constant_array(value: &Value, ty: &LogicalType, rows: usize) -> Result<ArrayRef, String> {
-    Ok(match value {
-        Value::Null => new_null_array(&to_arrow(ty), rows),
-        Value::Boolean(value) => ints_to_array(&vec![i128::from(*value); rows], ty)?,
-        Value::Int(value) => ints_to_array(&vec![*value; rows], ty)?,
-        Value::Float(value) if *ty == LogicalType::Real => {
-            let values = std::iter::repeat_n(f32::from_f64_lossy(*value), rows);
-            Arc::new(PrimitiveArray::<dt::Float32Type>::from_iter_values(values))
-        }
-        Value::Float(value) => Arc::new(PrimitiveArray::<dt::Float64Type>::from_iter_values(
-            std::iter::repeat_n(*value, rows),
-        )),
-        Value::String(text) => Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(&**text, rows))),
-        Value::Blob(bytes) => Arc::new(BinaryViewArray::from_iter_values(std::iter::repeat_n(&**bytes, rows))),
-        Value::Interval(Interval { months, days, micros }) => {
-            let many = |value: i128| vec![value; rows];
-            intervals_to_array(&many((*months).into()), &many((*days).into()), &many((*micros).into()))?
-        }
-        Value::Array(_) | Value::Struct(_) => return Err(format!("a constant of the type {ty}")),
-    })
-}
-
-trait Lossy {
-    fn from_f64_lossy(value: f64) -> Self;
-}
-
-impl Lossy for f32 {
-    fn from_f64_lossy(value: f64) -> Self {
-        // The value was made from a single, or rounds to the nearest one as SQL has it.
-        value as Self
-    }
-}
-
-mod tag {
-    pub(super) const NULL: u8 = 0;
-    pub(super) const FALSE: u8 = 1;
-    pub(super) const TRUE: u8 = 2;
-    pub(super) const INT: u8 = 3;
-    pub(super) const FLOAT: u8 = 4;
-    pub(super) const STRING: u8 = 5;
-    pub(super) const BLOB: u8 = 6;
-    pub(super) const INTERVAL: u8 = 7;
-    pub(super) const ARRAY: u8 = 8;
-    pub(super) const STRUCT: u8 = 9;
+pub(super) mod tag {
+    pub(in crate::store::table) const NULL: u8 = 0;
+    pub(in crate::store::table) const FALSE: u8 = 1;
+    pub(in crate::store::table) const TRUE: u8 = 2;
+    pub(in crate::store::table) const INT: u8 = 3;
+    pub(in crate::store::table) const FLOAT: u8 = 4;
+    pub(in crate::store::table) const STRING: u8 = 5;
+    pub(in crate::store::table) const BLOB: u8 = 6;
+    pub(in crate::store::table) const INTERVAL: u8 = 7;
+    pub(in crate::store::table) const ARRAY: u8 = 8;
+    pub(in crate::store::table) const STRUCT: u8 = 9;
 }
 
 /// A number of up to 128 bits, LEB128 after zigzag.
 pub(super) fn write_wide(out: &mut Vec<u8>, value: i128) {
+    if let Ok(value) = i64::try_from(value) {
+        let mut rest = (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned();
+        while rest >= 0x80 {
+            out.push((rest & 0x7f) as u8 | 0x80);
+            rest >>= 7;
+        }
+        return out.push(rest as u8);
+    }
     let mut rest = (value.cast_unsigned() << 1) ^ (value >> 127).cast_unsigned();
     while rest >= 0x80 {
         out.push((rest & 0x7f) as u8 | 0x80);
@@ -267,13 +187,7 @@ pub(super) fn key_bytes(out: &mut Vec<u8>, value: &Value) -> Option<()> {
     match value {
         Value::Boolean(value) => int_key(out, (*value).into()),
         Value::Int(value) => int_key(out, *value),
-        Value::Float(value) => {
-            // One zero and one NaN, which is greatest.
-            let canonical = if value.is_nan() { f64::NAN } else { *value + 0.0 };
-            let bits = canonical.to_bits();
-            let flip = if bits >> 63 == 1 { u64::MAX } else { 1 << 63 };
-            out.extend((bits ^ flip).to_be_bytes());
-        }
+        Value::Float(value) => float_key(out, *value),
         Value::String(text) => text_key(out, text.as_bytes()),
         Value::Blob(bytes) => text_key(out, bytes),
         Value::Interval(Interval { months, days, micros }) => {
@@ -286,7 +200,20 @@ pub(super) fn key_bytes(out: &mut Vec<u8>, value: &Value) -> Option<()> {
     Some(())
 }
 
-fn int_key(out: &mut Vec<u8>, value: i128) {
+pub(super) fn float_key(out: &mut Vec<u8>, value: f64) {
+    // One zero and one NaN, which is greatest.
+    let canonical = if value.is_nan() { f64::NAN } else { value + 0.0 };
+    let bits = canonical.to_bits();
+    let flip = if bits >> 63 == 1 { u64::MAX } else { 1 << 63 };
+    out.extend((bits ^ flip).to_be_bytes());
+}
+
+pub(super) fn int_key(out: &mut Vec<u8>, value: i128) {
+    if let Ok(value) = u64::try_from(value) {
+        let skip = value.leading_zeros() / 8;
+        out.push(0x88 - skip as u8);
+        return out.extend(&value.to_be_bytes()[skip as usize..]);
+    }
     let magnitude = if value < 0 { !value } else { value };
     let bytes = magnitude.to_be_bytes();
     let skip = bytes.iter().take_while(|byte| **byte == 0).count();
@@ -300,7 +227,7 @@ fn int_key(out: &mut Vec<u8>, value: i128) {
     }
 }
 
-fn text_key(out: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn text_key(out: &mut Vec<u8>, text: &[u8]) {
     for byte in text {
         out.push(*byte);
         if *byte == 0 {

@@ -18,12 +18,14 @@ use super::RowAddress;
 use super::core::Core;
 use super::error::CommitError;
 use super::file::{self, GROUP_ROWS, NewFile};
-use super::index::{Keys, StagedKeys, index_key, key_text, keys_of};
+use super::index::{Keys, StagedKeys, index_key, key_text};
+use super::keyed::keys_of;
 use super::lineage::Kept;
-use super::prepare::Prepared;
+use super::prepare::{Indexed, Prepared};
 use super::reads::Reads;
 use super::relies::Relies;
 use super::rows::Rows;
+use super::runs::{Run, Spill};
 use super::segment::Segment;
 use super::snapshot::{Snapshot, load_state};
 use crate::catalog::{Catalog, EntityId, KeyDef, TableDef};
@@ -78,7 +80,13 @@ impl Changes {
         use std::collections::btree_map::Entry;
         match self.tables.entry(table) {
             Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(vacant) => Ok(vacant.insert(TableChanges::new(&self.base, table)?)),
+            Entry::Vacant(vacant) => {
+                let mut changes = TableChanges::new(&self.base, table)?;
+                if let Some(def) = self.catalog.table(table) {
+                    changes.indexed = Indexed::of(&self.catalog, table, def);
+                }
+                Ok(vacant.insert(changes))
+            }
         }
     }
 
@@ -125,6 +133,10 @@ pub struct TableChanges {
     /// Deleted rows by segment, committed and staged ones.
     deletes: BTreeMap<u32, Arc<RoaringBitmap>>,
     truncated: bool,
+    /// What the table had indexes of when the first rows were staged.
+    indexed: Indexed,
+    /// Where entries of its indexes go that are many.
+    spill: Option<Arc<Spill>>,
 }
 
 /// A segment to be.
@@ -134,6 +146,24 @@ pub(super) struct Staged {
     pub rows: usize,
     pub body: Body,
     keys: Arc<StagedKeys>,
+    /// What indexes say of the rows, if it is a file.
+    runs: Option<Arc<FileRuns>>,
+}
+
+/// What indexes say of the rows of a file, made while the rows were in memory.
+#[derive(Debug)]
+struct FileRuns {
+    def: TableDef,
+    indexed: Indexed,
+    runs: Vec<Run>,
+}
+
+impl Staged {
+    /// What indexes say of all rows, if that is known for this definition.
+    pub(super) fn known_keys(&self, def: &TableDef, indexed: &Indexed) -> Option<&[Run]> {
+        let known = self.runs.as_ref()?;
+        (known.def == *def && known.indexed == *indexed).then_some(&known.runs)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -183,6 +213,8 @@ impl TableChanges {
             staged: Vec::new(),
             deletes: BTreeMap::new(),
             truncated: false,
+            indexed: Indexed::default(),
+            spill: None,
         })
     }
 
@@ -259,6 +291,7 @@ impl TableChanges {
                 rows: 0,
                 body: Body::Rows(Pending::default()),
                 keys: Arc::default(),
+                runs: None,
             });
         }
         let Some(Staged {
@@ -283,8 +316,14 @@ impl TableChanges {
             return Ok(());
         };
         if let Body::Rows(pending) = &staged.body {
-            let file = write_pending(&self.core, def, pending)?;
+            let (indexed, spill) = (&self.indexed, &mut self.spill);
+            let (file, runs) = write_pending(&self.core, (def, indexed), staged.number, pending, spill)?;
             staged.body = Body::File(file);
+            staged.runs = Some(Arc::new(FileRuns {
+                def: def.clone(),
+                indexed: indexed.clone(),
+                runs,
+            }));
         }
         Ok(())
     }
@@ -528,12 +567,27 @@ impl Pending {
     }
 }
 
-/// Writes rows to a file, in the table's order if it has one and nobody has seen them yet.
-pub(super) fn write_pending(core: &Arc<Core>, def: &TableDef, pending: &Pending) -> Result<NewFile, StoreError> {
-    if def.sort_by.is_empty() || pending.is_exposed() {
-        return file::write(core, def, &pending.batches);
-    }
-    let rows = Rows::concat(&pending.batches).map_err(StoreError::Unfit)?;
-    let rows = rows.sorted(&def.sort_by).map_err(StoreError::Unfit)?;
-    file::write(core, def, &[rows])
+/// Writes rows to a file, in the table's order if it has one and nobody has seen them yet; and makes what indexes say of them.
+pub(super) fn write_pending(
+    core: &Arc<Core>,
+    (def, indexed): (&TableDef, &Indexed),
+    number: u32,
+    pending: &Pending,
+    spill: &mut Option<Arc<Spill>>,
+) -> Result<(NewFile, Vec<Run>), StoreError> {
+    let sorted;
+    let rows = if def.sort_by.is_empty() || pending.is_exposed() {
+        pending.batches.as_slice()
+    } else {
+        let rows = Rows::concat(&pending.batches).map_err(StoreError::Unfit)?;
+        sorted = [rows.sorted(&def.sort_by).map_err(StoreError::Unfit)?];
+        &sorted
+    };
+    let (file, runs) = std::thread::scope(|scope| {
+        let runs = scope.spawn(|| indexed.runs_in(core, def, number, rows, spill));
+        let file = file::write(core, def, rows);
+        (file, runs.join())
+    });
+    let lost = || StoreError::Unfit("the thread that makes keys has failed".into());
+    Ok((file?, runs.map_err(|_| lost())??))
 }

@@ -8,7 +8,8 @@
 
 use super::core::malformed;
 use super::file;
-use super::index::{all_but, find, keys_of};
+use super::index::{all_but, find};
+use super::keyed::keys_of;
 use super::snapshot::TableSnapshot;
 use crate::catalog::KeyDef;
 use crate::store::StoreError;

@@ -25,12 +25,13 @@ use super::entry::{
     segments_prefix, state_key, write_entity,
 };
 use super::error::{About, CommitError, Conflict, ConflictOn};
-use super::index::{IndexChanges, Keys, Refused, all_but, key_text, keys_and_plain, update};
+use super::index::{IndexChanges, Refused, all_but, key_text, update};
 use super::lineage::Lineage;
 use super::moved::find_again;
 use super::prepare::{Indexed, Prepared, Ready, ReadyTable};
 use super::reads::Stale;
 use super::relies::same_rows;
+use super::runs::Run;
 use super::segment::{Segment, same_integers};
 use super::snapshot::{ChangedSegments, Snapshot, load_deletes, load_state, read_deletes};
 use crate::catalog::{Catalog, Entity, EntityId, Entry, KeyDef, TableDef};
@@ -227,7 +228,7 @@ impl<'a> Applying<'a> {
         for ready in &table.appended {
             self.append(id, ready, &mut state)?;
             for (changes, added) in changes.iter_mut().zip(&ready.keys) {
-                changes.added.extend(added.iter().cloned());
+                changes.added.push(added.clone());
             }
         }
         self.indexes(id, table, &mut state, changes)?;
@@ -271,7 +272,7 @@ impl<'a> Applying<'a> {
                 Some(root) => (root, changes),
                 None => {
                     let mut added = self.committed_keys(id, table.def, key, at >= table.keys.keys)?;
-                    added.extend(table.appended.iter().flat_map(|ready| ready.keys[at].iter().cloned()));
+                    added.extend(table.appended.iter().filter_map(|ready| ready.keys.get(at)).cloned());
                     let removed = Vec::new();
                     (self.core.empty().id, IndexChanges { removed, added })
                 }
@@ -301,7 +302,7 @@ impl<'a> Applying<'a> {
     }
 
     /// What an index says of the rows that were committed before, and stay.
-    fn committed_keys(&self, id: EntityId, def: &TableDef, key: &KeyDef, plain: bool) -> Result<Keys, StoreError> {
+    fn committed_keys(&self, id: EntityId, def: &TableDef, key: &KeyDef, plain: bool) -> Result<Vec<Run>, StoreError> {
         let tree = Tree::new(&**self.core, self.newest.root());
         let appended = |number: &u32| self.appended.contains(&(id, *number));
         let mut values: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
@@ -321,7 +322,11 @@ impl<'a> Applying<'a> {
                 None => drop(values.remove(number)),
             }
         }
-        let mut found = Vec::new();
+        let one = Indexed {
+            all: vec![key.clone()],
+            keys: usize::from(!plain),
+        };
+        let (mut found, mut spill) = (Vec::new(), None);
         for (number, value) in values {
             let entry = self.entry(&value)?;
             let deletes = match entry.deletes {
@@ -331,11 +336,8 @@ impl<'a> Applying<'a> {
                 },
                 None => None,
             };
-            let segment = Segment::of_entry(number, &entry)?;
-            let wanted = all_but(deletes.as_ref());
-            let keys = (std::slice::from_ref(key), usize::from(!plain));
-            let keys = keys_and_plain(self.core, def, keys, &segment, &wanted, !plain)?;
-            found.extend(keys.into_iter().flatten());
+            let parts = [(Arc::new(Segment::of_entry(number, &entry)?), 0)];
+            found.extend(one.runs(self.core, def, &parts, &all_but(deletes.as_ref()), &mut spill)?);
         }
         Ok(found)
     }

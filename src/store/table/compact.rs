@@ -17,12 +17,12 @@ use roaring::RoaringBitmap;
 
 use super::changes::{FLUSH_BYTES, FLUSH_ROWS, Pending};
 use super::core::Core;
-use super::index::all_but;
 use super::lineage::Kept;
 use super::moved::Moved;
 use super::prepare::{Indexed, Prepared, Ready, ReadyTable, ready_rows, sync_files};
 use super::relation::Part;
 use super::rows::{Column, Rows};
+use super::runs::Spill;
 use super::segment::Open;
 use super::snapshot::Snapshot;
 use super::{Changes, CommitError};
@@ -153,7 +153,8 @@ impl Compaction {
         let core = base.core();
         let mut changes = Changes::new(base);
         let staged = changes.table(table)?;
-        let mut writer = Writer::new(core, def);
+        let keys = Indexed::of(base.catalog(), table, def);
+        let mut writer = Writer::new(core, def, &keys);
         let mut from = RoaringBitmap::new();
         for run in &chosen {
             for part in run {
@@ -166,11 +167,7 @@ impl Compaction {
             }
             writer.flush(&mut || staged.number())?;
         }
-        let mut appended = writer.done;
-        let keys = Indexed::of(base.catalog(), table, def);
-        for ready in &mut appended {
-            ready.keys = keys.of_rows(core, def, &ready.segment, &all_but(None), true)?;
-        }
+        let appended = writer.done;
         sync_files(core, &appended)?;
         let into = appended.iter().map(|ready| ready.number).collect();
         let moved = Moved { table, from, into };
@@ -202,6 +199,8 @@ impl Compaction {
 struct Writer<'a> {
     core: &'a Arc<Core>,
     def: &'a TableDef,
+    keys: &'a Indexed,
+    spill: Option<Arc<Spill>>,
     batches: Vec<Rows>,
     rows: usize,
     bytes: usize,
@@ -211,10 +210,12 @@ struct Writer<'a> {
 type NextNumber<'a> = dyn FnMut() -> Result<u32, StoreError> + 'a;
 
 impl<'a> Writer<'a> {
-    fn new(core: &'a Arc<Core>, def: &'a TableDef) -> Self {
+    fn new(core: &'a Arc<Core>, def: &'a TableDef, keys: &'a Indexed) -> Self {
         Self {
             core,
             def,
+            keys,
+            spill: None,
             batches: Vec::new(),
             rows: 0,
             bytes: 0,
@@ -300,7 +301,13 @@ impl<'a> Writer<'a> {
         if rows.len == 0 {
             return Ok(());
         }
-        let ready = ready_rows(self.core, self.def, next()?, &Pending::of(vec![rows]))?;
+        let ready = ready_rows(
+            self.core,
+            (self.def, self.keys),
+            next()?,
+            &Pending::of(vec![rows]),
+            &mut self.spill,
+        )?;
         self.done.push(ready);
         Ok(())
     }

@@ -19,7 +19,6 @@ use arrow::datatypes::{self as dt, DataType, Field as ArrowField, Fields, Schema
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
-use super::cell::intervals_to_array;
 use super::core::{Core, Held, as_store_error, lock, malformed};
 use super::entry::{Facts, FileParts};
 use super::lineage::Kept;
@@ -31,6 +30,7 @@ use crate::store::object::{Kind, NewObject, ObjectId, Packing, ReadObjects};
 use crate::store::wire::Malformed;
 use crate::store::{Damage, StoreError};
 use crate::types::LogicalType;
+use crate::types::array::intervals_to_array;
 use crate::types::arrow::to_arrow;
 
 /// Rows of a row group.

@@ -20,6 +20,7 @@
 //! Does not: hold rows.
 
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Mutex;
 
@@ -29,15 +30,16 @@ use roaring::RoaringBitmap;
 use sha2::{Digest, Sha256};
 
 use super::RowAddress;
-use super::cell::{key_bytes, value_at, write_value};
+use super::cell::{key_bytes, value_at};
 use super::core::{Core, lock, malformed};
 use super::entry::INDEX;
+use super::keyed::keys_of;
+use super::runs::{Merged, Run, merge};
 use super::segment::{Open, Segment};
 use crate::catalog::{ColumnDef, ColumnNo, KeyDef, TableDef};
 use crate::store::StoreError;
 use crate::store::object::{Kind, NewObject, ObjectId, ReadObjects};
 use crate::store::tree::{self, Direction, Edit, Tree};
-use crate::store::wire::write_varint;
 use crate::types::Value;
 
 /// A longer key is cut, and hashed.
@@ -86,22 +88,12 @@ pub(super) fn index_key(values: &[Value]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn cut_hashed(key: &mut Vec<u8>) {
+pub(super) fn cut_hashed(key: &mut Vec<u8>) {
     if key.len() > MAX_KEY {
         let hash: [u8; 32] = Sha256::digest(&*key).into();
         key.truncate(MAX_KEY - hash.len());
         key.extend(hash);
     }
-}
-
-/// The form in which a plain index has some values, before the address; `None` if one is of a type that no index takes.
-fn plain_key(values: &[Value]) -> Option<Vec<u8>> {
-    let mut out = vec![INDEX];
-    for value in values {
-        plain_value(&mut out, value)?;
-    }
-    cut_hashed(&mut out);
-    Some(out)
 }
 
 fn plain_value(out: &mut Vec<u8>, value: &Value) -> Option<()> {
@@ -146,59 +138,6 @@ fn located(root: ObjectId, value: &[u8]) -> Result<Located, StoreError> {
     Located::decode(value).ok_or_else(|| malformed(Kind::NODE, root, "an entry of an index is malformed"))
 }
 
-/// The keys of some rows of a segment, with what an index says of them, for each of a table's keys.
-pub(super) fn keys_of(
-    core: &Core,
-    def: &TableDef,
-    keys: &[KeyDef],
-    segment: &Segment,
-    wanted: &dyn Fn(u32) -> bool,
-    hashed: bool,
-) -> Result<Vec<Keys>, StoreError> {
-    keys_and_plain(core, def, (keys, keys.len()), segment, wanted, hashed)
-}
-
-/// The same, where those from a place on are plain indexes.
-pub(super) fn keys_and_plain(
-    core: &Core,
-    def: &TableDef,
-    (keys, unique): (&[KeyDef], usize),
-    segment: &Segment,
-    wanted: &dyn Fn(u32) -> bool,
-    hashed: bool,
-) -> Result<Vec<Keys>, StoreError> {
-    let mut found: Vec<Keys> = keys.iter().map(|_| Vec::new()).collect();
-    let groups = match segment.open(core)? {
-        Open::Rows(rows) => vec![rows.len],
-        Open::File(file) => file.groups.clone(),
-    };
-    let mut start = 0;
-    for (group, rows) in groups.into_iter().enumerate() {
-        let positions: Vec<usize> = (0..rows).filter(|row| wanted(super::position(start + row))).collect();
-        if !positions.is_empty() {
-            let needed = |column: &&ColumnDef| hashed || keys.iter().any(|key| key.columns.contains(&column.no));
-            let mut columns = Vec::new();
-            for column in def.columns.iter().filter(needed) {
-                columns.push((column, segment.array(core, group, column)?));
-            }
-            columns.sort_by_key(|(column, _)| column.no);
-            for row in positions {
-                let address = RowAddress::new(segment.number, start + row);
-                let row = row_values(&columns, row)
-                    .map_err(|what| malformed(Kind::SEGMENT, ObjectId(segment.content), what))?;
-                let hash = if hashed { row_hash(&row) } else { [0; 32] };
-                for (number, (key, found)) in keys.iter().zip(&mut found).enumerate() {
-                    if let Some(bytes) = key_of(key, &row, number >= unique, address) {
-                        found.push((bytes, Located { address, hash }));
-                    }
-                }
-            }
-        }
-        start += rows;
-    }
-    Ok(found)
-}
-
 /// The values of a row, in the order of the columns' numbers.
 pub(super) fn row_values_at(core: &Core, def: &TableDef, segment: &Segment, row: u32) -> Result<RowValues, StoreError> {
     let groups = match segment.open(core)? {
@@ -232,40 +171,13 @@ fn row_values(columns: &[(&ColumnDef, ArrayRef)], row: usize) -> Result<RowValue
     columns.iter().map(value).collect()
 }
 
-fn key_of(key: &KeyDef, row: &RowValues, plain: bool, address: RowAddress) -> Option<Vec<u8>> {
-    let value = |no: &ColumnNo| {
-        row.iter()
-            .find(|(found, _)| found == no)
-            .map(|(_, value)| value.clone())
-    };
-    let values: Option<Vec<_>> = key.columns.iter().map(value).collect();
-    match plain {
-        false => index_key(&values?),
-        true => {
-            let mut bytes = plain_key(&values?)?;
-            bytes.extend(address.0.to_be_bytes());
-            Some(bytes)
-        }
-    }
-}
-
-/// What an index says that a row is: NULLs are left out, so that a column added later does not change it.
-fn row_hash(row: &RowValues) -> [u8; 32] {
-    let mut bytes = Vec::new();
-    for (no, value) in row.iter().filter(|(_, value)| *value != Value::Null) {
-        write_varint(&mut bytes, no.0.into());
-        write_value(&mut bytes, value);
-    }
-    Sha256::digest(&bytes).into()
-}
-
 /// What an index is changed by.
 #[derive(Debug, Default)]
 pub(super) struct IndexChanges {
     /// Keys of rows that go.
     pub removed: Keys,
-    /// Keys of rows that come.
-    pub added: Keys,
+    /// Keys of rows that come, in runs.
+    pub added: Vec<Run>,
 }
 
 /// Why an index was not changed.
@@ -288,21 +200,25 @@ pub(super) fn update(
     root: ObjectId,
     changes: IndexChanges,
 ) -> Result<(ObjectId, Vec<NewObject>), Refused> {
-    let IndexChanges { removed, mut added } = changes;
-    added.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.address.cmp(&b.1.address)));
-    if let Some(pair) = added.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(Refused::Duplicate(pair[1].1.address));
-    }
+    let IndexChanges { removed, added } = changes;
     let mut gone: BTreeMap<Vec<u8>, RowAddress> = BTreeMap::new();
     for (key, located) in removed {
         gone.insert(key, located.address);
     }
     let tree = Tree::new(core, root);
-    let size = tree.len()?;
-    if (added.len() + gone.len()) as u64 > size / MERGE_SHARE && added.len() > 1000 {
-        return rebuild(core, root, gone, added);
+    let count: usize = added.iter().map(Run::len).sum();
+    if count > 1000 && (count + gone.len()) as u64 > tree.len()? / MERGE_SHARE {
+        return rebuild(core, root, &gone, merge(&added)?);
     }
-    for (key, located) in &added {
+    let mut new: Keys = Vec::with_capacity(count);
+    for entry in merge(&added)? {
+        let (key, located) = entry?;
+        if new.last().is_some_and(|(last, _)| *last == key) {
+            return Err(Refused::Duplicate(located.address));
+        }
+        new.push((key, located));
+    }
+    for (key, located) in &new {
         if let Some(known) = find(core, root, key)?
             && gone.get(key) != Some(&known.address)
         {
@@ -310,7 +226,7 @@ pub(super) fn update(
         }
     }
     let mut edits: Edit = gone.into_keys().map(|key| (key, None)).collect();
-    edits.extend(added.into_iter().map(|(key, located)| (key, Some(located.encode()))));
+    edits.extend(new.into_iter().map(|(key, located)| (key, Some(located.encode()))));
     let edited = tree::edit(core, root, edits)?;
     Ok((edited.root, edited.nodes))
 }
@@ -319,41 +235,19 @@ pub(super) fn update(
 fn rebuild(
     core: &Core,
     root: ObjectId,
-    gone: BTreeMap<Vec<u8>, RowAddress>,
-    added: Keys,
+    gone: &BTreeMap<Vec<u8>, RowAddress>,
+    added: Merged<'_>,
 ) -> Result<(ObjectId, Vec<NewObject>), Refused> {
-    let mut old = Tree::new(core, root).iter().peekable();
-    let mut added = added.into_iter().peekable();
-    let mut duplicate = None;
-    let entries = std::iter::from_fn(|| {
-        loop {
-            let before_added = match (old.peek(), added.peek()) {
-                (Some(Ok((key, value))), Some((new, located))) if key == new => {
-                    let known = Located::decode(value).map(|known| known.address);
-                    if gone.get(key).copied() != known {
-                        duplicate = Some(located.address);
-                        return None;
-                    }
-                    old.next();
-                    continue;
-                }
-                (Some(Ok((key, _))), Some((new, _))) => key < new,
-                (Some(_), _) => true,
-                (None, _) => false,
-            };
-            if !before_added {
-                return added.next().map(|(key, located)| Ok((key, located.encode())));
-            }
-            match old.next()? {
-                Ok((key, _)) if gone.contains_key(&key) => {}
-                entry => return Some(entry),
-            }
-        }
-    });
+    let mut merging = Merging {
+        old: Tree::new(core, root).iter().peekable(),
+        added: added.peekable(),
+        gone,
+        duplicate: None,
+    };
     let mut nodes = Vec::new();
     let mut bytes = 0;
     let mut failed = Ok(());
-    let built = tree::build(entries, &mut |node| {
+    let built = tree::build(std::iter::from_fn(|| merging.next().transpose()), &mut |node| {
         bytes += node.body.len();
         nodes.push(node);
         if bytes >= PUT_BYTES && failed.is_ok() {
@@ -362,9 +256,59 @@ fn rebuild(
         }
     })?;
     failed?;
-    match duplicate {
+    match merging.duplicate {
         Some(address) => Err(Refused::Duplicate(address)),
         None => Ok((built, nodes)),
+    }
+}
+
+/// The entries of an index, without those that are gone, and new ones among them; ends where a key would be there twice.
+struct Merging<'a, O: Iterator<Item = Result<tree::Entry, StoreError>>> {
+    old: Peekable<O>,
+    added: Peekable<Merged<'a>>,
+    gone: &'a BTreeMap<Vec<u8>, RowAddress>,
+    /// The row that has such a key.
+    duplicate: Option<RowAddress>,
+}
+
+impl<O: Iterator<Item = Result<tree::Entry, StoreError>>> Merging<'_, O> {
+    fn next(&mut self) -> Result<Option<tree::Entry>, StoreError> {
+        loop {
+            let before_added = match (self.old.peek(), self.added.peek()) {
+                (Some(Ok((key, value))), Some(Ok((new, located)))) if key == new => {
+                    let known = Located::decode(value).map(|known| known.address);
+                    if self.gone.get(key).copied() != known {
+                        self.duplicate = Some(located.address);
+                        return Ok(None);
+                    }
+                    self.old.next();
+                    continue;
+                }
+                (Some(Ok((key, _))), Some(Ok((new, _)))) => key < new,
+                (Some(Err(_)), _) => true,
+                (_, added) => added.is_none(),
+            };
+            if !before_added {
+                return self.next_added();
+            }
+            match self.old.next().transpose()? {
+                Some((key, _)) if self.gone.contains_key(&key) => {}
+                entry => return Ok(entry),
+            }
+        }
+    }
+
+    fn next_added(&mut self) -> Result<Option<tree::Entry>, StoreError> {
+        let Some((key, located)) = self.added.next().transpose()? else {
+            return Ok(None);
+        };
+        if let Some(Ok((next, same))) = self.added.peek()
+            && *next == key
+        {
+            self.duplicate = Some(same.address);
+            return Ok(None);
+        }
+        Ok(Some((key, located.encode())))
     }
 }
 

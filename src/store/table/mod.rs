@@ -5,9 +5,9 @@
 //! entries of a table as one `Relation`.
 //!
 //! Where do I look: what is stored, byte for byte: `entry` (keys and values of the snapshot tree), `block` (small
-//! segments), `file` (large ones), `index` (keys). Reading: `segment`, `plan` (layouts and promises), `relation`,
-//! [`Snapshot`]. Writing: [`Changes`], and `commit`; rewriting: `compact`, `lineage` (whose rows keep their ids), `moved`;
-//! from one state to another: `changelog`, `restore`, `merge`, by `copy`.
+//! segments), `file` (large ones), `index` (keys; `keyed` makes their entries, `runs` orders them). Reading: `segment`,
+//! `plan` (layouts and promises), `relation`, [`Snapshot`]. Writing: [`Changes`], and `commit`; rewriting: `compact`, `lineage`
+//! (whose rows keep their ids), `moved`; from one state to another: `changelog`, `restore`, `merge`, by `copy`.
 //!
 //! Invariants: segments never change, and their numbers are never used again in a table. Columns go by their numbers, so no
 //! change of a definition touches data. A row's address stays what it is in a snapshot and in what is staged on top.
@@ -17,6 +17,7 @@
 
 mod block;
 mod cell;
+mod cells;
 mod changelog;
 mod changes;
 mod check;
@@ -29,6 +30,7 @@ mod error;
 mod file;
 mod footprint;
 mod index;
+mod keyed;
 mod lineage;
 mod merge;
 mod moved;
@@ -41,6 +43,7 @@ mod relation;
 mod relies;
 mod restore;
 mod rows;
+mod runs;
 mod segment;
 mod snapshot;
 #[cfg(test)]

@@ -19,9 +19,11 @@ use super::core::Core;
 use super::entry::{Facts, Place};
 use super::error::CommitError;
 use super::file;
-use super::index::{Keys, all_but, keys_and_plain};
+use super::index::{Keys, all_but};
+use super::keyed::{Wanted, entries_of, keys_and_plain};
 use super::lineage::Kept;
 use super::rows::Rows;
+use super::runs::{Run, Sorter, Spill};
 use super::segment::Segment;
 use crate::catalog::{Catalog, Entity, EntityId, KeyDef, TableDef};
 use crate::store::StoreError;
@@ -46,8 +48,8 @@ pub(super) struct Ready {
     pub segment: Arc<Segment>,
     /// Ids and commits that rows keep.
     pub kept: Option<Arc<Kept>>,
-    /// Of each of the table's keys, what its index says of the live rows.
-    pub keys: Vec<Keys>,
+    /// Of each of the table's indexes, what it says of the live rows.
+    pub keys: Vec<Run>,
 }
 
 impl Ready {
@@ -78,14 +80,11 @@ impl<'a> Prepared<'a> {
             let Some(def) = changes.catalog.table(*id) else {
                 continue;
             };
-            let ready = table.staged().iter().map(|staged| ready(core, def, table, staged));
-            let appended: Vec<_> = ready.collect::<Result<_, _>>()?;
-            let mut appended: Vec<_> = appended.into_iter().filter(|ready| ready.live_rows() > 0).collect();
             let keys = Indexed::of(&changes.catalog, *id, def);
-            for ready in &mut appended {
-                let wanted = all_but(ready.deletes.as_ref());
-                ready.keys = keys.of_rows(core, def, &ready.segment, &wanted, true)?;
-            }
+            let mut spill = None;
+            let mut ready = |staged| ready(core, (def, &keys), table, staged, &mut spill);
+            let appended: Vec<_> = table.staged().iter().map(&mut ready).collect::<Result<_, _>>()?;
+            let appended: Vec<_> = appended.into_iter().filter(|ready| ready.live_rows() > 0).collect();
             let changes = table;
             tables.insert(
                 *id,
@@ -117,13 +116,29 @@ fn unfit(what: String) -> StoreError {
     StoreError::Unfit(what)
 }
 
-fn ready(core: &Arc<Core>, def: &TableDef, changes: &TableChanges, staged: &Staged) -> Result<Ready, StoreError> {
+fn ready(
+    core: &Arc<Core>,
+    (def, keys): (&TableDef, &Indexed),
+    changes: &TableChanges,
+    staged: &Staged,
+    spill: &mut Option<Arc<Spill>>,
+) -> Result<Ready, StoreError> {
     let deletes = changes.deletes_of(staged.number);
     match &staged.body {
-        Body::File(written) => Ok(of_file(staged.number, staged.rows, deletes.cloned(), written)),
+        Body::File(written) => {
+            let mut ready = of_file(staged.number, staged.rows, deletes.cloned(), written);
+            ready.keys = match staged.known_keys(def, keys).filter(|_| ready.deletes.is_none()) {
+                Some(known) => known.to_vec(),
+                None => {
+                    let segments = [(Arc::clone(&ready.segment), 0)];
+                    keys.runs(core, def, &segments, &all_but(ready.deletes.as_ref()), spill)?
+                }
+            };
+            Ok(ready)
+        }
         Body::Rows(pending) => {
             let pending = without(pending, staged.rows, deletes)?;
-            ready_rows(core, def, staged.number, &pending)
+            ready_rows(core, (def, keys), staged.number, &pending, spill)
         }
     }
 }
@@ -144,7 +159,7 @@ fn of_file(number: u32, rows: usize, deletes: Option<RoaringBitmap>, written: &f
 }
 
 /// What a table has indexes of: its keys, then its plain indexes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Indexed {
     pub all: Vec<KeyDef>,
     /// How many of them are keys.
@@ -182,14 +197,67 @@ impl Indexed {
         wanted: &dyn Fn(u32) -> bool,
         hashed: bool,
     ) -> Result<Vec<Keys>, StoreError> {
-        keys_and_plain(
-            core,
-            def,
-            (&self.all, self.keys),
-            segment,
-            wanted,
-            hashed && self.keys > 0,
-        )
+        keys_and_plain(core, def, self.wanted(hashed), segment, wanted)
+    }
+
+    fn wanted(&self, hashed: bool) -> Wanted<'_> {
+        Wanted {
+            keys: &self.all,
+            unique: self.keys,
+            hashed: hashed && self.keys > 0,
+        }
+    }
+
+    /// The same, in order, of a segment that is in several parts, each with the rows before it.
+    pub(super) fn runs(
+        &self,
+        core: &Core,
+        def: &TableDef,
+        parts: &[(Arc<Segment>, usize)],
+        rows: &dyn Fn(u32) -> bool,
+        spill: &mut Option<Arc<Spill>>,
+    ) -> Result<Vec<Run>, StoreError> {
+        let mut sorters: Vec<Sorter> = self.all.iter().map(|_| Sorter::default()).collect();
+        for (segment, before) in parts.iter().filter(|_| !self.is_empty()) {
+            let wanted = self.wanted(true);
+            entries_of(
+                core,
+                def,
+                wanted,
+                (segment, *before),
+                rows,
+                &mut |number, key, located| {
+                    if let Some(sorter) = sorters.get_mut(number) {
+                        sorter.push(key, located);
+                    }
+                    Ok(())
+                },
+            )?;
+        }
+        let runs = sorters.into_iter().map(|sorter| sorter.finish(core, spill));
+        runs.collect()
+    }
+
+    /// The same of rows that are in memory.
+    pub(super) fn runs_in(
+        &self,
+        core: &Core,
+        def: &TableDef,
+        number: u32,
+        rows: &[Rows],
+        spill: &mut Option<Arc<Spill>>,
+    ) -> Result<Vec<Run>, StoreError> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut before = 0;
+        let part = |rows: &Rows| {
+            let segment = Arc::new(Segment::staged(number, Arc::new(rows.clone())));
+            before += rows.len;
+            (segment, before - rows.len)
+        };
+        let parts: Vec<_> = rows.iter().map(part).collect();
+        self.runs(core, def, &parts, &|_| true, spill)
     }
 }
 
@@ -226,9 +294,10 @@ fn without(pending: &Pending, rows: usize, deletes: Option<&RoaringBitmap>) -> R
 
 pub(super) fn ready_rows(
     core: &Arc<Core>,
-    def: &TableDef,
+    (def, keys): (&TableDef, &Indexed),
     number: u32,
     pending: &Pending,
+    spill: &mut Option<Arc<Spill>>,
 ) -> Result<Ready, StoreError> {
     let rows: usize = pending.batches.iter().map(|batch| batch.len).sum();
     if rows <= BLOCK_ROWS {
@@ -236,14 +305,17 @@ pub(super) fn ready_rows(
         let all = all.sorted(&def.sort_by).map_err(unfit)?;
         let bytes = block::encode(&all).map_err(unfit)?;
         if bytes.len() <= BLOCK_BYTES {
-            return ready_block(number, all, bytes);
+            let keys = keys.runs_in(core, def, number, std::slice::from_ref(&all), spill)?;
+            return ready_block(number, all, bytes, keys);
         }
     }
-    let written = write_pending(core, def, pending)?;
-    Ok(of_file(number, rows, None, &written))
+    let (written, runs) = write_pending(core, (def, keys), number, pending, spill)?;
+    let mut ready = of_file(number, rows, None, &written);
+    ready.keys = runs;
+    Ok(ready)
 }
 
-fn ready_block(number: u32, rows: Rows, bytes: Vec<u8>) -> Result<Ready, StoreError> {
+fn ready_block(number: u32, rows: Rows, bytes: Vec<u8>, keys: Vec<Run>) -> Result<Ready, StoreError> {
     let len = rows.len;
     let size = bytes.len() as u64;
     let inline = bytes.len() <= INLINE_BYTES;
@@ -268,6 +340,6 @@ fn ready_block(number: u32, rows: Rows, bytes: Vec<u8>) -> Result<Ready, StoreEr
         object,
         kept: rows.kept.clone().map(Arc::new),
         segment: Arc::new(Segment::staged(number, Arc::new(rows))),
-        keys: Vec::new(),
+        keys,
     })
 }

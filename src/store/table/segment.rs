@@ -15,7 +15,7 @@ use arrow::compute::cast as cast_array;
 use roaring::RoaringBitmap;
 
 use super::block;
-use super::cell::{constant_array, value_at};
+use super::cell::value_at;
 use super::core::{Core, Held, as_format_error, as_store_error, malformed, token};
 use super::entry::{Facts, Origin, Place, SegmentEntry};
 use super::file::{NewFile, OpenFile};
@@ -25,6 +25,7 @@ use crate::catalog::{ColumnDef, ColumnNo};
 use crate::formats::{FormatError, Target, chunk_from_arrow};
 use crate::store::StoreError;
 use crate::store::object::{Kind, ObjectId, ReadObjects, tagged};
+use crate::types::array::constant_array;
 use crate::types::arrow::to_arrow;
 use crate::types::cast::cast;
 use crate::types::{ColumnChunk, LogicalType, Value};

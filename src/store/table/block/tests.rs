@@ -97,7 +97,7 @@ fn array_of(ty: &LogicalType, seeds: &[i64], nulls: bool) -> ArrayRef {
         .iter()
         .enumerate()
         .map(value)
-        .map(|value| super::super::cell::constant_array(&value, ty, 1).unwrap())
+        .map(|value| crate::types::array::constant_array(&value, ty, 1).unwrap())
         .collect();
     let parts: Vec<&dyn Array> = arrays.iter().map(|array| &**array).collect();
     arrow::compute::concat(&parts).unwrap()

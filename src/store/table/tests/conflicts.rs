@@ -5,7 +5,7 @@ use arrow::compute::concat;
 
 use super::*;
 use crate::catalog::IndexDef;
-use crate::store::table::cell::constant_array;
+use crate::types::array::constant_array;
 use crate::types::arrow::to_arrow;
 use crate::types::{Field, Interval};
 

@@ -8,7 +8,7 @@ use arrow::compute::concat;
 use super::*;
 use crate::store::cache::ChunkCache;
 use crate::store::object::CommitId;
-use crate::store::table::cell::constant_array;
+use crate::types::array::constant_array;
 use crate::types::arrow::to_arrow;
 
 /// A row: what each column shows.

@@ -1,0 +1,176 @@
+//! What indexes say of rows: their keys, and the hashes of what they say.
+//!
+//! Of 100,000 rows in memory each has, for the primary key (a, b), an entry with the bytes of `a` and `b`, the address and the
+//! SHA-256 of the row; the bytes are written column by column into a buffer that all rows share.
+//!
+//! Invariants: the entries are those that [`super::index`] describes.
+//!
+//! Does not: order entries, or keep them.
+
+use arrow::array::ArrayRef;
+use sha2::{Digest, Sha256};
+
+use super::RowAddress;
+use super::cells::Cells;
+use super::core::{Core, malformed};
+use super::entry::INDEX;
+use super::index::{Keys, Located, cut_hashed};
+use super::segment::{Open, Segment};
+use crate::catalog::{ColumnDef, ColumnNo, KeyDef, TableDef};
+use crate::store::StoreError;
+use crate::store::object::{Kind, ObjectId};
+use crate::store::wire::write_varint;
+
+/// Takes an entry: the number of its index, its key, and where its row is.
+pub(super) type Emit<'e> = dyn FnMut(usize, &[u8], Located) -> Result<(), StoreError> + 'e;
+
+/// Indexes of a table, of which those from a place on are plain ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub keys: &'a [KeyDef],
+    pub unique: usize,
+    /// Whether the rows' hashes are wanted.
+    pub hashed: bool,
+}
+
+impl Wanted<'_> {
+    fn needs(&self, column: ColumnNo) -> bool {
+        self.hashed || self.keys.iter().any(|key| key.columns.contains(&column))
+    }
+}
+
+/// The keys of some rows of a segment, with what an index says of them, for each of a table's keys.
+pub(super) fn keys_of(
+    core: &Core,
+    def: &TableDef,
+    keys: &[KeyDef],
+    segment: &Segment,
+    rows: &dyn Fn(u32) -> bool,
+    hashed: bool,
+) -> Result<Vec<Keys>, StoreError> {
+    let unique = keys.len();
+    keys_and_plain(core, def, Wanted { keys, unique, hashed }, segment, rows)
+}
+
+/// The same, where some may be plain indexes.
+pub(super) fn keys_and_plain(
+    core: &Core,
+    def: &TableDef,
+    wanted: Wanted<'_>,
+    segment: &Segment,
+    rows: &dyn Fn(u32) -> bool,
+) -> Result<Vec<Keys>, StoreError> {
+    let mut found: Vec<Keys> = wanted.keys.iter().map(|_| Vec::new()).collect();
+    entries_of(core, def, wanted, (segment, 0), rows, &mut |number, key, located| {
+        if let Some(found) = found.get_mut(number) {
+            found.push((key.to_vec(), located));
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Gives out the entries of some rows of a segment, which may be a part of one that has others before it.
+pub(super) fn entries_of(
+    core: &Core,
+    def: &TableDef,
+    wanted: Wanted<'_>,
+    (segment, before): (&Segment, usize),
+    rows: &dyn Fn(u32) -> bool,
+    emit: &mut Emit<'_>,
+) -> Result<(), StoreError> {
+    let groups = match segment.open(core)? {
+        Open::Rows(rows) => vec![rows.len],
+        Open::File(file) => file.groups.clone(),
+    };
+    let mut start = before;
+    for (group, len) in groups.into_iter().enumerate() {
+        let positions: Vec<usize> = (0..len).filter(|row| rows(super::position(start + row))).collect();
+        if !positions.is_empty() {
+            let mut columns = Vec::new();
+            for column in def.columns.iter().filter(|column| wanted.needs(column.no)) {
+                columns.push((column, segment.array(core, group, column)?));
+            }
+            let address = |row: usize| RowAddress::new(segment.number, start + row);
+            let failed = |what| malformed(Kind::SEGMENT, ObjectId(segment.content), what);
+            entries(columns, wanted, positions.into_iter(), &address, &failed, emit)?;
+        }
+        start += len;
+    }
+    Ok(())
+}
+
+fn entries(
+    mut columns: Vec<(&ColumnDef, ArrayRef)>,
+    wanted: Wanted<'_>,
+    rows: impl Iterator<Item = usize>,
+    address: &dyn Fn(usize) -> RowAddress,
+    failed: &dyn Fn(String) -> StoreError,
+    emit: &mut Emit<'_>,
+) -> Result<(), StoreError> {
+    columns.sort_by_key(|(column, _)| column.no);
+    let cells: Vec<(ColumnNo, Cells<'_>)> = columns
+        .iter()
+        .map(|(column, array)| (column.no, Cells::of(array, &column.ty)))
+        .collect();
+    let place = |no: &ColumnNo| cells.iter().position(|(known, _)| known == no);
+    let keys: Vec<Option<Vec<usize>>> = wanted
+        .keys
+        .iter()
+        .map(|key| key.columns.iter().map(place).collect())
+        .collect();
+    let (mut bytes, mut key) = (Vec::new(), Vec::new());
+    for row in rows {
+        let hash = match wanted.hashed {
+            true => row_hash(&cells, row, &mut bytes).map_err(failed)?,
+            false => [0; 32],
+        };
+        let address = address(row);
+        for (number, places) in keys.iter().enumerate() {
+            let Some(places) = places else { continue };
+            let plain = number >= wanted.unique;
+            if write_key(&mut key, &cells, places, row, plain).map_err(failed)? {
+                if plain {
+                    key.extend(address.0.to_be_bytes());
+                }
+                emit(number, &key, Located { address, hash })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The key of a row; false if it is in no index.
+fn write_key(
+    key: &mut Vec<u8>,
+    cells: &[(ColumnNo, Cells<'_>)],
+    places: &[usize],
+    row: usize,
+    plain: bool,
+) -> Result<bool, String> {
+    key.clear();
+    key.push(INDEX);
+    for (_, cells) in places.iter().filter_map(|place| cells.get(*place)) {
+        if plain {
+            if cells.is_null_cell(row) {
+                key.push(2);
+                continue;
+            }
+            key.push(1);
+        }
+        if !cells.write_key(key, row)? {
+            return Ok(false);
+        }
+    }
+    cut_hashed(key);
+    Ok(true)
+}
+
+/// What an index says that a row is: NULLs are left out, so that a column added later does not change it.
+fn row_hash(cells: &[(ColumnNo, Cells<'_>)], row: usize, bytes: &mut Vec<u8>) -> Result<[u8; 32], String> {
+    bytes.clear();
+    for (no, cells) in cells {
+        cells.write_value(bytes, row, |out| write_varint(out, no.0.into()))?;
+    }
+    Ok(Sha256::digest(&*bytes).into())
+}
