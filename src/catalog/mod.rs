@@ -13,7 +13,7 @@ mod entity;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use entity::{
     CheckDef, ColumnDef, ColumnNo, Entity, EntityId, ForeignKeyDef, IndexDef, KeyAction, KeyDef, NotAnEntity,
@@ -34,13 +34,18 @@ pub struct Entry {
     pub entity: Arc<Entity>,
 }
 
-/// All entities of a commit, or of a transaction that goes on.
+/// All entities of a commit, or of a transaction that goes on. Copies share everything until one of them is changed.
 #[derive(Clone, Debug, Default)]
-pub struct Catalog {
+pub struct Catalog(Arc<Entities>);
+
+#[derive(Clone, Debug, Default)]
+struct Entities {
     by_id: BTreeMap<EntityId, Entry>,
     /// Schema and name in lower case.
     by_name: BTreeMap<(Arc<str>, String), EntityId>,
     next_id: u64,
+    /// What stands for all of it.
+    hash: OnceLock<[u8; 32]>,
 }
 
 /// Why a catalog cannot be changed so.
@@ -82,10 +87,8 @@ impl CatalogError {
 impl Catalog {
     /// From what a store keeps.
     pub fn new(entries: impl IntoIterator<Item = Entry>, next_id: u64) -> Self {
-        let mut catalog = Self {
-            next_id,
-            ..Self::default()
-        };
+        let mut catalog = Self::default();
+        catalog.entities().next_id = next_id;
         for entry in entries {
             catalog.put(entry);
         }
@@ -94,17 +97,19 @@ impl Catalog {
 
     /// The number that the next entity gets.
     pub fn next_id(&self) -> u64 {
-        self.next_id
+        self.0.next_id
     }
 
     /// New entities get numbers that are at least this: another transaction has taken those below.
     pub fn reserve(&mut self, least: u64) {
-        self.next_id = self.next_id.max(least);
+        if self.0.next_id < least {
+            self.entities().next_id = least;
+        }
     }
 
     /// An entity by number.
     pub fn get(&self, id: EntityId) -> Option<&Entry> {
-        self.by_id.get(&id)
+        self.0.by_id.get(&id)
     }
 
     /// A table by number.
@@ -123,18 +128,18 @@ impl Catalog {
             _ => return None,
         };
         let key = (Arc::from(schema.to_ascii_lowercase()), name.to_ascii_lowercase());
-        self.get(*self.by_name.get(&key)?)
+        self.get(*self.0.by_name.get(&key)?)
     }
 
     /// Everything, by number.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.by_id.values()
+        self.0.by_id.values()
     }
 
     /// Whether there is a schema of this name.
     pub fn has_schema(&self, name: &str) -> bool {
         let key = (Arc::from(""), name.to_ascii_lowercase());
-        name.eq_ignore_ascii_case(MAIN_SCHEMA) || self.by_name.contains_key(&key)
+        name.eq_ignore_ascii_case(MAIN_SCHEMA) || self.0.by_name.contains_key(&key)
     }
 
     /// Adds something new.
@@ -145,15 +150,15 @@ impl Catalog {
             _ => return Err(CatalogError::NoSchema(schema.into())),
         };
         let key = (Arc::from(schema), entity.name().to_ascii_lowercase());
-        let taken = self.by_name.get(&key).and_then(|id| self.get(*id));
+        let taken = self.0.by_name.get(&key).and_then(|id| self.get(*id));
         if let Some(taken) = taken {
             return Err(CatalogError::Exists {
                 kind: taken.entity.kind(),
                 name: taken.entity.name().into(),
             });
         }
-        let id = EntityId(self.next_id);
-        self.next_id += 1;
+        let id = EntityId(self.0.next_id);
+        self.entities().next_id += 1;
         self.put(Entry {
             id,
             schema: key.0,
@@ -164,11 +169,11 @@ impl Catalog {
 
     /// Puts another definition in the place of an entity, perhaps under another name.
     pub fn replace(&mut self, id: EntityId, entity: Entity) -> Result<(), CatalogError> {
-        let Some(old) = self.by_id.get(&id).cloned() else {
+        let Some(old) = self.0.by_id.get(&id).cloned() else {
             return Ok(());
         };
         let key = (old.schema.clone(), entity.name().to_ascii_lowercase());
-        if let Some(other) = self.by_name.get(&key).filter(|other| **other != id) {
+        if let Some(other) = self.0.by_name.get(&key).filter(|other| **other != id) {
             let kind = self.get(*other).map_or("table", |entry| entry.entity.kind());
             return Err(CatalogError::Exists {
                 kind,
@@ -205,7 +210,7 @@ impl Catalog {
             Entity::Table(_) => Vec::new(),
             other => other.needs(),
         };
-        let schema = self.by_name.get(&(Arc::from(""), entry.schema.to_string()));
+        let schema = self.0.by_name.get(&(Arc::from(""), entry.schema.to_string()));
         needs.extend(schema.filter(|_| !entry.schema.is_empty()));
         needs
     }
@@ -274,7 +279,7 @@ impl Catalog {
         }
         let mut gone = Vec::new();
         for id in going {
-            if let Some(entry) = self.by_id.get(&id).cloned() {
+            if let Some(entry) = self.0.by_id.get(&id).cloned() {
                 self.forget(&entry);
                 gone.push(entry);
             }
@@ -284,6 +289,9 @@ impl Catalog {
 
     /// The entities that differ from those of another catalog: their numbers, and what they are here.
     pub fn changes_since<'a>(&'a self, base: &'a Catalog) -> Vec<(EntityId, Option<&'a Entry>)> {
+        if Arc::ptr_eq(&self.0, &base.0) {
+            return Vec::new();
+        }
         let changed = self.entries().filter(|entry| base.get(entry.id) != Some(entry));
         let gone = base.entries().filter(|entry| self.get(entry.id).is_none());
         changed
@@ -292,15 +300,28 @@ impl Catalog {
             .collect()
     }
 
+    /// A hash of all definitions, made when it is first asked for.
+    pub fn hash(&self, of: impl FnOnce(&Self) -> [u8; 32]) -> [u8; 32] {
+        *self.0.hash.get_or_init(|| of(self))
+    }
+
+    fn entities(&mut self) -> &mut Entities {
+        let entities = Arc::make_mut(&mut self.0);
+        entities.hash = OnceLock::new();
+        entities
+    }
+
     fn put(&mut self, entry: Entry) {
         let key = (entry.schema.clone(), entry.entity.name().to_ascii_lowercase());
-        self.by_name.insert(key, entry.id);
-        self.by_id.insert(entry.id, entry);
+        let entities = self.entities();
+        entities.by_name.insert(key, entry.id);
+        entities.by_id.insert(entry.id, entry);
     }
 
     fn forget(&mut self, entry: &Entry) {
         let key = (entry.schema.clone(), entry.entity.name().to_ascii_lowercase());
-        self.by_name.remove(&key);
-        self.by_id.remove(&entry.id);
+        let entities = self.entities();
+        entities.by_name.remove(&key);
+        entities.by_id.remove(&entry.id);
     }
 }

@@ -20,6 +20,7 @@ mod rules;
 mod tests;
 mod walk;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gobi_grammar::{Diagnostic, Dialect, ast};
@@ -136,6 +137,10 @@ pub trait TableResolver {
     fn pick(&mut self, _: TableId, _: &access::Index, _: &[access::Wanted], _one: bool) -> Option<TableId> {
         None
     }
+
+    /// The relations that are scanned as they are, now that indexes have been looked at: from here on their statistics are
+    /// wanted.
+    fn settle(&mut self, _tables: &BTreeSet<TableId>) {}
 
     /// A relation resolved before.
     fn info(&self, table: TableId) -> &TableInfo;

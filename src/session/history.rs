@@ -16,13 +16,16 @@ use crate::plan::{Moment, Point, ResolveError, Start};
 use crate::store::StoreError;
 use crate::store::object::CommitId;
 use crate::store::table::{COMMIT_COLUMN, OP_COLUMN, ROW_COLUMN, SEQ_COLUMN, Snapshot, TIME_COLUMN, TableSnapshot};
+use crate::types::Field;
 
 /// A relation of a table's history.
 pub struct History {
     /// What tells it from others of the statement.
     pub key: String,
-    /// The rows.
-    pub relation: Arc<dyn Relation>,
+    /// The columns.
+    pub fields: Vec<Field>,
+    /// The rows; none if they are the table's own, and planned when somebody wants all of them.
+    pub relation: Option<Arc<dyn Relation>>,
     /// Columns at the end that `*` does not show.
     pub hidden: usize,
     /// The table, if the rows are its own, and can be looked up.
@@ -75,17 +78,18 @@ impl View {
 
     fn state(&self, place: &Place<'_>) -> Result<History, StoreError> {
         let table = self.snapshot_of(place)?;
-        let (key, relation) = match place.then {
-            Some(snapshot) => (format!("{}@{}", place.id.0, name(snapshot)), table.relation(None)?),
+        let (key, fields) = match place.then {
+            Some(snapshot) => (format!("{}@{}", place.id.0, name(snapshot)), table.fields(None)?),
             None => {
-                let staged = self.changes.tables.get(&place.id);
-                (place.id.0.to_string(), table.relation(staged)?)
+                let staged = self.changes.tables.get(&place.id).filter(|staged| !staged.is_empty());
+                (place.id.0.to_string(), table.fields(staged)?)
             }
         };
         Ok(History {
             key,
-            hidden: hidden(&*relation, ROW_COLUMN),
-            relation,
+            hidden: hidden(&fields, ROW_COLUMN),
+            fields,
+            relation: None,
             table: Some(table),
         })
     }
@@ -107,8 +111,9 @@ impl View {
                 place.id.0,
                 place.then.map_or_else(String::new, name)
             ),
-            hidden: hidden(&*relation, ROW_COLUMN),
-            relation,
+            hidden: hidden(relation.schema(), ROW_COLUMN),
+            fields: relation.schema().to_vec(),
+            relation: Some(relation),
             table: None,
         })
     }
@@ -128,7 +133,8 @@ impl View {
         let hidden = fields.len() - last.map_or(0, |last| last + 1);
         Ok(History {
             key,
-            relation,
+            fields: fields.to_vec(),
+            relation: Some(Arc::clone(&relation)),
             hidden,
             table: None,
         })
@@ -184,8 +190,7 @@ fn name(snapshot: &Snapshot) -> String {
 }
 
 /// Columns from one on.
-fn hidden(relation: &dyn Relation, first: &str) -> usize {
-    let fields = relation.schema();
+fn hidden(fields: &[Field], first: &str) -> usize {
     let shown = fields.iter().position(|field| field.name == first);
     fields.len() - shown.unwrap_or(fields.len())
 }

@@ -48,6 +48,7 @@ mod store;
 mod target;
 mod timeline;
 mod transactions;
+mod unread;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

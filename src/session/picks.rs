@@ -174,7 +174,7 @@ impl StatementTables<'_> {
         Some(self.add(Opened {
             path: opened.path.clone(),
             info,
-            relation,
+            relation: Some(relation),
             origin: None,
             replaces: Some(table),
         }))

@@ -19,9 +19,11 @@ use super::define::views;
 use super::error::format_code;
 use super::history;
 use super::picks::Origin;
+use super::points::point_error;
 use super::reads;
 use super::routines::Routines;
 use super::store::View;
+use super::unread::Unread;
 use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, TableDef};
 use crate::formats::{self, FormatError, OpenOptions, Relation};
 use crate::plan::access::{Index, Wanted};
@@ -30,7 +32,7 @@ use crate::plan::routine::Program;
 use crate::plan::{Callee, Moment, Named, Parameter, ResolveError, RoutineCall, TableInfo, TableResolver};
 use crate::procedure::Instances;
 use crate::store::table::{ROW_COLUMN, Snapshot};
-use crate::types::{LogicalType, Value};
+use crate::types::{Field, LogicalType, TableStats, Value};
 
 /// What a session's queries can name.
 #[derive(Debug, Default)]
@@ -91,7 +93,7 @@ impl Relations {
     fn open(&mut self, path: &str, name: &str) -> Result<Opened, ResolveError> {
         let options = self.options.get(path).cloned().unwrap_or_default();
         let relation = formats::open(path, &options).map_err(|error| resolve_error(&error))?;
-        Ok(self.opened(path.to_string(), name, 0, relation))
+        Ok(self.planned(path.to_string(), name, 0, relation))
     }
 
     /// Rows with a name of the engine's own.
@@ -101,15 +103,22 @@ impl Relations {
         let fields = relation.schema().iter();
         let shown = fields.take_while(|field| field.name != ROW_COLUMN).count();
         let system = relation.schema().len() - shown;
-        Some(self.opened(format!("\0given {name}"), &name, system, relation))
+        Some(self.planned(format!("\0given {name}"), &name, system, relation))
     }
 
-    fn opened(&mut self, path: String, name: &str, system_columns: usize, relation: Arc<dyn Relation>) -> Opened {
+    fn planned(&mut self, path: String, name: &str, system_columns: usize, relation: Arc<dyn Relation>) -> Opened {
+        let mut opened = self.opened(path, name, system_columns, relation.schema().to_vec());
+        opened.info.stats = relation.stats().clone();
+        opened.relation = Some(relation);
+        opened
+    }
+
+    fn opened(&mut self, path: String, name: &str, system_columns: usize, schema: Vec<Field>) -> Opened {
         let info = TableInfo {
             name: name.to_string(),
-            schema: relation.schema().to_vec(),
+            schema,
             system_columns,
-            stats: relation.stats().clone(),
+            stats: TableStats::default(),
         };
         let shown = info.schema.len() - system_columns;
         let names = info.schema.iter().take(shown).map(|field| field.name.clone());
@@ -117,7 +126,7 @@ impl Relations {
         Opened {
             path,
             info,
-            relation,
+            relation: None,
             origin: None,
             replaces: None,
         }
@@ -258,7 +267,10 @@ impl Relations {
         });
         // No path of a file begins with a NUL.
         let path = format!("{}{}", self.prefix(found.which), history.key);
-        let opened = self.opened(path, &def.name, history.hidden, history.relation);
+        let opened = match history.relation {
+            Some(relation) => self.planned(path, &def.name, history.hidden, relation),
+            None => self.opened(path, &def.name, history.hidden, history.fields),
+        };
         Ok(Some(Opened { origin, ..opened }))
     }
 
@@ -310,7 +322,8 @@ struct Found {
 pub(super) struct Opened {
     pub path: String,
     pub info: TableInfo,
-    pub relation: Arc<dyn Relation>,
+    /// None before somebody wants all rows of its origin.
+    pub relation: Option<Arc<dyn Relation>>,
     pub origin: Option<Origin>,
     /// The relation of which it has some rows.
     pub replaces: Option<TableId>,
@@ -414,7 +427,28 @@ impl<'r> StatementTables<'r> {
 
     /// The relations by their numbers.
     pub fn into_relations(self) -> Vec<Arc<dyn Relation>> {
-        self.opened.into_iter().map(|opened| opened.relation).collect()
+        let unread: Arc<dyn Relation> = Arc::new(Unread::default());
+        let relations = self.opened.into_iter().map(|opened| opened.relation);
+        relations
+            .map(|relation| relation.unwrap_or_else(|| unread.clone()))
+            .collect()
+    }
+
+    /// Plans how all rows of a relation are read.
+    fn plan_all(&mut self, table: TableId) {
+        let Some(opened) = self.opened.get_mut(table.0 as usize) else {
+            return;
+        };
+        let (None, Some(origin)) = (&opened.relation, &opened.origin) else {
+            return;
+        };
+        match origin.table.relation(origin.staged.as_ref()) {
+            Ok(relation) => {
+                opened.info.stats = relation.stats().clone();
+                opened.relation = Some(relation);
+            }
+            Err(error) => _ = self.failed.get_or_insert(point_error(&error)),
+        }
     }
 
     /// The number of a relation, a new one if it is not known yet.
@@ -498,6 +532,10 @@ impl TableResolver for StatementTables<'_> {
 
     fn pick(&mut self, table: TableId, index: &Index, wanted: &[Wanted], one: bool) -> Option<TableId> {
         self.picked(table, index, wanted, one)
+    }
+
+    fn settle(&mut self, tables: &BTreeSet<TableId>) {
+        tables.iter().for_each(|table| self.plan_all(*table));
     }
 
     fn enter_view(&mut self) {

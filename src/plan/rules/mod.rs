@@ -19,8 +19,10 @@ mod merge;
 mod prune;
 mod pushdown;
 
+use std::collections::BTreeSet;
+
 use super::estimate::Estimator;
-use super::logical::{Plan, Query, Recursion};
+use super::logical::{Plan, Query, Recursion, TableId};
 use super::{TableResolver, access};
 
 /// Applies all rules to a query, its subqueries and its recursive CTEs.
@@ -38,6 +40,7 @@ pub(super) fn optimize(mut query: Query, tables: &mut dyn TableResolver) -> Quer
     query.root = pushdown::push_filters(query.root, &query.columns);
     fold::plan(&mut query.root);
     access::choose(&mut query, tables);
+    tables.settle(&scanned(&query.root));
     let tables = &*tables;
     let estimator = Estimator::new(&query.root, tables);
     query.root = join_order::order_joins(query.root, &estimator);
@@ -45,6 +48,22 @@ pub(super) fn optimize(mut query: Query, tables: &mut dyn TableResolver) -> Quer
     let wanted = query.output.iter().map(|(id, _)| *id).collect();
     prune::plan(&mut query.root, &wanted);
     query
+}
+
+/// The relations that a plan scans.
+fn scanned(plan: &Plan) -> BTreeSet<TableId> {
+    let mut scanned = BTreeSet::new();
+    add_scanned(plan, &mut scanned);
+    scanned
+}
+
+fn add_scanned(plan: &Plan, scanned: &mut BTreeSet<TableId>) {
+    if let Plan::Scan { table, .. } = plan {
+        scanned.insert(*table);
+    }
+    plan.children()
+        .into_iter()
+        .for_each(|child| add_scanned(child, scanned));
 }
 
 /// An operator without rows that produces the columns of another.

@@ -116,11 +116,9 @@ impl TableSnapshot {
                 written.push(part);
             }
         }
-        Ok(Arc::new(TableRelation::new(
-            Arc::clone(&self.core),
-            &self.def,
-            written,
-        )?))
+        let has_deletes = written.iter().any(|part| part.deletes.is_some());
+        let made = TableRelation::new(Arc::clone(&self.core), &self.def, written, has_deletes)?;
+        Ok(Arc::new(made))
     }
 
     /// What the commits after `since` did to the table, up to `until`, this snapshot's own.

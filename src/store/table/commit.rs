@@ -621,11 +621,14 @@ fn name_of(entry: Option<&Entry>) -> String {
 
 /// The hash that stands for all definitions.
 fn definitions_hash(catalog: &Catalog) -> ObjectId {
-    let mut all = Vec::new();
-    for entry in catalog.entries() {
-        all.extend(entry.id.0.to_le_bytes());
-        let definition = ObjectId::of(Kind::CATALOG, &entry.entity.encode());
-        all.extend(write_entity(&entry.schema, definition));
-    }
-    ObjectId::of(Kind::CATALOG, &all)
+    let hash = |catalog: &Catalog| {
+        let mut all = Vec::new();
+        for entry in catalog.entries() {
+            all.extend(entry.id.0.to_le_bytes());
+            let definition = ObjectId::of(Kind::CATALOG, &entry.entity.encode());
+            all.extend(write_entity(&entry.schema, definition));
+        }
+        ObjectId::of(Kind::CATALOG, &all).0
+    };
+    ObjectId(catalog.hash(hash))
 }

@@ -122,15 +122,18 @@ impl Piece {
 
 impl TableRelation {
     /// Unites segments.
-    pub(super) fn new(core: Arc<Core>, def: &TableDef, parts: Vec<Part>) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        core: Arc<Core>,
+        def: &TableDef,
+        parts: Vec<Part>,
+        has_deletes: bool,
+    ) -> Result<Self, StoreError> {
         let segments: Vec<_> = parts.iter().map(|part| Arc::clone(&part.segment)).collect();
         let plans = def.columns.iter().map(|column| plan(&core, column, &segments));
         let plans: Vec<_> = plans.collect::<Result<_, _>>()?;
-        let has_deletes = parts.iter().any(|part| part.deletes.is_some());
         let mut fields = def.fields();
         let mut columns: Vec<_> = plans.iter().map(|plan| plan.stats.clone()).collect();
-        let mut extras = vec![Extra::Address, Extra::RowId, Extra::Commit];
-        extras.extend(has_deletes.then_some(Extra::Live));
+        let extras = extras(has_deletes);
         add_extras(&extras, &mut fields, &mut columns, &segments);
         let units = Units::cut(&core, def, parts)?;
         Ok(Self::of_units(core, def, (fields, columns), plans, extras, units))
@@ -234,6 +237,20 @@ impl TableRelation {
         }
         Ok((chunk_from_arrow(&array, target).map_err(unfit)?, 0))
     }
+}
+
+/// The columns of a table, then the hidden ones.
+pub(super) fn fields(def: &TableDef, has_deletes: bool) -> Vec<Field> {
+    let mut fields = def.fields();
+    add_extras(&extras(has_deletes), &mut fields, &mut Vec::new(), &[]);
+    fields
+}
+
+/// The columns behind a table's own.
+fn extras(has_deletes: bool) -> Vec<Extra> {
+    let mut extras = vec![Extra::Address, Extra::RowId, Extra::Commit];
+    extras.extend(has_deletes.then_some(Extra::Live));
+    extras
 }
 
 /// What is known of the columns behind the table's own.

@@ -22,7 +22,7 @@ use super::entry::{
 };
 use super::index::{KeyRange, find, find_range, index_key, key_text};
 use super::plan::{Plan, natural_plans};
-use super::relation::{Part, TableRelation};
+use super::relation::{Part, TableRelation, fields};
 use super::segment::{Deletes, Segment};
 use crate::catalog::{Catalog, ColumnNo, Entity, EntityId, Entry, KeyDef, TableDef};
 use crate::formats::Relation;
@@ -256,7 +256,7 @@ impl TableSnapshot {
             }
             let mut parts = self.parts()?.to_vec();
             parts.sort_by_key(Part::place);
-            let made = TableRelation::new(Arc::clone(&self.core), &self.def, parts)?;
+            let made = TableRelation::new(Arc::clone(&self.core), &self.def, parts, self.has_deletes(None)?)?;
             return Ok(Arc::clone(self.relation.get_or_init(|| Arc::new(made))));
         };
         let mut parts = match staged.is_truncated() {
@@ -273,8 +273,23 @@ impl TableSnapshot {
                 part.deletes = Some(unite(part.deletes.take(), more));
             }
         }
-        let made = TableRelation::new(Arc::clone(&self.core), &self.def, parts)?;
+        let has_deletes = self.has_deletes(Some(staged))?;
+        let made = TableRelation::new(Arc::clone(&self.core), &self.def, parts, has_deletes)?;
         Ok(Arc::new(made))
+    }
+
+    /// The columns that the relation has, known before it is planned.
+    pub fn fields(&self, staged: Option<&TableChanges>) -> Result<Vec<Field>, StoreError> {
+        Ok(fields(&self.def, self.has_deletes(staged)?))
+    }
+
+    /// Whether rows of some segment are deleted.
+    fn has_deletes(&self, staged: Option<&TableChanges>) -> Result<bool, StoreError> {
+        if staged.is_some_and(|staged| !staged.deletes_by_segment().is_empty()) {
+            return Ok(true);
+        }
+        let truncated = staged.is_some_and(TableChanges::is_truncated);
+        Ok(!truncated && self.parts()?.iter().any(|part| part.deletes.is_some()))
     }
 
     /// Some rows only, live ones of the snapshot or staged ones: what a look-up by key reads. It has the columns of the relation
