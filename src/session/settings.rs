@@ -7,6 +7,8 @@
 //!
 //! Does not: know who asks, or check what only a query can know.
 
+use std::sync::LazyLock;
+
 use gobi_grammar::Dialect;
 
 use super::isolation::Isolation;
@@ -150,7 +152,10 @@ impl Settings {
         if self.threads > 0 {
             return self.threads;
         }
-        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+        // Asked once: the answer is read out of several files.
+        static CORES: LazyLock<usize> =
+            LazyLock::new(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        *CORES
     }
 
     /// Budget in bytes, with `auto` resolved.
@@ -158,7 +163,8 @@ impl Settings {
         if self.memory_limit_bytes > 0 {
             return self.memory_limit_bytes;
         }
-        physical_memory_bytes().map_or(usize::MAX, |bytes| bytes / 5 * 4)
+        static PHYSICAL: LazyLock<Option<usize>> = LazyLock::new(physical_memory_bytes);
+        PHYSICAL.map_or(usize::MAX, |bytes| bytes / 5 * 4)
     }
 }
 
