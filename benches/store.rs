@@ -16,6 +16,10 @@ use gobi::Database;
 use gobi::arrow::array::{Float64Array, Int64Array, RecordBatch, StringViewArray};
 use gobi::client::{Session, StatementResult, Value};
 
+/// What the binary uses.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Statements that are timed one by one.

@@ -32,27 +32,57 @@ use crate::types::{Field, LogicalType, Physical};
 #[derive(Debug)]
 pub struct Output {
     columns: Vec<(Block, Block)>,
+    /// Bytes of a value of each.
+    widths: Vec<usize>,
     capacity: usize,
+    /// With more rows it is full.
+    limit: usize,
     /// Rows written.
     pub rows: usize,
 }
 
 const OPERATOR: &str = "result batch";
+/// Some batches wait for their reader, so none takes much more than this.
+const BATCH_BYTES: usize = 4 << 20;
+/// Room is made for so many rows at least: kernels write several at once.
+const LEAST_ROWS: usize = 64;
 
 impl Output {
-    /// Room for `batch_rows` and one block more.
+    /// For batches of `batch_rows` and a block more; fewer, if the rows are wide. It has no room yet.
     pub fn new(fields: &[Field], batch_rows: usize, budget: &Arc<Budget>) -> Result<Self, ExecError> {
-        let capacity = batch_rows + BLOCK_ROWS;
-        let mut columns = Vec::new();
-        for field in fields {
-            let values = Block::zeroed(capacity * field.ty.physical().bytes(), budget, OPERATOR)?;
-            columns.push((values, Block::zeroed(capacity, budget, OPERATOR)?));
+        let widths: Vec<usize> = fields.iter().map(|field| field.ty.physical().bytes()).collect();
+        let row_bytes: usize = widths.iter().map(|width| width + 1).sum();
+        let wide = (BATCH_BYTES / row_bytes.max(1)).max(BLOCK_ROWS);
+        let mut columns = Vec::with_capacity(fields.len());
+        for _ in fields {
+            let values = Block::zeroed(0, budget, OPERATOR)?;
+            columns.push((values, Block::zeroed(0, budget, OPERATOR)?));
         }
         Ok(Self {
             columns,
-            capacity,
+            widths,
+            capacity: 0,
+            limit: batch_rows.min(wide),
             rows: 0,
         })
+    }
+
+    /// Makes room for more rows: most results have few, and memory that nobody writes to is not worth zeroing.
+    pub fn make_room(&mut self, count: usize, budget: &Arc<Budget>) -> Result<(), ExecError> {
+        let needed = self.rows + count;
+        if needed <= self.capacity {
+            return Ok(());
+        }
+        let most = (self.limit + BLOCK_ROWS).max(needed);
+        let capacity = (self.capacity * 2).min(most).max(needed);
+        let capacity = capacity.next_multiple_of(LEAST_ROWS);
+        let columns = std::mem::take(&mut self.columns).into_iter().zip(&self.widths);
+        for ((values, validity), width) in columns {
+            let values = values.grown(capacity * width, budget, OPERATOR)?;
+            self.columns.push((values, validity.grown(capacity, budget, OPERATOR)?));
+        }
+        self.capacity = capacity;
+        Ok(())
     }
 
     /// Points the frame's slots to the buffers.
@@ -64,9 +94,9 @@ impl Output {
         frame.set(Slot::OutPosition, self.rows as u64);
     }
 
-    /// Whether another block might not fit.
+    /// Whether it is time for a batch.
     pub fn is_full(&self) -> bool {
-        self.rows + BLOCK_ROWS > self.capacity
+        self.rows > self.limit
     }
 
     /// Calls `see` with the bytes of each value of a column (of `width` bytes each) that is not NULL, for the next `count` rows.

@@ -410,7 +410,10 @@ impl<'q> Worker<'q> {
                 let groups = groups.table(table, (&self.rows, &self.loaded), count, budget)?;
                 point_to_groups(&mut self.frame, groups);
             }
-            SinkState::Batches { output, .. } => output.attach(&mut self.frame),
+            SinkState::Batches { output, .. } => {
+                output.make_room(count, budget)?;
+                output.attach(&mut self.frame);
+            }
         }
         self.call(&code.sink, start, count)?;
         let used = self.frame.get(Slot::SinkCount) as usize;

@@ -38,7 +38,7 @@ use super::runs::{Merged, Run, merge};
 use super::segment::{Open, Segment};
 use crate::catalog::{ColumnDef, ColumnNo, KeyDef, TableDef};
 use crate::store::StoreError;
-use crate::store::object::{Kind, NewObject, ObjectId, ReadObjects};
+use crate::store::object::{Kind, NewObject, ObjectId, Packing, ReadObjects};
 use crate::store::tree::{self, Direction, Edit, Tree};
 use crate::types::Value;
 
@@ -249,7 +249,8 @@ fn rebuild(
     let mut failed = Ok(());
     let built = tree::build(std::iter::from_fn(|| merging.next().transpose()), &mut |node| {
         bytes += node.body.len();
-        nodes.push(node);
+        // Most of a leaf are hashes, which do not get smaller.
+        nodes.push(node.packed(Packing::Plain));
         if bytes >= PUT_BYTES && failed.is_ok() {
             bytes = 0;
             failed = core.timeline.put(std::mem::take(&mut nodes));

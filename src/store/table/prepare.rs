@@ -217,7 +217,8 @@ impl Indexed {
         rows: &dyn Fn(u32) -> bool,
         spill: &mut Option<Arc<Spill>>,
     ) -> Result<Vec<Run>, StoreError> {
-        let mut sorters: Vec<Sorter> = self.all.iter().map(|_| Sorter::default()).collect();
+        let count = parts.iter().map(|(segment, _)| segment.rows).sum();
+        let mut sorters: Vec<Sorter> = self.all.iter().map(|_| Sorter::with_capacity(count)).collect();
         for (segment, before) in parts.iter().filter(|_| !self.is_empty()) {
             let wanted = self.wanted(true);
             entries_of(

@@ -93,7 +93,7 @@ impl Run {
 }
 
 /// Entries on their way into a run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sorter {
     keys: Vec<u8>,
     entries: Vec<Entry>,
@@ -107,6 +107,14 @@ struct Entry {
 }
 
 impl Sorter {
+    /// For so many entries.
+    pub(super) fn with_capacity(count: usize) -> Self {
+        Self {
+            keys: Vec::with_capacity(count * 8),
+            entries: Vec::with_capacity(count),
+        }
+    }
+
     pub(super) fn push(&mut self, key: &[u8], located: Located) {
         self.entries.push(Entry {
             start: self.keys.len(),

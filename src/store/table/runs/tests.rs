@@ -40,7 +40,7 @@ fn many_entries_come_back_in_order() {
     let mut all = Vec::new();
     let mut runs = Vec::new();
     for (count, seed) in [(3 * KEPT as u64, 0), (10, 1), (0, 2), (KEPT as u64 + 1, 5)] {
-        let mut sorter = Sorter::default();
+        let mut sorter = Sorter::with_capacity(0);
         for (key, located) in keys(count, seed) {
             sorter.push(&key, located);
             all.push((key, located));
