@@ -6,6 +6,8 @@
 //!
 //! Does not: look at the terminal or the environment; see [`super::meaning`].
 
+mod history;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -13,6 +15,10 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use gobi_grammar::Dialect;
 
 use crate::client::{JitMode, settings};
+pub use history::{
+    Branch, BranchCommand, Diff, Gc, ProveCommand, Snapshot, SnapshotCommand, Timeline, TimelineCommand, Using, Verify,
+    VerifyProof,
+};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -151,6 +157,32 @@ pub enum Command {
     /// Show or empty what is kept to make a second run faster
     #[command(after_help = "Examples:\n  gobi -d db cache stats\n  gobi cache clear")]
     Cache(Cache),
+    /// What was committed, and proofs of it
+    #[command(
+        after_help = "Examples:\n  gobi -d shop timeline log\n  gobi -d shop timeline prove row orders \"id = 7\""
+    )]
+    Timeline(Timeline),
+    /// Read a database or a packed file again, and check it against its hashes; exit code 1 if something is damaged
+    #[command(after_help = "Examples:\n  gobi verify shop\n  gobi verify --deep x.gobi")]
+    Verify(Verify),
+    /// Check a proof without the database; exit code 1 if it does not hold
+    #[command(
+        name = "verify-proof",
+        after_help = "Example:\n  gobi verify-proof proof.json --root \"$(gobi -d shop timeline root)\""
+    )]
+    VerifyProof(VerifyProof),
+    /// Name commits for good
+    #[command(after_help = "Example:\n  gobi -d shop snapshot create monday")]
+    Snapshot(Snapshot),
+    /// Begin, list, merge and drop branches
+    #[command(after_help = "Example:\n  gobi -d shop branch create trial")]
+    Branch(Branch),
+    /// Show what differs between two commits
+    #[command(after_help = "Example:\n  gobi -d shop diff monday main orders")]
+    Diff(Diff),
+    /// Give up old history, and the space that only it needed
+    #[command(after_help = "Example:\n  gobi -d shop gc --keep 30d --dry-run")]
+    Gc(Gc),
     /// Pack a database into one file, which can be read in place: gobi -d x.gobi
     #[command(after_help = "Example:\n  gobi pack db x.gobi")]
     Pack(Pack),
@@ -186,6 +218,8 @@ impl Command {
             Command::Init(_) | Command::Import(_) | Command::Export(_) | Command::Schema(_) | Command::Table(_) => None,
             Command::Compact(_) | Command::Cache(_) => None,
             Command::Pack(_) | Command::Unpack(_) | Command::Backup(_) | Command::Restore(_) => None,
+            Command::Timeline(_) | Command::Verify(_) | Command::VerifyProof(_) | Command::Snapshot(_) => None,
+            Command::Branch(_) | Command::Diff(_) | Command::Gc(_) => None,
         }
     }
 }

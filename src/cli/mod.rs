@@ -21,6 +21,7 @@ mod demo;
 mod explain;
 mod failure;
 mod fmt;
+mod history;
 mod interrupt;
 mod meaning;
 mod output;
@@ -73,6 +74,13 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Some(Command::Cache(cache)) => packing::cache(&meaning, cache.task),
         Some(Command::Pack(pack) | Command::Backup(pack)) => packing::pack(&pack),
         Some(Command::Unpack(unpack) | Command::Restore(unpack)) => packing::unpack(&unpack),
+        Some(Command::Timeline(timeline)) => history::timeline(&meaning, &timeline),
+        Some(Command::Verify(verify)) => history::verify(&meaning, &verify),
+        Some(Command::VerifyProof(proof)) => history::verify_proof(&proof),
+        Some(Command::Snapshot(snapshot)) => history::snapshot(&meaning, &snapshot),
+        Some(Command::Branch(branch)) => history::branch(&meaning, &branch),
+        Some(Command::Diff(diff)) => history::diff(&meaning, &diff),
+        Some(Command::Gc(gc)) => history::gc(&meaning, &gc),
         Some(Command::Completions(completions)) => completions::run(completions.shell),
         Some(Command::Demo(demo)) => demo::run(&meaning, &demo),
     }

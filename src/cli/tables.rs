@@ -81,22 +81,20 @@ pub fn table(meaning: &Meaning, args: &Table) -> Result<(), Failure> {
     }
 }
 
-fn run(meaning: &Meaning, script: &str) -> Result<(), Failure> {
+pub(super) fn run(meaning: &Meaning, script: &str) -> Result<(), Failure> {
     let mut output = Output::of(meaning)?;
     let mut session = meaning.client().session();
     run_script(meaning, &mut session, &mut output, &Source::text(script))?;
     Ok(output.finish()?)
 }
 
-fn need_database(meaning: &Meaning) -> Result<(), Failure> {
-    if meaning.folder.is_none() {
-        return Err(Failure::Usage("name the folder of the database with `-d`".into()));
-    }
-    Ok(())
+pub(super) fn need_database(meaning: &Meaning) -> Result<&Path, Failure> {
+    let missing = || Failure::Usage("name the folder of the database with `-d`".into());
+    meaning.folder.as_deref().ok_or_else(missing)
 }
 
 /// `name` or `schema.name`, in backticks.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     let part = |part: &str| format!("`{}`", part.replace('`', "``"));
     name.split('.').map(part).collect::<Vec<_>>().join(".")
 }

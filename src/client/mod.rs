@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 pub use crate::session::{
     Appender, DatabaseFolder, Engine, EngineConfig, Error, ErrorKind, Execution, ExplainOptions, Explanation,
-    Interrupt, JitMode, Packing, Phases, Prepared, Progress, ResultStream, Session, Settings, StatementResult, cells,
-    pack, settings, unpack,
+    Interrupt, JitMode, Packing, Phases, Prepared, Progress, Provable, ResultStream, Session, Settings,
+    StatementResult, Verified, cells, pack, settings, unpack, verify, verify_proof,
 };
 pub use database::Database;
 

@@ -61,7 +61,24 @@ pub trait Disk: Debug + Send + Sync {
     /// Takes the lock that a file stands for, which is made if need be and then names this process. The lock ends with
     /// the value or with the process; the file stays.
     fn lock(&self, path: &Path) -> io::Result<LockOutcome>;
+
+    /// Keeps a file that exists from being claimed, together with any number of others; waits while it is claimed. Nothing
+    /// is written. `None`: the medium knows no such thing, or need not.
+    fn share(&self, _path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        Ok(None)
+    }
+
+    /// Keeps a file that exists from being shared, unless somebody does: then `None`.
+    fn claim(&self, _path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        Ok(Some(Box::new(Alone)))
+    }
 }
+
+/// A lock where nobody else can be.
+#[derive(Debug)]
+struct Alone;
+
+impl Lock for Alone {}
 
 /// What came of asking for a lock.
 #[derive(Debug)]

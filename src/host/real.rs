@@ -101,6 +101,21 @@ impl Disk for RealDisk {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+
+    fn share(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        let file = File::open(path)?;
+        file.lock_shared()?;
+        Ok(Some(Box::new(RealLock { _file: file })))
+    }
+
+    fn claim(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        let file = File::open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(RealLock { _file: file }))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
 }
 
 /// The lock lives as long as the open file.

@@ -12,7 +12,7 @@ use gobi_grammar::ast::{Ident, Maintain, MaintainTask, Path, Span};
 use super::listing::Cell;
 use super::locking::commit_error;
 use super::store::{View, store_error};
-use super::{Error, Session, StatementResult, define, listing, transactions};
+use super::{Error, Session, StatementResult, define, listing, transactions, vacuum};
 use crate::catalog::{Entity, EntityId};
 use crate::store::table::{About, Effort, Fragmentation};
 
@@ -29,14 +29,15 @@ const COLUMNS: [(&str, bool); 7] = [
 /// A compaction that others keep from committing is begun again so often.
 const ATTEMPTS: usize = 5;
 
-/// `VACUUM`, `CHECKPOINT`, `COMPACT`.
+/// `COMPACT`; `VACUUM` and `CHECKPOINT` are handed on.
 pub fn run(session: &mut Session, maintain: &Maintain, span: Span) -> Result<StatementResult, Error> {
-    if maintain.task != MaintainTask::Compact {
-        let name = match maintain.task {
-            MaintainTask::Vacuum => "VACUUM",
-            _ => "CHECKPOINT",
-        };
-        return Err(define::unsupported(name, span));
+    match maintain.task {
+        MaintainTask::Compact => {}
+        MaintainTask::Vacuum if maintain.table.is_some() => {
+            return Err(define::unsupported("VACUUM of one table", span));
+        }
+        MaintainTask::Vacuum => return vacuum::run(session, false, span).map(StatementResult::Rows),
+        MaintainTask::Checkpoint => return vacuum::checkpoint(session, span).map(|()| StatementResult::Done),
     }
     let Some(store) = &mut session.store else {
         return Err(transactions::without_database("COMPACT", span));

@@ -30,6 +30,8 @@ pub struct History {
     pub hidden: usize,
     /// The table, if the rows are its own, and can be looked up.
     pub table: Option<Arc<TableSnapshot>>,
+    /// The commit from which on rows are compared.
+    pub since: Option<CommitId>,
 }
 
 /// A table, as a statement found it.
@@ -91,6 +93,7 @@ impl View {
             fields,
             relation: None,
             table: Some(table),
+            since: None,
         })
     }
 
@@ -115,6 +118,7 @@ impl View {
             fields: relation.schema().to_vec(),
             relation: Some(relation),
             table: None,
+            since: Some(since),
         })
     }
 
@@ -137,6 +141,7 @@ impl View {
             relation: Some(Arc::clone(&relation)),
             hidden,
             table: None,
+            since: Some(since),
         })
     }
 

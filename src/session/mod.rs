@@ -49,6 +49,8 @@ mod target;
 mod timeline;
 mod transactions;
 mod unread;
+mod vacuum;
+mod verify;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -71,6 +73,8 @@ pub use result::{Phases, ResultStream, StatementResult};
 pub use settings::Settings;
 pub use store::DatabaseFolder;
 use store::Store;
+pub use timeline::proofs::Provable;
+pub use verify::{Verified, verify, verify_proof};
 
 /// One user's conversation with the engine: settings, open files, and the query that runs now.
 #[derive(Debug)]
@@ -243,6 +247,37 @@ impl Session {
                 Err(Error::new(Diagnostic::new("42P01", span, message)))
             }
         }
+    }
+
+    /// Gives up old snapshots as VACUUM does, or says what that would remove.
+    pub fn collect_garbage(&mut self, dry_run: bool) -> Result<ResultStream, Error> {
+        statement::begins(self, None);
+        vacuum::run(self, dry_run, Span::default())
+    }
+
+    /// The commit that a text means: the name of a branch or a snapshot, the beginning of a hash, or a time.
+    pub fn commit_named(&mut self, text: &str) -> Result<String, Error> {
+        timeline::commit_named(self, text).map(|commit| commit.to_string())
+    }
+
+    /// The record of a commit, as names and values.
+    pub fn commit_record(&mut self, text: &str) -> Result<ResultStream, Error> {
+        timeline::record_of(self, text)
+    }
+
+    /// The first parent of a commit; none if it has no parent.
+    pub fn parent_of(&mut self, commit: &str) -> Result<Option<String>, Error> {
+        timeline::parent_of(self, commit)
+    }
+
+    /// Size and root of the log.
+    pub fn log_root(&mut self) -> Result<(u64, String), Error> {
+        timeline::log_root(self)
+    }
+
+    /// A proof, as JSON.
+    pub fn prove(&mut self, what: &Provable) -> Result<String, Error> {
+        timeline::proofs::prove_commit(self, what)
     }
 
     /// The first of several results; the others follow it.

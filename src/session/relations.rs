@@ -37,6 +37,8 @@ use crate::types::{Field, LogicalType, TableStats, Value};
 /// What a session's queries can name.
 #[derive(Debug, Default)]
 pub struct Relations {
+    /// Snapshots that the statement reads.
+    pub held: Vec<Snapshot>,
     folder: Option<PathBuf>,
     columns: BTreeSet<String>,
     /// How the statement that runs wants files to be read, by their paths.
@@ -258,6 +260,11 @@ impl Relations {
             then: found.then.as_ref(),
         };
         let history = view.history(&place, moment)?;
+        // What rows are read from stays until they are read.
+        let since = history.since.map(|commit| view.database.snapshot(commit));
+        let since = since.transpose().map_err(|error| point_error(&error))?;
+        let then = found.then.clone().or_else(|| Some(view.base.clone()));
+        let held: Vec<Snapshot> = since.into_iter().chain(then).collect();
         let origin = history.table.map(|table| match &found.then {
             Some(snapshot) => Origin::new(found.entry.id, def, snapshot.catalog(), table, None),
             None => {
@@ -267,6 +274,7 @@ impl Relations {
         });
         // No path of a file begins with a NUL.
         let path = format!("{}{}", self.prefix(found.which), history.key);
+        self.held.extend(held);
         let opened = match history.relation {
             Some(relation) => self.planned(path, &def.name, history.hidden, relation),
             None => self.opened(path, &def.name, history.hidden, history.fields),

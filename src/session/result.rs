@@ -16,6 +16,7 @@ use gobi_grammar::ast::Span;
 use super::Error;
 use crate::exec::memory::Reservation;
 use crate::exec::{BatchStream, Profile, Progress};
+use crate::store::table::Snapshot;
 use crate::types::arrow::arrow_schema;
 use crate::types::{Field, LogicalType};
 
@@ -62,6 +63,8 @@ pub struct ResultStream {
     pub(super) sources: Option<super::routines::Sources>,
     /// Rows that the statement changed before it gave these.
     pub(super) affected: Option<u64>,
+    /// What the rows are read from; it is kept while they are.
+    pub(super) held: Vec<Snapshot>,
 }
 
 #[derive(Debug)]
@@ -82,6 +85,7 @@ impl ResultStream {
             place: None,
             sources: None,
             affected: None,
+            held: Vec::new(),
         }
     }
 
@@ -97,6 +101,7 @@ impl ResultStream {
             place: None,
             sources: None,
             affected: None,
+            held: Vec::new(),
         }
     }
 
@@ -152,6 +157,14 @@ impl ResultStream {
                     .map_err(|error| Error::from_exec(error, self.statement))
             }
             Source::Ready(_) => Ok(None),
+        }
+    }
+
+    /// Rows that are known without anything being executed.
+    pub fn known_rows(&self) -> usize {
+        match &self.source {
+            Source::Query(_) => 0,
+            Source::Ready(batches) => batches.as_slice().iter().map(RecordBatch::num_rows).sum(),
         }
     }
 

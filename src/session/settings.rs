@@ -33,6 +33,8 @@ pub struct Settings {
     pub auto_compact: bool,
     /// How long a statement waits for another transaction; 0 is as long as it takes.
     pub lock_timeout_ms: u64,
+    /// How much history VACUUM keeps; 0 is all of it.
+    pub retention_ms: u64,
 }
 
 /// One row of the table.
@@ -108,6 +110,17 @@ pub const SETTINGS: &[Setting] = &[
         set: |settings, text| parse_size(text).map(|bytes| settings.memory_limit_bytes = bytes),
     },
     Setting {
+        name: "retention",
+        values: "a time such as 12h or 7d, or forever",
+        default: "forever",
+        doc: "how much of the history VACUUM keeps",
+        get: |settings| match settings.retention_ms {
+            0 => "forever".into(),
+            ms => format!("{ms}ms"),
+        },
+        set: |settings, text| parse_retention(text).map(|ms| settings.retention_ms = ms),
+    },
+    Setting {
         name: "threads",
         values: "a number, 1 to 1024, or auto",
         default: "auto",
@@ -128,6 +141,7 @@ impl Default for Settings {
             auto_compact: true,
             isolation: Isolation::Snapshot,
             lock_timeout_ms: 0,
+            retention_ms: 0,
         };
         for setting in SETTINGS {
             (setting.set)(&mut settings, setting.default).expect("the table's defaults are valid");
@@ -267,9 +281,18 @@ fn parse_ms(text: &str) -> Option<u64> {
         "s" => 1_000,
         "min" => 60_000,
         "h" => 3_600_000,
+        "d" | "day" | "days" => 86_400_000,
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// `7d`; `forever` is 0. Nothing is not a time that history can be kept for.
+pub fn parse_retention(text: &str) -> Option<u64> {
+    match text.trim().eq_ignore_ascii_case("forever") {
+        true => Some(0),
+        false => parse_ms(text).filter(|ms| *ms > 0),
+    }
 }
 
 fn time_text(ms: u64) -> String {

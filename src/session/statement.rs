@@ -80,6 +80,7 @@ pub fn run(
 
 /// Tells the database that a statement begins, and what it does about locks.
 pub fn begins(session: &mut Session, kind: Option<&StatementKind>) {
+    session.relations.held.clear();
     if session.store.is_none() && session.databases.attached.is_empty() {
         return;
     }
@@ -127,6 +128,7 @@ pub fn query_stream(
     let (bound, tables, phases) = bound(&mut session.relations, query, dialect, phases)?;
     let mut stream = start(&session.engine, bound, tables, &options, phases, span)?;
     stream.sources = Some(session.relations.routines.sources.clone());
+    stream.held = std::mem::take(&mut session.relations.held);
     Ok(stream)
 }
 

@@ -13,6 +13,7 @@
 mod merge;
 mod past;
 pub mod proofs;
+mod record;
 mod refs;
 mod rollback;
 pub mod watermarks;
@@ -129,6 +130,8 @@ pub fn show(session: &mut Session, what: &str, show: &Show, span: Span) -> Resul
     }
     .map(Some)
 }
+
+pub use record::{commit_named, log_root, parent_of, record_of};
 
 /// The point that a statement names.
 fn point(session: &mut Session, when: &When, running: Running) -> Result<Point, Error> {

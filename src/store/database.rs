@@ -17,24 +17,22 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::StoreError;
 use super::background::Background;
 use super::locks::Locks;
-use super::object::{CommitId, Kind, ObjectId, References};
+use super::object::{CommitId, Kind};
 use super::table::core::{Core, lock};
-use super::table::{
-    About, COMPACTION, Changes, CommitError, Compaction, Effort, Prepared, Snapshot, TableReferences, verify_file,
-};
-use super::timeline::{Machine, Mode, Options, RefKind, Report, Timeline, verify_folder};
+use super::table::{About, COMPACTION, Changes, CommitError, Compaction, Effort, Prepared, Snapshot};
+use super::timeline::{Machine, Mode, Options, RefKind, Timeline};
 use crate::catalog::EntityId;
 use crate::host::Disk;
 
 /// An open database.
 #[derive(Debug)]
 pub struct Database {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     /// The newest snapshot of each branch, which may not be durable yet. Held while a commit is queued.
     queued: Mutex<HashMap<String, Snapshot>>,
     /// Snapshots that were asked for or made lately.
@@ -133,6 +131,11 @@ impl Database {
         Ok(snapshot)
     }
 
+    /// Forgets snapshots that nobody else has.
+    pub(super) fn forget_known(&self) {
+        lock(&self.known).clear();
+    }
+
     fn remember(&self, commit: CommitId, snapshot: &Snapshot) {
         let mut known = lock(&self.known);
         if known.len() >= MAX_KNOWN {
@@ -228,28 +231,6 @@ impl Database {
         }
     }
 
-    /// Reads what is durable again: HEAD, the log and the last groups; if `deep`, everything, and every part of every file.
-    pub fn verify(&self, deep: bool) -> Result<Report, StoreError> {
-        let seen = SeenFiles::default();
-        let mut report = self.core.timeline.verify(deep, &seen)?;
-        for (id, body) in seen.take() {
-            match verify_file(&self.core, id, &body) {
-                Ok(bytes) => report.bytes += bytes,
-                Err(StoreError::Corrupt(damage)) => report.damages.push(*damage),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(report)
-    }
-
-    /// The same for a folder that may be too damaged to be opened.
-    pub fn verify_folder(machine: Machine, folder: &Path, deep: bool) -> Result<Report, StoreError> {
-        match Self::open(machine.clone(), folder, Mode::Read) {
-            Ok(database) => database.verify(deep),
-            Err(_) => verify_folder(machine, folder, deep, &TableReferences),
-        }
-    }
-
     /// The files that a reader needs beside HEAD, and how much of each.
     pub fn files(&self) -> Result<Vec<(String, u64)>, StoreError> {
         let mut files = self.core.timeline.files()?;
@@ -303,23 +284,4 @@ fn prepare_segments(core: &Core) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-/// Notes the files that are referred to, while everything is read.
-#[derive(Debug, Default)]
-struct SeenFiles(Mutex<Vec<(ObjectId, Vec<u8>)>>);
-
-impl SeenFiles {
-    fn take(self) -> Vec<(ObjectId, Vec<u8>)> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl References for SeenFiles {
-    fn of(&self, kind: Kind, body: &[u8]) -> Result<Vec<(Kind, ObjectId)>, StoreError> {
-        if kind == Kind::FILE {
-            lock(&self.0).push((ObjectId::of(kind, body), body.to_vec()));
-        }
-        TableReferences.of(kind, body)
-    }
 }

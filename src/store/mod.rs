@@ -99,6 +99,7 @@
 
 mod background;
 pub mod cache;
+mod collect;
 pub mod commit;
 pub mod database;
 pub(crate) mod delta;
@@ -112,6 +113,7 @@ pub mod packed;
 pub mod table;
 pub mod timeline;
 pub mod tree;
+mod verify;
 pub(crate) mod wire;
 
 pub use error::{Damage, StoreError};

@@ -49,6 +49,32 @@ pub fn prove(session: &mut Session, query: &Query, view: &View, running: Running
     list(vec![("proof", Column::Texts(vec![Some(text)]))], running.span)
 }
 
+/// What can be proved beside rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Provable {
+    /// That a commit is in the log.
+    Commit(String),
+    /// That the log begins with what it was when it had so many commits.
+    Growth(u64),
+}
+
+/// A proof about the log, as JSON.
+pub fn prove_commit(session: &mut Session, what: &Provable) -> Result<String, Error> {
+    let span = Span::default();
+    let view = super::viewed(session, span)?;
+    let timeline = view.database.timeline();
+    let proof = match what {
+        Provable::Commit(text) => {
+            let commit = super::commit_named(session, text)?;
+            timeline.proof_of_commit(commit).map(Proof::Commit)
+        }
+        Provable::Growth(size) => timeline.proof_of_growth(*size).map(Proof::Consistency),
+    };
+    proof
+        .map(|proof| proof.to_text())
+        .map_err(|error| store_error(&error, span))
+}
+
 /// What is to be proved.
 struct Asked<'a> {
     table: &'a Path,

@@ -37,7 +37,8 @@ impl TableSnapshot {
             let segment = &part.segment;
             if let Some(id) = segment.file_id() {
                 let body = self.core.read(Kind::FILE, id)?;
-                file::verify(&self.core, id, &body)?;
+                let checked = file::verify(&self.core, &[(id, body.to_vec())], true);
+                checked.into_iter().try_for_each(|checked| checked.map(drop))?;
             }
             segment.open(&self.core)?;
             segment.lineage(&self.core)?;

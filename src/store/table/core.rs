@@ -19,7 +19,7 @@ use super::file::{OpenFile, file_name};
 use super::snapshot::load_state;
 use crate::catalog::{ColumnNo, EntityId};
 use crate::formats::FormatError;
-use crate::store::object::{Kind, NewObject, ObjectId, ReadObjects};
+use crate::store::object::{CommitId, Kind, NewObject, ObjectId, ReadObjects};
 use crate::store::timeline::{Machine, RefKind, Timeline};
 use crate::store::{Damage, StoreError, tree};
 use crate::types::LogicalType;
@@ -37,6 +37,8 @@ pub(in crate::store) struct Core {
     next_rows: Mutex<HashMap<EntityId, u64>>,
     /// Columns of which single rows were read.
     pub(super) arrays: Arrays,
+    /// Commits whose snapshots somebody has, and how many have them.
+    opened: Mutex<HashMap<CommitId, usize>>,
     /// FILE objects of files that somebody holds, and how many do.
     held: Mutex<HashMap<ObjectId, HeldFile>>,
     closed: AtomicBool,
@@ -57,6 +59,7 @@ impl Core {
             next_segments: Mutex::default(),
             next_rows: Mutex::default(),
             arrays: Arrays::default(),
+            opened: Mutex::default(),
             held: Mutex::default(),
             closed: AtomicBool::new(false),
             files: Mutex::default(),
@@ -120,6 +123,23 @@ impl Core {
         }
     }
 
+    /// Commits whose snapshots somebody has.
+    pub(in crate::store) fn opened(&self) -> Vec<CommitId> {
+        lock(&self.opened).keys().copied().collect()
+    }
+
+    /// Removes a file of a segment, unless somebody is about to commit it, or reads it from there.
+    pub(in crate::store) fn remove_segment(&self, id: ObjectId) -> Result<bool, StoreError> {
+        let held = lock(&self.held);
+        if held.contains_key(&id) {
+            return Ok(false);
+        }
+        lock(&self.files).remove(&id);
+        let path = self.segments_folder().join(file_name(id));
+        let removed = self.machine.disk.remove(&path);
+        removed.map(|()| true).map_err(|error| StoreError::io(&path, error))
+    }
+
     /// Nothing is removed any more: the folder may be another's soon.
     pub(in crate::store) fn close(&self) -> Result<(), StoreError> {
         self.closed.store(true, Ordering::SeqCst);
@@ -138,6 +158,33 @@ impl Core {
         }
         files.insert(id, Arc::clone(&file));
         Ok(file)
+    }
+}
+
+/// A snapshot that somebody has: what it leads to is not collected.
+#[derive(Debug)]
+pub(super) struct Opened {
+    core: Arc<Core>,
+    commit: CommitId,
+}
+
+impl Opened {
+    pub(super) fn new(core: &Arc<Core>, commit: CommitId) -> Self {
+        *lock(&core.opened).entry(commit).or_insert(0) += 1;
+        let core = Arc::clone(core);
+        Self { core, commit }
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let mut opened = lock(&self.core.opened);
+        if let Some(count) = opened.get_mut(&self.commit) {
+            *count -= 1;
+            if *count == 0 {
+                opened.remove(&self.commit);
+            }
+        }
     }
 }
 

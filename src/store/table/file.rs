@@ -11,8 +11,8 @@
 use std::io;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StructArray};
 use arrow::datatypes::{self as dt, DataType, Field as ArrowField, Fields, Schema, SchemaRef};
@@ -194,23 +194,64 @@ impl ReadAt for CheckedFile {
     }
 }
 
-/// Hashes all parts of a file.
-pub(in crate::store) fn verify(core: &Core, id: ObjectId, body: &[u8]) -> Result<u64, StoreError> {
-    let parts = FileParts::decode(body).map_err(|Malformed(what)| malformed(Kind::FILE, id, what))?;
-    let path = core.segments_folder().join(file_name(id));
-    let checked = CheckedFile::open(Arc::clone(&core.machine.disk), path.clone(), &parts)?;
-    let file = core.machine.disk.open(&path);
-    let file = file.map_err(|error| StoreError::reading(&path, 0, error))?;
-    for part in &checked.parts {
-        checked.load(&*file, part).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => Damage::new(&path, error.to_string())
+/// Hashes all parts of files, on all cores, or only looks whether they are there; bytes of each, or what is wrong with it.
+pub(in crate::store) fn verify(core: &Core, files: &[(ObjectId, Vec<u8>)], deep: bool) -> Vec<Result<u64, StoreError>> {
+    let checked = files.iter().map(|(id, body)| {
+        let parts = FileParts::decode(body).map_err(|Malformed(what)| malformed(Kind::FILE, *id, what))?;
+        let path = core.segments_folder().join(file_name(*id));
+        CheckedFile::open(Arc::clone(&core.machine.disk), path, &parts)
+    });
+    let checked: Vec<Result<CheckedFile, StoreError>> = checked.collect();
+    let found: Vec<Mutex<Option<StoreError>>> = files.iter().map(|_| Mutex::default()).collect();
+    if deep {
+        let work = checked
+            .iter()
+            .enumerate()
+            .filter_map(|(at, file)| Some((at, file.as_ref().ok()?)));
+        let work: Vec<(usize, &CheckedFile, &Part)> = work
+            .flat_map(|(at, file)| file.parts.iter().map(move |part| (at, file, part)))
+            .collect();
+        let next = AtomicUsize::new(0);
+        let worker = || {
+            while let Some((at, file, part)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(error) = file.read_again(part)
+                    && let (Some(found), Some((id, _))) = (found.get(*at), files.get(*at))
+                {
+                    lock(found).get_or_insert_with(|| file.broken(part, *id, error));
+                }
+            }
+        };
+        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        std::thread::scope(|scope| {
+            for _ in 1..workers.min(work.len()) {
+                scope.spawn(worker);
+            }
+            worker();
+        });
+    }
+    let sizes = checked.into_iter().zip(found);
+    let sizes = sizes.map(|(file, found)| match (file, lock(&found).take()) {
+        (Ok(file), None) => Ok(file.stat.size_bytes),
+        (Err(error), _) | (_, Some(error)) => Err(error),
+    });
+    sizes.collect()
+}
+
+impl CheckedFile {
+    fn read_again(&self, part: &Part) -> io::Result<()> {
+        let file = self.disk.open(&self.path)?;
+        self.load(&*file, part).map(drop)
+    }
+
+    fn broken(&self, part: &Part, id: ObjectId, error: io::Error) -> StoreError {
+        match error.kind() {
+            io::ErrorKind::InvalidData => Damage::new(&self.path, error.to_string())
                 .at(part.start)
                 .of(Kind::FILE, id)
                 .into(),
-            _ => StoreError::reading(&path, part.start, error),
-        })?;
+            _ => StoreError::reading(&self.path, part.start, error),
+        }
     }
-    Ok(checked.stat.size_bytes)
 }
 
 /// A file that was written, but is not part of a commit yet.

@@ -57,7 +57,7 @@ pub(in crate::store) use compact::Compaction;
 pub use compact::{COMPACTION, Effort, Fragmentation};
 pub use entry::TableReferences;
 pub use error::{About, CommitError, Conflict, ConflictOn};
-pub(super) use file::verify as verify_file;
+pub(super) use file::verify as verify_files;
 pub use footprint::{Footprint, Overlap, OverlapOn, Touched, row_text, shared_key};
 pub use index::KeyRange;
 pub use merge::{MergeConflict, Merged, Other, Pick};

@@ -15,7 +15,7 @@ use roaring::RoaringBitmap;
 
 use super::RowAddress;
 use super::changes::TableChanges;
-use super::core::{Core, lock, malformed};
+use super::core::{Core, Opened, lock, malformed};
 use super::entry::{
     ENTITIES, NEXT_ENTITY, SegmentEntry, TableState, entity_of_key, read_entity, segment_key, segment_of_key,
     segments_prefix, state_key,
@@ -42,6 +42,8 @@ struct Inner {
     commit: Option<CommitId>,
     root: ObjectId,
     catalog: Arc<Catalog>,
+    /// While this is there, what the commit leads to is kept.
+    _opened: Option<Opened>,
     /// Tables that were asked for.
     tables: Mutex<HashMap<EntityId, Arc<TableSnapshot>>>,
     /// Tables of the snapshot before, and how they changed since.
@@ -71,6 +73,7 @@ impl Snapshot {
             commit,
             root,
             catalog,
+            _opened: commit.map(|commit| Opened::new(core, commit)),
             tables: Mutex::default(),
             planned: Mutex::default(),
         }))

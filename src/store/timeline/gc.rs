@@ -16,6 +16,7 @@ use std::sync::{Arc, PoisonError};
 
 use hashbrown::HashSet;
 
+use super::open::without_readers;
 use super::write::Writer;
 use super::{Timeline, lock};
 use crate::store::StoreError;
@@ -49,6 +50,41 @@ pub struct Collected {
     pub packs_copied: u64,
     /// Bytes of all packs after, or about that.
     pub bytes_after: u64,
+    /// Files of the layer above that nothing leads to.
+    pub files: u64,
+    /// Their bytes.
+    pub file_bytes: u64,
+    /// Snapshots of commits from this time on are kept; `i64::MIN`: all are.
+    pub horizon_us: i64,
+    /// Files stay for now, because other processes read.
+    pub put_off: bool,
+}
+
+/// What the layer above has to say.
+pub trait Layer {
+    /// Snapshots of commits from this time on are needed. Nothing is committed between this and the end of the collection.
+    fn keeps_from_us(&self) -> Result<i64, StoreError>;
+
+    /// Counts its files that belong to objects which are not live, and removes them if it may.
+    fn removes(
+        &self,
+        is_live: &dyn Fn(Kind, ObjectId) -> bool,
+        remove: bool,
+        collected: &mut Collected,
+    ) -> Result<(), StoreError>;
+}
+
+/// No layer above.
+struct Nothing;
+
+impl Layer for Nothing {
+    fn keeps_from_us(&self) -> Result<i64, StoreError> {
+        Ok(i64::MAX)
+    }
+
+    fn removes(&self, _: &dyn Fn(Kind, ObjectId) -> bool, _: bool, _: &mut Collected) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Records written at a time when copying.
@@ -69,12 +105,23 @@ impl Timeline {
 
     /// Gives up old snapshots, and the space that only they needed.
     pub fn gc(&self, retention: &Retention, references: &dyn References) -> Result<Collected, StoreError> {
+        self.gc_with(retention, references, &Nothing)
+    }
+
+    /// The same for a layer above that has more to keep, and files of its own.
+    pub fn gc_with(
+        &self,
+        retention: &Retention,
+        references: &dyn References,
+        layer: &dyn Layer,
+    ) -> Result<Collected, StoreError> {
         let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         self.drain()?;
         let mut guard = lock(&self.writer);
         let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
         lock(&self.queue).check()?;
-        let horizon_us = retention.horizon_us.max(self.horizon_us());
+        let wanted_us = retention.horizon_us.min(layer.keeps_from_us()?);
+        let horizon_us = wanted_us.max(self.horizon_us());
         let marked = self.mark(horizon_us, &retention.keep, references)?;
         if let Some((kind, id)) = marked.missing.first().copied() {
             return Err(StoreError::Missing { kind, id });
@@ -103,10 +150,19 @@ impl Timeline {
         }
         collected.packs_copied = copied.len() as u64;
         if !retention.dry_run {
-            self.replace(writer, &copied, &live, horizon_us)
+            // Readers of other processes find what they have begun to read; what they keep is removed some other time.
+            let alone = without_readers(&*self.machine.disk, &self.folder);
+            collected.put_off = alone.is_none();
+            self.replace(writer, &copied, &live, (horizon_us, alone.is_some()))
                 .inspect_err(|error| self.stop(error))?;
             collected.bytes_after = self.view().packs.iter().map(|pack| pack.end()).sum();
+            let is_live = |kind, id| marked.seen.contains(&(kind, id));
+            layer.removes(&is_live, alone.is_some(), &mut collected)?;
+        } else {
+            let is_live = |kind, id| marked.seen.contains(&(kind, id));
+            layer.removes(&is_live, false, &mut collected)?;
         }
+        collected.horizon_us = horizon_us;
         Ok(collected)
     }
 
@@ -155,7 +211,7 @@ impl Timeline {
         writer: &mut Writer,
         old: &[Arc<PackFile>],
         live: &HashSet<(Kind, u64)>,
-        horizon_us: i64,
+        (horizon_us, remove): (i64, bool),
     ) -> Result<(), StoreError> {
         let mut copy = Copy {
             timeline: self,
@@ -178,7 +234,7 @@ impl Timeline {
         self.write_head(writer)?;
         // What is garbage now must not be taken for something that the store has.
         self.cache.clear();
-        for pack in old {
+        for pack in old.iter().filter(|_| remove) {
             self.remove_file(pack.path())?;
             if let Some(index) = pack.index() {
                 self.remove_file(index.path())?;

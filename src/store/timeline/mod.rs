@@ -39,7 +39,7 @@ use crate::host::{Clock, Disk, Lock, Random};
 
 pub use super::head::RefKind;
 pub use cache::ObjectStats;
-pub use gc::{Collected, Retention};
+pub use gc::{Collected, Layer, Retention};
 pub use history::FirstParents;
 pub use queue::{Draft, Pending};
 pub use staging::Staging;
@@ -112,6 +112,8 @@ pub struct Timeline {
     writable: bool,
     /// Held until the timeline is closed.
     lock: Mutex<Option<Box<dyn Lock>>>,
+    /// Keeps another process from removing what is read here.
+    _shared: Option<Box<dyn Lock>>,
 }
 
 /// What is durable, and known to be.

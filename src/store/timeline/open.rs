@@ -8,7 +8,7 @@
 //! Does not: read objects, or packs other than the last: that is [`Timeline::verify`]'s.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::cache::ObjectCache;
@@ -81,10 +81,16 @@ impl Timeline {
         match mode {
             Mode::Write => Self::open_to_write(machine, folder, options),
             Mode::Read => {
+                // A medium that cannot do it, or an empty log: there is nothing to be removed then, or nobody who would.
+                let shared = machine.disk.share(&readers_file(folder)).ok().flatten();
                 let mut attempt = 1;
                 loop {
                     match Recovered::load(&*machine.disk, folder) {
-                        Ok(found) => return Ok(Self::assemble(machine, folder, options, found.view, None)),
+                        Ok(found) => {
+                            let mut timeline = Self::assemble(machine, folder, options, found.view, None);
+                            timeline._shared = shared;
+                            return Ok(timeline);
+                        }
                         Err(StoreError::Corrupt(_)) if attempt < ATTEMPTS => attempt += 1,
                         Err(error) => return Err(error),
                     }
@@ -138,9 +144,31 @@ impl Timeline {
             gate: RwLock::new(()),
             writable: lock.is_some(),
             lock: Mutex::new(lock),
+            _shared: None,
         }
     }
 }
+
+/// The file that readers of other processes share while they are there: it is never another one, and nothing is written
+/// for their sake.
+pub(super) fn readers_file(folder: &Path) -> PathBuf {
+    folder.join("log").join("00")
+}
+
+/// Keeps readers of other processes off while files are removed; `None` if there are some.
+pub(super) fn without_readers(disk: &dyn Disk, folder: &Path) -> Option<Box<dyn Lock>> {
+    let path = readers_file(folder);
+    match disk.stat(&path) {
+        Ok(_) => disk.claim(&path).ok().flatten(),
+        // Without a log nobody has anything to read.
+        Err(_) => Some(Box::new(NoLog)),
+    }
+}
+
+#[derive(Debug)]
+struct NoLog;
+
+impl Lock for NoLog {}
 
 /// What a folder holds.
 struct Recovered {
@@ -278,8 +306,10 @@ fn has_groups(disk: &dyn Disk, folder: &Path) -> Result<bool, StoreError> {
     Ok(false)
 }
 
-/// Removes what a crash left: packs and indexes that HEAD does not name, and files that were never published.
+/// Removes what a crash left, or a collection beside readers: packs and indexes that HEAD does not name, and files that were
+/// never published.
 fn remove_strangers(disk: &dyn Disk, folder: &Path, packs: &[Arc<PackFile>]) -> Result<(), StoreError> {
+    let alone = without_readers(disk, folder);
     let mut known = BTreeMap::new();
     for pack in packs {
         known.insert(pack_name(pack.number()), ());
@@ -295,7 +325,7 @@ fn remove_strangers(disk: &dyn Disk, folder: &Path, packs: &[Arc<PackFile>]) -> 
                 .unwrap_or_default();
             let ours = name.ends_with(".pack") || name.ends_with(".index");
             let unpublished = name.starts_with('.') && name.ends_with(".tmp");
-            if unpublished || ours && !known.contains_key(&name) {
+            if unpublished || ours && alone.is_some() && !known.contains_key(&name) {
                 disk.remove(&path).map_err(|error| StoreError::io(&path, error))?;
             }
         }

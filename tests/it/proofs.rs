@@ -1,0 +1,189 @@
+//! Proofs: as they were written before, and refused whatever is changed in them.
+//!
+//! Invariants: the database is the same each time, so its proofs are, too; `tests/golden/proofs` has them and the root of the log.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use gobi::catalog::{ColumnDef, ColumnNo, Entity, KeyDef, Storage, TableDef};
+use gobi::client::{LogicalType, Value, verify_proof};
+use gobi::host::sim::SimDisk;
+use gobi::store::database::Database;
+use gobi::store::table::proof::Proof;
+use gobi::store::table::{About, Changes, Snapshot};
+use gobi::store::timeline::Mode;
+
+use crate::{golden, world};
+
+fn column(no: u32, name: &str, ty: LogicalType) -> ColumnDef {
+    ColumnDef {
+        no: ColumnNo(no),
+        name: name.into(),
+        not_null: no == 0,
+        ty,
+        default: None,
+        generated: None,
+        missing: None,
+    }
+}
+
+fn orders() -> TableDef {
+    TableDef {
+        name: "orders".into(),
+        columns: vec![
+            column(0, "id", LogicalType::BigInt),
+            column(1, "who", LogicalType::String),
+        ],
+        next_column: 2,
+        primary_key: Some(KeyDef {
+            name: "orders_pkey".into(),
+            columns: vec![ColumnNo(0)],
+        }),
+        unique: Vec::new(),
+        checks: Vec::new(),
+        foreign_keys: Vec::new(),
+        storage: Storage::Hybrid,
+        partition_by: Vec::new(),
+        sort_by: Vec::new(),
+    }
+}
+
+fn about(message: &str) -> About {
+    About {
+        author: "ada".into(),
+        message: message.into(),
+    }
+}
+
+/// The proofs of a database of three commits, by name, and the root of its log.
+fn proofs() -> (Vec<(&'static str, String)>, String) {
+    let database = Database::open(world::machine(&SimDisk::new()), Path::new("db"), Mode::Write).unwrap();
+    let base = database.head("main").unwrap();
+    let mut changes = Changes::new(&base);
+    let id = changes.catalog.create("main", Entity::Table(orders())).unwrap();
+    let mut snapshot = database.commit("main", &base, changes, about("CREATE TABLE")).unwrap();
+    let append = |snapshot: &Snapshot, first: i64| {
+        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values((first..first + 20).map(|k| k * 2)));
+        let names = (first..first + 20).map(|k| format!("customer {k}"));
+        let names: ArrayRef = Arc::new(StringViewArray::from_iter_values(names));
+        let schema = Schema::new(vec![
+            Field::new("id", DataType::Int64, false),
+            Field::new("who", DataType::Utf8View, true),
+        ]);
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![keys, names]).unwrap();
+        let mut changes = Changes::new(snapshot);
+        changes.table(id).unwrap().append(&orders(), &batch).unwrap();
+        database.commit("main", snapshot, changes, about("INSERT")).unwrap()
+    };
+    for first in [0, 20] {
+        snapshot = append(&snapshot, first);
+    }
+    let timeline = database.timeline();
+    let commit = snapshot.commit_id().unwrap();
+    let row = |key: i64| {
+        let table = snapshot.table(id).unwrap();
+        let proof = table.proof_of_row(commit, &[Value::Int(key.into())]).unwrap().unwrap();
+        Proof::Row(Box::new(proof)).to_text()
+    };
+    let first = timeline.commit_at(1).unwrap();
+    let all = vec![
+        (
+            "commit",
+            Proof::Commit(timeline.proof_of_commit(first).unwrap()).to_text(),
+        ),
+        (
+            "growth",
+            Proof::Consistency(timeline.proof_of_growth(2).unwrap()).to_text(),
+        ),
+        ("present", row(14)),
+        ("absent", row(15)),
+    ];
+    (all, timeline.log_head().root.to_string())
+}
+
+#[test]
+fn proofs_are_as_they_were() {
+    let (proofs, root) = proofs();
+    let mut texts: Vec<(String, String)> = proofs
+        .iter()
+        .map(|(name, text)| (format!("{name}.json"), text.clone()))
+        .collect();
+    texts.push(("root".into(), format!("{root}\n")));
+    let said = proofs.iter().map(|(name, text)| {
+        let said = verify_proof(text, &root).unwrap();
+        format!("{name}: {said}\n")
+    });
+    texts.push(("said".into(), said.collect()));
+    let wrong = texts
+        .iter()
+        .filter_map(|(name, text)| golden::difference(&format!("proofs/{name}"), text));
+    let wrong: Vec<String> = wrong.collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_byte_of_a_proof_can_be_changed() {
+    let (proofs, root) = proofs();
+    for (name, text) in &proofs {
+        for at in 0..text.len() {
+            // The second flip changes the case of letters; a few of them will do.
+            for flip in [1, 0x20].into_iter().take(if at.is_multiple_of(7) { 2 } else { 1 }) {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] ^= flip;
+                let Ok(changed) = String::from_utf8(bytes) else {
+                    continue;
+                };
+                assert!(
+                    verify_proof(&changed, &root).is_err(),
+                    "{name}: byte {at} can be changed"
+                );
+            }
+        }
+        assert!(verify_proof(&text[..text.len() - 1], &root).is_err());
+        assert!(verify_proof(&format!("{text} "), &root).is_err());
+    }
+}
+
+#[test]
+fn a_proof_holds_for_one_root() {
+    let (proofs, root) = proofs();
+    for at in 0..root.len() {
+        let mut other = root.clone().into_bytes();
+        other[at] = if other[at] == b'0' { b'1' } else { b'0' };
+        let other = String::from_utf8(other).unwrap();
+        for (name, text) in &proofs {
+            assert!(verify_proof(text, &other).is_err(), "{name} holds for {other}");
+        }
+    }
+    assert!(verify_proof(&proofs[0].1, "no root").is_err());
+}
+
+/// What a liar would try: a whole field, hash or list that is good elsewhere.
+#[test]
+fn parts_of_proofs_cannot_be_exchanged() {
+    let (proofs, root) = proofs();
+    let (_, present) = &proofs[2];
+    let (_, absent) = &proofs[3];
+    let values = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let (present, absent) = (values(present), values(absent));
+    for field in present.as_object().unwrap().keys() {
+        let mut mixed = present.clone();
+        if absent[field] == present[field] {
+            continue;
+        }
+        mixed[field] = absent[field].clone();
+        let text = serde_json::to_string_pretty(&mixed).unwrap() + "\n";
+        assert!(verify_proof(&text, &root).is_err(), "`{field}` of another proof");
+    }
+    for (field, list) in present.as_object().unwrap() {
+        let Some(list) = list.as_array().filter(|list| !list.is_empty()) else {
+            continue;
+        };
+        let mut shorter = present.clone();
+        shorter[field] = list[1..].to_vec().into();
+        let text = serde_json::to_string_pretty(&shorter).unwrap() + "\n";
+        assert!(verify_proof(&text, &root).is_err(), "`{field}` without its first");
+    }
+}
