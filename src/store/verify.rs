@@ -22,13 +22,21 @@ impl Database {
     pub fn verify(&self, deep: bool) -> Result<Report, StoreError> {
         let seen = SeenFiles::default();
         let mut report = self.core.timeline.verify(true, &seen)?;
-        for checked in verify_files(&self.core, &seen.take(), deep) {
+        let mut damaged = Vec::new();
+        let files = seen.take();
+        for (checked, (id, _)) in verify_files(&self.core, &files, deep).into_iter().zip(&files) {
             match checked {
                 Ok(bytes) => report.bytes += bytes,
-                Err(StoreError::Corrupt(damage)) => report.damages.push(*damage),
+                Err(StoreError::Corrupt(damage)) => damaged.push((*id, *damage)),
                 Err(error) => return Err(error),
             }
         }
+        if !damaged.is_empty() && report.is_clean() {
+            // A file that nothing leads to was removed, and its object may still be in a pack.
+            let needed = self.core.timeline.needed(&TableReferences)?;
+            damaged.retain(|(id, _)| needed.contains(&(Kind::FILE, *id)));
+        }
+        report.damages.extend(damaged.into_iter().map(|(_, damage)| damage));
         Ok(report)
     }
 

@@ -166,6 +166,11 @@ impl Timeline {
         Ok(collected)
     }
 
+    /// All that kept commits lead to; what else is there is garbage.
+    pub fn needed(&self, references: &dyn References) -> Result<HashSet<(Kind, ObjectId)>, StoreError> {
+        Ok(self.mark(self.horizon_us(), &[], references)?.seen)
+    }
+
     /// All that kept commits lead to, read anew.
     pub(super) fn mark(
         &self,

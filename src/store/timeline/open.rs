@@ -40,6 +40,7 @@ impl Timeline {
             return Err(StoreError::NotEmpty(folder.to_path_buf()));
         }
         remove_strangers(&*disk, folder, &[])?;
+        make_readers_file(&*disk, folder)?;
         disk.sync_folder(folder).map_err(failed)?;
         if let Some(parent) = folder.parent() {
             disk.sync_folder(parent).map_err(failed)?;
@@ -108,6 +109,7 @@ impl Timeline {
         let lock = take_lock(&*disk, folder)?;
         let found = Recovered::load(&*disk, folder)?;
         let packs = &found.view.packs;
+        make_readers_file(&*disk, folder)?;
         remove_strangers(&*disk, folder, packs)?;
         let last = packs.last().cloned().ok_or_else(|| no_packs(folder))?;
         let pack = PackWriter::reopen(&*disk, last, options.step_bytes)?;
@@ -153,6 +155,16 @@ impl Timeline {
 /// for their sake.
 pub(super) fn readers_file(folder: &Path) -> PathBuf {
     folder.join("log").join("00")
+}
+
+/// Makes that file where a log has no hashes in it yet.
+fn make_readers_file(disk: &dyn Disk, folder: &Path) -> Result<(), StoreError> {
+    let path = readers_file(folder);
+    if disk.stat(&path).is_ok() {
+        return Ok(());
+    }
+    let made = disk.create(&path).and_then(|_| disk.sync_folder(&folder.join("log")));
+    made.map_err(|error| StoreError::io(&path, error))
 }
 
 /// Keeps readers of other processes off while files are removed; `None` if there are some.
