@@ -4,10 +4,11 @@
 
 use gobi_jit::{ClifLine, Executable, MachineLine, text};
 
+use super::morsels::ruled_out;
 use super::prepare::{Prepared, PreparedPipeline};
 use super::run::{Query, lock};
 use crate::compile::Stage;
-use crate::plan::physical::{Pipeline, display};
+use crate::plan::physical::{Pipeline, SourceKind, display};
 
 /// What a query runs.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +82,16 @@ pub(super) fn explain(prepared: &Prepared) -> Explain {
 
 fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPipeline) -> PipelineExplain {
     let plan = &prepared.plan;
-    let mut operators = vec![display::source(plan, pipeline)];
+    let mut source = display::source(plan, pipeline);
+    if let Some(SourceKind::Table { table, .. }) = pipeline.sources.first().map(|source| &source.kind)
+        && let Some(relation) = prepared.relations.get(table.0 as usize)
+    {
+        let (units, out) = (relation.units(), ruled_out(&**relation, pipeline));
+        if out > 0 {
+            source.push_str(&format!(", {} of {units} parts", units - out));
+        }
+    }
+    let mut operators = vec![source];
     for stage in &prepared_pipeline.code.stages {
         operators.push(match stage {
             Stage::Mask { kernel, .. } => format!("filter by mask (f{})", kernel.id.0),

@@ -151,6 +151,18 @@ fn of_table(relation: &dyn Relation, pipeline: &Pipeline, enough: Option<u64>, a
     morsels
 }
 
+/// Units of a table that the first filter rules out by what is known of them, so that they are not read.
+pub(super) fn ruled_out(relation: &dyn Relation, pipeline: &Pipeline) -> usize {
+    let bounds = bounds(pipeline);
+    if bounds.is_empty() {
+        return 0;
+    }
+    let units = 0..relation.units();
+    units
+        .filter(|unit| relation.candidates(*unit, &bounds).is_empty())
+        .count()
+}
+
 /// Morsels of at most so many rows.
 fn pieces(unit: usize, rows: &Rows, at_most: usize, wanted: Option<&Rows>) -> Vec<Morsel> {
     let mut rest = rows.clone();

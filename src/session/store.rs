@@ -8,6 +8,7 @@
 //!
 //! Does not: know what statements mean.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -17,7 +18,7 @@ use gobi_grammar::ast::{Ident, Span};
 use super::isolation::Isolation;
 use super::locking::{Locked, Locking, commit_error};
 use super::{Error, Interrupt};
-use crate::catalog::{Catalog, EntityId, TableDef};
+use crate::catalog::{Catalog, EntityId, Storage, TableDef};
 use crate::host::{self, RealClock, RealRandom};
 use crate::store::StoreError;
 use crate::store::database::Database;
@@ -54,7 +55,33 @@ pub fn real_machine() -> Machine {
 impl DatabaseFolder {
     /// The database of a folder, if it holds one, or nothing at all; or one that is packed into a file.
     pub fn of(folder: &Path) -> Option<Arc<Self>> {
+        if host::is_remote(folder) {
+            return Some(Self::remote(folder));
+        }
         Self::on(real_machine(), Options::default(), folder)
+    }
+
+    /// The database of a URL; whether there is one is found out when it is used. Packs are short, since an object is put as
+    /// a whole.
+    fn remote(url: &Path) -> Arc<Self> {
+        let machine = Machine {
+            disk: host::disk_of(url),
+            ..real_machine()
+        };
+        let options = Options {
+            pack_bytes: 4 << 20,
+            checkpoint_bytes: 1 << 20,
+            step_bytes: 4 << 10,
+            ..Options::default()
+        };
+        Arc::new(Self {
+            machine,
+            options,
+            is_packed: url.extension().is_some_and(|ending| ending == "gobi"),
+            name: name_of(url),
+            folder: url.to_path_buf(),
+            open: Mutex::default(),
+        })
     }
 
     /// The same on a machine of one's own.
@@ -93,6 +120,18 @@ impl DatabaseFolder {
         self.is_packed
     }
 
+    /// Whether there is a database. An object store that cannot be asked is an error, not an empty one.
+    fn is_there(&self) -> Result<bool, StoreError> {
+        let head = self.folder.join("HEAD");
+        match self.machine.disk.stat(&head) {
+            Ok(stat) => Ok(!stat.is_folder),
+            Err(error) if host::is_remote(&self.folder) && error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::io(&self.folder, error))
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
     /// The database; `None` if there is none yet and nothing is to be written. Who only reads takes no lock, and sees what
     /// another process has committed last.
     pub fn database(&self, write: bool) -> Result<Option<Arc<Database>>, StoreError> {
@@ -107,7 +146,7 @@ impl DatabaseFolder {
             (packed::machine_of(&self.machine, &self.folder)?, Mode::Read)
         } else if write {
             (self.machine.clone(), Mode::Write)
-        } else if Database::is_database(&*self.machine.disk, &self.folder) {
+        } else if self.is_there()? {
             (self.machine.clone(), Mode::Read)
         } else {
             return Ok(None);
@@ -573,6 +612,13 @@ fn commit(
     if let (Some(holder), Some(commit)) = (holder, snapshot.commit_id()) {
         let height = database.height(&snapshot).map_err(|error| store_error(&error, span))?;
         holder.committed(commit, height);
+    }
+    let copied = |id: &&EntityId| {
+        let def = changes.catalog.table(**id);
+        def.is_some_and(|def| def.storage == Storage::Cow)
+    };
+    for id in changes.tables.keys().filter(copied) {
+        database.rewrite_touched(branch, *id);
     }
     if compacts {
         database.compact_later(branch, changes.tables.keys().copied());

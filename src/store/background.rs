@@ -72,6 +72,18 @@ impl Database {
         }
     }
 
+    /// Writes the segments of a table anew of which a commit has deleted rows: what copying on write means. Others may commit
+    /// meanwhile; if they keep it from committing, the next such commit does it.
+    pub fn rewrite_touched(&self, branch: &str, table: EntityId) {
+        let about = About {
+            author: "gobi".into(),
+            message: "copy on write".into(),
+        };
+        if let Err(error) = self.compact(branch, table, Effort::Touched, about, &|_| true) {
+            tracing::warn!("copying table {} on write: {error}", table.0);
+        }
+    }
+
     /// Does what is queued.
     fn work_off(&self) {
         while let Some((branch, table)) = self.background.next() {

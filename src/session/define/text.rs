@@ -113,8 +113,15 @@ fn table(entry: &Entry, def: &TableDef) -> String {
 
 fn options(def: &TableDef) -> String {
     let mut options = Vec::new();
-    if def.storage == Storage::Mor {
-        options.push("storage = 'mor'".to_string());
+    match def.storage {
+        Storage::Mor => options.push("storage = 'mor'".to_string()),
+        Storage::Cow => options.push("storage = 'cow'".to_string()),
+        Storage::Hybrid => {}
+    }
+    if !def.partition_by.is_empty() {
+        let columns = def.partition_by.iter().filter_map(|no| def.by_no(*no));
+        let columns: Vec<String> = columns.map(|column| quoted(&column.name)).collect();
+        options.push(format!("partition_by = ({})", columns.join(", ")));
     }
     if !def.sort_by.is_empty() {
         let sort = def

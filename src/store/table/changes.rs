@@ -21,6 +21,7 @@ use super::file::{self, GROUP_ROWS, NewFile};
 use super::index::{Keys, StagedKeys, index_key, key_text};
 use super::keyed::keys_of;
 use super::lineage::Kept;
+use super::partition::{self, PartitionKey};
 use super::prepare::{Indexed, Prepared};
 use super::reads::Reads;
 use super::relies::Relies;
@@ -148,6 +149,8 @@ pub(super) struct Staged {
     keys: Arc<StagedKeys>,
     /// What indexes say of the rows, if it is a file.
     runs: Option<Arc<FileRuns>>,
+    /// The partition of its rows; empty if the table has none.
+    partition: PartitionKey,
 }
 
 /// What indexes say of the rows of a file, made while the rows were in memory.
@@ -274,45 +277,81 @@ impl TableChanges {
         let mut rest = rows;
         while rest.len > 0 {
             let (part, left) = rest.split(GROUP_ROWS);
-            self.push(def, part)?;
+            if def.partition_by.is_empty() {
+                self.push(def, PartitionKey::default(), part)?;
+            } else {
+                for (key, rows) in partition::split(def, part).map_err(StoreError::Unfit)? {
+                    self.push(def, key, rows)?;
+                }
+            }
             rest = left;
         }
         Ok(())
     }
 
-    fn push(&mut self, def: &TableDef, rows: Rows) -> Result<(), StoreError> {
-        let fits = self.staged.last().is_some_and(|last| match &last.body {
+    fn push(&mut self, def: &TableDef, partition: PartitionKey, rows: Rows) -> Result<(), StoreError> {
+        let last = self.staged.iter().rposition(|staged| staged.partition == partition);
+        let fits = |staged: &Staged| match &staged.body {
             Body::Rows(pending) => pending.batches.last().is_none_or(|batch| batch.has_columns_of(&rows)),
             Body::File(_) => false,
-        });
-        if !fits {
-            self.staged.push(Staged {
-                number: self.core.number(self.table, self.least)?,
-                rows: 0,
-                body: Body::Rows(Pending::default()),
-                keys: Arc::default(),
-                runs: None,
-            });
-        }
+        };
+        let at = match last.filter(|at| self.staged.get(*at).is_some_and(fits)) {
+            Some(at) => at,
+            None => {
+                self.staged.push(Staged {
+                    number: self.core.number(self.table, self.least)?,
+                    rows: 0,
+                    body: Body::Rows(Pending::default()),
+                    keys: Arc::default(),
+                    runs: None,
+                    partition,
+                });
+                self.staged.len() - 1
+            }
+        };
         let Some(Staged {
             rows: count,
             body: Body::Rows(pending),
             ..
-        }) = self.staged.last_mut()
+        }) = self.staged.get_mut(at)
         else {
             return Ok(());
         };
         *count += rows.len;
         pending.push(rows)?;
         if *count >= FLUSH_ROWS || pending.bytes >= FLUSH_BYTES {
-            self.flush(def)?;
+            return self.flush(def, at);
         }
-        Ok(())
+        match def.partition_by.is_empty() {
+            true => Ok(()),
+            false => self.bound_partitions(def),
+        }
     }
 
-    /// Writes the last staged segment to a file.
-    fn flush(&mut self, def: &TableDef) -> Result<(), StoreError> {
-        let Some(staged) = self.staged.last_mut() else {
+    /// Writes the largest of the partitions in memory to files, until what is left is no more than a table without any has.
+    fn bound_partitions(&mut self, def: &TableDef) -> Result<(), StoreError> {
+        loop {
+            let sizes = self
+                .staged
+                .iter()
+                .enumerate()
+                .filter_map(|(at, staged)| match &staged.body {
+                    Body::Rows(pending) => Some((pending.bytes, at)),
+                    Body::File(_) => None,
+                });
+            let (total, largest) = sizes.fold((0, None), |(total, largest), size| {
+                (total + size.0, largest.max(Some(size)))
+            });
+            match largest {
+                Some((_, at)) if total >= FLUSH_BYTES => self.flush(def, at)?,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Writes a staged segment to a file.
+    fn flush(&mut self, def: &TableDef, at: usize) -> Result<(), StoreError> {
+        let Some(staged) = self.staged.get_mut(at) else {
             return Ok(());
         };
         if let Body::Rows(pending) = &staged.body {

@@ -19,6 +19,7 @@ use super::changes::{FLUSH_BYTES, FLUSH_ROWS, Pending};
 use super::core::Core;
 use super::lineage::Kept;
 use super::moved::Moved;
+use super::partition;
 use super::prepare::{Indexed, Prepared, Ready, ReadyTable, ready_rows, sync_files};
 use super::relation::Part;
 use super::rows::{Column, Rows};
@@ -26,7 +27,7 @@ use super::runs::Spill;
 use super::segment::Open;
 use super::snapshot::Snapshot;
 use super::{Changes, CommitError};
-use crate::catalog::{EntityId, TableDef};
+use crate::catalog::{EntityId, Storage, TableDef};
 use crate::store::StoreError;
 
 /// The flavor of a compaction's commit.
@@ -35,6 +36,8 @@ pub const COMPACTION: u8 = 1;
 /// How much is rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
+    /// Where something is deleted, and nothing else: what a commit to a table that is copied on write is followed by.
+    Touched,
     /// Where there are many segments of about one size, or much is deleted.
     Tiers,
     /// Everything that is not as large as it can be, or of which something is deleted.
@@ -101,7 +104,7 @@ fn tier(part: &Part) -> u32 {
 }
 
 /// What is worth rewriting: runs of neighbours, so that rows stay in the order in which they came.
-fn choose(parts: &[Part], effort: Effort) -> Vec<Vec<Part>> {
+fn choose(parts: &[Part], storage: Storage, effort: Effort) -> Vec<Vec<Part>> {
     let mut parts = parts.to_vec();
     parts.sort_by_key(Part::place);
     let full_tier = (0..u64::BITS).rev().find(|wanted| {
@@ -109,16 +112,18 @@ fn choose(parts: &[Part], effort: Effort) -> Vec<Vec<Part>> {
         inside.count() >= FANOUT
     });
     let worn = |part: &Part| match effort {
+        Effort::Tiers if storage == Storage::Mor => false,
         Effort::Tiers => deleted(part) >= MANY_DELETED && deleted(part) * DELETED_SHARE > part.segment.rows as u64,
-        Effort::All => deleted(part) > 0,
+        Effort::All | Effort::Touched => deleted(part) > 0,
     };
     let small = |part: &Part| match effort {
         Effort::Tiers => !is_large(part) && full_tier.is_some_and(|full| tier(part) <= full),
         Effort::All => !is_large(part),
+        Effort::Touched => false,
     };
     let least = match effort {
         Effort::Tiers => FANOUT / 2,
-        Effort::All => 2,
+        Effort::All | Effort::Touched => 2,
     };
     let runs = parts.split(|part| !worn(part) && !small(part));
     let pays = |run: &&[Part]| run.len() >= least || run.iter().any(worn);
@@ -146,11 +151,14 @@ impl Compaction {
         let Some(def) = base.catalog().table(table) else {
             return Ok(None);
         };
-        let chosen = choose(base.table(table)?.parts()?, effort);
+        let core = base.core();
+        let known = base.table(table)?;
+        let groups = partition::groups(core, def, known.parts()?)?;
+        let chosen = groups.iter().flat_map(|group| choose(group, def.storage, effort));
+        let chosen: Vec<Vec<Part>> = chosen.collect();
         if chosen.is_empty() {
             return Ok(None);
         }
-        let core = base.core();
         let mut changes = Changes::new(base);
         let staged = changes.table(table)?;
         let keys = Indexed::of(base.catalog(), table, def);

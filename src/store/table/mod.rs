@@ -34,6 +34,7 @@ mod keyed;
 mod lineage;
 mod merge;
 mod moved;
+mod partition;
 mod plan;
 mod prepare;
 pub mod proof;
