@@ -60,8 +60,7 @@ fn check_name(session: &Session, name: &str, span: Span) -> Result<(), Error> {
 /// Opens what is attached, as far as that can fail.
 fn source(session: &Session, attach: &Attach, path: &Path, name: &str, place: Span) -> Result<What, Error> {
     let shown = path.display();
-    let exists = host::real().stat(path).is_ok();
-    if !exists && attach.read_only {
+    if attach.read_only && host::disk_of(path).stat(path).is_err() {
         return Err(user("58P01", place, format!("there is no database `{shown}`")));
     }
     let Some(folder) = DatabaseFolder::shared(path) else {

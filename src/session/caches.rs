@@ -21,56 +21,39 @@ pub fn run(session: &mut Session, cache: Cache, span: Span) -> StatementResult {
             session.clear_caches();
             let databases = session.relations.databases();
             databases.for_each(|view| view.database.timeline().clear_cache());
+            #[cfg(feature = "remote")]
+            crate::host::remote::clear_cache();
             StatementResult::Done
         }
     }
 }
 
+/// Entries, bytes, limit in bytes, hits, misses, evictions.
+type Numbers = [Option<u64>; 6];
+
 fn stats(session: &Session, span: Span) -> ResultStream {
-    let chunks = session.engine.chunk_cache().stats();
-    let kernels = session.engine.kernel_stats();
-    let row = |name: &str, numbers: [Option<u64>; 6]| {
-        let name = Cell::Text(name.to_string());
-        std::iter::once(name).chain(numbers.map(Cell::Count)).collect()
-    };
-    let mut rows = vec![
-        row(
-            "chunks",
-            [
-                Some(chunks.chunks),
-                Some(chunks.bytes),
-                Some(chunks.limit_bytes),
-                Some(chunks.hits),
-                Some(chunks.misses),
-                Some(chunks.evictions),
-            ],
-        ),
-        row(
-            "kernels",
-            [
-                Some(kernels.modules),
-                None,
-                None,
-                Some(kernels.hits),
-                Some(kernels.misses),
-                Some(kernels.evictions),
-            ],
-        ),
+    let mut caches = vec![
+        ("chunks".to_string(), chunks(session)),
+        ("kernels".to_string(), kernels(session)),
     ];
-    rows.extend(session.relations.databases().map(|view| {
-        let objects = view.database.timeline().cache_stats();
-        row(
-            &format!("objects of {}", view.name),
-            [
-                Some(objects.objects),
-                Some(objects.bytes),
-                Some(objects.limit_bytes),
-                Some(objects.hits),
-                Some(objects.misses),
-                Some(objects.evictions),
-            ],
-        )
-    }));
+    for view in session.relations.databases() {
+        let held = view.database.timeline().cache_stats();
+        let counts = [
+            held.objects,
+            held.bytes,
+            held.limit_bytes,
+            held.hits,
+            held.misses,
+            held.evictions,
+        ];
+        caches.push((format!("objects of {}", view.name), counts.map(Some)));
+    }
+    #[cfg(feature = "remote")]
+    caches.push(("remote objects on disk".to_string(), remote()));
+    let row = |(name, numbers): (String, Numbers)| {
+        let name = std::iter::once(Cell::Text(name));
+        name.chain(numbers.map(Cell::Count)).collect()
+    };
     let columns = [
         ("cache", false),
         ("entries", true),
@@ -80,5 +63,44 @@ fn stats(session: &Session, span: Span) -> ResultStream {
         ("misses", true),
         ("evictions", true),
     ];
-    stream(&columns, rows, span)
+    stream(&columns, caches.into_iter().map(row).collect(), span)
+}
+
+fn chunks(session: &Session) -> Numbers {
+    let held = session.engine.chunk_cache().stats();
+    [
+        held.chunks,
+        held.bytes,
+        held.limit_bytes,
+        held.hits,
+        held.misses,
+        held.evictions,
+    ]
+    .map(Some)
+}
+
+fn kernels(session: &Session) -> Numbers {
+    let held = session.engine.kernel_stats();
+    [
+        Some(held.modules),
+        None,
+        None,
+        Some(held.hits),
+        Some(held.misses),
+        Some(held.evictions),
+    ]
+}
+
+#[cfg(feature = "remote")]
+fn remote() -> Numbers {
+    let held = crate::host::remote::cache_stats();
+    [
+        held.blocks,
+        held.bytes,
+        held.limit_bytes,
+        held.hits,
+        held.misses,
+        held.evictions,
+    ]
+    .map(Some)
 }

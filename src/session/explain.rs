@@ -6,12 +6,17 @@
 //!
 //! Does not: plan anything.
 
+mod changes;
+
 use std::fmt::Write as _;
 
+use gobi_grammar::Dialect;
 use gobi_grammar::ast::{self, Span, Statement, StatementKind};
-use gobi_grammar::{Diagnostic, Dialect};
 use serde::Serialize;
 
+pub use changes::Capture;
+
+use super::change::Running;
 use super::{Error, Phases, ResultStream, Session, StatementResult, statement};
 use crate::exec::{self, OperatorProfile, Profile};
 use crate::plan;
@@ -132,9 +137,9 @@ pub fn of_statement(
     phases: Phases,
 ) -> Result<Explanation, Error> {
     let span = statement.span;
-    let StatementKind::Query(query) = &statement.kind else {
-        let message = "EXPLAIN of a statement that is not a query is not supported yet";
-        return Err(Error::new(Diagnostic::new("0A000", span, message)));
+    let query = match &statement.kind {
+        StatementKind::Query(query) => query,
+        kind => return changes::explain(session, kind, Running { dialect, phases, span }, show),
     };
     let mut options = statement::options(session);
     options.dump_code = show.jit;

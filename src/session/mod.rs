@@ -91,6 +91,8 @@ pub struct Session {
     statement: Arc<str>,
     /// The script that runs.
     script: Arc<str>,
+    /// What EXPLAIN wants to know of the change that runs.
+    explaining: Option<explain::Capture>,
     /// Results of the statement that are still to be given.
     pending: VecDeque<ResultStream>,
 }
@@ -108,6 +110,7 @@ impl Session {
             interrupt: Interrupt::default(),
             statement: "".into(),
             script: "".into(),
+            explaining: None,
             pending: VecDeque::new(),
         }
     }
@@ -213,7 +216,11 @@ impl Session {
         };
         match parsing.statements.as_slice() {
             _ if !parsing.diagnostics.is_empty() => Err(Error::all(parsing.diagnostics)),
-            [(statement, dialect)] => explain::of_statement(self, statement, *dialect, options, phases),
+            [(statement, dialect)] => {
+                self.statement = text_of(script, statement.span).into();
+                self.refresh_view(statement.span)?;
+                explain::of_statement(self, statement, *dialect, options, phases)
+            }
             [] => Err(Error::new(Diagnostic::new(
                 "42601",
                 Span::default(),

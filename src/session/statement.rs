@@ -105,15 +105,51 @@ pub fn changed_rows(
     change: &Change<'_>,
     running: Running,
 ) -> Result<(ResultStream, Layout), Error> {
+    let span = running.span;
+    if session.explaining.is_some() {
+        let (compiled, layout) = compiled_change(session, change, running)?;
+        return Ok((run_compiled(&session.engine, compiled, span)?, layout));
+    }
     let options = options(session);
+    let (bound, layout, tables, phases) = bound_change(&mut session.relations, change, running)?;
+    let stream = start(&session.engine, bound, tables, &options, phases, span)?;
+    Ok((stream, layout))
+}
+
+/// A change that has not started, for EXPLAIN, which notes its plan.
+pub fn compiled_change(
+    session: &mut Session,
+    change: &Change<'_>,
+    running: Running,
+) -> Result<(Compiled, Layout), Error> {
+    let mut options = options(session);
+    let capture = session.explaining.as_ref();
+    if let Some(show) = capture.map(explain::Capture::options) {
+        (options.dump_code, options.analyze) = (show.jit, show.analyze);
+    }
+    let (bound, layout, tables, mut phases) = bound_change(&mut session.relations, change, running)?;
+    let (optimized, tables) = optimize(bound, tables, &mut phases, running.span)?;
+    let compiled = prepare(&session.engine, optimized, tables, &options, phases, running.span)?;
+    if let Some(capture) = &mut session.explaining {
+        capture.note_plan(&compiled);
+    }
+    Ok((compiled, layout))
+}
+
+type BoundChange<'r> = (logical::Query, Layout, StatementTables<'r>, Phases);
+
+fn bound_change<'r>(
+    relations: &'r mut Relations,
+    change: &Change<'_>,
+    running: Running,
+) -> Result<BoundChange<'r>, Error> {
     let clock = Instant::now();
-    let mut tables = StatementTables::new(&mut session.relations);
+    let mut tables = StatementTables::new(relations);
     let bound = plan::bind_change(change, running.dialect, &mut tables);
     let (bound, layout) = bound.map_err(Error::all)?;
     let mut phases = running.phases;
     phases.bind = clock.elapsed();
-    let stream = start(&session.engine, bound, tables, &options, phases, running.span)?;
-    Ok((stream, layout))
+    Ok((bound, layout, tables, phases))
 }
 
 /// A query that runs: its rows come as they are asked for.
@@ -199,6 +235,10 @@ fn start(
         return Ok(ResultStream::returned(fields, vec![batch], phases, span));
     }
     let compiled = prepare(engine, optimized, tables, options, phases, span)?;
+    run_compiled(engine, compiled, span)
+}
+
+fn run_compiled(engine: &Engine, compiled: Compiled, span: Span) -> Result<ResultStream, Error> {
     let stream = engine.run(compiled.prepared);
     let stream = stream.map_err(|error| Error::from_exec(error, span))?;
     Ok(ResultStream::query(compiled.fields, stream, compiled.phases, span))

@@ -18,6 +18,7 @@ use super::watch::Watch;
 use super::{Done, Running, Table, foreign, user};
 use crate::exec::memory::Reservation;
 use crate::plan::change::{Change, Layout};
+use crate::session::explain::Capture;
 use crate::session::store::{View, store_error};
 use crate::session::{Error, ResultStream, Session, statement};
 use crate::store::table::RowAddress;
@@ -54,6 +55,9 @@ pub fn apply(
     let span = how.running.span;
     let watch = Watch::new(view.catalog(), table, &change);
     change.old.clone_from(&watch.lost);
+    if session.explaining.as_ref().is_some_and(Capture::only_plans) {
+        return statement::compiled_change(session, &change, how.running).map(|_| Done::default());
+    }
     let (mut stream, layout) = statement::changed_rows(session, &change, how.running)?;
     let phases = stream.phases();
     let mut applying = Applying {
@@ -74,6 +78,9 @@ pub fn apply(
         foreign::check_many(session, &mut applying.watch, table, view, how.running)?;
     }
     let (rows, batches) = (applying.rows, applying.returned);
+    if let Some(capture) = &mut session.explaining {
+        capture.note_run(&stream, rows);
+    }
     foreign::settle(session, &applying.watch, table, view, how.running)?;
     let returned =
         (!change.returning.is_empty()).then(|| ResultStream::returned(layout.returned.clone(), batches, phases, span));
