@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::blocks::{BlockRelation, Blocks};
 use super::{CsvOptions, FormatError, Relation, csv, ipc, json, orc, parquet};
-use crate::host::{Disk, read_range, real};
+use crate::host::{self, Disk, read_range};
 
 /// A file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,7 +75,7 @@ pub(super) struct FileKey {
 
 /// Opens a file, a folder or a pattern as one relation.
 pub fn open(pattern: &str, options: &OpenOptions) -> Result<Arc<dyn Relation>, FormatError> {
-    open_on(&*real(), pattern, options)
+    open_on(&*host::disk_of(Path::new(pattern)), pattern, options)
 }
 
 /// Like [`open()`], on any disk.
@@ -91,7 +91,9 @@ pub fn forget_opened() {
 
 /// The tables of a folder of data files, by name: `(file stem, path)`.
 pub fn open_folder(folder: &Path) -> Result<Vec<(String, PathBuf)>, FormatError> {
-    let paths = real().list(folder).map_err(|e| FormatError::io(folder, e))?;
+    let paths = host::disk_of(folder)
+        .list(folder)
+        .map_err(|e| FormatError::io(folder, e))?;
     let mut tables: Vec<(String, PathBuf)> = Vec::new();
     for path in paths
         .into_iter()
@@ -162,7 +164,9 @@ fn resolve(disk: &dyn Disk, pattern: &str) -> Result<Vec<FileKey>, FormatError> 
     let paths = match disk.stat(literal) {
         Ok(stat) if stat.is_folder => data_files(disk, literal)?,
         Ok(_) => vec![literal.to_path_buf()],
-        Err(_) if pattern.contains("://") => return Err(FormatError::unsupported(literal, "reading remote files")),
+        Err(_) if pattern.contains("://") && !host::is_remote(literal) => {
+            return Err(FormatError::unsupported(literal, "reading remote files"));
+        }
         Err(_) if is_pattern(pattern) => expand(disk, pattern)?,
         Err(source) => return Err(FormatError::io(literal, source)),
     };

@@ -22,7 +22,7 @@ use parquet::basic::Compression as ParquetCodec;
 use parquet::file::properties::WriterProperties;
 
 use super::{Format, FormatError};
-use crate::host::{Disk, Staged, real};
+use crate::host::{self, Disk, Staged};
 use crate::types::LogicalType;
 use crate::types::arrow::from_arrow;
 
@@ -128,7 +128,7 @@ pub fn write<E>(
     target: &Path,
     options: &WriteOptions,
 ) -> Result<u64, WriteError<E>> {
-    write_on(&*real(), batches, schema, target, options)
+    write_on(&*host::disk_of(target), batches, schema, target, options)
 }
 
 /// Like [`write()`], on any disk.

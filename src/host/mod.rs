@@ -9,7 +9,10 @@
 //! Does not: cache, buffer, or know formats.
 
 mod memory;
+mod none;
 mod real;
+#[cfg(feature = "remote")]
+pub mod remote;
 pub mod sim;
 mod staged;
 
@@ -157,6 +160,34 @@ pub trait Random: Debug + Send + Sync {
 pub fn real() -> Arc<dyn Disk> {
     static DISK: OnceLock<Arc<RealDisk>> = OnceLock::new();
     DISK.get_or_init(|| Arc::new(RealDisk)).clone()
+}
+
+/// How URLs of object stores begin.
+pub const REMOTE_SCHEMES: [&str; 7] = ["s3", "s3a", "az", "abfs", "abfss", "gs", "memory"];
+
+/// Whether a path is a URL of an object store.
+pub fn is_remote(path: &Path) -> bool {
+    let text = path.to_str().and_then(|path| path.split_once("://"));
+    text.is_some_and(|(scheme, _)| REMOTE_SCHEMES.contains(&scheme))
+}
+
+/// The disk that a path is on. What cannot be reached says why when it is used.
+pub fn disk_of(path: &Path) -> Arc<dyn Disk> {
+    match is_remote(path) {
+        true => remote_disk(path).unwrap_or_else(|error| Arc::new(none::NoDisk(error))),
+        false => real(),
+    }
+}
+
+#[cfg(feature = "remote")]
+fn remote_disk(path: &Path) -> io::Result<Arc<dyn Disk>> {
+    remote::disk_of(path.to_str().unwrap_or_default())
+}
+
+#[cfg(not(feature = "remote"))]
+fn remote_disk(_: &Path) -> io::Result<Arc<dyn Disk>> {
+    let message = "this gobi was built without object stores (the feature `remote`)";
+    Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }
 
 /// Writes zeros over a range, so that later writes there change neither the file's size nor its blocks, and a sync of
