@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, IntervalUnit, Schema, TimeUni
 use super::super::testing::relation_texts;
 use super::super::{Format, FormatError, OpenOptions, open_on};
 use super::*;
+use crate::host::real;
 
 fn sample() -> RecordBatch {
     let texts = StringViewArray::from(vec![
