@@ -29,9 +29,9 @@ mod processes;
 mod proofs;
 mod pruning;
 mod readme;
-mod retention;
 #[cfg(feature = "remote")]
 mod remote;
+mod retention;
 mod run;
 mod session;
 mod slt;
