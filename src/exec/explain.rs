@@ -6,7 +6,7 @@ use gobi_jit::{ClifLine, Executable, MachineLine, text};
 
 use super::morsels::ruled_out;
 use super::prepare::{Prepared, PreparedPipeline};
-use super::run::{Query, lock};
+use super::run::Query;
 use crate::compile::Stage;
 use crate::plan::physical::{Pipeline, SourceKind, display};
 
@@ -141,7 +141,7 @@ fn machine_line(line: &MachineLine) -> String {
 }
 
 pub(super) fn profile(query: &Query, _: &Prepared) -> Profile {
-    let counted = lock(&query.profile).clone();
+    let counted = query.counts();
     let pipelines = counted.iter().map(|counts| {
         let source = OperatorProfile {
             rows: counts.source.rows,

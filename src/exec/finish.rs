@@ -1,11 +1,11 @@
 //! ORDER BY, and LIMIT behind it, over finished batches.
 //!
-//! Six million rows in ninety batches: each batch's keys become bytes that compare like them; a row is eight telling bytes of its
-//! key and its place; rows go into buckets between sampled bounds, buckets are sorted side by side, and the result is gathered
-//! from the batches piece by piece, in order.
+//! Six million rows in ninety batches: each batch's keys become bytes that compare like them; a row is sixteen telling bytes of
+//! its key and its place; rows go into buckets between sampled bounds, buckets are sorted side by side, and the result is
+//! gathered from the batches piece by piece, in order.
 //!
-//! Leading bytes that all keys have in common (the upper half of a decimal, say) tell nothing and are skipped; that eight bytes
-//! decide most comparisons is the idea of abbreviated keys, as in PostgreSQL's tuplesort.
+//! Bytes in which no two keys differ (the upper half of a decimal, say) tell nothing and are left out; that a few bytes decide
+//! most comparisons, without a look at the row, is the idea of abbreviated keys, as in PostgreSQL's tuplesort.
 //!
 //! Invariants: equal keys keep the order in which the rows came; batches and keys are taken from the budget.
 //!
@@ -31,6 +31,10 @@ const OPERATOR: &str = "sort";
 const BUCKETS_PER_THREAD: usize = 4;
 /// Rows looked at for each bucket to find its bounds.
 const SAMPLES_PER_BUCKET: usize = 64;
+/// Telling bytes that a row carries.
+const TELLING_BYTES: usize = 16;
+/// No byte behind so many is looked at for being telling.
+const LONGEST_PREFIX: usize = 256;
 /// Rows of a batch of the result.
 const OUTPUT_ROWS: usize = 8 * BLOCK_ROWS;
 
@@ -80,8 +84,8 @@ pub fn finish_batches(
 /// A row to be sorted.
 #[derive(Clone, Copy)]
 struct Entry {
-    /// The first bytes of the key that not all keys share, as a number.
-    prefix: u64,
+    /// The key's telling bytes, as numbers.
+    telling: [u64; TELLING_BYTES / 8],
     batch: u32,
     row: u32,
 }
@@ -93,8 +97,7 @@ struct Sorting {
     columns: Vec<usize>,
     /// Of each batch; made first.
     keys: Vec<OnceLock<Rows>>,
-    /// How many leading bytes all keys share.
-    common: OnceLock<usize>,
+    telling: OnceLock<Telling>,
     cancel: CancelToken,
 }
 
@@ -112,35 +115,33 @@ impl Sorting {
             converter: RowConverter::new(fields.collect()).map_err(internal)?,
             columns,
             keys: batches.iter().map(|_| OnceLock::new()).collect(),
-            common: OnceLock::new(),
+            telling: OnceLock::new(),
             batches,
             cancel: cancel.clone(),
         })
     }
 
-    /// Makes the keys of all batches, and finds out what they share.
+    /// Makes the keys of all batches, and finds out where they differ.
     fn make_keys(self: &Arc<Self>, team: &Team<'_>) -> Result<Vec<Reservation>, ExecError> {
         let reserved: Arc<Mutex<Vec<Reservation>>> = Arc::default();
         let (sorting, budget, held) = (self.clone(), team.budget.clone(), reserved.clone());
-        let common: Arc<Mutex<usize>> = Arc::new(Mutex::new(usize::MAX));
-        let shared = common.clone();
+        let differing: Arc<Mutex<Differing>> = Arc::default();
+        let shared = differing.clone();
         team.each(self.batches.len(), move |number| {
             sorting.cancel.check()?;
             let batch = &sorting.batches[number];
             let columns: Vec<_> = sorting.columns.iter().map(|&i| batch.column(i).clone()).collect();
             let rows = sorting.converter.convert_columns(&columns).map_err(internal)?;
             lock(&held).push(budget.reserve(rows.size(), OPERATOR)?);
-            let own = common_to_all(&rows);
-            let mut least = lock(&shared);
-            *least = own.min(*least);
-            drop(least);
+            let mut own = Differing::default();
+            (1..rows.num_rows()).for_each(|row| own.add(rows.row(0).data(), rows.row(row).data()));
+            lock(&shared).join(&own);
             let _ = sorting.keys[number].set(rows);
             Ok(())
         })?;
-        let first = self.key(0, 0);
-        let between = (1..self.batches.len()).map(|batch| shared_bytes(first, self.key(batch, 0)));
-        let between = between.min().unwrap_or(usize::MAX);
-        let _ = self.common.set(between.min(*lock(&common)));
+        let mut differing = lock(&differing);
+        (1..self.batches.len()).for_each(|batch| differing.add(self.key(0, 0), self.key(batch, 0)));
+        let _ = self.telling.set(differing.telling());
         Ok(std::mem::take(&mut *lock(&reserved)))
     }
 
@@ -149,13 +150,15 @@ impl Sorting {
     }
 
     fn entry(&self, batch: usize, row: usize) -> Entry {
-        let telling = self.common.get().copied().unwrap_or(0);
-        let key = self.key(batch, row).get(telling..).unwrap_or(&[]);
-        let mut bytes = [0u8; 8];
-        let len = key.len().min(8);
-        bytes[..len].copy_from_slice(&key[..len]);
+        let key = self.key(batch, row);
+        let mut bytes = [0u8; TELLING_BYTES];
+        let places = self.telling.get().map_or(&[][..], |telling| &telling.places);
+        for (byte, place) in bytes.iter_mut().zip(places) {
+            *byte = key.get(*place).copied().unwrap_or(0);
+        }
+        let half = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| bytes[at + i]));
         Entry {
-            prefix: u64::from_be_bytes(bytes),
+            telling: [half(0), half(8)],
             batch: batch as u32,
             row: row as u32,
         }
@@ -163,9 +166,12 @@ impl Sorting {
 
     fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
         let key = |entry: &Entry| self.key(entry.batch as usize, entry.row as usize);
-        let keys = || key(a).cmp(key(b));
+        let keys = || match self.telling.get() {
+            Some(telling) if telling.decides => Ordering::Equal,
+            _ => key(a).cmp(key(b)),
+        };
         let places = || (a.batch, a.row).cmp(&(b.batch, b.row));
-        a.prefix.cmp(&b.prefix).then_with(keys).then_with(places)
+        a.telling.cmp(&b.telling).then_with(keys).then_with(places)
     }
 
     /// The first `wanted` rows in order.
@@ -243,22 +249,84 @@ impl Sorting {
     }
 }
 
-/// How many leading bytes all keys of a batch share.
-fn common_to_all(keys: &Rows) -> usize {
-    let mut common = keys.row(0).data().len();
-    for row in 1..keys.num_rows() {
-        let (first, other) = (keys.row(0).data(), keys.row(row).data());
-        if first.get(..common) != other.get(..common) {
-            common = shared_bytes(&first[..common], other);
-        }
-    }
-    common
+/// Where keys differ from each other; a key ends with zeros.
+#[derive(Default)]
+struct Differing {
+    /// Not 0 at the places where two keys were found to differ.
+    bytes: Vec<u8>,
+    /// Some differ, or may differ, behind that, or only in their length.
+    behind: bool,
 }
 
-fn shared_bytes(a: &[u8], b: &[u8]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+impl Differing {
+    fn add(&mut self, a: &[u8], b: &[u8]) {
+        self.behind |= a.len() != b.len() || a.len() > LONGEST_PREFIX;
+        let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+        let long = &long[..long.len().min(LONGEST_PREFIX)];
+        let short = &short[..short.len().min(long.len())];
+        if self.bytes.len() < long.len() {
+            self.bytes.resize(long.len(), 0);
+        }
+        let (both, alone) = self.bytes[..long.len()].split_at_mut(short.len());
+        for ((byte, a), b) in both.iter_mut().zip(short).zip(long) {
+            *byte |= a ^ b;
+        }
+        alone
+            .iter_mut()
+            .zip(&long[short.len()..])
+            .for_each(|(byte, b)| *byte |= b);
+    }
+
+    fn join(&mut self, other: &Differing) {
+        self.behind |= other.behind;
+        let longest = self.bytes.len().max(other.bytes.len());
+        self.bytes.resize(longest, 0);
+        self.bytes.iter_mut().zip(&other.bytes).for_each(|(a, b)| *a |= b);
+    }
+
+    fn telling(&self) -> Telling {
+        let differing = self.bytes.iter().enumerate().filter(|(_, byte)| **byte != 0);
+        let mut places: Vec<usize> = differing.map(|(place, _)| place).collect();
+        let decides = places.len() <= TELLING_BYTES && !self.behind;
+        places.truncate(TELLING_BYTES);
+        Telling { places, decides }
+    }
+}
+
+/// The bytes of keys that rows carry.
+struct Telling {
+    /// Where they are in a key.
+    places: Vec<usize>,
+    /// Keys that agree in them are equal.
+    decides: bool,
 }
 
 fn internal(error: arrow::error::ArrowError) -> ExecError {
     ExecError::internal(&format!("sorting failed: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Telling bytes never contradict the keys, and decide where they say so.
+        #[test]
+        fn telling_bytes_compare_like_keys(keys in prop::collection::vec(prop::collection::vec(0u8..3, 0..30), 2..20)) {
+            let mut differing = Differing::default();
+            keys[1..].iter().for_each(|key| differing.add(&keys[0], key));
+            let telling = differing.telling();
+            let bytes = |key: &Vec<u8>| -> Vec<u8> {
+                telling.places.iter().map(|place| key.get(*place).copied().unwrap_or(0)).collect()
+            };
+            for (a, b) in keys.iter().flat_map(|a| keys.iter().map(move |b| (a, b))) {
+                match bytes(a).cmp(&bytes(b)) {
+                    Ordering::Equal => prop_assert!(!telling.decides || a == b),
+                    order => prop_assert_eq!(order, a.cmp(b)),
+                }
+            }
+        }
+    }
 }

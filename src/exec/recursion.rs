@@ -18,6 +18,7 @@ use hashbrown::HashSet;
 
 use super::ExecError;
 use super::memory::{Budget, Reservation};
+use super::prepare::Prepared;
 use super::results::Results;
 use super::run::Query;
 use super::temp::TempData;
@@ -50,10 +51,11 @@ impl Query {
             true => Some(Seen::new(&all.schema, &self.budget)?),
             false => None,
         };
-        let mut query = self.inner_rows(base)?;
+        let parts = plan.subqueries.len() + 2 * number;
+        let mut rows = self.inner_rows(base, parts)?;
         loop {
             let mut new = Vec::new();
-            for batch in query {
+            for batch in rows {
                 let batch = all.named(&batch)?;
                 let batch = match &mut seen {
                     Some(seen) => seen.drop_known(&batch)?,
@@ -69,14 +71,15 @@ impl Query {
             new.iter().try_for_each(|batch| all.add(batch.clone()))?;
             self.recursive[number] = Some(Arc::new(TempData::of_batches(new, fields.clone(), Vec::new())));
             self.options.cancel.check()?;
-            query = self.inner_rows(step.clone())?;
+            rows = self.inner_rows(step.clone(), parts + 1)?;
         }
     }
 
-    /// All rows of a query that is a part of this one.
-    fn inner_rows(&self, prepared: Arc<super::Prepared>) -> Result<Vec<RecordBatch>, ExecError> {
+    /// All rows of a query that is the part of this one with that number.
+    fn inner_rows(&mut self, prepared: Arc<Prepared>, part: usize) -> Result<Vec<RecordBatch>, ExecError> {
         let (sender, receiver) = Results::kept();
-        self.inner(prepared, sender).run_all()?;
+        let counts = self.inner(prepared, sender).run_all()?;
+        self.add_inner_profile(part, counts);
         receiver.into_iter().collect()
     }
 }

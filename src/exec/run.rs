@@ -60,7 +60,9 @@ pub struct Query {
     pub recursive: Vec<Option<Arc<TempData>>>,
     pub now_micros: i64,
     pub seed: u64,
-    pub profile: Mutex<Vec<Counts>>,
+    profile: Mutex<Vec<Counts>>,
+    /// The same for its subqueries, then for base and step of its recursive CTEs.
+    inner_profiles: Vec<Vec<Counts>>,
     /// Rows read of all that will be, as far as that is known.
     pub progress: Progress,
     rows_read: AtomicU64,
@@ -138,6 +140,7 @@ impl Query {
             now_micros: i64::try_from(now.as_micros()).unwrap_or(i64::MAX),
             seed: u64::from(now.subsec_nanos()),
             profile: Mutex::default(),
+            inner_profiles: vec![Vec::new(); plan.subqueries.len() + 2 * plan.recursions.len()],
             progress: Progress::default(),
             rows_read: AtomicU64::new(0),
             pins: Mutex::default(),
@@ -160,8 +163,9 @@ impl Query {
         self.recursive.resize(self.recursive.len().max(recursions), None);
         self.recursions_after(0)?;
         for index in 0..self.prepared.subqueries.len() {
-            let value = self.subquery(index)?;
+            let (value, counts) = self.subquery(index)?;
             self.parameters.push(value);
+            self.inner_profiles[index] = counts;
             self.recursions_after(index + 1)?;
         }
         let query = Arc::new(self);
@@ -191,7 +195,7 @@ impl Query {
         inner
     }
 
-    fn subquery(&self, index: usize) -> Result<Parameter, ExecError> {
+    fn subquery(&self, index: usize) -> Result<(Parameter, Vec<Counts>), ExecError> {
         let prepared = self.prepared.subqueries[index].clone();
         let (sender, receiver) = Results::ahead(1024);
         let inner = self.inner(prepared, sender);
@@ -211,7 +215,7 @@ impl Query {
         let (batch, rows) = collector
             .join()
             .map_err(|_| ExecError::internal("a subquery's collector panicked"))?;
-        done?;
+        let counts = done?;
         if rows > 1 {
             return Err(ExecError::user(
                 "21000",
@@ -219,12 +223,25 @@ impl Query {
             ));
         }
         let field = output.ok_or_else(|| ExecError::internal("a scalar subquery without a column"))?;
-        Parameter::new(batch.as_ref(), &field)
+        Ok((Parameter::new(batch.as_ref(), &field)?, counts))
     }
 
-    /// Runs, and drops everything that the run needed.
-    pub(super) fn run_all(self) -> Result<(), ExecError> {
-        self.run().map(drop)
+    /// Runs, and drops everything that the run needed; what happened in each pipeline.
+    pub(super) fn run_all(self) -> Result<Vec<Counts>, ExecError> {
+        self.run().map(|query| query.counts())
+    }
+
+    /// What happened in each pipeline, in the order in which a plan is explained.
+    pub fn counts(&self) -> Vec<Counts> {
+        let inner = self.inner_profiles.iter().flatten().cloned();
+        inner.chain(lock(&self.profile).iter().cloned()).collect()
+    }
+
+    /// Adds what happened in a part of the query that may run several times.
+    pub(super) fn add_inner_profile(&mut self, part: usize, counts: Vec<Counts>) {
+        let sums = &mut self.inner_profiles[part];
+        sums.resize(sums.len().max(counts.len()), Counts::default());
+        sums.iter_mut().zip(&counts).for_each(|(sum, counts)| sum.add(counts));
     }
 
     /// Intermediate results that are known beforehand.

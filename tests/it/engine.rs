@@ -138,6 +138,27 @@ fn a_query_that_needs_too_much_memory_names_the_operator_and_the_next_one_works(
     assert!(!rows(&mut session, &tpch::query(18)).unwrap().is_empty());
 }
 
+// --- order
+
+#[test]
+fn many_rows_are_sorted_by_all_threads_and_equal_ones_stay_in_order() {
+    let mut session = session(JitMode::Auto);
+    let source = "SELECT CASE WHEN range % 11 = 0 THEN NULL ELSE ((range * 7919) % 5003) / 100.0 :: decimal(20, 2) END AS price, \
+                  repeat('x', (range * 31) % 3) || (range % 97) AS name, range AS n FROM range(70000)";
+    let mut expected = rows(&mut session, source).unwrap();
+    let price = |row: &[String]| row[0].parse::<f64>().ok();
+    expected.sort_by(|a, b| {
+        let (x, y) = (price(a), price(b));
+        // NULLs come last, in both directions.
+        let by_price = x.is_none().cmp(&y.is_none()).then(y.partial_cmp(&x).unwrap());
+        by_price.then_with(|| a[1].cmp(&b[1]))
+    });
+    let sorted = format!("{source} ORDER BY price DESC NULLS LAST, name");
+    assert!(rows(&mut session, &sorted).unwrap() == expected);
+    let part = format!("{sorted} LIMIT 1000 OFFSET 35000");
+    assert!(rows(&mut session, &part).unwrap() == expected[35_000..36_000]);
+}
+
 // --- cancellation
 
 #[test]

@@ -65,9 +65,6 @@ const FIELDS: &[&str] = &[
     "millennium",
 ];
 
-/// Functions of the language that cannot be run yet.
-const LATER: &[&str] = &["unnest"];
-
 /// The aggregate of that name.
 pub(super) fn aggregate_function(name: &str) -> Option<AggregateFunction> {
     let lower = name.to_lowercase();
@@ -100,8 +97,8 @@ impl<'a> Binder<'a> {
             let help = format!("write `{}(…) OVER (…)`", call.name.text);
             return self.fail(Diagnostic::new("42P20", span, message).with_help(help));
         }
-        if LATER.contains(&plain) {
-            return self.unsupported(&format!("`{}` is", call.name.text), span);
+        if plain == "unnest" {
+            return self.unnest_call(block, call, span);
         }
         if let Some(called) = self.routine_call(block, call, span) {
             return called;

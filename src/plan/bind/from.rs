@@ -110,7 +110,7 @@ impl<'a> Binder<'a> {
     }
 
     /// An array that must be computed becomes a column of its own.
-    fn stored(&mut self, left: Plan, array: Expr) -> (Plan, Expr) {
+    pub(super) fn stored(&mut self, left: Plan, array: Expr) -> (Plan, Expr) {
         if crate::plan::physical::is_found(&array) {
             return (left, array);
         }
@@ -299,7 +299,7 @@ impl<'a> Binder<'a> {
     }
 
     /// The elements of a constant that is an array, and their positions.
-    fn array_rows(&mut self, array: &Expr, name: &str) -> Bound<Relation> {
+    pub(super) fn array_rows(&mut self, array: &Expr, name: &str) -> Bound<Relation> {
         let (items, ty) = match (array.as_literal(), &array.ty) {
             (Some(Value::Array(items)), LogicalType::Array(item)) => (items.clone(), (**item).clone()),
             (_, LogicalType::Array(item)) => (Vec::new(), (**item).clone()),

@@ -38,6 +38,7 @@ mod select;
 mod setop;
 mod subquery;
 mod type_name;
+mod unnest;
 mod view;
 mod window;
 

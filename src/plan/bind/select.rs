@@ -18,6 +18,7 @@ use super::column_names::column_name;
 use super::grouping_sets::Sets;
 use super::scope::{Scope, same};
 use super::subquery::Attach;
+use super::unnest::PendingUnnest;
 use super::window::PendingWindow;
 use super::{Binder, Bound, Relation, Reported};
 use crate::plan::logical::{Aggregate, ColumnId, Expr, Plan, SortKey};
@@ -73,6 +74,10 @@ pub(super) struct Block<'a> {
     pub(super) in_window: bool,
     /// What ROLLUP and the like stand for.
     pub(super) sets: Option<Sets>,
+    /// The select list may spread an array over several rows.
+    pub(super) spreads: bool,
+    /// The array that it spreads.
+    pub(super) unnest: Option<PendingUnnest>,
 }
 
 impl<'a> Block<'a> {
@@ -90,6 +95,8 @@ impl<'a> Block<'a> {
             windows: Vec::new(),
             in_window: false,
             sets: None,
+            spreads: false,
+            unnest: None,
         }
     }
 
@@ -140,6 +147,7 @@ pub(super) struct Above<'s> {
     items: &'s mut [Item],
     qualify: &'s mut [Expr],
     windows: &'s mut [PendingWindow],
+    unnest: &'s mut Option<PendingUnnest>,
 }
 
 impl Above<'_> {
@@ -147,6 +155,7 @@ impl Above<'_> {
         self.items.iter_mut().for_each(|item| f(&mut item.expr));
         self.qualify.iter_mut().for_each(&mut *f);
         self.windows.iter_mut().for_each(|window| window.for_each_expr(f));
+        self.unnest.iter_mut().for_each(|unnest| f(&mut unnest.array));
     }
 }
 
@@ -164,6 +173,7 @@ impl<'a> Binder<'a> {
         let mut block = Block::new(scope, Place::Where);
         block.aliases = aliases(select);
         block.from = &select.from;
+        block.spreads = true;
         let nullable = self.nullable_columns(&plan);
         block.present = plan.output().into_iter().filter(|id| !nullable.contains(id)).collect();
         let plan = self.where_clause(&mut block, plan, select.filter.as_ref());
@@ -195,16 +205,19 @@ impl<'a> Binder<'a> {
         let below = std::mem::take(&mut block.joins_below);
         let plan = self.attach(plan, below);
         let mut windows = std::mem::take(&mut block.windows);
+        let mut unnest = block.unnest.take();
         let mut outside = Above {
             items: &mut items,
             qualify: &mut qualify,
             windows: &mut windows,
+            unnest: &mut unnest,
         };
         let plan = match grouped {
             true => self.grouped(plan, block, keys, having, &mut outside)?,
             false => self.attach(plan, block.joins_above),
         };
-        let mut plan = self.compute_windows(plan, windows).filtered(qualify);
+        let plan = self.compute_windows(plan, windows).filtered(qualify);
+        let mut plan = self.spread(plan, unnest)?;
         if !on.is_empty() {
             let key = |at: usize| items.get(at).map(|item| item.expr.clone());
             let partition = on.into_iter().filter_map(key).collect();
@@ -293,6 +306,7 @@ impl<'a> Binder<'a> {
         }
         let mut made: HashSet<ColumnId> = block.aggregates.iter().map(|(id, _)| *id).collect();
         made.extend(block.windows.iter().map(|window| window.id));
+        made.extend(block.unnest.iter().map(|unnest| unnest.element));
         let mut out: Vec<Expr> = Vec::new();
         for item in items.iter().filter(|item| item.shown && !item.expr.is_constant()) {
             let plain = item.expr.columns().is_disjoint(&made);
