@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use object_store::memory::InMemory;
 use object_store::path::Path as Key;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, PutPayload, UpdateVersion};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
 
 use super::{Disk, Lock, LockOutcome, ReadAt, Staged, Stat, WriteAt};
 pub use cache::{CacheStats, clear as clear_cache, stats as cache_stats};
@@ -54,10 +54,8 @@ fn bucket_of(url: &str) -> io::Result<Arc<RemoteDisk>> {
     if let Some(disk) = disks.iter().find(|disk| disk.base == base) {
         return Ok(Arc::clone(disk));
     }
-    let (scheme, _) = ObjectStoreScheme::parse(&parsed).map_err(|error| invalid(&error))?;
-    let store: Arc<dyn ObjectStore> = match scheme {
-        ObjectStoreScheme::Memory => Arc::new(InMemory::new()),
-        ObjectStoreScheme::Local => return Err(invalid(&"a folder is named without `file://`")),
+    let store: Arc<dyn ObjectStore> = match parsed.scheme() {
+        "memory" => Arc::new(InMemory::new()),
         _ => {
             let (store, _) =
                 object_store::parse_url_opts(&parsed, std::env::vars()).map_err(|error| invalid(&error))?;
