@@ -190,11 +190,15 @@ impl Disk for RemoteDisk {
         }
         match self.head(&key) {
             Ok(meta) => Ok(stat_of(&meta)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.list(path).map(|_| Stat {
-                size_bytes: 0,
-                mtime_ns: 0,
-                is_folder: true,
-            }),
+            // A folder is there as long as something is in it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match self.list(path)?.is_empty() {
+                true => Err(error),
+                false => Ok(Stat {
+                    size_bytes: 0,
+                    mtime_ns: 0,
+                    is_folder: true,
+                }),
+            },
             Err(error) => Err(error),
         }
     }
@@ -207,9 +211,6 @@ impl Disk for RemoteDisk {
             .chain(&listed.common_prefixes)
             .map(|key| self.path(key))
             .collect();
-        if paths.is_empty() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
         paths.sort();
         Ok(paths)
     }
