@@ -25,6 +25,7 @@ mod kill;
 mod language;
 mod layout;
 mod library;
+mod model;
 mod processes;
 mod proofs;
 mod pruning;

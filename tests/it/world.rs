@@ -7,6 +7,9 @@
 //!
 //! Does not: decide when the power fails, or which operations come next.
 
+#[path = "world/branches.rs"]
+mod branches;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -21,6 +24,8 @@ use gobi::store::database::Database;
 use gobi::store::object::CommitId;
 use gobi::store::table::TableReferences;
 use gobi::store::timeline::{Machine, Options, RefKind, Retention};
+
+pub use branches::Tally;
 
 /// A table's rows by their keys.
 pub type Rows = BTreeMap<i64, Arc<str>>;
@@ -46,6 +51,11 @@ pub enum Op {
     Reopen,
     Collect,
     Compact,
+    Use { branch: u8 },
+    Merge { from: u8, pick: u8 },
+    RollBack { to: u8 },
+    Past { at: u8 },
+    Expire,
 }
 
 /// Rows of a bulk load: enough to become a file.
@@ -90,6 +100,14 @@ impl Op {
             19 if outermost => Self::Reopen,
             20 if outermost => Self::Collect,
             21 | 22 if outermost => Self::Compact,
+            23 | 24 if outermost => Self::Use { branch: first },
+            25 if outermost => Self::Merge {
+                from: table,
+                pick: part,
+            },
+            26 if outermost => Self::RollBack { to: first },
+            27 if outermost => Self::Past { at: first },
+            28 if outermost => Self::Expire,
             _ => Self::Insert {
                 table,
                 count: part % 4 + 1,
@@ -117,8 +135,12 @@ pub struct World {
     engine: Arc<Engine>,
     folder: Option<Arc<DatabaseFolder>>,
     session: Session,
+    /// The branch in use.
+    branch: String,
+    /// What it holds.
     model: Model,
     next_key: i64,
+    pub tally: Tally,
     pub history: History,
     pub witness: Arc<Mutex<Witness>>,
 }
@@ -231,8 +253,10 @@ impl World {
             engine,
             folder: Some(folder),
             session,
+            branch: branches::BRANCHES[0].into(),
             model: Model::new(),
             next_key: 1,
+            tally: Tally::default(),
             history: History::default(),
             witness: Arc::default(),
         }
@@ -265,6 +289,11 @@ impl World {
             Op::Reopen => self.reopen(),
             Op::Collect => self.collect().map_err(text),
             Op::Compact => self.compact(),
+            Op::Use { branch } => self.use_branch(*branch),
+            Op::Merge { from, pick } => self.merge(*from, *pick),
+            Op::RollBack { to } => self.roll_back(*to),
+            Op::Past { at } => self.read_past(*at),
+            Op::Expire => self.expire(),
             other => self.change(other),
         }
     }
@@ -276,6 +305,10 @@ impl World {
         self.folder = None;
         let (folder, session) = open(&self.disk, &self.engine)?;
         (self.folder, self.session) = (Some(folder), session);
+        if self.branch != branches::BRANCHES[0] {
+            let script = format!("USE BRANCH {}", self.branch);
+            run(&mut self.session, &script).map_err(|error| format!("{error:?}"))?;
+        }
         Ok(())
     }
 
@@ -314,6 +347,9 @@ impl World {
             return Ok(());
         }
         let target = timeline.commit_at(u64::from(name) % size)?;
+        if timeline.check_kept(target).is_err() {
+            return Ok(());
+        }
         let name = format!("r{name}");
         if timeline.resolve(kind, &name).is_some() || self.witness.lock().unwrap().refs.contains_key(&name) {
             return Ok(());
@@ -357,25 +393,7 @@ impl World {
     /// After a reopening that followed an error: what is there is what was acknowledged, or what was under way.
     pub fn recover(&mut self) -> Result<(), String> {
         self.reopen()?;
-        let Some(database) = self.database().map_err(|error| error.to_string())? else {
-            return Ok(());
-        };
-        let found = contents(&mut self.session, &database, None)?;
-        let under_way = self.witness.lock().unwrap().under_way.clone();
-        match under_way {
-            Some(model) if *model == found => {
-                self.model = found;
-                self.settle(model).map_err(|error| error.to_string())
-            }
-            _ => {
-                assert_eq!(
-                    found, self.model,
-                    "neither what was acknowledged nor what was under way"
-                );
-                self.witness.lock().unwrap().under_way = None;
-                Ok(())
-            }
-        }
+        self.recover_branch()
     }
 
     /// What an operation is in SQL; the model is changed on the way.
@@ -481,6 +499,11 @@ fn is_fault(error: &str) -> bool {
     ["a simulated fault", "stopped writing", "opened anew"]
         .iter()
         .any(|text| error.contains(text))
+}
+
+/// Whether statements move a branch, which then is at some commit of the history.
+pub fn is_worked_on(branch: &str) -> bool {
+    branches::BRANCHES.contains(&branch)
 }
 
 fn op_table(op: &Op) -> Option<u8> {
