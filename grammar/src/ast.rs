@@ -15,6 +15,7 @@ mod procedure;
 mod session;
 mod timeline;
 mod transaction;
+mod trigger;
 mod walk;
 mod window;
 
@@ -24,6 +25,7 @@ pub use procedure::*;
 pub use session::*;
 pub use timeline::*;
 pub use transaction::*;
+pub use trigger::*;
 pub use window::*;
 
 /// A byte range of the script.
@@ -212,6 +214,12 @@ pub enum StatementKind {
     DefineException(DefineException),
     /// `function …`, `upsert procedure …`, `CREATE FUNCTION …`.
     Routine(Box<Routine>),
+    /// `upsert TRIGGER …`.
+    UpsertTrigger(UpsertTrigger),
+    /// `CREATE TRIGGER …`.
+    CreateTrigger(Box<CreateTrigger>),
+    /// `ENABLE TRIGGER t`, `DISABLE TRIGGER t`.
+    ToggleTrigger(ToggleTrigger),
     /// A statement that the grammar recognises by its first words but that cannot be run yet.
     Unsupported {
         /// The statement's name in capitals, such as `UPSERT PROCEDURE`.

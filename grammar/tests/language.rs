@@ -357,7 +357,7 @@ fn other_statements() {
     accepts(
         r#"SELECT x => x + 1, row_number() OVER (ORDER BY a), a |> f, x match {1 -> 2}, f'a {b}', f(a: 1), (1, 2), x IN arr, map{'a': 1}"#,
         expect![[r#"
-            SELECT /* unsupported: lambda */, row_number() OVER (ORDER BY a), /* unsupported: pipe */, x match {1 -> 2}, /* unsupported: string interpolation */, f(a: 1), /* unsupported: row value */, /* unsupported: IN over a collection */, /* unsupported: map literal */;
+            SELECT /* unsupported: lambda */, row_number() OVER (ORDER BY a), /* unsupported: pipe */, x match {1 -> 2}, concat('a ', b), f(a: 1), /* unsupported: row value */, /* unsupported: IN over a collection */, /* unsupported: map literal */;
         "#]],
     );
     accepts(
@@ -434,10 +434,10 @@ fn forms_that_are_only_recognised() {
     accepts(
         r#"upsert TRIGGER as t (timing: 'before'); upsert SCHEDULE as s (sched: '@daily'); RUN PIPELINE p; ENABLE TRIGGER t"#,
         expect![[r#"
-        /* unsupported: UPSERT TRIGGER */;
+        upsert trigger as t (timing: 'before');
         /* unsupported: UPSERT SCHEDULE */;
         /* unsupported: RUN PIPELINE */;
-        /* unsupported: ENABLE TRIGGER */;
+        ENABLE TRIGGER t;
     "#]],
     );
     accepts(

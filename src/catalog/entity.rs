@@ -46,6 +46,8 @@ pub enum Entity {
     Routine(RoutineDef),
     /// How far a reader of a table's changes has come.
     Watermark(WatermarkDef),
+    /// What is done when rows change.
+    Trigger(TriggerDef),
 }
 
 /// A namespace.
@@ -237,6 +239,93 @@ pub struct RoutineDef {
     pub names: Vec<EntityId>,
 }
 
+/// What the keys of triggers begin with.
+pub(super) const TRIGGER_KEY: &str = "\u{1}trigger ";
+
+/// What is done when rows of a table or view change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerDef {
+    /// Name, case preserved.
+    pub name: String,
+    /// Tables and views.
+    pub targets: Vec<EntityId>,
+    /// When.
+    pub timing: Timing,
+    /// For what.
+    pub events: Vec<Event>,
+    /// For each row, not once for each statement.
+    pub each_row: bool,
+    /// Fires for updates of these columns only; none: of any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub of: Vec<String>,
+    /// Only where this holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Source>,
+    /// Those of a lower number are first; then it goes by name.
+    #[serde(default)]
+    pub order: i64,
+    /// The procedure.
+    pub call: EntityId,
+    /// Its arguments, as text; an empty name: by its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<(String, Source)>,
+    /// Tables, views and functions that its body names, but not its own tables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<EntityId>,
+    /// Does not fire.
+    #[serde(default)]
+    pub disabled: bool,
+}
+
+/// When a trigger fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Timing {
+    /// Before the change.
+    Before,
+    /// After it.
+    After,
+    /// Instead of it.
+    Instead,
+}
+
+impl Timing {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Timing::Before => "before",
+            Timing::After => "after",
+            Timing::Instead => "instead",
+        }
+    }
+}
+
+impl Event {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Event::Insert => "insert",
+            Event::Update => "update",
+            Event::Delete => "delete",
+            Event::Upsert => "upsert",
+        }
+    }
+}
+
+/// What happens to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// It is new.
+    Insert,
+    /// It is changed.
+    Update,
+    /// It goes.
+    Delete,
+    /// It is inserted or updated by a statement that does either.
+    Upsert,
+}
+
 /// A place in the history of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatermarkDef {
@@ -258,6 +347,7 @@ impl Entity {
             Entity::Index(index) => &index.name,
             Entity::Routine(routine) => &routine.name,
             Entity::Watermark(mark) => &mark.name,
+            Entity::Trigger(trigger) => &trigger.name,
         }
     }
 
@@ -271,6 +361,7 @@ impl Entity {
             Entity::Routine(routine) if routine.procedure => "procedure",
             Entity::Routine(_) => "function",
             Entity::Watermark(_) => "watermark",
+            Entity::Trigger(_) => "trigger",
         }
     }
 
@@ -283,6 +374,17 @@ impl Entity {
             Entity::Index(index) => vec![index.table],
             Entity::Routine(routine) => routine.names.clone(),
             Entity::Watermark(mark) => vec![mark.table],
+            // With its tables it goes, or does without them.
+            Entity::Trigger(trigger) => trigger.names.iter().copied().chain([trigger.call]).collect(),
+        }
+    }
+
+    /// What tells it from others of its schema: triggers may be called as tables and procedures are.
+    pub fn key(&self) -> String {
+        let name = self.name().to_ascii_lowercase();
+        match self {
+            Entity::Trigger(_) => format!("{TRIGGER_KEY}{name}"),
+            _ => name,
         }
     }
 
@@ -304,6 +406,36 @@ impl Entity {
 pub struct NotAnEntity(String);
 
 impl TableDef {
+    /// A table without columns.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            columns: Vec::new(),
+            next_column: 0,
+            primary_key: None,
+            unique: Vec::new(),
+            checks: Vec::new(),
+            foreign_keys: Vec::new(),
+            storage: Storage::default(),
+            partition_by: Vec::new(),
+            sort_by: Vec::new(),
+        }
+    }
+
+    /// Adds a column that may be NULL.
+    pub fn add(&mut self, name: &str, ty: LogicalType) {
+        self.columns.push(ColumnDef {
+            no: ColumnNo(self.next_column),
+            name: name.to_owned(),
+            ty,
+            not_null: false,
+            default: None,
+            generated: None,
+            missing: None,
+        });
+        self.next_column += 1;
+    }
+
     /// A column by name, whatever its case.
     pub fn column(&self, name: &str) -> Option<&ColumnDef> {
         self.columns

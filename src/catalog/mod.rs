@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 pub use entity::{
-    CheckDef, ColumnDef, ColumnNo, Entity, EntityId, ForeignKeyDef, IndexDef, KeyAction, KeyDef, NotAnEntity,
-    RoutineDef, SchemaDef, SortColumn, Source, Storage, TableDef, ViewDef, WatermarkDef,
+    CheckDef, ColumnDef, ColumnNo, Entity, EntityId, Event, ForeignKeyDef, IndexDef, KeyAction, KeyDef, NotAnEntity,
+    RoutineDef, SchemaDef, SortColumn, Source, Storage, TableDef, Timing, TriggerDef, ViewDef, WatermarkDef,
 };
 
 /// The schema that unqualified names are looked up in.
@@ -43,6 +43,8 @@ struct Entities {
     by_id: BTreeMap<EntityId, Entry>,
     /// Schema and name in lower case.
     by_name: BTreeMap<(Arc<str>, String), EntityId>,
+    /// Triggers of tables and views.
+    triggers: BTreeMap<EntityId, Vec<EntityId>>,
     next_id: u64,
     /// What stands for all of it.
     hash: OnceLock<[u8; 32]>,
@@ -131,6 +133,45 @@ impl Catalog {
         self.get(*self.0.by_name.get(&key)?)
     }
 
+    /// A trigger by name.
+    pub fn trigger(&self, schema: &str, name: &str) -> Option<(EntityId, &TriggerDef)> {
+        let key = format!("{}{name}", entity::TRIGGER_KEY);
+        let entry = self.find(&[schema, &key])?;
+        match &*entry.entity {
+            Entity::Trigger(trigger) => Some((entry.id, trigger)),
+            _ => None,
+        }
+    }
+
+    /// The triggers of a table or view, in no order.
+    pub fn triggers_of(&self, target: EntityId) -> impl Iterator<Item = (EntityId, &TriggerDef)> {
+        let ids = self.0.triggers.get(&target).into_iter().flatten();
+        ids.filter_map(|id| match &*self.get(*id)?.entity {
+            Entity::Trigger(trigger) => Some((*id, trigger)),
+            _ => None,
+        })
+    }
+
+    /// Takes a target that goes from its triggers; those that have no other go too, and are given back.
+    fn forget_target(&mut self, target: EntityId) -> Result<Vec<Entry>, CatalogError> {
+        let mut gone = Vec::new();
+        for id in self.entities().triggers.remove(&target).unwrap_or_default() {
+            let Some(entry) = self.get(id).cloned() else { continue };
+            let Entity::Trigger(trigger) = &*entry.entity else {
+                continue;
+            };
+            let mut trigger = trigger.clone();
+            trigger.targets.retain(|known| *known != target);
+            if trigger.targets.is_empty() {
+                self.forget(&entry);
+                gone.push(entry);
+            } else {
+                self.replace(id, Entity::Trigger(trigger))?;
+            }
+        }
+        Ok(gone)
+    }
+
     /// Everything, by number.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.0.by_id.values()
@@ -149,7 +190,7 @@ impl Catalog {
             _ if self.has_schema(schema) => schema.to_ascii_lowercase(),
             _ => return Err(CatalogError::NoSchema(schema.into())),
         };
-        let key = (Arc::from(schema), entity.name().to_ascii_lowercase());
+        let key = (Arc::from(schema), entity.key());
         let taken = self.0.by_name.get(&key).and_then(|id| self.get(*id));
         if let Some(taken) = taken {
             return Err(CatalogError::Exists {
@@ -172,7 +213,7 @@ impl Catalog {
         let Some(old) = self.0.by_id.get(&id).cloned() else {
             return Ok(());
         };
-        let key = (old.schema.clone(), entity.name().to_ascii_lowercase());
+        let key = (old.schema.clone(), entity.key());
         if let Some(other) = self.0.by_name.get(&key).filter(|other| **other != id) {
             let kind = self.get(*other).map_or("table", |entry| entry.entity.kind());
             return Err(CatalogError::Exists {
@@ -283,6 +324,7 @@ impl Catalog {
                 self.forget(&entry);
                 gone.push(entry);
             }
+            gone.extend(self.forget_target(id)?);
         }
         Ok(gone)
     }
@@ -312,15 +354,27 @@ impl Catalog {
     }
 
     fn put(&mut self, entry: Entry) {
-        let key = (entry.schema.clone(), entry.entity.name().to_ascii_lowercase());
+        let key = (entry.schema.clone(), entry.entity.key());
         let entities = self.entities();
+        if let Entity::Trigger(trigger) = &*entry.entity {
+            for target in &trigger.targets {
+                entities.triggers.entry(*target).or_default().push(entry.id);
+            }
+        }
         entities.by_name.insert(key, entry.id);
         entities.by_id.insert(entry.id, entry);
     }
 
     fn forget(&mut self, entry: &Entry) {
-        let key = (entry.schema.clone(), entry.entity.name().to_ascii_lowercase());
+        let key = (entry.schema.clone(), entry.entity.key());
         let entities = self.entities();
+        if let Entity::Trigger(trigger) = &*entry.entity {
+            for target in &trigger.targets {
+                if let Some(triggers) = entities.triggers.get_mut(target) {
+                    triggers.retain(|id| *id != entry.id);
+                }
+            }
+        }
         entities.by_name.remove(&key);
         entities.by_id.remove(&entry.id);
     }

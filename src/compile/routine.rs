@@ -10,6 +10,7 @@
 //! Does not: check types or names; the routine is checked.
 
 mod call;
+mod rows;
 mod statements;
 mod variables;
 
@@ -27,6 +28,7 @@ use crate::plan::physical::routine::{Program, Routine, RoutineId};
 use crate::plan::physical::{Facts, Finish, PhysicalPlan, Pipeline, Sink, Span};
 use crate::types::LogicalType;
 use call::Convention;
+pub use rows::compile_rows;
 use variables::Place;
 
 /// The deepest that a function may call itself.
@@ -61,6 +63,8 @@ enum Exit {
     Body(Option<LogicalType>),
     /// A function with a result of this type.
     Function(Option<LogicalType>),
+    /// The body of a loop over rows, which goes on here.
+    Row(Block),
 }
 
 impl Frame {
@@ -210,7 +214,7 @@ impl Emitter<'_> {
             return self.b.jump(handler);
         }
         match &self.frame_of().exit {
-            Exit::Body(_) => {
+            Exit::Body(_) | Exit::Row(_) => {
                 let failed = self.b.iconst(Type::I64, -1);
                 self.b.ret(&[failed]);
             }

@@ -210,7 +210,7 @@ impl Iterator for BatchStream {
         }
         let item = self.receiver.recv().ok();
         self.ended = !matches!(item, Some(Ok(_)));
-        item
+        item.map(|item| item.map_err(|error| self.cancel.named(error)))
     }
 }
 

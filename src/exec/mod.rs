@@ -7,6 +7,7 @@
 //!
 //! Does not: parse, bind or optimise.
 
+mod collected;
 mod cutoff;
 mod engine;
 mod explain;
@@ -28,6 +29,7 @@ mod prepare;
 mod recursion;
 mod results;
 pub mod routine;
+mod row_body;
 mod rows;
 mod run;
 mod schedule;
@@ -39,10 +41,12 @@ mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 pub use engine::{BatchStream, Engine};
 pub use explain::{Explain, OperatorProfile, PipelineExplain, PipelineProfile, Profile};
 pub use prepare::{Phases, Prepared};
+pub use row_body::RowBody;
 
 use crate::formats::FormatError;
 use crate::plan::physical::Span;
@@ -87,32 +91,68 @@ pub struct QueryOptions {
     pub cancel: CancelToken,
 }
 
-/// Asks a query to stop.
+/// Asks a query to stop, or has it stop at a time.
 #[derive(Clone, Debug, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken(Arc<Stop>);
 
-impl CancelToken {
-    /// Asks.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+/// What a token says; generated code knows its address.
+#[derive(Debug, Default)]
+struct Stop {
+    asked: AtomicBool,
+    deadline: Option<Instant>,
+}
+
+impl Stop {
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// The address of the flag, for generated code; valid while a clone of the token lives.
+    fn is_cancelled(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) || self.is_over()
+    }
+}
+
+impl CancelToken {
+    /// A token that asks by itself at a time.
+    pub fn until(deadline: Option<Instant>) -> Self {
+        Self(Arc::new(Stop {
+            asked: AtomicBool::new(false),
+            deadline,
+        }))
+    }
+
+    /// Asks.
+    pub fn cancel(&self) {
+        self.0.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// The address for generated code; valid while a clone of the token lives.
     fn address(&self) -> u64 {
         Arc::as_ptr(&self.0) as u64
     }
 
-    /// Whether somebody asked.
+    /// Whether somebody asked, or the time has come.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_cancelled()
     }
 
     /// An error if somebody asked.
     pub fn check(&self) -> Result<(), ExecError> {
         if self.is_cancelled() {
-            Err(ExecError::cancelled())
+            Err(self.named(ExecError::cancelled()))
         } else {
             Ok(())
+        }
+    }
+
+    /// The error of a query that this token stopped says why it did.
+    fn named(&self, error: ExecError) -> ExecError {
+        match error.kind == ErrorKind::Cancelled && self.0.is_over() {
+            true => ExecError {
+                message: "the statement took longer than `statement_timeout` allows".into(),
+                ..error
+            },
+            false => error,
         }
     }
 }

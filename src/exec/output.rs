@@ -204,7 +204,7 @@ fn misfit(error: arrow::error::ArrowError) -> ExecError {
 }
 
 /// A column of values in their natural layout.
-fn array(ty: &LogicalType, bytes: &[u8], valid: &[u8]) -> Result<ArrayRef, ExecError> {
+pub fn array(ty: &LogicalType, bytes: &[u8], valid: &[u8]) -> Result<ArrayRef, ExecError> {
     let rows = valid.len();
     let nulls = NullBuffer::new(BooleanBuffer::collect_bool(rows, |i| valid[i] != 0));
     let nulls = (nulls.null_count() > 0).then_some(nulls);

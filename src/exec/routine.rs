@@ -10,8 +10,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use gobi_jit::{Executable, Interpreter, abi, host_functions};
 
+use super::collected::{Collected, MOST_ROWS};
 use super::engine::{Engine, Shared};
 use super::frame::Frame;
 use super::host::{self, CELL_BYTES, Host, VALID_AT, cell_value};
@@ -30,12 +32,17 @@ pub struct QuestionTypes {
     pub given: Vec<LogicalType>,
     /// What its answer holds.
     pub taken: Vec<LogicalType>,
+    /// It undoes what was done since a question before: rows that were collected since are not to be added.
+    pub undoes: bool,
 }
 
 /// Answers what a body asks.
 pub trait Answers {
     /// The answer to a question; `None`: there is none (no row).
     fn answer(&mut self, question: usize, given: Vec<Value>) -> Result<Option<Vec<Value>>, ExecError>;
+
+    /// Takes the rows that were collected for a question, as columns.
+    fn rows(&mut self, question: usize, columns: Vec<ArrayRef>) -> Result<(), ExecError>;
 }
 
 /// A body that can be run.
@@ -75,6 +82,8 @@ pub struct Outcome {
 pub(super) struct Asking {
     answers: *mut (dyn Answers + 'static),
     questions: Arc<Vec<QuestionTypes>>,
+    /// Rows that are not handed over yet, by their questions, in the order in which these began.
+    collected: Vec<(usize, Collected)>,
     /// The error that was caught last.
     caught: Option<ExecError>,
 }
@@ -102,7 +111,7 @@ impl Engine {
     }
 }
 
-fn executable(
+pub(super) fn executable(
     shared: &Arc<Shared>,
     code: &PipelineCode,
     loops: bool,
@@ -139,31 +148,14 @@ impl Body {
                 *cell = [bits, 1];
             }
         }
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        let now_micros = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
-        let budget = Budget::new(options.memory_limit_bytes);
-        let clock = (now_micros, u64::from(now.subsec_nanos()));
-        let mut host = Host::new(self.code.clone(), clock, (&budget, "the body"))?;
         // SAFETY: only the lifetime is forgotten; the host goes before `answers` does.
         let answers: *mut (dyn Answers + 'static) = unsafe { std::mem::transmute(std::ptr::from_mut(answers)) };
-        host.asking = Some(Asking {
-            answers,
-            questions: self.questions.clone(),
-            caught: None,
-        });
+        let budget = Budget::new(options.memory_limit_bytes);
+        let mut host = host_for(&self.code, answers, &self.questions, &budget)?;
         let mut frame = Frame::new(&self.code);
-        frame.set(Slot::Host, std::ptr::from_mut(&mut *host) as u64);
         frame.set(Slot::Cells, cells.as_mut_ptr() as u64);
-        frame.set_header(CANCEL, options.cancel.address());
-        // SAFETY: the frame's slots were set for the code, and what they point to lives until the call has ended.
-        let status = unsafe { self.executable.call_kernel(self.code.sink.id, frame.address(), 0, 0) };
-        match status {
-            0 => {}
-            abi::STATUS_DEPTH => return Err(ExecError::user("54001", "calls are nested too deeply")),
-            _ => return Err(worker::failure(&self.code, &frame, &mut host)),
-        }
+        // SAFETY: the frame's slots are set for the code, and what they point to lives until the call has ended.
+        unsafe { call(&self.code, &self.executable, &mut frame, &mut host, 0, options) }?;
         let read = |cell: &[u128; 2], ty: &LogicalType| {
             // SAFETY: the kernel left a value of this type, and the arenas that it may point into live.
             unsafe { cell_value(cell.as_ptr().cast(), ty) }
@@ -180,10 +172,69 @@ impl Body {
     }
 }
 
+/// A host whose questions are answered.
+pub(super) fn host_for(
+    code: &Arc<PipelineCode>,
+    answers: *mut (dyn Answers + 'static),
+    questions: &Arc<Vec<QuestionTypes>>,
+    budget: &Arc<Budget>,
+) -> Result<Box<Host>, ExecError> {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let now_micros = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+    let clock = (now_micros, u64::from(now.subsec_nanos()));
+    let mut host = Host::new(code.clone(), clock, (budget, "the body"))?;
+    host.asking = Some(Asking {
+        answers,
+        questions: questions.clone(),
+        collected: Vec::new(),
+        caught: None,
+    });
+    Ok(host)
+}
+
+/// Calls a body's kernel for `rows` rows, and hands over what it has collected.
+///
+/// # Safety
+/// The slots of the frame are set for the code, but for the host's, and what they point to lives, as do the host's answers.
+pub(super) unsafe fn call(
+    code: &PipelineCode,
+    executable: &Executable,
+    frame: &mut Frame,
+    host: &mut Host,
+    rows: usize,
+    options: &QueryOptions,
+) -> Result<(), ExecError> {
+    frame.set(Slot::Host, std::ptr::from_mut(host) as u64);
+    frame.set_header(CANCEL, options.cancel.address());
+    // SAFETY: the caller's promise.
+    let status = unsafe { executable.call_kernel(code.sink.id, frame.address(), 0, rows as i64) };
+    match status {
+        0 => hand_over(host),
+        abi::STATUS_DEPTH => Err(ExecError::user("54001", "calls are nested too deeply")),
+        _ => Err(options.cancel.named(worker::failure(code, frame, host))),
+    }
+}
+
+/// Hands over the rows that were collected.
+fn hand_over(host: &mut Host) -> Result<(), ExecError> {
+    let Some(asking) = &mut host.asking else { return Ok(()) };
+    for (question, collected) in &mut asking.collected {
+        if collected.rows > 0 {
+            let columns = collected.take()?;
+            // SAFETY: as for `answer`.
+            unsafe { &mut *asking.answers }.rows(*question, columns)?;
+        }
+    }
+    Ok(())
+}
+
 host_functions! {
     /// What bodies can call besides what queries can.
     pub(super) static FUNCTIONS = {
         "is_cancelled" => is_cancelled(flag: *const u8) -> i64;
+        "collect" => collect(host: *mut u8, question: i64, cells: *mut u8) -> i64;
         "ask" => ask(host: *mut u8, question: i64, cells: *mut u8) -> i64;
         "throw" => throw(host: *mut u8, site: i64, cells: *const u8) -> i64;
         "catch" => catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64;
@@ -195,9 +246,54 @@ extern "C" fn is_cancelled(flag: *const u8) -> i64 {
     if flag.is_null() {
         return 0;
     }
-    // SAFETY: the frame holds the address of the token's flag, which the query or body keeps alive.
-    let flag = unsafe { &*flag.cast::<std::sync::atomic::AtomicBool>() };
-    i64::from(flag.load(std::sync::atomic::Ordering::Relaxed))
+    // SAFETY: the frame holds the address of what the token says, which the query or body keeps alive.
+    i64::from(unsafe { &*flag.cast::<super::Stop>() }.is_cancelled())
+}
+
+/// -1: an error; 0: the row in the cells is kept.
+extern "C" fn collect(host: *mut u8, question: i64, cells: *mut u8) -> i64 {
+    // SAFETY: the frame's host slot holds the body's `Host`, which nothing else uses while it collects.
+    let host = unsafe { &mut *host.cast::<Host>() };
+    let number = usize::try_from(question).unwrap_or(usize::MAX);
+    // SAFETY: generated code passes the cells of this question.
+    let kept = catch_unwind(AssertUnwindSafe(|| unsafe { keep(host, number, cells) }));
+    match kept {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => {
+            host.error = Some(error);
+            -1
+        }
+        Err(_) => {
+            host.error = Some(ExecError::internal("a row of a body could not be kept"));
+            -1
+        }
+    }
+}
+
+/// # Safety
+/// `cells` has a cell for each value that the question is given.
+unsafe fn keep(host: &mut Host, number: usize, cells: *const u8) -> Result<(), ExecError> {
+    let Some(asking) = &mut host.asking else {
+        return Err(ExecError::unsupported("INSERT in a function that a query calls"));
+    };
+    let questions = asking.questions.clone();
+    let types = questions
+        .get(number)
+        .ok_or_else(|| ExecError::internal("an unknown question"))?;
+    let at = match asking.collected.iter().position(|(known, _)| *known == number) {
+        Some(at) => at,
+        None => {
+            asking.collected.push((number, Collected::default()));
+            asking.collected.len() - 1
+        }
+    };
+    let collected = &mut asking.collected[at].1;
+    // SAFETY: the caller's promise.
+    unsafe { collected.add(&types.given, cells) };
+    match collected.rows >= MOST_ROWS {
+        true => hand_over(host),
+        false => Ok(()),
+    }
 }
 
 /// -1: an error; 0: no answer; 1: the answer is in the cells.
@@ -230,6 +326,11 @@ unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool,
     let types = questions
         .get(number)
         .ok_or_else(|| ExecError::internal("an unknown question"))?;
+    if types.undoes {
+        asking.collected.iter_mut().for_each(|(_, rows)| rows.clear());
+    } else {
+        hand_over(host)?;
+    }
     // SAFETY: the caller's promise.
     let given = types
         .given
@@ -237,6 +338,9 @@ unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool,
         .enumerate()
         .map(|(at, ty)| unsafe { cell_value(cells.add(CELL_BYTES * at), ty) });
     let given: Vec<Value> = given.collect();
+    let Some(asking) = &mut host.asking else {
+        return Err(ExecError::internal("nobody answers"));
+    };
     // SAFETY: `Body::run` outlives the kernel that asks, and lends its answers to nobody else.
     let answers = unsafe { &mut *asking.answers };
     let Some(values) = answers.answer(number, given)? else {

@@ -42,6 +42,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .sees_nulls()
         .aka(&["list_extract", "list_element"])
         .doc("The element at a position, what `a?[i]` means: NULL outside the array", "array_extract([7, 9], 5) → NULL"),
+    on_values("array_set", &[P::List, P::BigInt, P::Item], returns::first, with_element)
+        .sees_nulls()
+        .fallible()
+        .doc("The array with another element at a position, what `a[i] = x` assigns: outside the array an error", "array_set([7, 9], -1, 5) → [7, 5]"),
     on_values("array_slice", &[P::List, P::BigInt, P::BigInt], returns::first, slice)
         .sees_nulls()
         .aka(&["list_slice"])
@@ -223,6 +227,27 @@ fn element(call: &ValuesCall<'_>, checked: bool) -> Made {
         )),
         None => Ok(Value::Null),
     }
+}
+
+fn with_element(call: &ValuesCall<'_>) -> Made {
+    let Value::Array(items) = arg(call, 0) else {
+        return Ok(Value::Null);
+    };
+    let Value::Int(at) = arg(call, 1) else {
+        return Ok(Value::Null);
+    };
+    let found = usize::try_from(place(*at, items.len()))
+        .ok()
+        .filter(|at| *at < items.len());
+    let Some(found) = found else {
+        let message = format!("index {at} is out of range for an array of length {}", items.len());
+        return Err(FunctionError::new("2202E", message));
+    };
+    let mut items = items.clone();
+    if let Some(item) = items.get_mut(found) {
+        *item = arg(call, 2).clone();
+    }
+    Ok(Value::Array(items))
 }
 
 fn slice(call: &ValuesCall<'_>) -> Made {

@@ -263,7 +263,16 @@ pub fn bind_change(
     dialect: Dialect,
     tables: &mut dyn TableResolver,
 ) -> Result<(logical::Query, change::Layout), Vec<Diagnostic>> {
-    bind::change::bind(change, dialect, tables)
+    bind::change::bind(change, false, dialect, tables)
+}
+
+/// The same without generated columns, checks and RETURNING: triggers change the rows before these are computed.
+pub fn bind_raw_change(
+    change: &change::Change<'_>,
+    dialect: Dialect,
+    tables: &mut dyn TableResolver,
+) -> Result<(logical::Query, change::Layout), Vec<Diagnostic>> {
+    bind::change::bind(change, true, dialect, tables)
 }
 
 /// Resolves names and types of an expression of a body, over these variables.
@@ -284,6 +293,11 @@ pub fn bind_type(name: &ast::TypeName, dialect: Dialect) -> Result<LogicalType, 
 /// Converts an expression to the type of what it is assigned to; `None` if that has to be asked for.
 pub fn converted(expr: logical::Expr, ty: &LogicalType) -> Option<logical::Expr> {
     bind::converted(expr, ty)
+}
+
+/// A call of a function of the table, which takes these arguments and gives this type.
+pub fn call_of(name: &str, args: Vec<logical::Expr>, ty: LogicalType, span: ast::Span) -> logical::Expr {
+    bind::call_of(name, args, ty, span)
 }
 
 /// The type in which values of both types can meet.

@@ -8,6 +8,8 @@
 //!
 //! Does not: say how anything was written; `procedure` makes these from syntax trees.
 
+use std::collections::BTreeSet;
+
 use gobi_grammar::ast::Span;
 
 use super::logical::{ColumnId, Expr};
@@ -39,8 +41,19 @@ pub struct Routine {
     pub body: Vec<Statement>,
     /// It may call itself.
     pub recursive: bool,
+    /// Exceptions that may leave it.
+    pub raises: Vec<String>,
     /// It calls out: statements of SQL, or errors that are thrown and caught.
     pub effects: bool,
+}
+
+/// A routine as the body of a loop over rows: which of its variables are columns.
+#[derive(Clone, Debug, Default)]
+pub struct RowShape {
+    /// Variables that get their value from a column, for each row.
+    pub inputs: Vec<ColumnId>,
+    /// Variables whose value goes into a column.
+    pub outputs: Vec<ColumnId>,
 }
 
 /// A variable of a routine.
@@ -109,6 +122,15 @@ pub enum Statement {
         /// Where it stands.
         span: Span,
     },
+    /// Hands values over as a row that is added to a table later, but before anything else is asked.
+    Collect {
+        /// Which question.
+        question: usize,
+        /// The values.
+        given: Vec<ColumnId>,
+        /// Where it stands.
+        span: Span,
+    },
     /// Asks for one row after another, until there is none.
     Rows {
         /// Which question.
@@ -142,4 +164,89 @@ pub enum Statement {
     },
     /// Fails with the error that was caught last.
     Rethrow,
+}
+
+impl Program {
+    /// The numbers of the questions that its routines ask.
+    pub fn questions(&self) -> BTreeSet<usize> {
+        let mut asked = BTreeSet::new();
+        for routine in &self.routines {
+            Statement::each(&routine.body, &mut |statement| match statement {
+                Statement::Ask { question, .. }
+                | Statement::Rows { question, .. }
+                | Statement::Collect { question, .. } => {
+                    asked.insert(*question);
+                }
+                _ => {}
+            });
+        }
+        asked
+    }
+}
+
+impl Statement {
+    /// Calls `see` with each statement, and with those inside it.
+    pub fn each(statements: &[Statement], see: &mut dyn FnMut(&Statement)) {
+        for statement in statements {
+            see(statement);
+            for block in statement.blocks() {
+                Statement::each(block, see);
+            }
+        }
+    }
+
+    /// The statements inside it.
+    fn blocks(&self) -> Vec<&[Statement]> {
+        match self {
+            Statement::If { arms, otherwise } => {
+                let bodies = arms.iter().map(|(_, body)| body.as_slice());
+                bodies.chain([otherwise.as_slice()]).collect()
+            }
+            Statement::While { before, body, .. } => vec![before, body],
+            Statement::Range { body, .. } | Statement::Rows { body, .. } => vec![body],
+            Statement::Try { body, handler, .. } => vec![body, handler],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Calls `see` with each variable that statements read (`false`) or assign (`true`).
+    pub fn mentions(statements: &[Statement], see: &mut dyn FnMut(ColumnId, bool)) {
+        Statement::each(statements, &mut |statement| statement.own_mentions(see));
+    }
+
+    fn own_mentions(&self, see: &mut dyn FnMut(ColumnId, bool)) {
+        match self {
+            Statement::Set(id, value) => {
+                read(&[value], see);
+                see(*id, true);
+            }
+            Statement::Eval(value) | Statement::Return(Some(value)) => read(&[value], see),
+            Statement::If { arms, .. } => arms.iter().for_each(|(condition, _)| read(&[condition], see)),
+            Statement::While { condition, .. } => read(&[condition], see),
+            Statement::Range {
+                variable,
+                start,
+                stop,
+                step,
+                ..
+            } => {
+                read(&[start, stop, step], see);
+                see(*variable, true);
+            }
+            Statement::Ask { given, taken, .. } | Statement::Rows { given, taken, .. } => {
+                given.iter().for_each(|id| see(*id, false));
+                taken.iter().for_each(|id| see(*id, true));
+            }
+            Statement::Collect { given, .. } => given.iter().for_each(|id| see(*id, false)),
+            Statement::Throw { code, message, .. } => read(&[code, message], see),
+            Statement::Try { caught, .. } => caught.iter().for_each(|id| see(*id, true)),
+            Statement::Return(None) | Statement::Break | Statement::Continue | Statement::Rethrow => {}
+        }
+    }
+}
+
+fn read(exprs: &[&Expr], see: &mut dyn FnMut(ColumnId, bool)) {
+    for expr in exprs {
+        expr.columns().into_iter().for_each(|id| see(id, false));
+    }
 }

@@ -10,11 +10,16 @@
 //!
 //! Does not: look at data.
 
+mod collect;
 mod flow;
 mod lift;
+mod loops;
 mod matching;
 mod query;
+mod raising;
 mod statement;
+mod target;
+mod trigger;
 mod value;
 
 use gobi_grammar::ast::{self, Returns, RoutineBody, Span};
@@ -27,7 +32,10 @@ use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
 use crate::plan::{BodyName, RoutineCall, TableResolver, bind_type};
 use crate::types::LogicalType;
 use flow::Assigned;
+use raising::Raised;
 use std::sync::Arc;
+use trigger::TriggerNames;
+pub use trigger::{CALLED, CheckedTrigger, RowInput, RowOutput, SKIPPED, TriggerOf, check_trigger};
 
 /// Rounds of assumptions before the types are given up.
 const MAX_ROUNDS: usize = 24;
@@ -66,6 +74,10 @@ pub(super) struct Checker<'c> {
     flow: Assigned,
     /// Loops around the statement.
     loops: usize,
+    /// TRYs around it.
+    tries: usize,
+    /// Rows may have been collected.
+    collects: bool,
     /// `returns` of the definition.
     wanted: Returned,
     /// What RETURN gave so far.
@@ -73,6 +85,12 @@ pub(super) struct Checker<'c> {
     /// Bare queries are shown, as in scripts and procedures.
     shows: bool,
     effects: bool,
+    /// The body is that of a trigger.
+    trigger: Option<TriggerNames>,
+    /// Exceptions that may leave it.
+    raised: Raised,
+    /// `raises` of the definition.
+    raises: Vec<ast::Ident>,
     errors: Vec<Diagnostic>,
 }
 
@@ -144,6 +162,7 @@ pub(super) fn check_function(
     let checked = settle(assumed, instances, tables, |mut checker| {
         checker.dialect = definition.dialect;
         checker.wanted = wanted.clone();
+        checker.raises.clone_from(&definition.routine.raises);
         checker.shows = definition.routine.is_procedure;
         checker.begin(params);
         let body = match &definition.routine.body {
@@ -226,10 +245,15 @@ fn settle(
             names: Vec::new(),
             flow: Assigned::default(),
             loops: 0,
+            tries: 0,
+            collects: false,
             wanted: Returned::Inferred,
             returned: None,
             shows: false,
             effects: false,
+            trigger: None,
+            raised: Raised::default(),
+            raises: Vec::new(),
             errors: Vec::new(),
         })?;
         if next == *assumed {
@@ -321,6 +345,8 @@ impl Checker<'_> {
         body: Vec<Statement>,
     ) -> Result<(Routine, Assumed), Vec<Diagnostic>> {
         let falls_through = self.flow.is_reachable();
+        self.check_raises(&self.raises.clone());
+        let raises = self.leaving();
         let result = match (&self.wanted, self.returned.take()) {
             (Returned::Void, _) | (Returned::Inferred, None) => None,
             (Returned::Type(ty), returned) => {
@@ -343,6 +369,7 @@ impl Checker<'_> {
             result,
             body,
             recursive: false,
+            raises,
             effects: self.effects,
         };
         Ok((routine, self.next))

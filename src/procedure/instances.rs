@@ -71,6 +71,15 @@ impl Instances {
         })
     }
 
+    /// What the routines ask.
+    pub fn asked(&self) -> Vec<Question> {
+        let asked = self.program().questions();
+        asked
+            .into_iter()
+            .filter_map(|number| self.questions.get(number).cloned())
+            .collect()
+    }
+
     /// Whether something of that name can be called.
     pub fn has(&self, name: &str) -> bool {
         self.definitions.find(name).is_some()
@@ -243,6 +252,21 @@ impl Instances {
         };
         expr.for_each_child(&mut |child| any = any || self.any_effects(child));
         any
+    }
+
+    /// Exceptions that the routines which an expression calls may throw; what is being checked is not known yet.
+    pub(super) fn raised_by(&self, expr: &Expr) -> Vec<String> {
+        let mut names = match &expr.kind {
+            ExprKind::Routine { routine, .. } => {
+                let instance = self.routines.get(routine.0 as usize);
+                instance
+                    .map(|instance| instance.routine.raises.clone())
+                    .unwrap_or_default()
+            }
+            _ => Vec::new(),
+        };
+        expr.for_each_child(&mut |child| names.extend(self.raised_by(child)));
+        names
     }
 
     /// What is assumed of the result of the routine that is being checked.

@@ -22,12 +22,16 @@ mod instances;
 mod params;
 mod question;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use gobi_grammar::Dialect;
 use gobi_grammar::ast;
 
-pub use check::{Callable, Checked, Given, check_body, check_definition};
+pub use check::{
+    CALLED, Callable, Checked, CheckedTrigger, Given, RowInput, RowOutput, SKIPPED, TriggerOf, check_body,
+    check_definition, check_trigger,
+};
 pub use instances::Instances;
 pub use question::{Question, QuestionKind};
 
@@ -40,6 +44,46 @@ pub struct Definition {
     pub routine: ast::Routine,
     /// How its text is to be read.
     pub dialect: Dialect,
+}
+
+impl Definition {
+    /// The words of its text, in lower case.
+    pub fn words(&self) -> HashSet<String> {
+        let statement = ast::Statement {
+            kind: ast::StatementKind::Routine(Box::new(self.routine.clone())),
+            span: ast::Span::default(),
+        };
+        words_of(&statement, self.dialect)
+    }
+
+    /// Whether it names the row, or the rows, of a trigger, so that it can be checked for the tables of triggers only.
+    pub fn is_of_triggers(&self) -> bool {
+        let words = self.words();
+        OF_TRIGGERS.iter().any(|word| words.contains(*word))
+    }
+}
+
+/// Words that have a meaning in the body of a trigger.
+const OF_TRIGGERS: &[&str] = &[
+    "new",
+    "old",
+    "new_rows",
+    "old_rows",
+    "tg_op",
+    "tg_name",
+    "tg_table_name",
+    "skip",
+];
+
+/// The words of a statement, in lower case: what it may mention is among them.
+fn words_of(statement: &ast::Statement, dialect: Dialect) -> HashSet<String> {
+    let text = gobi_grammar::print(std::slice::from_ref(statement), dialect);
+    let tokens = gobi_grammar::scan::tokens(&text, dialect);
+    let word = |token: &gobi_grammar::scan::Token| {
+        let word = text.get(token.start..token.end).unwrap_or_default();
+        word.trim_matches(['`', '"']).to_lowercase()
+    };
+    tokens.iter().map(word).collect()
 }
 
 /// Where functions and procedures are found by name; the session implements it.

@@ -27,7 +27,10 @@ pub struct Question {
 impl QuestionKind {
     /// Whether it may change something.
     pub fn changes(&self) -> bool {
-        matches!(self, QuestionKind::Run(_) | QuestionKind::Savepoint)
+        matches!(
+            self,
+            QuestionKind::Run(_) | QuestionKind::Rows { .. } | QuestionKind::Savepoint
+        )
     }
 }
 
@@ -46,6 +49,17 @@ pub enum QuestionKind {
     Close,
     /// A statement that changes something.
     Run(Box<ast::Statement>),
+    /// Rows that are collected, and added together.
+    Rows {
+        /// The table.
+        table: ast::Path,
+        /// Columns that the values go into.
+        columns: Vec<Field>,
+        /// The INSERT.
+        span: ast::Span,
+    },
+    /// Nothing but that rows which were collected are added now.
+    Flush,
     /// A query whose rows are shown.
     Show(Box<ast::Query>),
     /// Begins something that may be undone.

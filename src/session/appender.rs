@@ -17,7 +17,7 @@ use super::change::{self, Running};
 use super::databases::Which;
 use super::store::{View, store_error};
 use super::{Error, Phases, Session, define, statement, target, transactions};
-use crate::catalog::{ColumnDef, ColumnNo, TableDef};
+use crate::catalog::{ColumnDef, TableDef};
 use crate::types::arrow::{from_arrow, to_arrow};
 
 /// Rows that are kept before they are put into the table.
@@ -117,12 +117,18 @@ impl<'s> Appender<'s> {
         }
         statement::begins(self.session, None);
         let table = self.table.clone();
+        let running = Running {
+            dialect: self.session.settings.dialect,
+            phases: Phases::default(),
+            span: Span::default(),
+            only_bind: false,
+        };
         let rows = transactions::framed_in(
             self.session,
             (self.which, false),
             "APPEND",
             Span::default(),
-            &mut |session, view| put(session, view, &table, &batches),
+            &mut |session, view| put(session, view, &table, &batches, running),
         )?;
         self.rows += rows;
         Ok(())
@@ -144,10 +150,16 @@ impl Drop for Appender<'_> {
 }
 
 /// Adds batches to a table.
-fn put(session: &mut Session, view: &mut View, table: &Path, batches: &[RecordBatch]) -> Result<u64, Error> {
-    let span = Span::default();
+pub fn put(
+    session: &mut Session,
+    view: &mut View,
+    table: &Path,
+    batches: &[RecordBatch],
+    running: Running,
+) -> Result<u64, Error> {
+    let span = running.span;
     let (id, def) = change::target(view, table)?;
-    if is_plain(&def, batches) {
+    if is_plain(&def, batches) && view.catalog().triggers_of(id).next().is_none() {
         let staged = view.changes.table(id).map_err(|error| store_error(&error, span))?;
         for batch in batches {
             staged.append(&def, batch).map_err(|error| store_error(&error, span))?;
@@ -170,11 +182,6 @@ fn put(session: &mut Session, view: &mut View, table: &Path, batches: &[RecordBa
         span,
     };
     let query = define::select(Vec::new(), vec![rows], None);
-    let running = Running {
-        dialect: session.settings.dialect,
-        phases: Phases::default(),
-        span,
-    };
     let filled = change::fill_columns(session, &query, &names, (id, &def), view, running);
     session.relations.given.pop();
     filled
@@ -202,33 +209,13 @@ fn is_plain(def: &TableDef, batches: &[RecordBatch]) -> bool {
 
 /// The columns of batches as those of a table.
 fn given_def(schema: &Schema) -> Result<TableDef, Error> {
-    let mut def = TableDef {
-        name: "appended".into(),
-        columns: Vec::new(),
-        next_column: 0,
-        primary_key: None,
-        unique: Vec::new(),
-        checks: Vec::new(),
-        foreign_keys: Vec::new(),
-        storage: crate::catalog::Storage::default(),
-        partition_by: Vec::new(),
-        sort_by: Vec::new(),
-    };
+    let mut def = TableDef::new("appended");
     for field in schema.fields() {
         let ty = from_arrow(field.data_type()).ok_or_else(|| {
             let message = format!("the column `{}` has the Arrow type {}", field.name(), field.data_type());
             user("0A000", format!("{message}, which is not supported yet"))
         })?;
-        def.columns.push(ColumnDef {
-            no: ColumnNo(def.next_column),
-            name: field.name().clone(),
-            ty,
-            not_null: false,
-            default: None,
-            generated: None,
-            missing: None,
-        });
-        def.next_column += 1;
+        def.add(field.name(), ty);
     }
     Ok(def)
 }

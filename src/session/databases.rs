@@ -16,9 +16,11 @@ use gobi_grammar::ast::{Ident, Span};
 
 use super::isolation::Isolation;
 use super::store::{DatabaseFolder, Done, StatementLocks, Store, View, aborted, none_open};
+use super::triggers::Statistics;
 use super::{Error, Session};
 use crate::host::{MemoryDisk, RealClock, RealRandom};
 use crate::plan::ResolveError;
+use crate::store::database::Database;
 use crate::store::timeline::{Machine, Options};
 
 /// The database of temporary tables.
@@ -191,10 +193,26 @@ fn resolve_error(name: &str, error: &Error) -> ResolveError {
 }
 
 impl Session {
+    /// What the triggers of a database have done.
+    pub(super) fn statistics(&self, database: &Arc<Database>) -> Option<&Statistics> {
+        let others = self.databases.attached.iter().filter_map(|other| match &other.what {
+            What::Database(store, _) => Some(&**store),
+            What::Files => None,
+        });
+        self.store
+            .iter()
+            .chain(others)
+            .find_map(|store| store.triggers(database))
+    }
+
     /// What statements see from now on.
     pub(super) fn refresh_view(&mut self, span: Span) -> Result<(), Error> {
         if self.databases.open.as_ref().is_some_and(|open| open.failed) {
             return Err(aborted(span));
+        }
+        if let Some(within) = &self.within {
+            self.relations.view = Some(within.view.clone());
+            return Ok(());
         }
         self.relations.view = match &mut self.store {
             Some(store) => store.view(span)?,

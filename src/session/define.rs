@@ -23,7 +23,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 use super::relations::StatementTables;
 use super::store::{View, store_error};
 use super::{Error, Session, constraints, foreign_keys, statement};
-use crate::catalog::{CatalogError, ColumnDef, ColumnNo, Entity, EntityId, KeyDef, MAIN_SCHEMA, Storage, TableDef};
+use crate::catalog::{CatalogError, Entity, EntityId, KeyDef, MAIN_SCHEMA, TableDef};
 use crate::types::{Field, LogicalType};
 
 /// Makes the definition; `None` if the table is there and may be.
@@ -203,16 +203,8 @@ fn definition(
     first: u32,
 ) -> Result<TableDef, Error> {
     let mut def = TableDef {
-        name: name.to_string(),
-        columns: Vec::new(),
         next_column: first,
-        primary_key: None,
-        unique: Vec::new(),
-        checks: Vec::new(),
-        foreign_keys: Vec::new(),
-        storage: Storage::default(),
-        partition_by: Vec::new(),
-        sort_by: Vec::new(),
+        ..TableDef::new(name)
     };
     for (at, field) in fields.iter().enumerate() {
         let written = create.columns.get(at);
@@ -261,16 +253,7 @@ fn add_column(def: &mut TableDef, name: &str, ty: &LogicalType, span: Span) -> R
         LogicalType::Null => LogicalType::Integer,
         other => other.clone(),
     };
-    def.columns.push(ColumnDef {
-        no: ColumnNo(def.next_column),
-        name: name.to_string(),
-        ty,
-        not_null: false,
-        default: None,
-        generated: None,
-        missing: None,
-    });
-    def.next_column += 1;
+    def.add(name, ty);
     Ok(())
 }
 

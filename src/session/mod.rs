@@ -48,6 +48,7 @@ mod store;
 mod target;
 mod timeline;
 mod transactions;
+mod triggers;
 mod unread;
 mod vacuum;
 mod verify;
@@ -95,6 +96,10 @@ pub struct Session {
     explaining: Option<explain::Capture>,
     /// Results of the statement that are still to be given.
     pending: VecDeque<ResultStream>,
+    /// The statement that fires a trigger, while its body runs.
+    within: Option<triggers::Within>,
+    /// Triggers that are checked and compiled.
+    triggers: triggers::Triggers,
 }
 
 impl Session {
@@ -112,6 +117,8 @@ impl Session {
             script: "".into(),
             explaining: None,
             pending: VecDeque::new(),
+            within: None,
+            triggers: triggers::Triggers::default(),
         }
     }
 
@@ -309,7 +316,7 @@ impl Session {
 
     /// Begins the transaction of a body that changes something, unless there is one; whether it did.
     fn begin_body(&mut self, changes: bool, span: Span) -> Result<bool, Error> {
-        if !changes || self.in_transaction() {
+        if !changes || self.in_transaction() || self.within.is_some() {
             return Ok(false);
         }
         self.begin(false, None, span).map(|()| true)
@@ -393,6 +400,8 @@ struct Armed {
     query: CancelToken,
     /// Of the body that it stands in.
     body: Option<CancelToken>,
+    /// When the statement is to have ended.
+    deadline: Option<Instant>,
 }
 
 impl Interrupt {
@@ -401,6 +410,14 @@ impl Interrupt {
         let armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         armed.query.cancel();
         armed.body.iter().for_each(CancelToken::cancel);
+    }
+
+    /// A statement begins, which may take so long; not one of a body, which has the time of the statement that runs the body.
+    fn begin(&self, timeout_ms: u64) {
+        let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if armed.body.is_none() {
+            armed.deadline = (timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(timeout_ms));
+        }
     }
 
     /// The token of the statement that runs.
@@ -412,7 +429,7 @@ impl Interrupt {
     /// A fresh token for a query that starts.
     fn arm(&self) -> CancelToken {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let token = CancelToken::default();
+        let token = CancelToken::until(armed.deadline);
         if armed.body.as_ref().is_some_and(CancelToken::is_cancelled) {
             token.cancel();
         }
@@ -426,8 +443,11 @@ impl Interrupt {
         armed.body.replace(token)
     }
 
-    /// A body has ended.
+    /// A body has ended; what it stands in is stopped by its token again.
     fn exit(&self, outer: Option<CancelToken>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).body = outer;
+        let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = std::mem::replace(&mut armed.body, outer) {
+            armed.query = token;
+        }
     }
 }

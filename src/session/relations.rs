@@ -510,7 +510,11 @@ impl TableResolver for StatementTables<'_> {
                     self.view_in = Some(found.which);
                     return views::meaning(def).map(|view| Some(Named::View(Box::new(view))));
                 }
-                Entity::Schema(_) | Entity::Index(_) | Entity::Routine(_) | Entity::Watermark(_) => {}
+                Entity::Schema(_)
+                | Entity::Index(_)
+                | Entity::Routine(_)
+                | Entity::Watermark(_)
+                | Entity::Trigger(_) => {}
             }
         }
         if moment.is_some() && self.relations.view_of(which).is_none() {

@@ -35,6 +35,8 @@ pub struct Settings {
     pub lock_timeout_ms: u64,
     /// How much history VACUUM keeps; 0 is all of it.
     pub retention_ms: u64,
+    /// How long a statement may take; 0 is as long as it takes.
+    pub statement_timeout_ms: u64,
 }
 
 /// One row of the table.
@@ -121,6 +123,14 @@ pub const SETTINGS: &[Setting] = &[
         set: |settings, text| parse_retention(text).map(|ms| settings.retention_ms = ms),
     },
     Setting {
+        name: "statement_timeout",
+        values: "a time such as 500ms or 2s, or off",
+        default: "off",
+        doc: "how long a statement may take, with all that its bodies and triggers do",
+        get: |settings| time_text(settings.statement_timeout_ms),
+        set: |settings, text| parse_ms(text).map(|ms| settings.statement_timeout_ms = ms),
+    },
+    Setting {
         name: "threads",
         values: "a number, 1 to 1024, or auto",
         default: "auto",
@@ -142,6 +152,7 @@ impl Default for Settings {
             isolation: Isolation::Snapshot,
             lock_timeout_ms: 0,
             retention_ms: 0,
+            statement_timeout_ms: 0,
         };
         for setting in SETTINGS {
             (setting.set)(&mut settings, setting.default).expect("the table's defaults are valid");

@@ -12,7 +12,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::relations::StatementTables;
 use super::settings::{self, SETTINGS};
-use super::{Error, ResultStream, Session, StatementResult, attach, listing, routines, statement, timeline};
+use super::{Error, ResultStream, Session, StatementResult, attach, listing, routines, statement, timeline, triggers};
 use crate::store::locks::LockLine;
 use crate::types::{LogicalType, Value};
 
@@ -24,7 +24,6 @@ const LATER: &[&str] = &[
     "types",
     "macros",
     "modules",
-    "triggers",
     "schedules",
     "pipelines",
     "sessions",
@@ -45,6 +44,9 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     }
     if what == "databases" && show.of.is_empty() {
         return attach::show(session, show, span).map(StatementResult::Rows);
+    }
+    if what == "triggers" {
+        return triggers::list(session, show, span).map(StatementResult::Rows);
     }
     if let Some(stream) = listing::show(session, &what, show, span)? {
         return Ok(StatementResult::Rows(stream));

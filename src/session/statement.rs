@@ -19,7 +19,7 @@ use super::{
     Error, Phases, ResultStream, Session, StatementResult, attach, caches, compact, copy, explain, prepared, routines,
     script, settings, show, timeline, transactions,
 };
-use crate::exec::{Engine, Prepared, QueryOptions};
+use crate::exec::{CancelToken, Engine, Prepared, QueryOptions};
 use crate::plan::change::{Change, Layout};
 use crate::plan::{self, logical};
 use crate::types::arrow::arrow_schema;
@@ -36,6 +36,7 @@ pub fn run(
         dialect,
         phases,
         span: statement.span,
+        only_bind: false,
     };
     begins(session, Some(&statement.kind));
     if let Some(result) = transactions::run(session, &statement.kind, statement.span) {
@@ -80,6 +81,11 @@ pub fn run(
 
 /// Tells the database that a statement begins, and what it does about locks.
 pub fn begins(session: &mut Session, kind: Option<&StatementKind>) {
+    if session.within.is_some() {
+        // It is part of the statement around it.
+        return;
+    }
+    session.interrupt.begin(session.settings.statement_timeout_ms);
     session.relations.held.clear();
     if session.store.is_none() && session.databases.attached.is_empty() {
         return;
@@ -99,19 +105,20 @@ pub fn begins(session: &mut Session, kind: Option<&StatementKind>) {
     }
 }
 
-/// The rows of a change, and where they have what.
+/// The rows of a change, and where they have what; `raw`: without what is computed of them.
 pub fn changed_rows(
     session: &mut Session,
     change: &Change<'_>,
+    raw: bool,
     running: Running,
 ) -> Result<(ResultStream, Layout), Error> {
     let span = running.span;
     if session.explaining.is_some() {
-        let (compiled, layout) = compiled_change(session, change, running)?;
+        let (compiled, layout) = compiled_change(session, change, raw, running)?;
         return Ok((run_compiled(&session.engine, compiled, span)?, layout));
     }
     let options = options(session);
-    let (bound, layout, tables, phases) = bound_change(&mut session.relations, change, running)?;
+    let (bound, layout, tables, phases) = bound_change(&mut session.relations, change, raw, running)?;
     let stream = start(&session.engine, bound, tables, &options, phases, span)?;
     Ok((stream, layout))
 }
@@ -120,6 +127,7 @@ pub fn changed_rows(
 pub fn compiled_change(
     session: &mut Session,
     change: &Change<'_>,
+    raw: bool,
     running: Running,
 ) -> Result<(Compiled, Layout), Error> {
     let mut options = options(session);
@@ -127,7 +135,7 @@ pub fn compiled_change(
     if let Some(show) = capture.map(explain::Capture::options) {
         (options.dump_code, options.analyze) = (show.jit, show.analyze);
     }
-    let (bound, layout, tables, mut phases) = bound_change(&mut session.relations, change, running)?;
+    let (bound, layout, tables, mut phases) = bound_change(&mut session.relations, change, raw, running)?;
     let (optimized, tables) = optimize(bound, tables, &mut phases, running.span)?;
     let compiled = prepare(&session.engine, optimized, tables, &options, phases, running.span)?;
     if let Some(capture) = &mut session.explaining {
@@ -141,15 +149,26 @@ type BoundChange<'r> = (logical::Query, Layout, StatementTables<'r>, Phases);
 fn bound_change<'r>(
     relations: &'r mut Relations,
     change: &Change<'_>,
+    raw: bool,
     running: Running,
 ) -> Result<BoundChange<'r>, Error> {
     let clock = Instant::now();
     let mut tables = StatementTables::new(relations);
-    let bound = plan::bind_change(change, running.dialect, &mut tables);
+    let bound = match raw {
+        true => plan::bind_raw_change(change, running.dialect, &mut tables),
+        false => plan::bind_change(change, running.dialect, &mut tables),
+    };
     let (bound, layout) = bound.map_err(Error::all)?;
     let mut phases = running.phases;
     phases.bind = clock.elapsed();
     Ok((bound, layout, tables, phases))
+}
+
+/// Looks for errors in a change.
+pub fn bind_change(session: &mut Session, change: &Change<'_>, running: Running) -> Result<(), Error> {
+    let mut tables = StatementTables::new(&mut session.relations);
+    let bound = plan::bind_change(change, running.dialect, &mut tables);
+    bound.map(drop).map_err(Error::all)
 }
 
 /// A query that runs: its rows come as they are asked for.
@@ -303,6 +322,15 @@ pub fn bind(query: &Query, dialect: Dialect, tables: &mut StatementTables<'_>) -
 
 /// How the session's settings want a query run.
 pub fn options(session: &Session) -> QueryOptions {
+    stopped_by(session, session.interrupt.arm())
+}
+
+/// The same for what runs inside another statement, and is to stop with it.
+pub fn options_inside(session: &Session) -> QueryOptions {
+    stopped_by(session, session.interrupt.token())
+}
+
+fn stopped_by(session: &Session, cancel: CancelToken) -> QueryOptions {
     let settings = &session.settings;
     QueryOptions {
         threads: settings.thread_count(),
@@ -311,7 +339,7 @@ pub fn options(session: &Session) -> QueryOptions {
         batch_rows: settings.batch_rows,
         dump_code: false,
         analyze: false,
-        cancel: session.interrupt.arm(),
+        cancel,
     }
 }
 

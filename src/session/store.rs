@@ -17,6 +17,7 @@ use gobi_grammar::ast::{Ident, Span};
 
 use super::isolation::Isolation;
 use super::locking::{Locked, Locking, commit_error};
+use super::triggers::Statistics;
 use super::{Error, Interrupt};
 use crate::catalog::{Catalog, EntityId, Storage, TableDef};
 use crate::host::{self, RealClock, RealRandom};
@@ -41,6 +42,8 @@ pub struct DatabaseFolder {
     /// What it goes by: the folder's name, or the file's without its ending.
     name: Arc<str>,
     open: Mutex<Option<Arc<Database>>>,
+    /// What its triggers have done.
+    triggers: Statistics,
 }
 
 /// The machine that this process runs on.
@@ -96,6 +99,7 @@ impl DatabaseFolder {
                 name: name_of(folder),
                 folder: folder.to_path_buf(),
                 open: Mutex::default(),
+                triggers: Statistics::default(),
             })
         })
     }
@@ -392,6 +396,13 @@ impl Store {
             )?,
         }
         Ok(Done::Finished)
+    }
+
+    /// What the database's triggers have done, if this is that database.
+    pub fn triggers(&self, database: &Arc<Database>) -> Option<&Statistics> {
+        let open = self.folder.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = open.as_ref().is_some_and(|open| Arc::ptr_eq(open, database));
+        same.then_some(&self.folder.triggers)
     }
 
     /// Whether it is the database of a folder that is open.

@@ -15,6 +15,7 @@ use super::databases::Which;
 use super::define;
 use super::isolation::Isolation;
 use super::store::{Done, View, store_error};
+use super::triggers::{self, within};
 use super::{Error, Session, StatementResult, load, routines, target, timeline};
 
 /// Runs a statement about transactions; `None` for any other one.
@@ -61,6 +62,7 @@ pub fn changes(kind: &K) -> bool {
         K::CopyFrom(_) | K::Truncate(_) => true,
         K::CreateWatermark(_) | K::AdvanceWatermark(_) => true,
         K::MergeBranch(_) | K::Rollback(Rollback::To(_)) => true,
+        K::UpsertTrigger(_) | K::CreateTrigger(_) | K::ToggleTrigger(_) => true,
         K::Drop(drop) => define::drop::is_ours(drop),
         K::Routine(routine) => routine.form != RoutineForm::Local,
         _ => false,
@@ -112,6 +114,9 @@ pub fn framed_in<T>(
     span: Span,
     work: &mut dyn FnMut(&mut Session, &mut View) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    if session.within.is_some() {
+        return within::framed(session, which, span, work);
+    }
     loop {
         let mut view = session.writing(which, span)?;
         match which {
@@ -145,6 +150,8 @@ fn makes(kind: &K) -> bool {
             | K::CreateIndex(_)
             | K::CreateWatermark(_)
             | K::Routine(_)
+            | K::UpsertTrigger(_)
+            | K::CreateTrigger(_)
     )
 }
 
@@ -188,6 +195,18 @@ fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -
         }
         K::Routine(routine) => {
             routines::store(session, routine, view, running)?;
+            return Ok(StatementResult::Done);
+        }
+        K::UpsertTrigger(upsert) => {
+            triggers::define::upsert(session, upsert, view, running)?;
+            return Ok(StatementResult::Done);
+        }
+        K::CreateTrigger(create) => {
+            triggers::define::create(session, create, view, running)?;
+            return Ok(StatementResult::Done);
+        }
+        K::ToggleTrigger(toggle) => {
+            triggers::define::toggle(toggle, view)?;
             return Ok(StatementResult::Done);
         }
         K::CreateWatermark(create) => {

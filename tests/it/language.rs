@@ -44,6 +44,33 @@ fn programs_print_what_they_should() {
     assert!(count > 100, "{count} programs were found");
 }
 
+/// The programs of `examples/*.grz` print what stands in the `.out` beside them.
+#[test]
+fn examples_print_what_they_should() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "grz") {
+            continue;
+        }
+        count += 1;
+        let program = fs::read_to_string(&path).unwrap();
+        let native = run("example (database)", &program, JitMode::On);
+        let interpreted = run("example (database)", &program, JitMode::Off);
+        if native != interpreted {
+            failures.push(format!(
+                "{path:?}: as machine code\n{native}\ninterpreted\n{interpreted}"
+            ));
+        }
+        let name = format!("../../examples/{}.out", path.file_stem().unwrap().to_str().unwrap());
+        failures.extend(golden::difference(&name, &native));
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    assert!(count >= 2, "{count} examples were found");
+}
+
 /// Names and texts.
 fn programs(text: &str) -> Vec<(String, &str)> {
     let mut out = Vec::new();

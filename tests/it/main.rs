@@ -38,4 +38,5 @@ mod session;
 mod slt;
 mod store;
 mod tpch;
+mod triggers;
 mod world;

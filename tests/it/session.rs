@@ -20,7 +20,7 @@ fn run(session: &mut Session, script: &str) -> Result<u64, Error> {
 }
 
 /// Asks a session to stop, again and again, until the work is done.
-fn cancelled<T>(interrupt: &Interrupt, work: impl FnOnce() -> T) -> T {
+pub fn cancelled<T>(interrupt: &Interrupt, work: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -134,6 +134,17 @@ pub struct Assignment {
     pub span: Span,
 }
 
+impl Assignment {
+    /// The names of the columns that it sets.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let (path, list): (&[Ident], &[Ident]) = match &self.kind {
+            AssignmentKind::One { column, .. } => (column.get(..1).unwrap_or_default(), &[]),
+            AssignmentKind::Row { columns, .. } | AssignmentKind::Query { columns, .. } => (&[], columns),
+        };
+        path.iter().chain(list).map(|name| name.text.as_str())
+    }
+}
+
 /// The forms of an assignment.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AssignmentKind {

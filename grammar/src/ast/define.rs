@@ -288,6 +288,8 @@ pub struct Drop {
     pub if_exists: bool,
     /// At least one.
     pub names: Vec<Path>,
+    /// `ON t`, of a trigger.
+    pub on: Option<Path>,
     /// `CASCADE` or `RESTRICT`.
     pub behavior: Option<DropBehavior>,
 }

@@ -31,6 +31,12 @@ impl StatementKind {
                     RoutineForm::Create { .. } => format!("CREATE {kind}"),
                 }
             }
+            Self::UpsertTrigger(_) => "UPSERT TRIGGER".to_owned(),
+            Self::CreateTrigger(_) => create(ObjectKind::Trigger),
+            Self::ToggleTrigger(toggle) => {
+                let word = if toggle.enable { "ENABLE" } else { "DISABLE" };
+                format!("{word} {}", ObjectKind::Trigger.words())
+            }
             other => other.words().to_owned(),
         }
     }
@@ -94,6 +100,7 @@ impl StatementKind {
             Self::CallRoutine(_) => "CALL",
             Self::Eval(_) => "expression statement",
             Self::DefineException(_) => "TYPE EXCEPTION",
+            Self::UpsertTrigger(_) | Self::CreateTrigger(_) | Self::ToggleTrigger(_) => "TRIGGER",
             Self::Routine(_) | Self::Unsupported { .. } => "this form",
         }
     }

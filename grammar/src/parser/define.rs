@@ -302,12 +302,19 @@ impl Builder<'_> {
     }
 
     pub(super) fn drop_object(&mut self, node: Node<'_>) -> Option<StatementKind> {
-        let (mut kind, mut names, mut behavior) = (None, Vec::new(), None);
+        let (mut kind, mut names, mut on, mut behavior) = (None, Vec::new(), None, None);
         let if_exists = has(&node, Rule::if_exists);
         for part in parts(node) {
             match part.as_rule() {
                 Rule::object_kind => kind = object_kind(&part),
                 Rule::object_name => names.push(self.idents(part)),
+                Rule::drop_on => {
+                    let span = self.span(&part);
+                    on = self.first_path(part);
+                    if kind != Some(ObjectKind::Trigger) {
+                        self.error("42601", span, "`ON` stands behind the name of a trigger only");
+                    }
+                }
                 Rule::drop_behavior => behavior = Some(drop_behavior(&part)),
                 _ => {}
             }
@@ -316,6 +323,7 @@ impl Builder<'_> {
             kind: kind?,
             if_exists,
             names,
+            on,
             behavior,
         }))
     }

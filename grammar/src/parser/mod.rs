@@ -10,6 +10,7 @@ mod change;
 mod define;
 mod errors;
 mod expr;
+mod interpolation;
 mod literal;
 mod operand;
 mod procedure;
@@ -21,6 +22,7 @@ mod statement;
 mod timeline;
 mod transaction;
 pub(crate) mod tree;
+mod trigger;
 mod window;
 mod words;
 

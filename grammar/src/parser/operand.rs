@@ -54,7 +54,7 @@ impl Builder<'_> {
             Rule::interval_lit => self.interval(node),
             Rule::typed_lit => self.typed_literal(node),
             Rule::typed_array => self.typed_array(node),
-            Rule::fstring => unsupported("string interpolation"),
+            Rule::fstring => self.interpolated(text, node.as_span().start(), span),
             Rule::try_expr => self.try_expr(node),
             Rule::map_lit => unsupported("map literal"),
             Rule::struct_instance => unsupported("TYPE STRUCT"),

@@ -18,6 +18,7 @@
 #[grammar = "timeline.pest"]
 #[grammar = "session.pest"]
 #[grammar = "procedure.pest"]
+#[grammar = "trigger.pest"]
 #[grammar = "automation.pest"]
 #[grammar = "statement.pest"]
 pub struct Script;

@@ -225,6 +225,10 @@ impl Printer {
             [name] if labelled => printer.label(name),
             _ => printer.path(path),
         });
+        if let Some(table) = &drop.on {
+            self.word(" ON ");
+            self.path(table);
+        }
         self.behavior(drop.behavior);
     }
 

@@ -16,6 +16,7 @@ mod procedure;
 mod query;
 mod session;
 mod timeline;
+mod trigger;
 mod window;
 
 use crate::Dialect;
@@ -56,6 +57,7 @@ impl Printer {
                     || self.transaction(kind)
                     || self.timeline(kind)
                     || self.procedural(kind)
+                    || self.trigger(kind)
                     || self.session(kind);
             }
         }

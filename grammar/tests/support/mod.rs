@@ -5,6 +5,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+mod procedural;
 mod statements;
 
 use statements::{table_time, when};

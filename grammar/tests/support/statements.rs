@@ -24,6 +24,7 @@ pub fn kind() -> BoxedStrategy<StatementKind> {
         2 => transaction(),
         3 => timeline(),
         3 => session(inner),
+        5 => super::procedural::kind(),
     ]
     .boxed()
 }
@@ -291,6 +292,7 @@ fn definition() -> BoxedStrategy<StatementKind> {
         prop::sample::select(ObjectKind::ALL.to_vec()),
         flag(),
         vec(path(), 1..3),
+        option::of(path()),
         behavior(),
     );
     let mode = prop::sample::select(&[RefreshMode::Full, RefreshMode::Incremental][..]);
@@ -300,7 +302,10 @@ fn definition() -> BoxedStrategy<StatementKind> {
         1 => create_index(),
         2 => alter_table(),
         1 => (flag(), path()).prop_map(|(if_not_exists, name)| StatementKind::CreateSchema(CreateSchema { if_not_exists, name })),
-        1 => drop.prop_map(|(kind, if_exists, names, behavior)| StatementKind::Drop(Drop { kind, if_exists, names, behavior })),
+        1 => drop.prop_map(|(kind, if_exists, names, on, behavior)| {
+            let on = on.filter(|_| kind == ObjectKind::Trigger);
+            StatementKind::Drop(Drop { kind, if_exists, names, on, behavior })
+        }),
         1 => (path(), option::of(mode)).prop_map(|(name, mode)| StatementKind::Refresh(Refresh { name, mode })),
         1 => vec(path(), 1..3).prop_map(StatementKind::Truncate),
     ]

@@ -67,6 +67,7 @@ impl Emitter<'_> {
                 taken,
                 span,
             } => drop(self.ask(*question, given, taken, *span)),
+            Statement::Collect { question, given, span } => self.collect(*question, given, *span),
             Statement::Rows {
                 question,
                 given,
@@ -225,6 +226,27 @@ impl Emitter<'_> {
             self.set_variable(*id, value);
         }
         answer
+    }
+
+    /// Hands values over as a row that is added later.
+    fn collect(&mut self, question: usize, given: &[ColumnId], span: Span) {
+        let cells = self.b.slot(32 * (given.len().max(1)) as u32);
+        let base = self.b.slot_addr(cells);
+        for (at, id) in given.iter().enumerate() {
+            let value = self.variable(*id);
+            self.store_cell(&value, base, CELL * at as i32);
+        }
+        let host_state = self.slot(Slot::Host);
+        let number = self.b.iconst(Type::I64, question as i64);
+        let (host, sig) = self.host("collect", &[Type::Ptr, Type::I64, Type::Ptr]);
+        let done = self
+            .b
+            .call_host(host, &sig, &[host_state, number, base])
+            .unwrap_or(number);
+        let zero = self.b.iconst(Type::I64, 0);
+        let failed = self.b.icmp(IntCond::Slt, done, zero);
+        let site = self.site("XX000", "", [None, None], span);
+        self.fail_if(failed, None, site, &[]);
     }
 
     fn rows(&mut self, question: usize, (given, taken): (&[ColumnId], &[ColumnId]), body: &[Statement], span: Span) {

@@ -62,6 +62,11 @@ impl Emitter<'_> {
         self.frame_of().places[id.0 as usize].clone()
     }
 
+    /// The type of a variable.
+    pub(super) fn type_of(&mut self, id: ColumnId) -> LogicalType {
+        self.place_of(id).ty
+    }
+
     /// The value of a variable.
     pub(in crate::compile) fn variable(&mut self, id: ColumnId) -> Nullable {
         let place = self.place_of(id);
@@ -155,6 +160,10 @@ impl Emitter<'_> {
             Exit::Function(ty) => {
                 let ty = ty.clone();
                 self.give_values(result, ty);
+            }
+            Exit::Row(next) => {
+                let next = *next;
+                self.b.jump(next);
             }
         }
     }

@@ -49,6 +49,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 pub(super) use body::{bind_scalar, bind_type, converted};
 pub(super) use coerce::common_type;
+pub(super) use nested::call as call_of;
 
 use super::logical::{ColumnId, ColumnInfo, Expr, Plan, Query, SubqueryId};
 use super::properties;

@@ -198,7 +198,7 @@ impl<'a> Binder<'a> {
 }
 
 /// A call of a function of the table, or its value; the arguments have the types that it takes.
-pub(super) fn call(name: &str, args: Vec<Expr>, ty: LogicalType, span: Span) -> Expr {
+pub(in crate::plan) fn call(name: &str, args: Vec<Expr>, ty: LogicalType, span: Span) -> Expr {
     let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty.clone()).collect();
     let Ok(resolved) = functions::resolve(name, &types) else {
         // Not reached: the callers pass what the functions take.

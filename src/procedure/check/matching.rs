@@ -170,6 +170,8 @@ impl Checker<'_> {
         out: &mut Vec<Statement>,
     ) {
         let before = self.flow.clone();
+        let raised = self.raised_so_far();
+        self.tries += 1;
         let outer = std::mem::replace(&mut self.effects, false);
         let mut body = Vec::new();
         match (&attempt.body, result) {
@@ -184,6 +186,7 @@ impl Checker<'_> {
                 body.extend(value);
             }
         }
+        self.tries -= 1;
         let effects = std::mem::replace(&mut self.effects, outer);
         self.effects |= effects;
         let tried = std::mem::replace(&mut self.flow, before);
@@ -191,7 +194,9 @@ impl Checker<'_> {
         let line = self.temporary(LogicalType::BigInt, false);
         let caught = [caught[0], caught[1], line];
         let mut handler = Vec::new();
+        self.begin_handler(raised, &attempt.catch);
         self.handler(&attempt.catch, caught, result, span, &mut handler);
+        self.end_handler();
         self.flow.meet(&tried);
         if effects {
             self.guarded_by_savepoint(&mut body, &mut handler, span);

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{self, Span};
+use gobi_grammar::ast::{self, Span, StatementKind as K};
 
 use super::super::instances::WithInstances;
 use super::super::question::{Question, QuestionKind};
@@ -63,7 +63,7 @@ impl Checker<'_> {
     }
 
     /// An error unless the variable has a value.
-    fn read(&mut self, id: ColumnId, span: Span) {
+    pub(super) fn read(&mut self, id: ColumnId, span: Span) {
         if !self.flow.has(id) {
             let message = format!(
                 "variable `{}` may have no value here",
@@ -73,7 +73,7 @@ impl Checker<'_> {
         }
     }
 
-    fn question(&mut self, kind: QuestionKind, given: &[ColumnId], taken: Vec<LogicalType>) -> usize {
+    pub(super) fn question(&mut self, kind: QuestionKind, given: &[ColumnId], taken: Vec<LogicalType>) -> usize {
         let given = given.iter().map(|id| {
             let variable = &self.variables[id.0 as usize];
             let name = self.names.iter().rev().find(|name| name.id == *id);
@@ -183,8 +183,17 @@ impl Checker<'_> {
     /// A statement that changes something, or only the session can do.
     pub(super) fn run(&mut self, statement: &ast::Statement, out: &mut Vec<Statement>) {
         self.effects = true;
-        // Any variable may be mentioned; those that have no value here are not known to the statement.
-        let visible = self.names.iter().filter(|name| !name.name.starts_with('\0'));
+        if let K::Insert(insert) = &statement.kind
+            && self.collect(insert, statement.span, out)
+        {
+            return;
+        }
+        // Those that have no value here are not known to the statement.
+        let words = super::super::words_of(statement, self.dialect);
+        let visible = self
+            .names
+            .iter()
+            .filter(|name| words.contains(&name.name.to_lowercase()));
         let mut given: Vec<ColumnId> = visible.map(|name| name.id).filter(|id| self.flow.has(*id)).collect();
         given.sort();
         given.dedup();

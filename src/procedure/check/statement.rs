@@ -4,17 +4,17 @@
 //!
 //! Invariants: what stands behind a statement that never ends is reported, and not made.
 //!
-//! Does not: deal with expressions, queries or patterns; its neighbours do.
+//! Does not: deal with expressions, loops, queries or patterns; its neighbours do.
 
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{self, Span, StatementKind as K, Step, Value};
+use gobi_grammar::ast::{self, Span, StatementKind as K, Value};
 
 use super::matching::null;
 use super::value::natural;
 use super::{Assigned, Checker, Returned};
-use crate::plan::logical::{ColumnId, Expr};
+use crate::plan::logical::Expr;
 use crate::plan::routine::Statement;
 use crate::plan::{bind_type, common_type, converted};
 use crate::types::LogicalType;
@@ -93,6 +93,10 @@ impl Checker<'_> {
                     }
                 }
             },
+            K::Query(_) if self.trigger.is_some() => {
+                let message = "a query by itself has nobody to show its rows to in a trigger";
+                self.error(Diagnostic::new("0A000", statement.span, message));
+            }
             K::Query(query) => self.show(query, out),
             K::Routine(_) => {
                 let message = "a function inside a body is not supported yet";
@@ -162,16 +166,22 @@ impl Checker<'_> {
 
     fn assign(&mut self, assign: &ast::Assign, out: &mut Vec<Statement>) {
         let value = self.value(&assign.value, out);
+        if let Some(column) = self.new_column(assign) {
+            match (column, value, assign.path.get(1..)) {
+                (Some(id), Some(value), None | Some([])) => self.set(id, value, out),
+                (Some(id), Some(value), Some(path)) => self.assign_part(id, path, value, assign.name.span, out),
+                _ => {}
+            }
+            return;
+        }
         let Some(id) = self.find(&assign.name.text) else {
             return self.unknown(&assign.name);
         };
-        if let Some(step) = assign.path.first() {
-            let what = match step {
-                Step::Field(_) => "assigning a field",
-                Step::Index(_) => "assigning an element",
-            };
-            let message = format!("{what} is not supported yet");
-            return self.error(Diagnostic::new("0A000", assign.name.span, message));
+        if !assign.path.is_empty() {
+            if let Some(value) = value {
+                self.assign_part(id, &assign.path, value, assign.name.span, out);
+            }
+            return;
         }
         if let Some(value) = value {
             self.set(id, value, out);
@@ -227,137 +237,11 @@ impl Checker<'_> {
         out.extend(rest);
     }
 
-    fn repeat(&mut self, repeat: &ast::While, out: &mut Vec<Statement>) {
-        let mut before = Vec::new();
-        let condition = self.condition(&repeat.condition, "`while`", &mut before);
-        let body = self.loop_body(&repeat.body.statements);
-        let endless = matches!(
-            &repeat.condition.kind,
-            ast::ExprKind::Literal(ast::Literal::Boolean(true))
-        );
-        if let Some(condition) = condition {
-            out.push(Statement::While {
-                before,
-                condition,
-                body,
-            });
-        }
-        if endless && !leaves(&repeat.body.statements) {
-            self.flow.end();
-        }
-    }
-
-    /// The body of a loop, which may run not at all: what it assigns is not sure behind it.
-    pub(super) fn loop_body(&mut self, statements: &[ast::Statement]) -> Vec<Statement> {
-        let before = self.flow.clone();
-        self.loops += 1;
-        let body = self.statements(statements);
-        self.loops -= 1;
-        self.flow = before;
-        body
-    }
-
-    fn leave_loop(&mut self, kind: &K, span: Span, out: &mut Vec<Statement>) {
-        if self.loops == 0 {
-            let message = format!("{} outside a loop", kind.name());
-            return self.error(Diagnostic::new("42601", span, message));
-        }
-        out.push(match kind {
-            K::Break => Statement::Break,
-            _ => Statement::Continue,
-        });
-        self.flow.end();
-    }
-
-    /// `for x in range(a, b)` counts; any other array is walked through by position.
-    fn each(&mut self, each: &ast::For, values: &ast::Expr, out: &mut Vec<Statement>) {
-        if let ast::ExprKind::Call(call) = &values.kind
-            && matches!(call.name.text.to_lowercase().as_str(), "range" | "generate_series")
-            && (1..=3).contains(&call.args.len())
-        {
-            return self.count(each, call, values.span, out);
-        }
-        let Some(array) = self.expr(values, out) else { return };
-        let LogicalType::Array(item) = array.ty.clone() else {
-            let message = format!("`for` goes over an array, `range(…)` or a query, not over {}", array.ty);
-            return self.error(Diagnostic::new("42804", values.span, message));
-        };
-        let held = self.inferred("", &array);
-        self.set(held, array, out);
-        let position = self.temporary(LogicalType::BigInt, false);
-        let array = self.reference(held, values.span);
-        let at = self.reference(position, values.span);
-        let length = call("length", vec![array.clone()], values.span);
-        let element = ast::Expr {
-            kind: ast::ExprKind::Index {
-                expr: Box::new(array),
-                index: Box::new(at),
-                safe: false,
-            },
-            span: values.span,
-        };
-        let Some(stop) = self.expr(&length, out) else { return };
-        let Some(stop) = converted(stop, &LogicalType::BigInt) else {
-            return;
-        };
-        let names = self.names.len();
-        let variable = self.new_variable(&each.name.text, Some(*item), false);
-        let mut first = Vec::new();
-        if let Some(element) = self.expr(&element, &mut first) {
-            self.set(variable, element, &mut first);
-        }
-        self.name(&each.name.text, variable);
-        let flow = self.flow.clone();
-        let body = self.loop_body(&each.body.statements);
-        self.flow = flow;
-        self.flow.forget(variable);
-        self.names.truncate(names);
-        first.extend(body);
-        out.push(range(
-            position,
-            [int(0, values.span), stop, int(1, values.span)],
-            first,
-            values.span,
-        ));
-    }
-
-    fn count(&mut self, each: &ast::For, call: &ast::Call, span: Span, out: &mut Vec<Statement>) {
-        let mut bounds = Vec::new();
-        for arg in &call.args {
-            let Some(bound) = self.expr(arg, out) else { return };
-            let ty = bound.ty.clone();
-            let Some(bound) = Some(bound).filter(|b| b.ty.is_integer() || b.ty == LogicalType::Null) else {
-                let message = format!("a range counts in whole numbers, not in {ty}");
-                return self.error(Diagnostic::new("42804", arg.span, message));
-            };
-            bounds.extend(converted(bound, &LogicalType::BigInt));
-        }
-        let closed = call.name.text.eq_ignore_ascii_case("generate_series");
-        if closed {
-            let message = "`for` over `generate_series` is not supported yet";
-            return self.error(Diagnostic::new("0A000", span, message).with_help("write `range(a, b + 1)`"));
-        }
-        let bounds = match <[Expr; 1]>::try_from(bounds) {
-            Ok([stop]) => [int(0, span), stop, int(1, span)],
-            Err(bounds) => match <[Expr; 2]>::try_from(bounds) {
-                Ok([start, stop]) => [start, stop, int(1, span)],
-                Err(bounds) => match <[Expr; 3]>::try_from(bounds) {
-                    Ok(bounds) => bounds,
-                    Err(_) => return,
-                },
-            },
-        };
-        let names = self.names.len();
-        let variable = self.temporary(LogicalType::BigInt, false);
-        self.variables[variable.0 as usize].name.clone_from(&each.name.text);
-        self.name(&each.name.text, variable);
-        let body = self.loop_body(&each.body.statements);
-        self.names.truncate(names);
-        out.push(range(variable, bounds, body, span));
-    }
-
     /// RETURN, and the value that a function ends with.
     pub(super) fn return_value(&mut self, value: Option<&Value>, span: Span, out: &mut Vec<Statement>) {
+        if self.leave_trigger(value, span, out) {
+            return;
+        }
         let bound = match value {
             None => None,
             Some(value) => match self.value(value, out) {
@@ -376,6 +260,7 @@ impl Checker<'_> {
             (Returned::Inferred, None) if self.returned.is_none() => None,
             (Returned::Inferred, bound) => self.returned_inferred(bound.unwrap_or_else(|| null(span))),
         };
+        self.flush_in_try(span, out);
         out.push(Statement::Return(result));
         self.flow.end();
     }
@@ -420,7 +305,9 @@ impl Checker<'_> {
     }
 
     fn flow_after_throw(&mut self, value: Option<&ast::Expr>, span: Span, out: &mut Vec<Statement>) {
+        self.flush(span, out);
         let Some(value) = value else {
+            self.raises_again();
             return out.push(Statement::Rethrow);
         };
         let text = |text: &str| ast::Expr {
@@ -447,10 +334,14 @@ impl Checker<'_> {
                 (text(&path[0].text), text(&said(&path[0].text)))
             }
             ast::ExprKind::Name(path) if path.len() == 1 && self.is_caught(&path[0].text) => {
+                self.raises_again();
                 return out.push(Statement::Rethrow);
             }
             _ => (text("P0001"), value.clone()),
         };
+        if let ast::ExprKind::Literal(ast::Literal::String(name)) = &name.kind {
+            self.raises(name, span);
+        }
         let (Some(name), Some(message)) = (self.expr(&name, out), self.expr(&message, out)) else {
             return;
         };
@@ -503,59 +394,6 @@ impl Checker<'_> {
     }
 }
 
-/// Whether a BREAK of the loop itself is among the statements of its body.
-fn leaves(statements: &[ast::Statement]) -> bool {
-    statements.iter().any(|statement| match &statement.kind {
-        K::Break => true,
-        K::If(branches) => {
-            branches.arms.iter().any(|(_, block)| leaves(&block.statements))
-                || branches
-                    .otherwise
-                    .as_ref()
-                    .is_some_and(|block| leaves(&block.statements))
-        }
-        K::Eval(value) => match &value.kind {
-            // What these hold is not looked through: they may leave.
-            ast::ExprKind::Try(_) | ast::ExprKind::Match(_) => true,
-            _ => false,
-        },
-        _ => false,
-    })
-}
-
 fn is_bare_try(value: &ast::Expr) -> bool {
     matches!(&value.kind, ast::ExprKind::Try(attempt) if matches!(attempt.body, ast::ArmBody::Block(_)) && attempt.catch.is_none())
-}
-
-fn int(value: i128, span: Span) -> Expr {
-    Expr::literal(crate::types::Value::Int(value), LogicalType::BigInt, span)
-}
-
-fn range(variable: ColumnId, [start, stop, step]: [Expr; 3], body: Vec<Statement>, span: Span) -> Statement {
-    Statement::Range {
-        variable,
-        start,
-        stop,
-        step,
-        body,
-        span,
-    }
-}
-
-fn call(name: &str, args: Vec<ast::Expr>, span: Span) -> ast::Expr {
-    let name = ast::Ident {
-        text: name.to_owned(),
-        quoted: false,
-        span,
-    };
-    ast::Expr {
-        kind: ast::ExprKind::Call(ast::Call {
-            name,
-            distinct: false,
-            star: false,
-            args,
-            filter: None,
-        }),
-        span,
-    }
 }

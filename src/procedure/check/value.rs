@@ -43,6 +43,7 @@ impl Checker<'_> {
         match bind_scalar(&lifted, &scope, self.dialect, &mut resolver) {
             Ok(bound) => {
                 self.effects |= self.instances.any_effects(&bound);
+                self.raises_of_calls(&bound);
                 self.all_assigned(&bound).then_some(bound)
             }
             Err(errors) => {

@@ -20,6 +20,8 @@ use crate::exec::memory::Reservation;
 use crate::plan::change::{Change, Layout};
 use crate::session::explain::Capture;
 use crate::session::store::{View, store_error};
+use crate::session::triggers::fire::Firing;
+use crate::session::triggers::{self, Target};
 use crate::session::{Error, ResultStream, Session, statement};
 use crate::store::table::RowAddress;
 use crate::types::arrow::arrow_schema;
@@ -53,19 +55,38 @@ pub fn apply(
     how: How,
 ) -> Result<Done, Error> {
     let span = how.running.span;
+    if how.running.only_bind {
+        return statement::bind_change(session, &change, how.running).map(|()| Done::default());
+    }
+    if view.catalog().table(table.id).is_none() {
+        return triggers::change_view(session, change, table, view, how.running);
+    }
     let watch = Watch::new(view.catalog(), table, &change);
+    let firing = match Target::of(view, table.id) {
+        Some(target) => Firing::of(session, view, (target, &change), how.running)?,
+        None => None,
+    };
     change.old.clone_from(&watch.lost);
     if session.explaining.as_ref().is_some_and(Capture::only_plans) {
-        return statement::compiled_change(session, &change, how.running).map(|_| Done::default());
+        return statement::compiled_change(session, &change, false, how.running).map(|_| Done::default());
     }
-    let (mut stream, layout) = statement::changed_rows(session, &change, how.running)?;
+    if let Some(firing) = &firing {
+        change.old.extend(&firing.old);
+        firing.begin(session, view)?;
+        session.relations.view = Some(view.clone());
+    }
+    let raw = firing.as_ref().is_some_and(Firing::changes_rows) && computes(&change);
+    let (mut stream, layout) = statement::changed_rows(session, &change, raw, how.running)?;
     let phases = stream.phases();
     let mut applying = Applying {
         change: &change,
-        layout: &layout,
+        layout,
+        raw,
+        running: how.running,
         table,
         seen: Seen::new(how.repeats, table, span)?,
         watch,
+        firing,
         span,
         rows: 0,
         returned: Vec::new(),
@@ -73,26 +94,39 @@ pub fn apply(
     };
     while let Some(batch) = stream.next() {
         let batch = batch.map_err(|error| applying.naming_column(error))?;
-        applying.batch(batch, view)?;
+        applying.batch(session, batch, view)?;
         applying.reserve(&stream)?;
         foreign::check_many(session, &mut applying.watch, table, view, how.running)?;
     }
-    let (rows, batches) = (applying.rows, applying.returned);
+    let (rows, batches) = (applying.rows, std::mem::take(&mut applying.returned));
     if let Some(capture) = &mut session.explaining {
         capture.note_run(&stream, rows);
     }
     foreign::settle(session, &applying.watch, table, view, how.running)?;
+    if let Some(firing) = &mut applying.firing {
+        firing.end(session, view)?;
+    }
     let returned =
-        (!change.returning.is_empty()).then(|| ResultStream::returned(layout.returned.clone(), batches, phases, span));
+        (!change.returning.is_empty()).then(|| ResultStream::returned(applying.layout.returned, batches, phases, span));
     Ok(Done { rows, returned })
+}
+
+/// Whether something is computed of the new rows.
+fn computes(change: &Change<'_>) -> bool {
+    let generated = change.shape.columns.iter().any(|column| column.generated.is_some());
+    generated || !change.shape.checks.is_empty() || !change.returning.is_empty()
 }
 
 struct Applying<'c> {
     change: &'c Change<'c>,
-    layout: &'c Layout,
+    layout: Layout,
+    /// What is computed of the rows is not there yet.
+    raw: bool,
+    running: Running,
     table: &'c Table,
     seen: Seen,
     watch: Watch,
+    firing: Option<Firing>,
     span: Span,
     rows: u64,
     returned: Vec<RecordBatch>,
@@ -101,7 +135,19 @@ struct Applying<'c> {
 }
 
 impl Applying<'_> {
-    fn batch(&mut self, batch: RecordBatch, view: &mut View) -> Result<(), Error> {
+    fn batch(&mut self, session: &mut Session, batch: RecordBatch, view: &mut View) -> Result<(), Error> {
+        let batch = match &self.firing {
+            Some(firing) => firing.before(session, view, batch, (self.change, &self.layout, self.first_old()))?,
+            None => batch,
+        };
+        let batch = match self.raw && batch.num_rows() > 0 {
+            true => {
+                let made = super::computed::computed(session, view, self.change, (&batch, &self.layout), self.running)?;
+                self.layout = made.1;
+                made.0
+            }
+            false => batch,
+        };
         let keep = {
             let addresses = self.addresses(&batch);
             self.seen
@@ -135,7 +181,17 @@ impl Applying<'_> {
             .map_err(failed)?;
         }
         self.rows += batch.num_rows() as u64;
-        self.keep_returned(&batch)
+        self.keep_returned(&batch)?;
+        let first_old = self.first_old();
+        match &mut self.firing {
+            Some(firing) => firing.after(session, view, &batch, (self.change, &self.layout, first_old)),
+            None => Ok(()),
+        }
+    }
+
+    /// Where the old values are that triggers asked for: behind those of foreign keys.
+    fn first_old(&self) -> usize {
+        self.layout.old + self.watch.lost.len()
     }
 
     /// What foreign keys are about.

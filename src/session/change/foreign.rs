@@ -22,7 +22,7 @@ use crate::formats::Relation;
 use crate::session::store::{View, store_error};
 use crate::session::{Error, Session, statement};
 use crate::store::table::{Presence, TableChanges};
-use crate::types::{Value, cell};
+use crate::types::{Field, Value, cell};
 
 /// Fewer new references are looked up one by one.
 const FEW: usize = 64;
@@ -443,16 +443,10 @@ fn given_def(def: &TableDef, places: &[usize]) -> TableDef {
         })
     };
     TableDef {
-        name: "given".into(),
         columns: places.iter().enumerate().filter_map(column).collect(),
         next_column: u32::try_from(places.len()).unwrap_or(u32::MAX),
-        primary_key: None,
-        unique: Vec::new(),
-        checks: Vec::new(),
-        foreign_keys: Vec::new(),
         storage: def.storage,
-        partition_by: Vec::new(),
-        sort_by: Vec::new(),
+        ..TableDef::new("given")
     }
 }
 
@@ -469,6 +463,20 @@ pub fn relation_of(
         staged.append(def, batch)?;
     }
     view.base.table_as(id, def)?.relation(Some(&staged))
+}
+
+/// Batches of these columns as a relation.
+pub fn relation_of_fields(
+    view: &View,
+    columns: &[Field],
+    batches: &[RecordBatch],
+) -> Result<Arc<dyn Relation>, crate::store::StoreError> {
+    let mut def = TableDef::new("given");
+    for column in columns {
+        def.add(&column.name, column.ty.clone());
+    }
+    // No table has this number: what is read is what is staged for it.
+    relation_of(view, EntityId(u64::MAX), &def, batches)
 }
 
 pub(super) fn table_name(entry: &Entry, def: &TableDef) -> String {

@@ -11,6 +11,7 @@
 //! Does not: lock, or commit.
 
 mod apply;
+mod computed;
 pub mod foreign;
 mod insert;
 mod merge;
@@ -26,7 +27,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 use super::define::drop::not_a_table;
 use super::define::schema_and_name;
 use super::store::{View, store_error};
-use super::{Error, Phases, ResultStream, Session, StatementResult};
+use super::{Error, Phases, ResultStream, Session, StatementResult, triggers};
 use crate::catalog::{Entity, EntityId, TableDef};
 
 /// A statement that runs.
@@ -38,6 +39,8 @@ pub struct Running {
     pub phases: Phases,
     /// Where it stands.
     pub span: Span,
+    /// It is only looked at for errors.
+    pub only_bind: bool,
 }
 
 /// What a statement did.
@@ -140,7 +143,14 @@ pub fn target(view: &View, path: &Path) -> Result<(EntityId, TableDef), Error> {
     Err(Error::new(error))
 }
 
+/// The table, or the view whose changes triggers stand for, that a statement changes.
 fn table(view: &View, path: &Path) -> Result<Table, Error> {
+    let (schema, name) = schema_and_name(view.local(path))?;
+    if let Some(entry) = view.catalog().find(&[&schema, &name.text])
+        && let Entity::View(def) = &*entry.entity
+    {
+        return triggers::view_as_table(view, entry.id, def, name);
+    }
     target(view, path).map(|(id, def)| Table { id, def })
 }
 

@@ -59,7 +59,8 @@ pub fn rule(name: &str, source: &Source, span: Span) -> Result<Rule, Error> {
     })
 }
 
-fn expression(statement: Statement) -> Option<Expr> {
+/// The expression of `SELECT expression`.
+pub fn expression(statement: Statement) -> Option<Expr> {
     let StatementKind::Query(query) = statement.kind else {
         return None;
     };

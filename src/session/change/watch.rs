@@ -11,7 +11,7 @@ use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{filter_record_batch, or};
 use arrow::datatypes::{Field as ArrowField, Schema};
-use gobi_grammar::ast::{Assignment, AssignmentKind};
+use gobi_grammar::ast::Assignment;
 
 use super::Table;
 use crate::catalog::{Catalog, ColumnNo, TableDef};
@@ -138,14 +138,7 @@ fn is_touched(def: &TableDef, change: &Change<'_>, at: usize) -> bool {
     let Some(column) = def.columns.get(at) else {
         return false;
     };
-    let sets = |assignment: &Assignment| match &assignment.kind {
-        AssignmentKind::One { column: path, .. } => path
-            .first()
-            .is_some_and(|name| name.text.eq_ignore_ascii_case(&column.name)),
-        AssignmentKind::Row { columns, .. } | AssignmentKind::Query { columns, .. } => {
-            columns.iter().any(|name| name.text.eq_ignore_ascii_case(&column.name))
-        }
-    };
+    let sets = |assignment: &Assignment| assignment.columns().any(|name| name.eq_ignore_ascii_case(&column.name));
     change.arms.iter().any(|arm| match arm.action {
         Action::Delete | Action::Nothing => false,
         Action::Update(set) => column.generated.is_some() || set.iter().any(sets),

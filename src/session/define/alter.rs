@@ -23,7 +23,7 @@ use super::{catalog_error, schema_and_name, views};
 use crate::catalog::{Entity, EntityId, KeyDef, TableDef};
 use crate::session::change::Running;
 use crate::session::store::View;
-use crate::session::{Error, Session};
+use crate::session::{Error, Session, triggers};
 
 /// ALTER TABLE.
 pub fn run(session: &mut Session, alter: &AlterTable, view: &mut View, running: Running) -> Result<(), Error> {
@@ -52,7 +52,8 @@ pub fn run(session: &mut Session, alter: &AlterTable, view: &mut View, running: 
     for action in &alter.actions {
         altering.action(&action.kind, action.span)?;
     }
-    Ok(())
+    let what = format!("`{}` as it was", name.text);
+    triggers::check_all(session, view, entry.id, &what, running)
 }
 
 /// Fails if two rows of a table have the same values in some columns.

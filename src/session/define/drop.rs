@@ -14,6 +14,7 @@ use super::{catalog_error, schema_and_name};
 use crate::catalog::{Entity, Entry, MAIN_SCHEMA};
 use crate::session::Error;
 use crate::session::store::View;
+use crate::session::triggers;
 
 /// Whether DROP is about what a catalog names.
 pub fn is_ours(drop: &Drop) -> bool {
@@ -29,12 +30,16 @@ fn kind_of(kind: ObjectKind) -> Option<&'static str> {
         ObjectKind::Function => Some("function"),
         ObjectKind::Procedure => Some("procedure"),
         ObjectKind::Watermark => Some("watermark"),
+        ObjectKind::Trigger => Some("trigger"),
         _ => None,
     }
 }
 
 /// Drops them.
 pub fn run(drop: &Drop, view: &mut View) -> Result<(), Error> {
+    if drop.kind == ObjectKind::Trigger {
+        return triggers::define::drop(drop, view);
+    }
     let kind = kind_of(drop.kind).unwrap_or("object");
     for path in &drop.names {
         let (schema, name) = match drop.kind {
@@ -107,6 +112,7 @@ pub fn not_a_table(entry: &Entry, name: &Ident) -> Error {
         Entity::View(_) => "a view",
         Entity::Routine(_) => "a function",
         Entity::Watermark(_) => "a watermark",
+        Entity::Trigger(_) => "a trigger",
         _ => "an index",
     };
     let message = format!("`{}` is {found}, not a table", name.text);

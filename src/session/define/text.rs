@@ -3,12 +3,13 @@
 //! `gobi -d shop schema orders` prints `CREATE TABLE orders (…);` with its constraints and options, and its indexes.
 //!
 //! Invariants: run in their order in an empty database, the statements make the same definitions: schemas, tables, foreign
-//! keys (which may lead to any table), indexes, views.
+//! keys (which may lead to any table), indexes, views, functions, triggers.
 //!
 //! Does not: write rows.
 
 use crate::catalog::{
     Catalog, Entity, EntityId, Entry, ForeignKeyDef, KeyAction, KeyDef, MAIN_SCHEMA, Source, Storage, TableDef,
+    TriggerDef,
 };
 
 /// The statements of all entities, or of one table or view and what belongs to it.
@@ -60,7 +61,80 @@ pub fn statements(catalog: &Catalog, only: Option<EntityId>) -> Vec<String> {
             out.push(in_dialect(text, [&def.query]));
         }
     }
+    out.extend(routines(catalog, only));
+    out.extend(triggers(catalog, only));
     out
+}
+
+/// Functions and procedures, as they were written.
+fn routines(catalog: &Catalog, only: Option<EntityId>) -> impl Iterator<Item = String> {
+    let wanted = move |entry: &&Entry| only.is_none_or(|id| id == entry.id);
+    catalog
+        .entries()
+        .filter(wanted)
+        .filter_map(|entry| match &*entry.entity {
+            Entity::Routine(def) => {
+                let text = def.source.text.trim_end().trim_end_matches(';');
+                Some(in_dialect(format!("{text};"), [&def.source]))
+            }
+            _ => None,
+        })
+}
+
+/// Triggers: all, or those of a table or view.
+fn triggers(catalog: &Catalog, only: Option<EntityId>) -> impl Iterator<Item = String> {
+    catalog.entries().filter_map(move |entry| match &*entry.entity {
+        Entity::Trigger(def) if only.is_none_or(|id| def.targets.contains(&id)) => Some(trigger(catalog, def)),
+        _ => None,
+    })
+}
+
+fn trigger(catalog: &Catalog, def: &TriggerDef) -> String {
+    let string = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let targets = def
+        .targets
+        .iter()
+        .filter_map(|id| catalog.get(*id))
+        .map(|entry| match &*entry.schema {
+            MAIN_SCHEMA => entry.entity.name().to_owned(),
+            schema => format!("{schema}.{}", entry.entity.name()),
+        });
+    let targets: Vec<String> = targets.collect();
+    let events: Vec<&str> = def.events.iter().map(|event| event.name()).collect();
+    let call = catalog.get(def.call).map_or("", |entry| entry.entity.name());
+    let mut options = vec![
+        format!("timing: '{}'", def.timing.name()),
+        format!("event: '{}'", events.join("|")),
+        format!("target: {}", string(&targets.join("|"))),
+        format!("for: '{}'", if def.each_row { "row" } else { "statement" }),
+    ];
+    if !def.of.is_empty() {
+        let names: Vec<String> = def.of.iter().map(|name| string(name)).collect();
+        options.push(format!("of: [{}]", names.join(", ")));
+    }
+    if let Some(when) = &def.when {
+        options.push(format!("when: {}", when.text));
+    }
+    if def.order != 0 {
+        options.push(format!("order: {}", def.order));
+    }
+    options.push(format!("call: {}", string(call)));
+    let named = def.args.iter().any(|(name, _)| !name.is_empty());
+    let args = def.args.iter().map(|(name, value)| match named {
+        true => format!("{}: {}", quoted(name), value.text),
+        false => value.text.clone(),
+    });
+    let args: Vec<String> = args.collect();
+    match (args.is_empty(), named) {
+        (true, _) => {}
+        (false, true) => options.push(format!("args: {{{}}}", args.join(", "))),
+        (false, false) => options.push(format!("args: [{}]", args.join(", "))),
+    }
+    if def.disabled {
+        options.push("enabled: false".into());
+    }
+    let text = format!("upsert trigger as {} ({});", quoted(&def.name), options.join(", "));
+    in_dialect(text, def.when.iter().chain(def.args.iter().map(|(_, value)| value)))
 }
 
 fn table(entry: &Entry, def: &TableDef) -> String {

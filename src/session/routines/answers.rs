@@ -6,6 +6,10 @@
 //!
 //! Does not: keep anything beyond the body, but what is shown.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Ident, Span};
 
@@ -13,7 +17,10 @@ use super::Running;
 use crate::exec::ExecError;
 use crate::exec::routine::Answers;
 use crate::procedure::{Checked, Question, QuestionKind};
-use crate::session::{Error, ErrorKind, ResultStream, Session, StatementResult, statement};
+use crate::session::{
+    Error, ErrorKind, ResultStream, Session, StatementResult, appender, statement, target, transactions,
+};
+use crate::types::arrow::to_arrow;
 use crate::types::{Field, Value, cell};
 
 /// The session, for one body.
@@ -93,6 +100,7 @@ impl<'a> Answering<'a> {
                 Ok(None)
             }
             QuestionKind::Run(change) => self.run(change, given).map(|()| None),
+            QuestionKind::Rows { .. } | QuestionKind::Flush => Ok(None),
             QuestionKind::Show(query) => {
                 let stream = self.stream(query, None)?;
                 let (fields, phases) = (stream.fields().to_vec(), stream.phases());
@@ -101,6 +109,10 @@ impl<'a> Answering<'a> {
                 Ok(None)
             }
             QuestionKind::Savepoint => {
+                if let Some(within) = &mut self.session.within {
+                    within.savepoint();
+                    return Ok(None);
+                }
                 self.savepoints += 1;
                 let name = self.savepoint();
                 self.in_transaction(|session| session.savepoint(&name)).map(|()| None)
@@ -119,6 +131,10 @@ impl<'a> Answering<'a> {
     }
 
     fn end_savepoint(&mut self, undo: bool) -> Result<Option<Vec<Value>>, Error> {
+        if let Some(within) = &mut self.session.within {
+            within.end_savepoint(undo);
+            return Ok(None);
+        }
         let name = self.savepoint();
         self.savepoints = self.savepoints.saturating_sub(1);
         self.in_transaction(|session| {
@@ -209,6 +225,39 @@ impl<'a> Answering<'a> {
         }
     }
 
+    /// Adds rows that were collected.
+    fn add(&mut self, number: usize, arrays: Vec<ArrayRef>) -> Result<(), Error> {
+        let Some(Question {
+            kind: QuestionKind::Rows { table, columns, span },
+            dialect,
+            ..
+        }) = self.checked.questions.get(number)
+        else {
+            return Err(Error::new(Diagnostic::new(
+                "XX000",
+                self.running.span,
+                "rows for nobody",
+            )));
+        };
+        let running = Running {
+            dialect: *dialect,
+            span: *span,
+            ..self.running
+        };
+        let batch = RecordBatch::try_new(arrow_schema_nullable(columns), arrays);
+        let batch = batch.map_err(|error| Error::new(Diagnostic::new("XX000", *span, error.to_string())))?;
+        let batches = [batch];
+        statement::begins(self.session, None);
+        let which = target::of_name(self.session, table, *span)?;
+        if self.session.store_of(which).is_none() {
+            return Err(transactions::without_database("INSERT", *span));
+        }
+        transactions::framed_in(self.session, (which, false), "INSERT", *span, &mut |session, view| {
+            appender::put(session, view, table, &batches, running)
+        })?;
+        Ok(())
+    }
+
     fn run(&mut self, change: &ast::Statement, _given: Vec<Value>) -> Result<(), Error> {
         let running = self.running;
         let result = statement::run(self.session, change, running.dialect, running.phases)?;
@@ -223,6 +272,17 @@ impl<'a> Answering<'a> {
 }
 
 impl Answers for Answering<'_> {
+    fn rows(&mut self, number: usize, columns: Vec<ArrayRef>) -> Result<(), ExecError> {
+        let outer = self.session.relations.routines.inside.take();
+        let added = self.add(number, columns);
+        self.session.relations.routines.inside = outer;
+        added.map_err(|error| {
+            let exec = to_exec(&error);
+            self.error = Some(error);
+            exec
+        })
+    }
+
     fn answer(&mut self, number: usize, given: Vec<Value>) -> Result<Option<Vec<Value>>, ExecError> {
         let checked = self.checked;
         let Some(question) = checked.questions.get(number) else {
@@ -244,6 +304,14 @@ impl Answers for Answering<'_> {
             exec
         })
     }
+}
+
+/// The columns, each of which may be NULL here; the table says what it takes.
+fn arrow_schema_nullable(columns: &[Field]) -> SchemaRef {
+    let fields = columns
+        .iter()
+        .map(|field| ArrowField::new(&field.name, to_arrow(&field.ty), true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// The error as a body sees it.

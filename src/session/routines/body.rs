@@ -320,10 +320,12 @@ fn execute(
     Ok((outcome?, shown))
 }
 
-fn question_types(question: &crate::procedure::Question) -> QuestionTypes {
+/// The types of a question's values.
+pub fn question_types(question: &crate::procedure::Question) -> QuestionTypes {
     QuestionTypes {
         given: question.given.iter().map(|(_, ty)| ty.clone()).collect(),
         taken: question.taken.clone(),
+        undoes: matches!(question.kind, crate::procedure::QuestionKind::Undo),
     }
 }
 

@@ -13,14 +13,14 @@ use gobi_grammar::ast::{self, RoutineForm};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::known::{self, Known};
-use super::{Running, unsupported};
+use super::{Running, changes, unsupported};
 use crate::catalog::{Entity, EntityId, RoutineDef, Source};
 use crate::plan::bind_type;
-use crate::procedure::{Callable, Definition, Instances, check_definition};
+use crate::procedure::{Callable, Definition, Definitions as _, Instances, check_definition};
 use crate::session::relations::StatementTables;
 use crate::session::settings::dialect_name;
 use crate::session::store::View;
-use crate::session::{Error, Session, StatementResult};
+use crate::session::{Error, Session, StatementResult, triggers};
 
 /// Makes a function of the session.
 pub fn define(session: &mut Session, routine: &ast::Routine, running: Running) -> Result<StatementResult, Error> {
@@ -76,6 +76,10 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     let checked = checked(session, &definition);
     session.relations.routines.known = kept;
     let (callable, names) = checked?;
+    let signature = match definition.is_of_triggers() {
+        true => "trigger".to_owned(),
+        false => signature(&definition, callable.as_ref()),
+    };
     let def = RoutineDef {
         name: name.text.clone(),
         procedure: routine.is_procedure,
@@ -83,18 +87,25 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
             text,
             dialect: dialect_name(running.dialect).into(),
         },
-        signature: signature(&definition, callable.as_ref()),
+        signature,
         version: before.as_ref().map_or(1, |(_, def)| def.version + 1),
         names,
     };
     let catalog = &mut view.changes.catalog;
     let made = match before {
-        Some((id, _)) => catalog.replace(id, Entity::Routine(def)),
-        None => catalog
-            .create(crate::catalog::MAIN_SCHEMA, Entity::Routine(def))
-            .map(drop),
+        Some((id, _)) => catalog.replace(id, Entity::Routine(def)).map(|()| id),
+        None => catalog.create(crate::catalog::MAIN_SCHEMA, Entity::Routine(def)),
     };
-    made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))
+    let id = made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))?;
+    triggers::check_all(session, view, id, &format!("`{}` as it was", name.text), running)
+}
+
+/// A definition of the database, and what makes functions for it: of the database too, whatever the session has.
+pub fn stored_definition(session: &mut Session, name: &str) -> Option<(Arc<Definition>, Instances)> {
+    let _ = session.relations.instances();
+    let known = Arc::new(session.relations.routines.known.stored_only());
+    let definition = known.find(name)?;
+    Some((definition, Instances::new(known)))
 }
 
 /// Makes a function known that is defined later in the script.
@@ -120,6 +131,10 @@ fn read_at(session: &mut Session, name: &str, span: ast::Span, dialect: Dialect)
 
 /// Checks a definition by itself; its types, if they are known, and what it names in the database.
 fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Callable>, Vec<EntityId>), Error> {
+    if definition.is_of_triggers() {
+        // It is checked for the tables of the triggers that call it.
+        return Ok((None, Vec::new()));
+    }
     let mut instances = Instances::new(Arc::new(session.relations.routines.known.clone()));
     let mut tables = StatementTables::new(&mut session.relations);
     let callable = check_definition(definition, &mut instances, &mut tables).map_err(Error::all)?;
@@ -132,6 +147,15 @@ fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Cal
     names.extend(called.filter_map(|name| known::stored(view, &name).map(|(entry, _)| entry.id)));
     names.sort();
     names.dedup();
+    if let Some(view) = session.relations.view.clone() {
+        let running = Running {
+            dialect: definition.dialect,
+            phases: crate::session::Phases::default(),
+            span: gobi_grammar::ast::Span::default(),
+            only_bind: true,
+        };
+        changes::check(session, &instances.asked(), &view, running)?;
+    }
     Ok((callable, names))
 }
 
@@ -203,9 +227,6 @@ fn refuse(routine: &ast::Routine, running: Running) -> Result<(), Error> {
     }
     if let Some((name, _)) = routine.metadata.first() {
         return Err(unsupported("metadata of a procedure", name.span));
-    }
-    if let Some(name) = routine.raises.first() {
-        return Err(unsupported("`raises`", name.span));
     }
     let mut seen: Vec<&str> = Vec::new();
     for param in &routine.params {

@@ -72,6 +72,14 @@ impl Known {
         self.local.values()
     }
 
+    /// Without those of the session.
+    pub fn stored_only(&self) -> Self {
+        Self {
+            local: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// Puts another definition in the place of a stored one, to be checked.
     pub fn try_stored(&mut self, definition: Arc<Definition>) {
         Arc::make_mut(&mut self.local).remove(&definition.name.to_lowercase());

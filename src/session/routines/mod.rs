@@ -10,6 +10,7 @@
 
 mod answers;
 mod body;
+pub mod changes;
 mod define;
 mod known;
 mod listing;
@@ -20,7 +21,9 @@ use std::collections::HashMap;
 use gobi_grammar::ast::{ObjectKind, Span, StatementKind as K};
 use gobi_grammar::{Diagnostic, ast};
 
-pub use define::store;
+pub use answers::Answering;
+pub use body::question_types;
+pub use define::{store, stored_definition};
 use known::Known;
 pub use listing::{describe, list};
 pub use sources::Sources;

@@ -180,7 +180,7 @@ impl<'a> Applying<'a> {
     fn check_names(&self, entries: &BTreeMap<EntityId, Entry>) -> Result<(), CommitError> {
         let mut names = BTreeSet::new();
         for entry in entries.values() {
-            if !names.insert((&*entry.schema, entry.entity.name().to_ascii_lowercase())) {
+            if !names.insert((&*entry.schema, entry.entity.key())) {
                 return Err(self.conflict(entry.entity.name().into(), ConflictOn::Name, entry.id));
             }
             // The other transaction may have dropped what this one relies on.

@@ -144,9 +144,9 @@ impl Footprint {
                 self.created.insert(id);
             }
             if let Some(entry) = entry
-                && old.is_none_or(|old| old.entity.name() != entry.entity.name() || old.schema != entry.schema)
+                && old.is_none_or(|old| old.entity.key() != entry.entity.key() || old.schema != entry.schema)
             {
-                let name = entry.entity.name().to_ascii_lowercase();
+                let name = entry.entity.key();
                 self.names.insert((Arc::clone(&entry.schema), name));
             }
             let Some(either) = entry.or(old) else { continue };

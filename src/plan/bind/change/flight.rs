@@ -48,15 +48,16 @@ impl<'a> Binder<'a> {
     pub(super) fn target(&mut self, change: &'a Change<'a>) -> Bound<Flight> {
         let target = change.target;
         let texts: Vec<&str> = target.table.iter().map(|part| part.text.as_str()).collect();
-        let id = match self.tables.by_name(&texts, None) {
-            Ok(Some(Named::Table(id))) => id,
-            Ok(_) => {
+        let relation = match self.tables.by_name(&texts, None) {
+            Ok(Some(Named::Table(id))) => self.scan(id),
+            // Its rows have no addresses: whoever changes them does not do so in place.
+            Ok(Some(Named::View(view))) => self.view(*view, &target.table, target.span)?,
+            Ok(None) => {
                 let message = format!("`{}` is not a table whose rows can be changed", change.shape.name);
                 return self.fail(Diagnostic::new("42809", target.span, message));
             }
             Err(error) => return self.fail(resolve_error(error, target.span)),
         };
-        let relation = self.scan(id);
         let width = change.shape.columns.len();
         let address = relation
             .output

@@ -51,33 +51,37 @@ pub(super) struct Flight {
 /// Binds a change; see [`crate::plan::bind_change`].
 pub(in crate::plan) fn bind(
     change: &Change<'_>,
+    raw: bool,
     dialect: Dialect,
     tables: &mut dyn TableResolver,
 ) -> Result<(Query, Layout), Vec<Diagnostic>> {
     let views = elsa::FrozenVec::new();
     let mut binder = new_binder(dialect, tables, &views);
     let mut layout = Layout::default();
-    let bound = binder.change(change, &mut layout);
+    let bound = binder.change(change, raw, &mut layout);
     finish(binder, bound).map(|query| (query, layout))
 }
 
 impl<'a> Binder<'a> {
-    fn change(&mut self, change: &'a Change<'a>, layout: &mut Layout) -> Bound<Relation> {
+    fn change(&mut self, change: &'a Change<'a>, raw: bool, layout: &mut Layout) -> Bound<Relation> {
         let before = self.ctes.len();
         if let Some(with) = change.with {
             self.declare_ctes(&with.ctes, with.recursive);
         }
-        let bound = self.change_now(change, layout);
+        let bound = self.change_now(change, raw, layout);
         let unused = self.check_unused_ctes(before);
         self.ctes.truncate(before);
         unused.and(bound)
     }
 
-    fn change_now(&mut self, change: &'a Change<'a>, layout: &mut Layout) -> Bound<Relation> {
+    fn change_now(&mut self, change: &'a Change<'a>, raw: bool, layout: &mut Layout) -> Bound<Relation> {
         let flight = self.flight(change, layout)?;
-        let flight = self.arms(flight, change, layout)?;
-        let flight = self.generated(flight, change)?;
-        let checks = self.checks(&flight, change)?;
+        let mut flight = self.arms(flight, change, layout)?;
+        let mut checks = Vec::new();
+        if !raw {
+            flight = self.generated(flight, change)?;
+            checks = self.checks(&flight, change)?;
+        }
         let mut items = Vec::new();
         let item = |id: ColumnId| Item {
             expr: self.column_expr(id, change.span),
@@ -99,8 +103,14 @@ impl<'a> Binder<'a> {
         layout.checks = items.len();
         items.extend(checks);
         layout.returning = items.len();
-        let (plan, returned) = self.returned(flight, change)?;
-        items.extend(returned);
+        let plan = match raw {
+            true => flight.plan,
+            false => {
+                let (plan, returned) = self.returned(flight, change)?;
+                items.extend(returned);
+                plan
+            }
+        };
         let relation = self.assemble(plan, items, Vec::new(), false);
         let returned = relation.output.iter().skip(layout.returning);
         layout.returned = returned.map(|(_, field)| field.clone()).collect();

@@ -1,0 +1,223 @@
+//! Random statements of programs, and triggers.
+
+use gobi_grammar::ast::*;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::{expr, ident, query, span, type_name};
+
+/// Any statement of a program that the tree can hold.
+pub fn kind() -> BoxedStrategy<StatementKind> {
+    prop_oneof![
+        4 => leaf(),
+        3 => nested(leaf()),
+        2 => nested(prop_oneof![2 => leaf(), 1 => nested(leaf())].boxed()),
+        2 => routine(prop_oneof![2 => leaf(), 1 => nested(leaf())].boxed()),
+        2 => trigger(),
+    ]
+    .boxed()
+}
+
+/// A name that no statement begins with.
+fn name() -> BoxedStrategy<Ident> {
+    let word = prop::sample::select(&["x", "n", "total", "r", "größe"][..]).prop_map(|text| Ident {
+        text: text.to_owned(),
+        quoted: false,
+        span: span(),
+    });
+    let quoted = "[a-z ]{1,5}".prop_map(|text| Ident {
+        text,
+        quoted: true,
+        span: span(),
+    });
+    prop_oneof![4 => word, 1 => quoted].boxed()
+}
+
+fn flag() -> BoxedStrategy<bool> {
+    any::<bool>().boxed()
+}
+
+fn text() -> BoxedStrategy<String> {
+    "[ -~é]{0,6}".boxed()
+}
+
+fn value() -> BoxedStrategy<Value> {
+    prop_oneof![
+        4 => plain().prop_map(Value::Expr),
+        1 => query(expr()).prop_map(|query| Value::Query(Box::new(query))),
+    ]
+    .boxed()
+}
+
+/// An expression that no query stands around in parentheses: as a whole value that would be the query itself.
+fn plain() -> BoxedStrategy<Expr> {
+    let simple = prop_oneof![
+        name().prop_map(|name| ExprKind::Name(vec![name])),
+        (0u32..100).prop_map(|number| ExprKind::Literal(Literal::Integer(number.to_string()))),
+        text().prop_map(|text| ExprKind::Literal(Literal::String(text))),
+        (name(), name()).prop_map(|(row, column)| ExprKind::Name(vec![row, column])),
+        (name(), 0u32..9).prop_map(|(name, number)| ExprKind::Compare {
+            op: CompareOp::Lt,
+            left: Box::new(of(ExprKind::Name(vec![name]))),
+            right: Box::new(of(ExprKind::Literal(Literal::Integer(number.to_string())))),
+        }),
+        (name(), vec(name(), 0..3)).prop_map(|(called, args)| ExprKind::Call(Call {
+            name: Ident {
+                quoted: false,
+                text: "f".to_owned(),
+                ..called
+            },
+            distinct: false,
+            star: false,
+            args: args.into_iter().map(|name| of(ExprKind::Name(vec![name]))).collect(),
+            filter: None,
+        })),
+    ];
+    simple.prop_map(of).boxed()
+}
+
+fn of(kind: ExprKind) -> Expr {
+    Expr { kind, span: span() }
+}
+
+fn leaf() -> BoxedStrategy<StatementKind> {
+    let step = prop_oneof![name().prop_map(Step::Field), plain().prop_map(Step::Index)];
+    let argument = (option::of(name()), plain()).prop_map(|(name, value)| Argument { name, value });
+    prop_oneof![
+        2 => (name(), option::of(type_name()), value())
+            .prop_map(|(name, ty, value)| StatementKind::Let(Box::new(Let { name, ty, value }))),
+        2 => (name(), vec(step, 0..3), value())
+            .prop_map(|(name, path, value)| StatementKind::Assign(Box::new(Assign { name, path, value }))),
+        1 => option::of(value()).prop_map(|value| StatementKind::Return(value.map(Box::new))),
+        1 => Just(StatementKind::Break),
+        1 => Just(StatementKind::Continue),
+        1 => option::of(plain()).prop_map(|value| StatementKind::Throw(value.map(Box::new))),
+        1 => (plain(), option::of(plain()))
+            .prop_map(|(condition, message)| StatementKind::Assert(Box::new(Assert { condition, message }))),
+        1 => (name(), vec(argument, 0..3)).prop_map(|(name, args)| StatementKind::CallRoutine(CallRoutine { name: vec![name], args })),
+        1 => (name(), option::of(text())).prop_map(|(name, message)| StatementKind::DefineException(DefineException { name, message })),
+        1 => query(expr()).prop_map(StatementKind::Query),
+    ]
+    .boxed()
+}
+
+fn block(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<Block> {
+    let statement = inner.prop_map(|kind| Statement { kind, span: span() });
+    vec(statement, 0..3)
+        .prop_map(|statements| Block {
+            statements,
+            span: span(),
+        })
+        .boxed()
+}
+
+fn nested(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> {
+    let arm = (plain(), block(inner.clone()));
+    prop_oneof![
+        (vec(arm, 1..3), option::of(block(inner.clone())))
+            .prop_map(|(arms, otherwise)| StatementKind::If(If { arms, otherwise })),
+        (plain(), block(inner.clone()))
+            .prop_map(|(condition, body)| StatementKind::While(Box::new(While { condition, body }))),
+        (name(), value(), block(inner)).prop_map(|(name, values, body)| StatementKind::For(Box::new(For {
+            name,
+            values,
+            body
+        }))),
+    ]
+    .boxed()
+}
+
+fn routine(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> {
+    let form = prop_oneof![
+        Just(RoutineForm::Local),
+        Just(RoutineForm::Upsert),
+        (flag(), flag()).prop_map(|(or_replace, if_not_exists)| RoutineForm::Create {
+            or_replace,
+            if_not_exists: if_not_exists && !or_replace,
+        }),
+    ];
+    let param = (name(), option::of(type_name()), option::of(plain())).prop_map(|(name, ty, default)| Param {
+        name,
+        ty,
+        default,
+    });
+    let returns = prop_oneof![
+        Just(Returns::Inferred),
+        Just(Returns::Void),
+        type_name().prop_map(Returns::Type)
+    ];
+    let body = prop_oneof![
+        3 => block(inner).prop_map(RoutineBody::Block),
+        1 => plain().prop_map(|value| RoutineBody::Value(Value::Expr(value))),
+    ];
+    (form, flag(), name(), vec(param, 0..3), vec(name(), 0..2), returns, body)
+        .prop_map(|(form, is_procedure, name, params, raises, returns, body)| {
+            StatementKind::Routine(Box::new(Routine {
+                is_procedure: is_procedure && form != RoutineForm::Local,
+                form,
+                name: vec![name],
+                metadata: Vec::new(),
+                receiver: None,
+                params,
+                raises,
+                returns,
+                mode: None,
+                body,
+            }))
+        })
+        .boxed()
+}
+
+fn trigger() -> BoxedStrategy<StatementKind> {
+    let key =
+        prop::sample::select(&["timing", "event", "for", "when", "of", "order", "call"][..]).prop_map(|text| Ident {
+            text: text.to_owned(),
+            quoted: false,
+            span: span(),
+        });
+    let upsert = (ident(), vec((key, plain()), 0..4))
+        .prop_map(|(name, options)| StatementKind::UpsertTrigger(UpsertTrigger { name, options }));
+    let toggle =
+        (flag(), ident()).prop_map(|(enable, name)| StatementKind::ToggleTrigger(ToggleTrigger { enable, name }));
+    prop_oneof![2 => upsert, 1 => toggle, 3 => create_trigger()].boxed()
+}
+
+fn create_trigger() -> BoxedStrategy<StatementKind> {
+    let event = prop_oneof![
+        Just(TriggerEvent::Insert),
+        Just(TriggerEvent::Delete),
+        Just(TriggerEvent::Upsert),
+        vec(name(), 0..3).prop_map(TriggerEvent::Update),
+    ];
+    let timing = prop::sample::select(&[TriggerTiming::Before, TriggerTiming::After, TriggerTiming::Instead][..]);
+    let argument = (option::of(name()), plain()).prop_map(|(name, value)| Argument { name, value });
+    let head = (flag(), flag(), name(), timing, vec(event, 1..3));
+    let tables = (option::of(name()), option::of(name()), option::of(flag()));
+    (
+        head,
+        vec(name(), 1..3),
+        tables,
+        option::of(plain()),
+        name(),
+        vec(argument, 0..2),
+    )
+        .prop_map(|(head, target, (old_table, new_table, each_row), when, call, args)| {
+            let (or_replace, if_not_exists, name, timing, events) = head;
+            StatementKind::CreateTrigger(Box::new(CreateTrigger {
+                or_replace,
+                if_not_exists: if_not_exists && !or_replace,
+                name,
+                timing,
+                events,
+                target,
+                old_table,
+                new_table,
+                each_row,
+                when,
+                call: vec![call],
+                args,
+            }))
+        })
+        .boxed()
+}

@@ -1,0 +1,85 @@
+//! Rows that a body adds one by one, and that are handed over together.
+//!
+//! `for i in range(10000) { insert into t values (i, i * i) }` keeps two columns of numbers; they are one INSERT when the loop has
+//! ended, or when the body asks for something else.
+//!
+//! Invariants: rows are handed over in their order, and before anything that could see them is asked; texts that they refer to
+//! live as long as the kernel runs.
+//!
+//! Does not: know the table.
+
+use arrow::array::ArrayRef;
+
+use super::host::{CELL_BYTES, VALID_AT};
+use super::{ExecError, output};
+use crate::types::LogicalType;
+
+/// So many rows are kept at most.
+pub const MOST_ROWS: usize = 1 << 16;
+
+/// The rows of one INSERT.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// How many.
+    pub rows: usize,
+    columns: Vec<Column>,
+}
+
+#[derive(Debug)]
+struct Column {
+    ty: LogicalType,
+    values: Vec<u8>,
+    valid: Vec<u8>,
+}
+
+impl Collected {
+    /// Adds the row in these cells.
+    ///
+    /// # Safety
+    /// `cells` has a cell for each type, in the type's natural layout.
+    pub unsafe fn add(&mut self, types: &[LogicalType], cells: *const u8) {
+        if self.columns.is_empty() {
+            let column = |ty: &LogicalType| Column {
+                ty: ty.clone(),
+                values: Vec::new(),
+                valid: Vec::new(),
+            };
+            self.columns = types.iter().map(column).collect();
+        }
+        for (at, column) in self.columns.iter_mut().enumerate() {
+            let width = column.ty.physical().bytes();
+            // SAFETY: the caller's promise; no type is wider than a cell's 16 bytes of value.
+            let (value, valid) = unsafe {
+                let cell = cells.add(CELL_BYTES * at);
+                (std::slice::from_raw_parts(cell, width), cell.add(VALID_AT).read())
+            };
+            match valid {
+                0 => column.values.resize(column.values.len() + width, 0),
+                _ => column.values.extend_from_slice(value),
+            }
+            column.valid.push(valid);
+        }
+        self.rows += 1;
+    }
+
+    /// The rows as columns; there are none any more.
+    pub fn take(&mut self) -> Result<Vec<ArrayRef>, ExecError> {
+        self.rows = 0;
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        for column in &mut self.columns {
+            arrays.push(output::array(&column.ty, &column.values, &column.valid)?);
+            column.values.clear();
+            column.valid.clear();
+        }
+        Ok(arrays)
+    }
+
+    /// Forgets the rows.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        for column in &mut self.columns {
+            column.values.clear();
+            column.valid.clear();
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Which exceptions leave a body.
+//!
+//! `function f() raises NoStock { take(5) }` is an error where `take` throws `Closed`, too, and nothing catches it.
+//!
+//! Invariants: what a body throws by name, and what the functions that it calls throw, is known, but for what TRY catches. Errors
+//! of SQL are nobody's to declare.
+//!
+//! Does not: say what a body without `raises` may throw.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{Catch, Ident, Span};
+
+use super::Checker;
+use crate::plan::logical::Expr;
+
+/// The name for all exceptions, and for those without a name.
+const ANY: &str = "Exception";
+
+/// Exceptions that are on their way out, and where they come from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Raised {
+    names: Vec<(String, Span)>,
+    /// What the handlers around have caught, innermost last.
+    caught: Vec<Vec<(String, Span)>>,
+}
+
+impl Checker<'_> {
+    /// An exception is thrown.
+    pub(super) fn raises(&mut self, name: &str, span: Span) {
+        let name = if name == "P0001" { ANY } else { name };
+        self.raised.names.push((name.to_owned(), span));
+    }
+
+    /// What an expression calls may throw.
+    pub(super) fn raises_of_calls(&mut self, expr: &Expr) {
+        for name in self.instances.raised_by(expr) {
+            self.raised.names.push((name, expr.span));
+        }
+    }
+
+    /// Where TRY begins.
+    pub(super) fn raised_so_far(&self) -> usize {
+        self.raised.names.len()
+    }
+
+    /// What was thrown since is caught, as far as CATCH says.
+    pub(super) fn begin_handler(&mut self, since: usize, catch: &Option<Catch>) {
+        let names = self.raised.names.split_off(since);
+        let is_caught = |(name, _): &(String, Span)| match catch {
+            None | Some(Catch::Block { .. }) => true,
+            Some(Catch::Arms(arms)) => arms.iter().any(|(arm, _)| {
+                arm.text == "_" || arm.text.eq_ignore_ascii_case(ANY) || arm.text.eq_ignore_ascii_case(name)
+            }),
+        };
+        let (caught, others): (Vec<_>, Vec<_>) = names.into_iter().partition(is_caught);
+        self.raised.names.extend(others);
+        self.raised.caught.push(caught);
+    }
+
+    /// The handler ends.
+    pub(super) fn end_handler(&mut self) {
+        self.raised.caught.pop();
+    }
+
+    /// What was caught last is thrown again.
+    pub(super) fn raises_again(&mut self) {
+        let again = self.raised.caught.last().cloned().unwrap_or_default();
+        self.raised.names.extend(again);
+    }
+
+    /// The names of what leaves the body.
+    pub(super) fn leaving(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.raised.names.iter().map(|(name, _)| name.clone()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// An error for each exception that leaves the body and is not declared, if any are.
+    pub(super) fn check_raises(&mut self, declared: &[Ident]) {
+        let is_known = |name: &str| {
+            let mut names = declared.iter().map(|name| name.text.as_str());
+            names.any(|known| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(ANY))
+        };
+        if declared.is_empty() {
+            return;
+        }
+        let mut seen: Vec<String> = Vec::new();
+        for (name, span) in self.raised.names.clone() {
+            if is_known(&name) || seen.contains(&name) {
+                continue;
+            }
+            let list: Vec<&str> = declared.iter().map(|name| name.text.as_str()).collect();
+            let message = format!("`{name}` may leave here, and `raises` does not name it");
+            let help = format!("write `raises {}, {name}`, or catch it", list.join(", "));
+            self.error(Diagnostic::new("42P20", span, message).with_help(help));
+            seen.push(name);
+        }
+    }
+}
