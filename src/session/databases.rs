@@ -85,6 +85,8 @@ pub struct Other {
 
 /// The contents of a database that is not the session's own.
 #[derive(Clone, Debug)]
+// There is one for each attached database.
+#[allow(clippy::large_enum_variant)]
 pub enum Seen {
     /// Tables and views; none, as long as nothing was written.
     View(Option<View>),
