@@ -20,8 +20,8 @@ use crate::exec::memory::Reservation;
 use crate::plan::change::{Change, Layout};
 use crate::session::explain::Capture;
 use crate::session::store::{View, store_error};
+use crate::session::triggers;
 use crate::session::triggers::fire::Firing;
-use crate::session::triggers::{self, Target};
 use crate::session::{Error, ResultStream, Session, statement};
 use crate::store::table::RowAddress;
 use crate::types::arrow::arrow_schema;
@@ -62,10 +62,7 @@ pub fn apply(
         return triggers::change_view(session, change, table, view, how.running);
     }
     let watch = Watch::new(view.catalog(), table, &change);
-    let firing = match Target::of(view, table.id) {
-        Some(target) => Firing::of(session, view, (target, &change), how.running)?,
-        None => None,
-    };
+    let firing = Firing::of(session, view, (table.id, &change), how.running)?;
     change.old.clone_from(&watch.lost);
     if session.explaining.as_ref().is_some_and(Capture::only_plans) {
         return statement::compiled_change(session, &change, false, how.running).map(|_| Done::default());
@@ -73,7 +70,6 @@ pub fn apply(
     if let Some(firing) = &firing {
         change.old.extend(&firing.old);
         firing.begin(session, view)?;
-        session.relations.view = Some(view.clone());
     }
     let raw = firing.as_ref().is_some_and(Firing::changes_rows) && computes(&change);
     let (mut stream, layout) = statement::changed_rows(session, &change, raw, how.running)?;

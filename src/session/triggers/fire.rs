@@ -23,7 +23,7 @@ use gobi_grammar::ast::Assignment;
 use super::MAX_DEPTH;
 use super::ready::{NEW_ROWS, OLD_ROWS, Ready, Target, of_table};
 use super::within::inside;
-use crate::catalog::{Event, Timing};
+use crate::catalog::{EntityId, Event, Timing};
 use crate::plan::change::{Action, Change, Layout, Source};
 use crate::procedure::{CALLED, RowInput, RowOutput, SKIPPED};
 use crate::session::change::{Running, foreign};
@@ -75,12 +75,15 @@ impl Firing {
     pub fn of(
         session: &mut Session,
         view: &View,
-        (target, change): (Target, &Change<'_>),
+        (target, change): (EntityId, &Change<'_>),
         running: Running,
     ) -> Result<Option<Self>, Error> {
-        if view.catalog().triggers_of(target.id).next().is_none() {
+        if view.catalog().triggers_of(target).next().is_none() {
             return Ok(None);
         }
+        let Some(target) = Target::of(view, target) else {
+            return Ok(None);
+        };
         let mut firing = Self {
             running,
             before: Vec::new(),
@@ -146,9 +149,16 @@ impl Firing {
         self.before.iter().any(|fires| fires.ready.trigger.outputs.len() > 1)
     }
 
-    /// Triggers before the statement.
+    /// Triggers before the statement, which sees what they have changed.
     pub fn begin(&self, session: &mut Session, view: &mut View) -> Result<(), Error> {
-        self.first.iter().try_for_each(|fires| self.once(session, view, fires))
+        if self.first.is_empty() {
+            return Ok(());
+        }
+        for fires in &self.first {
+            self.once(session, view, fires)?;
+        }
+        session.relations.view = Some(view.clone());
+        Ok(())
     }
 
     /// Triggers before rows: the batch as they leave it. `first_old` is where the old values are that were asked for.

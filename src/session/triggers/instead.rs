@@ -11,7 +11,6 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::Ident;
 
 use super::fire::Firing;
-use super::ready::Target;
 use crate::catalog::{EntityId, TableDef, Timing, ViewDef};
 use crate::plan::change::{Change, Source};
 use crate::session::change::{Done, Running, Table};
@@ -55,10 +54,7 @@ pub fn change_view(
         _ if !change.returning.is_empty() => return refuse("RETURNING"),
         _ => {}
     }
-    let Some(target) = Target::of(view, table.id) else {
-        return refuse("a change");
-    };
-    let firing = Firing::of(session, view, (target, &change), running)?;
+    let firing = Firing::of(session, view, (table.id, &change), running)?;
     let Some(firing) = firing.filter(Firing::fires_instead) else {
         let message = format!("no trigger of the view `{}` stands for this statement", table.def.name);
         return Err(Error::new(Diagnostic::new("42809", running.span, message)));

@@ -27,7 +27,6 @@ use crate::catalog::EntityId;
 pub use instead::{change_view, table_of as view_as_table};
 pub use listing::{describe, list};
 use ready::Ready;
-pub use ready::Target;
 pub use ready::check_all;
 pub use statistics::Statistics;
 pub use within::Within;
