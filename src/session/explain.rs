@@ -139,7 +139,7 @@ pub fn of_statement(
     let span = statement.span;
     let query = match &statement.kind {
         StatementKind::Query(query) => query,
-        kind => return changes::explain(session, kind, Running { dialect, phases, span }, show),
+        kind => return changes::explain(session, kind, Running { dialect, phases, span, only_bind: false }, show),
     };
     let mut options = statement::options(session);
     options.dump_code = show.jit;

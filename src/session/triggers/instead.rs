@@ -14,6 +14,7 @@ use super::fire::Firing;
 use crate::catalog::{EntityId, TableDef, Timing, ViewDef};
 use crate::plan::change::{Change, Source};
 use crate::session::change::{Done, Running, Table};
+use crate::session::explain::Capture;
 use crate::session::store::View;
 use crate::session::{Error, Session, statement};
 
@@ -60,6 +61,9 @@ pub fn change_view(
         return Err(Error::new(Diagnostic::new("42809", running.span, message)));
     };
     change.old.clone_from(&firing.old);
+    if session.explaining.as_ref().is_some_and(Capture::only_plans) {
+        return statement::compiled_change(session, &change, true, running).map(|_| Done::default());
+    }
     firing.begin(session, view)?;
     let (stream, layout) = statement::changed_rows(session, &change, true, running)?;
     // The rows are those before any trigger has changed what the view reads.
