@@ -139,7 +139,19 @@ pub fn of_statement(
     let span = statement.span;
     let query = match &statement.kind {
         StatementKind::Query(query) => query,
-        kind => return changes::explain(session, kind, Running { dialect, phases, span, only_bind: false }, show),
+        kind => {
+            return changes::explain(
+                session,
+                kind,
+                Running {
+                    dialect,
+                    phases,
+                    span,
+                    only_bind: false,
+                },
+                show,
+            );
+        }
     };
     let mut options = statement::options(session);
     options.dump_code = show.jit;
