@@ -84,6 +84,7 @@ impl DatabaseFolder {
             name: name_of(url),
             folder: url.to_path_buf(),
             open: Mutex::default(),
+            triggers: Statistics::default(),
         })
     }
 
