@@ -218,8 +218,7 @@ impl<'a> Applying<'a> {
         for (number, deletes) in &self.deleted(id, table)? {
             let segment = self.delete(id, table.def, *number, deletes, &mut state)?;
             if !table.keys.is_empty() {
-                let wanted = |row| deletes.contains(row);
-                let removed = table.keys.of_rows(self.core, table.def, &segment, &wanted, false)?;
+                let removed = table.keys.of_rows(self.core, table.def, &segment, deletes)?;
                 for (changes, removed) in changes.iter_mut().zip(removed) {
                     changes.removed.extend(removed);
                 }

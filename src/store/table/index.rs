@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Mutex;
+use std::sync::mpsc::sync_channel;
 
 use arrow::array::ArrayRef;
 use hashbrown::HashMap;
@@ -244,23 +245,38 @@ fn rebuild(
         gone,
         duplicate: None,
     };
-    let mut nodes = Vec::new();
-    let mut bytes = 0;
-    let mut failed = Ok(());
-    let built = tree::build(std::iter::from_fn(|| merging.next().transpose()), &mut |node| {
-        bytes += node.body.len();
-        // Most of a leaf are hashes, which do not get smaller.
-        nodes.push(node.packed(Packing::Plain));
-        if bytes >= PUT_BYTES && failed.is_ok() {
-            bytes = 0;
-            failed = core.timeline.put(std::mem::take(&mut nodes));
-        }
-    })?;
-    failed?;
+    let (built, nodes) = build_aside(core, std::iter::from_fn(|| merging.next().transpose()))?;
     match merging.duplicate {
         Some(address) => Err(Refused::Duplicate(address)),
         None => Ok((built, nodes)),
     }
+}
+
+/// Builds a tree while another thread gives its nodes to the store; the root, and the last nodes, which go with the commit.
+fn build_aside(
+    core: &Core,
+    entries: impl Iterator<Item = Result<tree::Entry, StoreError>>,
+) -> Result<(ObjectId, Vec<NewObject>), StoreError> {
+    std::thread::scope(|scope| {
+        let (portions, writing) = sync_channel::<Vec<NewObject>>(1);
+        let writer = scope.spawn(move || writing.into_iter().try_for_each(|nodes| core.timeline.put(nodes)));
+        let mut nodes = Vec::new();
+        let mut bytes = 0;
+        let root = tree::build(entries, &mut |node| {
+            bytes += node.body.len();
+            // Most of a leaf are hashes, which do not get smaller.
+            nodes.push(node.packed(Packing::Plain));
+            if bytes >= PUT_BYTES {
+                bytes = 0;
+                // A writer that is gone has failed, and says why below.
+                drop(portions.send(std::mem::take(&mut nodes)));
+            }
+        });
+        drop(portions);
+        let written = writer.join();
+        written.map_err(|_| StoreError::Unfit("the thread that writes nodes has failed".into()))??;
+        Ok((root?, nodes))
+    })
 }
 
 /// The entries of an index, without those that are gone, and new ones among them; ends where a key would be there twice.

@@ -8,6 +8,7 @@
 //! Does not: order entries, or keep them.
 
 use arrow::array::ArrayRef;
+use roaring::RoaringBitmap;
 use sha2::{Digest, Sha256};
 
 use super::RowAddress;
@@ -33,6 +34,28 @@ pub(super) struct Wanted<'a> {
     pub hashed: bool,
 }
 
+/// Rows of a segment.
+#[derive(Clone, Copy)]
+pub(super) enum Picked<'a> {
+    /// Those of which this is true.
+    Where(&'a dyn Fn(u32) -> bool),
+    /// These, which are few.
+    These(&'a RoaringBitmap),
+}
+
+impl Picked<'_> {
+    /// Positions in a row group that begins at `start`.
+    fn within(&self, start: usize, len: usize) -> Vec<usize> {
+        match self {
+            Self::Where(rows) => (0..len).filter(|row| rows(super::position(start + row))).collect(),
+            Self::These(rows) => rows
+                .range(super::position(start)..super::position(start + len))
+                .map(|row| row as usize - start)
+                .collect(),
+        }
+    }
+}
+
 impl Wanted<'_> {
     fn needs(&self, column: ColumnNo) -> bool {
         self.hashed || self.keys.iter().any(|key| key.columns.contains(&column))
@@ -49,7 +72,7 @@ pub(super) fn keys_of(
     hashed: bool,
 ) -> Result<Vec<Keys>, StoreError> {
     let unique = keys.len();
-    keys_and_plain(core, def, Wanted { keys, unique, hashed }, segment, rows)
+    keys_and_plain(core, def, Wanted { keys, unique, hashed }, segment, Picked::Where(rows))
 }
 
 /// The same, where some may be plain indexes.
@@ -58,7 +81,7 @@ pub(super) fn keys_and_plain(
     def: &TableDef,
     wanted: Wanted<'_>,
     segment: &Segment,
-    rows: &dyn Fn(u32) -> bool,
+    rows: Picked<'_>,
 ) -> Result<Vec<Keys>, StoreError> {
     let mut found: Vec<Keys> = wanted.keys.iter().map(|_| Vec::new()).collect();
     entries_of(core, def, wanted, (segment, 0), rows, &mut |number, key, located| {
@@ -76,7 +99,7 @@ pub(super) fn entries_of(
     def: &TableDef,
     wanted: Wanted<'_>,
     (segment, before): (&Segment, usize),
-    rows: &dyn Fn(u32) -> bool,
+    rows: Picked<'_>,
     emit: &mut Emit<'_>,
 ) -> Result<(), StoreError> {
     let groups = match segment.open(core)? {
@@ -85,11 +108,15 @@ pub(super) fn entries_of(
     };
     let mut start = before;
     for (group, len) in groups.into_iter().enumerate() {
-        let positions: Vec<usize> = (0..len).filter(|row| rows(super::position(start + row))).collect();
+        let positions = rows.within(start, len);
         if !positions.is_empty() {
             let mut columns = Vec::new();
             for column in def.columns.iter().filter(|column| wanted.needs(column.no)) {
-                columns.push((column, segment.array(core, group, column)?));
+                // A few rows are soon followed by others of the same group.
+                columns.push(match rows {
+                    Picked::Where(_) => (column, segment.array(core, group, column)?),
+                    Picked::These(_) => (column, segment.kept_array(core, group, column)?),
+                });
             }
             let address = |row: usize| RowAddress::new(segment.number, start + row);
             let failed = |what| malformed(Kind::SEGMENT, ObjectId(segment.content), what);

@@ -20,7 +20,7 @@ use super::entry::{Facts, Place};
 use super::error::CommitError;
 use super::file;
 use super::index::{Keys, all_but};
-use super::keyed::{Wanted, entries_of, keys_and_plain};
+use super::keyed::{Picked, Wanted, entries_of, keys_and_plain};
 use super::lineage::Kept;
 use super::rows::Rows;
 use super::runs::{Run, Sorter, Spill};
@@ -188,16 +188,15 @@ impl Indexed {
         self.all.is_empty()
     }
 
-    /// What each index says of some rows of a segment, or only their keys.
+    /// The keys that a few rows of a segment have in each index.
     pub(super) fn of_rows(
         &self,
         core: &Core,
         def: &TableDef,
         segment: &Segment,
-        wanted: &dyn Fn(u32) -> bool,
-        hashed: bool,
+        rows: &RoaringBitmap,
     ) -> Result<Vec<Keys>, StoreError> {
-        keys_and_plain(core, def, self.wanted(hashed), segment, wanted)
+        keys_and_plain(core, def, self.wanted(false), segment, Picked::These(rows))
     }
 
     fn wanted(&self, hashed: bool) -> Wanted<'_> {
@@ -226,7 +225,7 @@ impl Indexed {
                 def,
                 wanted,
                 (segment, *before),
-                rows,
+                Picked::Where(rows),
                 &mut |number, key, located| {
                     if let Some(sorter) = sorters.get_mut(number) {
                         sorter.push(key, located);
