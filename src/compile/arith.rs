@@ -363,13 +363,20 @@ impl Emitter<'_> {
         let double = match x.kind {
             Kind::Int => self.b.stof(x.value, Type::F64),
             Kind::Wide => {
+                // By magnitude: of -5, the low half alone is 2^64 - 5, which is no double.
+                let zero = self.b.iconst128(0);
+                let negated = self.b.sub(zero, x.value);
+                let negative = self.b.icmp(IntCond::Slt, x.value, zero);
+                let magnitude = self.b.select(negative, negated, x.value);
                 let shift = self.b.iconst128(64);
-                let high = self.b.sshr(x.value, shift);
-                let (high, low) = (self.b.trunc(high, Type::I64), self.b.trunc(x.value, Type::I64));
-                let (high, low) = (self.b.stof(high, Type::F64), self.b.utof(low, Type::F64));
+                let high = self.b.ushr(magnitude, shift);
+                let (high, low) = (self.b.trunc(high, Type::I64), self.b.trunc(magnitude, Type::I64));
+                let (high, low) = (self.b.utof(high, Type::F64), self.b.utof(low, Type::F64));
                 let unit = self.b.f64const(18_446_744_073_709_551_616.0);
                 let high = self.b.fmul(high, unit);
-                self.b.fadd(high, low)
+                let double = self.b.fadd(high, low);
+                let opposite = self.b.fneg(double);
+                self.b.select(negative, opposite, double)
             }
             Kind::F32 => self.b.promote(x.value),
             _ => x.value,

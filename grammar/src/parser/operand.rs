@@ -298,7 +298,8 @@ impl Builder<'_> {
             Rule::in_coll => self.expr(right),
             _ => self.expr(parts(right).find(|part| part.as_rule() == Rule::expr)?),
         };
-        call.args.extend([needle, haystack]);
+        // The function takes the text first.
+        call.args.extend([haystack, needle]);
         None
     }
 
