@@ -45,7 +45,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     on_values("array_set", &[P::List, P::BigInt, P::Item], returns::first, with_element)
         .sees_nulls()
         .fallible()
-        .doc("The array with another element at a position, what `a[i] = x` assigns: outside the array an error", "array_set([7, 9], -1, 5) → [7, 5]"),
+        .doc("The array with another element at a position, what `a[i] = x` assigns: outside the array an error; NULL if the array or the position is", "array_set([7, 9], -1, 5) → [7, 5]"),
     on_values("array_slice", &[P::List, P::BigInt, P::BigInt], returns::first, slice)
         .sees_nulls()
         .aka(&["list_slice"])
