@@ -208,6 +208,11 @@ impl Iterator for BatchStream {
         if self.ended {
             return None;
         }
+        // Batches that were made ahead are not waited for any more.
+        if let Err(error) = self.cancel.check() {
+            self.ended = true;
+            return Some(Err(error));
+        }
         let item = self.receiver.recv().ok();
         self.ended = !matches!(item, Some(Ok(_)));
         item.map(|item| item.map_err(|error| self.cancel.named(error)))

@@ -27,8 +27,8 @@ use crate::exec::CancelToken;
 use crate::plan::physical::Finish;
 
 const OPERATOR: &str = "sort";
-/// Buckets for each thread: so many that one that came out large holds up nobody.
-const BUCKETS_PER_THREAD: usize = 4;
+/// Rows that a bucket is to have: so few that a large one holds up nobody, and a cancelled query ends soon.
+const BUCKET_ROWS: usize = 1 << 16;
 /// Rows looked at for each bucket to find its bounds.
 const SAMPLES_PER_BUCKET: usize = 64;
 /// Telling bytes that a row carries.
@@ -177,10 +177,10 @@ impl Sorting {
     /// The first `wanted` rows in order.
     fn order(self: &Arc<Self>, wanted: usize, team: &Team<'_>) -> Result<Vec<Entry>, ExecError> {
         let count: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
-        let alone = wanted < count || count < Team::WORTH_SHARING || team.threads < 2;
+        let alone = wanted < count || count < Team::WORTH_SHARING;
         let bounds = match alone {
             true => Vec::new(),
-            false => self.bounds(count, team.threads * BUCKETS_PER_THREAD),
+            false => self.bounds(count, count.div_ceil(BUCKET_ROWS).max(team.threads)),
         };
         let buckets: Arc<Vec<Mutex<Vec<Entry>>>> = Arc::new((0..=bounds.len()).map(|_| Mutex::default()).collect());
         let (sorting, filled) = (self.clone(), buckets.clone());

@@ -276,7 +276,7 @@ fn require_same_columns(
         message,
     };
     if let Some(extra) = other.iter().find(|field| first.iter().all(|f| f.name != field.name)) {
-        return Err(mismatch(format!("column `{}` is only in the latter", extra.name)));
+        return Err(mismatch(format!("column `{}` is only in the former", extra.name)));
     }
     let find = |field: &&Field| {
         let at = other.iter().position(|o| o.name == field.name);
