@@ -180,8 +180,8 @@ fn expressions() {
     accepts(
         r#"SELECT trim(both ' ' from x), trim(leading from x), trim(x), position('a' in x), substring(x from 1 for 2), trim(' ' from x)"#,
         expect![[r#"
-        SELECT trim(x, ' '), ltrim(x), trim(x), position('a', x), substring(x, 1, 2), trim(x, ' ');
-    "#]],
+            SELECT trim(x, ' '), ltrim(x), trim(x), position(x, 'a'), substring(x, 1, 2), trim(x, ' ');
+        "#]],
     );
     accepts(
         r#"SELECT a.length(), a.b.join(', '), f(x).y, (SELECT t).y"#,
