@@ -142,7 +142,8 @@ fn only_the_bytes_of_pages_in_question_are_read() {
     let first = bytes_read(folder.path(), "SELECT id, s FROM t LIMIT 1");
     assert!(0 < first && first * 20 < whole, "{first} of {whole} bytes");
     let found = bytes_read(folder.path(), "SELECT id, s FROM t WHERE r >= 0 LIMIT 5");
-    assert!(found * 4 < whole, "{found} of {whole} bytes");
+    // How far others are ahead of who finds the rows is left to chance, but bounded.
+    assert!(found * 2 < whole, "{found} of {whole} bytes");
 }
 
 #[test]
