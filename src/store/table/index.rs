@@ -19,8 +19,8 @@
 //!
 //! Does not: hold rows.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
@@ -35,7 +35,7 @@ use super::cell::{key_bytes, value_at};
 use super::core::{Core, lock, malformed};
 use super::entry::INDEX;
 use super::keyed::keys_of;
-use super::runs::{Merged, Run, merge};
+use super::runs::{EntryRef, Merged, Run, merge};
 use super::segment::{Open, Segment};
 use crate::catalog::{ColumnDef, ColumnNo, KeyDef, TableDef};
 use crate::store::StoreError;
@@ -67,7 +67,7 @@ impl Located {
         located(root, bytes)
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (address, hash) = bytes.split_first_chunk::<8>()?;
         Some(Self {
             address: RowAddress(u64::from_be_bytes(*address)),
@@ -212,12 +212,14 @@ pub(super) fn update(
         return rebuild(core, root, &gone, merge(&added)?);
     }
     let mut new: Keys = Vec::with_capacity(count);
-    for entry in merge(&added)? {
-        let (key, located) = entry?;
-        if new.last().is_some_and(|(last, _)| *last == key) {
+    let mut merged = merge(&added)?;
+    while let Some(EntryRef { key, value, .. }) = merged.peek() {
+        let located = located(root, value)?;
+        if new.last().is_some_and(|(last, _)| last == key) {
             return Err(Refused::Duplicate(located.address));
         }
-        new.push((key, located));
+        new.push((key.to_vec(), located));
+        merged.advance()?;
     }
     for (key, located) in &new {
         if let Some(known) = find(core, root, key)?
@@ -239,30 +241,29 @@ fn rebuild(
     gone: &BTreeMap<Vec<u8>, RowAddress>,
     added: Merged<'_>,
 ) -> Result<(ObjectId, Vec<NewObject>), Refused> {
-    let mut merging = Merging {
-        old: Tree::new(core, root).iter().peekable(),
-        added: added.peekable(),
-        gone,
-        duplicate: None,
-    };
-    let (built, nodes) = build_aside(core, std::iter::from_fn(|| merging.next().transpose()))?;
-    match merging.duplicate {
+    let old = Tree::new(core, root).iter();
+    let mut duplicate = None;
+    let built = build_aside(core, |builder| {
+        duplicate = merge_into(builder, root, old, gone, added)?;
+        Ok(())
+    })?;
+    match duplicate {
         Some(address) => Err(Refused::Duplicate(address)),
-        None => Ok((built, nodes)),
+        None => Ok(built),
     }
 }
 
 /// Builds a tree while another thread gives its nodes to the store; the root, and the last nodes, which go with the commit.
 fn build_aside(
     core: &Core,
-    entries: impl Iterator<Item = Result<tree::Entry, StoreError>>,
+    fill: impl FnOnce(&mut tree::Builder<'_>) -> Result<(), StoreError>,
 ) -> Result<(ObjectId, Vec<NewObject>), StoreError> {
     std::thread::scope(|scope| {
         let (portions, writing) = sync_channel::<Vec<NewObject>>(1);
         let writer = scope.spawn(move || writing.into_iter().try_for_each(|nodes| core.timeline.put(nodes)));
         let mut nodes = Vec::new();
         let mut bytes = 0;
-        let root = tree::build(entries, &mut |node| {
+        let mut emit = |node: NewObject| {
             bytes += node.body.len();
             // Most of a leaf are hashes, which do not get smaller.
             nodes.push(node.packed(Packing::Plain));
@@ -271,7 +272,9 @@ fn build_aside(
                 // A writer that is gone has failed, and says why below.
                 drop(portions.send(std::mem::take(&mut nodes)));
             }
-        });
+        };
+        let mut builder = tree::Builder::new(&mut emit);
+        let root = fill(&mut builder).and_then(|()| builder.finish());
         drop(portions);
         let written = writer.join();
         written.map_err(|_| StoreError::Unfit("the thread that writes nodes has failed".into()))??;
@@ -279,53 +282,46 @@ fn build_aside(
     })
 }
 
-/// The entries of an index, without those that are gone, and new ones among them; ends where a key would be there twice.
-struct Merging<'a, O: Iterator<Item = Result<tree::Entry, StoreError>>> {
-    old: Peekable<O>,
-    added: Peekable<Merged<'a>>,
-    gone: &'a BTreeMap<Vec<u8>, RowAddress>,
-    /// The row that has such a key.
-    duplicate: Option<RowAddress>,
-}
-
-impl<O: Iterator<Item = Result<tree::Entry, StoreError>>> Merging<'_, O> {
-    fn next(&mut self) -> Result<Option<tree::Entry>, StoreError> {
-        loop {
-            let before_added = match (self.old.peek(), self.added.peek()) {
-                (Some(Ok((key, value))), Some(Ok((new, located)))) if key == new => {
-                    let known = Located::decode(value).map(|known| known.address);
-                    if self.gone.get(key).copied() != known {
-                        self.duplicate = Some(located.address);
-                        return Ok(None);
-                    }
-                    self.old.next();
-                    continue;
-                }
-                (Some(Ok((key, _))), Some(Ok((new, _)))) => key < new,
-                (Some(Err(_)), _) => true,
-                (_, added) => added.is_none(),
-            };
-            if !before_added {
-                return self.next_added();
-            }
-            match self.old.next().transpose()? {
-                Some((key, _)) if self.gone.contains_key(&key) => {}
-                entry => return Ok(entry),
-            }
-        }
-    }
-
-    fn next_added(&mut self) -> Result<Option<tree::Entry>, StoreError> {
-        let Some((key, located)) = self.added.next().transpose()? else {
-            return Ok(None);
+/// Gives a tree the entries of an index, without those that are gone, and new ones among them; ends where a key would be there
+/// twice, and gives the row that has it.
+fn merge_into(
+    builder: &mut tree::Builder<'_>,
+    root: ObjectId,
+    old: impl Iterator<Item = Result<tree::Entry, StoreError>>,
+    gone: &BTreeMap<Vec<u8>, RowAddress>,
+    mut added: Merged<'_>,
+) -> Result<Option<RowAddress>, StoreError> {
+    let mut old = old.peekable();
+    // Keys are never empty.
+    let mut last_added: Vec<u8> = Vec::new();
+    loop {
+        let order = match (old.peek(), added.peek()) {
+            (None, None) => return Ok(None),
+            (Some(Ok((key, _))), Some(new)) => key.as_slice().cmp(new.key),
+            (Some(_), _) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
         };
-        if let Some(Ok((next, same))) = self.added.peek()
-            && *next == key
-        {
-            self.duplicate = Some(same.address);
-            return Ok(None);
+        if order == Ordering::Less {
+            match old.next().transpose()? {
+                Some((key, value)) if !gone.contains_key(&key) => builder.push(&key, &value)?,
+                _ => {}
+            }
+            continue;
         }
-        Ok(Some((key, located.encode())))
+        let Some(EntryRef { key, value, .. }) = added.peek() else {
+            continue;
+        };
+        let is_replaced = match old.next_if(|_| order == Ordering::Equal).transpose()? {
+            Some((key, known)) => gone.get(&key) == Some(&located(root, &known)?.address),
+            None => true,
+        };
+        if !is_replaced || last_added == key {
+            return Ok(Some(located(root, value)?.address));
+        }
+        builder.push(key, value)?;
+        last_added.clear();
+        last_added.extend_from_slice(key);
+        added.advance()?;
     }
 }
 

@@ -4,7 +4,7 @@
 //! merged with the others when the load is committed.
 //!
 //! ```text
-//! entry   length of the key (2, little-endian), key, address of the row (8, little-endian), SHA-256 of the row (32)
+//! entry   length of the key (2, little-endian), key, and what the index says: address of the row (8, big-endian), SHA-256 (32)
 //! ```
 //!
 //! Invariants: a run is in the order of its keys, and of the rows' addresses under one key. The temporary file has no name any
@@ -12,14 +12,11 @@
 //!
 //! Does not: find keys that come twice; whoever merges sees them side by side.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
+use std::cmp::Ordering;
 use std::sync::{Arc, Mutex};
 
-use super::RowAddress;
 use super::core::{Core, lock, token};
-use super::index::{Keys, Located};
+use super::index::Located;
 use crate::host::WriteAt;
 use crate::store::StoreError;
 
@@ -27,8 +24,10 @@ use crate::store::StoreError;
 const KEPT: usize = 1 << 14;
 /// Bytes read or written at a time.
 const PORTION: usize = 128 << 10;
+/// Bytes of what an index says of a key.
+const VALUE: usize = 8 + 32;
 /// Bytes of an entry beside its key.
-const FIXED: usize = 2 + 8 + 32;
+const FIXED: usize = 2 + VALUE;
 
 /// A temporary file for runs.
 #[derive(Debug)]
@@ -60,7 +59,10 @@ impl Spill {
 /// A run.
 #[derive(Clone, Debug)]
 pub(super) enum Run {
-    Memory(Arc<Keys>),
+    Memory {
+        entries: Arc<[u8]>,
+        len: usize,
+    },
     Spilled {
         spill: Arc<Spill>,
         start: u64,
@@ -73,236 +75,261 @@ impl Run {
     /// How many entries it has.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Memory(entries) => entries.len(),
-            Self::Spilled { len, .. } => *len,
+            Self::Memory { len, .. } | Self::Spilled { len, .. } => *len,
         }
     }
 
     fn cursor(&self) -> Cursor<'_> {
-        match self {
-            Self::Memory(entries) => Cursor::Memory(entries.iter()),
-            Self::Spilled { spill, start, end, .. } => Cursor::Spilled {
+        let bytes = match self {
+            Self::Memory { entries, .. } => Bytes::Memory(entries),
+            Self::Spilled { spill, start, end, .. } => Bytes::Spilled {
                 spill,
                 at: *start,
                 end: *end,
                 buffer: Vec::new(),
-                read: 0,
             },
-        }
+        };
+        let (start, next) = (0, 0);
+        Cursor { bytes, start, next }
     }
 }
 
 /// Entries on their way into a run.
 #[derive(Debug)]
 pub(super) struct Sorter {
-    keys: Vec<u8>,
-    entries: Vec<Entry>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    start: usize,
-    len: usize,
-    located: Located,
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
+    /// They came in order, as rows often do that are loaded in the order of their key.
+    is_sorted: bool,
 }
 
 impl Sorter {
     /// For so many entries.
     pub(super) fn with_capacity(count: usize) -> Self {
         Self {
-            keys: Vec::with_capacity(count * 8),
-            entries: Vec::with_capacity(count),
+            bytes: Vec::with_capacity(count * (FIXED + 12)),
+            starts: Vec::with_capacity(count),
+            is_sorted: true,
         }
     }
 
     pub(super) fn push(&mut self, key: &[u8], located: Located) {
-        self.entries.push(Entry {
-            start: self.keys.len(),
-            len: key.len(),
-            located,
-        });
-        self.keys.extend(key);
+        let start = self.bytes.len();
+        // No key is longer than an index allows, which is far less than this.
+        self.bytes.extend((key.len() as u16).to_le_bytes());
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend(located.address.0.to_be_bytes());
+        self.bytes.extend(located.hash);
+        if let Some(last) = self.starts.last().filter(|_| self.is_sorted) {
+            self.is_sorted = self.entry(*last).order(&self.entry(start)) != Ordering::Greater;
+        }
+        self.starts.push(start);
     }
 
-    fn key(&self, entry: &Entry) -> &[u8] {
-        self.keys.get(entry.start..entry.start + entry.len).unwrap_or_default()
+    fn entry(&self, start: usize) -> EntryRef<'_> {
+        EntryRef::at(&self.bytes, start).unwrap_or_default()
     }
 
     /// The run; many entries go to the file, which is made if there is none yet.
     pub(super) fn finish(mut self, core: &Core, spill: &mut Option<Arc<Spill>>) -> Result<Run, StoreError> {
-        let mut entries = std::mem::take(&mut self.entries);
-        let order = |a: &Entry, b: &Entry| {
-            let keys = self.key(a).cmp(self.key(b));
-            keys.then(a.located.address.cmp(&b.located.address))
-        };
-        // Rows often come in the order of their key.
-        if !entries.is_sorted_by(|a, b| order(a, b) != Ordering::Greater) {
-            entries.sort_unstable_by(order);
+        let len = self.starts.len();
+        if !self.is_sorted {
+            let mut starts = std::mem::take(&mut self.starts);
+            starts.sort_unstable_by(|a, b| self.entry(*a).order(&self.entry(*b)));
+            self.starts = starts;
         }
-        if entries.len() <= KEPT {
-            let entry = |entry: &Entry| (self.key(entry).to_vec(), entry.located);
-            return Ok(Run::Memory(Arc::new(entries.iter().map(entry).collect())));
+        if len <= KEPT {
+            let entries = match self.is_sorted {
+                true => self.bytes.into(),
+                false => self
+                    .starts
+                    .iter()
+                    .flat_map(|start| self.entry(*start).whole)
+                    .copied()
+                    .collect(),
+            };
+            return Ok(Run::Memory { entries, len });
         }
         let spill = match spill {
             Some(spill) => spill,
             None => spill.insert(Spill::new(core)?),
         };
-        let bytes = entries.iter().map(|entry| (FIXED + entry.len) as u64).sum::<u64>();
-        let mut at = {
+        let start = {
             let mut end = lock(&spill.end);
             let start = *end;
-            *end += bytes;
+            *end += self.bytes.len() as u64;
             start
         };
-        let (start, len) = (at, entries.len());
+        self.write(&*spill.file, start).map_err(Spill::failed)?;
+        Ok(Run::Spilled {
+            spill: Arc::clone(spill),
+            start,
+            end: start + self.bytes.len() as u64,
+            len,
+        })
+    }
+
+    /// Writes the entries in their order.
+    fn write(&self, file: &dyn WriteAt, start: u64) -> std::io::Result<()> {
+        if self.is_sorted {
+            return file.write_at(start, &self.bytes);
+        }
+        let mut at = start;
         let mut buffer = Vec::with_capacity(PORTION + 2048);
-        for entry in &entries {
-            buffer.extend((entry.len as u16).to_le_bytes());
-            buffer.extend(self.key(entry));
-            buffer.extend(entry.located.address.0.to_le_bytes());
-            buffer.extend(entry.located.hash);
+        for entry in &self.starts {
+            buffer.extend_from_slice(self.entry(*entry).whole);
             if buffer.len() >= PORTION {
-                spill.file.write_at(at, &buffer).map_err(Spill::failed)?;
+                file.write_at(at, &buffer)?;
                 at += buffer.len() as u64;
                 buffer.clear();
             }
         }
-        spill.file.write_at(at, &buffer).map_err(Spill::failed)?;
-        Ok(Run::Spilled {
-            spill: Arc::clone(spill),
-            start,
-            end: start + bytes,
-            len,
-        })
+        file.write_at(at, &buffer)
     }
 }
 
-enum Cursor<'a> {
-    Memory(std::slice::Iter<'a, (Vec<u8>, Located)>),
+/// An entry of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct EntryRef<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// What the index says of it.
+    pub value: &'a [u8],
+    whole: &'a [u8],
+}
+
+impl<'a> EntryRef<'a> {
+    /// The entry at a place among others; `None` if it is not all there.
+    fn at(bytes: &'a [u8], start: usize) -> Option<Self> {
+        let rest = bytes.get(start..)?;
+        let len = usize::from(u16::from_le_bytes(*rest.first_chunk()?));
+        let whole = rest.get(..FIXED + len)?;
+        let (key, value) = whole.get(2..)?.split_at_checked(len)?;
+        Some(Self { key, value, whole })
+    }
+
+    /// By the key, then by the address.
+    fn order(&self, other: &Self) -> Ordering {
+        let address = |entry: &Self| entry.value.first_chunk::<8>().copied();
+        let keys = self.key.cmp(other.key);
+        keys.then_with(|| address(self).cmp(&address(other)))
+    }
+}
+
+/// A place in a run.
+struct Cursor<'a> {
+    bytes: Bytes<'a>,
+    /// Where the entry begins, and the one behind it.
+    start: usize,
+    next: usize,
+}
+
+enum Bytes<'a> {
+    Memory(&'a [u8]),
     Spilled {
         spill: &'a Spill,
         at: u64,
         end: u64,
         buffer: Vec<u8>,
-        read: usize,
     },
 }
 
 impl Cursor<'_> {
-    fn next(&mut self) -> Result<Option<(Vec<u8>, Located)>, StoreError> {
-        match self {
-            Self::Memory(entries) => Ok(entries.next().cloned()),
-            Self::Spilled { read, buffer, .. } => {
-                if let Some((entry, len)) = decode(buffer.get(*read..).unwrap_or_default()) {
-                    *read += len;
-                    return Ok(Some(entry));
-                }
-                self.fill()?;
-                let Self::Spilled { read, buffer, .. } = self else {
-                    return Ok(None);
-                };
-                let Some((entry, len)) = decode(buffer) else {
-                    return Ok(None);
-                };
-                *read = len;
-                Ok(Some(entry))
-            }
+    fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Memory(bytes) => bytes,
+            Bytes::Spilled { buffer, .. } => buffer,
         }
+    }
+
+    fn entry(&self) -> EntryRef<'_> {
+        EntryRef::at(self.bytes(), self.start).unwrap_or_default()
+    }
+
+    /// Goes on to the next entry; false if there is none.
+    fn advance(&mut self) -> Result<bool, StoreError> {
+        if EntryRef::at(self.bytes(), self.next).is_none() {
+            self.fill()?;
+        }
+        let Some(entry) = EntryRef::at(self.bytes(), self.next) else {
+            return Ok(false);
+        };
+        let len = entry.whole.len();
+        self.start = self.next;
+        self.next += len;
+        Ok(true)
     }
 
     /// Reads on behind what is left in the buffer.
     fn fill(&mut self) -> Result<(), StoreError> {
-        if let Self::Spilled {
-            spill,
-            at,
-            end,
-            buffer,
-            read,
-        } = self
-        {
-            buffer.drain(..*read);
-            *read = 0;
+        if let Bytes::Spilled { spill, at, end, buffer } = &mut self.bytes {
+            buffer.drain(..self.next);
+            self.next = 0;
             let left = buffer.len();
             let more = usize::try_from(*end - *at).map_or(PORTION, |left| left.min(PORTION));
             buffer.resize(left + more, 0);
-            spill
-                .file
-                .read_at(*at, buffer.get_mut(left..).unwrap_or_default())
-                .map_err(Spill::failed)?;
+            let room = buffer.get_mut(left..).unwrap_or_default();
+            spill.file.read_at(*at, room).map_err(Spill::failed)?;
             *at += more as u64;
         }
         Ok(())
     }
 }
 
-/// An entry at the beginning of some bytes, and its length; `None` if it is not all there.
-fn decode(bytes: &[u8]) -> Option<((Vec<u8>, Located), usize)> {
-    let (len, rest) = bytes.split_first_chunk::<2>()?;
-    let (key, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
-    let (address, rest) = rest.split_first_chunk::<8>()?;
-    let hash = *rest.first_chunk::<32>()?;
-    let address = RowAddress(u64::from_le_bytes(*address));
-    Some(((key.to_vec(), Located { address, hash }), FIXED + key.len()))
-}
-
 /// The entries of all runs, in order.
 pub(super) fn merge(runs: &[Run]) -> Result<Merged<'_>, StoreError> {
-    let mut heads = BinaryHeap::with_capacity(runs.len());
+    let mut cursors = Vec::with_capacity(runs.len());
     for run in runs {
         let mut cursor = run.cursor();
-        if let Some(entry) = cursor.next()? {
-            heads.push(Reverse(Head { entry, cursor }));
+        if cursor.advance()? {
+            cursors.push(cursor);
         }
     }
-    Ok(Merged { heads })
+    let mut merged = Merged { cursors };
+    for place in (0..merged.cursors.len() / 2).rev() {
+        merged.sink(place);
+    }
+    Ok(merged)
 }
 
 /// See [`merge`].
 pub(super) struct Merged<'a> {
-    heads: BinaryHeap<Reverse<Head<'a>>>,
+    /// INVARIANT: a heap: the entry of the cursor at `n` does not come behind those at `2n + 1` and `2n + 2`.
+    cursors: Vec<Cursor<'a>>,
 }
 
-struct Head<'a> {
-    entry: (Vec<u8>, Located),
-    cursor: Cursor<'a>,
-}
-
-impl Head<'_> {
-    fn rank(&self) -> (&[u8], RowAddress) {
-        (&self.entry.0, self.entry.1.address)
+impl Merged<'_> {
+    /// The first entry that was not taken.
+    pub(super) fn peek(&self) -> Option<EntryRef<'_>> {
+        self.cursors.first().map(Cursor::entry)
     }
-}
 
-impl PartialEq for Head<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank() == other.rank()
+    /// Takes it.
+    pub(super) fn advance(&mut self) -> Result<(), StoreError> {
+        let Some(first) = self.cursors.first_mut() else {
+            return Ok(());
+        };
+        if !first.advance()? {
+            self.cursors.swap_remove(0);
+        }
+        self.sink(0);
+        Ok(())
     }
-}
 
-impl Eq for Head<'_> {}
-
-impl PartialOrd for Head<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+    /// Brings a cursor to where it belongs below its place.
+    fn sink(&mut self, mut place: usize) {
+        while let Some(least) = self.least_of_three(place).filter(|least| *least != place) {
+            self.cursors.swap(place, least);
+            place = least;
+        }
     }
-}
 
-impl Ord for Head<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.rank().cmp(&other.rank())
-    }
-}
-
-impl Iterator for Merged<'_> {
-    type Item = Result<(Vec<u8>, Located), StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut head = self.heads.peek_mut()?;
-        Some(match head.0.cursor.next() {
-            Err(error) => Err(error),
-            Ok(Some(next)) => Ok(std::mem::replace(&mut head.0.entry, next)),
-            Ok(None) => Ok(PeekMut::pop(head).0.entry),
-        })
+    fn least_of_three(&self, place: usize) -> Option<usize> {
+        let known = [place, 2 * place + 1, 2 * place + 2];
+        let known = known
+            .into_iter()
+            .filter_map(|at| Some((at, self.cursors.get(at)?.entry())));
+        known.min_by(|(_, a), (_, b)| a.order(b)).map(|(at, _)| at)
     }
 }
 

@@ -4,7 +4,7 @@
 //! nodes that edits fall into are taken apart and cut anew from where each begins, until an old boundary is met again; what
 //! became of them is the batch of edits for the level above.
 //!
-//! Invariants: the root is that of the tree built from scratch with the same contents ([`build`]); nodes that no edit
+//! Invariants: the root is that of the tree built from scratch with the same contents ([`super::build()`]); nodes that no edit
 //! reaches are not read; the new nodes are exactly those that are not among the old ones that were read.
 //!
 //! Does not: write; the new nodes go with a commit.
@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::chunk::Chunker;
+use super::build::Builder;
+use super::chunk::{Chunker, Ended};
 use super::node::{Node, NodeEntry};
 use super::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Tree, empty, malformed_node};
 use crate::store::StoreError;
@@ -77,8 +78,9 @@ fn raise(
     if top.len() > 1 {
         let above = level.checked_add(1).ok_or(too_high())?;
         let mut emit = |node: NewObject| drop(nodes.insert(node.id, node));
-        let mut builder = Builder::new(above, &mut emit);
-        top.into_iter().try_for_each(|entry| builder.push(entry))?;
+        let mut builder = Builder::from_level(above, &mut emit);
+        top.iter()
+            .try_for_each(|NodeEntry { key, value }| builder.push(key, value))?;
         return builder.finish();
     }
     let Some(only) = top.pop() else {
@@ -105,7 +107,7 @@ fn raise(
     }
 }
 
-fn too_high() -> StoreError {
+pub(super) fn too_high() -> StoreError {
     StoreError::TooLarge {
         what: "the height of a tree",
         found: 256,
@@ -113,7 +115,7 @@ fn too_high() -> StoreError {
     }
 }
 
-fn check(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+pub(super) fn check(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
     for (what, found, limit) in [
         ("a key", key.len(), MAX_KEY_BYTES),
         ("a value", value.len(), MAX_VALUE_BYTES),
@@ -124,109 +126,6 @@ fn check(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-/// Builds a tree from entries in ascending order of their keys, a node per level in memory; gives the root, and each node
-/// to `emit` as it is done. It is an error if keys do not ascend.
-pub fn build(
-    entries: impl IntoIterator<Item = Result<super::Entry, StoreError>>,
-    emit: &mut dyn FnMut(NewObject),
-) -> Result<ObjectId, StoreError> {
-    let mut builder = Builder::new(0, emit);
-    let mut before: Option<Vec<u8>> = None;
-    for entry in entries {
-        let (key, value) = entry?;
-        check(&key, &value)?;
-        if before.as_ref().is_some_and(|before| *before >= key) {
-            return Err(malformed_node(empty().id, "the keys given to a tree do not ascend"));
-        }
-        before = Some(key.clone());
-        builder.push(NodeEntry { key, value })?;
-    }
-    builder.finish()
-}
-
-/// Builds levels from one on.
-struct Builder<'a> {
-    first: u8,
-    levels: Vec<Level>,
-    emit: &'a mut dyn FnMut(NewObject),
-}
-
-struct Level {
-    chunker: Chunker,
-    /// Nodes so far, and the last of them.
-    nodes: u64,
-    last: Option<ObjectId>,
-}
-
-impl<'a> Builder<'a> {
-    fn new(first: u8, emit: &'a mut dyn FnMut(NewObject)) -> Self {
-        Self {
-            first,
-            levels: Vec::new(),
-            emit,
-        }
-    }
-
-    fn push(&mut self, entry: NodeEntry) -> Result<(), StoreError> {
-        self.push_at(0, entry)
-    }
-
-    fn push_at(&mut self, index: usize, entry: NodeEntry) -> Result<(), StoreError> {
-        if index == self.levels.len() {
-            let level = u8::try_from(index)
-                .ok()
-                .and_then(|index| self.first.checked_add(index))
-                .ok_or(too_high())?;
-            self.levels.push(Level {
-                chunker: Chunker::new(level),
-                nodes: 0,
-                last: None,
-            });
-        }
-        match self.levels[index].chunker.push(entry) {
-            Some(node) => self.end_node(index, &node),
-            None => Ok(()),
-        }
-    }
-
-    fn end_node(&mut self, index: usize, node: &Node) -> Result<(), StoreError> {
-        let object = NewObject::new(Kind::NODE, node.encode());
-        let level = &mut self.levels[index];
-        level.nodes += 1;
-        level.last = Some(object.id);
-        let last_key = node.entries.last().map(|entry| entry.key.clone()).unwrap_or_default();
-        let entry = NodeEntry::of_child(last_key, object.id, node.count());
-        (self.emit)(object);
-        self.push_at(index + 1, entry)
-    }
-
-    /// Ends the last node of each level, up to the level that has one node only: the root.
-    fn finish(mut self) -> Result<ObjectId, StoreError> {
-        let mut index = 0;
-        while index < self.levels.len() {
-            let is_top = self.levels[index].nodes == 0;
-            if let Some(node) = self.levels[index].chunker.finish() {
-                if is_top {
-                    let object = NewObject::new(Kind::NODE, node.encode());
-                    let id = object.id;
-                    (self.emit)(object);
-                    return Ok(id);
-                }
-                self.end_node(index, &node)?;
-            }
-            let level = &self.levels[index];
-            if let (1, Some(id)) = (level.nodes, level.last) {
-                return Ok(id);
-            }
-            index += 1;
-        }
-        let none = empty();
-        let id = none.id;
-        (self.emit)(none);
-        Ok(id)
-    }
 }
 
 /// Reads nodes of a level in order. Inner nodes are kept, so that each is read once.
@@ -388,40 +287,38 @@ impl<'a> Cutter<'a> {
         self.old_ids.insert(place.id);
         for entry in &place.node.entries {
             while let Some((key, value)) = edits.next_if(|(key, _)| *key < entry.key) {
-                self.push(place.id, key, value);
+                self.push(place.id, &key, value.as_deref());
             }
             match edits.next_if(|(key, _)| *key == entry.key) {
-                Some((key, value)) => self.push(place.id, key, value),
-                None => self.push(place.id, entry.key.clone(), Some(entry.value.clone())),
+                Some((key, value)) => self.push(place.id, &key, value.as_deref()),
+                None => self.push(place.id, &entry.key, Some(&entry.value)),
             }
         }
         if place.is_last() {
             for (key, value) in edits.by_ref() {
-                self.push(place.id, key, value);
+                self.push(place.id, &key, value.as_deref());
             }
         }
     }
 
-    fn push(&mut self, from: ObjectId, key: Vec<u8>, value: Option<Vec<u8>>) {
+    fn push(&mut self, from: ObjectId, key: &[u8], value: Option<&[u8]>) {
         let Some(value) = value else {
             return;
         };
         self.base.get_or_insert(from);
-        let ended = self.chunker.push(NodeEntry { key, value });
+        let ended = self.chunker.push(key, value);
         self.emit(ended);
     }
 
-    fn emit(&mut self, node: Option<Node>) {
+    fn emit(&mut self, node: Option<Ended>) {
         let base = self.base;
         let (Some(node), Some(base)) = (node, base) else {
             return;
         };
         self.base = None;
-        let object = NewObject::new(Kind::NODE, node.encode()).packed(Packing::Delta(base));
-        if let Some(last) = node.entries.last() {
-            let entry = NodeEntry::of_child(last.key.clone(), object.id, node.count());
-            self.above.insert(entry.key, Some(entry.value));
-        }
+        let object = NewObject::new(Kind::NODE, node.body).packed(Packing::Delta(base));
+        let entry = NodeEntry::of_child(node.last_key, object.id, node.count);
+        self.above.insert(entry.key, Some(entry.value));
         if !self.old_ids.contains(&object.id) {
             self.nodes.insert(object.id, object);
         }

@@ -12,6 +12,7 @@
 //!
 //! Does not: write nodes, or know what keys and values mean.
 
+mod build;
 mod chunk;
 mod diff;
 mod edit;
@@ -26,8 +27,9 @@ use super::object::{Kind, NewObject, ObjectId, ReadObjects};
 use super::{Damage, StoreError};
 use node::{Node, Sought};
 
+pub use build::{Builder, build};
 pub use diff::{Change, Diff, diff, diff_prefix};
-pub use edit::{Edit, Edited, build, edit};
+pub use edit::{Edit, Edited, edit};
 pub use merge::{Conflict, Merged, merge};
 pub(crate) use node::children;
 pub use proof::{ProofNodes, Proved, Recorder};

@@ -36,15 +36,45 @@ impl NodeEntry {
 
     /// The child's hash and the number of entries below it.
     pub(super) fn child(&self) -> Result<(ObjectId, u64), Malformed> {
-        let mut reader = Reader::new(&self.value);
-        let child = (reader.id()?, reader.varint()?);
-        reader.finish()?;
-        Ok(child)
+        child(&self.value)
     }
+}
 
-    /// About what it takes in a node. Depends on the entry alone, so that boundaries do too.
-    pub(super) fn size(&self) -> usize {
-        self.key.len() + self.value.len() + 4
+/// About what an entry takes in a node. Depends on the entry alone, so that boundaries do too.
+pub(super) fn entry_size(key: &[u8], value: &[u8]) -> usize {
+    key.len() + value.len() + 4
+}
+
+/// Entries of the tree below an entry: for an inner one, what it says.
+pub(super) fn below(level: u8, value: &[u8]) -> u64 {
+    match level {
+        0 => 1,
+        _ => child(value).map_or(0, |(_, count)| count),
+    }
+}
+
+fn child(value: &[u8]) -> Result<(ObjectId, u64), Malformed> {
+    let mut reader = Reader::new(value);
+    let child = (reader.id()?, reader.varint()?);
+    reader.finish()?;
+    Ok(child)
+}
+
+/// What stands before a node's entries.
+pub(super) fn write_head(out: &mut Vec<u8>, level: u8, entries: usize) {
+    out.push(level);
+    write_varint(out, entries as u64);
+}
+
+/// An entry behind the one whose key was `before`.
+pub(super) fn write_entry(out: &mut Vec<u8>, level: u8, before: &[u8], key: &[u8], value: &[u8]) {
+    let shared = before.iter().zip(key).take_while(|(a, b)| a == b).count();
+    write_varint(out, shared as u64);
+    write_bytes(out, &key[shared..]);
+    if level == 0 {
+        write_bytes(out, value);
+    } else {
+        out.extend_from_slice(value);
     }
 }
 
@@ -55,15 +85,8 @@ impl Node {
 
     /// Entries of the tree below.
     pub(super) fn count(&self) -> u64 {
-        match self.level {
-            0 => self.entries.len() as u64,
-            _ => self
-                .entries
-                .iter()
-                .filter_map(|entry| entry.child().ok())
-                .map(|(_, count)| count)
-                .sum(),
-        }
+        let entries = self.entries.iter();
+        entries.map(|entry| below(self.level, &entry.value)).sum()
     }
 
     /// The first entry whose key is not before this one.
@@ -72,19 +95,12 @@ impl Node {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = vec![self.level];
-        write_varint(&mut out, self.entries.len() as u64);
+        let mut out = Vec::new();
+        write_head(&mut out, self.level, self.entries.len());
         let mut before: &[u8] = &[];
-        for entry in &self.entries {
-            let shared = before.iter().zip(&entry.key).take_while(|(a, b)| a == b).count();
-            write_varint(&mut out, shared as u64);
-            write_bytes(&mut out, &entry.key[shared..]);
-            if self.level == 0 {
-                write_bytes(&mut out, &entry.value);
-            } else {
-                out.extend_from_slice(&entry.value);
-            }
-            before = &entry.key;
+        for NodeEntry { key, value } in &self.entries {
+            write_entry(&mut out, self.level, before, key, value);
+            before = key;
         }
         out
     }

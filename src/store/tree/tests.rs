@@ -247,16 +247,8 @@ fn keys_chosen_to_defeat_the_coin_do_not() {
     for always in [false, true] {
         let ends = |number: &u64| {
             let mut chunker = chunk::Chunker::new(0);
-            let filler = node::NodeEntry {
-                key: vec![],
-                value: vec![0; 450],
-            };
-            assert!(chunker.push(filler).is_none());
-            let entry = node::NodeEntry {
-                key: key(*number),
-                value: vec![0; 60],
-            };
-            chunker.push(entry).is_some() == always
+            assert!(chunker.push(&[], &[0; 450]).is_none());
+            chunker.push(&key(*number), &[0; 60]).is_some() == always
         };
         let model: Model = (0..60_000)
             .filter(ends)
