@@ -17,7 +17,8 @@ use gobi_jit::{Compiler, Options};
 use super::explain::{self, Profile};
 use super::host;
 use super::kernels::{KernelCache, KernelStats};
-use super::memory::{Budget, Reservation};
+use super::memory::{self, Budget, Reservation};
+use super::output::BATCH_BYTES;
 use super::pool::Pool;
 use super::prepare::{self, Prepared};
 use super::results::Results;
@@ -64,6 +65,12 @@ pub fn compiler_options() -> Options {
         fail_on: std::env::var("GOBI_FAIL_COMPILE").ok(),
         ..Options::default()
     }
+}
+
+/// Batches of a result that are made ahead of their reader: some, if the memory limit allows.
+fn batches_ahead(limit_bytes: usize) -> usize {
+    let bytes = memory::share(limit_bytes, 16, 8 * BATCH_BYTES);
+    (bytes / BATCH_BYTES).max(2)
 }
 
 impl Engine {
@@ -125,7 +132,10 @@ impl Engine {
         let budget = Budget::new(options.memory_limit_bytes);
         // What takes less time than to start a thread is run at once.
         let at_once = prepared.is_small();
-        let (sender, receiver) = if at_once { Results::kept() } else { Results::ahead(8) };
+        let (sender, receiver) = match at_once {
+            true => Results::kept(),
+            false => Results::ahead(batches_ahead(options.memory_limit_bytes)),
+        };
         let relations = prepared.relations.clone();
         let query = Query::new(
             self.shared.clone(),

@@ -59,6 +59,11 @@ impl Budget {
     }
 }
 
+/// A part of a memory limit, and no more than so much.
+pub fn share(limit_bytes: usize, parts: usize, most_bytes: usize) -> usize {
+    (limit_bytes / parts).min(most_bytes)
+}
+
 /// Bytes taken from a budget; given back when dropped.
 #[derive(Debug)]
 pub struct Reservation {

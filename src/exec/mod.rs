@@ -87,6 +87,8 @@ pub struct QueryOptions {
     pub dump_code: bool,
     /// Count rows and time per operator.
     pub analyze: bool,
+    /// Decoded chunks of files are kept for later queries.
+    pub keeps_chunks: bool,
     /// Stops the query.
     pub cancel: CancelToken,
 }

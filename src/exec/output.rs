@@ -43,7 +43,7 @@ pub struct Output {
 
 const OPERATOR: &str = "result batch";
 /// Some batches wait for their reader, so none takes much more than this.
-const BATCH_BYTES: usize = 4 << 20;
+pub const BATCH_BYTES: usize = 4 << 20;
 /// Room is made for so many rows at least: kernels write several at once.
 const LEAST_ROWS: usize = 64;
 

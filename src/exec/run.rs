@@ -18,7 +18,7 @@ use super::engine::Shared;
 use super::finish::finish_batches;
 use super::group_sink::SharedGroups;
 use super::host::Host;
-use super::memory::{Budget, Reservation};
+use super::memory::{self, Budget, Reservation};
 use super::merge::merge;
 use super::morsels::Morsels;
 use super::ordered::Ordered;
@@ -32,13 +32,22 @@ use super::window;
 use super::worker::{Counts, Part, Worker};
 use super::{ExecError, Progress, QueryOptions};
 use crate::compile::BLOCK_ROWS;
-use crate::formats::{Relation, Rows};
+use crate::formats::{ChunkKey, Relation, Rows};
 use crate::plan::physical::{Finish, Pipeline, Sink, SourceKind};
+use crate::store::cache::ChunkCache;
 use crate::types::arrow::arrow_schema;
 use crate::types::{ColumnChunk, Field};
 
 /// A worker whose rows have to wait for others' goes on for so many morsels.
 const MORSELS_AHEAD: usize = 4;
+/// Rows that have to wait take this share of the memory limit at most.
+const WAITING_SHARE: usize = 8;
+/// And no more than this.
+const WAITING_BYTES: usize = 64 << 20;
+/// Chunks that are not kept for others are shared by workers as far as this share of the memory limit goes.
+const PASSING_SHARE: usize = 16;
+/// And no further than this.
+const PASSING_BYTES: usize = 64 << 20;
 /// A unit of a range has 2^20 rows, so that row numbers stay small.
 pub const RANGE_UNIT_BITS: u32 = 20;
 
@@ -77,6 +86,8 @@ pub struct Query {
     /// For the same places: rows that were handed on or skipped.
     streamed_rows: Vec<AtomicU64>,
     results: Option<Results>,
+    /// Chunks of files that are read once, and so are not to drive out what other queries need again.
+    passing: Option<Arc<ChunkCache>>,
 }
 
 impl std::fmt::Debug for Query {
@@ -151,6 +162,10 @@ impl Query {
             shared,
             prepared,
             relations,
+            passing: (!options.keeps_chunks).then(|| {
+                let bytes = memory::share(options.memory_limit_bytes, PASSING_SHARE, PASSING_BYTES);
+                Arc::new(ChunkCache::new(bytes as u64))
+            }),
             options,
             budget,
             results,
@@ -192,6 +207,7 @@ impl Query {
         );
         inner.parameters = self.parameters.iter().map(Parameter::share).collect();
         inner.recursive.clone_from(&self.recursive);
+        inner.passing.clone_from(&self.passing);
         inner
     }
 
@@ -362,7 +378,11 @@ impl Query {
                 Sink::Batches { temp: Some(temp), .. } => temp + 1,
                 _ => 0,
             },
-            ordered: Ordered::default(),
+            ordered: Ordered::new(memory::share(
+                self.options.memory_limit_bytes,
+                WAITING_SHARE,
+                WAITING_BYTES,
+            )),
             build,
             groups: groups.map(Arc::new),
             finish,
@@ -382,8 +402,13 @@ impl Query {
         let column = source.fields[field].index;
         match &source.kind {
             SourceKind::Table { table, .. } => {
-                let relation = &self.relations[table.0 as usize];
-                Ok(self.shared.chunks.get_or_read(&**relation, unit, column, wanted)?)
+                let relation = &*self.relations[table.0 as usize];
+                let passing = self
+                    .passing
+                    .as_ref()
+                    .filter(|_| matches!(relation.chunk_key(unit, column), ChunkKey::File { .. }));
+                let chunks = passing.map_or(&self.shared.chunks, |passing| &**passing);
+                Ok(chunks.get_or_read(relation, unit, column, wanted)?)
             }
             SourceKind::Temp(temp) => {
                 let data = self.temps[*temp]
@@ -536,7 +561,9 @@ impl Running {
     /// Hands on a batch: gives it back if it must be kept until the pipeline ends.
     pub fn give(&self, query: &Query, morsel: usize, batch: RecordBatch) -> Result<Option<RecordBatch>, ExecError> {
         if self.streams {
-            self.ordered.give(morsel, batch, |batch| self.stream(query, batch))?;
+            let stopped = || self.is_stopped(query);
+            self.ordered
+                .give(morsel, batch, stopped, |batch| self.stream(query, batch))?;
             return Ok(None);
         }
         self.reserve(query, &batch)?;
@@ -558,6 +585,10 @@ impl Running {
         Ok(())
     }
 
+    fn is_stopped(&self, query: &Query) -> bool {
+        self.stop.load(Ordering::Relaxed) || query.options.cancel.is_cancelled()
+    }
+
     /// Whether a batch must not hold rows of several morsels.
     pub fn keeps_order(&self) -> bool {
         self.streams
@@ -565,7 +596,7 @@ impl Running {
 
     fn wait_for_turn(&self, query: &Query, morsel: usize) {
         if self.streams {
-            let stopped = || self.stop.load(Ordering::Relaxed) || query.options.cancel.is_cancelled();
+            let stopped = || self.is_stopped(query);
             // Where few rows may be enough, little is read in advance.
             let each = if self.enough().is_some() { 1 } else { MORSELS_AHEAD };
             self.ordered.wait(morsel, each * query.options.threads, stopped);

@@ -9,8 +9,9 @@
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZero;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::convert::Target;
 use super::open::FileKey;
@@ -134,8 +135,11 @@ pub(super) struct Memo<T> {
     blocks: Mutex<VecDeque<(usize, Arc<T>)>>,
 }
 
-/// Enough for every worker of a scan to have its own block.
-const MEMO_BLOCKS: usize = 16;
+/// Enough for every worker of a scan to have its own block, and not many more: a block taken apart is larger than its text.
+fn memo_blocks() -> usize {
+    static BLOCKS: LazyLock<usize> = LazyLock::new(|| 1 + std::thread::available_parallelism().map_or(1, NonZero::get));
+    *BLOCKS
+}
 
 impl<T> Default for Memo<T> {
     fn default() -> Self {
@@ -152,19 +156,27 @@ impl<T> Memo<T> {
         block: usize,
         load: impl FnOnce() -> Result<(T, u64), FormatError>,
     ) -> Result<(Arc<T>, u64), FormatError> {
-        let known =
-            |blocks: &VecDeque<(usize, Arc<T>)>| blocks.iter().find(|(b, _)| *b == block).map(|(_, t)| t.clone());
-        if let Some(found) = known(&self.blocks.lock().unwrap_or_else(PoisonError::into_inner)) {
+        if let Some(found) = self.known(block) {
             return Ok((found, 0));
         }
         let (loaded, bytes) = load()?;
         let loaded = Arc::new(loaded);
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        if blocks.len() == MEMO_BLOCKS {
+        while blocks.len() >= memo_blocks() {
             blocks.pop_front();
         }
         blocks.push_back((block, Arc::clone(&loaded)));
         Ok((loaded, bytes))
+    }
+
+    /// The block, if it is here; it is the last to go then.
+    fn known(&self, block: usize) -> Option<Arc<T>> {
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = blocks.iter().position(|(known, _)| *known == block)?;
+        let found = blocks.remove(at)?;
+        let loaded = Arc::clone(&found.1);
+        blocks.push_back(found);
+        Some(loaded)
     }
 }
 
