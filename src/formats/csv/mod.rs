@@ -359,9 +359,10 @@ impl<'a> Texts<'a> {
                 chunk.values = filled::<f64>(rows, |out| out.copy_from_slice(&values));
             }
             physical => {
-                let wide = match target.ty {
-                    LogicalType::BigInt => Wide::I64(self.parsed(values::parse_bigint)?),
-                    _ => Wide::I128(self.parsed(|text| values::parse_int_like(text, &target.ty))?),
+                let wide = match values::IntReader::of(&target.ty) {
+                    _ if target.ty == LogicalType::BigInt => Wide::I64(self.parsed(values::parse_bigint)?),
+                    Some(reader) => Wide::I64(self.parsed(|text| reader.read(text))?),
+                    None => Wide::I128(self.parsed(|text| values::parse_int_like(text, &target.ty))?),
                 };
                 // Parsing has checked the type's range already.
                 chunk.values = narrow(&wide, physical, None, None).map_err(|text| BadText { at: 0, text })?;
@@ -392,7 +393,11 @@ impl<'a> Texts<'a> {
                 text: text.into_owned(),
             }),
         };
-        self.spans().map(value).collect()
+        let mut values = Vec::with_capacity(self.rows());
+        for span in self.spans() {
+            values.push(value(span)?);
+        }
+        Ok(values)
     }
 
     fn views(&self, chunk: &mut ColumnChunk) {

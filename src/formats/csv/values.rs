@@ -80,6 +80,39 @@ pub(super) fn parse_int_like(text: &str, ty: &LogicalType) -> Option<i128> {
     (low <= value && value <= high).then_some(value)
 }
 
+/// Reads texts of a type whose values are stored as integers of 64 bits at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IntReader<'t> {
+    ty: &'t LogicalType,
+    low: i64,
+    high: i64,
+}
+
+impl<'t> IntReader<'t> {
+    /// `None` if values may need more bits.
+    pub(super) fn of(ty: &'t LogicalType) -> Option<Self> {
+        let (low, high) = ty.stored_range()?;
+        let (low, high) = (low.try_into().ok()?, high.try_into().ok()?);
+        Some(Self { ty, low, high })
+    }
+
+    /// The same as [`parse_int_like`].
+    pub(super) fn read(&self, text: &str) -> Option<i64> {
+        let value = match self.ty {
+            LogicalType::Boolean => i64::from(parse_bool(text)?),
+            LogicalType::Decimal { scale, .. } => match short_decimal(text.as_bytes(), *scale) {
+                Some(value) => value,
+                None => parse_decimal(text, *scale)?.try_into().ok()?,
+            },
+            LogicalType::Date => parse_date(text)?.into(),
+            LogicalType::Time => parse_time(text)?,
+            LogicalType::Timestamp | LogicalType::TimestampTz => parse_timestamp(text)?,
+            _ => parse_bigint(text)?,
+        };
+        (self.low <= value && value <= self.high).then_some(value)
+    }
+}
+
 fn parse_bool(text: &str) -> Option<bool> {
     if text.eq_ignore_ascii_case("true") {
         Some(true)
@@ -120,6 +153,32 @@ pub(in crate::formats) fn fits_hugeint(value: &i128) -> bool {
 /// A float; names such as `inf` and `nan` count.
 pub(super) fn parse_float(text: &str) -> Option<f64> {
     text.parse().ok()
+}
+
+/// A decimal of few digits, of which none is to be rounded away: what most are. `None` says nothing about the text.
+fn short_decimal(text: &[u8], scale: u8) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.len() > 18 {
+        return None;
+    }
+    let whole = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (whole, rest) = digits.split_at(whole);
+    let fraction = match rest {
+        [] => rest,
+        [b'.', fraction @ ..] => fraction,
+        _ => return None,
+    };
+    let missing = usize::from(scale).checked_sub(fraction.len())?;
+    if whole.len() + fraction.len() == 0 || !fraction.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digits = whole.iter().chain(fraction);
+    let value = digits.fold(0_i64, |value, byte| value * 10 + i64::from(byte - b'0'));
+    let value = value.checked_mul(10_i64.checked_pow(u32::try_from(missing).ok()?)?)?;
+    Some(if negative { -value } else { value })
 }
 
 /// Rounds half away from zero to the scale.
@@ -277,6 +336,43 @@ mod tests {
         assert_eq!(parse_decimal("-1.005", 2), Some(-101));
         assert_eq!(parse_decimal("7", 2), Some(700));
         assert_eq!(parse_decimal("1.2.3", 2), None);
+        for (text, scale) in [
+            ("-1.05", 2),
+            ("7", 2),
+            ("7.", 1),
+            (".5", 3),
+            ("-0.001", 3),
+            ("12345678901234.567", 3),
+        ] {
+            assert_eq!(
+                short_decimal(text.as_bytes(), scale).map(i128::from),
+                parse_decimal(text, scale),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "-",
+            ".",
+            "1.2.3",
+            "1.005",
+            "+1",
+            "1e3",
+            "1234567890123456789",
+            "99999999999999999",
+        ] {
+            assert_eq!(short_decimal(text.as_bytes(), 2), None, "{text}");
+        }
+        let decimal = LogicalType::Decimal { precision: 4, scale: 2 };
+        let reader = IntReader::of(&decimal).unwrap();
+        for text in ["99.99", "99.994", "99.995", "100", "-99.99", "x", "+3"] {
+            assert_eq!(
+                reader.read(text).map(i128::from),
+                parse_int_like(text, &decimal),
+                "{text}"
+            );
+        }
+        assert!(IntReader::of(&LogicalType::UBigInt).is_none());
         assert_eq!(parse_bigint("-9223372036854775808"), Some(i64::MIN));
         assert_eq!(parse_bigint("9223372036854775808"), None);
         assert_eq!(parse_bigint("-"), None);
