@@ -212,6 +212,8 @@ pub struct StatementLocks {
     pub upserts: bool,
     /// Whether tables are compacted behind its commit.
     pub compacts: bool,
+    /// Memory that it may take.
+    pub memory_bytes: usize,
 }
 
 /// A transaction that was begun.
@@ -273,6 +275,7 @@ impl Store {
                 changes: false,
                 upserts: false,
                 compacts: false,
+                memory_bytes: usize::MAX,
             },
             least_entity: 0,
         }
@@ -345,6 +348,7 @@ impl Store {
             holder.reads(view.database.height(&view.base).map_err(failed)?);
         }
         view.changes.catalog.reserve(self.least_entity);
+        view.changes.limit_memory(self.running.memory_bytes);
         if self.transaction.is_none() && self.running.isolation == Isolation::Serializable {
             view.changes.reads = Some(Reads::default());
         }

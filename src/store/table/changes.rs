@@ -4,7 +4,7 @@
 //! become a file at once. `savepoint()` is a copy that shares all of it.
 //!
 //! Invariants: nothing here can be seen by others before it is committed. The address of a staged row does not change once
-//! a relation has shown it. At most some 64 MB of a table's rows are in memory.
+//! a relation has shown it. At most some 64 MB of a table's rows are in memory, fewer under a memory limit.
 //!
 //! Does not: check keys; a commit does.
 
@@ -23,6 +23,7 @@ use super::keyed::keys_of;
 use super::lineage::Kept;
 use super::partition::{self, PartitionKey};
 use super::prepare::{Indexed, Prepared};
+use super::publish::Publishing;
 use super::reads::Reads;
 use super::relies::Relies;
 use super::rows::Rows;
@@ -36,8 +37,10 @@ use crate::types::Value;
 
 /// Rows in memory beyond which they become a file.
 pub(super) const FLUSH_ROWS: usize = 4 * GROUP_ROWS;
-/// Bytes in memory beyond which rows become a file.
+/// Bytes in memory beyond which rows become a file, if memory suffices.
 pub(super) const FLUSH_BYTES: usize = 64 << 20;
+/// Rows in memory take this share of a memory limit, since others like them wait in front of them or are encoded behind them.
+const MEMORY_SHARE: usize = 8;
 /// Batches of so many rows are left as they are.
 const MERGED_ROWS: usize = 1 << 14;
 
@@ -60,6 +63,7 @@ pub struct Changes {
     /// There may be no commit between the base and theirs.
     pub only_on_base: bool,
     base: Snapshot,
+    flush_bytes: usize,
 }
 
 impl Changes {
@@ -73,6 +77,15 @@ impl Changes {
             merges: None,
             only_on_base: false,
             base: base.clone(),
+            flush_bytes: FLUSH_BYTES,
+        }
+    }
+
+    /// Rows are to take no more than their share of so many bytes of memory, from here on.
+    pub fn limit_memory(&mut self, bytes: usize) {
+        self.flush_bytes = (bytes / MEMORY_SHARE).min(FLUSH_BYTES);
+        for table in self.tables.values_mut() {
+            table.flush_bytes = self.flush_bytes;
         }
     }
 
@@ -83,6 +96,7 @@ impl Changes {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(vacant) => {
                 let mut changes = TableChanges::new(&self.base, table)?;
+                changes.flush_bytes = self.flush_bytes;
                 if let Some(def) = self.catalog.table(table) {
                     changes.indexed = Indexed::of(&self.catalog, table, def);
                 }
@@ -138,6 +152,10 @@ pub struct TableChanges {
     indexed: Indexed,
     /// Where entries of its indexes go that are many.
     spill: Option<Arc<Spill>>,
+    /// Bytes in memory beyond which rows become a file.
+    flush_bytes: usize,
+    /// The last file that was given to the disk.
+    publishing: Option<Arc<Publishing>>,
 }
 
 /// A segment to be.
@@ -183,7 +201,7 @@ pub(super) struct Pending {
     pub batches: Vec<Rows>,
     /// Per batch.
     keys: Vec<Arc<StagedKeys>>,
-    bytes: usize,
+    pub bytes: usize,
     /// A relation has shown their addresses, so they must stay in order.
     exposed: bool,
     /// The rows as a relation shows them.
@@ -197,6 +215,11 @@ impl Pending {
             batches,
             ..Self::default()
         }
+    }
+
+    /// How many there are.
+    pub(super) fn rows(&self) -> usize {
+        self.batches.iter().map(|batch| batch.len).sum()
     }
 
     pub(super) fn is_exposed(&self) -> bool {
@@ -218,6 +241,8 @@ impl TableChanges {
             truncated: false,
             indexed: Indexed::default(),
             spill: None,
+            flush_bytes: FLUSH_BYTES,
+            publishing: None,
         })
     }
 
@@ -319,7 +344,7 @@ impl TableChanges {
         };
         *count += rows.len;
         pending.push(rows)?;
-        if *count >= FLUSH_ROWS || pending.bytes >= FLUSH_BYTES {
+        if *count >= FLUSH_ROWS || pending.bytes >= self.flush_bytes {
             return self.flush(def, at);
         }
         match def.partition_by.is_empty() {
@@ -343,7 +368,7 @@ impl TableChanges {
                 (total + size.0, largest.max(Some(size)))
             });
             match largest {
-                Some((_, at)) if total >= FLUSH_BYTES => self.flush(def, at)?,
+                Some((_, at)) if total >= self.flush_bytes => self.flush(def, at)?,
                 _ => return Ok(()),
             }
         }
@@ -357,6 +382,10 @@ impl TableChanges {
         if let Body::Rows(pending) = &staged.body {
             let (indexed, spill) = (&self.indexed, &mut self.spill);
             let (file, runs) = write_pending(&self.core, (def, indexed), staged.number, pending, spill)?;
+            // One file goes to the disk while the rows of the next one come, not more.
+            if let Some(before) = self.publishing.replace(Arc::clone(&file.publishing)) {
+                before.wait()?;
+            }
             staged.body = Body::File(file);
             staged.runs = Some(Arc::new(FileRuns {
                 def: def.clone(),
@@ -446,7 +475,10 @@ impl TableChanges {
 
     fn shown(&self, staged: &Staged) -> Result<Arc<Segment>, StoreError> {
         match &staged.body {
-            Body::File(file) => Ok(Arc::new(Segment::written(staged.number, staged.rows, file))),
+            Body::File(file) => {
+                file.publishing.wait()?;
+                Ok(Arc::new(Segment::written(staged.number, staged.rows, file)))
+            }
             Body::Rows(pending) => {
                 if let Some(known) = pending.shown.get() {
                     return Ok(Arc::clone(known));
@@ -586,7 +618,7 @@ impl Pending {
     }
 
     /// Adds rows. Small batches of about the same size are put together, so that there are never many.
-    fn push(&mut self, rows: Rows) -> Result<(), StoreError> {
+    pub(super) fn push(&mut self, rows: Rows) -> Result<(), StoreError> {
         self.exposed = self.is_exposed();
         self.shown = Arc::default();
         self.bytes += rows.bytes();

@@ -17,6 +17,7 @@ use roaring::RoaringBitmap;
 
 use super::changes::{FLUSH_BYTES, FLUSH_ROWS, Pending};
 use super::core::Core;
+use super::file::GROUP_ROWS;
 use super::lineage::Kept;
 use super::moved::Moved;
 use super::partition;
@@ -65,6 +66,8 @@ const DELETED_SHARE: u64 = 3;
 const MANY_DELETED: u64 = 1024;
 /// A file of so many bytes is large, however few its rows.
 const LARGE_BYTES: u64 = 16 << 20;
+/// A file of so many bytes is left alone unless somebody asks: loads under a small memory limit write such files.
+const FAIR_BYTES: u64 = 8 << 20;
 
 impl Snapshot {
     /// How a table's rows are spread.
@@ -85,8 +88,13 @@ fn deleted(part: &Part) -> u64 {
     part.deletes.as_ref().map_or(0, |deletes| deletes.len())
 }
 
-fn is_large(part: &Part) -> bool {
-    part.segment.rows >= FLUSH_ROWS / 2 || part.segment.bytes >= LARGE_BYTES
+fn is_large(part: &Part, effort: Effort) -> bool {
+    let (rows, bytes) = match effort {
+        // A whole row group is as good to scan as several in one file.
+        Effort::Tiers => (GROUP_ROWS, FAIR_BYTES),
+        Effort::All | Effort::Touched => (FLUSH_ROWS / 2, LARGE_BYTES),
+    };
+    part.segment.rows >= rows || part.segment.bytes >= bytes
 }
 
 fn live_rows(part: &Part) -> RoaringBitmap {
@@ -108,7 +116,9 @@ fn choose(parts: &[Part], storage: Storage, effort: Effort) -> Vec<Vec<Part>> {
     let mut parts = parts.to_vec();
     parts.sort_by_key(Part::place);
     let full_tier = (0..u64::BITS).rev().find(|wanted| {
-        let inside = parts.iter().filter(|part| !is_large(part) && tier(part) == *wanted);
+        let inside = parts
+            .iter()
+            .filter(|part| !is_large(part, effort) && tier(part) == *wanted);
         inside.count() >= FANOUT
     });
     let worn = |part: &Part| match effort {
@@ -117,8 +127,8 @@ fn choose(parts: &[Part], storage: Storage, effort: Effort) -> Vec<Vec<Part>> {
         Effort::All | Effort::Touched => deleted(part) > 0,
     };
     let small = |part: &Part| match effort {
-        Effort::Tiers => !is_large(part) && full_tier.is_some_and(|full| tier(part) <= full),
-        Effort::All => !is_large(part),
+        Effort::Tiers => !is_large(part, effort) && full_tier.is_some_and(|full| tier(part) <= full),
+        Effort::All => !is_large(part, effort),
         Effort::Touched => false,
     };
     let least = match effort {
@@ -209,9 +219,7 @@ struct Writer<'a> {
     def: &'a TableDef,
     keys: &'a Indexed,
     spill: Option<Arc<Spill>>,
-    batches: Vec<Rows>,
-    rows: usize,
-    bytes: usize,
+    pending: Pending,
     done: Vec<Ready>,
 }
 
@@ -224,9 +232,7 @@ impl<'a> Writer<'a> {
             def,
             keys,
             spill: None,
-            batches: Vec::new(),
-            rows: 0,
-            bytes: 0,
+            pending: Pending::default(),
             done: Vec::new(),
         }
     }
@@ -251,7 +257,7 @@ impl<'a> Writer<'a> {
             let inside = super::position(start)..super::position(start + rows);
             let picked: Vec<u32> = live.range(inside.clone()).map(|row| row - inside.start).collect();
             self.add_group(part, (group, start), picked, rows)?;
-            if self.rows >= FLUSH_ROWS || self.bytes >= FLUSH_BYTES {
+            if self.pending.rows() >= FLUSH_ROWS || self.pending.bytes >= FLUSH_BYTES {
                 self.flush(next)?;
             }
             start += rows;
@@ -280,10 +286,7 @@ impl<'a> Writer<'a> {
         if picked.len() < rows {
             batch = batch.take(&UInt32Array::from(picked)).map_err(StoreError::Unfit)?;
         }
-        self.rows += batch.len;
-        self.bytes += batch.bytes();
-        self.batches.push(batch);
-        Ok(())
+        self.pending.push(batch)
     }
 
     /// Who some rows of a segment are.
@@ -302,20 +305,11 @@ impl<'a> Writer<'a> {
 
     /// Ends a segment.
     fn flush(&mut self, next: &mut NextNumber<'_>) -> Result<(), StoreError> {
-        let batches = std::mem::take(&mut self.batches);
-        (self.rows, self.bytes) = (0, 0);
-        let rows = Rows::concat(&batches).map_err(StoreError::Unfit)?;
-        drop(batches);
-        if rows.len == 0 {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.rows() == 0 {
             return Ok(());
         }
-        let ready = ready_rows(
-            self.core,
-            (self.def, self.keys),
-            next()?,
-            &Pending::of(vec![rows]),
-            &mut self.spill,
-        )?;
+        let ready = ready_rows(self.core, (self.def, self.keys), next()?, &pending, &mut self.spill)?;
         self.done.push(ready);
         Ok(())
     }

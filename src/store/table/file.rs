@@ -9,19 +9,20 @@
 //! Does not: decode; see `formats::parquet`.
 
 use std::io;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StructArray};
 use arrow::datatypes::{self as dt, DataType, Field as ArrowField, Fields, Schema, SchemaRef};
+use bytes::Bytes;
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::core::{Core, Held, as_store_error, lock, malformed};
 use super::entry::{Facts, FileParts};
 use super::lineage::Kept;
+use super::publish::Publishing;
 use super::rows::Rows;
 use crate::catalog::{ColumnNo, TableDef};
 use crate::formats::{EncodedParquet, FormatError, ParquetPart, encode_parquet};
@@ -264,14 +265,16 @@ pub(super) struct NewFile {
     /// Ids and commits that its rows keep.
     pub kept: Option<Arc<Kept>>,
     pub held: Arc<Held>,
+    /// Nobody finds the file before this is done.
+    pub publishing: Arc<Publishing>,
 }
 
-/// Writes a file; it is durable once its folder was synced, too.
+/// Encodes a file, and has another thread write it; it is durable once that is done and its folder was synced, too.
 pub(super) fn write(core: &Arc<Core>, def: &TableDef, rows: &[Rows]) -> Result<NewFile, StoreError> {
     let folder = core.segments_folder();
     let failed = |what: String| StoreError::from(Damage::new(&folder, format!("a segment cannot be written: {what}")));
     let (schema, batches) = batches(def, rows).map_err(failed)?;
-    let encoded = encode_parquet(&schema, &batches, GROUP_ROWS).map_err(failed)?;
+    let encoded = encode_parquet(&schema, &batches, group_rows(rows)).map_err(failed)?;
     let hash = |range: &std::ops::Range<usize>| {
         let bytes = encoded.bytes.get(range.clone()).unwrap_or_default();
         (bytes.len() as u64, Sha256::digest(bytes).into())
@@ -282,27 +285,29 @@ pub(super) fn write(core: &Arc<Core>, def: &TableDef, rows: &[Rows]) -> Result<N
     let object = NewObject::new(Kind::FILE, parts.encode()).packed(Packing::Plain);
     let target = folder.join(file_name(object.id));
     let held = Arc::new(Held::new(core, &object));
-    let disk = &core.machine.disk;
-    let io_failed = |error| StoreError::io(&target, error);
-    if disk.stat(&target).is_err() {
-        disk.create_folder(&folder).map_err(io_failed)?;
-        let mut staged = disk.stage(&target).map_err(io_failed)?;
-        staged.write_all(&encoded.bytes).map_err(io_failed)?;
-        staged.publish().map_err(io_failed)?;
-    }
+    let kept = Rows::concat_kept(rows).map_err(failed)?.map(Arc::new);
+    let (facts, bytes) = facts(&target, encoded, rows)?;
     Ok(NewFile {
         object,
-        bytes: encoded.bytes.len() as u64,
-        facts: facts(&target, encoded, rows)?,
-        kept: Rows::concat_kept(rows).map_err(failed)?.map(Arc::new),
+        bytes: bytes.len() as u64,
+        facts,
+        kept,
+        publishing: Arc::new(Publishing::start(core, target, bytes, Arc::clone(&held))?),
         held,
     })
 }
 
-/// What the footer promises, over all row groups.
-fn facts(path: &Path, encoded: EncodedParquet, rows: &[Rows]) -> Result<Vec<Facts>, StoreError> {
-    let memory = MemoryFile(encoded.bytes);
-    let part = ParquetPart::open(Arc::new(memory), path).map_err(as_store_error)?;
+/// Rows of a row group, so that all of a file have about as many: a small one at the end would cost a scan as much as a whole one.
+fn group_rows(rows: &[Rows]) -> usize {
+    let rows: usize = rows.iter().map(|rows| rows.len).sum();
+    let groups = (rows + GROUP_ROWS * 3 / 4) / GROUP_ROWS;
+    rows.div_ceil(groups.max(1)).max(1)
+}
+
+/// What the footer promises, over all row groups; and the file again.
+fn facts(path: &Path, encoded: EncodedParquet, rows: &[Rows]) -> Result<(Vec<Facts>, Bytes), StoreError> {
+    let bytes = Bytes::from(encoded.bytes);
+    let part = ParquetPart::open(Arc::new(MemoryFile(bytes.clone())), path).map_err(as_store_error)?;
     let columns = rows.first().map_or(&[][..], |rows| &rows.columns);
     let facts_of = |(index, column): (usize, &super::rows::Column)| {
         let mut range = None;
@@ -325,11 +330,11 @@ fn facts(path: &Path, encoded: EncodedParquet, rows: &[Rows]) -> Result<Vec<Fact
             null_count: parts.map(|column| column.array.logical_null_count() as u64).sum(),
         }
     };
-    Ok(columns.iter().enumerate().map(facts_of).collect())
+    Ok((columns.iter().enumerate().map(facts_of).collect(), bytes))
 }
 
 #[derive(Debug)]
-struct MemoryFile(Vec<u8>);
+struct MemoryFile(Bytes);
 
 impl ReadAt for MemoryFile {
     fn stat(&self) -> Stat {

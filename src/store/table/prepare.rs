@@ -126,7 +126,7 @@ fn ready(
     let deletes = changes.deletes_of(staged.number);
     match &staged.body {
         Body::File(written) => {
-            let mut ready = of_file(staged.number, staged.rows, deletes.cloned(), written);
+            let mut ready = of_file(staged.number, staged.rows, deletes.cloned(), written)?;
             ready.keys = match staged.known_keys(def, keys).filter(|_| ready.deletes.is_none()) {
                 Some(known) => known.to_vec(),
                 None => {
@@ -143,8 +143,14 @@ fn ready(
     }
 }
 
-fn of_file(number: u32, rows: usize, deletes: Option<RoaringBitmap>, written: &file::NewFile) -> Ready {
-    Ready {
+fn of_file(
+    number: u32,
+    rows: usize,
+    deletes: Option<RoaringBitmap>,
+    written: &file::NewFile,
+) -> Result<Ready, StoreError> {
+    written.publishing.wait()?;
+    Ok(Ready {
         number,
         rows,
         deletes: deletes.filter(|deletes| !deletes.is_empty()),
@@ -155,7 +161,7 @@ fn of_file(number: u32, rows: usize, deletes: Option<RoaringBitmap>, written: &f
         segment: Arc::new(Segment::written(number, rows, written)),
         kept: written.kept.clone(),
         keys: Vec::new(),
-    }
+    })
 }
 
 /// What a table has indexes of: its keys, then its plain indexes.
@@ -310,7 +316,7 @@ pub(super) fn ready_rows(
         }
     }
     let (written, runs) = write_pending(core, (def, keys), number, pending, spill)?;
-    let mut ready = of_file(number, rows, None, &written);
+    let mut ready = of_file(number, rows, None, &written)?;
     ready.keys = runs;
     Ok(ready)
 }
