@@ -1,21 +1,23 @@
-//! Rows that are known once a query is planned: constants, projected perhaps.
+//! Rows that are known once a query is planned: constants, and the few rows that an index found, filtered and projected perhaps.
 //!
-//! `INSERT INTO t (b) VALUES (1 + 1, ?)` proposes rows of literals; no pipeline is built to move them.
+//! `INSERT INTO t (b) VALUES (1 + 1, ?)` proposes rows of literals; `SELECT b + 1 FROM t WHERE id = ?` reads one row by its key. No
+//! pipeline is built to move them.
 //!
 //! Invariants: what is given here is what the engine would give, in the same order. Whatever may fail, or differ from run to
 //! run, is left to the engine.
 //!
-//! Does not: read tables.
+//! Does not: read tables itself; it asks the resolver for values.
 
 use gobi_grammar::ast::Span;
 
+use super::TableResolver;
 use super::eval::evaluate;
 use super::logical::{ColumnId, ColumnInfo, Expr, Plan, Query};
 use crate::types::Value;
 
 /// The values of a query's output columns, column by column, and how many rows there are; `None` if the engine must find out.
-pub fn rows(query: &Query) -> Option<(Vec<Vec<Value>>, usize)> {
-    let known = known(&query.root, &query.columns)?;
+pub fn rows(query: &Query, tables: &dyn TableResolver) -> Option<(Vec<Vec<Value>>, usize)> {
+    let known = known(&query.root, &query.columns, tables)?;
     let column = |id: &ColumnId| known.columns.iter().position(|known| known == id);
     let places: Vec<usize> = query.output.iter().map(|(id, _)| column(id)).collect::<Option<_>>()?;
     let values = |at: &usize| {
@@ -31,8 +33,47 @@ struct Known {
     rows: Vec<Vec<Value>>,
 }
 
-fn known(plan: &Plan, types: &[ColumnInfo]) -> Option<Known> {
+impl Known {
+    /// Those rows of which all predicates are true.
+    fn filtered(mut self, predicates: &[Expr], types: &[ColumnInfo]) -> Option<Self> {
+        let mut kept = Vec::with_capacity(self.rows.len());
+        for row in self.rows {
+            let mut values = predicates
+                .iter()
+                .map(|predicate| projected(predicate, types, &self.columns, &row));
+            // The engine looks at all of them too, and any may fail.
+            let all = values.try_fold(true, |all, value| Some(all & is_true(&value?)))?;
+            if all {
+                kept.push(row);
+            }
+        }
+        self.rows = kept;
+        Some(self)
+    }
+}
+
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Boolean(value) => *value,
+        Value::Int(value) => *value != 0,
+        _ => false,
+    }
+}
+
+fn known(plan: &Plan, types: &[ColumnInfo], tables: &dyn TableResolver) -> Option<Known> {
     match plan {
+        Plan::Scan {
+            table,
+            columns,
+            filters,
+            ..
+        } => {
+            let places: Vec<usize> = columns.iter().map(|(_, at)| *at).collect();
+            let rows = tables.few_rows(*table, &places)?;
+            let columns = columns.iter().map(|(id, _)| *id).collect();
+            Known { columns, rows }.filtered(filters, types)
+        }
+        Plan::Filter { input, predicates } => known(input, types, tables)?.filtered(predicates, types),
         Plan::Values { columns, rows } => {
             let row = |row: &Vec<Expr>| row.iter().map(evaluate).collect::<Option<Vec<_>>>();
             Some(Known {
@@ -41,7 +82,7 @@ fn known(plan: &Plan, types: &[ColumnInfo]) -> Option<Known> {
             })
         }
         Plan::Project { input, columns } => {
-            let input = known(input, types)?;
+            let input = known(input, types, tables)?;
             let row = |row: &Vec<Value>| {
                 let cells = columns
                     .iter()

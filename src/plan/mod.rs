@@ -138,6 +138,12 @@ pub trait TableResolver {
         None
     }
 
+    /// The values of some columns of a relation that [`TableResolver::pick`] gave, row by row in the order in which a scan gives
+    /// them; `None` if the engine is to scan it.
+    fn few_rows(&self, _table: TableId, _columns: &[usize]) -> Option<Vec<Vec<Value>>> {
+        None
+    }
+
     /// The relations that are scanned as they are, now that indexes have been looked at: from here on their statistics are
     /// wanted.
     fn settle(&mut self, _tables: &BTreeSet<TableId>) {}

@@ -20,6 +20,8 @@ use crate::types::Value;
 
 /// With more staged rows than this, a scan is as good where they are not found by key.
 const MOST_STAGED: usize = 1 << 14;
+/// So many rows are looked at without the engine.
+const MOST_VALUES: usize = 8;
 /// So many rows are always looked up one by one, and this share of a table.
 const FEW_ROWS: u64 = 1024;
 const SHARE: u64 = 32;
@@ -150,18 +152,15 @@ impl StatementTables<'_> {
         let columns: Vec<ColumnNo> = index.columns.iter().map(no).collect::<Option<_>>()?;
         let has_null = |wanted: &Wanted| wanted.equal.contains(&Value::Null);
         let wanted: Vec<Wanted> = wanted.iter().filter(|wanted| !has_null(wanted)).cloned().collect();
-        let relation = origin.rows(&columns, &wanted, one).and_then(|rows| {
+        let found = origin.rows(&columns, &wanted, one).and_then(|rows| {
             let Some(rows) = rows else { return Ok(None) };
-            let relation = origin
-                .table
-                .relation_of(origin.staged.as_ref(), &rows, &opened.info.schema)?;
-            Ok(Some(relation))
+            let stats = origin.table.stats_of(origin.staged.as_ref(), rows.len())?;
+            Ok(Some((rows, stats)))
         });
-        let relation = match relation {
-            Ok(relation) => relation?,
+        let (picked, stats) = match found {
+            Ok(found) => found?,
             Err(error) => {
-                let (code, message) = (super::store::store_code(&error), error.to_string());
-                self.failed.get_or_insert(ResolveError { code, message });
+                self.failed.get_or_insert(resolve_error(&error));
                 return None;
             }
         };
@@ -169,14 +168,52 @@ impl StatementTables<'_> {
             name: opened.info.name.clone(),
             schema: opened.info.schema.clone(),
             system_columns: opened.info.system_columns,
-            stats: relation.stats().clone(),
+            stats,
         };
         Some(self.add(Opened {
             path: opened.path.clone(),
             info,
-            relation: Some(relation),
+            relation: None,
             origin: None,
             replaces: Some(table),
+            picked,
         }))
+    }
+
+    /// The values of rows that an index found, if they are few.
+    pub(super) fn picked_values(&self, table: TableId, columns: &[usize]) -> Option<Vec<Vec<Value>>> {
+        let opened = self.opened_relation(table)?;
+        let (_, origin) = self.origin(opened.replaces?)?;
+        if opened.picked.len() > MOST_VALUES {
+            return None;
+        }
+        let values = origin.table.values_of(origin.staged.as_ref(), &opened.picked, columns);
+        // What cannot be read is reported when the rows are scanned.
+        values.ok().flatten()
+    }
+
+    /// Makes relations of rows that indexes found.
+    pub(super) fn make_picked(&mut self) -> Result<(), ResolveError> {
+        for at in 0..self.len() {
+            let table = TableId(u32::try_from(at).unwrap_or(u32::MAX));
+            let Some(opened) = self.opened_relation(table).filter(|opened| opened.relation.is_none()) else {
+                continue;
+            };
+            let Some((_, origin)) = opened.replaces.and_then(|table| self.origin(table)) else {
+                continue;
+            };
+            let relation = origin
+                .table
+                .relation_of(origin.staged.as_ref(), &opened.picked, &opened.info.schema);
+            self.set_relation(table, relation.map_err(|error| resolve_error(&error))?);
+        }
+        Ok(())
+    }
+}
+
+fn resolve_error(error: &StoreError) -> ResolveError {
+    ResolveError {
+        code: super::store::store_code(error),
+        message: error.to_string(),
     }
 }

@@ -31,7 +31,7 @@ use crate::plan::logical::{Query, TableId};
 use crate::plan::routine::Program;
 use crate::plan::{Callee, Moment, Named, Parameter, ResolveError, RoutineCall, TableInfo, TableResolver};
 use crate::procedure::Instances;
-use crate::store::table::{ROW_COLUMN, Snapshot};
+use crate::store::table::{ROW_COLUMN, RowAddress, Snapshot};
 use crate::types::{Field, LogicalType, TableStats, Value};
 
 /// What a session's queries can name.
@@ -131,6 +131,7 @@ impl Relations {
             relation: None,
             origin: None,
             replaces: None,
+            picked: Vec::new(),
         }
     }
 
@@ -335,6 +336,8 @@ pub(super) struct Opened {
     pub origin: Option<Origin>,
     /// The relation of which it has some rows.
     pub replaces: Option<TableId>,
+    /// Which rows these are. They become a relation when the engine is to scan them.
+    pub picked: Vec<RowAddress>,
 }
 
 /// The relations of one statement, numbered as it names them.
@@ -376,6 +379,23 @@ impl<'r> StatementTables<'r> {
     pub(super) fn origin(&self, table: TableId) -> Option<(&Opened, &Origin)> {
         let opened = self.opened.get(table.0 as usize)?;
         Some((opened, opened.origin.as_ref()?))
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.opened.len()
+    }
+
+    /// A relation.
+    pub(super) fn opened_relation(&self, table: TableId) -> Option<&Opened> {
+        self.opened.get(table.0 as usize)
+    }
+
+    /// Gives a relation its rows.
+    pub(super) fn set_relation(&mut self, table: TableId, relation: Arc<dyn Relation>) {
+        if let Some(opened) = self.opened.get_mut(table.0 as usize) {
+            opened.relation = Some(relation);
+        }
     }
 
     /// Tables and views of the session's database that the statement names, but not what its views name.
@@ -544,6 +564,10 @@ impl TableResolver for StatementTables<'_> {
 
     fn pick(&mut self, table: TableId, index: &Index, wanted: &[Wanted], one: bool) -> Option<TableId> {
         self.picked(table, index, wanted, one)
+    }
+
+    fn few_rows(&self, table: TableId, columns: &[usize]) -> Option<Vec<Vec<Value>>> {
+        self.picked_values(table, columns)
     }
 
     fn settle(&mut self, tables: &BTreeSet<TableId>) {

@@ -98,6 +98,7 @@ pub fn begins(session: &mut Session, kind: Option<&StatementKind>) {
         changes: kind.is_none_or(transactions::changes),
         upserts: kind.is_some_and(transactions::upserts),
         compacts: session.settings.auto_compact,
+        memory_bytes: session.settings.memory_bytes(),
     };
     session.databases.runs(&locks);
     if let Some(store) = &mut session.store {
@@ -117,7 +118,7 @@ pub fn changed_rows(
         let (compiled, layout) = compiled_change(session, change, raw, running)?;
         return Ok((run_compiled(&session.engine, compiled, span)?, layout));
     }
-    let options = options(session);
+    let options = change_options(session);
     let (bound, layout, tables, phases) = bound_change(&mut session.relations, change, raw, running)?;
     let stream = start(&session.engine, bound, tables, &options, phases, span)?;
     Ok((stream, layout))
@@ -130,7 +131,7 @@ pub fn compiled_change(
     raw: bool,
     running: Running,
 ) -> Result<(Compiled, Layout), Error> {
-    let mut options = options(session);
+    let mut options = change_options(session);
     let capture = session.explaining.as_ref();
     if let Some(show) = capture.map(explain::Capture::options) {
         (options.dump_code, options.analyze) = (show.jit, show.analyze);
@@ -249,7 +250,7 @@ fn start(
     span: Span,
 ) -> Result<ResultStream, Error> {
     let (optimized, tables) = optimize(bound, tables, &mut phases, span)?;
-    if let Some(batch) = known_rows(&optimized) {
+    if let Some(batch) = known_rows(&optimized, &tables) {
         let fields = optimized.output.into_iter().map(|(_, field)| field).collect();
         return Ok(ResultStream::returned(fields, vec![batch], phases, span));
     }
@@ -263,9 +264,9 @@ fn run_compiled(engine: &Engine, compiled: Compiled, span: Span) -> Result<Resul
     Ok(ResultStream::query(compiled.fields, stream, compiled.phases, span))
 }
 
-/// The rows of a query that is made of constants.
-fn known_rows(query: &logical::Query) -> Option<RecordBatch> {
-    let (columns, rows) = plan::known::rows(query)?;
+/// The rows of a query that is made of constants, or of a few rows that an index found.
+fn known_rows(query: &logical::Query, tables: &StatementTables<'_>) -> Option<RecordBatch> {
+    let (columns, rows) = plan::known::rows(query, tables)?;
     let array = |(values, (_, field)): (&Vec<Value>, &(_, Field))| array::from_values(values, &field.ty).ok();
     let arrays: Vec<ArrayRef> = columns.iter().zip(&query.output).map(array).collect::<Option<_>>()?;
     let fields: Vec<Field> = query.output.iter().map(|(_, field)| field.clone()).collect();
@@ -293,12 +294,14 @@ fn optimize<'r>(
 fn prepare(
     engine: &Engine,
     optimized: logical::Query,
-    tables: StatementTables<'_>,
+    mut tables: StatementTables<'_>,
     options: &QueryOptions,
     mut phases: Phases,
     span: Span,
 ) -> Result<Compiled, Error> {
     let clock = Instant::now();
+    let made = tables.make_picked();
+    made.map_err(|error| Error::new(Diagnostic::new(error.code, span, error.message)))?;
     let physical = plan::physical::plan(&optimized, &tables)
         .map_err(|error| Error::new(Diagnostic::new("0A000", span, error.to_string())))?;
     phases.optimize += clock.elapsed();
@@ -325,6 +328,14 @@ pub fn options(session: &Session) -> QueryOptions {
     stopped_by(session, session.interrupt.arm())
 }
 
+/// The same for a statement whose rows are stored: files that it reads are not expected to be read again.
+fn change_options(session: &Session) -> QueryOptions {
+    QueryOptions {
+        keeps_chunks: false,
+        ..options(session)
+    }
+}
+
 /// The same for what runs inside another statement, and is to stop with it.
 pub fn options_inside(session: &Session) -> QueryOptions {
     stopped_by(session, session.interrupt.token())
@@ -339,6 +350,7 @@ fn stopped_by(session: &Session, cancel: CancelToken) -> QueryOptions {
         batch_rows: settings.batch_rows,
         dump_code: false,
         analyze: false,
+        keeps_chunks: true,
         cancel,
     }
 }

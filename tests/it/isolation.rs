@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use gobi::client::{Client, Error, Interrupt, Session, Settings, StatementResult, cells};
 
-const LEVELS: [&str; 3] = ["READ COMMITTED", "SNAPSHOT", "SERIALIZABLE"];
+pub const LEVELS: [&str; 3] = ["READ COMMITTED", "SNAPSHOT", "SERIALIZABLE"];
 
 /// What a script gave: the rows of its last query, values separated by commas, rows by spaces.
 type Outcome = Result<String, Error>;
@@ -36,7 +36,7 @@ pub fn run(session: &mut Session, script: &str) -> Outcome {
 }
 
 /// A session in a thread of its own.
-struct Player {
+pub struct Player {
     scripts: Option<Sender<String>>,
     outcomes: Receiver<Outcome>,
     interrupt: Interrupt,
@@ -62,21 +62,21 @@ impl Player {
     }
 
     /// Starts a script.
-    fn start(&self, script: &str) {
+    pub fn start(&self, script: &str) {
         self.scripts.as_ref().unwrap().send(script.to_string()).unwrap();
     }
 
     /// How the script that was started ended.
-    fn end(&self) -> Outcome {
+    pub fn end(&self) -> Outcome {
         self.outcomes.recv().unwrap()
     }
 
-    fn run(&self, script: &str) -> Outcome {
+    pub fn run(&self, script: &str) -> Outcome {
         self.start(script);
         self.end()
     }
 
-    fn ok(&self, script: &str) -> String {
+    pub fn ok(&self, script: &str) -> String {
         self.run(script).unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
@@ -84,7 +84,7 @@ impl Player {
         failed(self.run(script), code)
     }
 
-    fn begin(&self, level: &str) {
+    pub fn begin(&self, level: &str) {
         self.ok(&format!("BEGIN ISOLATION LEVEL {level}"));
     }
 }
@@ -106,14 +106,14 @@ fn failed(outcome: Outcome, code: &str) -> String {
 }
 
 /// A database, and who looks at its locks.
-struct Stage {
+pub struct Stage {
     client: Client,
     observer: Session,
     _folder: tempfile::TempDir,
 }
 
 impl Stage {
-    fn new(script: &str) -> Self {
+    pub fn new(script: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let client = client(&folder.path().join("db"));
         let mut observer = client.session();
@@ -129,16 +129,16 @@ impl Stage {
         Player::new(self.client.session())
     }
 
-    fn players<const N: usize>(&self) -> [Player; N] {
+    pub fn players<const N: usize>(&self) -> [Player; N] {
         std::array::from_fn(|_| self.player())
     }
 
-    fn read(&mut self, query: &str) -> String {
+    pub fn read(&mut self, query: &str) -> String {
         run(&mut self.observer, query).unwrap()
     }
 
     /// Returns when so many transactions wait.
-    fn waiting(&mut self, count: usize) -> String {
+    pub fn waiting(&mut self, count: usize) -> String {
         let mut locks = String::new();
         for _ in 0..1_000_000 {
             locks = self.read("SHOW LOCKS");
@@ -159,7 +159,7 @@ pub fn client(folder: &Path) -> Client {
     Client::embedded(settings, Some(folder.to_path_buf()))
 }
 
-const ACCOUNTS: &str = "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 10), (2, 20)";
+pub const ACCOUNTS: &str = "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 10), (2, 20)";
 
 #[test]
 fn writers_of_different_rows_both_commit() {

@@ -8,6 +8,7 @@
 mod architecture;
 mod changes;
 mod cli;
+mod conflicts;
 mod crash;
 mod damage;
 mod data;

@@ -247,7 +247,7 @@ pub(super) fn fields(def: &TableDef, has_deletes: bool) -> Vec<Field> {
 }
 
 /// The columns behind a table's own.
-fn extras(has_deletes: bool) -> Vec<Extra> {
+pub(super) fn extras(has_deletes: bool) -> Vec<Extra> {
     let mut extras = vec![Extra::Address, Extra::RowId, Extra::Commit];
     extras.extend(has_deletes.then_some(Extra::Live));
     extras
@@ -255,18 +255,24 @@ fn extras(has_deletes: bool) -> Vec<Extra> {
 
 /// What is known of the columns behind the table's own.
 fn add_extras(extras: &[Extra], fields: &mut Vec<Field>, columns: &mut Vec<ColumnStats>, segments: &[Arc<Segment>]) {
+    columns.extend(stats_of_extras(extras, segments));
     for extra in extras {
         let (name, ty) = extra.field();
-        columns.push(match extra {
-            Extra::Address => row_stats(segments),
-            Extra::Live => live_stats(),
-            _ => ColumnStats::unknown(Target::natural(&ty).layout),
-        });
         fields.push(Field {
             nullable: !matches!(extra, Extra::Address | Extra::Live),
             ..hidden(name, ty)
         });
     }
+}
+
+/// The statistics of such columns, over some segments.
+pub(super) fn stats_of_extras(extras: &[Extra], segments: &[Arc<Segment>]) -> Vec<ColumnStats> {
+    let stats = |extra: &Extra| match extra {
+        Extra::Address => row_stats(segments),
+        Extra::Live => live_stats(),
+        _ => ColumnStats::unknown(Target::natural(&extra.field().1).layout),
+    };
+    extras.iter().map(stats).collect()
 }
 
 impl Extra {

@@ -280,6 +280,20 @@ impl Segment {
         Ok(array)
     }
 
+    /// A value of a column: the row of a row group. The column is kept in memory for the next who wants a value of it.
+    pub(super) fn kept_value(
+        &self,
+        core: &Core,
+        (group, row): (usize, usize),
+        column: &ColumnDef,
+    ) -> Result<Value, StoreError> {
+        let array = self.kept_array(core, group, column)?;
+        if row >= array.len() {
+            return Err(self.malformed("a row group has fewer rows than it says"));
+        }
+        value_at(&array, row, &column.ty).map_err(|what| self.malformed(what))
+    }
+
     /// A column of a row group of a file in a layout; also gives the bytes read.
     pub(super) fn chunk(
         &self,

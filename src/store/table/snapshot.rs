@@ -286,8 +286,13 @@ impl TableSnapshot {
         Ok(fields(&self.def, self.has_deletes(staged)?))
     }
 
+    /// How the columns of some rows are laid out.
+    pub(super) fn natural_plans(&self) -> &[Plan] {
+        self.natural.get_or_init(|| natural_plans(&self.def))
+    }
+
     /// Whether rows of some segment are deleted.
-    fn has_deletes(&self, staged: Option<&TableChanges>) -> Result<bool, StoreError> {
+    pub(super) fn has_deletes(&self, staged: Option<&TableChanges>) -> Result<bool, StoreError> {
         if staged.is_some_and(|staged| !staged.deletes_by_segment().is_empty()) {
             return Ok(true);
         }
@@ -323,8 +328,8 @@ impl TableSnapshot {
             rows.retain(|row| *row < part.segment.rows && is_live(row));
             picked.push((part, rows));
         }
-        let plans = self.natural.get_or_init(|| natural_plans(&self.def));
-        let made = TableRelation::of_rows(Arc::clone(&self.core), &self.def, plans.clone(), fields, picked)?;
+        let plans = self.natural_plans().to_vec();
+        let made = TableRelation::of_rows(Arc::clone(&self.core), &self.def, plans, fields, picked)?;
         Ok(Arc::new(made))
     }
 
