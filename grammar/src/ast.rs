@@ -721,6 +721,15 @@ pub enum ExprKind {
     Match(Box<Match>),
     /// `try e catch {…}`.
     Try(Box<Try>),
+    /// `x => e`.
+    Lambda(Box<Lambda>),
+    /// `a |> f(b) |> g()`.
+    Pipe {
+        /// What flows in.
+        source: Box<Expr>,
+        /// What it flows through, one or more: each takes what comes before it as its first argument.
+        stages: Vec<Call>,
+    },
     /// `name: value`, an argument of a call and nothing else.
     Named {
         /// The parameter.
@@ -728,7 +737,7 @@ pub enum ExprKind {
         /// Its value.
         value: Box<Expr>,
     },
-    /// A form that the grammar recognises but nothing can run yet (lambda, window, pipe, …).
+    /// A form that the grammar recognises but nothing can run yet (bit operator, row value, …).
     Unsupported {
         /// Its name, such as `window function`.
         feature: String,

@@ -357,7 +357,13 @@ fn other_statements() {
     accepts(
         r#"SELECT x => x + 1, row_number() OVER (ORDER BY a), a |> f, x match {1 -> 2}, f'a {b}', f(a: 1), (1, 2), x IN arr, map{'a': 1}"#,
         expect![[r#"
-            SELECT /* unsupported: lambda */, row_number() OVER (ORDER BY a), /* unsupported: pipe */, x match {1 -> 2}, concat('a ', b), f(a: 1), /* unsupported: row value */, /* unsupported: IN over a collection */, /* unsupported: map literal */;
+            SELECT x => x + 1, row_number() OVER (ORDER BY a), a |> f(), x match {1 -> 2}, concat('a ', b), f(a: 1), /* unsupported: row value */, /* unsupported: IN over a collection */, /* unsupported: map literal */;
+        "#]],
+    );
+    accepts(
+        r#"SELECT xs|>filter((x,i)->x>i)|>join(', '), map(xs, () => {let y = 1; y}), (a ?? b) |> f(x => y => z)"#,
+        expect![[r#"
+            SELECT xs |> filter((x, i) => x > i) |> join(', '), map(xs, () => { let y = 1; y; }), a ?? b |> f(x => y => z);
         "#]],
     );
     accepts(

@@ -9,6 +9,7 @@
 //!
 //! Does not: check types or names; the routine is checked.
 
+mod arrays;
 mod call;
 mod rows;
 mod statements;

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use gobi_jit::{HostTable, host_functions};
 
+use super::growing::{array_complete, array_room};
 use super::lists::{self, Lists};
 use super::memory::{Budget, Reservation};
 use super::routine::{self, Asking};
@@ -79,6 +80,12 @@ impl Host {
         self.held.resize(bytes, self.operator)
     }
 
+    /// Sees that so many bytes more can be made.
+    pub(super) fn admit(&mut self, bytes: usize) -> Result<(), ExecError> {
+        let held = self.arena.bytes() + self.lists.bytes();
+        self.held.resize(held + bytes, self.operator)
+    }
+
     /// As [`Self::settle`], as the status of a host function.
     fn settled(&mut self) -> i64 {
         match self.settle() {
@@ -110,6 +117,8 @@ host_functions! {
         "list_add" => list_add(host: *mut u8, place: *mut u8, cell: *const u8, stride: i64, counts: i64) -> i64;
         "list_merge" => list_merge(host: *mut u8, into: *mut u8, from: *mut u8) -> i64;
         "list_finish" => list_finish(host: *mut u8, state: i64) -> i64;
+        "array_room" => array_room(host: *mut u8, place: *mut u8, count: i64, room: i64, stride: i64) -> i64;
+        "array_complete" => array_complete(array: *mut u8, count: i64, stride: i64) -> i64;
         "nested_hash" => nested_hash(layout: *const u8, x: *const u8) -> i64;
     };
 }

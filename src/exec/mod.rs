@@ -14,6 +14,7 @@ mod explain;
 mod finish;
 mod frame;
 mod group_sink;
+mod growing;
 mod host;
 mod kernels;
 mod lists;

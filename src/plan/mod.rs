@@ -174,6 +174,11 @@ pub trait TableResolver {
         None
     }
 
+    /// A call of a function without a name; `None` where there is nobody to make one.
+    fn lambda(&mut self, _call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {
+        None
+    }
+
     /// The functions that were called.
     fn program(&self) -> Arc<Program> {
         Arc::default()
@@ -192,6 +197,17 @@ pub struct RoutineCall<'c> {
     pub name: &'c ast::Ident,
     /// Name, if it was written, and type of each argument, and whether it may be NULL.
     pub args: Vec<(Option<&'c ast::Ident>, LogicalType, bool)>,
+}
+
+/// An expression with lambdas, as the body of a function of its own.
+#[derive(Debug)]
+pub struct LambdaCall<'c> {
+    /// The expression; what it takes from around it are parameters.
+    pub body: &'c ast::Expr,
+    /// Name and type of each, and whether it may be NULL.
+    pub params: Vec<(String, LogicalType, bool)>,
+    /// How it was written.
+    pub dialect: Dialect,
 }
 
 /// The function that a call leads to.

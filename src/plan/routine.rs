@@ -111,6 +111,31 @@ pub enum Statement {
     Break,
     /// Goes on with the loop.
     Continue,
+    /// Begins an array that grows: nothing else reads the variable until it is complete.
+    Begin {
+        /// The variable.
+        array: ColumnId,
+        /// Counts its elements.
+        count: ColumnId,
+        /// How many there may be, where that is known.
+        room: Option<Expr>,
+    },
+    /// Adds an element.
+    Append {
+        /// The variable.
+        array: ColumnId,
+        /// Its counter.
+        count: ColumnId,
+        /// The element.
+        value: Expr,
+    },
+    /// The array is complete: a value like any other.
+    Complete {
+        /// The variable.
+        array: ColumnId,
+        /// Its counter.
+        count: ColumnId,
+    },
     /// Asks the session for something; what it gives goes into variables.
     Ask {
         /// Which question, among those of the body.
@@ -238,6 +263,15 @@ impl Statement {
                 taken.iter().for_each(|id| see(*id, true));
             }
             Statement::Collect { given, .. } => given.iter().for_each(|id| see(*id, false)),
+            Statement::Begin { array, count, room } => {
+                room.iter().for_each(|room| read(&[room], see));
+                [array, count].into_iter().for_each(|id| see(*id, true));
+            }
+            Statement::Append { array, count, value } => {
+                read(&[value], see);
+                [array, count].into_iter().for_each(|id| see(*id, true));
+            }
+            Statement::Complete { array, count } => [array, count].into_iter().for_each(|id| see(*id, true)),
             Statement::Throw { code, message, .. } => read(&[code, message], see),
             Statement::Try { caught, .. } => caught.iter().for_each(|id| see(*id, true)),
             Statement::Return(None) | Statement::Break | Statement::Continue | Statement::Rethrow => {}

@@ -11,7 +11,10 @@
 //! Does not: look at data.
 
 mod collect;
+mod elements;
+mod ends;
 mod flow;
+mod lambda;
 mod lift;
 mod loops;
 mod matching;
@@ -27,10 +30,10 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::instances::Instances;
 use super::{Definition, Question};
-use crate::plan::logical::ColumnId;
+use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
 use crate::plan::{BodyName, RoutineCall, TableResolver, bind_type};
-use crate::types::LogicalType;
+use crate::types::{LogicalType, Value};
 use flow::Assigned;
 use raising::Raised;
 use std::sync::Arc;
@@ -71,6 +74,8 @@ pub(super) struct Checker<'c> {
     /// The types of these were written.
     declared: Vec<bool>,
     names: Vec<BodyName>,
+    /// Names that stand for lambdas.
+    closures: Vec<lambda::Closure>,
     flow: Assigned,
     /// Loops around the statement.
     loops: usize,
@@ -165,6 +170,8 @@ pub(super) fn check_function(
         checker.raises.clone_from(&definition.routine.raises);
         checker.shows = definition.routine.is_procedure;
         checker.begin(params);
+        checker.name_captured(&definition.captured);
+        let mut before = checker.constants(&definition.constants);
         let body = match &definition.routine.body {
             RoutineBody::Block(block) => checker.function_block(&block.statements),
             RoutineBody::Value(value) => {
@@ -173,7 +180,8 @@ pub(super) fn check_function(
                 out
             }
         };
-        checker.finish(&definition.name, params.len(), body)
+        before.extend(body);
+        checker.finish(&definition.name, params.len(), before)
     });
     checked.map_err(first)
 }
@@ -243,6 +251,7 @@ fn settle(
             variables: Vec::new(),
             declared: Vec::new(),
             names: Vec::new(),
+            closures: Vec::new(),
             flow: Assigned::default(),
             loops: 0,
             tries: 0,
@@ -288,6 +297,30 @@ impl Checker<'_> {
             self.name(&param.name, id);
             self.flow.assign(id);
         }
+    }
+
+    /// Calls the first parameters by the names that they have outside of a lambda.
+    fn name_captured(&mut self, captured: &[super::Captured]) {
+        for (at, variable) in captured.iter().enumerate() {
+            if let (Some(of), Some(name)) = (&variable.of, self.names.get_mut(at)) {
+                name.of = Some(of.clone());
+            }
+        }
+    }
+
+    /// Variables that begin with the values which they had where a lambda was made.
+    fn constants(&mut self, constants: &[(String, LogicalType, Value)]) -> Vec<Statement> {
+        let mut out = Vec::with_capacity(constants.len());
+        for (name, ty, value) in constants {
+            let id = self.new_variable(name, Some(ty.clone()), *value == Value::Null);
+            self.name(name, id);
+            self.flow.assign(id);
+            out.push(Statement::Set(
+                id,
+                Expr::literal(value.clone(), ty.clone(), Span::default()),
+            ));
+        }
+        out
     }
 
     /// Parameters of a script that have no value yet, and those whose types may still change.

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{Ident, Span};
 
 use super::check::{self, Assumed};
 use super::params::{Param, params};
@@ -17,7 +18,7 @@ use super::question::Question;
 use super::{Definition, Definitions, NoDefinitions};
 use crate::plan::logical::{Expr, ExprKind, TableId};
 use crate::plan::routine::{Program, Routine, RoutineId, Variable};
-use crate::plan::{Callee, Moment, Named, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::plan::{Callee, LambdaCall, Moment, Named, ResolveError, RoutineCall, TableInfo, TableResolver};
 use crate::types::{LogicalType, Value};
 
 /// The routines of one statement, made as they are called.
@@ -92,7 +93,9 @@ impl Instances {
 
     /// Names of the definitions that routines were made of.
     pub fn called(&self) -> Vec<String> {
-        self.routines.iter().map(|instance| instance.name.clone()).collect()
+        let names = self.routines.iter().map(|instance| instance.name.clone());
+        // Lambdas have names that nobody can write.
+        names.filter(|name| !name.contains('@')).collect()
     }
 
     /// Adds a body that nothing calls.
@@ -115,6 +118,38 @@ impl Instances {
     ) -> Option<Result<Callee, Diagnostic>> {
         let definition = self.definitions.find(&call.name.text)?;
         Some(self.callee(&definition, call, tables))
+    }
+
+    /// The routine of a lambda for arguments of these types.
+    pub(super) fn lambda(
+        &mut self,
+        definition: &Arc<Definition>,
+        types: &[(LogicalType, bool)],
+        span: Span,
+        tables: Option<&mut dyn TableResolver>,
+    ) -> Result<Callee, Diagnostic> {
+        let name = Ident {
+            text: definition.name.clone(),
+            quoted: true,
+            span,
+        };
+        let args = types
+            .iter()
+            .map(|(ty, nullable)| (None, ty.clone(), *nullable))
+            .collect();
+        self.callee(definition, &RoutineCall { name: &name, args }, tables)
+    }
+
+    /// The routine of an expression with lambdas.
+    pub fn lambda_of(
+        &mut self,
+        call: &LambdaCall<'_>,
+        tables: Option<&mut dyn TableResolver>,
+    ) -> Result<Callee, Diagnostic> {
+        let types = call.params.iter().map(|(_, ty, nullable)| (ty.clone(), *nullable));
+        let types: Vec<(LogicalType, bool)> = types.collect();
+        let definition = Definition::of_expression(call);
+        self.lambda(&Arc::new(definition), &types, call.body.span, tables)
     }
 
     fn callee(
@@ -331,6 +366,16 @@ impl TableResolver for WithInstances<'_> {
             None => None,
         };
         self.instances.call(call, tables)
+    }
+
+    fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {
+        // The lifetime of the trait object is shortened here, which no closure does.
+        #[allow(clippy::manual_map)]
+        let tables = match &mut self.tables {
+            Some(tables) => Some(&mut **tables as &mut dyn TableResolver),
+            None => None,
+        };
+        Some(self.instances.lambda_of(call, tables))
     }
 
     fn program(&self) -> Arc<Program> {

@@ -17,10 +17,12 @@
 // The walk through this room names its private modules; readers of the source follow it.
 #![allow(rustdoc::private_intra_doc_links)]
 
+mod chain;
 mod check;
 mod instances;
 mod params;
 mod question;
+mod relational;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,12 +30,15 @@ use std::sync::Arc;
 use gobi_grammar::Dialect;
 use gobi_grammar::ast;
 
+use crate::plan::LambdaCall;
+use crate::types::{LogicalType, Value};
 pub use check::{
     CALLED, Callable, Checked, CheckedTrigger, Given, RowInput, RowOutput, SKIPPED, TriggerOf, check_body,
     check_definition, check_trigger,
 };
 pub use instances::Instances;
 pub use question::{Question, QuestionKind};
+pub use relational::statement_rows;
 
 /// A function or procedure as it was written.
 #[derive(Clone, Debug)]
@@ -44,9 +49,57 @@ pub struct Definition {
     pub routine: ast::Routine,
     /// How its text is to be read.
     pub dialect: Dialect,
+    /// What its first parameters are called in its body, if it is a lambda: variables of the body around it.
+    pub captured: Vec<Captured>,
+    /// Variables of the script that it names, if it is a lambda of a script: their values when it was made.
+    pub constants: Vec<(String, LogicalType, Value)>,
+}
+
+/// A variable that a lambda names.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    /// `r` of `r.price`.
+    pub of: Option<String>,
+    /// The name.
+    pub name: String,
 }
 
 impl Definition {
+    /// The function that an expression with lambdas is: of what it takes from around it.
+    pub(crate) fn of_expression(call: &LambdaCall<'_>) -> Self {
+        let params = call.params.iter().map(|(name, _, _)| name.as_str());
+        let body = ast::RoutineBody::Value(ast::Value::Expr(call.body.clone()));
+        Self {
+            name: format!("lambda@{}", call.body.span.start),
+            routine: unnamed(params, body, call.body.span),
+            dialect: call.dialect,
+            captured: Vec::new(),
+            constants: Vec::new(),
+        }
+    }
+
+    /// A lambda that a script has given a name to.
+    pub fn of_lambda(
+        name: &str,
+        lambda: &ast::Lambda,
+        span: ast::Span,
+        dialect: Dialect,
+        constants: Vec<(String, LogicalType, Value)>,
+    ) -> Self {
+        let params = lambda.params.iter().map(|param| param.text.as_str());
+        let body = match &lambda.body {
+            ast::ArmBody::Expr(value) => ast::RoutineBody::Value(ast::Value::Expr(value.clone())),
+            ast::ArmBody::Block(block) => ast::RoutineBody::Block(block.clone()),
+        };
+        Self {
+            name: name.to_owned(),
+            routine: unnamed(params, body, span),
+            dialect,
+            captured: Vec::new(),
+            constants,
+        }
+    }
+
     /// The words of its text, in lower case.
     pub fn words(&self) -> HashSet<String> {
         let statement = ast::Statement {
@@ -60,6 +113,32 @@ impl Definition {
     pub fn is_of_triggers(&self) -> bool {
         let words = self.words();
         OF_TRIGGERS.iter().any(|word| words.contains(*word))
+    }
+}
+
+/// A function without a name.
+fn unnamed<'n>(params: impl Iterator<Item = &'n str>, body: ast::RoutineBody, span: ast::Span) -> ast::Routine {
+    let ident = |text: &str| ast::Ident {
+        text: text.to_owned(),
+        quoted: true,
+        span,
+    };
+    let param = |name: &str| ast::Param {
+        name: ident(name),
+        ty: None,
+        default: None,
+    };
+    ast::Routine {
+        form: ast::RoutineForm::Local,
+        is_procedure: false,
+        name: vec![ident("lambda")],
+        metadata: Vec::new(),
+        receiver: None,
+        params: params.map(param).collect(),
+        raises: Vec::new(),
+        returns: ast::Returns::Inferred,
+        mode: None,
+        body,
     }
 }
 

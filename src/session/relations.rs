@@ -29,7 +29,7 @@ use crate::formats::{self, FormatError, OpenOptions, Relation};
 use crate::plan::access::{Index, Wanted};
 use crate::plan::logical::{Query, TableId};
 use crate::plan::routine::Program;
-use crate::plan::{Callee, Moment, Named, Parameter, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::plan::{Callee, LambdaCall, Moment, Named, Parameter, ResolveError, RoutineCall, TableInfo, TableResolver};
 use crate::procedure::Instances;
 use crate::store::table::{ROW_COLUMN, RowAddress, Snapshot};
 use crate::types::{Field, LogicalType, TableStats, Value};
@@ -606,6 +606,13 @@ impl TableResolver for StatementTables<'_> {
             self.instances = Some(self.relations.instances());
         }
         self.instances.as_mut()?.call(call, None)
+    }
+
+    fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {
+        if self.instances.is_none() {
+            self.instances = Some(self.relations.instances());
+        }
+        Some(self.instances.as_mut()?.lambda_of(call, None))
     }
 
     fn program(&self) -> Arc<Program> {

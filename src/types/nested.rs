@@ -253,7 +253,7 @@ impl Objects {
         let Some(block) = self.blocks.last_mut() else { return 0 };
         let at = block.len();
         block.extend(contents);
-        block.as_ptr() as u64 + at as u64 * 16
+        block.as_mut_ptr() as u64 + at as u64 * 16
     }
 }
 

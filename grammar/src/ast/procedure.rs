@@ -186,6 +186,15 @@ pub enum Mode {
     Async,
 }
 
+/// `x => e`, `(a, b) => {…}`: a function without a name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lambda {
+    /// Parameters.
+    pub params: Vec<Ident>,
+    /// What it gives.
+    pub body: ArmBody,
+}
+
 /// What a routine does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RoutineBody {

@@ -2,7 +2,7 @@
 //!
 //! The children of `f(a, b + 1)` are `a` and `b + 1`.
 //!
-//! Invariants: a query and a block inside an expression are not its children.
+//! Invariants: a query, a block and a lambda inside an expression are not its children.
 //!
 //! Does not: recurse; the caller does.
 
@@ -51,6 +51,10 @@ impl Expr {
             ExprKind::Call(call) => {
                 call.args.iter_mut().for_each(&mut *f);
                 call.filter.iter_mut().for_each(|e| f(e));
+            }
+            ExprKind::Pipe { source, stages } => {
+                f(source);
+                stages.iter_mut().flat_map(|stage| &mut stage.args).for_each(f);
             }
             ExprKind::Struct(fields) => fields.iter_mut().for_each(|(_, value)| f(value)),
             ExprKind::Index { expr, index, .. } => {

@@ -32,10 +32,11 @@ impl Builder<'_> {
 
     /// The items of a flat expression.
     pub(super) fn flat(&mut self, items: Vec<Node<'_>>, span: Span) -> Expr {
-        if let Some(feature) = items
-            .iter()
-            .find_map(|item| unsupported_operator(item, self.dialect == Dialect::Ansi))
-        {
+        let ansi = self.dialect == Dialect::Ansi;
+        if items.get(1).is_some_and(|item| is_arrow(item, ansi)) {
+            return self.lambda(items, span);
+        }
+        if let Some(feature) = items.iter().find_map(|item| unsupported_operator(item, ansi)) {
             return Expr {
                 kind: ExprKind::Unsupported {
                     feature: feature.to_owned(),
@@ -44,7 +45,7 @@ impl Builder<'_> {
             };
         }
         let mut items = items.into_iter().peekable();
-        let expr = self.coalesce(&mut items);
+        let expr = self.piped(&mut items);
         if let Some(extra) = items.next() {
             let span = self.span(&extra);
             self.error("42601", span, format!("unexpected `{}`", extra.as_str().trim_end()));
@@ -52,7 +53,7 @@ impl Builder<'_> {
         expr
     }
 
-    fn coalesce(&mut self, items: &mut Items<'_>) -> Expr {
+    pub(super) fn coalesce(&mut self, items: &mut Items<'_>) -> Expr {
         self.joined(items, Rule::op_coalesce, Self::or, ExprKind::Coalesce)
     }
 
@@ -313,9 +314,7 @@ pub(super) fn missing() -> ExprKind {
 
 fn unsupported_operator(item: &Node<'_>, json: bool) -> Option<&'static str> {
     match item.as_rule() {
-        Rule::op_pipe => Some("pipe"),
-        Rule::op_arrow if json => Some("JSON access"),
-        Rule::op_arrow => Some("lambda"),
+        Rule::op_arrow if json && !is_arrow(item, json) => Some("JSON access"),
         Rule::at_time_zone => Some("AT TIME ZONE"),
         Rule::op_other => Some(match item.as_str().get(..1).unwrap_or_default() {
             "s" | "S" => "SIMILAR TO",
@@ -325,6 +324,11 @@ fn unsupported_operator(item: &Node<'_>, json: bool) -> Option<&'static str> {
         }),
         _ => None,
     }
+}
+
+/// Whether an item is the arrow of a lambda; in the ANSI dialect, `->` takes JSON apart.
+fn is_arrow(item: &Node<'_>, ansi: bool) -> bool {
+    item.as_rule() == Rule::op_arrow && (!ansi || item.as_str().starts_with('='))
 }
 
 fn is_comparison(rule: Rule) -> bool {

@@ -11,6 +11,7 @@ mod define;
 mod errors;
 mod expr;
 mod interpolation;
+mod lambda;
 mod literal;
 mod operand;
 mod procedure;

@@ -37,7 +37,7 @@ pub(super) struct Tail {
 
 impl Query {
     /// A query that is only a body.
-    pub(super) fn of(body: QueryBody, span: Span) -> Self {
+    pub fn of(body: QueryBody, span: Span) -> Self {
         Self {
             as_of: None,
             recursive: false,

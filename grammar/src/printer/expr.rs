@@ -12,6 +12,8 @@ use crate::ast::{ChainOp, CompareOp, Expr, ExprKind, Ident, IsTest, Literal, Typ
 /// Levels of precedence, loosest first, as in the language's table of operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
+    Lambda,
+    Pipe,
     Coalesce,
     Or,
     And,
@@ -21,12 +23,14 @@ pub(super) enum Level {
     Multiplicative,
     Unary,
     Primary,
+    /// In parentheses, whatever it is.
+    Parenthesised,
 }
 
 impl Printer {
     /// An expression where any will do.
     pub(super) fn expr(&mut self, expr: &Expr) {
-        self.at(expr, Level::Coalesce);
+        self.at(expr, Level::Lambda);
     }
 
     /// An expression that binds at least as tightly as `level`.
@@ -42,6 +46,8 @@ impl Printer {
 
     fn level(&self, kind: &ExprKind) -> Level {
         match kind {
+            ExprKind::Lambda(_) => Level::Lambda,
+            ExprKind::Pipe { .. } => Level::Pipe,
             ExprKind::Coalesce(_) => Level::Coalesce,
             ExprKind::Or(_) => Level::Or,
             ExprKind::And(_) => Level::And,
@@ -96,7 +102,9 @@ impl Printer {
                 self.type_name(ty);
                 self.word(")");
             }
-            ExprKind::Match(_) | ExprKind::Try(_) => self.block_expr(kind),
+            ExprKind::Match(_) | ExprKind::Try(_) | ExprKind::Lambda(_) | ExprKind::Pipe { .. } => {
+                self.block_expr(kind)
+            }
             ExprKind::Named { name, value } => {
                 self.ident(name);
                 self.word(": ");

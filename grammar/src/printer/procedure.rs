@@ -9,8 +9,8 @@
 use super::Printer;
 use super::expr::Level;
 use crate::ast::{
-    ArmBody, Assign, Block, Catch, ExprKind, If, Match, Mode, Param, Pattern, Returns, Routine, RoutineBody,
-    RoutineForm, StatementKind, Step, Try, Value,
+    ArmBody, Assign, Block, Catch, Expr, ExprKind, If, Lambda, Match, Mode, Param, Pattern, Returns, Routine,
+    RoutineBody, RoutineForm, StatementKind, Step, Try, Value,
 };
 
 impl Printer {
@@ -224,12 +224,43 @@ impl Printer {
         }
     }
 
-    /// MATCH and TRY.
+    /// Expressions that may hold blocks: MATCH, TRY, lambdas, and pipes of them.
     pub(super) fn block_expr(&mut self, kind: &ExprKind) {
         match kind {
+            ExprKind::Lambda(lambda) => self.lambda(lambda),
+            ExprKind::Pipe { source, stages } => {
+                self.at(source, Level::Coalesce);
+                for stage in stages {
+                    self.word(" |> ");
+                    self.call(stage, &[]);
+                }
+            }
             ExprKind::Match(matching) => self.matching(matching),
             ExprKind::Try(attempt) => self.attempt(attempt),
             _ => {}
+        }
+    }
+
+    fn lambda(&mut self, lambda: &Lambda) {
+        match lambda.params.as_slice() {
+            [param] => self.ident(param),
+            params => {
+                self.word("(");
+                self.list(params, Self::ident);
+                self.word(")");
+            }
+        }
+        self.word(" =>");
+        match &lambda.body {
+            ArmBody::Block(block) => self.block(block),
+            ArmBody::Expr(body) => {
+                self.word(" ");
+                // Behind an arrow, a brace would begin a block.
+                match begins_with_brace(body) {
+                    true => self.at(body, Level::Parenthesised),
+                    false => self.expr(body),
+                }
+            }
         }
     }
 
@@ -295,4 +326,27 @@ impl Printer {
             }
         }
     }
+}
+
+/// Whether the text of an expression begins with a brace.
+fn begins_with_brace(expr: &Expr) -> bool {
+    let first = match &expr.kind {
+        ExprKind::Braced(_) | ExprKind::Struct(_) => return true,
+        ExprKind::And(items) | ExprKind::Or(items) | ExprKind::Coalesce(items) => items.first(),
+        ExprKind::Chain { first: left, .. }
+        | ExprKind::Compare { left, .. }
+        | ExprKind::IsDistinct { left, .. }
+        | ExprKind::Pipe { source: left, .. }
+        | ExprKind::Between { expr: left, .. }
+        | ExprKind::InList { expr: left, .. }
+        | ExprKind::InQuery { expr: left, .. }
+        | ExprKind::Like { expr: left, .. }
+        | ExprKind::Is { expr: left, .. }
+        | ExprKind::Field { expr: left, .. }
+        | ExprKind::Index { expr: left, .. }
+        | ExprKind::Slice { expr: left, .. } => Some(&**left),
+        ExprKind::Match(matching) => Some(&matching.subject),
+        _ => None,
+    };
+    first.is_some_and(begins_with_brace)
 }

@@ -217,6 +217,26 @@ fn postfix(e: BoxedStrategy<Expr>) -> BoxedStrategy<ExprKind> {
     .boxed()
 }
 
+fn piped(e: BoxedStrategy<Expr>) -> BoxedStrategy<ExprKind> {
+    let lambda = (vec(ident(), 0..3), e.clone()).prop_map(|(params, body)| {
+        of(ExprKind::Lambda(Box::new(Lambda {
+            params,
+            body: ArmBody::Expr(body),
+        })))
+    });
+    let arg = prop_oneof![2 => lambda, 1 => e.clone()];
+    let stage = (call_name(), vec(arg, 0..3)).prop_map(|(name, args)| Call {
+        name,
+        distinct: false,
+        star: false,
+        args,
+        filter: None,
+    });
+    (e.prop_map(Box::new), vec(stage, 1..3))
+        .prop_map(|(source, stages)| ExprKind::Pipe { source, stages })
+        .boxed()
+}
+
 fn queried(e: BoxedStrategy<Expr>) -> BoxedStrategy<ExprKind> {
     let query = query(e.clone()).prop_map(Box::new).boxed();
     prop_oneof![
@@ -261,6 +281,7 @@ pub fn expr() -> BoxedStrategy<Expr> {
             1 => vec(e.clone(), 0..3).prop_map(ExprKind::Array),
             1 => vec((ident(), e.clone()), 0..3).prop_map(ExprKind::Struct),
             3 => postfix(e.clone()),
+            1 => piped(e.clone()),
             1 => queried(e),
         ]
         .prop_map(of)

@@ -61,6 +61,9 @@ impl Emitter<'_> {
                 let (_, next) = self.innermost();
                 self.b.jump(next);
             }
+            Statement::Begin { array, count, room } => self.begin_array(*array, *count, room.as_ref()),
+            Statement::Append { array, count, value } => self.append(*array, *count, value),
+            Statement::Complete { array, count } => self.complete_array(*array, *count),
             Statement::Ask {
                 question,
                 given,

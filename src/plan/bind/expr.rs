@@ -72,6 +72,7 @@ impl<'a> Binder<'a> {
                 otherwise,
             } => self.case(block, operand.as_deref(), arms, otherwise.as_deref(), e.span),
             K::Cast { expr, ty, try_ } => self.explicit_cast(block, expr, ty, *try_, e.span),
+            K::Call(call) if Self::has_lambda(call) => self.lambda_call(block, e),
             K::Call(call) => self.call(block, call, e.span),
             K::Ordered { call, order_by } => self.listed_call(block, call, order_by, e.span),
             K::Window {
@@ -83,7 +84,13 @@ impl<'a> Binder<'a> {
             K::Exists(query) => self.exists_value(block, query, e.span),
             K::Subquery(query) => self.scalar_subquery(block, query, e.span),
             K::Array(_) | K::Struct(_) | K::Field { .. } | K::Index { .. } | K::Slice { .. } => self.nested(block, e),
-            K::Braced(_) | K::Match(_) | K::Try(_) | K::Named { .. } | K::Unsupported { .. } => self.own_form(block, e),
+            K::Braced(_)
+            | K::Match(_)
+            | K::Try(_)
+            | K::Lambda(_)
+            | K::Pipe { .. }
+            | K::Named { .. }
+            | K::Unsupported { .. } => self.own_form(block, e),
         }
     }
 
@@ -97,6 +104,11 @@ impl<'a> Binder<'a> {
             },
             K::Match(matching) => self.match_value(block, matching, e.span),
             K::Try(_) => self.unsupported("`try` in a query is", e.span),
+            K::Pipe { .. } => self.lambda_call(block, e),
+            K::Lambda(_) => {
+                let message = "a lambda stands only where a function is wanted";
+                self.fail(Diagnostic::new("42601", e.span, message))
+            }
             K::Named { name, .. } => {
                 let message = "a named argument can only be given to a function of your own";
                 self.fail(Diagnostic::new("42601", name.span, message))

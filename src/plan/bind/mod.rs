@@ -24,6 +24,7 @@ mod expr;
 mod from;
 mod grouping_sets;
 mod joins;
+mod lambda;
 mod listed;
 mod literal;
 mod matching;

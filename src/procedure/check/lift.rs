@@ -7,6 +7,7 @@
 //!
 //! Does not: change expressions without such parts.
 
+use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ArmBody, Expr, ExprKind, Ident};
 
 use super::Checker;
@@ -22,7 +23,17 @@ impl Checker<'_> {
     }
 
     fn lift(&mut self, expr: &mut Expr, out: &mut Vec<Statement>) -> bool {
+        if matches!(expr.kind, ExprKind::Pipe { .. }) {
+            *expr = super::super::chain::unpiped(expr);
+        }
         let made = match &expr.kind {
+            ExprKind::Call(call) => self.lifted_call(call, expr.span, out),
+            ExprKind::Lambda(_) => {
+                let message = "a lambda stands only where a function is wanted";
+                let help = "give it a name: `let f = x => …`";
+                self.error(Diagnostic::new("42601", expr.span, message).with_help(help));
+                Some(None)
+            }
             ExprKind::Subquery(query) => Some(self.scalar_query(query, out)),
             ExprKind::Exists(query) => Some(self.exists(query, out)),
             ExprKind::Try(attempt) => Some(self.try_value(attempt, expr.span, out)),
@@ -43,6 +54,35 @@ impl Checker<'_> {
                 fine
             }
         }
+    }
+
+    /// A call of a lambda, or one that ends a chain over an array; `None` if it is another one.
+    fn lifted_call(&mut self, call: &ast::Call, span: ast::Span, out: &mut Vec<Statement>) -> Option<Option<ColumnId>> {
+        if self.closure(&call.name.text).is_some() {
+            return Some(self.call_closure(call, out));
+        }
+        if let Some(mut sorted) = super::super::chain::sorted(call, span, &|arg| self.is_function(arg)) {
+            if !self.lift(&mut sorted, out) {
+                return Some(None);
+            }
+            let value = self.expr(&sorted, out);
+            return Some(value.map(|value| {
+                let held = self.new_variable("", Some(value.ty.clone()), false);
+                self.set(held, value, out);
+                held
+            }));
+        }
+        let chain = super::super::chain::of(call, span, &|name| self.is_own(name), &|arg| self.is_function(arg));
+        if let Some(chain) = chain {
+            return Some(self.chain(&chain, span, out));
+        }
+        if super::super::chain::takes_function(&call.name.text) && !self.is_own(&call.name.text) {
+            let message = format!("`{}` needs an array and a function", call.name.text);
+            let help = format!("write `{}(…, x => …)`", call.name.text);
+            self.error(Diagnostic::new("42883", call.name.span, message).with_help(help));
+            return Some(None);
+        }
+        None
     }
 
     /// An expression that stands for a variable without a name.
@@ -78,7 +118,7 @@ fn has_statements(arm: &ast::MatchArm) -> bool {
 pub(super) fn holds_statements(expr: &mut Expr) -> bool {
     if matches!(
         expr.kind,
-        ExprKind::Subquery(_) | ExprKind::Exists(_) | ExprKind::Try(_)
+        ExprKind::Subquery(_) | ExprKind::Exists(_) | ExprKind::Try(_) | ExprKind::Pipe { .. } | ExprKind::Lambda(_)
     ) {
         return true;
     }

@@ -62,8 +62,7 @@ impl Checker<'_> {
     /// `for x in range(a, b)` counts; any other array is walked through by position.
     pub(super) fn each(&mut self, each: &ast::For, values: &ast::Expr, out: &mut Vec<Statement>) {
         if let ast::ExprKind::Call(call) = &values.kind
-            && matches!(call.name.text.to_lowercase().as_str(), "range" | "generate_series")
-            && (1..=3).contains(&call.args.len())
+            && counts(call)
         {
             return self.count(each, call, values.span, out);
         }
@@ -112,29 +111,8 @@ impl Checker<'_> {
     }
 
     fn count(&mut self, each: &ast::For, call: &ast::Call, span: Span, out: &mut Vec<Statement>) {
-        let mut bounds = Vec::new();
-        let args = match call.name.text.eq_ignore_ascii_case("generate_series") {
-            true => closed(&call.args),
-            false => call.args.clone(),
-        };
-        for arg in &args {
-            let Some(bound) = self.expr(arg, out) else { return };
-            let ty = bound.ty.clone();
-            let Some(bound) = Some(bound).filter(|b| b.ty.is_integer() || b.ty == LogicalType::Null) else {
-                let message = format!("a range counts in whole numbers, not in {ty}");
-                return self.error(Diagnostic::new("42804", arg.span, message));
-            };
-            bounds.extend(converted(bound, &LogicalType::BigInt));
-        }
-        let bounds = match <[Expr; 1]>::try_from(bounds) {
-            Ok([stop]) => [int(0, span), stop, int(1, span)],
-            Err(bounds) => match <[Expr; 2]>::try_from(bounds) {
-                Ok([start, stop]) => [start, stop, int(1, span)],
-                Err(bounds) => match <[Expr; 3]>::try_from(bounds) {
-                    Ok(bounds) => bounds,
-                    Err(_) => return,
-                },
-            },
+        let Some(bounds) = self.range_bounds(call, span, out) else {
+            return;
         };
         let names = self.names.len();
         let variable = self.temporary(LogicalType::BigInt, false);
@@ -144,6 +122,37 @@ impl Checker<'_> {
         self.names.truncate(names);
         out.push(range(variable, bounds, body, span));
     }
+
+    /// Start, stop and step of numbers that are counted.
+    pub(super) fn range_bounds(&mut self, call: &ast::Call, span: Span, out: &mut Vec<Statement>) -> Option<[Expr; 3]> {
+        let mut bounds = Vec::new();
+        let args = match call.name.text.eq_ignore_ascii_case("generate_series") {
+            true => closed(&call.args),
+            false => call.args.clone(),
+        };
+        for arg in &args {
+            let bound = self.expr(arg, out)?;
+            let ty = bound.ty.clone();
+            let Some(bound) = Some(bound).filter(|b| b.ty.is_integer() || b.ty == LogicalType::Null) else {
+                let message = format!("a range counts in whole numbers, not in {ty}");
+                self.error(Diagnostic::new("42804", arg.span, message));
+                return None;
+            };
+            bounds.extend(converted(bound, &LogicalType::BigInt));
+        }
+        match <[Expr; 1]>::try_from(bounds) {
+            Ok([stop]) => Some([int(0, span), stop, int(1, span)]),
+            Err(bounds) => match <[Expr; 2]>::try_from(bounds) {
+                Ok([start, stop]) => Some([start, stop, int(1, span)]),
+                Err(bounds) => <[Expr; 3]>::try_from(bounds).ok(),
+            },
+        }
+    }
+}
+
+/// Whether a call is of numbers that are counted.
+pub(super) fn counts(call: &ast::Call) -> bool {
+    matches!(call.name.text.to_lowercase().as_str(), "range" | "generate_series") && (1..=3).contains(&call.args.len())
 }
 
 /// Whether a BREAK of the loop itself is among the statements of its body.
@@ -166,11 +175,11 @@ fn leaves(statements: &[ast::Statement]) -> bool {
     })
 }
 
-fn int(value: i128, span: Span) -> Expr {
+pub(super) fn int(value: i128, span: Span) -> Expr {
     Expr::literal(crate::types::Value::Int(value), LogicalType::BigInt, span)
 }
 
-fn range(variable: ColumnId, [start, stop, step]: [Expr; 3], body: Vec<Statement>, span: Span) -> Statement {
+pub(super) fn range(variable: ColumnId, [start, stop, step]: [Expr; 3], body: Vec<Statement>, span: Span) -> Statement {
     Statement::Range {
         variable,
         start,

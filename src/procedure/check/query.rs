@@ -16,15 +16,16 @@ use gobi_grammar::ast::{self, Span, StatementKind as K};
 
 use super::super::instances::WithInstances;
 use super::super::question::{Question, QuestionKind};
+use super::super::{chain, relational};
 use super::Checker;
 use crate::plan::logical::{ColumnId, TableId};
 use crate::plan::routine::{Program, Statement};
-use crate::plan::{self, Callee, Moment, Named, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::plan::{self, Callee, LambdaCall, Moment, Named, ResolveError, RoutineCall, TableInfo, TableResolver};
 use crate::types::{Field, LogicalType, Value};
 
 impl Checker<'_> {
     /// Binds a query; its columns, and the variables that it mentions.
-    fn bound_query(&mut self, query: &ast::Query) -> Option<(Vec<Field>, Vec<ColumnId>)> {
+    pub(super) fn bound_query(&mut self, query: &ast::Query) -> Option<(Vec<Field>, Vec<ColumnId>)> {
         self.effects = true;
         let mut variables = HashMap::new();
         for name in &self.names {
@@ -148,6 +149,24 @@ impl Checker<'_> {
         });
     }
 
+    /// The query that a relation, or a chain over one, is, if a query alone does all of it.
+    pub(super) fn rows_of(&mut self, values: &ast::Expr) -> Option<ast::Query> {
+        if let ast::ExprKind::Braced(_) = &values.kind {
+            let from = self.relation(values)?;
+            return Some(relational::all_of(from, values.span));
+        }
+        let values = chain::unpiped(values);
+        let ast::ExprKind::Call(call) = &values.kind else {
+            return None;
+        };
+        let chain = chain::of(call, values.span, &|name| self.is_own(name), &|arg| {
+            self.is_function(arg)
+        })?;
+        let from = self.relation(&chain.source)?;
+        let rows = relational::rows(&chain, from);
+        (rows.done == chain.stages.len() && chain.end == chain::End::Array).then_some(rows.query)
+    }
+
     /// `for name in query {…}`.
     pub(super) fn rows(&mut self, each: &ast::For, query: &ast::Query, out: &mut Vec<Statement>) {
         let Some((fields, given)) = self.bound_query(query) else {
@@ -267,6 +286,10 @@ impl TableResolver for BodyTables<'_> {
 
     fn routine(&mut self, call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {
         self.inner.routine(call)
+    }
+
+    fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {
+        self.inner.lambda(call)
     }
 
     fn program(&self) -> Arc<Program> {

@@ -76,7 +76,10 @@ impl Checker<'_> {
             K::While(repeat) => self.repeat(repeat, out),
             K::For(each) => match &each.values {
                 Value::Query(query) => self.rows(each, query, out),
-                Value::Expr(values) => self.each(each, values, out),
+                Value::Expr(values) => match self.rows_of(values) {
+                    Some(query) => self.rows(each, &query, out),
+                    None => self.each(each, values, out),
+                },
             },
             K::Return(value) => self.return_value(value.as_deref(), statement.span, out),
             K::Break | K::Continue => self.leave_loop(&statement.kind, statement.span, out),
@@ -136,6 +139,13 @@ impl Checker<'_> {
     }
 
     fn let_statement(&mut self, variable: &ast::Let, out: &mut Vec<Statement>) {
+        if let Value::Expr(ast::Expr {
+            kind: ast::ExprKind::Lambda(lambda),
+            ..
+        }) = &variable.value
+        {
+            return self.let_lambda(&variable.name, lambda, out);
+        }
         let value = self.value(&variable.value, out);
         let declared = match variable.ty.as_ref().map(|ty| bind_type(ty, self.dialect)) {
             Some(Err(errors)) => return self.errors.extend(errors),
@@ -366,6 +376,11 @@ impl Checker<'_> {
                 && !crate::functions::all()
                     .iter()
                     .any(|f| f.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a name is that of the row of a loop.
+    pub(super) fn is_row(&self, name: &str) -> bool {
+        self.is_caught(name)
     }
 
     fn is_caught(&self, name: &str) -> bool {

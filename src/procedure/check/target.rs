@@ -39,10 +39,6 @@ impl Checker<'_> {
         }
     }
 
-    fn held(&self, id: ColumnId, span: Span) -> Expr {
-        Expr::column(id, self.variables[id.0 as usize].ty.clone(), span)
-    }
-
     /// A value with another part.
     fn with_part(&mut self, of: Expr, path: &[Step], part: Expr, span: Span, out: &mut Vec<Statement>) -> Option<Expr> {
         let Some((first, rest)) = path.split_first() else {

@@ -15,7 +15,7 @@ use super::{Held, Running};
 use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
 use crate::plan::routine::{Routine, Statement, Variable};
-use crate::procedure::{Checked, check_body};
+use crate::procedure::{Checked, check_body, statement_rows};
 use crate::session::relations::StatementTables;
 use crate::session::{Error, Session, StatementResult, statement};
 use crate::types::cast::cast;
@@ -74,6 +74,12 @@ fn run_over_variables(
 
 /// An expression by itself: its value is shown, if it has one.
 pub fn evaluate(session: &mut Session, value: &ast::Expr, running: Running) -> Result<StatementResult, Error> {
+    let routines = &session.relations.routines;
+    let is_own = |name: &str| session.relations.has_routine(name);
+    if let Some(query) = statement_rows(value, &|name| routines.is_variable(name), &is_own) {
+        let stream = statement::query_stream(session, &query, running.dialect, running.phases, running.span)?;
+        return Ok(StatementResult::Rows(stream));
+    }
     if is_statement(value) {
         let statement = ast::Statement {
             kind: K::Eval(Box::new(value.clone())),

@@ -36,6 +36,51 @@ pub fn define(session: &mut Session, routine: &ast::Routine, running: Running) -
     checked.map(|_| StatementResult::Done)
 }
 
+/// Whether LET gives a name to a lambda.
+pub fn is_lambda(variable: &ast::Let) -> bool {
+    matches!(&variable.value, ast::Value::Expr(value) if matches!(value.kind, ast::ExprKind::Lambda(_)))
+}
+
+/// `let f = x => …` of a script: a function of the session, which keeps the values of the variables that it names.
+pub fn lambda(session: &mut Session, name: &ast::Ident, running: Running) -> Result<StatementResult, Error> {
+    if session.relations.routines.is_variable(&name.text) {
+        let message = format!(
+            "`{}` is a variable with a value, and cannot be a function too",
+            name.text
+        );
+        return Err(Error::new(Diagnostic::new("42804", name.span, message)));
+    }
+    let script = Arc::clone(&session.script);
+    let range = running.span.start as usize..running.span.end as usize;
+    let text = script.get(range).unwrap_or_default();
+    let sources = &mut session.relations.routines.sources;
+    let origin = sources.add(&name.text, text, Some(running.span.start));
+    let read = gobi_grammar::parse_at(text, running.dialect, origin)
+        .statements
+        .into_iter()
+        .next();
+    let Some(ast::StatementKind::Let(read)) = read.map(|statement| statement.kind) else {
+        return Err(unsupported("a lambda of this form", running.span));
+    };
+    let ast::Value::Expr(ast::Expr {
+        kind: ast::ExprKind::Lambda(lambda),
+        span,
+    }) = read.value
+    else {
+        return Err(unsupported("a lambda of this form", running.span));
+    };
+    let constants = session.relations.routines.values();
+    let definition = Definition::of_lambda(&name.text, &lambda, span, running.dialect, constants);
+    let known = definition.words();
+    let mut definition = definition;
+    definition.constants.retain(|(name, _, _)| {
+        let own = lambda.params.iter().any(|param| param.text.eq_ignore_ascii_case(name));
+        known.contains(&name.to_lowercase()) && !own
+    });
+    session.relations.routines.known.keep(Arc::new(definition));
+    Ok(StatementResult::Done)
+}
+
 fn name_of(routine: &ast::Routine, running: Running) -> Result<&ast::Ident, Error> {
     match routine.name.as_slice() {
         [name] => Ok(name),

@@ -121,6 +121,8 @@ pub fn read(name: &str, text: &str, dialect: Dialect, origin: u32) -> Option<Def
             name: name.to_owned(),
             routine: *routine,
             dialect,
+            captured: Vec::new(),
+            constants: Vec::new(),
         }),
         _ => None,
     }

@@ -69,6 +69,21 @@ impl Routines {
     }
 }
 
+impl Routines {
+    fn is_variable(&self, name: &str) -> bool {
+        self.variables
+            .iter()
+            .any(|held| held.variable.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The variables of the script, with their types and values.
+    fn values(&self) -> Vec<(String, LogicalType, Value)> {
+        let held = self.variables.iter();
+        let value = |held: &Held| (held.variable.name.clone(), held.variable.ty.clone(), held.value.clone());
+        held.map(value).collect()
+    }
+}
+
 impl Relations {
     /// Whether there is a function of that name, of the session or of the database.
     pub fn has_routine(&self, name: &str) -> bool {
@@ -119,6 +134,7 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
     match &statement.kind {
         K::Routine(routine) => define::define(session, routine, running),
         K::CallRoutine(call) => body::call(session, call, running),
+        K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running),
         K::Eval(value) => body::evaluate(session, value, running),
         K::Return(_) | K::Break | K::Continue => {
             let message = format!("{} outside a body", statement.kind.name());

@@ -1,0 +1,286 @@
+//! What a chain of calls over an array is: where its elements come from, what is done with each, and what comes of them.
+//!
+//! `xs |> filter(x => x > 0) |> map(x => x * 2) |> sum()` is the call `sum(map(filter(xs, …), …))`: the source `xs`, the stages
+//! `filter` and `map`, and the end `sum`.
+//!
+//! Invariants: a name that the user has given to a function is that function; stages stand in the order in which elements pass
+//! them.
+//!
+//! Does not: look at types.
+
+use gobi_grammar::ast::{ArmBody, Call, Expr, ExprKind, Ident, Lambda, Span};
+
+/// Something that is done with each element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Goes on with those that the function is true for.
+    Filter,
+    /// Goes on with what the function makes of it.
+    Map,
+    /// Goes on with each element of the array that the function makes of it.
+    FlatMap,
+    /// Goes on until the function is not true.
+    TakeWhile,
+    /// Goes on from where the function is not true.
+    SkipWhile,
+    /// Goes on with so many.
+    Take,
+    /// Goes on behind so many.
+    Skip,
+}
+
+/// What comes of the elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// An array of them.
+    Array,
+    /// Their sum, without NULLs.
+    Sum,
+    /// How many there are.
+    Count,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+    /// Their mean, without NULLs.
+    Avg,
+    /// Whether the function is true for one.
+    Any,
+    /// Whether it is true for all.
+    All,
+    /// The first one that it is true for.
+    Find,
+    /// The first.
+    First,
+    /// The last.
+    Last,
+    /// What a function of two makes of them, one after the other.
+    Reduce,
+    /// Nothing: the function is called for each.
+    Each,
+}
+
+/// A stage: what is done, and by which function or number.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    pub(super) step: Step,
+    pub(super) by: Expr,
+    pub(super) name: String,
+    pub(super) span: Span,
+}
+
+/// The whole chain.
+#[derive(Debug)]
+pub(super) struct Chain {
+    pub(super) source: Expr,
+    pub(super) stages: Vec<Stage>,
+    pub(super) end: End,
+    /// What the end is given besides the elements.
+    pub(super) args: Vec<Expr>,
+    /// The name of the last call.
+    pub(super) name: String,
+}
+
+impl Chain {
+    /// The name of the call that the elements come to first.
+    pub(super) fn first_name(&self) -> &str {
+        self.stages.first().map_or(&self.name, |stage| &stage.name)
+    }
+
+    /// Whether it is a call that would be an aggregate in a query, and nothing more.
+    pub(super) fn is_bare_aggregate(&self) -> bool {
+        let aggregates = matches!(self.end, End::Sum | End::Count | End::Min | End::Max | End::Avg);
+        aggregates && self.stages.is_empty()
+    }
+
+    /// The chain without its first stages.
+    pub(super) fn rest(&self, done: usize) -> Self {
+        Self {
+            stages: self.stages.iter().skip(done).cloned().collect(),
+            source: self.source.clone(),
+            end: self.end,
+            args: self.args.clone(),
+            name: self.name.clone(),
+        }
+    }
+}
+
+fn step(name: &str) -> Option<Step> {
+    Some(match name {
+        "filter" | "list_filter" | "array_filter" => Step::Filter,
+        "map" | "list_transform" | "array_transform" | "list_apply" | "array_apply" => Step::Map,
+        "flat_map" => Step::FlatMap,
+        "take_while" => Step::TakeWhile,
+        "skip_while" => Step::SkipWhile,
+        "take" => Step::Take,
+        "skip" => Step::Skip,
+        _ => return None,
+    })
+}
+
+fn end(name: &str) -> Option<End> {
+    Some(match name {
+        "sum" => End::Sum,
+        "count" => End::Count,
+        "min" => End::Min,
+        "max" => End::Max,
+        "avg" | "mean" => End::Avg,
+        "any" => End::Any,
+        "all" => End::All,
+        "find" => End::Find,
+        "first" => End::First,
+        "last" => End::Last,
+        "reduce" | "fold" | "list_reduce" | "array_reduce" => End::Reduce,
+        "each" | "for_each" => End::Each,
+        _ => return None,
+    })
+}
+
+/// Whether a function of that name takes another one: where there is none, that is what is missing.
+pub(super) fn takes_function(name: &str) -> bool {
+    let name = name.to_lowercase();
+    matches!(step(&name), Some(step) if !matches!(step, Step::Take | Step::Skip))
+        || matches!(
+            end(&name),
+            Some(End::Any | End::All | End::Find | End::Reduce | End::Each)
+        )
+        || name == "sort_by"
+}
+
+/// The call that a pipe is.
+pub(super) fn unpiped(expr: &Expr) -> Expr {
+    let ExprKind::Pipe { source, stages } = &expr.kind else {
+        return expr.clone();
+    };
+    let source = unpiped(source);
+    stages.iter().fold(source, |before, stage| {
+        let span = stage
+            .args
+            .iter()
+            .fold(before.span.to(stage.name.span), |span, arg| span.to(arg.span));
+        let mut call = stage.clone();
+        call.args.insert(0, before);
+        Expr {
+            kind: ExprKind::Call(call),
+            span,
+        }
+    })
+}
+
+/// The chain that a call ends; `None` if it is another kind of call. `is_function` says which expressions are functions, and `is_own`
+/// which names the user has given to one.
+pub(super) fn of(
+    call: &Call,
+    span: Span,
+    is_own: &dyn Fn(&str) -> bool,
+    is_function: &dyn Fn(&Expr) -> bool,
+) -> Option<Chain> {
+    let plain = |call: &Call| !call.star && !call.distinct && call.filter.is_none() && !is_own(&call.name.text);
+    if !plain(call) {
+        return None;
+    }
+    let name = call.name.text.trim_start_matches('@').to_lowercase();
+    let (first, rest) = call.args.split_first()?;
+    let functions = rest.iter().filter(|arg| is_function(arg)).count();
+    let known = match end(&name) {
+        Some(End::Sum | End::Count | End::Min | End::Max | End::Avg | End::Any | End::All) => {
+            rest.len() == functions && functions <= 1
+        }
+        Some(End::First | End::Last) => rest.is_empty(),
+        Some(End::Find | End::Each) => rest.len() == 1 && functions == 1,
+        Some(End::Reduce) => functions == 1 && rest.len() <= 2,
+        Some(End::Array) | None => false,
+    };
+    let mut chain = Chain {
+        source: unpiped(first),
+        stages: Vec::new(),
+        end: End::Array,
+        args: Vec::new(),
+        name: call.name.text.clone(),
+    };
+    if known {
+        chain.end = end(&name)?;
+        chain.args = rest.to_vec();
+    } else {
+        chain.stages.push(stage(call, span, is_function)?);
+    }
+    while let ExprKind::Call(call) = &chain.source.kind
+        && plain(call)
+        && let Some(stage) = stage(call, chain.source.span, is_function)
+    {
+        let Some(source) = call.args.first().map(unpiped) else {
+            break;
+        };
+        chain.stages.push(stage);
+        chain.source = source;
+    }
+    chain.stages.reverse();
+    Some(chain)
+}
+
+/// `sort_by(xs, x => k)`: the elements sorted by what the function makes of them, those of the same in the order in which they came.
+/// It is `xs |> map((x, i) => {k: k, i: i, v: x}) |> array_sort() |> map(r => r.v)`.
+pub(super) fn sorted(call: &Call, span: Span, is_function: &dyn Fn(&Expr) -> bool) -> Option<Expr> {
+    let [source, function, order @ ..] = call.args.as_slice() else {
+        return None;
+    };
+    if !call.name.text.eq_ignore_ascii_case("sort_by") || order.len() > 1 || !is_function(function) {
+        return None;
+    }
+    let ident = |text: &str| Ident {
+        text: text.to_owned(),
+        quoted: true,
+        span,
+    };
+    let of = |kind: ExprKind| Expr { kind, span };
+    let name = |name: &Ident| of(ExprKind::Name(vec![name.clone()]));
+    let call_of = |name: Ident, args: Vec<Expr>| {
+        of(ExprKind::Call(Call {
+            name,
+            args,
+            distinct: false,
+            star: false,
+            filter: None,
+        }))
+    };
+    let lambda = |params: Vec<Ident>, body: Expr| {
+        let body = ArmBody::Expr(body);
+        of(ExprKind::Lambda(Box::new(Lambda { params, body })))
+    };
+    let (element, key) = match &function.kind {
+        ExprKind::Lambda(lambda) => match (lambda.params.as_slice(), &lambda.body) {
+            ([param], ArmBody::Expr(body)) => (param.clone(), body.clone()),
+            _ => return None,
+        },
+        ExprKind::Name(path) => (ident("$x"), call_of(path.first()?.clone(), vec![name(&ident("$x"))])),
+        _ => return None,
+    };
+    let position = ident("$i");
+    // What sorts downwards sorts the positions so, too.
+    let place = match order.is_empty() {
+        true => name(&position),
+        false => of(ExprKind::Neg(Box::new(name(&position)))),
+    };
+    let fields = vec![(ident("k"), key), (ident("i"), place), (ident("v"), name(&element))];
+    let keyed = lambda(vec![element, position], of(ExprKind::Struct(fields)));
+    let keyed = call_of(ident("map"), vec![unpiped(source), keyed]);
+    let sorted = call_of(
+        ident("array_sort"),
+        std::iter::once(keyed).chain(order.iter().cloned()).collect(),
+    );
+    let row = ident("$r");
+    let value = of(ExprKind::Name(vec![row.clone(), ident("v")]));
+    Some(call_of(ident("map"), vec![sorted, lambda(vec![row], value)]))
+}
+
+fn stage(call: &Call, span: Span, is_function: &dyn Fn(&Expr) -> bool) -> Option<Stage> {
+    let step = step(&call.name.text.to_lowercase())?;
+    let [_, by] = call.args.as_slice() else { return None };
+    let counts = matches!(step, Step::Take | Step::Skip);
+    (counts != is_function(by)).then(|| Stage {
+        step,
+        by: by.clone(),
+        name: call.name.text.clone(),
+        span,
+    })
+}

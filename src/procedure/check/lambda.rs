@@ -1,0 +1,260 @@
+//! Functions without a name: where they are applied, and what they keep of where they were written.
+//!
+//! In `xs |> map(x => x * k)` the expression `x * k` stands in the loop over `xs`, with `x` for the element. A lambda with a block
+//! becomes a function of its parameters and of the variables that it names.
+//!
+//! Invariants: a variable that a lambda names has the value that it had where the lambda was written; what a block assigns stays
+//! inside.
+//!
+//! Does not: know which functions take others; `chain` does.
+
+use std::sync::Arc;
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, ArmBody, Ident, Span};
+
+use super::super::{Captured, Definition, unnamed, words_of};
+use super::Checker;
+use crate::plan::BodyName;
+use crate::plan::logical::{ColumnId, Expr, ExprKind};
+use crate::plan::routine::Statement;
+use crate::types::LogicalType;
+
+/// A lambda that a variable stands for.
+#[derive(Clone, Debug)]
+pub(super) struct Closure {
+    name: String,
+    lambda: Arc<ast::Lambda>,
+    /// Names that it mentions, and where their values are kept.
+    kept: Vec<BodyName>,
+}
+
+impl Checker<'_> {
+    /// Whether an expression stands for a function.
+    pub(super) fn is_function(&self, expr: &ast::Expr) -> bool {
+        match &expr.kind {
+            ast::ExprKind::Lambda(_) => true,
+            ast::ExprKind::Name(path) => match path.as_slice() {
+                [name] => {
+                    self.closure(&name.text).is_some()
+                        || self.find(&name.text).is_none() && self.instances.has(&name.text)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether the user has given a name to a function.
+    pub(super) fn is_own(&self, name: &str) -> bool {
+        self.closure(name).is_some() || self.instances.has(name)
+    }
+
+    pub(super) fn closure(&self, name: &str) -> Option<&Closure> {
+        let found = self.closures.iter().rev();
+        found
+            .into_iter()
+            .find(|closure| closure.name.eq_ignore_ascii_case(name))
+    }
+
+    /// `let f = x => …`.
+    pub(super) fn let_lambda(&mut self, name: &Ident, lambda: &ast::Lambda, out: &mut Vec<Statement>) {
+        if self.find(&name.text).is_some() {
+            let message = format!(
+                "`{}` is a variable with a value, and cannot be a function too",
+                name.text
+            );
+            return self.error(Diagnostic::new("42804", name.span, message));
+        }
+        let mut kept = self.mentioned(lambda);
+        for name in &mut kept {
+            let value = self.held(name.id, Span::default());
+            let copy = self.new_variable("", Some(value.ty.clone()), false);
+            self.set(copy, value, out);
+            name.id = copy;
+        }
+        self.closures.push(Closure {
+            name: name.text.clone(),
+            lambda: Arc::new(lambda.clone()),
+            kept,
+        });
+    }
+
+    /// A call of a lambda by its name.
+    pub(super) fn call_closure(&mut self, call: &ast::Call, out: &mut Vec<Statement>) -> Option<ColumnId> {
+        let closure = self.closure(&call.name.text)?.clone();
+        let mut args = Vec::with_capacity(call.args.len());
+        for arg in &call.args {
+            let value = self.expr(arg, out)?;
+            let held = self.new_variable("", Some(value.ty.clone()), false);
+            self.set(held, value, out);
+            args.push(held);
+        }
+        let span = call.args.iter().fold(call.name.span, |span, arg| span.to(arg.span));
+        let value = self.apply_closure(&closure, &args, span, out)?;
+        let result = self.new_variable("", Some(value.ty.clone()), false);
+        self.set(result, value, out);
+        Some(result)
+    }
+
+    /// The value of a function for these variables.
+    pub(super) fn apply(
+        &mut self,
+        function: &ast::Expr,
+        args: &[ColumnId],
+        of: &str,
+        out: &mut Vec<Statement>,
+    ) -> Option<Expr> {
+        match &function.kind {
+            ast::ExprKind::Lambda(lambda) => {
+                self.check_count(lambda, args.len(), &format!("`{of}`"), function.span)?;
+                self.apply_lambda(lambda, args, function.span, out)
+            }
+            ast::ExprKind::Name(path) => {
+                let name = path.first()?;
+                if let Some(closure) = self.closure(&name.text).cloned() {
+                    return self.apply_closure(&closure, args, function.span, out);
+                }
+                let args = args.iter().map(|id| self.reference(*id, function.span)).collect();
+                let call = ast::Call {
+                    name: name.clone(),
+                    distinct: false,
+                    star: false,
+                    args,
+                    filter: None,
+                };
+                let kind = ast::ExprKind::Call(call);
+                let span = function.span;
+                self.expr(&ast::Expr { kind, span }, out)
+            }
+            _ => None,
+        }
+    }
+
+    fn check_count(&mut self, lambda: &ast::Lambda, given: usize, of: &str, span: Span) -> Option<()> {
+        let takes = lambda.params.len();
+        if takes == given {
+            return Some(());
+        }
+        let plural = if takes == 1 { "" } else { "s" };
+        let message = format!("the function takes {takes} argument{plural}, and {of} gives it {given}");
+        self.error(Diagnostic::new("42883", span, message));
+        None
+    }
+
+    fn apply_closure(
+        &mut self,
+        closure: &Closure,
+        args: &[ColumnId],
+        span: Span,
+        out: &mut Vec<Statement>,
+    ) -> Option<Expr> {
+        self.check_count(&closure.lambda, args.len(), "the call", span)?;
+        let names = self.names.len();
+        self.names.extend(closure.kept.iter().cloned());
+        let value = self.apply_lambda(&closure.lambda, args, span, out);
+        self.names.truncate(names);
+        value
+    }
+
+    fn apply_lambda(
+        &mut self,
+        lambda: &ast::Lambda,
+        args: &[ColumnId],
+        span: Span,
+        out: &mut Vec<Statement>,
+    ) -> Option<Expr> {
+        let names = self.names.len();
+        for (param, id) in lambda.params.iter().zip(args) {
+            self.name(&param.text, *id);
+        }
+        let value = match &lambda.body {
+            ArmBody::Expr(value) => self.expr(value, out),
+            ArmBody::Block(_) => self.call_block(lambda, args, span),
+        };
+        self.names.truncate(names);
+        value
+    }
+
+    /// The names in reach that a lambda mentions, and that have a value; not its parameters.
+    fn mentioned(&self, lambda: &ast::Lambda) -> Vec<BodyName> {
+        let value = ast::Expr {
+            kind: ast::ExprKind::Lambda(Box::new(lambda.clone())),
+            span: Span::default(),
+        };
+        let statement = ast::Statement {
+            kind: ast::StatementKind::Eval(Box::new(value)),
+            span: Span::default(),
+        };
+        let words = words_of(&statement, self.dialect);
+        let mut found: Vec<BodyName> = Vec::new();
+        for name in self.names.iter().rev() {
+            let same = |other: &BodyName| {
+                other.name.eq_ignore_ascii_case(&name.name)
+                    && other.of.as_deref().map(str::to_lowercase) == name.of.as_deref().map(str::to_lowercase)
+            };
+            let is_param = name.of.is_none() && lambda.params.iter().any(|p| p.text.eq_ignore_ascii_case(&name.name));
+            let is_said = words.contains(&name.name.to_lowercase());
+            if is_said && !is_param && !name.name.starts_with('\0') && self.flow.has(name.id) && !found.iter().any(same)
+            {
+                found.push(name.clone());
+            }
+        }
+        found
+    }
+
+    /// A call of the function that a lambda with a block is.
+    fn call_block(&mut self, lambda: &ast::Lambda, args: &[ColumnId], span: Span) -> Option<Expr> {
+        let ArmBody::Block(block) = &lambda.body else {
+            return None;
+        };
+        let captured = self.mentioned(lambda);
+        let params = captured.iter().map(|name| name.id).chain(args.iter().copied());
+        let values: Vec<Expr> = params.map(|id| self.held(id, span)).collect();
+        let typed: Vec<(LogicalType, bool)> = values
+            .iter()
+            .map(|value| (value.ty.clone(), self.may_be_null(value)))
+            .collect();
+        let own = lambda.params.iter().map(|param| param.text.as_str());
+        let names = captured.iter().map(|name| name.name.as_str()).chain(own);
+        let definition = Definition {
+            name: format!("lambda@{}", block.span.start),
+            routine: unnamed(names, ast::RoutineBody::Block(block.clone()), block.span),
+            dialect: self.dialect,
+            captured: captured.iter().map(captured_name).collect(),
+            constants: Vec::new(),
+        };
+        // The lifetime of the trait object is shortened here, which no closure does.
+        #[allow(clippy::manual_map)]
+        let tables = match &mut self.tables {
+            Some(tables) => Some(&mut **tables as &mut dyn crate::plan::TableResolver),
+            None => None,
+        };
+        match self.instances.lambda(&Arc::new(definition), &typed, span, tables) {
+            Ok(callee) => {
+                let kind = ExprKind::Routine {
+                    routine: callee.routine,
+                    name: "lambda".into(),
+                    args: values,
+                    nullable: callee.nullable,
+                };
+                let ty = callee.result;
+                let call = Expr { kind, ty, span };
+                self.effects |= self.instances.any_effects(&call);
+                self.raises_of_calls(&call);
+                Some(call)
+            }
+            Err(error) => {
+                self.error(error);
+                None
+            }
+        }
+    }
+}
+
+fn captured_name(name: &BodyName) -> Captured {
+    Captured {
+        of: name.of.clone(),
+        name: name.name.clone(),
+    }
+}
