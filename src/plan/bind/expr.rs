@@ -84,13 +84,7 @@ impl<'a> Binder<'a> {
             K::Exists(query) => self.exists_value(block, query, e.span),
             K::Subquery(query) => self.scalar_subquery(block, query, e.span),
             K::Array(_) | K::Struct(_) | K::Field { .. } | K::Index { .. } | K::Slice { .. } => self.nested(block, e),
-            K::Braced(_)
-            | K::Match(_)
-            | K::Try(_)
-            | K::Lambda(_)
-            | K::Pipe { .. }
-            | K::Named { .. }
-            | K::Unsupported { .. } => self.own_form(block, e),
+            _ => self.own_form(block, e),
         }
     }
 

@@ -111,6 +111,7 @@ impl<'a> Binder<'a> {
             K::Braced(_) | K::Subquery(_) | K::Exists(_) | K::Window { .. } | K::Ordered { .. } | K::Parameter(_) => {
                 return self.hand_over(block, e, passed);
             }
+            K::Call(call) if is_range(call) => {}
             _ if whole => return self.hand_over(block, e, passed),
             _ => {}
         }
@@ -155,6 +156,11 @@ impl<'a> Binder<'a> {
             _ => unreachable!("it was made of values"),
         }
     }
+}
+
+/// Whether a call is of numbers, which the function counts itself.
+fn is_range(call: &ast::Call) -> bool {
+    matches!(call.name.text.to_lowercase().as_str(), "range" | "generate_series")
 }
 
 /// The name of a parameter, which no text has.
