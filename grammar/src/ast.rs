@@ -212,6 +212,8 @@ pub enum StatementKind {
     Eval(Box<Expr>),
     /// `type exception as …`.
     DefineException(DefineException),
+    /// `test name {…}`.
+    Test(Box<Test>),
     /// `function …`, `upsert procedure …`, `CREATE FUNCTION …`.
     Routine(Box<Routine>),
     /// `upsert TRIGGER …`.

@@ -61,6 +61,11 @@ impl Diagnostic {
         self
     }
 
+    /// Whether it is only worth a look: class 01 of the codes.
+    pub fn is_warning(&self) -> bool {
+        self.code.starts_with("01")
+    }
+
     /// Where the error is.
     pub fn span(&self) -> Span {
         self.labels.first().map(|label| label.span).unwrap_or_default()

@@ -78,10 +78,11 @@ struct Mark<'a> {
 
 fn block(script: &str, file: Option<&str>, diagnostic: &Diagnostic, paint: Paint) -> String {
     let mut out = String::new();
+    let severity = if diagnostic.is_warning() { "warning" } else { "error" };
     let code = if diagnostic.code.is_empty() {
-        "error".to_owned()
+        severity.to_owned()
     } else {
-        format!("error[{}]", diagnostic.code)
+        format!("{severity}[{}]", diagnostic.code)
     };
     out.push_str(&format!(
         "{}{}\n",

@@ -195,6 +195,12 @@ pub enum Command {
     /// Make a folder of a backup; the same as unpack
     #[command(after_help = "Example:\n  gobi restore monday.gobi db")]
     Restore(Unpack),
+    /// Find all errors of scripts without running them; exit code 1 if there is one
+    #[command(after_help = "Examples:\n  gobi -d shop check report.sql\n  echo 'select 1' | gobi check -")]
+    Check(Check),
+    /// Run the TEST blocks of scripts on a branch that is thrown away; exit code 1 if one fails
+    #[command(after_help = "Example:\n  gobi -d shop test prices.grz")]
+    Test(Test),
     /// Print scripts in one style
     #[command(after_help = "Examples:\n  gobi fmt report.sql\n  echo 'select 1' | gobi fmt -")]
     Fmt(Fmt),
@@ -215,6 +221,7 @@ impl Command {
             Command::Bench(bench) => bench.jit.mode,
             Command::Demo(demo) => demo.jit.mode,
             Command::Explain(_) | Command::Fmt(_) | Command::Completions(_) => None,
+            Command::Check(_) | Command::Test(_) => None,
             Command::Init(_) | Command::Import(_) | Command::Export(_) | Command::Schema(_) | Command::Table(_) => None,
             Command::Compact(_) | Command::Cache(_) => None,
             Command::Pack(_) | Command::Unpack(_) | Command::Backup(_) | Command::Restore(_) => None,
@@ -357,6 +364,22 @@ pub struct Fmt {
     #[arg(long)]
     pub check: bool,
     /// Script files, rewritten in place; `-` formats standard input to standard output
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `gobi check`.
+#[derive(Debug, ClapArgs)]
+pub struct Check {
+    /// Script files; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `gobi test`.
+#[derive(Debug, ClapArgs)]
+pub struct Test {
+    /// Script files with tests
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }

@@ -16,6 +16,7 @@
 
 mod args;
 mod bench;
+mod check;
 mod completions;
 mod demo;
 mod explain;
@@ -32,6 +33,7 @@ mod repl;
 mod script;
 mod source;
 mod tables;
+mod testing;
 
 use std::process::ExitCode;
 
@@ -69,6 +71,8 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Some(Command::Export(export)) => tables::export(&meaning, &export),
         Some(Command::Schema(schema)) => tables::schema(&meaning, &schema),
         Some(Command::Table(table)) => tables::table(&meaning, &table),
+        Some(Command::Check(check)) => check::run(&meaning, &check),
+        Some(Command::Test(test)) => testing::run(&meaning, &test),
         Some(Command::Fmt(fmt)) => fmt::run(&meaning, &fmt),
         Some(Command::Compact(compact)) => packing::compact(&meaning, compact.table.as_deref()),
         Some(Command::Cache(cache)) => packing::cache(&meaning, cache.task),

@@ -23,6 +23,7 @@ mod raising;
 mod statement;
 mod target;
 mod trigger;
+mod unused;
 mod value;
 
 use gobi_grammar::ast::{self, Returns, RoutineBody, Span};
@@ -61,6 +62,8 @@ pub struct Checked {
     pub questions: Vec<Question>,
     /// Its parameters that have a value when it ends.
     pub known: Vec<Variable>,
+    /// What is worth a look in it, and in the functions that it calls.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// The state of checking one body.
@@ -74,6 +77,8 @@ pub(super) struct Checker<'c> {
     /// The types of these were written.
     declared: Vec<bool>,
     names: Vec<BodyName>,
+    /// What LET declares, and where.
+    lets: Vec<(ColumnId, Span)>,
     /// Names that stand for lambdas.
     closures: Vec<lambda::Closure>,
     flow: Assigned,
@@ -152,6 +157,7 @@ pub fn check_body(
         body,
         questions: std::mem::take(&mut instances.questions),
         known,
+        warnings: std::mem::take(&mut instances.warnings),
     })
 }
 
@@ -251,6 +257,7 @@ fn settle(
             variables: Vec::new(),
             declared: Vec::new(),
             names: Vec::new(),
+            lets: Vec::new(),
             closures: Vec::new(),
             flow: Assigned::default(),
             loops: 0,
@@ -395,6 +402,7 @@ impl Checker<'_> {
             self.errors.dedup();
             return Err(self.errors);
         }
+        self.warn_of_unused(&body, params);
         let routine = Routine {
             name: name.to_owned(),
             variables: self.variables,

@@ -28,6 +28,8 @@ pub struct Instances {
     routines: Vec<Instance>,
     /// What the bodies among them ask; also what an earlier round of checking would have asked.
     pub(super) questions: Vec<Question>,
+    /// What is worth a look in the bodies that were checked.
+    pub warnings: Vec<Diagnostic>,
     /// The routines that are being checked, outermost first.
     open: Vec<usize>,
     /// A result was asked for that is not known yet.
@@ -56,6 +58,7 @@ impl Instances {
             definitions,
             routines: Vec::new(),
             questions: Vec::new(),
+            warnings: Vec::new(),
             open: Vec::new(),
             unresolved: false,
         }

@@ -39,6 +39,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// What is wrong, and where in the script.
     pub diagnostics: Vec<Diagnostic>,
+    /// The name of the exception, if the error was thrown under one.
+    pub exception: Option<String>,
 }
 
 impl Error {
@@ -50,7 +52,11 @@ impl Error {
     /// An error with several; the first one's code decides the kind.
     pub fn all(diagnostics: Vec<Diagnostic>) -> Self {
         let kind = kind_of(diagnostics.first().map_or("XX000", |first| first.code));
-        Self { kind, diagnostics }
+        Self {
+            kind,
+            diagnostics,
+            exception: None,
+        }
     }
 
     /// The same, with advice on the first diagnostic.
@@ -95,6 +101,7 @@ impl Error {
         Self {
             kind,
             diagnostics: vec![diagnostic],
+            exception: error.exception.filter(|name| name != "P0001"),
         }
     }
 

@@ -19,6 +19,7 @@ mod attach;
 mod caches;
 pub mod cells;
 mod change;
+mod check;
 mod compact;
 mod constraints;
 mod copy;
@@ -46,6 +47,7 @@ mod show;
 mod statement;
 mod store;
 mod target;
+mod testing;
 mod timeline;
 mod transactions;
 mod triggers;
@@ -74,6 +76,7 @@ pub use result::{Phases, ResultStream, StatementResult};
 pub use settings::Settings;
 pub use store::DatabaseFolder;
 use store::Store;
+pub use testing::TestOutcome;
 pub use timeline::proofs::Provable;
 pub use verify::{Verified, verify, verify_proof};
 
@@ -100,6 +103,8 @@ pub struct Session {
     within: Option<triggers::Within>,
     /// Triggers that are checked and compiled.
     triggers: triggers::Triggers,
+    /// What came of the tests so far, if they are run.
+    testing: Option<Vec<TestOutcome>>,
 }
 
 impl Session {
@@ -119,6 +124,7 @@ impl Session {
             pending: VecDeque::new(),
             within: None,
             triggers: triggers::Triggers::default(),
+            testing: None,
         }
     }
 

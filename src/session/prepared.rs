@@ -367,6 +367,7 @@ impl Error {
         Self {
             kind: self.kind,
             diagnostics: self.diagnostics.into_iter().map(here).collect(),
+            exception: self.exception,
         }
     }
 }

@@ -101,6 +101,7 @@ impl StatementKind {
             Self::Eval(_) => "expression statement",
             Self::DefineException(_) => "TYPE EXCEPTION",
             Self::UpsertTrigger(_) | Self::CreateTrigger(_) | Self::ToggleTrigger(_) => "TRIGGER",
+            Self::Test(_) => "TEST",
             Self::Routine(_) | Self::Unsupported { .. } => "this form",
         }
     }

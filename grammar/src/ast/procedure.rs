@@ -95,6 +95,15 @@ pub struct Assert {
     pub message: Option<Expr>,
 }
 
+/// `test name {…}`: what `gobi test` runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Test {
+    /// What is tested.
+    pub name: Ident,
+    /// What is done, and asserted.
+    pub body: Block,
+}
+
 /// `call p(1, batch: 5)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallRoutine {

@@ -14,7 +14,7 @@ use super::tree::{Node, has, parts};
 use crate::ast::{
     ArmBody, Assert, Assign, Block, CallRoutine, Catch, DefineException, Expr, ExprKind, For, Ident, If, Let, Match,
     MatchArm, Mode, Param, Path, Pattern, Returns, Routine, RoutineBody, RoutineForm, Statement, StatementKind, Step,
-    Try, Value, While,
+    Test, Try, Value, While,
 };
 
 impl Builder<'_> {
@@ -47,6 +47,12 @@ impl Builder<'_> {
                 StatementKind::Assert(Box::new(Assert { condition, message }))
             }
             Rule::call_stmt => self.call_stmt(node)?,
+            Rule::test_stmt => {
+                let mut inner = operands(node);
+                let name = self.ident(&inner.next()?);
+                let body = self.block(inner.next()?);
+                StatementKind::Test(Box::new(Test { name, body }))
+            }
             Rule::value_stmt | Rule::bare_expr => StatementKind::Eval(Box::new(self.expr(parts(node).next()?))),
             Rule::exception_stmt => self.exception(node)?,
             _ => StatementKind::Routine(Box::new(self.routine(node)?)),
@@ -359,6 +365,7 @@ fn operands(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
                 | Rule::throw_head
                 | Rule::assert_head
                 | Rule::call_head
+                | Rule::test_head
                 | Rule::exception_head
                 | Rule::function_head
                 | Rule::upsert_routine_head

@@ -319,6 +319,7 @@ fn is_procedural(rule: Rule) -> bool {
             | Rule::throw_stmt
             | Rule::assert_stmt
             | Rule::call_stmt
+            | Rule::test_stmt
             | Rule::value_stmt
             | Rule::bare_expr
             | Rule::exception_stmt

@@ -167,6 +167,7 @@ fn is_verbatim(kind: &StatementKind) -> bool {
             | StatementKind::Eval(_)
             | StatementKind::DefineException(_)
             | StatementKind::Routine(_)
+            | StatementKind::Test(_)
             | StatementKind::Return(_)
             | StatementKind::Break
             | StatementKind::Continue

@@ -49,6 +49,11 @@ impl Printer {
                 self.word(")");
             }
             StatementKind::Eval(value) => self.expr(value),
+            StatementKind::Test(test) => {
+                self.word("test ");
+                self.ident(&test.name);
+                self.block(&test.body);
+            }
             StatementKind::DefineException(exception) => {
                 self.word("type exception as ");
                 self.ident(&exception.name);

@@ -115,6 +115,7 @@ fn block(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<Block> {
 fn nested(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> {
     let arm = (plain(), block(inner.clone()));
     prop_oneof![
+        (name(), block(inner.clone())).prop_map(|(name, body)| StatementKind::Test(Box::new(Test { name, body }))),
         (vec(arm, 1..3), option::of(block(inner.clone())))
             .prop_map(|(arms, otherwise)| StatementKind::If(If { arms, otherwise })),
         (plain(), block(inner.clone()))

@@ -167,6 +167,7 @@ impl Checker<'_> {
         };
         if self.find(&variable.name.text).is_none() {
             self.name(&variable.name.text, id);
+            self.lets.push((id, variable.name.span));
         }
         match value {
             Some(value) => self.set(id, value, out),

@@ -130,6 +130,7 @@ pub fn check_trigger(
             body,
             questions: instances.questions.clone(),
             known: Vec::new(),
+            warnings: std::mem::take(&mut instances.warnings),
         },
         shape,
         inputs,

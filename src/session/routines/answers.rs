@@ -59,20 +59,10 @@ impl<'a> Answering<'a> {
     /// What the body failed with: the session's own error, if it was one.
     pub fn error(&mut self, error: ExecError, statement: Span) -> Error {
         match self.error.take() {
-            Some(own)
-                if own
-                    .diagnostics
-                    .first()
-                    .is_some_and(|first| first.message == error.message) =>
-            {
-                own
-            }
+            Some(own) if said(&own) == error.message => own,
             _ => {
-                let exception = error.exception.clone();
                 let mut out = Error::from_exec(error, statement);
-                if let (Some(name), Some(first)) =
-                    (exception.filter(|name| name != "P0001"), out.diagnostics.first_mut())
-                {
+                if let (Some(name), Some(first)) = (&out.exception, out.diagnostics.first_mut()) {
                     first.message = format!("{name}: {}", first.message);
                 }
                 out
@@ -314,10 +304,21 @@ fn arrow_schema_nullable(columns: &[Field]) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// What an error says, without the name that it is thrown under, and without the place of what throws it.
+fn said(error: &Error) -> &str {
+    let message = error.diagnostics.first().map_or("", |first| first.message.as_str());
+    let named = error.exception.as_ref().map(|name| format!("{name}: "));
+    match named.and_then(|named| message.split_once(&named)) {
+        Some((_, said)) => said,
+        None => message,
+    }
+}
+
 /// The error as a body sees it.
 fn to_exec(error: &Error) -> ExecError {
     let first = error.diagnostics.first();
-    let mut exec = ExecError::user(error.code(), first.map_or("", |first| first.message.as_str()));
+    let mut exec = ExecError::user(error.code(), said(error));
+    exec.exception.clone_from(&error.exception);
     exec.span = first.map(Diagnostic::span);
     exec.help = first.and_then(|first| first.help.clone());
     exec.kind = match error.kind {

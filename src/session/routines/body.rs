@@ -74,9 +74,7 @@ fn run_over_variables(
 
 /// An expression by itself: its value is shown, if it has one.
 pub fn evaluate(session: &mut Session, value: &ast::Expr, running: Running) -> Result<StatementResult, Error> {
-    let routines = &session.relations.routines;
-    let is_own = |name: &str| session.relations.has_routine(name);
-    if let Some(query) = statement_rows(value, &|name| routines.is_variable(name), &is_own) {
+    if let Some(query) = rows_of(session, value) {
         let stream = statement::query_stream(session, &query, running.dialect, running.phases, running.span)?;
         return Ok(StatementResult::Rows(stream));
     }
@@ -113,6 +111,39 @@ pub fn evaluate(session: &mut Session, value: &ast::Expr, running: Running) -> R
         }
         _ => Ok(shown),
     }
+}
+
+/// The query that an expression by itself is, if it is about a relation.
+pub fn rows_of(session: &Session, value: &ast::Expr) -> Option<ast::Query> {
+    let routines = &session.relations.routines;
+    let is_own = |name: &str| session.relations.has_routine(name);
+    statement_rows(value, &|name| routines.is_variable(name), &is_own)
+}
+
+/// Checks a statement over the script's variables, which are NULLs of their types behind it.
+pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<(), Error> {
+    let params = params(session, statement, running)?;
+    let checked = checked(session, std::slice::from_ref(statement), &params, running)?;
+    if let Some(view) = session.relations.view.clone() {
+        super::changes::check(session, &checked.questions, &view, running)?;
+    }
+    let body = &checked.program.routines[checked.body.0 as usize];
+    let types: Vec<Variable> = body.variables.iter().take(params.len()).cloned().collect();
+    let is_known = |variable: &Variable| checked.known.iter().any(|known| known.name == variable.name);
+    let held = params.into_iter().zip(types).filter(|(_, variable)| is_known(variable));
+    let held = held.map(|(held, variable)| Held {
+        variable: Variable {
+            nullable: true,
+            ..variable
+        },
+        declared: held.declared,
+        value: Value::Null,
+    });
+    let held = held.collect();
+    let routines = &mut session.relations.routines;
+    routines.variables = held;
+    routines.warnings = checked.warnings;
+    Ok(())
 }
 
 /// Whether an expression is there for what it does: TRY around a block, and ERROR.
@@ -158,6 +189,12 @@ fn show_value(
 
 /// CALL: the procedure's body is run; what it gives is shown.
 pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) -> Result<StatementResult, Error> {
+    let value = called(session, call, running)?;
+    evaluate(session, &value, running)
+}
+
+/// CALL as an expression.
+pub fn called(session: &Session, call: &ast::CallRoutine, running: Running) -> Result<ast::Expr, Error> {
     let [name] = call.name.as_slice() else {
         return Err(super::unsupported("a procedure in a schema", running.span));
     };
@@ -187,7 +224,7 @@ pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) ->
         filter: None,
     });
     let span = running.span;
-    evaluate(session, &ast::Expr { kind, span }, running)
+    Ok(ast::Expr { kind, span })
 }
 
 /// The variables of the script, and those that the statement declares.

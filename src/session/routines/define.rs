@@ -183,7 +183,9 @@ fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Cal
     let mut instances = Instances::new(Arc::new(session.relations.routines.known.clone()));
     let mut tables = StatementTables::new(&mut session.relations);
     let callable = check_definition(definition, &mut instances, &mut tables).map_err(Error::all)?;
+    let warnings = std::mem::take(&mut instances.warnings);
     let mut names = tables.named();
+    session.relations.routines.warnings = warnings;
     let view = session.relations.view.as_ref();
     let called = instances
         .called()

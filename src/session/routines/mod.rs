@@ -22,15 +22,15 @@ use gobi_grammar::ast::{ObjectKind, Span, StatementKind as K};
 use gobi_grammar::{Diagnostic, ast};
 
 pub use answers::Answering;
-pub use body::question_types;
+pub use body::{look as look_at_body, question_types, run as run_body};
 pub use define::{store, stored_definition};
 use known::Known;
 pub use listing::{describe, list};
 pub use sources::Sources;
 
 use super::change::Running;
-use super::relations::Relations;
-use super::{Error, Session, StatementResult};
+use super::relations::{Relations, StatementTables};
+use super::{Error, Session, StatementResult, statement, testing};
 use crate::plan::routine::Variable;
 use crate::procedure::{Definitions, Instances};
 use crate::types::{LogicalType, Value};
@@ -42,6 +42,8 @@ pub struct Routines {
     /// The variables of the body that asks, in place of the script's.
     inside: Option<HashMap<String, (LogicalType, Value)>>,
     known: Known,
+    /// What is worth a look in what was checked since somebody asked.
+    pub warnings: Vec<Diagnostic>,
     /// Where definitions were written.
     pub sources: Sources,
 }
@@ -125,6 +127,7 @@ pub fn is_ours(kind: &K) -> bool {
             | K::Continue
             | K::Routine(_)
             | K::CallRoutine(_)
+            | K::Test(_)
             | K::DefineException(_)
     )
 }
@@ -136,6 +139,7 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
         K::CallRoutine(call) => body::call(session, call, running),
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running),
         K::Eval(value) => body::evaluate(session, value, running),
+        K::Test(test) => testing::run(session, test, running),
         K::Return(_) | K::Break | K::Continue => {
             let message = format!("{} outside a body", statement.kind.name());
             Err(Error::new(Diagnostic::new("42601", statement.span, message)))
@@ -145,6 +149,29 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
             Ok(StatementResult::Done)
         }
         _ => body::run(session, statement, running),
+    }
+}
+
+/// Looks at a statement of the procedural half without running it.
+pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<(), Error> {
+    match &statement.kind {
+        K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running).map(drop),
+        K::CallRoutine(call) => {
+            let value = body::called(session, call, running)?;
+            let kind = K::Eval(Box::new(value));
+            let span = statement.span;
+            body::look(session, &ast::Statement { kind, span }, running)
+        }
+        K::Eval(value) => match body::rows_of(session, value) {
+            Some(query) => {
+                let mut tables = StatementTables::new(&mut session.relations);
+                statement::bind(&query, running.dialect, &mut tables).map(drop)
+            }
+            None => body::look(session, statement, running),
+        },
+        K::Test(test) => body::look(session, &testing::body_of(test, running), running),
+        K::DefineException(_) | K::Return(_) | K::Break | K::Continue => run(session, statement, running).map(drop),
+        _ => body::look(session, statement, running),
     }
 }
 

@@ -1,0 +1,168 @@
+//! Looks for errors in a script without running it: what `gobi check` asks.
+//!
+//! `create table t (a int); select b from t` is checked against a table that is there only while the check lasts: the error is that it has
+//! no column `b`.
+//!
+//! Invariants: all errors are found, not the first only; what a statement would define is there for those behind it, in a transaction that
+//! is never committed, and in memory where there is no database; no row is read or changed, and no file is written.
+//!
+//! Does not: know values: a variable is NULL of its type.
+
+use gobi_grammar::ast::{self, Ident, Literal, Span, Statement, StatementKind as K};
+use gobi_grammar::{Diagnostic, Dialect};
+
+use super::change::{self, Running};
+use super::relations::StatementTables;
+use super::store::Store;
+use super::{DatabaseFolder, Error, Phases, Session, databases, routines, script, statement, text_of, transactions};
+
+impl Session {
+    /// Has a database in memory, where there is none on disk yet: it ends with the session.
+    #[must_use]
+    pub fn with_scratch(mut self) -> Self {
+        let is_there = self
+            .store
+            .as_ref()
+            .is_some_and(|store| store.is_there(Span::default()).unwrap_or(true));
+        if !is_there {
+            let machine = databases::memory_machine();
+            let folder = DatabaseFolder::on(machine, crate::store::timeline::Options::default(), "/scratch".as_ref());
+            self.store = folder.map(Store::new);
+        }
+        self
+    }
+
+    /// The errors and warnings of a script, in the order of its text.
+    pub fn check(&mut self, script: &str) -> Vec<Diagnostic> {
+        self.script = script.into();
+        self.relations.routines.sources.begin_script();
+        let parsing = script::parse(script, self.settings.dialect);
+        if !parsing.diagnostics.is_empty() {
+            return parsing.diagnostics;
+        }
+        routines::declare(self, &parsing.statements);
+        if self.store.is_some()
+            && let Err(error) = self.begin(false, None, Span::default())
+        {
+            return error.diagnostics;
+        }
+        let mut found = Vec::new();
+        for (statement, dialect) in &parsing.statements {
+            self.statement = text_of(script, statement.span).into();
+            found.extend(self.checked(statement, *dialect));
+        }
+        if self.store.is_some()
+            && let Err(error) = self.rollback(Span::default())
+        {
+            found.extend(error.diagnostics);
+        }
+        found.sort_by_key(|diagnostic| (diagnostic.span().start, diagnostic.span().end));
+        found.dedup();
+        found
+    }
+
+    fn checked(&mut self, statement: &Statement, dialect: Dialect) -> Vec<Diagnostic> {
+        let before = Ident {
+            text: "\0check".to_owned(),
+            quoted: true,
+            span: statement.span,
+        };
+        let has_savepoint = self.store.is_some() && self.savepoint(&before).is_ok();
+        let done = look(self, statement, dialect);
+        if has_savepoint {
+            let back = done.is_err();
+            // The transaction is not committed, whatever comes of this.
+            let _ = self.end_savepoint(&before, back);
+            if back {
+                let _ = self.end_savepoint(&before, false);
+            }
+        }
+        let sources = &self.relations.routines.sources;
+        let errors = done
+            .err()
+            .map(|error| error.resolved(sources, statement.span).diagnostics);
+        let warnings = std::mem::take(&mut self.relations.routines.warnings);
+        let sources = &self.relations.routines.sources;
+        let own = warnings.into_iter().filter_map(|warning| {
+            let said = warning.message.clone();
+            let resolved = sources.resolve(warning, statement.span);
+            // What is worth a look in another text is not this script's.
+            (resolved.message == said).then_some(resolved)
+        });
+        errors.into_iter().flatten().chain(own).collect()
+    }
+}
+
+/// Looks at a statement; what it defines is defined.
+fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Result<(), Error> {
+    let running = Running {
+        dialect,
+        phases: Phases::default(),
+        span: statement.span,
+        only_bind: true,
+    };
+    statement::begins(session, Some(&statement.kind));
+    session.refresh_view(statement.span)?;
+    match &statement.kind {
+        K::Query(query) | K::Describe(query) | K::Prove(query) => bind(session, query, dialect),
+        K::Copy(copy) => bind(session, &copy.source, dialect),
+        K::Explain(explain) => look(session, &explain.statement, dialect),
+        kind @ (K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_)) => {
+            let bound = transactions::framed(session, "check", statement.span, &mut |session, view| {
+                change::run(session, kind, view, running)
+            });
+            bound.map(drop)
+        }
+        K::CreateTable(create) if create.query.is_some() => {
+            let mut empty = create.clone();
+            empty
+                .query
+                .iter_mut()
+                .for_each(|query| query.limit = Some(zero(statement.span)));
+            run(session, K::CreateTable(empty), statement.span, dialect)
+        }
+        kind if routines::is_ours(kind) && !matches!(kind, K::Routine(_)) => {
+            routines::look(session, statement, running)
+        }
+        kind if defines(kind) => run(session, kind.clone(), statement.span, dialect),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a statement makes what those behind it may name, or cannot be run at all.
+fn defines(kind: &K) -> bool {
+    matches!(
+        kind,
+        K::CreateTable(_)
+            | K::CreateView(_)
+            | K::CreateIndex(_)
+            | K::CreateSchema(_)
+            | K::AlterTable(_)
+            | K::Drop(_)
+            | K::Set(_)
+            | K::Prepare(_)
+            | K::Routine(_)
+            | K::UpsertTrigger(_)
+            | K::CreateTrigger(_)
+            | K::ToggleTrigger(_)
+            | K::Use(_)
+            | K::Unsupported { .. }
+    )
+}
+
+fn run(session: &mut Session, kind: K, span: Span, dialect: Dialect) -> Result<(), Error> {
+    let statement = Statement { kind, span };
+    statement::run(session, &statement, dialect, Phases::default()).map(drop)
+}
+
+fn bind(session: &mut Session, query: &ast::Query, dialect: Dialect) -> Result<(), Error> {
+    let mut tables = StatementTables::new(&mut session.relations);
+    statement::bind(query, dialect, &mut tables).map(drop)
+}
+
+fn zero(span: Span) -> ast::Expr {
+    ast::Expr {
+        kind: ast::ExprKind::Literal(Literal::Integer("0".to_owned())),
+        span,
+    }
+}

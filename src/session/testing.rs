@@ -1,0 +1,106 @@
+//! The TEST blocks of a script: what `gobi test` runs.
+//!
+//! `test sums { assert add(1, 2) = 3, 'three' }` is checked wherever it stands, and run where tests are asked for; what it changes is
+//! undone.
+//!
+//! Invariants: a test sees what the statements before it have made, and nothing of other tests; a test that fails does not keep the others
+//! from running.
+//!
+//! Does not: choose the branch; who asks for tests does.
+
+use gobi_grammar::ast::{self, Ident, Literal, StatementKind as K, Test};
+
+use super::change::Running;
+use super::{Error, Session, StatementResult, routines};
+
+/// What came of a test.
+#[derive(Debug)]
+pub struct TestOutcome {
+    /// Its name.
+    pub name: String,
+    /// Why it failed, if it did.
+    pub error: Option<Error>,
+}
+
+impl Session {
+    /// Runs a script and its tests; an error outside of them ends it.
+    pub fn test(&mut self, script: &str) -> (Vec<TestOutcome>, Result<(), Error>) {
+        let outer = self.testing.replace(Vec::new());
+        let mut ended = Ok(());
+        for result in self.execute(script) {
+            let shown = match result {
+                Ok(StatementResult::Rows(mut stream)) => stream.try_for_each(|batch| batch.map(drop)),
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = shown {
+                ended = Err(error);
+                break;
+            }
+        }
+        let outcomes = std::mem::replace(&mut self.testing, outer);
+        (outcomes.unwrap_or_default(), ended)
+    }
+}
+
+/// TEST: looked at, and run if somebody wants to know.
+pub fn run(session: &mut Session, test: &Test, running: Running) -> Result<StatementResult, Error> {
+    let body = body_of(test, running);
+    if session.testing.is_none() {
+        return routines::look_at_body(session, &body, running).map(|()| StatementResult::Done);
+    }
+    let result = undone(session, running, &mut |session| {
+        routines::run_body(session, &body, running)
+    });
+    session.pending.clear();
+    let sources = &session.relations.routines.sources;
+    let error = result.err().map(|error| error.resolved(sources, running.span));
+    let name = test.name.text.clone();
+    session
+        .testing
+        .get_or_insert_default()
+        .push(TestOutcome { name, error });
+    Ok(StatementResult::Done)
+}
+
+/// Does something, and undoes what it has changed.
+fn undone(
+    session: &mut Session,
+    running: Running,
+    work: &mut dyn FnMut(&mut Session) -> Result<StatementResult, Error>,
+) -> Result<(), Error> {
+    let before = Ident {
+        text: "\0test".to_owned(),
+        quoted: true,
+        span: running.span,
+    };
+    let inside = session.in_transaction();
+    match (session.store.is_some(), inside) {
+        (false, _) => return work(session).map(drop),
+        (true, true) => session.savepoint(&before)?,
+        (true, false) => session.begin(false, None, running.span)?,
+    }
+    let done = work(session).map(drop);
+    let undone = match inside {
+        true => session
+            .end_savepoint(&before, true)
+            .and_then(|()| session.end_savepoint(&before, false)),
+        false => session.rollback(running.span),
+    };
+    done.and(undone)
+}
+
+/// The block as a statement.
+pub fn body_of(test: &Test, running: Running) -> ast::Statement {
+    let always = ast::Expr {
+        kind: ast::ExprKind::Literal(Literal::Boolean(true)),
+        span: running.span,
+    };
+    ast::Statement {
+        kind: K::If(ast::If {
+            arms: vec![(always, test.body.clone())],
+            otherwise: None,
+        }),
+        span: running.span,
+    }
+}
