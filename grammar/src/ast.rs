@@ -160,6 +160,8 @@ pub enum StatementKind {
     AdvanceWatermark(Ident),
     /// `DIFF …`.
     Diff(Diff),
+    /// `DIFF PROCEDURE …`.
+    DiffRoutine(DiffRoutine),
     /// `LOG …`.
     Log(Log),
     /// `BLAME …`.

@@ -14,6 +14,7 @@ mod collect;
 mod elements;
 mod ends;
 mod flow;
+mod handed;
 mod lambda;
 mod lift;
 mod loops;
@@ -178,6 +179,7 @@ pub(super) fn check_function(
         checker.begin(params);
         checker.name_captured(&definition.captured);
         let mut before = checker.constants(&definition.constants);
+        checker.take_functions(&definition.functions);
         let body = match &definition.routine.body {
             RoutineBody::Block(block) => checker.function_block(&block.statements),
             RoutineBody::Value(value) => {

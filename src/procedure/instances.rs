@@ -86,7 +86,7 @@ impl Instances {
 
     /// Whether something of that name can be called.
     pub fn has(&self, name: &str) -> bool {
-        self.definitions.find(name).is_some()
+        self.definitions.find(name).is_some() || !self.definitions.methods(name).is_empty()
     }
 
     /// Names of what can be called.
@@ -119,7 +119,12 @@ impl Instances {
         call: &RoutineCall<'_>,
         tables: Option<&mut dyn TableResolver>,
     ) -> Option<Result<Callee, Diagnostic>> {
-        let definition = self.definitions.find(&call.name.text)?;
+        let methods = self.definitions.methods(&call.name.text);
+        let definition = match method_of(&methods, call).or_else(|| self.definitions.find(&call.name.text)) {
+            Some(definition) => definition,
+            None if methods.is_empty() => return None,
+            None => return Some(Err(no_method(&methods, call))),
+        };
         Some(self.callee(&definition, call, tables))
     }
 
@@ -312,6 +317,33 @@ impl Instances {
         let open = self.open.last()?;
         self.routines.get(*open)?.result.clone().flatten()
     }
+}
+
+/// The one for the receiver that a call gives: of its type, or of one that its values can be taken as.
+fn method_of(methods: &[Arc<Definition>], call: &RoutineCall<'_>) -> Option<Arc<Definition>> {
+    let (_, given, _) = call.args.first()?;
+    let receiver = |method: &Definition| {
+        let ty = method.routine.receiver.as_ref()?;
+        crate::plan::bind_type(ty, method.dialect).ok()
+    };
+    let is_same = |method: &&Arc<Definition>| receiver(method).as_ref() == Some(given);
+    let is_wider = |method: &&Arc<Definition>| {
+        receiver(method).is_some_and(|ty| crate::plan::common_type(&ty, given).as_ref() == Some(&ty))
+    };
+    let mut all = methods.iter();
+    all.find(is_same).or_else(|| methods.iter().find(is_wider)).cloned()
+}
+
+fn no_method(methods: &[Arc<Definition>], call: &RoutineCall<'_>) -> Diagnostic {
+    let name = &call.name.text;
+    let given = match call.args.first() {
+        Some((_, ty, _)) => format!("of {ty}"),
+        None => "without a receiver".to_owned(),
+    };
+    let known = methods.iter().filter_map(|method| method.routine.receiver.as_ref());
+    let known: Vec<String> = known.map(|ty| format!("`{}`", ty.name)).collect();
+    let message = format!("there is no `{name}` {given}");
+    Diagnostic::new("42883", call.name.span, message).with_help(format!("there is one of {}", known.join(", ")))
 }
 
 fn id(number: usize) -> RoutineId {

@@ -53,6 +53,19 @@ pub struct Definition {
     pub captured: Vec<Captured>,
     /// Variables of the script that it names, if it is a lambda of a script: their values when it was made.
     pub constants: Vec<(String, LogicalType, Value)>,
+    /// Functions that it is called with, by the names of the parameters which they are in the place of.
+    pub functions: Vec<Handed>,
+}
+
+/// A function that a definition is called with.
+#[derive(Clone, Debug)]
+pub struct Handed {
+    /// What the definition calls it.
+    pub name: String,
+    /// The function.
+    pub lambda: Arc<ast::Lambda>,
+    /// What it names of where it was written, and which of the first parameters have the values.
+    pub kept: Vec<(Captured, usize)>,
 }
 
 /// A variable that a lambda names.
@@ -75,6 +88,7 @@ impl Definition {
             dialect: call.dialect,
             captured: Vec::new(),
             constants: Vec::new(),
+            functions: Vec::new(),
         }
     }
 
@@ -97,6 +111,31 @@ impl Definition {
             dialect,
             captured: Vec::new(),
             constants,
+            functions: Vec::new(),
+        }
+    }
+
+    /// The definition of a routine as it was written; what a receiver calls `self` is its first parameter.
+    pub fn of_routine(name: &str, mut routine: ast::Routine, dialect: Dialect) -> Self {
+        if let Some(receiver) = &routine.receiver {
+            let span = receiver.span;
+            let text = "self".to_owned();
+            let name = ast::Ident {
+                text,
+                quoted: false,
+                span,
+            };
+            let ty = Some(receiver.clone());
+            let default = None;
+            routine.params.insert(0, ast::Param { name, ty, default });
+        }
+        Self {
+            name: name.to_owned(),
+            routine,
+            dialect,
+            captured: Vec::new(),
+            constants: Vec::new(),
+            functions: Vec::new(),
         }
     }
 
@@ -167,8 +206,13 @@ fn words_of(statement: &ast::Statement, dialect: Dialect) -> HashSet<String> {
 
 /// Where functions and procedures are found by name; the session implements it.
 pub trait Definitions: std::fmt::Debug {
-    /// The one of that name, whatever its case.
+    /// The one of that name, whatever its case; not one of a receiver, where there are others.
     fn find(&self, name: &str) -> Option<Arc<Definition>>;
+
+    /// Those of that name which have a receiver.
+    fn methods(&self, _name: &str) -> Vec<Arc<Definition>> {
+        Vec::new()
+    }
 
     /// The names of all.
     fn names(&self) -> Vec<String>;

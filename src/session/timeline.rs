@@ -134,7 +134,7 @@ pub fn show(session: &mut Session, what: &str, show: &Show, span: Span) -> Resul
 pub use record::{commit_named, log_root, parent_of, record_of};
 
 /// The point that a statement names.
-fn point(session: &mut Session, when: &When, running: Running) -> Result<Point, Error> {
+pub fn point(session: &mut Session, when: &When, running: Running) -> Result<Point, Error> {
     let mut tables = StatementTables::new(&mut session.relations);
     plan::bind_point(when, running.dialect, &mut tables).map_err(Error::all)
 }

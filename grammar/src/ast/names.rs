@@ -69,6 +69,8 @@ impl StatementKind {
             Self::UseBranch(_) => "USE BRANCH",
             Self::MergeBranch(_) => "MERGE BRANCH",
             Self::Diff(_) => "DIFF",
+            Self::DiffRoutine(diff) if diff.is_procedure => "DIFF PROCEDURE",
+            Self::DiffRoutine(_) => "DIFF FUNCTION",
             Self::Log(_) => "LOG",
             Self::Blame(_) => "BLAME",
             Self::VerifyTable(_) => "VERIFY TABLE",

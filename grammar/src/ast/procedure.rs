@@ -6,7 +6,7 @@
 //!
 //! Does not: say which names are variables.
 
-use super::{Argument, Expr, Ident, Path, Query, Span, Statement, TypeName};
+use super::{Argument, Expr, Ident, Path, Query, Span, Statement, TypeName, When};
 
 /// Statements in braces.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,6 +111,8 @@ pub struct CallRoutine {
     pub name: Path,
     /// In the order of the text.
     pub args: Vec<Argument>,
+    /// The version of that time is called.
+    pub as_of: Option<When>,
 }
 
 /// `type exception as Name('message')`.

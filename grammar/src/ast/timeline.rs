@@ -124,6 +124,17 @@ pub struct Diff {
     pub to: When,
 }
 
+/// `DIFF PROCEDURE p [BETWEEN when AND when]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiffRoutine {
+    /// `PROCEDURE` was written, not `FUNCTION`.
+    pub is_procedure: bool,
+    /// Which.
+    pub name: Path,
+    /// The earlier state and the later one; none: the version before the last one, and the last one.
+    pub between: Option<(When, When)>,
+}
+
 /// `LOG [t] [LIMIT n]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {

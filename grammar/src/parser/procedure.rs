@@ -135,11 +135,17 @@ impl Builder<'_> {
     fn call_stmt(&mut self, node: Node<'_>) -> Option<StatementKind> {
         let mut inner = operands(node);
         let name = self.idents(inner.next()?);
-        let mut args = Vec::new();
-        for arg in inner.flat_map(|list| parts(list).collect::<Vec<_>>()) {
-            args.push(self.argument(arg)?);
+        let (mut args, mut as_of) = (Vec::new(), None);
+        for part in inner {
+            if part.as_rule() == Rule::call_as_of {
+                as_of = parts(part).next().and_then(|when| self.when(when));
+                continue;
+            }
+            for arg in parts(part) {
+                args.push(self.argument(arg)?);
+            }
         }
-        Some(StatementKind::CallRoutine(CallRoutine { name, args }))
+        Some(StatementKind::CallRoutine(CallRoutine { name, args, as_of }))
     }
 
     fn exception(&mut self, node: Node<'_>) -> Option<StatementKind> {

@@ -283,6 +283,7 @@ fn is_timeline(rule: Rule) -> bool {
             | Rule::merge_branch_stmt
             | Rule::advance_stmt
             | Rule::diff_stmt
+            | Rule::diff_routine_stmt
             | Rule::log_stmt
             | Rule::blame_stmt
             | Rule::verify_stmt

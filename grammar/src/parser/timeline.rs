@@ -11,8 +11,8 @@ use super::operand::unquote;
 use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::ast::{
-    Blame, ChangesStart, CreateBranch, CreateSnapshot, CreateWatermark, Diff, Log, MergeBranch, MergePick, Span,
-    StatementKind, TableRef, TableRefKind, TableTime, When, WhenKind,
+    Blame, ChangesStart, CreateBranch, CreateSnapshot, CreateWatermark, Diff, DiffRoutine, Log, MergeBranch, MergePick,
+    Span, StatementKind, TableRef, TableRefKind, TableTime, When, WhenKind,
 };
 
 impl Builder<'_> {
@@ -136,6 +136,7 @@ impl Builder<'_> {
                 StatementKind::MergeBranch(MergeBranch { name, into, pick })
             }
             Rule::diff_stmt => self.diff(node)?,
+            Rule::diff_routine_stmt => self.diff_routine(node)?,
             Rule::log_stmt => self.log(node),
             Rule::blame_stmt => {
                 let mut inner = parts(node);
@@ -146,6 +147,24 @@ impl Builder<'_> {
             Rule::verify_stmt => StatementKind::VerifyTable(self.first_path(node)?),
             _ => StatementKind::Prove(parts(node).next().map(|query| self.open_query(query, false))?),
         })
+    }
+
+    fn diff_routine(&mut self, node: Node<'_>) -> Option<StatementKind> {
+        let (mut is_procedure, mut name, mut points) = (false, None, Vec::new());
+        for part in parts(node) {
+            match part.as_rule() {
+                Rule::routine_word => is_procedure = part.as_str().trim_end().eq_ignore_ascii_case("procedure"),
+                Rule::table_path => name = Some(self.idents(part)),
+                Rule::when => points.extend(self.when(part)),
+                _ => {}
+            }
+        }
+        let mut points = points.into_iter();
+        Some(StatementKind::DiffRoutine(DiffRoutine {
+            is_procedure,
+            name: name?,
+            between: points.next().zip(points.next()),
+        }))
     }
 
     fn diff(&mut self, node: Node<'_>) -> Option<StatementKind> {

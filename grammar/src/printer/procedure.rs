@@ -47,6 +47,10 @@ impl Printer {
                 self.word("(");
                 self.list(&call.args, Self::argument);
                 self.word(")");
+                if let Some(when) = &call.as_of {
+                    self.word(" AS OF ");
+                    self.when(when);
+                }
             }
             StatementKind::Eval(value) => self.expr(value),
             StatementKind::Test(test) => {

@@ -9,8 +9,8 @@
 use super::Printer;
 use super::expr::Level;
 use crate::ast::{
-    Begin, Blame, ChangesStart, CreateBranch, CreateWatermark, Diff, ExprKind, Ident, Isolation, Log, MergePick, Path,
-    Rollback, StatementKind, TableTime, When, WhenKind,
+    Begin, Blame, ChangesStart, CreateBranch, CreateWatermark, Diff, DiffRoutine, ExprKind, Ident, Isolation, Log,
+    MergePick, Path, Rollback, StatementKind, TableTime, When, WhenKind,
 };
 
 impl Printer {
@@ -65,6 +65,7 @@ impl Printer {
                 self.label(name);
             }
             StatementKind::Diff(diff) => self.diff(diff),
+            StatementKind::DiffRoutine(diff) => self.diff_routine(diff),
             StatementKind::Log(log) => self.log(log),
             StatementKind::Blame(blame) => self.blame(blame),
             StatementKind::VerifyTable(table) => {
@@ -210,6 +211,19 @@ impl Printer {
         self.optional_path(diff.table.as_ref());
         self.after(" BETWEEN ", Some(&diff.from));
         self.after(" AND ", Some(&diff.to));
+    }
+
+    fn diff_routine(&mut self, diff: &DiffRoutine) {
+        self.word(if diff.is_procedure {
+            "DIFF PROCEDURE "
+        } else {
+            "DIFF FUNCTION "
+        });
+        self.path(&diff.name);
+        if let Some((from, to)) = &diff.between {
+            self.after(" BETWEEN ", Some(from));
+            self.after(" AND ", Some(to));
+        }
     }
 
     fn log(&mut self, log: &Log) {

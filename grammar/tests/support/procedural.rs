@@ -95,7 +95,7 @@ fn leaf() -> BoxedStrategy<StatementKind> {
         1 => option::of(plain()).prop_map(|value| StatementKind::Throw(value.map(Box::new))),
         1 => (plain(), option::of(plain()))
             .prop_map(|(condition, message)| StatementKind::Assert(Box::new(Assert { condition, message }))),
-        1 => (name(), vec(argument, 0..3)).prop_map(|(name, args)| StatementKind::CallRoutine(CallRoutine { name: vec![name], args })),
+        1 => (name(), vec(argument, 0..3)).prop_map(|(name, args)| StatementKind::CallRoutine(CallRoutine { name: vec![name], args, as_of: None })),
         1 => (name(), option::of(text())).prop_map(|(name, message)| StatementKind::DefineException(DefineException { name, message })),
         1 => query(expr()).prop_map(StatementKind::Query),
     ]

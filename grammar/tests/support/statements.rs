@@ -561,6 +561,13 @@ fn timeline() -> BoxedStrategy<StatementKind> {
         )
             .prop_map(|(name, into, pick)| StatementKind::MergeBranch(MergeBranch { name, into, pick })),
         ident().prop_map(StatementKind::AdvanceWatermark),
+        (any::<bool>(), free_path(), option::of((when(e()), when(e())))).prop_map(|(is_procedure, name, between)| {
+            StatementKind::DiffRoutine(DiffRoutine {
+                is_procedure,
+                name,
+                between,
+            })
+        }),
         (option::of(free_path()), when(e()), when(e())).prop_map(|(table, from, to)| StatementKind::Diff(Diff {
             table,
             from,

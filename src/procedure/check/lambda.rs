@@ -23,10 +23,10 @@ use crate::types::LogicalType;
 /// A lambda that a variable stands for.
 #[derive(Clone, Debug)]
 pub(super) struct Closure {
-    name: String,
-    lambda: Arc<ast::Lambda>,
+    pub(super) name: String,
+    pub(super) lambda: Arc<ast::Lambda>,
     /// Names that it mentions, and where their values are kept.
-    kept: Vec<BodyName>,
+    pub(super) kept: Vec<BodyName>,
 }
 
 impl Checker<'_> {
@@ -177,7 +177,7 @@ impl Checker<'_> {
     }
 
     /// The names in reach that a lambda mentions, and that have a value; not its parameters.
-    fn mentioned(&self, lambda: &ast::Lambda) -> Vec<BodyName> {
+    pub(super) fn mentioned(&self, lambda: &ast::Lambda) -> Vec<BodyName> {
         let value = ast::Expr {
             kind: ast::ExprKind::Lambda(Box::new(lambda.clone())),
             span: Span::default(),
@@ -223,6 +223,7 @@ impl Checker<'_> {
             dialect: self.dialect,
             captured: captured.iter().map(captured_name).collect(),
             constants: Vec::new(),
+            functions: Vec::new(),
         };
         // The lifetime of the trait object is shortened here, which no closure does.
         #[allow(clippy::manual_map)]

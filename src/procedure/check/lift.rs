@@ -61,6 +61,9 @@ impl Checker<'_> {
         if self.closure(&call.name.text).is_some() {
             return Some(self.call_closure(call, out));
         }
+        if let Some(called) = self.call_with_functions(call, span, out) {
+            return Some(called);
+        }
         if let Some(mut sorted) = super::super::chain::sorted(call, span, &|arg| self.is_function(arg)) {
             if !self.lift(&mut sorted, out) {
                 return Some(None);

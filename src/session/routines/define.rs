@@ -266,8 +266,8 @@ fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>
 
 /// What a definition may ask for and the engine does not do yet.
 fn refuse(routine: &ast::Routine, running: Running) -> Result<(), Error> {
-    if routine.receiver.is_some() {
-        return Err(unsupported("a receiver", running.span));
+    if let Some(receiver) = &routine.receiver {
+        bind_type(receiver, running.dialect).map_err(Error::all)?;
     }
     if routine.mode == Some(ast::Mode::Async) {
         return Err(unsupported("`as async`", running.span));

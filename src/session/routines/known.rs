@@ -13,7 +13,7 @@ use gobi_grammar::Dialect;
 use gobi_grammar::ast::{DefineException, StatementKind};
 
 use super::Sources;
-use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, RoutineDef};
+use crate::catalog::{Catalog, Entity, EntityId, Entry, MAIN_SCHEMA, RoutineDef};
 use crate::procedure::{Definition, Definitions};
 use crate::session::settings::parse_dialect;
 use crate::session::store::View;
@@ -22,6 +22,8 @@ use crate::session::store::View;
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     local: Arc<BTreeMap<String, Arc<Definition>>>,
+    /// Those of the session that have a receiver.
+    methods: Arc<BTreeMap<String, Vec<Arc<Definition>>>>,
     stored: Arc<BTreeMap<String, Arc<Definition>>>,
     /// Exceptions of the session, and what they say.
     exceptions: Arc<BTreeMap<String, String>>,
@@ -35,8 +37,12 @@ impl Definitions for Known {
         self.local.get(&key).or_else(|| self.stored.get(&key)).cloned()
     }
 
+    fn methods(&self, name: &str) -> Vec<Arc<Definition>> {
+        self.methods.get(&name.to_lowercase()).cloned().unwrap_or_default()
+    }
+
     fn names(&self) -> Vec<String> {
-        let all = self.local.values().chain(self.stored.values());
+        let all = self.local().chain(self.stored.values());
         all.map(|definition| definition.name.clone()).collect()
     }
 
@@ -54,28 +60,37 @@ impl Known {
 
     /// Whether the session has one of that name.
     pub fn is_local(&self, name: &str) -> bool {
-        self.local.contains_key(&name.to_lowercase())
+        let key = name.to_lowercase();
+        self.local.contains_key(&key) || self.methods.contains_key(&key)
     }
 
-    /// Keeps one for the session.
+    /// Keeps one for the session; in the place of one of that name, and of that receiver, if it has one.
     pub fn keep(&mut self, definition: Arc<Definition>) {
+        if definition.routine.receiver.is_some() {
+            let methods = Arc::make_mut(&mut self.methods);
+            let methods = methods.entry(definition.name.to_lowercase()).or_default();
+            methods.retain(|known| known.routine.receiver != definition.routine.receiver);
+            return methods.push(definition);
+        }
         Arc::make_mut(&mut self.local).insert(definition.name.to_lowercase(), definition);
     }
 
     /// Forgets one of the session.
     pub fn forget(&mut self, name: &str) {
         Arc::make_mut(&mut self.local).remove(&name.to_lowercase());
+        Arc::make_mut(&mut self.methods).remove(&name.to_lowercase());
     }
 
     /// The session's own.
     pub fn local(&self) -> impl Iterator<Item = &Arc<Definition>> {
-        self.local.values()
+        self.local.values().chain(self.methods.values().flatten())
     }
 
     /// Without those of the session.
     pub fn stored_only(&self) -> Self {
         Self {
             local: Arc::default(),
+            methods: Arc::default(),
             ..self.clone()
         }
     }
@@ -84,6 +99,17 @@ impl Known {
     pub fn try_stored(&mut self, definition: Arc<Definition>) {
         Arc::make_mut(&mut self.local).remove(&definition.name.to_lowercase());
         Arc::make_mut(&mut self.stored).insert(definition.name.to_lowercase(), definition);
+    }
+
+    /// What a catalog has.
+    pub fn of_catalog(catalog: &Catalog, sources: &mut Sources) -> Self {
+        let mut known = Self::default();
+        let all = catalog.entries().filter_map(|entry| match &*entry.entity {
+            Entity::Routine(def) => Some((def.name.to_lowercase(), definition(def, sources)?)),
+            _ => None,
+        });
+        known.stored = Arc::new(all.collect());
+        known
     }
 
     /// Reads what the database has.
@@ -117,13 +143,9 @@ pub fn read(name: &str, text: &str, dialect: Dialect, origin: u32) -> Option<Def
     let parsed = gobi_grammar::parse_at(text, dialect, origin);
     let statement = parsed.statements.into_iter().next().map(|statement| statement.kind);
     match statement {
-        Some(StatementKind::Routine(routine)) if parsed.diagnostics.is_empty() => Some(Definition {
-            name: name.to_owned(),
-            routine: *routine,
-            dialect,
-            captured: Vec::new(),
-            constants: Vec::new(),
-        }),
+        Some(StatementKind::Routine(routine)) if parsed.diagnostics.is_empty() => {
+            Some(Definition::of_routine(name, *routine, dialect))
+        }
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ mod define;
 mod known;
 mod listing;
 mod sources;
+mod versions;
 
 use std::collections::HashMap;
 
@@ -42,6 +43,8 @@ pub struct Routines {
     /// The variables of the body that asks, in place of the script's.
     inside: Option<HashMap<String, (LogicalType, Value)>>,
     known: Known,
+    /// The functions and procedures of another time, while one of them is called.
+    pinned: Option<Known>,
     /// What is worth a look in what was checked since somebody asked.
     pub warnings: Vec<Diagnostic>,
     /// Where definitions were written.
@@ -89,6 +92,9 @@ impl Routines {
 impl Relations {
     /// Whether there is a function of that name, of the session or of the database.
     pub fn has_routine(&self, name: &str) -> bool {
+        if let Some(pinned) = &self.routines.pinned {
+            return pinned.find(name).is_some();
+        }
         self.routines.known.is_local(name) || known::stored(self.view.as_ref(), name).is_some()
     }
 
@@ -105,6 +111,9 @@ impl Relations {
     /// What makes functions for the types that they are called with.
     pub fn instances(&mut self) -> Instances {
         let routines = &mut self.routines;
+        if let Some(pinned) = &routines.pinned {
+            return Instances::new(std::sync::Arc::new(pinned.clone()));
+        }
         routines.known.read(self.view.as_ref(), &mut routines.sources);
         Instances::new(std::sync::Arc::new(routines.known.clone()))
     }
@@ -128,6 +137,7 @@ pub fn is_ours(kind: &K) -> bool {
             | K::Routine(_)
             | K::CallRoutine(_)
             | K::Test(_)
+            | K::DiffRoutine(_)
             | K::DefineException(_)
     )
 }
@@ -136,7 +146,11 @@ pub fn is_ours(kind: &K) -> bool {
 pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<StatementResult, Error> {
     match &statement.kind {
         K::Routine(routine) => define::define(session, routine, running),
-        K::CallRoutine(call) => body::call(session, call, running),
+        K::CallRoutine(call) => match &call.as_of {
+            Some(when) => versions::call(session, call, when, running),
+            None => body::call(session, call, running),
+        },
+        K::DiffRoutine(diff) => versions::diff(session, diff, running).map(StatementResult::Rows),
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running),
         K::Eval(value) => body::evaluate(session, value, running),
         K::Test(test) => testing::run(session, test, running),
@@ -156,6 +170,9 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
 pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<(), Error> {
     match &statement.kind {
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running).map(drop),
+        // A version of another time is checked when it is called.
+        K::CallRoutine(call) if call.as_of.is_some() => Ok(()),
+        K::DiffRoutine(_) => Ok(()),
         K::CallRoutine(call) => {
             let value = body::called(session, call, running)?;
             let kind = K::Eval(Box::new(value));

@@ -1,0 +1,160 @@
+//! Functions and procedures as they were: calling an earlier version, and what differs between two.
+//!
+//! `CALL p() AS OF TAG 'q1'` runs the body that `p` had then, with the functions of then, on the tables of now. `DIFF PROCEDURE p` gives the lines
+//! that its last change took away and added.
+//!
+//! Invariants: history is only read.
+//!
+//! Does not: make versions; `define` does.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{CallRoutine, DiffRoutine, Span, When};
+use gobi_grammar::similar::nearest;
+
+use super::known::{self, Known};
+use super::{Running, body};
+use crate::catalog::{Catalog, Entity, MAIN_SCHEMA, RoutineDef};
+use crate::session::points::point_error;
+use crate::session::store::View;
+use crate::session::{Error, ResultStream, Session, StatementResult, timeline, transactions};
+use crate::store::table::Snapshot;
+
+/// CALL … AS OF.
+pub fn call(
+    session: &mut Session,
+    call: &CallRoutine,
+    when: &When,
+    running: Running,
+) -> Result<StatementResult, Error> {
+    let view = database(session, "CALL … AS OF", running.span)?;
+    let snapshot = at(session, &view, when, running)?;
+    let known = Known::of_catalog(snapshot.catalog(), &mut session.relations.routines.sources);
+    let outer = session.relations.routines.pinned.replace(known);
+    let done = body::call(session, call, running);
+    session.relations.routines.pinned = outer;
+    done
+}
+
+/// DIFF PROCEDURE, DIFF FUNCTION: the lines of both texts, each with what became of it.
+pub fn diff(session: &mut Session, diff: &DiffRoutine, running: Running) -> Result<ResultStream, Error> {
+    let kind = if diff.is_procedure { "PROCEDURE" } else { "FUNCTION" };
+    let view = database(session, &format!("DIFF {kind}"), running.span)?;
+    let [name] = diff.name.as_slice() else {
+        return Err(super::unsupported("a function in a schema", running.span));
+    };
+    let find = |catalog: &Catalog| text_of(catalog, &name.text, diff.is_procedure);
+    let (old, new) = match &diff.between {
+        Some((from, to)) => {
+            let (from, to) = (at(session, &view, from, running)?, at(session, &view, to, running)?);
+            (find(from.catalog()), find(to.catalog()))
+        }
+        None => {
+            let new = find(view.catalog());
+            let old = before(&view, &new, &find).map_err(|error| resolved(point_error(&error), running.span))?;
+            (old, new)
+        }
+    };
+    if old.is_none() && new.is_none() {
+        let message = format!("{} `{}` does not exist", kind.to_lowercase(), name.text);
+        let mut error = Diagnostic::new("42883", name.span, message);
+        let names = known::stored_names(Some(&view));
+        let near = nearest(&name.text, names.iter().map(String::as_str));
+        error.help = near.map(|near| format!("did you mean `{near}`?"));
+        return Err(Error::new(error));
+    }
+    let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let rows: Vec<Vec<String>> = lines(&old, &new)
+        .into_iter()
+        .map(|(change, line)| vec![change.to_owned(), line.to_owned()])
+        .collect();
+    Ok(ResultStream::strings(&["change", "line"], &rows, running.span))
+}
+
+fn database(session: &mut Session, what: &str, span: Span) -> Result<View, Error> {
+    session.refresh_view(span)?;
+    let view = session.relations.view.clone();
+    view.ok_or_else(|| transactions::without_database(what, span))
+}
+
+fn at(session: &mut Session, view: &View, when: &When, running: Running) -> Result<Snapshot, Error> {
+    let point = timeline::point(session, when, running)?;
+    view.at(&point).map_err(|error| resolved(error, when.span))
+}
+
+fn resolved(error: crate::plan::ResolveError, span: Span) -> Error {
+    Error::new(Diagnostic::new(error.code, span, error.message))
+}
+
+fn text_of(catalog: &Catalog, name: &str, is_procedure: bool) -> Option<String> {
+    match &*catalog.find(&[MAIN_SCHEMA, name])?.entity {
+        Entity::Routine(RoutineDef { procedure, source, .. }) if *procedure == is_procedure => {
+            Some(source.text.clone())
+        }
+        _ => None,
+    }
+}
+
+/// The text before the last change that led to what is seen: along the first parents, as far as history is kept.
+fn before(
+    view: &View,
+    now: &Option<String>,
+    find: &dyn Fn(&Catalog) -> Option<String>,
+) -> Result<Option<String>, crate::store::StoreError> {
+    let timeline = view.database.timeline();
+    let mut at = view.base.commit_id();
+    while let Some(commit) = at.filter(|commit| timeline.check_kept(*commit).is_ok()) {
+        let text = find(view.database.snapshot(commit)?.catalog());
+        if text != *now {
+            return Ok(text);
+        }
+        at = timeline.commit_record(commit)?.parents.first().copied();
+    }
+    Ok(None)
+}
+
+/// The lines of two texts: ` ` for those of both, `-` and `+` for those of one, by a longest common subsequence.
+fn lines<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<(&'static str, &'t str)> {
+    let width = new.len() + 1;
+    let mut longest = vec![0u32; (old.len() + 1) * width];
+    for (i, left) in old.iter().enumerate().rev() {
+        for (j, right) in new.iter().enumerate().rev() {
+            longest[i * width + j] = match left == right {
+                true => longest[(i + 1) * width + j + 1] + 1,
+                false => longest[(i + 1) * width + j].max(longest[i * width + j + 1]),
+            };
+        }
+    }
+    let (mut i, mut j, mut out) = (0, 0, Vec::new());
+    while i < old.len() || j < new.len() {
+        match (old.get(i), new.get(j)) {
+            (Some(left), Some(right)) if left == right => {
+                out.push((" ", *left));
+                (i, j) = (i + 1, j + 1);
+            }
+            (Some(left), right) if right.is_none() || longest[(i + 1) * width + j] >= longest[i * width + j + 1] => {
+                out.push(("-", *left));
+                i += 1;
+            }
+            (_, Some(right)) => {
+                out.push(("+", *right));
+                j += 1;
+            }
+            _ => break,
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_both_have_stay() {
+        let diff = lines(&["a", "b", "c"], &["a", "x", "c", "d"]);
+        assert_eq!(diff, [(" ", "a"), ("-", "b"), ("+", "x"), (" ", "c"), ("+", "d")]);
+        assert_eq!(lines(&[], &["a"]), [("+", "a")]);
+        assert_eq!(lines(&["a"], &[]), [("-", "a")]);
+    }
+}
