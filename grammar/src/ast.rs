@@ -198,6 +198,8 @@ pub enum StatementKind {
     While(Box<While>),
     /// `for …`.
     For(Box<For>),
+    /// `query then {…}`.
+    Then(Box<Then>),
     /// `return …`.
     Return(Option<Box<Value>>),
     /// `break`.

@@ -381,7 +381,7 @@ fn other_statements() {
     accepts(
         r#"SELECT a FROM t THEN { update t set a = 1; }"#,
         expect![[r#"
-        /* unsupported: SELECT … THEN */;
+        SELECT a FROM t then { UPDATE t SET a = 1; };
     "#]],
     );
 }

@@ -94,6 +94,7 @@ impl StatementKind {
             Self::If(_) => "IF",
             Self::While(_) => "WHILE",
             Self::For(_) => "FOR",
+            Self::Then(_) => "THEN",
             Self::Return(_) => "RETURN",
             Self::Break => "BREAK",
             Self::Continue => "CONTINUE",

@@ -86,6 +86,15 @@ pub struct For {
     pub body: Block,
 }
 
+/// `query then {…}`: the block once per row, whose columns are variables.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Then {
+    /// The rows.
+    pub query: Query,
+    /// What is done with each.
+    pub body: Block,
+}
+
 /// `assert condition [, message]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assert {

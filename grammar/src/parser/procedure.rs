@@ -14,7 +14,7 @@ use super::tree::{Node, has, parts};
 use crate::ast::{
     ArmBody, Assert, Assign, Block, CallRoutine, Catch, DefineException, Expr, ExprKind, For, Ident, If, Let, Match,
     MatchArm, Mode, Param, Path, Pattern, Returns, Routine, RoutineBody, RoutineForm, Statement, StatementKind, Step,
-    Test, Try, Value, While,
+    Test, Then, Try, Value, While,
 };
 
 impl Builder<'_> {
@@ -146,6 +146,22 @@ impl Builder<'_> {
             }
         }
         Some(StatementKind::CallRoutine(CallRoutine { name, args, as_of }))
+    }
+
+    /// `… then {…}` behind the last query.
+    pub(super) fn then(&mut self, node: Node<'_>, statements: &mut Vec<Statement>) {
+        let place = self.span(&node);
+        let Some(body) = parts(node).next().map(|block| self.block(block)) else {
+            return;
+        };
+        let last = statements.pop();
+        statements.extend(last.map(|last| match last.kind {
+            StatementKind::Query(query) => Statement {
+                kind: StatementKind::Then(Box::new(Then { query, body })),
+                span: last.span.to(place),
+            },
+            kind => Statement { kind, span: last.span },
+        }));
     }
 
     fn exception(&mut self, node: Node<'_>) -> Option<StatementKind> {

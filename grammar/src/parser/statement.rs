@@ -66,8 +66,13 @@ impl Builder<'_> {
     pub(super) fn statement_kinds(&mut self, node: Node<'_>, span: Span) -> Vec<Statement> {
         let kind = match node.as_rule() {
             Rule::query_stmt => {
-                let queries = parts(node).next().map(|query| self.queries(query)).unwrap_or_default();
-                return queries.into_iter().map(query_statement).collect();
+                let mut inner = parts(node);
+                let queries = inner.next().map(|query| self.queries(query)).unwrap_or_default();
+                let mut statements: Vec<Statement> = queries.into_iter().map(query_statement).collect();
+                if let Some(then) = inner.next() {
+                    self.then(then, &mut statements);
+                }
+                return statements;
             }
             Rule::copy_stmt => self.copy(node),
             Rule::explain_stmt => self.explain(node),

@@ -168,6 +168,7 @@ fn is_verbatim(kind: &StatementKind) -> bool {
             | StatementKind::DefineException(_)
             | StatementKind::Routine(_)
             | StatementKind::Test(_)
+            | StatementKind::Then(_)
             | StatementKind::Return(_)
             | StatementKind::Break
             | StatementKind::Continue

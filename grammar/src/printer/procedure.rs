@@ -53,6 +53,11 @@ impl Printer {
                 }
             }
             StatementKind::Eval(value) => self.expr(value),
+            StatementKind::Then(then) => {
+                self.query(&then.query);
+                self.word(" then");
+                self.block(&then.body);
+            }
             StatementKind::Test(test) => {
                 self.word("test ");
                 self.ident(&test.name);

@@ -115,6 +115,8 @@ fn block(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<Block> {
 fn nested(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> {
     let arm = (plain(), block(inner.clone()));
     prop_oneof![
+        (query(expr()), block(inner.clone()))
+            .prop_map(|(query, body)| StatementKind::Then(Box::new(Then { query, body }))),
         (name(), block(inner.clone())).prop_map(|(name, body)| StatementKind::Test(Box::new(Test { name, body }))),
         (vec(arm, 1..3), option::of(block(inner.clone())))
             .prop_map(|(arms, otherwise)| StatementKind::If(If { arms, otherwise })),

@@ -420,9 +420,13 @@ impl<'a> Binder<'a> {
                 return self.fail(error);
             }
         };
-        let bound: Vec<Bound<i64>> = args.iter().map(|arg| self.constant_integer(arg, &lower)).collect();
-        let bound: Vec<i64> = bound.into_iter().collect::<Bound<_>>()?;
+        let bound: Vec<Bound<Option<i64>>> = args.iter().map(|arg| self.constant_integer(arg, &lower)).collect();
+        let bound: Vec<Option<i64>> = bound.into_iter().collect::<Bound<_>>()?;
+        // Without a bound there are no numbers.
+        let nothing = bound.contains(&None);
+        let bound: Vec<i64> = bound.into_iter().flatten().collect();
         let (start, stop, step) = match bound.as_slice() {
+            _ if nothing => (0, 0, 1),
             [stop] => (0, *stop, 1),
             [start, stop] => (*start, *stop, 1),
             [start, stop, step] => (*start, *stop, *step),

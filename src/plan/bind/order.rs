@@ -182,12 +182,14 @@ impl<'a> Binder<'a> {
         self.fail(Diagnostic::new("42601", e.span, format!("{place} needs a constant")))
     }
 
-    /// A constant integer.
-    pub(super) fn constant_integer(&mut self, e: &'a ast::Expr, place: &str) -> Bound<i64> {
+    /// A constant integer; `None` for a value of a type that is NULL, as a variable's may be.
+    pub(super) fn constant_integer(&mut self, e: &'a ast::Expr, place: &str) -> Bound<Option<i64>> {
         let bound = self.constant(e, place)?;
+        let typed = bound.ty != LogicalType::Null;
         let bound = self.convert_constant(bound, &LogicalType::BigInt)?;
         match bound.as_literal() {
-            Some(Value::Int(v)) => i64::try_from(*v).map_err(|_| Reported),
+            Some(Value::Int(v)) => i64::try_from(*v).map(Some).map_err(|_| Reported),
+            Some(Value::Null) if typed => Ok(None),
             _ => self.fail(Diagnostic::new(
                 "22004",
                 e.span,

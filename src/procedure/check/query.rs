@@ -18,6 +18,7 @@ use super::super::instances::WithInstances;
 use super::super::question::{Question, QuestionKind};
 use super::super::{chain, relational};
 use super::Checker;
+use super::loops::int;
 use crate::plan::logical::{ColumnId, TableId};
 use crate::plan::routine::{Program, Statement};
 use crate::plan::{self, Callee, LambdaCall, Moment, Named, ResolveError, RoutineCall, TableInfo, TableResolver};
@@ -167,8 +168,32 @@ impl Checker<'_> {
         (rows.done == chain.stages.len() && chain.end == chain::End::Array).then_some(rows.query)
     }
 
+    /// `query then {…}`: the columns are variables of the block, and `row_number` counts from 1.
+    pub(super) fn then(&mut self, then: &ast::Then, out: &mut Vec<Statement>) {
+        let span = then.query.span;
+        let number = self.temporary(LogicalType::BigInt, false);
+        let begin = Statement::Set(number, int(0, span));
+        let Some(next) = self.one_more(number, span) else {
+            return;
+        };
+        let names = self.names.len();
+        self.name("row_number", number);
+        let before = out.len();
+        self.each_row(None, &then.query, &then.body, out);
+        self.names.truncate(names);
+        if let Some(Statement::Rows { body, .. }) = out.last_mut() {
+            body.insert(0, next);
+            out.insert(before, begin);
+        }
+    }
+
     /// `for name in query {…}`.
     pub(super) fn rows(&mut self, each: &ast::For, query: &ast::Query, out: &mut Vec<Statement>) {
+        self.each_row(Some(&each.name.text), query, &each.body, out);
+    }
+
+    /// A loop over the rows of a query, whose columns are variables: `name.column`, or `column`.
+    fn each_row(&mut self, name: Option<&str>, query: &ast::Query, block: &ast::Block, out: &mut Vec<Statement>) {
         let Some((fields, given)) = self.bound_query(query) else {
             return;
         };
@@ -182,13 +207,13 @@ impl Checker<'_> {
         for field in &fields {
             let id = self.temporary(field.ty.clone(), true);
             self.names.push(plan::BodyName {
-                of: Some(each.name.text.clone()),
+                of: name.map(str::to_owned),
                 name: field.name.clone(),
                 id,
             });
             taken.push(id);
         }
-        let body = self.loop_body(&each.body.statements);
+        let body = self.loop_body(&block.statements);
         self.names.truncate(names);
         out.push(Statement::Rows {
             question,

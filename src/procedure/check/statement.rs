@@ -101,6 +101,7 @@ impl Checker<'_> {
                 self.error(Diagnostic::new("0A000", statement.span, message));
             }
             K::Query(query) => self.show(query, out),
+            K::Then(then) => self.then(then, out),
             K::Routine(_) => {
                 let message = "a function inside a body is not supported yet";
                 self.error(Diagnostic::new("0A000", statement.span, message));

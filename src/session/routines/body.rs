@@ -272,6 +272,7 @@ fn declared<'s>(statement: &'s ast::Statement, into: &mut Vec<&'s ast::Let>) {
         }
         K::While(repeat) => block(&repeat.body),
         K::For(each) => block(&each.body),
+        K::Then(then) => block(&then.body),
         _ => {}
     }
 }

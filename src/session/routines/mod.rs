@@ -100,6 +100,9 @@ impl Relations {
 
     /// Functions and variables, for suggestions.
     pub fn routine_names(&self) -> Vec<String> {
+        if let Some(pinned) = &self.routines.pinned {
+            return pinned.names();
+        }
         let variables = self.routines.variables.iter().map(|held| held.variable.name.clone());
         let known = self.routines.known.names().into_iter();
         known
@@ -137,6 +140,7 @@ pub fn is_ours(kind: &K) -> bool {
             | K::Routine(_)
             | K::CallRoutine(_)
             | K::Test(_)
+            | K::Then(_)
             | K::DiffRoutine(_)
             | K::DefineException(_)
     )
