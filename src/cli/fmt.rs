@@ -54,6 +54,8 @@ fn format_file(meaning: &Meaning, check: bool, path: &Path) -> Result<bool, Fail
 
 /// Writes beside the file and renames, so that a crash leaves the old text or the new.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    // What a link points to is written, not the link.
+    let path = &path.canonicalize()?;
     let folder = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())

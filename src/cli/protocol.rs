@@ -16,6 +16,7 @@ use gobi_grammar::render::line_col;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
+use super::interrupt;
 use super::meaning::Meaning;
 use crate::client::{Error, ResultStream, Session, StatementResult, cells};
 
@@ -53,6 +54,7 @@ pub fn run(meaning: &Meaning) -> Result<(), Failure> {
         let reply = match serde_json::from_slice::<Request>(&line) {
             Ok(request) => {
                 let session = sessions.entry(request.conn).or_insert_with(|| client.session());
+                let _guard = interrupt::guard(session.interrupt());
                 answer(session, &request.sql)
             }
             Err(error) => malformed(&error),

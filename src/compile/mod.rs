@@ -3,9 +3,9 @@
 //! TPC-H query 6 becomes one pipeline of two kernels: `mask_0` tests ship date, discount and quantity of sixteen rows at a
 //! time; `aggregate` multiplies and adds for the rows that passed. `exec` calls them for each block of [`BLOCK_ROWS`] rows.
 //!
-//! Where do I look? `stages` has filters and probes, `groups` aggregation, `sinks` join builds and output, `expr` and `arith`
-//! expressions, `strings` text, `nested` arrays and structs, `value` everything about NULL, `frame` the memory that kernels see,
-//! `routine` functions and bodies of the language.
+//! Where do I look? `stages` has filters and probes, `walk` what gives several rows for one, `groups` aggregation, `sinks` join
+//! builds and output, `expr` and `arith` expressions, `strings` text, `nested` arrays and structs, `value` everything about NULL,
+//! `frame` the memory that kernels see, `routine` functions and bodies of the language.
 //!
 //! Invariants: a kernel is `fn(frame: ptr, start: i64, count: i64) -> i64` and returns a number of rows, or -1 after an error.
 //!
@@ -26,6 +26,7 @@ mod sinks;
 mod stages;
 mod strings;
 mod value;
+mod walk;
 
 use crate::plan::physical::Span;
 use gobi_jit::ir::{FuncId, Module};
@@ -50,6 +51,8 @@ pub struct PipelineCode {
     pub frame: FrameLayout,
     /// The steps, in order.
     pub stages: Vec<Stage>,
+    /// How many stages there are before the first step, and up to and with each.
+    pub stage_ends: Vec<usize>,
     /// The sink's kernel.
     pub sink: Kernel,
     /// Merges another worker's groups into the sink.
@@ -286,7 +289,7 @@ impl HostCall {
 pub fn compile(plan: &PhysicalPlan, pipeline: &Pipeline) -> PipelineCode {
     let mut shared = emit::Shared::new();
     let mut flight = stages::Flight::new();
-    let stages = stages::write(&mut shared, plan, pipeline, &mut flight);
+    let (stages, stage_ends) = stages::write(&mut shared, plan, pipeline, &mut flight);
     let mut merge = None;
     let sink = match &pipeline.sink {
         Sink::Build { join, keys, payload } => {
@@ -316,7 +319,8 @@ pub fn compile(plan: &PhysicalPlan, pipeline: &Pipeline) -> PipelineCode {
         Sink::Batches { columns, .. } => sinks::batches(&mut shared, plan, pipeline, &flight, columns),
     };
     let mut code = code_of(shared, sink);
-    (code.stages, code.merge, code.vectors) = (stages, merge, flight.vector_count);
+    (code.stages, code.stage_ends) = (stages, stage_ends);
+    (code.merge, code.vectors) = (merge, flight.vector_count);
     code
 }
 
@@ -326,6 +330,7 @@ fn code_of(shared: emit::Shared, sink: Kernel) -> PipelineCode {
         module: shared.module.finish(),
         frame: shared.frame,
         stages: Vec::new(),
+        stage_ends: Vec::new(),
         sink,
         merge: None,
         vectors: 0,

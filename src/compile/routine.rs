@@ -277,6 +277,7 @@ impl Pipeline {
             },
             rows_bound: None,
             source_rows: None,
+            expected: Vec::new(),
         }
     }
 }

@@ -13,10 +13,11 @@
 use gobi_jit::ir::{Block, IntCond, Local, Type, Value};
 
 use super::emit::{Emitter, Loop, Shared};
-use super::frame::{self, Slot};
+use super::frame::Slot;
 use super::mask::{self, all_true};
 use super::value::{Kind, Nullable, both, is_true};
-use super::{BLOCK_ROWS, Kernel, Stage, keys};
+use super::walk::Walk;
+use super::{Kernel, Stage, keys};
 use crate::plan::physical::logical::{Expr, JoinKind};
 use crate::plan::physical::{JoinStrategy, JoinTable, PhysicalPlan, Pipeline, Step};
 
@@ -72,6 +73,14 @@ impl Flight {
         before
     }
 
+    /// Where the rows of a source are.
+    pub(super) fn vector_of(&self, source: usize) -> Option<usize> {
+        self.vectors
+            .iter()
+            .find(|(s, _)| *s == source)
+            .and_then(|(_, vector)| *vector)
+    }
+
     /// Reads the row numbers of position `i` of the block.
     pub(super) fn read(&self, e: &mut Emitter<'_>, i: Value) {
         for (source, vector) in &self.vectors {
@@ -87,25 +96,31 @@ impl Flight {
     }
 }
 
-fn read_vector(e: &mut Emitter<'_>, vector: usize, i: Value) -> Value {
+pub(super) fn read_vector(e: &mut Emitter<'_>, vector: usize, i: Value) -> Value {
     let base = e.slot(Slot::Vector { vector });
     let address = e.b.index(base, i, 4, 0);
     let row = e.b.load(Type::I32, address, 0);
     e.b.uext(row, Type::I64)
 }
 
-fn write_vector(e: &mut Emitter<'_>, vector: usize, at: Value, row: Value) {
+pub(super) fn write_vector(e: &mut Emitter<'_>, vector: usize, at: Value, row: Value) {
     let base = e.slot(Slot::Vector { vector });
     let address = e.b.index(base, at, 4, 0);
     let narrow = e.b.trunc(row, Type::I32);
     e.b.store(narrow, address, 0);
 }
 
-/// Writes the kernels of all steps of a pipeline.
-pub(super) fn write(shared: &mut Shared, plan: &PhysicalPlan, pipeline: &Pipeline, flight: &mut Flight) -> Vec<Stage> {
+/// Writes the kernels of all steps of a pipeline; and gives how many there are before the first step, and up to and with each.
+pub(super) fn write(
+    shared: &mut Shared,
+    plan: &PhysicalPlan,
+    pipeline: &Pipeline,
+    flight: &mut Flight,
+) -> (Vec<Stage>, Vec<usize>) {
     let mut stages = Vec::new();
     stages.extend(super::groups::presence(shared, plan, pipeline, flight));
     stages.extend(super::marks::wanted(shared, plan, pipeline, flight));
+    let mut ends = vec![stages.len()];
     for (number, step) in pipeline.steps.iter().enumerate() {
         match step {
             Step::Filter { predicates } => {
@@ -144,8 +159,9 @@ pub(super) fn write(shared: &mut Shared, plan: &PhysicalPlan, pipeline: &Pipelin
                 });
             }
         }
+        ends.push(stages.len());
     }
-    stages
+    (stages, ends)
 }
 
 /// A filter: first what the mask can test, then the cheap rest at once, then each costly or fallible predicate alone.
@@ -441,238 +457,6 @@ impl Probe<'_> {
         walk.chain(&mut e, self, table, flight);
         let result = walk.end(&mut e);
         e.finish(result)
-    }
-}
-
-impl Flight {
-    fn vector_of(&self, source: usize) -> Option<usize> {
-        self.vectors
-            .iter()
-            .find(|(s, _)| *s == source)
-            .and_then(|(_, vector)| *vector)
-    }
-}
-
-/// The loop of a walk: over the block's rows, and for each over its chain, able to stop and go on in between.
-struct Walk {
-    i: Value,
-    row: Local,
-    found: Local,
-    out: Local,
-    next_input: Block,
-    position: Local,
-    input: Flight,
-    head_block: Block,
-    exit: Block,
-}
-
-impl Walk {
-    /// Opens the loop over the block's rows; `head` gives the first row of a chain, or 0.
-    fn begin(
-        e: &mut Emitter<'_>,
-        input: &Flight,
-        head: impl FnOnce(&mut Emitter<'_>, Value) -> Value,
-    ) -> (Self, Value) {
-        let (position, row, found, out) = (
-            e.b.local(Type::I64),
-            e.b.local(Type::I64),
-            e.b.local(Type::I8),
-            e.b.local(Type::I64),
-        );
-        let (frame, count) = (e.frame(), e.count());
-        let zero = e.b.iconst(Type::I64, 0);
-        let (resume_at, resume_row) = (
-            e.b.load(Type::I64, frame, frame::RESUME_INPUT),
-            e.b.load(Type::I64, frame, frame::RESUME_ROW),
-        );
-        e.b.store(zero, frame, frame::MORE);
-        e.b.set(position, resume_at);
-        e.b.set(row, resume_row);
-        let (head_block, body, exit, next_input) = (e.b.block(), e.b.block(), e.b.block(), e.b.block());
-        e.b.jump(head_block);
-        e.b.switch_to(head_block);
-        let i = e.b.get(position);
-        let more = e.b.icmp(IntCond::Slt, i, count);
-        e.b.branch(more, body, exit);
-        e.b.switch_to(body);
-        e.forget_row();
-        input.read(e, i);
-        let head = head(e, i);
-        let resumed = e.b.get(row);
-        let resumes = e.b.icmp(IntCond::Ne, resumed, zero);
-        let first = e.b.select(resumes, resumed, head);
-        e.b.set(row, first);
-        e.b.set(found, resumes);
-        let walk = Self {
-            i,
-            row,
-            found,
-            out,
-            next_input,
-            position,
-            input: input.clone(),
-            head_block,
-            exit,
-        };
-        (walk, head)
-    }
-
-    /// The inner loop over the elements of an array: "rows" are counted down from its length.
-    fn each(&self, e: &mut Emitter<'_>, length: Value, flight: &Flight, source: usize) {
-        let (test, body, advance) = (e.b.block(), e.b.block(), e.b.block());
-        e.b.jump(test);
-        e.b.switch_to(test);
-        let left = e.b.get(self.row);
-        let (zero, one) = (e.b.iconst(Type::I64, 0), e.b.iconst(Type::I64, 1));
-        let more = e.b.icmp(IntCond::Ne, left, zero);
-        e.b.branch(more, body, self.next_input);
-        e.b.switch_to(body);
-        let position = e.b.sub(length, left);
-        let link = e.b.sub(left, one);
-        self.emit(e, flight, source, position);
-        self.stop_if_full(e, link, advance);
-        e.b.switch_to(advance);
-        e.b.set(self.row, link);
-        e.b.jump(test);
-    }
-
-    /// The inner loop.
-    fn chain(&self, e: &mut Emitter<'_>, probe: &Probe<'_>, table: &JoinTable, flight: &Flight) {
-        let (test, body, matched, advance, ended) = (e.b.block(), e.b.block(), e.b.block(), e.b.block(), e.b.block());
-        let zero = e.b.iconst(Type::I64, 0);
-        // The probe side's keys are the same for the whole chain.
-        let hashed = table.strategy == JoinStrategy::Hash;
-        let values: Vec<Nullable> = if hashed {
-            probe.keys.iter().map(|key| e.expr(key)).collect()
-        } else {
-            Vec::new()
-        };
-        e.b.jump(test);
-        e.b.switch_to(test);
-        let row = e.b.get(self.row);
-        let there = e.b.icmp(IntCond::Ne, row, zero);
-        e.b.branch(there, body, ended);
-        e.b.switch_to(body);
-        e.set_row(probe.source, row);
-        let address = e.row_address(probe.source, table.layout.stride);
-        let link = e.b.load(Type::I32, address, 0);
-        let link = e.b.uext(link, Type::I64);
-        let same = if hashed {
-            keys::equal_row(e, &values, table, address)
-        } else {
-            e.b.iconst(Type::I8, 1)
-        };
-        probe.residual(e, same, matched, advance);
-        e.b.switch_to(matched);
-        match table.kind {
-            JoinKind::Semi => {
-                self.emit(e, flight, probe.source, row);
-                e.b.jump(self.next_input);
-            }
-            JoinKind::Anti | JoinKind::NullAwareAnti => e.b.jump(self.next_input),
-            _ => {
-                let yes = e.b.iconst(Type::I8, 1);
-                e.b.set(self.found, yes);
-                self.emit(e, flight, probe.source, row);
-                self.stop_if_full(e, link, advance);
-            }
-        }
-        e.b.switch_to(advance);
-        e.b.set(self.row, link);
-        e.b.jump(test);
-        e.b.switch_to(ended);
-        self.chain_ended(e, table, flight, probe.source);
-    }
-
-    fn chain_ended(&self, e: &mut Emitter<'_>, table: &JoinTable, flight: &Flight, source: usize) {
-        let zero = e.b.iconst(Type::I64, 0);
-        match table.kind {
-            JoinKind::Anti | JoinKind::NullAwareAnti => self.emit(e, flight, source, zero),
-            JoinKind::Left => {
-                let (alone, go_on) = (e.b.block(), e.b.block());
-                let found = e.b.get(self.found);
-                e.b.branch(found, go_on, alone);
-                e.b.switch_to(alone);
-                self.emit(e, flight, source, zero);
-                e.b.jump(go_on);
-                e.b.switch_to(go_on);
-            }
-            _ => {}
-        }
-        e.b.jump(self.next_input);
-    }
-
-    /// Gives the row at hand with this partner.
-    fn emit(&self, e: &mut Emitter<'_>, flight: &Flight, source: usize, partner: Value) {
-        let at = e.b.get(self.out);
-        for (s, vector) in &flight.vectors {
-            let Some(vector) = vector else { continue };
-            let row = if *s == source {
-                partner
-            } else {
-                // Read again rather than kept alive over the chain.
-                match self.input.vector_of(*s) {
-                    Some(from) => read_vector(e, from, self.i),
-                    None => {
-                        let start = e.start();
-                        e.b.add(start, self.i)
-                    }
-                }
-            };
-            write_vector(e, *vector, at, row);
-        }
-        let one = e.b.iconst(Type::I64, 1);
-        let next = e.b.add(at, one);
-        e.b.set(self.out, next);
-    }
-
-    /// Leaves the kernel in the middle of a chain if the output is full.
-    fn stop_if_full(&self, e: &mut Emitter<'_>, link: Value, go_on: Block) {
-        let full = self.is_full(e);
-        let (stop, in_chain) = (e.b.cold_block(), e.b.cold_block());
-        e.b.branch(full, stop, go_on);
-        e.b.switch_to(stop);
-        let zero = e.b.iconst(Type::I64, 0);
-        let more = e.b.icmp(IntCond::Ne, link, zero);
-        e.b.branch(more, in_chain, go_on);
-        e.b.switch_to(in_chain);
-        self.leave(e, self.i, link);
-    }
-
-    fn is_full(&self, e: &mut Emitter<'_>) -> Value {
-        let (out, most) = (e.b.get(self.out), e.b.iconst(Type::I64, BLOCK_ROWS as i64));
-        e.b.icmp(IntCond::Sge, out, most)
-    }
-
-    fn leave(&self, e: &mut Emitter<'_>, input: Value, row: Value) {
-        let frame = e.frame();
-        let one = e.b.iconst(Type::I64, 1);
-        e.b.store(one, frame, frame::MORE);
-        e.b.store(input, frame, frame::RESUME_INPUT);
-        e.b.store(row, frame, frame::RESUME_ROW);
-        let out = e.b.get(self.out);
-        e.b.ret(&[out]);
-    }
-
-    /// Goes on to the next row of the block; gives the number of rows written.
-    fn end(self, e: &mut Emitter<'_>) -> Value {
-        e.b.switch_to(self.next_input);
-        let (one, zero) = (e.b.iconst(Type::I64, 1), e.b.iconst(Type::I64, 0));
-        let next = e.b.add(self.i, one);
-        e.b.set(self.position, next);
-        e.b.set(self.row, zero);
-        let count = e.count();
-        let full = self.is_full(e);
-        let (check, stop) = (e.b.cold_block(), e.b.cold_block());
-        e.b.branch(full, check, self.head_block);
-        e.b.switch_to(check);
-        let more = e.b.icmp(IntCond::Slt, next, count);
-        e.b.branch(more, stop, self.exit);
-        e.b.switch_to(stop);
-        self.leave(e, next, zero);
-        e.b.switch_to(self.exit);
-        e.forget_row();
-        e.b.get(self.out)
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Explain {
 pub struct PipelineExplain {
     /// Source first, sink last.
     pub operators: Vec<String>,
+    /// How many rows are expected to leave each, as far as that was estimated.
+    pub expected: Vec<Option<u64>>,
     /// IR text.
     pub ir: String,
     /// CLIF with the IR op beside it.
@@ -92,8 +94,11 @@ fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPip
         }
     }
     let mut operators = vec![source];
-    for stage in &prepared_pipeline.code.stages {
+    let code = &prepared_pipeline.code;
+    let before_steps = code.stage_ends.first().copied().unwrap_or(0);
+    for (number, stage) in code.stages.iter().enumerate() {
         operators.push(match stage {
+            Stage::Filter { kernel } if number < before_steps => format!("keep those that are there (f{})", kernel.id.0),
             Stage::Mask { kernel, .. } => format!("filter by mask (f{})", kernel.id.0),
             Stage::Filter { kernel } => format!("filter (f{})", kernel.id.0),
             Stage::Cutoff { kernel } => format!("drop what cannot be among the first (f{})", kernel.id.0),
@@ -104,9 +109,16 @@ fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPip
         });
     }
     operators.push(display::sink(plan, pipeline));
+    let mut expected = vec![None; operators.len()];
+    for (steps, rows) in &pipeline.expected {
+        if let Some(stages) = code.stage_ends.get(*steps) {
+            expected[*stages] = Some(rows.round() as u64);
+        }
+    }
     let mut explain = PipelineExplain {
         operators,
-        ir: text::print(&prepared_pipeline.code.module),
+        expected,
+        ir: text::print(&code.module),
         compile_us: prepared_pipeline.compile_us,
         interpreted: prepared_pipeline.interpreted.clone(),
         ..PipelineExplain::default()

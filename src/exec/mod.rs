@@ -86,6 +86,8 @@ pub struct QueryOptions {
     pub batch_rows: usize,
     /// Keep the texts of the code.
     pub dump_code: bool,
+    /// Keep how many rows are expected where.
+    pub estimates: bool,
     /// Count rows and time per operator.
     pub analyze: bool,
     /// Decoded chunks of files are kept for later queries.

@@ -151,6 +151,26 @@ pub enum Action<'a> {
     Nothing,
 }
 
+impl<'a> Change<'a> {
+    /// Every proposed row is added.
+    pub fn adding(shape: &'a Shape, target: &'a ast::Target, proposed: Proposed<'a>, span: Span) -> Self {
+        Self {
+            shape,
+            target,
+            with: None,
+            source: Source::Proposed(proposed),
+            arms: vec![Arm {
+                rows: ArmRows::All,
+                filter: None,
+                action: Action::Propose,
+            }],
+            old: Vec::new(),
+            returning: &[],
+            span,
+        }
+    }
+}
+
 impl Action<'_> {
     /// Whether a row is there afterwards that was not there before.
     pub fn makes_a_row(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::types::LogicalType;
 use crate::types::arrow::from_arrow;
 pub use crate::types::cell::value;
 use crate::types::text::{self, NonFinite};
-pub use crate::types::text::{write_field, write_string};
+pub use crate::types::text::{distinct_names, write_field, write_string};
 
 /// The text of a cell; `None` is NULL.
 pub fn text(array: &dyn Array, row: usize, ty: &LogicalType) -> Option<String> {

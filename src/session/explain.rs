@@ -70,6 +70,9 @@ pub struct Pipeline {
 pub struct Operator {
     /// What it does.
     pub text: String,
+    /// How many rows were expected to leave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_rows: Option<u64>,
     /// What happened there; only with ANALYZE.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
@@ -155,6 +158,7 @@ pub fn of_statement(
     };
     let mut options = statement::options(session);
     options.dump_code = show.jit;
+    options.estimates = true;
     options.analyze = show.analyze;
     let mut compiled = statement::compile(session, query, dialect, &options, phases, span)?;
     let plan = compiled.prepared.explain();
@@ -202,6 +206,7 @@ fn pipelines(plan: exec::Explain, profile: Option<&Profile>, jit: bool) -> Vec<P
             operators: operators
                 .map(|(i, text)| Operator {
                     text,
+                    expected_rows: pipeline.expected.get(i).copied().flatten(),
                     measured: measured(i),
                 })
                 .collect(),
@@ -265,10 +270,18 @@ impl Pipeline {
 
 impl Operator {
     fn line(&self, width: usize, style: Style) -> String {
+        let expected = self.expected_rows.map(|rows| format!("~{rows}"));
         let Some(measured) = &self.measured else {
-            return format!("  {}", self.text);
+            return match expected {
+                Some(rows) => format!("  {:width$}  {}", self.text, style.faint(&format!("{rows} rows"))),
+                None => format!("  {}", self.text),
+            };
         };
-        let mut text = format!("{} rows, {}", measured.rows, micros_text(measured.time_us));
+        let mut text = match expected {
+            Some(expected) => format!("{} rows ({expected}), ", measured.rows),
+            None => format!("{} rows, ", measured.rows),
+        };
+        text.push_str(&micros_text(measured.time_us));
         if measured.bytes_read > 0 {
             let _ = write!(text, ", {} read", bytes_text(measured.bytes_read));
         }
@@ -294,7 +307,7 @@ impl PhasesMs {
             self.parse, self.bind, self.optimize, self.compile
         );
         if let Some(run) = self.run {
-            let _ = write!(text, ", run {run:.2} ms");
+            let _ = write!(text, ", run {run:.2} ms (operators: the time of all threads together)");
         }
         style.faint(&text)
     }

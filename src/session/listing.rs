@@ -68,6 +68,13 @@ pub fn show(session: &Session, what: &str, show: &Show, span: Span) -> Result<Op
     Ok(Some(stream(columns, rows, span)))
 }
 
+/// The pattern of `LIKE 'pattern'`.
+pub fn like_of(show: &Show) -> Result<Option<LikePattern>, Error> {
+    let like = show.like.as_ref().map(|pattern| LikePattern::new(pattern, None, true));
+    like.transpose()
+        .map_err(|error| Error::new(Diagnostic::new("22025", show.what.span, error.to_string())))
+}
+
 /// `IN schema` or `IN table`, and `LIKE 'pattern'`.
 struct Names {
     schema: Option<String>,
@@ -77,15 +84,10 @@ struct Names {
 
 impl Names {
     fn new(catalog: &Catalog, show: &Show, within: &[Ident]) -> Result<Self, Error> {
-        let like = show.like.as_ref().map(|pattern| LikePattern::new(pattern, None, true));
-        let like = like.transpose().map_err(|error| {
-            let message = error.to_string();
-            Error::new(Diagnostic::new("22025", show.what.span, message))
-        })?;
         let mut names = Self {
             schema: None,
             table: None,
-            like,
+            like: like_of(show)?,
         };
         names.within(catalog, within)?;
         Ok(names)

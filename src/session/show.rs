@@ -54,6 +54,9 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     if let Some(stream) = timeline::show(session, &what, show, span)? {
         return Ok(StatementResult::Rows(stream));
     }
+    if what == "tables" && show.of.is_empty() {
+        return tables(session, show, span).map(StatementResult::Rows);
+    }
     let narrowed = [(!show.of.is_empty(), " IN"), (show.like.is_some(), " LIKE")];
     let narrowed = narrowed.into_iter().find(|(given, _)| *given).map(|(_, word)| word);
     if let Some(word) = narrowed {
@@ -63,7 +66,6 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     }
     let stream = match what.as_str() {
         "all" | "config" => all_settings(session, span),
-        "tables" => tables(session, span)?,
         "views" | "schemas" | "schema" | "indexes" => {
             let message = format!(
                 "SHOW {} without a database is not supported yet",
@@ -187,11 +189,15 @@ fn locks(session: &mut Session, span: Span) -> Result<ResultStream, Error> {
     Ok(ResultStream::strings(&columns, &rows, span))
 }
 
-fn tables(session: &mut Session, span: Span) -> Result<ResultStream, Error> {
+/// The files of a folder that is not a database.
+fn tables(session: &mut Session, show: &Show, span: Span) -> Result<ResultStream, Error> {
     let tables = session.relations.folder_tables();
     let tables = tables.map_err(|error| Error::new(Diagnostic::new(error.code, span, error.message)))?;
-    let files = tables.into_iter();
-    let rows: Vec<_> = files
+    let like = listing::like_of(show)?;
+    let wanted = |name: &str| like.as_ref().is_none_or(|like| like.matches(name.as_bytes()));
+    let rows: Vec<_> = tables
+        .into_iter()
+        .filter(|(name, _)| wanted(name))
         .map(|(name, path)| vec![name, path.display().to_string()])
         .collect();
     Ok(ResultStream::strings(&["name", "file"], &rows, span))

@@ -134,7 +134,7 @@ pub fn compiled_change(
     let mut options = change_options(session);
     let capture = session.explaining.as_ref();
     if let Some(show) = capture.map(explain::Capture::options) {
-        (options.dump_code, options.analyze) = (show.jit, show.analyze);
+        (options.dump_code, options.estimates, options.analyze) = (show.jit, true, show.analyze);
     }
     let (bound, layout, tables, mut phases) = bound_change(&mut session.relations, change, raw, running)?;
     let (optimized, tables) = optimize(bound, tables, &mut phases, running.span)?;
@@ -302,7 +302,7 @@ fn prepare(
     let clock = Instant::now();
     let made = tables.make_picked();
     made.map_err(|error| Error::new(Diagnostic::new(error.code, span, error.message)))?;
-    let physical = plan::physical::plan(&optimized, &tables)
+    let physical = plan::physical::plan(&optimized, &tables, options.estimates)
         .map_err(|error| Error::new(Diagnostic::new("0A000", span, error.to_string())))?;
     phases.optimize += clock.elapsed();
     let relations = tables.into_relations();
@@ -349,6 +349,7 @@ fn stopped_by(session: &Session, cancel: CancelToken) -> QueryOptions {
         jit: settings.jit,
         batch_rows: settings.batch_rows,
         dump_code: false,
+        estimates: false,
         analyze: false,
         keeps_chunks: true,
         cancel,

@@ -7,12 +7,24 @@
 //!
 //! Does not: align, or decide what NULL looks like.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
 
 use super::{LogicalType, Value, cell};
+
+/// Names of which no two are the same: a second `a` becomes `a_1`.
+pub fn distinct_names(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let distinct = |base: String| {
+        let again = (1..).map(|count| format!("{base}_{count}"));
+        let mut candidates = std::iter::once(base.clone()).chain(again);
+        candidates.find(|name| taken.insert(name.clone())).unwrap_or(base)
+    };
+    names.into_iter().map(distinct).collect()
+}
 
 /// What JSON gets for doubles that it has no number for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

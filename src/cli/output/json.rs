@@ -2,7 +2,8 @@
 //!
 //! `SELECT 1.50 AS a, NULL AS b` is `[{"a":1.50,"b":null}]`.
 //!
-//! Invariants: decimals and integers keep all their digits; what JSON has no number for is a string.
+//! Invariants: decimals and integers keep all their digits; what JSON has no number for is a string; keys of an object are
+//! distinct.
 //!
 //! Does not: write the line protocol; see [`crate::cli::protocol`].
 
@@ -34,7 +35,8 @@ fn write_objects(
     mut write: impl FnMut(&str) -> Result<(), OutputError>,
 ) -> Result<(), OutputError> {
     let fields = stream.fields().to_vec();
-    let keys: Vec<String> = fields.iter().map(|field| key(&field.name)).collect();
+    let names = cells::distinct_names(fields.iter().map(|field| field.name.clone()));
+    let keys: Vec<String> = names.iter().map(|name| key(name)).collect();
     let mut object = String::new();
     for batch in stream {
         let batch: RecordBatch = batch?;

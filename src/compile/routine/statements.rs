@@ -207,23 +207,7 @@ impl Emitter<'_> {
 
     /// Asks a question; its answer is a number: -1 for an error, 0 for no row.
     fn ask(&mut self, question: usize, given: &[ColumnId], taken: &[ColumnId], span: Span) -> Value {
-        let cells = self.b.slot(32 * (given.len().max(taken.len()).max(1)) as u32);
-        let base = self.b.slot_addr(cells);
-        for (at, id) in given.iter().enumerate() {
-            let value = self.variable(*id);
-            self.store_cell(&value, base, CELL * at as i32);
-        }
-        let host_state = self.slot(Slot::Host);
-        let number = self.b.iconst(Type::I64, question as i64);
-        let (host, sig) = self.host("ask", &[Type::Ptr, Type::I64, Type::Ptr]);
-        let answer = self
-            .b
-            .call_host(host, &sig, &[host_state, number, base])
-            .unwrap_or(number);
-        let zero = self.b.iconst(Type::I64, 0);
-        let failed = self.b.icmp(IntCond::Slt, answer, zero);
-        let site = self.site("XX000", "", [None, None], span);
-        self.fail_if(failed, None, site, &[]);
+        let (answer, base) = self.hand_over("ask", question, given, taken.len(), span);
         for (at, id) in taken.iter().enumerate() {
             let value = self.load_cell(base, CELL * at as i32, *id);
             self.set_variable(*id, value);
@@ -233,7 +217,19 @@ impl Emitter<'_> {
 
     /// Hands values over as a row that is added later.
     fn collect(&mut self, question: usize, given: &[ColumnId], span: Span) {
-        let cells = self.b.slot(32 * (given.len().max(1)) as u32);
+        self.hand_over("collect", question, given, 0, span);
+    }
+
+    /// Calls the session with values in cells, of which there are enough for what it gives back; its answer, and the cells.
+    fn hand_over(
+        &mut self,
+        function: &str,
+        question: usize,
+        given: &[ColumnId],
+        taken: usize,
+        span: Span,
+    ) -> (Value, Value) {
+        let cells = self.b.slot(32 * given.len().max(taken).max(1) as u32);
         let base = self.b.slot_addr(cells);
         for (at, id) in given.iter().enumerate() {
             let value = self.variable(*id);
@@ -241,15 +237,14 @@ impl Emitter<'_> {
         }
         let host_state = self.slot(Slot::Host);
         let number = self.b.iconst(Type::I64, question as i64);
-        let (host, sig) = self.host("collect", &[Type::Ptr, Type::I64, Type::Ptr]);
-        let done = self
-            .b
-            .call_host(host, &sig, &[host_state, number, base])
-            .unwrap_or(number);
+        let (host, sig) = self.host(function, &[Type::Ptr, Type::I64, Type::Ptr]);
+        let answer = self.b.call_host(host, &sig, &[host_state, number, base]);
+        let answer = answer.unwrap_or(number);
         let zero = self.b.iconst(Type::I64, 0);
-        let failed = self.b.icmp(IntCond::Slt, done, zero);
+        let failed = self.b.icmp(IntCond::Slt, answer, zero);
         let site = self.site("XX000", "", [None, None], span);
         self.fail_if(failed, None, site, &[]);
+        (answer, base)
     }
 
     fn rows(&mut self, question: usize, (given, taken): (&[ColumnId], &[ColumnId]), body: &[Statement], span: Span) {

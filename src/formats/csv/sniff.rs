@@ -9,6 +9,7 @@
 use super::CsvOptions;
 use super::split::{Dialect, Records, Span};
 use super::values::Guess;
+use crate::types::text::distinct_names;
 use crate::types::{Field, LogicalType};
 
 /// Tried in this order; the first of equals wins.
@@ -38,7 +39,8 @@ pub(super) fn sniff(sample: &[u8], options: &CsvOptions) -> Shape {
         newline,
     };
     let table = Table::new(sample, dialect);
-    let columns = table.columns();
+    // An empty file has a column, like any other.
+    let columns = table.columns().max(1);
     let (with_first, without_first) = (table.types(0, columns), table.types(1, columns));
     let header = options.header.unwrap_or_else(|| {
         let first = table.records.first();
@@ -46,7 +48,7 @@ pub(super) fn sniff(sample: &[u8], options: &CsvOptions) -> Shape {
     });
     let types = if header { without_first } else { with_first };
     let names = match table.records.first().filter(|_| header) {
-        Some(first) => unique_names(first.texts(sample)),
+        Some(first) => column_names(first.texts(sample)),
         None => (0..columns).map(|i| format!("column{i}")).collect(),
     };
     // A header decides the number of columns, even if the rows below it do not agree.
@@ -188,21 +190,10 @@ fn looks_like_header(first: &[String], with_first: &[LogicalType], without_first
     differs || (all_strings && named)
 }
 
-fn unique_names(texts: Vec<String>) -> Vec<String> {
-    let mut names: Vec<String> = Vec::with_capacity(texts.len());
-    for (i, text) in texts.into_iter().enumerate() {
-        let base = if text.trim().is_empty() {
-            format!("column{i}")
-        } else {
-            text.trim().to_string()
-        };
-        let mut name = base.clone();
-        let mut again = 1;
-        while names.contains(&name) {
-            name = format!("{base}_{again}");
-            again += 1;
-        }
-        names.push(name);
-    }
-    names
+fn column_names(texts: Vec<String>) -> Vec<String> {
+    let texts = texts.into_iter().enumerate();
+    distinct_names(texts.map(|(i, text)| match text.trim() {
+        "" => format!("column{i}"),
+        text => text.to_string(),
+    }))
 }

@@ -3,7 +3,7 @@
 //! The row `(1.50, NULL, DATE '1994-01-01')` becomes `{"a":1.50,"b":null,"c":"1994-01-01"}`.
 //!
 //! Invariants: numbers keep all their digits; doubles that JSON has no number for are the words `NaN`, `Infinity` and `-Infinity`,
-//! so that they do not turn into NULLs or strings.
+//! so that they do not turn into NULLs or strings; keys of an object are distinct.
 //!
 //! Does not: indent.
 
@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 
 use super::{Columns, Failure, Out, Sink};
 use crate::types::LogicalType;
-use crate::types::text::{NonFinite, write_json, write_string};
+use crate::types::text::{NonFinite, distinct_names, write_json, write_string};
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -30,6 +30,8 @@ pub(super) struct JsonSink<'a> {
 impl<'a> JsonSink<'a> {
     /// Nothing is written yet.
     pub(super) fn new(out: Out<'a>, columns: Columns, array: bool) -> Self {
+        let (names, types): (Vec<String>, Vec<LogicalType>) = columns.into_iter().unzip();
+        let columns = distinct_names(names).into_iter().zip(types);
         let key = |(i, (name, ty)): (usize, (String, LogicalType))| {
             let mut key = String::from(if i == 0 { "{" } else { "," });
             write_string(&mut key, &name);
@@ -41,7 +43,7 @@ impl<'a> JsonSink<'a> {
             array,
             first: true,
             buffer: String::with_capacity(BUFFER_BYTES),
-            columns: columns.into_iter().enumerate().map(key).collect(),
+            columns: columns.enumerate().map(key).collect(),
         }
     }
 

@@ -18,6 +18,7 @@ use super::{
     RowSource, Sink, SourceField, SourceKind, State, StateKind, Step, TempTable, facts,
 };
 use crate::plan::TableResolver;
+use crate::plan::estimate::Estimator;
 use crate::plan::logical::{self, Aggregate, AggregateFunction, ColumnId, Expr, ExprKind, Plan, SortKey};
 use crate::types::{Field, LogicalType, Value};
 
@@ -31,16 +32,20 @@ pub enum PlanError {
 
 pub(super) type Columns = BTreeSet<ColumnId>;
 
-/// Plans a query, its subqueries and its recursive CTEs.
-pub fn plan(query: &logical::Query, tables: &dyn TableResolver) -> Result<PhysicalPlan, PlanError> {
+/// Plans a query, its subqueries and its recursive CTEs; `estimates`: with how many rows are expected where.
+pub fn plan(
+    query: &logical::Query,
+    tables: &dyn TableResolver,
+    estimates: bool,
+) -> Result<PhysicalPlan, PlanError> {
     let mut subqueries = Vec::new();
     for subquery in &query.subqueries {
-        subqueries.push(plan(subquery, tables)?);
+        subqueries.push(plan(subquery, tables, estimates)?);
     }
     let recursions = query.recursions.iter().map(|recursion| {
         Ok(Recursion {
-            base: plan(&recursion.base, tables)?,
-            step: plan(&recursion.step, tables)?,
+            base: plan(&recursion.base, tables, estimates)?,
+            step: plan(&recursion.step, tables, estimates)?,
             distinct: recursion.distinct,
             fields: recursion.fields.clone(),
             subqueries_before: recursion.subqueries_before,
@@ -50,6 +55,7 @@ pub fn plan(query: &logical::Query, tables: &dyn TableResolver) -> Result<Physic
     let mut builder = Builder {
         tables,
         query,
+        estimator: estimates.then(|| Estimator::new(&query.root, tables)),
         out: PhysicalPlan::empty((subqueries, recursions), query),
     };
     builder.result()?;
@@ -75,46 +81,13 @@ impl PhysicalPlan {
 pub(super) struct Builder<'a> {
     pub(super) tables: &'a dyn TableResolver,
     pub(super) query: &'a logical::Query,
+    estimator: Option<Estimator>,
     pub(super) out: PhysicalPlan,
 }
 
 /// The columns that an expression mentions.
 pub(super) fn mentioned(expr: &Expr, into: &mut Columns) {
-    match &expr.kind {
-        ExprKind::Routine { args, .. } => args.iter().for_each(|arg| mentioned(arg, into)),
-        ExprKind::Column(id) => {
-            into.insert(*id);
-        }
-        ExprKind::Literal(_) | ExprKind::Subquery(_) => {}
-        ExprKind::Cast { expr, .. }
-        | ExprKind::Neg(expr)
-        | ExprKind::Not(expr)
-        | ExprKind::IsNull { expr, .. }
-        | ExprKind::InList { expr, .. } => mentioned(expr, into),
-        ExprKind::Chain { first, rest } => {
-            mentioned(first, into);
-            rest.iter().for_each(|step| mentioned(&step.operand, into));
-        }
-        ExprKind::And(items) | ExprKind::Or(items) | ExprKind::Coalesce(items) => {
-            items.iter().for_each(|item| mentioned(item, into));
-        }
-        ExprKind::Compare { left, right, .. } => {
-            mentioned(left, into);
-            mentioned(right, into);
-        }
-        ExprKind::Like { expr, pattern, .. } => {
-            mentioned(expr, into);
-            mentioned(pattern, into);
-        }
-        ExprKind::Case { arms, otherwise } => {
-            for (when, then) in arms {
-                mentioned(when, into);
-                mentioned(then, into);
-            }
-            mentioned(otherwise, into);
-        }
-        ExprKind::Call { args, .. } => args.iter().for_each(|arg| mentioned(arg, into)),
-    }
+    expr.visit(&mut |part| into.extend(part.as_column()));
 }
 
 pub(super) fn mentioned_all<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Columns {
@@ -242,6 +215,14 @@ impl Builder<'_> {
 
     /// The pipeline, still without a sink, that produces the required columns of a plan.
     pub(super) fn open(&mut self, plan: &Plan, required: &Columns) -> Result<Pipeline, PlanError> {
+        let mut pipeline = self.opened(plan, required)?;
+        if let Some(estimator) = &self.estimator {
+            pipeline.expected.push((pipeline.steps.len(), estimator.rows(plan)));
+        }
+        Ok(pipeline)
+    }
+
+    fn opened(&mut self, plan: &Plan, required: &Columns) -> Result<Pipeline, PlanError> {
         match plan {
             Plan::Scan {
                 table,
@@ -597,6 +578,7 @@ impl Pipeline {
             },
             rows_bound,
             source_rows: rows_bound,
+            expected: Vec::new(),
         }
     }
 }

@@ -87,6 +87,8 @@ pub struct Pipeline {
     pub rows_bound: Option<u64>,
     /// Rows of the source, as far as they are known; decides between strategies, never about correctness.
     pub source_rows: Option<u64>,
+    /// After how many of the steps how many rows are expected; only if estimates are to be shown.
+    pub expected: Vec<(usize, f64)>,
 }
 
 impl Pipeline {

@@ -106,34 +106,35 @@ impl Checker<'_> {
                     .collect(),
             ),
         };
-        let question = self.question(
-            QuestionKind::Row(Box::new(query.clone()), fields),
-            &given,
-            vec![taken.clone()],
-        );
-        let id = self.temporary(taken, true);
-        out.push(Statement::Ask {
-            question,
-            given,
-            taken: vec![id],
-            span: query.span,
-        });
-        Some(id)
+        let kind = QuestionKind::Row(Box::new(query.clone()), fields);
+        Some(self.ask_for_one(kind, given, (taken, true), query.span, out))
     }
 
     /// Whether a query has a row, as a variable.
     pub(super) fn exists(&mut self, query: &ast::Query, out: &mut Vec<Statement>) -> Option<ColumnId> {
         let (_, given) = self.bound_query(query)?;
         let kind = QuestionKind::Exists(Box::new(query.clone()));
-        let question = self.question(kind, &given, vec![LogicalType::Boolean]);
-        let id = self.temporary(LogicalType::Boolean, false);
+        Some(self.ask_for_one(kind, given, (LogicalType::Boolean, false), query.span, out))
+    }
+
+    /// Asks for one value of a type, which may be NULL or not; as a variable.
+    fn ask_for_one(
+        &mut self,
+        kind: QuestionKind,
+        given: Vec<ColumnId>,
+        (ty, nullable): (LogicalType, bool),
+        span: Span,
+        out: &mut Vec<Statement>,
+    ) -> ColumnId {
+        let question = self.question(kind, &given, vec![ty.clone()]);
+        let id = self.temporary(ty, nullable);
         out.push(Statement::Ask {
             question,
             given,
             taken: vec![id],
-            span: query.span,
+            span,
         });
-        Some(id)
+        id
     }
 
     /// A query by itself.

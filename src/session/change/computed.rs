@@ -13,7 +13,7 @@ use arrow::datatypes::{Field as ArrowField, Schema};
 use gobi_grammar::ast::{Expr, ExprKind, Ident, InsertSource, SelectItem, Span, TableRef, TableRefKind};
 
 use super::{Running, foreign, user};
-use crate::plan::change::{Action, Arm, ArmRows, Change, Layout, Proposed, Source};
+use crate::plan::change::{Change, Layout, Proposed};
 use crate::session::define::select;
 use crate::session::store::{View, store_error};
 use crate::session::{Error, Session, statement};
@@ -110,23 +110,14 @@ fn proposed(session: &mut Session, change: &Change<'_>, running: Running) -> Res
         span: running.span,
     };
     let rows = InsertSource::Query(Box::new(select(items.collect(), vec![from], None)));
+    let rows = Proposed {
+        places: &places,
+        rows: &rows,
+        loose: false,
+    };
     let again = Change {
-        shape: change.shape,
-        target: change.target,
-        with: None,
-        source: Source::Proposed(Proposed {
-            places: &places,
-            rows: &rows,
-            loose: false,
-        }),
-        arms: vec![Arm {
-            rows: ArmRows::All,
-            filter: None,
-            action: Action::Propose,
-        }],
-        old: Vec::new(),
         returning: change.returning,
-        span: change.span,
+        ..Change::adding(change.shape, change.target, rows, change.span)
     };
     let (stream, layout) = statement::changed_rows(session, &again, false, running)?;
     let schema = stream.schema();

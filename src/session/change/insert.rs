@@ -111,18 +111,9 @@ impl<'a> Plain<'a> {
     fn append(&self, session: &mut Session, table: &Table, view: &mut View, running: Running) -> Result<Done, Error> {
         let shape = shape::shape(&table.def, running.span)?;
         let change = Change {
-            shape: &shape,
-            target: self.target,
             with: self.with,
-            source: Source::Proposed(self.proposed()),
-            arms: vec![Arm {
-                rows: ArmRows::All,
-                filter: None,
-                action: Action::Propose,
-            }],
-            old: Vec::new(),
             returning: self.returning,
-            span: running.span,
+            ..Change::adding(&shape, self.target, self.proposed(), running.span)
         };
         apply::apply(session, change, table, view, How::plain(running))
     }

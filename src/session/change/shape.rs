@@ -11,8 +11,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::super::{Error, define};
 use crate::catalog::{Source, TableDef};
-use crate::plan;
-use crate::plan::change::{Action, Arm, ArmRows, Change, Proposed, Rule, Shape, ShapeColumn};
+use crate::plan::change::{Change, Proposed, Rule, Shape, ShapeColumn};
 use crate::types::Field;
 
 /// What a table asks of its rows; `span` is the statement that writes them.
@@ -114,24 +113,10 @@ pub fn check(
         alias: None,
         span,
     };
-    let rows = InsertSource::DefaultValues;
-    let change = Change {
-        shape,
-        target: &target,
-        with: None,
-        source: plan::change::Source::Proposed(Proposed {
-            places: &[],
-            rows: &rows,
-            loose: false,
-        }),
-        arms: vec![Arm {
-            rows: ArmRows::All,
-            filter: None,
-            action: Action::Propose,
-        }],
-        old: Vec::new(),
-        returning: &[],
-        span,
+    let rows = Proposed {
+        places: &[],
+        rows: &InsertSource::DefaultValues,
+        loose: false,
     };
-    bind(&change).map_err(Error::all)
+    bind(&Change::adding(shape, &target, rows, span)).map_err(Error::all)
 }

@@ -117,6 +117,7 @@ fn explanation(capture: Option<Capture>, operator: &str, show: ExplainOptions) -
     let mut pipelines = pipelines(plan.explain, profile.as_ref(), show.jit);
     if let Some(last) = pipelines.last_mut() {
         last.operators.push(Operator {
+            expected_rows: None,
             text: operator.to_string(),
             measured: rows.map(|rows| Measured {
                 rows,
