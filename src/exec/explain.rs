@@ -98,7 +98,9 @@ fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPip
     let before_steps = code.stage_ends.first().copied().unwrap_or(0);
     for (number, stage) in code.stages.iter().enumerate() {
         operators.push(match stage {
-            Stage::Filter { kernel } if number < before_steps => format!("keep those that are there (f{})", kernel.id.0),
+            Stage::Filter { kernel } if number < before_steps => {
+                format!("keep those that are there (f{})", kernel.id.0)
+            }
             Stage::Mask { kernel, .. } => format!("filter by mask (f{})", kernel.id.0),
             Stage::Filter { kernel } => format!("filter (f{})", kernel.id.0),
             Stage::Cutoff { kernel } => format!("drop what cannot be among the first (f{})", kernel.id.0),

@@ -1,7 +1,8 @@
 //! Runs physical plans: batches in, batches out.
 //!
 //! Life of a run: `prepare` writes and compiles the kernels of each pipeline; `run` works through the pipelines, and `worker`
-//! through the morsels of one; `tables` holds what joins and aggregations build, `output` and `finish` make batches.
+//! through the morsels of one; `tables` holds what joins and aggregations build, `output` and `finish` make batches; `sort` finds
+//! the order of rows for `finish` and `window`.
 //!
 //! Invariants: every large allocation is taken from the query's budget first; a cancelled query stops within a block.
 //!
@@ -35,6 +36,7 @@ mod rows;
 mod run;
 mod schedule;
 mod simd;
+mod sort;
 mod tables;
 mod temp;
 mod window;

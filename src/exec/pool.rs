@@ -119,6 +119,27 @@ impl Team<'_> {
     }
 }
 
+impl Team<'_> {
+    /// Like [`Team::each`]; gives what each task made.
+    pub fn map<T: Send + 'static>(
+        &self,
+        tasks: usize,
+        task: impl Fn(usize) -> Result<T, ExecError> + Send + Sync + 'static,
+    ) -> Result<Vec<T>, ExecError> {
+        let made: Arc<Vec<Mutex<Option<T>>>> = Arc::new((0..tasks).map(|_| Mutex::new(None)).collect());
+        let places = made.clone();
+        self.each(tasks, move |number| {
+            let done = task(number)?;
+            *lock(&places[number]) = Some(done);
+            Ok(())
+        })?;
+        let taken = made.iter().map(|place| lock(place).take());
+        taken
+            .map(|made| made.ok_or_else(|| ExecError::internal("a task made nothing")))
+            .collect()
+    }
+}
+
 fn serve(jobs: &Receiver<Arc<Job>>) {
     while let Ok(job) = jobs.recv() {
         let number = {

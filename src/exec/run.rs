@@ -509,20 +509,16 @@ impl Query {
         running: &Running,
         batches: Vec<RecordBatch>,
         reserved: &mut Vec<Reservation>,
-        mut give: impl FnMut(RecordBatch) -> Result<(), ExecError>,
+        give: impl FnMut(RecordBatch) -> Result<(), ExecError>,
     ) -> Result<(), ExecError> {
         let finish = &running.finish;
         let cancel = &self.options.cancel;
         if !finish.windows.is_empty() {
             let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
             reserved.push(self.budget.reserve(bytes, "window functions")?);
-            return give(window::compute(
-                &batches,
-                &running.schema,
-                &finish.windows,
-                &self.team(),
-                cancel,
-            )?);
+            return window::compute(batches, &finish.windows, &self.team(), cancel)?
+                .into_iter()
+                .try_for_each(give);
         }
         if running.streams {
             return batches.into_iter().try_for_each(give);

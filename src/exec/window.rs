@@ -1,7 +1,7 @@
 //! Window functions over finished batches.
 //!
-//! `sum(x) OVER (PARTITION BY k ORDER BY d)` over a million rows: they are put into buckets by the hash of `k`, each worker sorts a
-//! bucket by `k, d` and goes over its partitions once, and the sums are put back to where their rows stand.
+//! `sum(x) OVER (PARTITION BY k ORDER BY d)` over a million rows: all rows are sorted by `k, d`, each worker takes whole partitions
+//! and goes over them once, and the sums are put back to where their rows stand.
 //!
 //! Invariants: rows keep their places, results are appended as columns; a frame costs at most the logarithm of its size.
 //!
@@ -13,181 +13,211 @@ mod frame;
 mod pick;
 mod tree;
 
-use std::hash::{BuildHasher, Hasher};
-use std::sync::{Arc, Mutex};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array};
-use arrow::compute::{concat, concat_batches, take};
-use arrow::datatypes::{Field, Schema, SchemaRef};
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::{SortOptions, interleave};
+use arrow::datatypes::{Field, Schema};
 
+use super::finish::options;
 use super::pool::Team;
-use super::run::lock;
+use super::sort::{self, Place, SortBy, Start};
 use super::{CancelToken, ExecError};
 use crate::plan::physical::WindowSpec;
-use crate::plan::physical::logical::SortKey;
-use crate::types::arrow::to_arrow;
 use bucket::Bucket;
 
 const OPERATOR: &str = "window";
+/// Rows of whole partitions that a worker takes at a time, at least.
+const UNIT_ROWS: usize = 1 << 14;
+/// Bytes for each row beside its keys: its place, its start, where its results are.
+const ROW_BYTES: usize = 24;
+/// Bytes of a result, about.
+const RESULT_BYTES: usize = 16;
 
-/// Rows of a bucket that one worker sorts: its row numbers, and the results in that order.
-type Done = (Vec<u32>, Vec<ArrayRef>);
-
-/// Puts all batches together and appends the results of all windows.
+/// Appends the results of all windows.
 pub fn compute(
-    batches: &[RecordBatch],
-    schema: &SchemaRef,
+    batches: Vec<RecordBatch>,
     windows: &[WindowSpec],
     team: &Team<'_>,
     cancel: &CancelToken,
-) -> Result<RecordBatch, ExecError> {
-    let mut all = concat_batches(schema, batches).map_err(internal)?;
-    if u32::try_from(all.num_rows()).is_err() {
+) -> Result<Vec<RecordBatch>, ExecError> {
+    let mut batches: Vec<RecordBatch> = batches.into_iter().filter(|batch| batch.num_rows() > 0).collect();
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    if u32::try_from(rows).is_err() {
         return Err(ExecError::resource("a window over more than four billion rows".into()));
     }
     for window in windows {
-        all = one(&all, window, team, cancel)?;
+        if !batches.is_empty() {
+            batches = one(batches, window, team, cancel)?;
+        }
     }
-    Ok(all)
-}
-
-/// What the workers of a window share.
-struct Input {
-    batch: RecordBatch,
-    window: WindowSpec,
-    /// Keys of partitions and of the order, as bytes that compare like them.
-    partition: Option<Rows>,
-    order: Option<Rows>,
-    buckets: Vec<Mutex<Vec<u32>>>,
-    done: Vec<Mutex<Option<Done>>>,
-    cancel: CancelToken,
+    Ok(batches)
 }
 
 fn one(
-    batch: &RecordBatch,
+    batches: Vec<RecordBatch>,
     window: &WindowSpec,
     team: &Team<'_>,
     cancel: &CancelToken,
-) -> Result<RecordBatch, ExecError> {
-    let rows = batch.num_rows();
-    // Row numbers, keys, and a result per call.
-    let _reserved = team.budget.reserve(rows * 24 * (2 + window.calls.len()), OPERATOR)?;
-    let ascending = |column: &usize| (*column, ascending());
-    let partition = keys(batch, &window.partition.iter().map(ascending).collect::<Vec<_>>())?;
-    let order: Vec<(usize, SortKey)> = window.order.clone();
-    let order = keys(batch, &order)?;
-    let bytes = |rows: &Option<Rows>| rows.as_ref().map_or(0, Rows::size);
-    let _keys = team.budget.reserve(bytes(&partition) + bytes(&order), OPERATOR)?;
-    let buckets = spread(rows, partition.as_ref(), team.threads);
-    let input = Arc::new(Input {
-        batch: batch.clone(),
-        window: window.clone(),
-        partition,
-        order,
-        done: buckets.iter().map(|_| Mutex::new(None)).collect(),
-        buckets: buckets.into_iter().map(Mutex::new).collect(),
-        cancel: cancel.clone(),
-    });
-    let shared = input.clone();
-    team.each(input.buckets.len(), move |number| shared.work(number))?;
-    input.append()
+) -> Result<Vec<RecordBatch>, ExecError> {
+    let batches = Arc::new(batches);
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let bytes = rows * (ROW_BYTES + RESULT_BYTES * window.calls.len());
+    let _reserved = team.budget.reserve(bytes, OPERATOR)?;
+    let order = Arc::new(Sorted::of(&batches, window, team, cancel)?);
+    let units = Arc::new(units(&order.starts));
+    let found = Arc::new(Found::new(&batches));
+    let (shared, window, stop) = (batches.clone(), Arc::new(window.clone()), cancel.clone());
+    let (spec, noted, ranges) = (window.clone(), found.clone(), units.clone());
+    let results = team.map(units.len(), move |number| {
+        let range = ranges[number].clone();
+        noted.note(number, &order.places[range.clone()]);
+        let bucket = Bucket::of(&order.places[range.clone()], &order.starts[range]);
+        let results = spec.calls.iter().map(|call| {
+            stop.check()?;
+            bucket.compute(&shared, &spec, call)
+        });
+        results.collect::<Result<Vec<ArrayRef>, _>>()
+    })?;
+    let (results, cancel) = (Arc::new(results), cancel.clone());
+    team.map(batches.len(), move |number| {
+        cancel.check()?;
+        append(&batches[number], &window, &results, &found.places[number])
+    })
 }
 
-fn ascending() -> SortKey {
-    SortKey {
-        column: crate::plan::physical::logical::ColumnId(0),
-        desc: false,
+/// All rows, partition by partition, each in its order.
+struct Sorted {
+    places: Vec<Place>,
+    starts: Vec<Start>,
+}
+
+impl Sorted {
+    fn of(
+        batches: &Arc<Vec<RecordBatch>>,
+        window: &WindowSpec,
+        team: &Team<'_>,
+        cancel: &CancelToken,
+    ) -> Result<Self, ExecError> {
+        let partition = window.partition.iter().map(|column| (*column, ascending()));
+        let order = window.order.iter().map(|(column, key)| (*column, options(key)));
+        let by = SortBy {
+            columns: partition.chain(order).collect(),
+            partition: window.partition.len(),
+            operator: OPERATOR,
+        };
+        if by.columns.is_empty() {
+            return Ok(Self::as_they_come(batches));
+        }
+        let buckets = sort::spread(batches, &by, team, cancel)?;
+        let (shared, cancel) = (buckets.clone(), cancel.clone());
+        let parts = team.map(buckets.sizes().len(), move |bucket| {
+            cancel.check()?;
+            Ok(shared.starts(bucket))
+        })?;
+        let rows = batches.iter().map(RecordBatch::num_rows).sum();
+        let mut all = Self {
+            places: Vec::with_capacity(rows),
+            starts: Vec::with_capacity(rows),
+        };
+        for (places, mut starts) in parts {
+            if let (Some(before), Some(first), Some(start)) = (all.places.last(), places.first(), starts.first_mut()) {
+                *start = buckets.start(*before, *first);
+            }
+            all.places.extend(places);
+            all.starts.extend(starts);
+        }
+        Ok(all)
+    }
+
+    /// Without PARTITION BY and ORDER BY all rows are peers.
+    fn as_they_come(batches: &[RecordBatch]) -> Self {
+        let of_batch = |(number, batch): (usize, &RecordBatch)| {
+            (0..batch.num_rows() as u32).map(move |row| Place {
+                batch: number as u32,
+                row,
+            })
+        };
+        let places: Vec<Place> = batches.iter().enumerate().flat_map(of_batch).collect();
+        let mut starts = vec![Start::Nothing; places.len()];
+        starts[0] = Start::Partition;
+        Self { places, starts }
+    }
+}
+
+fn ascending() -> SortOptions {
+    SortOptions {
+        descending: false,
         nulls_first: false,
     }
 }
 
-/// The columns as bytes that compare like their rows in that order.
-fn keys(batch: &RecordBatch, columns: &[(usize, SortKey)]) -> Result<Option<Rows>, ExecError> {
-    if columns.is_empty() {
-        return Ok(None);
-    }
-    let fields = columns
+/// Whole partitions that are worked on together.
+fn units(starts: &[Start]) -> Vec<Range<usize>> {
+    let mut units = Vec::new();
+    let mut from = 0;
+    for (at, _) in starts
         .iter()
-        .map(|(column, key)| sort_field(batch.column(*column), key));
-    let converter = RowConverter::new(fields.collect()).map_err(internal)?;
-    let arrays: Vec<ArrayRef> = columns
-        .iter()
-        .map(|(column, _)| batch.column(*column).clone())
-        .collect();
-    converter.convert_columns(&arrays).map(Some).map_err(internal)
+        .enumerate()
+        .filter(|(_, start)| **start == Start::Partition)
+    {
+        if at - from >= UNIT_ROWS {
+            units.push(from..at);
+            from = at;
+        }
+    }
+    units.push(from..starts.len());
+    units
 }
 
-fn sort_field(array: &ArrayRef, key: &SortKey) -> SortField {
-    let options = arrow::compute::SortOptions {
-        descending: key.desc,
-        nulls_first: key.nulls_first,
+/// Where the results of every row are.
+struct Found {
+    /// Of each batch, of each row: the unit, above 32 bits, and the position in it.
+    places: Vec<Vec<AtomicU64>>,
+}
+
+impl Found {
+    fn new(batches: &[RecordBatch]) -> Self {
+        let of_batch = |batch: &RecordBatch| (0..batch.num_rows()).map(|_| AtomicU64::new(0)).collect();
+        Self {
+            places: batches.iter().map(of_batch).collect(),
+        }
+    }
+
+    /// The rows of a unit. Others note other rows, and nobody looks before all have.
+    fn note(&self, unit: usize, rows: &[Place]) {
+        for (at, place) in rows.iter().enumerate() {
+            let (batch, row) = place.pair();
+            self.places[batch][row].store((unit as u64) << 32 | at as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The batch with the results of each of its rows.
+fn append(
+    batch: &RecordBatch,
+    window: &WindowSpec,
+    results: &[Vec<ArrayRef>],
+    found: &[AtomicU64],
+) -> Result<RecordBatch, ExecError> {
+    let pair = |found: &AtomicU64| {
+        let found = found.load(Ordering::Relaxed);
+        ((found >> 32) as usize, found as u32 as usize)
     };
-    SortField::new_with_options(array.data_type().clone(), options)
-}
-
-/// Row numbers in buckets, so that the rows of a partition are together.
-fn spread(rows: usize, partition: Option<&Rows>, threads: usize) -> Vec<Vec<u32>> {
-    let numbers = 0..u32::try_from(rows).unwrap_or(u32::MAX);
-    let Some(partition) = partition.filter(|_| rows >= Team::WORTH_SHARING && threads > 1) else {
-        return vec![numbers.collect()];
-    };
-    let mut buckets = vec![Vec::new(); threads * 4];
-    let count = buckets.len() as u64;
-    let state = hashbrown::DefaultHashBuilder::default();
-    for number in numbers {
-        let mut hasher = state.build_hasher();
-        hasher.write(partition.row(number as usize).data());
-        buckets[(hasher.finish() % count) as usize].push(number);
+    let pairs: Vec<(usize, usize)> = found.iter().map(pair).collect();
+    let mut columns = batch.columns().to_vec();
+    let mut fields: Vec<Arc<Field>> = batch.schema_ref().fields().iter().cloned().collect();
+    for number in 0..window.calls.len() {
+        let parts: Vec<&dyn Array> = results.iter().map(|unit| &*unit[number]).collect();
+        let column = interleave(&parts, &pairs).map_err(internal)?;
+        let name = format!("w{}", fields.len());
+        fields.push(Arc::new(Field::new(name, column.data_type().clone(), true)));
+        columns.push(column);
     }
-    buckets
-}
-
-impl Input {
-    fn work(&self, number: usize) -> Result<(), ExecError> {
-        self.cancel.check()?;
-        let rows = std::mem::take(&mut *lock(&self.buckets[number]));
-        let bucket = Bucket::of(rows, self.partition.as_ref(), self.order.as_ref());
-        let mut results = Vec::with_capacity(self.window.calls.len());
-        for call in &self.window.calls {
-            self.cancel.check()?;
-            results.push(bucket.compute(&self.batch, &self.window, call)?);
-        }
-        *lock(&self.done[number]) = Some((bucket.rows, results));
-        Ok(())
-    }
-
-    /// The batch with the results, each where its row stands.
-    fn append(&self) -> Result<RecordBatch, ExecError> {
-        let done: Vec<Done> = self.done.iter().filter_map(|done| lock(done).take()).collect();
-        let mut places = vec![0u32; self.batch.num_rows()];
-        let order = done.iter().flat_map(|(rows, _)| rows);
-        for (at, row) in order.enumerate() {
-            places[*row as usize] = at as u32;
-        }
-        let places = UInt32Array::from(places);
-        let mut columns = self.batch.columns().to_vec();
-        let mut fields: Vec<Arc<Field>> = self.batch.schema_ref().fields().iter().cloned().collect();
-        for (number, call) in self.window.calls.iter().enumerate() {
-            let parts: Vec<&dyn Array> = done
-                .iter()
-                .filter_map(|(_, arrays)| arrays.get(number).map(|a| &**a))
-                .collect();
-            let sorted = match parts.is_empty() {
-                true => new_empty_array(&to_arrow(&call.ty)),
-                false => concat(&parts).map_err(internal)?,
-            };
-            let column = take(&sorted, &places, None).map_err(internal)?;
-            fields.push(Arc::new(Field::new(
-                format!("w{}", fields.len()),
-                column.data_type().clone(),
-                true,
-            )));
-            columns.push(column);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(self.batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options).map_err(internal)
-    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options).map_err(internal)
 }
 
 fn internal(error: arrow::error::ArrowError) -> ExecError {

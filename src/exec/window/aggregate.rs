@@ -33,7 +33,7 @@ pub(super) fn compute(
     arg: Option<&ArrayRef>,
     filter: Option<&ArrayRef>,
 ) -> Result<ArrayRef, ExecError> {
-    let rows = frames.bucket.rows.len();
+    let rows = frames.bucket.places.len();
     let taken = Taken::of(rows, arg, filter);
     let Some(arg) = arg else {
         return Ok(Arc::new(Int64Array::from(taken.with_nulls().counts(frames))));
@@ -156,19 +156,7 @@ fn float_sums(frames: &Frames<'_>, arg: &ArrayRef, taken: &Taken) -> Result<Vec<
     let counted = doubles.iter().zip(&taken.counted);
     let values: Vec<f64> = counted.map(|(v, counts)| if *counts { *v } else { 0.0 }).collect();
     if frames.running {
-        let mut out = Vec::with_capacity(values.len());
-        for partition in &frames.bucket.partitions {
-            let (mut sum, mut done) = (0.0, partition.start);
-            for at in partition.clone() {
-                let end = frames.whole(at).end;
-                while done < end {
-                    sum += values[done];
-                    done += 1;
-                }
-                out.push(sum);
-            }
-        }
-        return Ok(out);
+        return Ok(frames.running_over(&values, 0.0, |a, b| a + b));
     }
     let tree = Tree::new(&values, 0.0, |a, b| a + b);
     let sum = |at| {
@@ -216,6 +204,9 @@ fn extremes(frames: &Frames<'_>, arg: &ArrayRef, taken: &Taken, greatest: bool) 
     let positions: Vec<u32> = counted
         .map(|(at, counts)| if *counts { at as u32 } else { NONE })
         .collect();
+    if frames.running {
+        return picked(arg, frames.running_over(&positions, NONE, better).into_iter());
+    }
     let tree = Tree::new(&positions, NONE, better);
     let best = |at| {
         frames

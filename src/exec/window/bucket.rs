@@ -10,21 +10,21 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch};
+use arrow::compute::interleave;
 use arrow::datatypes::Int64Type;
-use arrow::row::Rows;
 
 use super::frame::Frames;
 use super::{aggregate, internal, pick};
 use crate::exec::ExecError;
+use crate::exec::sort::{Place, Start};
 use crate::plan::physical::WindowSpec;
 use crate::plan::physical::logical::{WindowCall, WindowFunction};
 
 /// Sorted rows.
 pub(super) struct Bucket {
-    /// Their numbers in the batch.
-    pub(super) rows: Vec<u32>,
+    /// Batch and row of each.
+    pub(super) places: Vec<(usize, usize)>,
     /// Positions of the partitions.
     pub(super) partitions: Vec<Range<usize>>,
     /// For each position, the first and the end of its peers.
@@ -32,53 +32,47 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Sorts the rows.
-    pub(super) fn of(mut rows: Vec<u32>, partition: Option<&Rows>, order: Option<&Rows>) -> Self {
-        let key = |rows: Option<&Rows>, a: u32, b: u32| {
-            rows.map_or(std::cmp::Ordering::Equal, |rows| {
-                rows.row(a as usize).cmp(&rows.row(b as usize))
-            })
-        };
-        if partition.is_some() || order.is_some() {
-            rows.sort_unstable_by(|a, b| key(partition, *a, *b).then_with(|| key(order, *a, *b)).then(a.cmp(b)));
-        }
+    /// Rows in order, and what begins with each; the first begins a partition.
+    pub(super) fn of(places: &[Place], starts: &[Start]) -> Self {
         let mut partitions = Vec::new();
-        let mut peers = Vec::with_capacity(rows.len());
-        let mut start = 0;
-        for part in rows.chunk_by(|a, b| key(partition, *a, *b).is_eq()) {
-            let mut first = start;
-            for group in part.chunk_by(|a, b| key(order, *a, *b).is_eq()) {
-                let end = first + group.len();
-                peers.extend(group.iter().map(|_| first as u32..end as u32));
-                first = end;
+        let mut peers = Vec::with_capacity(places.len());
+        let (mut partition, mut first) = (0, 0);
+        for at in 1..=starts.len() {
+            let start = starts.get(at).copied().unwrap_or(Start::Partition);
+            if start == Start::Nothing {
+                continue;
             }
-            partitions.push(start..first);
-            start = first;
+            peers.resize(at, first as u32..at as u32);
+            first = at;
+            if start == Start::Partition {
+                partitions.push(partition..at);
+                partition = at;
+            }
         }
         Self {
-            rows,
+            places: places.iter().map(Place::pair).collect(),
             partitions,
             peers,
         }
     }
 
-    /// A column of the batch, sorted.
-    pub(super) fn column(&self, batch: &RecordBatch, column: usize) -> Result<ArrayRef, ExecError> {
-        let numbers = UInt32Array::from(self.rows.clone());
-        take(batch.column(column), &numbers, None).map_err(internal)
+    /// A column of the batches, sorted.
+    pub(super) fn column(&self, batches: &[RecordBatch], column: usize) -> Result<ArrayRef, ExecError> {
+        let arrays: Vec<&dyn Array> = batches.iter().map(|batch| &**batch.column(column)).collect();
+        interleave(&arrays, &self.places).map_err(internal)
     }
 
     /// The results of a call.
     pub(super) fn compute(
         &self,
-        batch: &RecordBatch,
+        batches: &[RecordBatch],
         window: &WindowSpec,
         call: &WindowCall<usize>,
     ) -> Result<ArrayRef, ExecError> {
         let args: Vec<ArrayRef> = call
             .args
             .iter()
-            .map(|column| self.column(batch, *column))
+            .map(|column| self.column(batches, *column))
             .collect::<Result<_, _>>()?;
         match call.function {
             WindowFunction::RowNumber | WindowFunction::Rank | WindowFunction::DenseRank => {
@@ -90,19 +84,19 @@ impl Bucket {
             WindowFunction::Ntile => self.ntile(&args),
             WindowFunction::Lag | WindowFunction::Lead => pick::offset(self, call, &args),
             WindowFunction::FirstValue | WindowFunction::LastValue | WindowFunction::NthValue => {
-                let frames = Frames::of(self, batch, window, &call.frame)?;
+                let frames = Frames::of(self, batches, window, &call.frame)?;
                 pick::framed(&frames, call, &args)
             }
             WindowFunction::Aggregate(function) => {
-                let frames = Frames::of(self, batch, window, &call.frame)?;
-                let filter = call.filter.map(|column| self.column(batch, column)).transpose()?;
+                let frames = Frames::of(self, batches, window, &call.frame)?;
+                let filter = call.filter.map(|column| self.column(batches, column)).transpose()?;
                 aggregate::compute(&frames, function, &call.ty, args.first(), filter.as_ref())
             }
         }
     }
 
     fn numbers(&self, function: WindowFunction) -> Vec<i64> {
-        let mut out = Vec::with_capacity(self.rows.len());
+        let mut out = Vec::with_capacity(self.places.len());
         for partition in &self.partitions {
             let (mut dense, mut last) = (0, None);
             for at in partition.clone() {
@@ -121,7 +115,7 @@ impl Bucket {
     }
 
     fn shares(&self, function: WindowFunction) -> Vec<f64> {
-        let mut out = Vec::with_capacity(self.rows.len());
+        let mut out = Vec::with_capacity(self.places.len());
         for partition in &self.partitions {
             let count = partition.len() as f64;
             for at in partition.clone() {
@@ -141,11 +135,11 @@ impl Bucket {
         let Some(parts) = args.first().map(|array| array.as_primitive::<Int64Type>()) else {
             return Err(ExecError::internal("`ntile` without an argument"));
         };
-        let mut out = Vec::with_capacity(self.rows.len());
+        let mut out = Vec::with_capacity(self.places.len());
         for partition in &self.partitions {
             let count = partition.len() as i64;
             for at in partition.clone() {
-                if arrow::array::Array::is_null(parts, at) {
+                if parts.is_null(at) {
                     out.push(None);
                     continue;
                 }

@@ -10,11 +10,12 @@ use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
-use arrow::row::{RowConverter, Rows};
+use arrow::row::{RowConverter, Rows, SortField};
 
 use super::bucket::Bucket;
-use super::{internal, sort_field};
+use super::internal;
 use crate::exec::ExecError;
+use crate::exec::finish::options;
 use crate::plan::physical::WindowSpec;
 use crate::plan::physical::logical::{FrameExclude, FrameUnit, WindowBound, WindowFrame};
 
@@ -33,13 +34,13 @@ impl<'b> Frames<'b> {
     /// Finds the frames.
     pub(super) fn of(
         bucket: &'b Bucket,
-        batch: &RecordBatch,
+        batches: &[RecordBatch],
         window: &WindowSpec,
         frame: &WindowFrame<usize>,
     ) -> Result<Self, ExecError> {
-        let start = Bound::of(bucket, batch, window, frame, &frame.start)?;
-        let end = Bound::of(bucket, batch, window, frame, &frame.end)?;
-        let mut whole = Vec::with_capacity(bucket.rows.len());
+        let start = Bound::of(bucket, batches, window, frame, &frame.start)?;
+        let end = Bound::of(bucket, batches, window, frame, &frame.end)?;
+        let mut whole = Vec::with_capacity(bucket.places.len());
         for partition in &bucket.partitions {
             let groups = Groups::of(bucket, partition, frame.unit);
             for at in partition.clone() {
@@ -83,9 +84,19 @@ impl<'b> Frames<'b> {
         parts.into_iter().filter(|part| part.start < part.end)
     }
 
-    /// The frame, where nothing is taken out of any.
-    pub(super) fn whole(&self, at: usize) -> Range<usize> {
-        self.whole[at].start as usize..self.whole[at].end as usize
+    /// What the values of each frame come to, where frames only grow: each value is looked at once.
+    pub(super) fn running_over<T: Copy>(&self, values: &[T], none: T, combine: impl Fn(T, T) -> T) -> Vec<T> {
+        let mut out = Vec::with_capacity(values.len());
+        for partition in &self.bucket.partitions {
+            let (mut sum, mut done) = (none, partition.start);
+            for at in partition.clone() {
+                let end = (self.whole[at].end as usize).max(done);
+                sum = values[done..end].iter().fold(sum, |sum, value| combine(sum, *value));
+                done = end;
+                out.push(sum);
+            }
+        }
+        out
     }
 }
 
@@ -153,7 +164,7 @@ enum Bound {
 impl Bound {
     fn of(
         bucket: &Bucket,
-        batch: &RecordBatch,
+        batches: &[RecordBatch],
         window: &WindowSpec,
         frame: &WindowFrame<usize>,
         bound: &WindowBound<usize>,
@@ -169,9 +180,9 @@ impl Bound {
             WindowBound::Preceding(column) => (*column, true),
             WindowBound::Following(column) => (*column, false),
         };
-        let values = bucket.column(batch, column)?;
+        let values = bucket.column(batches, column)?;
         if frame.unit == FrameUnit::Range {
-            return Self::value(bucket, batch, window, values);
+            return Self::value(bucket, batches, window, values);
         }
         let by = values.as_primitive::<Int64Type>().clone();
         if by.null_count() > 0 || by.values().iter().any(|by| *by < 0) {
@@ -187,12 +198,18 @@ impl Bound {
         })
     }
 
-    fn value(bucket: &Bucket, batch: &RecordBatch, window: &WindowSpec, values: ArrayRef) -> Result<Self, ExecError> {
+    fn value(
+        bucket: &Bucket,
+        batches: &[RecordBatch],
+        window: &WindowSpec,
+        values: ArrayRef,
+    ) -> Result<Self, ExecError> {
         let Some((column, key)) = window.order.first() else {
             return Err(ExecError::internal("RANGE with a distance but without a sort key"));
         };
-        let keys = bucket.column(batch, *column)?;
-        let converter = RowConverter::new(vec![sort_field(&keys, key)]).map_err(internal)?;
+        let keys = bucket.column(batches, *column)?;
+        let field = SortField::new_with_options(keys.data_type().clone(), options(key));
+        let converter = RowConverter::new(vec![field]).map_err(internal)?;
         Ok(Bound::Value {
             keys: converter.convert_columns(&[keys]).map_err(internal)?,
             values: converter.convert_columns(&[values]).map_err(internal)?,

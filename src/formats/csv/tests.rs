@@ -98,7 +98,7 @@ fn quotes() {
 
 #[test]
 fn empty_files() {
-    check("", &[], &[]);
+    check("", &["column0 string"], &[]);
     check("a,b\n", &["a string", "b string"], &[]);
 }
 

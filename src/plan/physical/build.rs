@@ -33,11 +33,7 @@ pub enum PlanError {
 pub(super) type Columns = BTreeSet<ColumnId>;
 
 /// Plans a query, its subqueries and its recursive CTEs; `estimates`: with how many rows are expected where.
-pub fn plan(
-    query: &logical::Query,
-    tables: &dyn TableResolver,
-    estimates: bool,
-) -> Result<PhysicalPlan, PlanError> {
+pub fn plan(query: &logical::Query, tables: &dyn TableResolver, estimates: bool) -> Result<PhysicalPlan, PlanError> {
     let mut subqueries = Vec::new();
     for subquery in &query.subqueries {
         subqueries.push(plan(subquery, tables, estimates)?);
