@@ -11,10 +11,10 @@
 use crate::plan::physical::Span;
 use gobi_jit::ir::{Checked, FloatCond, IntCond, Type, Value};
 
-use super::HostCall;
 use super::emit::Emitter;
 use super::frame::Slot;
 use super::value::{Kind, Nullable, both, kind_of};
+use super::{HostCall, HostWork};
 use crate::functions::{self, FunctionId};
 use crate::plan::physical::facts::exact_range;
 use crate::plan::physical::logical::{ArithOp, ChainStep, Expr, ExprKind};
@@ -233,7 +233,15 @@ impl Emitter<'_> {
         let x = self.expr(inner);
         match x.kind {
             Kind::F32 | Kind::F64 => Nullable::new(self.b.fneg(x.value), x.kind, x.valid),
-            Kind::Interval => self.call_host_body(HostCall::function("neg_interval", &expr.ty, expr.span), &[x]),
+            Kind::Interval => {
+                let call = HostCall {
+                    work: HostWork::NegateInterval,
+                    args: vec![expr.ty.clone()],
+                    result: expr.ty.clone(),
+                    span: expr.span,
+                };
+                self.call_host_body(call, &[x])
+            }
             _ => {
                 let ty = expr.ty.clone();
                 let zero = Nullable::int(self.b.iconst(Type::I64, 0), None, Some((0, 0)));
@@ -286,7 +294,15 @@ impl Emitter<'_> {
                 let range = x.range.map(|(l, h)| (l * 86_400_000_000, h * 86_400_000_000));
                 Nullable::int(self.b.mul(x.value, day), x.valid, range)
             }
-            _ => self.call_host_body(HostCall::cast(from, to, try_, span), &[x]),
+            _ => {
+                let call = HostCall {
+                    work: HostWork::Cast { try_ },
+                    args: vec![from.clone()],
+                    result: to.clone(),
+                    span,
+                };
+                self.call_host_body(call, &[x])
+            }
         }
     }
 
@@ -405,8 +421,8 @@ impl Emitter<'_> {
             return self.access(native, &values, args, expr);
         }
         let Some(emit) = def.emit else {
-            let call = HostCall::Function {
-                function,
+            let call = HostCall {
+                work: HostWork::Function(function),
                 args: args.iter().map(|a| a.ty.clone()).collect(),
                 result: expr.ty.clone(),
                 span: expr.span,
@@ -449,10 +465,12 @@ impl Emitter<'_> {
     }
 
     fn call_body(&mut self, name: &'static str, args: &[Nullable], step: &ChainStep) -> Nullable {
-        let call = HostCall::Operator {
-            name,
-            left: step.left_ty.clone(),
-            right: step.operand.ty.clone(),
+        let call = HostCall {
+            work: match name {
+                "concat" => HostWork::Concat,
+                name => HostWork::Operator(name),
+            },
+            args: vec![step.left_ty.clone(), step.operand.ty.clone()],
             result: step.ty.clone(),
             span: step.span,
         };
@@ -462,16 +480,15 @@ impl Emitter<'_> {
     /// Calls a host function for the row at hand: arguments and result lie in 32-byte cells on the stack (16 of value, one of
     /// validity).
     pub(super) fn call_host_body(&mut self, call: HostCall, args: &[Nullable]) -> Nullable {
-        let result_ty = call.result().clone();
-        let types = call.arg_types();
+        let result_ty = call.result.clone();
         let cells = self.b.slot(32 * (args.len() as u32 + 1));
         let base = self.b.slot_addr(cells);
-        for (i, (arg, ty)) in args.iter().zip(&types).enumerate() {
+        for (i, (arg, ty)) in args.iter().zip(&call.args).enumerate() {
             let arg = self.natural(arg.clone(), ty);
             self.store_cell(&arg, base, 32 * (i as i32 + 1));
         }
         let index = self.shared.host_calls.len();
-        let site = self.site("XX000", "", [None, None], call.span());
+        let site = self.site("XX000", "", [None, None], call.span);
         self.shared.host_calls.push(call);
         let host_state = self.slot(Slot::Host);
         let number = self.b.iconst(Type::I64, index as i64);
@@ -511,14 +528,16 @@ impl Emitter<'_> {
         case_insensitive: bool,
         span: Span,
     ) -> Nullable {
-        self.call_host_body(
-            HostCall::Like {
+        let call = HostCall {
+            work: HostWork::Like {
                 escape,
                 case_insensitive,
-                span,
             },
-            &[x, pattern],
-        )
+            args: vec![LogicalType::String; 2],
+            result: LogicalType::Boolean,
+            span,
+        };
+        self.call_host_body(call, &[x, pattern])
     }
 
     /// An interval as microseconds, with months of 30 days, for comparisons.

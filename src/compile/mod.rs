@@ -178,50 +178,32 @@ pub struct Pattern(pub LikePattern);
 
 /// A scalar computation that the host does.
 #[derive(Clone, Debug)]
-pub enum HostCall {
+pub struct HostCall {
+    /// What it computes.
+    pub work: HostWork,
+    /// Types of what it takes.
+    pub args: Vec<LogicalType>,
+    /// Type of what it gives.
+    pub result: LogicalType,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// What the host computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostWork {
     /// A function of the table.
-    Function {
-        /// Which.
-        function: FunctionId,
-        /// Types of the arguments.
-        args: Vec<LogicalType>,
-        /// Type of the result.
-        result: LogicalType,
-        /// Where it was written.
-        span: Span,
-    },
-    /// An operator that has no inline form: concatenation, interval arithmetic.
-    Operator {
-        /// `concat`, `add_interval`, `sub_interval`, `mul_interval`, `div_interval`, `fmod`, `fdiv`.
-        name: &'static str,
-        /// Type of the left operand.
-        left: LogicalType,
-        /// Type of the right operand.
-        right: LogicalType,
-        /// Type of the result.
-        result: LogicalType,
-        /// Where it was written.
-        span: Span,
-    },
-    /// A function of one argument that the planner does not know by id.
-    Unary {
-        /// `neg_interval`.
-        name: &'static str,
-        /// Type of argument and result.
-        ty: LogicalType,
-        /// Where it was written.
-        span: Span,
-    },
+    Function(FunctionId),
+    /// Two values, joined as texts.
+    Concat,
+    /// An operator that has no inline form: `add_interval`, `sub_interval`, `mul_interval`, `fmod`, `fdiv`.
+    Operator(&'static str),
+    /// An interval with the other sign.
+    NegateInterval,
     /// A conversion.
     Cast {
-        /// From.
-        from: LogicalType,
-        /// To.
-        to: LogicalType,
         /// NULL instead of an error.
         try_: bool,
-        /// Where it was written.
-        span: Span,
     },
     /// LIKE with a computed pattern.
     Like {
@@ -229,60 +211,7 @@ pub enum HostCall {
         escape: Option<char>,
         /// ILIKE.
         case_insensitive: bool,
-        /// Where it was written.
-        span: Span,
     },
-}
-
-impl HostCall {
-    fn function(name: &'static str, ty: &LogicalType, span: Span) -> Self {
-        HostCall::Unary {
-            name,
-            ty: ty.clone(),
-            span,
-        }
-    }
-
-    fn cast(from: &LogicalType, to: &LogicalType, try_: bool, span: Span) -> Self {
-        HostCall::Cast {
-            from: from.clone(),
-            to: to.clone(),
-            try_,
-            span,
-        }
-    }
-
-    /// Type of what it gives.
-    pub fn result(&self) -> &LogicalType {
-        match self {
-            HostCall::Function { result, .. } | HostCall::Operator { result, .. } => result,
-            HostCall::Unary { ty, .. } => ty,
-            HostCall::Cast { to, .. } => to,
-            HostCall::Like { .. } => &LogicalType::Boolean,
-        }
-    }
-
-    /// Types of what it takes.
-    pub fn arg_types(&self) -> Vec<LogicalType> {
-        match self {
-            HostCall::Function { args, .. } => args.clone(),
-            HostCall::Operator { left, right, .. } => vec![left.clone(), right.clone()],
-            HostCall::Unary { ty, .. } => vec![ty.clone()],
-            HostCall::Cast { from, .. } => vec![from.clone()],
-            HostCall::Like { .. } => vec![LogicalType::String, LogicalType::String],
-        }
-    }
-
-    /// Where it was written.
-    pub fn span(&self) -> Span {
-        match self {
-            HostCall::Function { span, .. }
-            | HostCall::Operator { span, .. }
-            | HostCall::Unary { span, .. }
-            | HostCall::Cast { span, .. }
-            | HostCall::Like { span, .. } => *span,
-        }
-    }
 }
 
 /// Writes the kernels of a pipeline.

@@ -17,11 +17,12 @@ use super::lists::{self, Lists};
 use super::memory::{Budget, Reservation};
 use super::routine::{self, Asking};
 use super::{ExecError, nested, operators};
-use crate::compile::{HostCall, Pattern, PipelineCode};
+use crate::compile::{HostCall, HostWork, Pattern, PipelineCode};
 use crate::functions::like::LikePattern;
 use crate::functions::{self, Scalar};
+use crate::types::cast::{self, CastError};
 use crate::types::nested::{NestedLayout, Objects, interval_bits};
-use crate::types::{Interval, LogicalType, Physical, Value, cast};
+use crate::types::{Interval, LogicalType, Physical, Value};
 
 /// A worker's side of host calls.
 #[derive(Debug)]
@@ -183,7 +184,8 @@ extern "C" fn list_finish(host: *mut u8, state: i64) -> i64 {
 extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
     // SAFETY: the frame's host slot holds the worker's `Host`, which nothing else uses while a kernel runs.
     let host = unsafe { &mut *host.cast::<Host>() };
-    let code = host.code.clone();
+    // SAFETY: the host holds the code for as long as it lives, and nobody changes it.
+    let code = unsafe { &*Arc::as_ptr(&host.code) };
     let Some(call) = code.host_calls.get(call as usize) else {
         return 1;
     };
@@ -193,7 +195,7 @@ extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
         Ok(Ok(())) => 0,
         Ok(Err(error)) => {
             host.error = Some(ExecError {
-                span: Some(call.span()),
+                span: Some(call.span),
                 ..error
             });
             1
@@ -205,61 +207,33 @@ extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
     }
 }
 
+/// Arguments of calls that have no more stay out of the heap.
+const FEW_ARGUMENTS: usize = 6;
+
 /// # Safety
 /// `cells` has a cell for the result and one for each argument.
 unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<(), ExecError> {
-    let types = call.arg_types();
     // SAFETY: the caller's promise, passed on for each cell.
     let cell = |i: usize| unsafe { cells.add(CELL_BYTES * (i + 1)) };
-    // SAFETY: as above.
-    let value_of = |i: usize| unsafe { cell_value(cell(i), &types[i]) };
-    let bits = match call {
-        HostCall::Function { function, result, .. } if functions::function(*function).values.is_some() => {
-            let args: Vec<Value> = (0..types.len()).map(value_of).collect();
-            let made = functions::call_values(*function, &args, &types, result);
-            let value = made.map_err(|error| ExecError::user(error.code, error.message))?;
-            host.arena.bits(&value, result)
-        }
-        HostCall::Function { function, result, .. } => {
+    let bits = if takes_values(call) {
+        // SAFETY: as above.
+        let value_of = |(i, ty): (usize, &LogicalType)| unsafe { cell_value(cell(i), ty) };
+        let args: Vec<Value> = call.args.iter().enumerate().map(value_of).collect();
+        on_values(host, call, &args)?
+    } else {
+        let (mut few, mut many) = ([Scalar::Null; FEW_ARGUMENTS], Vec::new());
+        let args = match few.get_mut(..call.args.len()) {
+            Some(args) => args,
+            None => {
+                many.resize(call.args.len(), Scalar::Null);
+                &mut many[..]
+            }
+        };
+        for (i, (arg, ty)) in args.iter_mut().zip(&call.args).enumerate() {
             // SAFETY: as above.
-            let args: Vec<Scalar<'_>> = (0..types.len())
-                .map(|i| unsafe { read_cell(cell(i), &types[i]) })
-                .collect();
-            scalar_function(host, *function, (&args, &types), result)?
+            *arg = unsafe { read_cell(cell(i), ty) };
         }
-        HostCall::Cast { from, to, try_, .. } => match cast::cast(&value_of(0), from, to) {
-            Ok(value) => host.arena.bits(&value, to),
-            Err(_) if *try_ => None,
-            Err(error) => return Err(ExecError::user(error.code, error.message)),
-        },
-        HostCall::Like {
-            escape,
-            case_insensitive,
-            ..
-        } => {
-            // SAFETY: as above; both arguments are texts.
-            let args = [0, 1].map(|i| unsafe { read_cell(cell(i), &types[i]) });
-            like(&args, *escape, *case_insensitive)?
-        }
-        HostCall::Operator {
-            name,
-            left,
-            right,
-            result,
-            ..
-        } => {
-            let (x, y) = (value_of(0), value_of(1));
-            let value = operators::apply(name, (&x, left), (&y, right), result)?;
-            host.arena.bits(&value, result)
-        }
-        HostCall::Unary { .. } => match value_of(0) {
-            Value::Interval(i) => Some(interval_bits(Interval {
-                months: i.months.wrapping_neg(),
-                days: i.days.wrapping_neg(),
-                micros: i.micros.wrapping_neg(),
-            })),
-            _ => None,
-        },
+        on_scalars(host, call, args)?
     };
     host.settle()?;
     // SAFETY: the first cell is the result's.
@@ -268,6 +242,93 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
         cells.add(VALID_AT).write(u8::from(bits.is_some()));
     }
     Ok(())
+}
+
+/// Whether a call needs its arguments as values, because they may be nested.
+fn takes_values(call: &HostCall) -> bool {
+    match call.work {
+        HostWork::Function(function) => functions::function(function).values.is_some(),
+        HostWork::Cast { .. } | HostWork::Concat => call.args.iter().any(LogicalType::is_nested),
+        HostWork::Operator(_) => true,
+        HostWork::NegateInterval | HostWork::Like { .. } => false,
+    }
+}
+
+fn on_values(host: &mut Host, call: &HostCall, args: &[Value]) -> Result<Option<u128>, ExecError> {
+    let (types, result) = (&call.args, &call.result);
+    let value = match (call.work, args) {
+        (HostWork::Function(function), args) => {
+            let made = functions::call_values(function, args, types, result);
+            made.map_err(|error| ExecError::user(error.code, error.message))?
+        }
+        (HostWork::Cast { try_ }, [value]) => match cast::cast(value, &types[0], result) {
+            Ok(value) => value,
+            Err(_) if try_ => Value::Null,
+            Err(error) => return Err(ExecError::user(error.code, error.message)),
+        },
+        (HostWork::Operator(name), [x, y]) => operators::apply(name, (x, &types[0]), (y, &types[1]), result)?,
+        (HostWork::Concat, [Value::Null, _] | [_, Value::Null]) => Value::Null,
+        (HostWork::Concat, [x, y]) => Value::String((x.display(&types[0]) + &y.display(&types[1])).into()),
+        _ => return Err(ExecError::internal("a call with other arguments than it takes")),
+    };
+    Ok(host.arena.bits(&value, result))
+}
+
+fn on_scalars(host: &mut Host, call: &HostCall, args: &[Scalar<'_>]) -> Result<Option<u128>, ExecError> {
+    match (call.work, args) {
+        (HostWork::Function(function), args) => scalar_function(host, function, (args, &call.args), &call.result),
+        (HostWork::Cast { try_ }, [arg]) => match converted(host, arg, &call.args[0], &call.result) {
+            Err(_) if try_ => Ok(None),
+            done => done.map_err(|error| ExecError::user(error.code, error.message)),
+        },
+        (HostWork::Concat, [Scalar::Null, _] | [_, Scalar::Null]) => Ok(None),
+        (HostWork::Concat, args) => {
+            let mut scratch = std::mem::take(&mut host.scratch);
+            scratch.clear();
+            for (arg, ty) in args.iter().zip(&call.args) {
+                match arg {
+                    Scalar::Bytes(bytes) if *ty == LogicalType::String => scratch.extend_from_slice(bytes),
+                    arg => scratch.extend_from_slice(to_value(arg, ty).display(ty).as_bytes()),
+                }
+            }
+            let bits = host.arena.text(&scratch);
+            host.scratch = scratch;
+            Ok(Some(bits))
+        }
+        (
+            HostWork::Like {
+                escape,
+                case_insensitive,
+            },
+            args,
+        ) => like(args, escape, case_insensitive),
+        (HostWork::NegateInterval, [Scalar::Interval(i)]) => Ok(Some(interval_bits(Interval {
+            months: i.months.wrapping_neg(),
+            days: i.days.wrapping_neg(),
+            micros: i.micros.wrapping_neg(),
+        }))),
+        _ => Ok(None),
+    }
+}
+
+fn converted(
+    host: &mut Host,
+    arg: &Scalar<'_>,
+    from: &LogicalType,
+    to: &LogicalType,
+) -> Result<Option<u128>, CastError> {
+    let value = match arg {
+        Scalar::Null => return Ok(None),
+        Scalar::Bytes(bytes) if *from == LogicalType::String && *to != LogicalType::String => {
+            cast::from_text(&String::from_utf8_lossy(bytes), to)?
+        }
+        arg if *to == LogicalType::String => {
+            let text = to_value(arg, from).display(from);
+            return Ok(Some(host.arena.text(text.as_bytes())));
+        }
+        arg => cast::cast(&to_value(arg, from), from, to)?,
+    };
+    Ok(host.arena.bits(&value, to))
 }
 
 fn scalar_function(

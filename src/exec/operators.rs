@@ -1,4 +1,4 @@
-//! Operators that have no inline form: concatenation, interval arithmetic, remainders of floats.
+//! Operators that have no inline form: interval arithmetic, remainders of floats.
 //!
 //! `DATE '2024-01-31' + INTERVAL '1 month'` is 2024-02-29: months first, clipped to the month's last day, then days, then the rest.
 //!
@@ -23,10 +23,6 @@ pub(super) fn apply(
     }
     let out_of_range = || ExecError::user("22008", format!("{result} out of range"));
     match (name, left.0, right.0) {
-        ("concat", a, b) => {
-            let text = format!("{}{}", a.display(left.1), b.display(right.1));
-            Ok(Value::String(text.into()))
-        }
         ("fmod", Value::Float(a), Value::Float(b)) => Ok(Value::Float(a % b)),
         ("fdiv", Value::Float(a), Value::Float(b)) => Ok(Value::Float((a / b).trunc())),
         ("mul_interval", Value::Interval(i), Value::Int(n)) | ("mul_interval", Value::Int(n), Value::Interval(i)) => {

@@ -147,7 +147,8 @@ fn stored(v: Option<i128>, ty: &LogicalType) -> Option<Value> {
     v.filter(|v| (low..=high).contains(v)).map(Value::Int)
 }
 
-fn from_text(text: &str, to: &LogicalType) -> Result<Value, CastError> {
+/// A text as a value of a type.
+pub fn from_text(text: &str, to: &LogicalType) -> Result<Value, CastError> {
     use LogicalType as T;
     match to {
         T::Boolean => boolean(text)
