@@ -7,10 +7,13 @@
 //!
 //! Does not: count NULLs, which only makes the cutoff later than it could be.
 
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::host::text_of;
 use crate::plan::physical::{Pipeline, Sink, Step};
 use crate::types::Physical;
+use crate::types::chunk::string_view;
 
 /// A worker's best keys.
 #[derive(Debug)]
@@ -19,10 +22,22 @@ pub struct Cutoff {
     physical: Physical,
     desc: bool,
     wanted: usize,
-    /// Less is better; the worst is on top.
-    best: BinaryHeap<i128>,
+    best: Best,
     /// 16 bytes of value, then a validity byte.
     cell: Box<[u128; 2]>,
+    /// The text that the value points to.
+    text: Box<[u8]>,
+}
+
+/// The best keys, the worst on top.
+#[derive(Debug)]
+enum Best {
+    /// Ranks; less is better.
+    Numbers(BinaryHeap<i128>),
+    /// Texts, the least being the best.
+    Least(BinaryHeap<Box<[u8]>>),
+    /// Texts, the greatest being the best.
+    Greatest(BinaryHeap<Reverse<Box<[u8]>>>),
 }
 
 impl Cutoff {
@@ -36,15 +51,25 @@ impl Cutoff {
             return None;
         };
         let (column, sort) = finish.sort.first()?;
-        let cutoff = Self {
-            column: *column,
-            physical: columns.get(*column)?.ty.physical(),
-            desc: sort.desc,
-            wanted: usize::try_from(finish.limit?.checked_add(finish.offset)?).ok()?,
-            best: BinaryHeap::new(),
-            cell: Box::default(),
-        };
+        let wanted = usize::try_from(finish.limit?.checked_add(finish.offset)?).ok()?;
+        let cutoff = Self::new(*column, columns.get(*column)?.ty.physical(), sort.desc, wanted);
         Some((parameter, cutoff))
+    }
+
+    fn new(column: usize, physical: Physical, desc: bool, wanted: usize) -> Self {
+        Self {
+            column,
+            physical,
+            desc,
+            wanted,
+            best: match (physical, desc) {
+                (Physical::Str, false) => Best::Least(BinaryHeap::new()),
+                (Physical::Str, true) => Best::Greatest(BinaryHeap::new()),
+                _ => Best::Numbers(BinaryHeap::new()),
+            },
+            cell: Box::default(),
+            text: Box::default(),
+        }
     }
 
     /// Where kernels find the parameter.
@@ -58,29 +83,60 @@ impl Cutoff {
     }
 
     /// Takes note of a row's key, as it lies in memory.
-    pub fn saw(&mut self, value: &[u8]) {
-        let rank = rank(value, self.physical);
-        let rank = if self.desc { !rank } else { rank };
-        if self.best.len() < self.wanted {
-            self.best.push(rank);
-        } else if let Some(mut worst) = self.best.peek_mut()
-            && rank < *worst
-        {
-            *worst = rank;
+    ///
+    /// # Safety
+    /// The text that a view points to is alive.
+    pub unsafe fn saw(&mut self, value: &[u8]) {
+        let wanted = self.wanted;
+        // SAFETY: views have 16 bytes; the caller's promise.
+        let text = || unsafe { text_of(value.as_ptr()) };
+        match &mut self.best {
+            Best::Numbers(best) => {
+                let rank = rank(value, self.physical);
+                let rank = if self.desc { !rank } else { rank };
+                note(best, wanted, |worst| rank < *worst, || rank);
+            }
+            Best::Least(best) => note(best, wanted, |worst| *text() < **worst, || text().into()),
+            Best::Greatest(best) => note(best, wanted, |worst| *text() > *worst.0, || Reverse(text().into())),
         }
     }
 
     /// Sets the parameter to the worst key that still counts.
     pub fn publish(&mut self) {
-        if self.best.len() < self.wanted {
-            return;
-        }
-        if let Some(worst) = self.best.peek() {
-            let rank = if self.desc { !*worst } else { *worst };
-            self.cell[0] = value_of(rank, self.physical);
-            self.cell[1] = 1;
+        let worst = match &self.best {
+            Best::Numbers(best) if best.len() >= self.wanted => best.peek().map(|worst| {
+                let rank = if self.desc { !*worst } else { *worst };
+                value_of(rank, self.physical)
+            }),
+            Best::Least(best) if best.len() >= self.wanted => best.peek().map(|worst| view(&mut self.text, worst)),
+            Best::Greatest(best) if best.len() >= self.wanted => {
+                best.peek().map(|worst| view(&mut self.text, &worst.0))
+            }
+            _ => None,
+        };
+        if let Some(worst) = worst {
+            *self.cell = [worst, 1];
         }
     }
+}
+
+/// Puts a key among the best, if it belongs there.
+fn note<K: Ord>(best: &mut BinaryHeap<K>, wanted: usize, is_better: impl Fn(&K) -> bool, key: impl Fn() -> K) {
+    if best.len() < wanted {
+        best.push(key());
+    } else if let Some(mut worst) = best.peek_mut()
+        && is_better(&worst)
+    {
+        *worst = key();
+    }
+}
+
+/// The view of a text, which stays in `place`.
+fn view(place: &mut Box<[u8]>, text: &[u8]) -> u128 {
+    if **place != *text {
+        *place = text.into();
+    }
+    string_view(place)
 }
 
 /// A number that orders as the value does.
@@ -117,14 +173,12 @@ mod tests {
     use super::*;
 
     fn cutoff(physical: Physical, desc: bool, wanted: usize) -> Cutoff {
-        Cutoff {
-            column: 0,
-            physical,
-            desc,
-            wanted,
-            best: BinaryHeap::new(),
-            cell: Box::default(),
-        }
+        Cutoff::new(0, physical, desc, wanted)
+    }
+
+    fn saw(cutoff: &mut Cutoff, value: &[u8]) {
+        // SAFETY: the texts of the tests are short or live as long as the tests.
+        unsafe { cutoff.saw(value) };
     }
 
     #[test]
@@ -132,15 +186,28 @@ mod tests {
         for (desc, expected) in [(true, 7i64), (false, -4)] {
             let mut cutoff = cutoff(Physical::I64, desc, 2);
             for value in [3i64, 7, -4, 9, -5] {
-                cutoff.saw(&value.to_le_bytes());
+                saw(&mut cutoff, &value.to_le_bytes());
                 cutoff.publish();
             }
             assert_eq!((cutoff.cell[0] as i64, cutoff.cell[1]), (expected, 1));
         }
         let mut few = cutoff(Physical::I64, false, 3);
-        few.saw(&1i64.to_le_bytes());
+        saw(&mut few, &1i64.to_le_bytes());
         few.publish();
         assert_eq!(few.cell[1], 0);
+    }
+
+    #[test]
+    fn texts_are_cut_off_at_the_worst_of_the_wanted() {
+        for (desc, expected) in [(true, "the second greatest of them"), (false, "b")] {
+            let mut cutoff = cutoff(Physical::Str, desc, 2);
+            for text in ["m", "the second greatest of them", "a", "zz", "b", "k"] {
+                saw(&mut cutoff, &string_view(text.as_bytes()).to_le_bytes());
+                cutoff.publish();
+            }
+            assert_eq!((cutoff.cell[0], cutoff.cell[1]), (string_view(&cutoff.text), 1));
+            assert_eq!(*cutoff.text, *expected.as_bytes());
+        }
     }
 
     #[test]

@@ -190,25 +190,21 @@ extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
         return 1;
     };
     // SAFETY: generated code passes the cells of this call.
-    let done = catch_unwind(AssertUnwindSafe(|| unsafe { perform(host, call, cells) }));
-    match done {
-        Ok(Ok(())) => 0,
-        Ok(Err(error)) => {
+    let done = catch_unwind(AssertUnwindSafe(|| match unsafe { perform(host, call, cells) } {
+        Ok(()) => 0,
+        Err(error) => {
             host.error = Some(ExecError {
                 span: Some(call.span),
                 ..error
             });
             1
         }
-        Err(_) => {
-            host.error = Some(ExecError::internal("a scalar function panicked"));
-            1
-        }
-    }
+    }));
+    done.unwrap_or_else(|_| {
+        host.error = Some(ExecError::internal("a scalar function panicked"));
+        1
+    })
 }
-
-/// Arguments of calls that have no more stay out of the heap.
-const FEW_ARGUMENTS: usize = 6;
 
 /// # Safety
 /// `cells` has a cell for the result and one for each argument.
@@ -221,19 +217,15 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
         let args: Vec<Value> = call.args.iter().enumerate().map(value_of).collect();
         on_values(host, call, &args)?
     } else {
-        let (mut few, mut many) = ([Scalar::Null; FEW_ARGUMENTS], Vec::new());
-        let args = match few.get_mut(..call.args.len()) {
-            Some(args) => args,
-            None => {
-                many.resize(call.args.len(), Scalar::Null);
-                &mut many[..]
-            }
-        };
-        for (i, (arg, ty)) in args.iter_mut().zip(&call.args).enumerate() {
-            // SAFETY: as above.
-            *arg = unsafe { read_cell(cell(i), ty) };
+        // SAFETY: as above.
+        let arg = |i: usize| unsafe { read_cell(cell(i), &call.args[i]) };
+        // Few arguments stay out of the heap.
+        match call.args.len() {
+            1 => on_scalars(host, call, &[arg(0)])?,
+            2 => on_scalars(host, call, &[arg(0), arg(1)])?,
+            3 => on_scalars(host, call, &[arg(0), arg(1), arg(2)])?,
+            count => on_scalars(host, call, &(0..count).map(arg).collect::<Vec<_>>())?,
         }
-        on_scalars(host, call, args)?
     };
     host.settle()?;
     // SAFETY: the first cell is the result's.

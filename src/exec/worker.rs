@@ -29,7 +29,7 @@ use crate::compile::{BLOCK_ROWS, Kernel, PipelineCode, Stage};
 use crate::formats::Rows;
 use crate::functions::Scalar;
 use crate::plan::physical::logical::JoinKind;
-use crate::plan::physical::{JoinStrategy, Pipeline, Sink, SourceKind};
+use crate::plan::physical::{JoinStrategy, PhysicalPlan, Pipeline, RowField, Sink, SourceKind, StateKind};
 use crate::types::{ColumnChunk, LogicalType, Physical};
 
 /// What a worker has collected.
@@ -102,6 +102,8 @@ pub struct Worker<'q> {
     loaded: Vec<Option<Arc<ColumnChunk>>>,
     /// Chunks that rows of the sink may point into.
     pins: Vec<Arc<ColumnChunk>>,
+    /// The sink keeps nothing that functions made.
+    transient: bool,
     /// What happened.
     pub counts: Counts,
 }
@@ -140,6 +142,7 @@ impl<'q> Worker<'q> {
             wanted: None,
             loaded: vec![None; pipeline.sources[0].fields.len()],
             pins: Vec::new(),
+            transient: !keeps_objects(&query.prepared.plan, &pipeline.sink),
             counts: Counts {
                 stages: vec![StageCount::default(); code.stages.len() + 1],
                 ..Counts::default()
@@ -264,6 +267,9 @@ impl<'q> Worker<'q> {
                 let count = BLOCK_ROWS.min(range.end - start);
                 self.counts.source.rows += count as u64;
                 self.stages(0, start, count)?;
+                if self.transient {
+                    self.host.reset()?;
+                }
             }
         }
         // Others must learn soon that there are enough rows.
@@ -432,7 +438,8 @@ impl<'q> Worker<'q> {
             SinkState::Batches { output, cutoff, .. } => {
                 if let Some(cutoff) = cutoff {
                     let (column, width) = cutoff.column();
-                    output.each_valid(column, width, count, |value| cutoff.saw(value));
+                    // SAFETY: the texts of rows in the output are alive.
+                    output.each_valid(column, width, count, |value| unsafe { cutoff.saw(value) });
                     cutoff.publish();
                 }
                 output.rows += count;
@@ -495,6 +502,24 @@ impl<'q> Worker<'q> {
         };
         usize::try_from(given).map_err(|_| failure(self.code, &self.frame, &mut self.host))
     }
+}
+
+/// Whether texts, arrays and structs that functions made may be pointed to from a sink after a block.
+fn keeps_objects(plan: &PhysicalPlan, sink: &Sink) -> bool {
+    let layout = match sink {
+        Sink::Batches { .. } => return true,
+        Sink::Mark { .. } => return false,
+        Sink::Build { join, .. } => &plan.joins[*join].layout,
+        Sink::Aggregate { group, .. } => {
+            let table = &plan.groups[*group];
+            if table.states.iter().any(|state| state.kind == StateKind::List) {
+                return true;
+            }
+            &table.layout
+        }
+    };
+    let points = |field: &RowField| matches!(field.facts.stored, Physical::Str | Physical::Nested);
+    layout.fields.iter().any(points)
 }
 
 /// Points the frame's slots to a group table.

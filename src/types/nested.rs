@@ -118,10 +118,16 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Forgets everything; no address given out may be used any more.
+    /// Forgets everything but a block to begin with; no address given out may be used any more.
     pub fn clear(&mut self) {
+        let first = self.blocks.pop().filter(|block| block.capacity() <= BLOCK_WORDS);
         self.blocks.clear();
         self.words = 0;
+        if let Some(mut block) = first {
+            block.clear();
+            self.words = block.capacity();
+            self.blocks.push(block);
+        }
     }
 
     /// Bytes of memory held.
@@ -137,7 +143,9 @@ impl Objects {
     /// An object of zeros.
     pub fn zeros(&mut self, bytes: usize) -> u64 {
         let words = bytes.max(LEAST_BYTES).div_ceil(16);
-        self.add(words, std::iter::repeat_n(0, words))
+        let (block, address) = self.room(words);
+        block.resize(block.len() + words, 0);
+        address
     }
 
     /// The view of a text, which is copied if it is long.
@@ -230,15 +238,21 @@ impl Objects {
     /// Copies bytes to where they stay.
     fn copy(&mut self, bytes: &[u8]) -> u64 {
         let words = bytes.len().max(LEAST_BYTES).div_ceil(16);
-        let chunks = bytes.chunks(16).map(|chunk| {
+        let (whole, rest) = bytes.as_chunks::<16>();
+        let (block, address) = self.room(words);
+        let end = block.len() + words;
+        block.extend(whole.iter().map(|word| u128::from_le_bytes(*word)));
+        if !rest.is_empty() {
             let mut word = [0u8; 16];
-            word[..chunk.len()].copy_from_slice(chunk);
-            u128::from_le_bytes(word)
-        });
-        self.add(words, chunks.chain(std::iter::repeat(0)).take(words))
+            word[..rest.len()].copy_from_slice(rest);
+            block.push(u128::from_le_bytes(word));
+        }
+        block.resize(end, 0);
+        address
     }
 
-    fn add(&mut self, words: usize, contents: impl Iterator<Item = u128>) -> u64 {
+    /// A block that has room for so many words, and the address of the first.
+    fn room(&mut self, words: usize) -> (&mut Vec<u128>, u64) {
         let fits = |block: &Vec<u128>| block.capacity() - block.len() >= words;
         if !self.blocks.last().is_some_and(fits) {
             // Small arenas start small: most hold a literal or two.
@@ -250,10 +264,10 @@ impl Objects {
             self.words += grown.max(words);
             self.blocks.push(Vec::with_capacity(grown.max(words)));
         }
-        let Some(block) = self.blocks.last_mut() else { return 0 };
-        let at = block.len();
-        block.extend(contents);
-        block.as_mut_ptr() as u64 + at as u64 * 16
+        let last = self.blocks.len() - 1;
+        let block = &mut self.blocks[last];
+        let address = block.as_mut_ptr() as u64 + block.len() as u64 * 16;
+        (block, address)
     }
 }
 

@@ -1,9 +1,12 @@
 //! DISTINCT aggregates that two aggregations cannot compute.
 //!
-//! `count(DISTINCT a), sum(DISTINCT b)` are `array_length(array_distinct(l))` and `array_sum(array_distinct(m))` over the arrays `l` and `m`
-//! of all `a` and `b` of a group; `avg(x)` beside `count(DISTINCT a)` is `sum(x) / count(x)`, which can be put together from parts.
+//! `count(DISTINCT a), sum(DISTINCT b)` by `k` are two groupings of the same rows, joined by `k`. Where rows cannot be had twice (they
+//! are random, say), or there is a FILTER, they are `array_length(array_distinct(l))` and `array_sum(array_distinct(m))` over the arrays
+//! `l` and `m` of all `a` and `b` of a group. `avg(x)` beside `count(DISTINCT a)` is `sum(x) / count(x)`, which can be put together from
+//! parts.
 //!
-//! Invariants: what is left to the planner is DISTINCT of one argument, without FILTER, beside aggregates that can be merged.
+//! Invariants: what is left to the planner in one grouping is DISTINCT of one argument, without FILTER, beside aggregates that can
+//! be merged.
 //!
 //! Does not: change anything where no aggregate is DISTINCT.
 
@@ -11,7 +14,9 @@ use gobi_grammar::ast::Span;
 
 use super::coerce::cast;
 use super::{Binder, Bound, Reported};
-use crate::plan::logical::{Aggregate, AggregateFunction as F, ArithOp, ChainStep, ColumnId, Expr, ExprKind, Plan};
+use crate::plan::logical::{
+    Aggregate, AggregateFunction as F, ArithOp, ChainStep, ColumnId, Expr, ExprKind, JoinKind, Plan,
+};
 use crate::types::{LogicalType, Value};
 
 /// Aggregates as they are computed, and what is made of them.
@@ -39,8 +44,48 @@ impl Rewritten {
 }
 
 impl Binder<'_> {
-    /// Rewrites what the planner cannot compute.
-    pub(super) fn rewrite_distinct(&mut self, aggregates: Vec<(ColumnId, Aggregate)>) -> Bound<Rewritten> {
+    /// Groups rows; what is over distinct values of other arguments than the rest has a grouping of its own.
+    pub(super) fn group_by_argument(
+        &mut self,
+        input: Plan,
+        keys: Vec<(ColumnId, Expr)>,
+        aggregates: Vec<(ColumnId, Aggregate)>,
+    ) -> Plan {
+        let parts = match is_planned(&aggregates) {
+            true => vec![aggregates],
+            false => by_argument(aggregates),
+        };
+        let mut parts = parts.into_iter();
+        let group = |keys: &[(ColumnId, Expr)], aggregates| Plan::Aggregate {
+            input: Box::new(input.clone()),
+            keys: keys.to_vec(),
+            aggregates,
+        };
+        let first = group(&keys, parts.next().unwrap_or_default());
+        parts.fold(first, |left, aggregates| {
+            let mut joined = Vec::with_capacity(keys.len());
+            let mut own = Vec::with_capacity(keys.len());
+            for (id, key) in &keys {
+                let again = self.new_column("key", key.ty.clone(), true);
+                own.push((again, key.clone()));
+                joined.push((
+                    Expr::column(*id, key.ty.clone(), key.span),
+                    Expr::column(again, key.ty.clone(), key.span),
+                ));
+            }
+            Plan::Join {
+                kind: JoinKind::Inner,
+                left: Box::new(left),
+                right: Box::new(group(&own, aggregates)),
+                keys: joined,
+                null_equal: true,
+                residual: Vec::new(),
+            }
+        })
+    }
+
+    /// Rewrites what the planner cannot compute; `again`: the rows may be grouped more than once.
+    pub(super) fn rewrite_distinct(&mut self, aggregates: Vec<(ColumnId, Aggregate)>, again: bool) -> Bound<Rewritten> {
         let mut out = Rewritten {
             aggregates: Vec::with_capacity(aggregates.len()),
             made: Vec::new(),
@@ -49,11 +94,13 @@ impl Binder<'_> {
             out.aggregates = aggregates;
             return Ok(out);
         }
-        let by_lists = !is_planned(&aggregates);
+        let planned = is_planned(&aggregates);
+        let filtered = aggregates.iter().any(|(_, a)| a.distinct && a.filter.is_some());
+        let by_lists = !planned && (filtered || !again);
         for (id, aggregate) in aggregates {
             match (aggregate.distinct, aggregate.function) {
                 (true, _) if by_lists => self.over_list(id, aggregate, &mut out)?,
-                (false, F::Avg) if !by_lists => self.quotient_of_parts(id, aggregate, &mut out),
+                (false, F::Avg) if planned => self.quotient_of_parts(id, aggregate, &mut out),
                 _ => out.aggregates.push((id, aggregate)),
             }
         }
@@ -143,14 +190,52 @@ impl Binder<'_> {
     }
 }
 
+/// Whether the same rows come when a plan is run a second time.
+pub(super) fn can_be_run_again(plan: &Plan, keys: &[(ColumnId, Expr)]) -> bool {
+    fn changes(expr: &Expr) -> bool {
+        let mut changes = expr.is_volatile();
+        expr.visit(&mut |part| changes |= matches!(part.kind, ExprKind::Routine { .. }));
+        changes
+    }
+    fn varies(plan: &Plan) -> bool {
+        let mut any = matches!(plan, Plan::Limit { .. });
+        plan.for_each_expr(&mut |expr| any |= changes(expr));
+        any || plan.children().into_iter().any(varies)
+    }
+    !varies(plan) && !keys.iter().any(|(_, key)| changes(key)) && plan.free_columns().is_empty()
+}
+
+/// Those over all values first, then those over distinct values of each argument.
+fn by_argument(aggregates: Vec<(ColumnId, Aggregate)>) -> Vec<Vec<(ColumnId, Aggregate)>> {
+    let (distinct, rest): (Vec<_>, Vec<_>) = aggregates.into_iter().partition(|(_, a)| a.distinct);
+    let mut parts: Vec<Vec<(ColumnId, Aggregate)>> = Vec::new();
+    for (id, aggregate) in distinct {
+        let arg = |part: &[(ColumnId, Aggregate)]| part.first().and_then(|(_, a)| a.arg.clone());
+        match parts
+            .iter_mut()
+            .find(|part| same_value(arg(part).as_ref(), aggregate.arg.as_ref()))
+        {
+            Some(part) => part.push((id, aggregate)),
+            None => parts.push(vec![(id, aggregate)]),
+        }
+    }
+    if !rest.is_empty() {
+        parts.insert(0, rest);
+    }
+    parts
+}
+
+fn same_value(a: Option<&Expr>, b: Option<&Expr>) -> bool {
+    match (a.and_then(Expr::as_column), b.and_then(Expr::as_column)) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}
+
 /// Two aggregations are enough: one distinct argument, no filter on it, and nothing beside it that cannot be merged.
 fn is_planned(aggregates: &[(ColumnId, Aggregate)]) -> bool {
     let distinct = || aggregates.iter().map(|(_, a)| a).filter(|a| a.distinct);
     let first = distinct().next().and_then(|a| a.arg.as_ref());
-    let same = |arg: &Expr| match (arg.as_column(), first.and_then(Expr::as_column)) {
-        (Some(a), Some(b)) => a == b,
-        _ => first == Some(arg),
-    };
-    distinct().all(|a| a.filter.is_none() && a.arg.as_ref().is_some_and(same))
+    distinct().all(|a| a.filter.is_none() && a.arg.is_some() && same_value(a.arg.as_ref(), first))
         && aggregates.iter().all(|(_, a)| a.function != F::List || a.distinct)
 }

@@ -15,6 +15,7 @@ use gobi_grammar::ast::{self, Distinct, ExprKind as K, GroupBy, SelectItem};
 
 use super::aggregate::Grouping;
 use super::column_names::column_name;
+use super::distinct::can_be_run_again;
 use super::grouping_sets::Sets;
 use super::scope::{Scope, same};
 use super::subquery::Attach;
@@ -471,18 +472,15 @@ impl<'a> Binder<'a> {
         if failed {
             return Err(Reported);
         }
-        let mut rewritten = self.rewrite_distinct(block.aggregates)?;
+        let again = spread.is_none() && can_be_run_again(&plan, &named_keys);
+        let mut rewritten = self.rewrite_distinct(block.aggregates, again)?;
         let aggregates = std::mem::take(&mut rewritten.aggregates);
         let grouped = match spread {
             Some((mut spread, sets)) => {
                 spread.plan = plan;
                 self.group_sets(spread, &sets, aggregates)
             }
-            None => Plan::Aggregate {
-                input: Box::new(plan),
-                keys: named_keys,
-                aggregates,
-            },
+            None => self.group_by_argument(plan, named_keys, aggregates),
         };
         let grouped = rewritten.finish(self, grouped);
         Ok(self.attach(grouped, joins).filtered(having))

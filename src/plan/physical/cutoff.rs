@@ -60,8 +60,8 @@ pub(super) fn step(pipeline: &Pipeline, columns: &[Expr], finish: &Finish) -> Op
     })
 }
 
-/// Types whose values order as numbers do.
+/// Types whose values order as numbers or bytes do.
 fn is_ordered(ty: &LogicalType) -> bool {
     let physical = ty.physical();
-    !ty.is_nested() && (physical.is_int() || matches!(physical, Physical::F32 | Physical::F64))
+    !ty.is_nested() && (physical.is_int() || matches!(physical, Physical::F32 | Physical::F64 | Physical::Str))
 }
