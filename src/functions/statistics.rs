@@ -74,9 +74,12 @@ fn numbers(call: &ValuesCall<'_>) -> Vec<f64> {
         LogicalType::Decimal { scale, .. } => scale,
         _ => 0,
     };
-    let mut values: Vec<f64> = present(call).iter().map(|v| as_float(v, scale)).collect();
-    values.sort_unstable_by(f64::total_cmp);
-    values
+    let items = match call.args.first() {
+        Some(Value::Array(items)) => &items[..],
+        _ => &[],
+    };
+    let numbers = items.iter().filter(|value| **value != Value::Null);
+    numbers.map(|value| as_float(value, scale)).collect()
 }
 
 fn sorted(call: &ValuesCall<'_>) -> Vec<Value> {
@@ -94,13 +97,17 @@ fn fraction(call: &ValuesCall<'_>) -> Result<Option<f64>, FunctionError> {
     }
 }
 
-fn between(values: Vec<f64>, share: f64) -> Value {
-    let place = share * values.len().saturating_sub(1) as f64;
-    let (low, high) = (place.floor() as usize, place.ceil() as usize);
-    match (values.get(low), values.get(high)) {
-        (Some(a), Some(b)) => Value::Float(if low == high { *a } else { a + (b - a) * place.fract() }),
-        _ => Value::Null,
+fn between(mut values: Vec<f64>, share: f64) -> Value {
+    if values.is_empty() {
+        return Value::Null;
     }
+    let place = share * (values.len() - 1) as f64;
+    let (_, low, above) = values.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
+    let next = above.iter().copied().min_by(f64::total_cmp);
+    Value::Float(match next.filter(|_| place.fract() > 0.0) {
+        Some(high) => *low + (high - *low) * place.fract(),
+        None => *low,
+    })
 }
 
 fn mode(call: &ValuesCall<'_>) -> Value {
@@ -114,10 +121,12 @@ fn mode(call: &ValuesCall<'_>) -> Value {
 
 /// By the mean first and the squares of distances from it then, which loses no digits to large means.
 fn variance(call: &ValuesCall<'_>, less: usize, root: bool) -> Value {
-    let values = numbers(call);
+    let mut values = numbers(call);
     if values.len() <= less {
         return Value::Null;
     }
+    // In their order, so that the sum does not depend on who found which first.
+    values.sort_unstable_by(f64::total_cmp);
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
     let variance = squares / (values.len() - less) as f64;

@@ -210,11 +210,8 @@ fn by_argument(aggregates: Vec<(ColumnId, Aggregate)>) -> Vec<Vec<(ColumnId, Agg
     let (distinct, rest): (Vec<_>, Vec<_>) = aggregates.into_iter().partition(|(_, a)| a.distinct);
     let mut parts: Vec<Vec<(ColumnId, Aggregate)>> = Vec::new();
     for (id, aggregate) in distinct {
-        let arg = |part: &[(ColumnId, Aggregate)]| part.first().and_then(|(_, a)| a.arg.clone());
-        match parts
-            .iter_mut()
-            .find(|part| same_value(arg(part).as_ref(), aggregate.arg.as_ref()))
-        {
+        let same = |part: &&mut Vec<(ColumnId, Aggregate)>| part.iter().all(|(_, a)| a.arg == aggregate.arg);
+        match parts.iter_mut().find(same) {
             Some(part) => part.push((id, aggregate)),
             None => parts.push(vec![(id, aggregate)]),
         }
@@ -225,17 +222,10 @@ fn by_argument(aggregates: Vec<(ColumnId, Aggregate)>) -> Vec<Vec<(ColumnId, Agg
     parts
 }
 
-fn same_value(a: Option<&Expr>, b: Option<&Expr>) -> bool {
-    match (a.and_then(Expr::as_column), b.and_then(Expr::as_column)) {
-        (Some(a), Some(b)) => a == b,
-        _ => a == b,
-    }
-}
-
 /// Two aggregations are enough: one distinct argument, no filter on it, and nothing beside it that cannot be merged.
 fn is_planned(aggregates: &[(ColumnId, Aggregate)]) -> bool {
     let distinct = || aggregates.iter().map(|(_, a)| a).filter(|a| a.distinct);
     let first = distinct().next().and_then(|a| a.arg.as_ref());
-    distinct().all(|a| a.filter.is_none() && a.arg.is_some() && same_value(a.arg.as_ref(), first))
+    distinct().all(|a| a.filter.is_none() && a.arg.is_some() && a.arg.as_ref() == first)
         && aggregates.iter().all(|(_, a)| a.function != F::List || a.distinct)
 }
