@@ -49,6 +49,7 @@ def arguments():
     parser.add_argument("--data", required=True, help="folder of <table>.parquet files")
     parser.add_argument("--queries", required=True, help="folder of .sql files")
     parser.add_argument("--gobi", default="target/release/gobi", help="the binary")
+    parser.add_argument("--database", help="gobi reads its own tables from this folder, made from the files if it is missing")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=5, help="timed runs of a query in each round")
     parser.add_argument("--rounds", type=int, default=3, help="fresh processes of each engine, in turns")
@@ -74,8 +75,16 @@ def chosen(args):
 # ---------------------------------------------------------------- the two sides
 
 
+def make_database(args):
+    for path in sorted(Path(args.data).glob("*.parquet")):
+        script = f"CREATE TABLE {path.stem} AS SELECT * FROM '{path}'"
+        subprocess.run([args.gobi, "-d", args.database, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
 def run_gobi(args, names, threads, answers):
-    command = [args.gobi, "-d", args.data, "--threads", str(threads), "bench", "--queries", args.queries]
+    if args.database and not Path(args.database).exists():
+        make_database(args)
+    command = [args.gobi, "-d", args.database or args.data, "--threads", str(threads), "bench", "--queries", args.queries]
     command += ["--runs", str(args.runs), "--warmup", "1", "--only", ",".join(names)]
     command += ["--cold"] if args.cold else []
     command += ["--results", str(answers / "gobi")] if answers else []

@@ -87,6 +87,7 @@ pub fn open_on(disk: &dyn Disk, pattern: &str, options: &OpenOptions) -> Result<
 /// Closes every file that the process remembers; the next [`open()`] reads footers and dictionaries again.
 pub fn forget_opened() {
     Registry::of_process().clear();
+    super::csv::forget();
 }
 
 /// The tables of a folder of data files, by name: `(file stem, path)`.

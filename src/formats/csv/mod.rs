@@ -13,8 +13,9 @@ mod split;
 pub(super) mod values;
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::buffer::Buffer;
 use bytes::Bytes;
@@ -56,7 +57,7 @@ struct CsvFile {
     identity: FileIdentity,
     fields: Vec<Field>,
     dialect: Dialect,
-    blocks: Vec<Block>,
+    blocks: Arc<[Block]>,
     memo: Memo<SplitBlock>,
 }
 
@@ -102,7 +103,7 @@ pub(super) fn open(disk: &dyn Disk, key: &FileKey, options: &CsvOptions) -> Resu
         data_start,
     } = sniff(&sample, options);
     let start = (skip + data_start) as u64;
-    let blocks = cut(&*handle, key, start, dialect, fields.len())?;
+    let blocks = known_cut(&*handle, key, start, dialect, fields.len())?;
     Ok(Arc::new(CsvFile {
         identity: identity(&*handle, key, (options, "csv"))?,
         handle,
@@ -111,6 +112,50 @@ pub(super) fn open(disk: &dyn Disk, key: &FileKey, options: &CsvOptions) -> Resu
         blocks,
         memo: Memo::default(),
     }))
+}
+
+/// What decides where a file is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Cut {
+    file: FileIdentity,
+    start: u64,
+    dialect: Dialect,
+    columns: usize,
+}
+
+/// Files cut lately: a load opens its file for the names of its columns, and again when it knows their types.
+static KNOWN_CUTS: Mutex<VecDeque<(Cut, Arc<[Block]>)>> = Mutex::new(VecDeque::new());
+/// So many are kept.
+const MOST_CUTS: usize = 8;
+
+/// Forgets where files are cut.
+pub(super) fn forget() {
+    KNOWN_CUTS.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
+
+/// The blocks of a file, perhaps as they were found when it was opened before.
+fn known_cut(
+    handle: &dyn ReadAt,
+    key: &FileKey,
+    start: u64,
+    dialect: Dialect,
+    columns: usize,
+) -> Result<Arc<[Block]>, FormatError> {
+    let wanted = Cut {
+        file: identity(handle, key, "cut")?,
+        start,
+        dialect,
+        columns,
+    };
+    let known = || KNOWN_CUTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, blocks)) = known().iter().find(|(cut, _)| *cut == wanted) {
+        return Ok(Arc::clone(blocks));
+    }
+    let blocks: Arc<[Block]> = cut(handle, key, start, dialect, columns)?.into();
+    let mut known = known();
+    known.truncate(MOST_CUTS - 1);
+    known.push_front((wanted, Arc::clone(&blocks)));
+    Ok(blocks)
 }
 
 fn cut(

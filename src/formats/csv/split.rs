@@ -7,7 +7,7 @@
 //!
 //! Does not: know types.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 /// The characters that structure a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -183,54 +183,55 @@ impl Boundaries {
         self.state == State::InQuotes
     }
 
-    /// Goes over a piece of the file and calls `on_end` with the offset after each record's newline.
+    /// Goes over a piece of the file and calls `on_end` with the offset after each record's newline. Only newlines and quotes are
+    /// looked at; a quote opens a field if a delimiter or a newline stands before it.
     pub(super) fn scan(&mut self, piece: &[u8], mut on_end: impl FnMut(usize)) {
         let Dialect {
             delimiter,
             quote,
             newline,
         } = self.dialect;
-        if self.state != State::InQuotes && self.state != State::QuoteInQuotes && memchr(quote, piece).is_none() {
-            return self.scan_unquoted(piece, on_end);
-        }
+        let ends_a_field = |byte: &u8| *byte == delimiter || *byte == newline;
         let mut at = 0;
-        while at < piece.len() {
-            match self.state {
-                State::InQuotes => match memchr(quote, &piece[at..]) {
-                    Some(len) => {
-                        at += len + 1;
-                        self.state = State::QuoteInQuotes;
-                    }
-                    None => return,
-                },
-                State::FieldStart | State::QuoteInQuotes if piece[at] == quote => {
-                    self.state = State::InQuotes;
-                    at += 1;
-                }
-                _ => {
-                    let rest = &piece[at..];
-                    let Some(len) = memchr::memchr2(delimiter, newline, rest) else {
-                        self.state = State::InField;
-                        return;
-                    };
-                    at += len + 1;
-                    self.state = State::FieldStart;
-                    if rest[len] != delimiter {
-                        on_end(at);
-                    }
-                }
-            }
+        if self.state == State::QuoteInQuotes && !piece.is_empty() {
+            let doubled = piece.first() == Some(&quote);
+            self.state = if doubled { State::InQuotes } else { State::InField };
+            at = usize::from(doubled);
         }
-    }
-
-    /// Without a quote in the piece, only its newlines matter.
-    fn scan_unquoted(&mut self, piece: &[u8], mut on_end: impl FnMut(usize)) {
-        memchr::memchr_iter(self.dialect.newline, piece).for_each(|at| on_end(at + 1));
-        self.state = match piece.last() {
-            None => self.state,
-            Some(byte) if *byte == self.dialect.newline || *byte == self.dialect.delimiter => State::FieldStart,
-            Some(_) => State::InField,
-        };
+        let begins_a_field = self.state == State::FieldStart;
+        while at < piece.len() {
+            let rest = &piece[at..];
+            if self.state == State::InQuotes {
+                let Some(len) = memchr(quote, rest) else { return };
+                at += len + 1;
+                self.state = match piece.get(at) {
+                    None => State::QuoteInQuotes,
+                    Some(byte) if *byte == quote => State::InQuotes,
+                    Some(_) => State::InField,
+                };
+                at += usize::from(self.state == State::InQuotes);
+                continue;
+            }
+            let Some(len) = memchr2(quote, newline, rest) else {
+                let ended = piece.last().is_some_and(ends_a_field);
+                self.state = if ended { State::FieldStart } else { State::InField };
+                return;
+            };
+            let found = at + len;
+            at = found + 1;
+            let opens = || match found.checked_sub(1) {
+                Some(before) => piece.get(before).is_some_and(ends_a_field),
+                None => begins_a_field,
+            };
+            self.state = if piece[found] == newline {
+                on_end(at);
+                State::FieldStart
+            } else if opens() {
+                State::InQuotes
+            } else {
+                State::InField
+            };
+        }
     }
 }
 

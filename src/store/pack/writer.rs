@@ -27,6 +27,10 @@ const COMPRESS_FROM: usize = 256;
 const LEVEL: i32 = 1;
 /// Bodies kept as likely bases of differences, in bytes per generation.
 const RECENT_BYTES: usize = 4 << 20;
+/// Bytes of a group's header.
+const HEADER: usize = GROUP_HEADER as usize;
+/// About what a record takes beside its body.
+const RECORD_BYTES: usize = 32;
 /// Prepared space ends with a page of the system's cache.
 const PAGE: u64 = 4096;
 /// Space is prepared in steps of a pack's size, at most this.
@@ -60,7 +64,8 @@ pub(crate) struct GroupDraft {
     sequence: u64,
     log_size: u64,
     commits: u32,
-    body: Vec<u8>,
+    /// Room for the header, then the records.
+    bytes: Vec<u8>,
     entries: Vec<(u64, u32)>,
 }
 
@@ -71,18 +76,28 @@ impl GroupDraft {
             sequence,
             log_size,
             commits: 0,
-            body: Vec::new(),
+            bytes: vec![0; HEADER],
             entries: Vec::new(),
         }
     }
 
+    /// Makes room for objects of so many bytes in all.
+    pub(crate) fn reserve(&mut self, bytes: usize, objects: usize) {
+        self.bytes.reserve(bytes + objects * RECORD_BYTES);
+        self.entries.reserve(objects);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.body.is_empty()
+        self.bytes.len() == HEADER
+    }
+
+    fn body(&self) -> &[u8] {
+        self.bytes.get(HEADER..).unwrap_or_default()
     }
 
     /// Its length in the pack.
     pub(crate) fn len(&self) -> u64 {
-        GROUP_HEADER + self.body.len() as u64
+        self.bytes.len() as u64
     }
 }
 
@@ -161,7 +176,7 @@ impl PackWriter {
             prefix: object.id.prefix(),
             bytes: bytes.as_deref().unwrap_or(&object.body),
         };
-        write_record(&mut group.body, self.pack.salt(), offset, &record);
+        write_record(&mut group.bytes, self.pack.salt(), offset, &record);
         group.entries.push((record.prefix, position(offset)?));
         group.commits += u32::from(object.kind == Kind::COMMIT);
         if object.kind == Kind::NODE {
@@ -186,26 +201,27 @@ impl PackWriter {
             bytes,
         };
         let offset = self.end + group.len();
-        write_record(&mut group.body, self.pack.salt(), offset, &record);
+        write_record(&mut group.bytes, self.pack.salt(), offset, &record);
     }
 
     /// Writes a group. It is durable after the next [`PackWriter::sync`].
-    pub(crate) fn append(&mut self, group: GroupDraft) -> Result<(), StoreError> {
+    pub(crate) fn append(&mut self, mut group: GroupDraft) -> Result<(), StoreError> {
         let offset = self.end;
         let salt = self.pack.salt();
         let header = GroupHeader {
-            body_len: position(group.body.len() as u64)?,
+            body_len: position(group.body().len() as u64)?,
             sequence: group.sequence,
             log_size: group.log_size,
             synced: position(self.synced)?,
             commits: group.commits,
-            body_check: checksum(salt.wrapping_add(offset), &group.body),
+            body_check: checksum(salt.wrapping_add(offset), group.body()),
         };
-        let mut bytes = header.encode(salt, offset);
-        bytes.extend(group.body);
-        let end = offset + bytes.len() as u64;
+        for (slot, byte) in group.bytes.iter_mut().zip(header.encode(salt, offset)) {
+            *slot = byte;
+        }
+        let end = offset + group.len();
         position(end)?;
-        self.write(offset, &bytes, end)
+        self.write(offset, &group.bytes, end)
             .map_err(|error| StoreError::io(self.pack.path(), error))?;
         self.end = end;
         self.pack.extend(&group.entries, end);

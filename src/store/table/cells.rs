@@ -118,6 +118,37 @@ impl<'a> Cells<'a> {
         Ok(())
     }
 
+    /// Writes what [`Cells::write_value`] appends, behind a head that is the same for all cells of the column.
+    pub(super) fn put_value(&self, out: &mut Scratch, row: usize, head: &[u8]) -> Result<(), String> {
+        if self.is_null(row) {
+            return Ok(());
+        }
+        match &self.values {
+            Values::I32(values) => out.put_int(head, values[row].into()),
+            Values::I64(values) => out.put_int(head, values[row]),
+            Values::I128(values) => match i64::try_from(values[row]) {
+                Ok(value) => out.put_int(head, value),
+                Err(_) => return self.put_any(out, row, head),
+            },
+            Values::Text(values) => out.put_bytes(head, tag::STRING, values.value(row).as_bytes()),
+            Values::Blob(values) => out.put_bytes(head, tag::BLOB, values.value(row)),
+            _ => return self.put_any(out, row, head),
+        }
+        Ok(())
+    }
+
+    fn put_any(&self, out: &mut Scratch, row: usize, head: &[u8]) -> Result<(), String> {
+        let mut value = Vec::new();
+        self.write_value(&mut value, row, |_| {})?;
+        if let Some((tag, rest)) = value.split_first() {
+            let room = out.room(head.len() + value.len());
+            room[..head.len()].copy_from_slice(head);
+            room[head.len()] = *tag;
+            room[head.len() + 1..].copy_from_slice(rest);
+        }
+        Ok(())
+    }
+
     /// Appends the order-preserving form of a cell; false if it is NULL, or there is none.
     pub(super) fn write_key(&self, out: &mut Vec<u8>, row: usize) -> Result<bool, String> {
         if self.is_null(row) {
@@ -140,6 +171,71 @@ impl<'a> Cells<'a> {
             Values::Other(array, _) => array.is_null(row) || *array.data_type() == DataType::Null,
             _ => self.is_null(row),
         }
+    }
+}
+
+/// Bytes that are written over and over again, by row.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+/// A number of 64 bits takes so many bytes at most.
+const VARINT_BYTES: usize = 10;
+
+impl Scratch {
+    /// Begins anew.
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// What was written.
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// Room for more bytes, which count as written.
+    fn room(&mut self, more: usize) -> &mut [u8] {
+        let start = self.len;
+        self.len += more;
+        if self.bytes.len() < self.len {
+            self.bytes.resize((2 * self.len).max(256), 0);
+        }
+        &mut self.bytes[start..start + more]
+    }
+
+    /// Gives back room that was not needed.
+    fn unused(&mut self, bytes: usize) {
+        self.len -= bytes;
+    }
+
+    fn put_int(&mut self, head: &[u8], value: i64) {
+        let zigzag = (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned();
+        self.put_number(head, tag::INT, zigzag);
+    }
+
+    fn put_bytes(&mut self, head: &[u8], tag: u8, bytes: &[u8]) {
+        self.put_number(head, tag, bytes.len() as u64);
+        self.room(bytes.len()).copy_from_slice(bytes);
+    }
+
+    fn put_number(&mut self, head: &[u8], tag: u8, number: u64) {
+        let most = head.len() + 1 + VARINT_BYTES;
+        let room = self.room(most);
+        for (slot, byte) in room.iter_mut().zip(head) {
+            *slot = *byte;
+        }
+        room[head.len()] = tag;
+        let mut at = head.len() + 1;
+        let mut rest = number;
+        while rest >= 0x80 {
+            room[at] = (rest & 0x7f) as u8 | 0x80;
+            rest >>= 7;
+            at += 1;
+        }
+        room[at] = rest as u8;
+        self.unused(most - at - 1);
     }
 }
 
@@ -203,6 +299,16 @@ mod tests {
                 }
                 cells.write_value(&mut found, row, |_| {}).unwrap();
                 assert_eq!(found, wanted, "{ty} {value:?}");
+                let mut scratch = Scratch::default();
+                scratch.put_int(&[], 7);
+                scratch.clear();
+                cells.put_value(&mut scratch, row, &[9, 9]).unwrap();
+                let headed = if wanted.is_empty() {
+                    wanted
+                } else {
+                    [&[9, 9], &wanted[..]].concat()
+                };
+                assert_eq!(scratch.as_slice(), headed, "{ty} {value:?}");
                 let (mut wanted, mut found) = (Vec::new(), Vec::new());
                 let is_key = key_bytes(&mut wanted, &value).is_some();
                 assert_eq!(cells.write_key(&mut found, row).unwrap(), is_key);

@@ -12,7 +12,7 @@ use roaring::RoaringBitmap;
 use sha2::{Digest, Sha256};
 
 use super::RowAddress;
-use super::cells::Cells;
+use super::cells::{Cells, Scratch};
 use super::core::{Core, malformed};
 use super::entry::INDEX;
 use super::index::{Keys, Located, cut_hashed};
@@ -136,17 +136,17 @@ fn entries(
     emit: &mut Emit<'_>,
 ) -> Result<(), StoreError> {
     columns.sort_by_key(|(column, _)| column.no);
-    let cells: Vec<(ColumnNo, Cells<'_>)> = columns
+    let cells: Vec<Headed<'_>> = columns
         .iter()
-        .map(|(column, array)| (column.no, Cells::of(array, &column.ty)))
+        .map(|(column, array)| Headed::of(column, array))
         .collect();
-    let place = |no: &ColumnNo| cells.iter().position(|(known, _)| known == no);
+    let place = |no: &ColumnNo| cells.iter().position(|known| known.no == *no);
     let keys: Vec<Option<Vec<usize>>> = wanted
         .keys
         .iter()
         .map(|key| key.columns.iter().map(place).collect())
         .collect();
-    let (mut bytes, mut key) = (Vec::new(), Vec::new());
+    let (mut bytes, mut key) = (Scratch::default(), Vec::new());
     for row in rows {
         let hash = match wanted.hashed {
             true => row_hash(&cells, row, &mut bytes).map_err(failed)?,
@@ -167,17 +167,36 @@ fn entries(
     Ok(())
 }
 
+/// A column, and what stands before each of its values in what is hashed of a row.
+struct Headed<'a> {
+    no: ColumnNo,
+    head: Vec<u8>,
+    cells: Cells<'a>,
+}
+
+impl<'a> Headed<'a> {
+    fn of(column: &'a ColumnDef, array: &'a ArrayRef) -> Self {
+        let mut head = Vec::new();
+        write_varint(&mut head, column.no.0.into());
+        Self {
+            no: column.no,
+            head,
+            cells: Cells::of(array, &column.ty),
+        }
+    }
+}
+
 /// The key of a row; false if it is in no index.
 fn write_key(
     key: &mut Vec<u8>,
-    cells: &[(ColumnNo, Cells<'_>)],
+    cells: &[Headed<'_>],
     places: &[usize],
     row: usize,
     plain: bool,
 ) -> Result<bool, String> {
     key.clear();
     key.push(INDEX);
-    for (_, cells) in places.iter().filter_map(|place| cells.get(*place)) {
+    for Headed { cells, .. } in places.iter().filter_map(|place| cells.get(*place)) {
         if plain {
             if cells.is_null_cell(row) {
                 key.push(2);
@@ -194,10 +213,10 @@ fn write_key(
 }
 
 /// What an index says that a row is: NULLs are left out, so that a column added later does not change it.
-fn row_hash(cells: &[(ColumnNo, Cells<'_>)], row: usize, bytes: &mut Vec<u8>) -> Result<[u8; 32], String> {
+fn row_hash(cells: &[Headed<'_>], row: usize, bytes: &mut Scratch) -> Result<[u8; 32], String> {
     bytes.clear();
-    for (no, cells) in cells {
-        cells.write_value(bytes, row, |out| write_varint(out, no.0.into()))?;
+    for Headed { head, cells, .. } in cells {
+        cells.put_value(bytes, row, head)?;
     }
-    Ok(Sha256::digest(&*bytes).into())
+    Ok(Sha256::digest(bytes.as_slice()).into())
 }

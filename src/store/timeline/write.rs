@@ -132,6 +132,7 @@ impl Timeline {
     fn put_group(&self, writer: &mut Writer, objects: &[NewObject]) -> Result<(), StoreError> {
         self.rotate_if_full(writer)?;
         let mut group = GroupDraft::new(writer.sequence, self.view().levels.size());
+        group.reserve(objects.iter().map(|object| object.body.len()).sum(), objects.len());
         objects
             .iter()
             .try_for_each(|object| writer.pack.add(&mut group, object))?;
