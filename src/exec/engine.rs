@@ -69,7 +69,7 @@ pub fn compiler_options() -> Options {
 
 /// Batches of a result that are made ahead of their reader: some, if the memory limit allows.
 fn batches_ahead(limit_bytes: usize) -> usize {
-    let bytes = memory::share(limit_bytes, 16, 8 * BATCH_BYTES);
+    let bytes = memory::share(limit_bytes, 32, 8 * BATCH_BYTES);
     (bytes / BATCH_BYTES).max(2)
 }
 

@@ -288,7 +288,12 @@ const TEXT_BUFFER_BYTES: usize = 1 << 30;
 fn own_texts(bytes: &[u8], valid: &[u8]) -> (Vec<u128>, Vec<Buffer>) {
     let mut views = Vec::with_capacity(valid.len());
     let mut texts: Vec<Buffer> = Vec::new();
-    let mut text: Vec<u8> = Vec::new();
+    let long = |(chunk, valid): (&[u8], &u8)| match chunk.first_chunk() {
+        Some(len) if *valid != 0 => Some(u32::from_le_bytes(*len) as usize).filter(|len| *len > 12),
+        _ => None,
+    };
+    let total: usize = bytes.chunks_exact(16).zip(valid).filter_map(long).sum();
+    let mut text: Vec<u8> = Vec::with_capacity(total.min(TEXT_BUFFER_BYTES));
     for (chunk, valid) in bytes.chunks_exact(16).zip(valid) {
         let view = u128::from_le_bytes(chunk.try_into().unwrap_or_default());
         let len = view as u32 as usize;

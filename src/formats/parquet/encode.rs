@@ -31,6 +31,8 @@ pub(crate) struct EncodedParquet {
 /// Dictionaries stay so small that one look at them when a table is opened is cheap.
 const DICTIONARY_BYTES: usize = 48 << 10;
 const PAGE_BYTES: usize = 1 << 20;
+/// Room made for a file ahead; batches that are parts of others seem larger than they are.
+const MOST_ROOM: usize = 32 << 20;
 /// Fewer rows are encoded by one thread.
 const FEW_ROWS: usize = 1 << 15;
 
@@ -49,7 +51,9 @@ pub(crate) fn encode_parquet(
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .build();
-    let mut bytes = Vec::new();
+    // Room that is not written to takes no memory, and growing would copy.
+    let size: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+    let mut bytes = Vec::with_capacity(size.min(MOST_ROOM));
     let writer =
         ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).map_err(|error| error.to_string())?;
     let (mut file, factory) = writer.into_serialized_writer().map_err(|error| error.to_string())?;
