@@ -101,8 +101,9 @@ impl Locking<'_> {
                 return Ok(Some(Locked::Again(0)));
             }
             if self.upserts {
-                let message = format!("{twice}, made by another transaction in the meantime");
-                return Err(self.conflict(message));
+                let by = twice.by.and_then(|commit| self.database.locks().transaction_of(commit));
+                let by = by.map_or_else(|| "another transaction".to_string(), |by| by.to_string());
+                return Err(self.conflict(format!("{twice}, made by {by} in the meantime")));
             }
         }
         let row = twice.row.filter(|_| !twice.is_newer);

@@ -16,7 +16,7 @@ use super::prepare::all_keys;
 use super::snapshot::{Snapshot, load_state};
 use crate::catalog::{EntityId, KeyDef, TableDef};
 use crate::store::StoreError;
-use crate::store::object::ObjectId;
+use crate::store::object::{CommitId, ObjectId};
 use crate::store::tree::Tree;
 
 /// More keys than this share of an index are merged with all of it instead of looked up one by one.
@@ -39,6 +39,8 @@ pub struct Twice {
     pub row: Option<RowAddress>,
     /// Whether the transaction's snapshot does not have that row yet.
     pub is_newer: bool,
+    /// The commit that wrote it then, if it is known.
+    pub by: Option<CommitId>,
 }
 
 impl std::fmt::Display for Twice {
@@ -163,6 +165,17 @@ impl Looking<'_> {
         Ok(None)
     }
 
+    /// The commit that wrote a row of the newest snapshot.
+    fn writer_of(&self, row: RowAddress) -> Result<Option<CommitId>, StoreError> {
+        let core = self.newest.core();
+        let Some(part) = self.newest.table(self.id)?.part(None, row.segment())? else {
+            return Ok(None);
+        };
+        let (_, commit) = part.segment.who(core, row.row())?;
+        // One that is queued has no place in the log yet.
+        Ok(commit.and_then(|index| core.timeline.commit_at(index).ok()))
+    }
+
     fn twice(
         &self,
         key: &KeyDef,
@@ -170,7 +183,12 @@ impl Looking<'_> {
         row: Option<RowAddress>,
         is_newer: bool,
     ) -> Result<Option<Twice>, StoreError> {
+        let by = match row.filter(|_| is_newer) {
+            Some(row) => self.writer_of(row)?,
+            None => None,
+        };
         Ok(Some(Twice {
+            by,
             id: self.id,
             table: self.def.name.clone(),
             constraint: key.name.clone(),
