@@ -1,6 +1,6 @@
 //! CSV and TSV files as relations: cut into blocks at record ends when they are opened, parsed block by block.
 //!
-//! `orders.csv` of 100 MB is 25 blocks of 4 MB. The first line `id,day,note` is its header; `id` is bigint because
+//! `orders.csv` of 100 MB is 50 blocks of 2 MB. The first line `id,day,note` is its header; `id` is bigint because
 //! every one of the first records says so, and the line where one does not is named in the error.
 //!
 //! Invariants: the number of rows of a block, counted when it was cut, is the number parsed; an empty field without
@@ -79,7 +79,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// What is looked at to guess.
 const SAMPLE_BYTES: u64 = 1 << 20;
 /// Blocks end at the first record end after this.
-const BLOCK_BYTES: u64 = 4 << 20;
+const BLOCK_BYTES: u64 = 2 << 20;
 /// Read at a time while blocks are cut.
 const PIECE_BYTES: u64 = 4 << 20;
 

@@ -37,6 +37,9 @@ use crate::types::arrow::to_arrow;
 /// Rows of a row group.
 pub(super) const GROUP_ROWS: usize = 122_880;
 
+/// Read at a time where a file is only hashed.
+const PIECE_BYTES: usize = 256 << 10;
+
 /// The dictionary of a column, if it has a small one throughout.
 pub(super) type Texts = Option<Arc<[Arc<str>]>>;
 
@@ -140,7 +143,10 @@ impl CheckedFile {
     }
 
     fn check(&self, part: &Part, bytes: &[u8]) -> io::Result<()> {
-        let hash: [u8; 32] = Sha256::digest(bytes).into();
+        self.check_hash(part, Sha256::digest(bytes).into())
+    }
+
+    fn check_hash(&self, part: &Part, hash: [u8; 32]) -> io::Result<()> {
         if hash != part.hash {
             let what = format!(
                 "bytes {} to {} do not have their hash",
@@ -214,8 +220,9 @@ pub(in crate::store) fn verify(core: &Core, files: &[(ObjectId, Vec<u8>)], deep:
             .collect();
         let next = AtomicUsize::new(0);
         let worker = || {
+            let mut buffer = vec![0; PIECE_BYTES];
             while let Some((at, file, part)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = file.read_again(part)
+                if let Err(error) = file.read_again(part, &mut buffer)
                     && let (Some(found), Some((id, _))) = (found.get(*at), files.get(*at))
                 {
                     lock(found).get_or_insert_with(|| file.broken(part, *id, error));
@@ -239,9 +246,19 @@ pub(in crate::store) fn verify(core: &Core, files: &[(ObjectId, Vec<u8>)], deep:
 }
 
 impl CheckedFile {
-    fn read_again(&self, part: &Part) -> io::Result<()> {
+    /// Hashes a part, through a buffer that stays in the processor's cache.
+    fn read_again(&self, part: &Part, buffer: &mut [u8]) -> io::Result<()> {
         let file = self.disk.open(&self.path)?;
-        self.load(&*file, part).map(drop)
+        let mut hasher = Sha256::new();
+        let (mut at, end) = (part.start, part.start + part.len);
+        while at < end {
+            let len = usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
+            let (piece, _) = buffer.split_at_mut(len);
+            file.read_at(at, piece)?;
+            hasher.update(&*piece);
+            at += len as u64;
+        }
+        self.check_hash(part, hasher.finalize().into())
     }
 
     fn broken(&self, part: &Part, id: ObjectId, error: io::Error) -> StoreError {
