@@ -7,6 +7,7 @@
 //! Does not: look at the terminal or the environment; see [`super::meaning`].
 
 mod history;
+mod routines;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use history::{
     Branch, BranchCommand, Diff, Gc, ProveCommand, Snapshot, SnapshotCommand, Timeline, TimelineCommand, Using, Verify,
     VerifyProof,
 };
+pub use routines::{Routines, RoutinesCommand};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -195,6 +197,14 @@ pub enum Command {
     /// Make a folder of a backup; the same as unpack
     #[command(after_help = "Example:\n  gobi restore monday.gobi db")]
     Restore(Unpack),
+    /// List, show, run and compare procedures
+    #[command(
+        after_help = "Examples:\n  gobi -d shop procedures list\n  gobi -d shop procedures run add \"'apple'\" 3"
+    )]
+    Procedures(Routines),
+    /// List, show, run and compare functions
+    #[command(after_help = "Examples:\n  gobi -d shop functions list\n  gobi -d shop functions show vat")]
+    Functions(Routines),
     /// Find all errors of scripts without running them; exit code 1 if there is one
     #[command(after_help = "Examples:\n  gobi -d shop check report.sql\n  echo 'select 1' | gobi check -")]
     Check(Check),
@@ -221,7 +231,7 @@ impl Command {
             Command::Bench(bench) => bench.jit.mode,
             Command::Demo(demo) => demo.jit.mode,
             Command::Explain(_) | Command::Fmt(_) | Command::Completions(_) => None,
-            Command::Check(_) | Command::Test(_) => None,
+            Command::Check(_) | Command::Test(_) | Command::Procedures(_) | Command::Functions(_) => None,
             Command::Init(_) | Command::Import(_) | Command::Export(_) | Command::Schema(_) | Command::Table(_) => None,
             Command::Compact(_) | Command::Cache(_) => None,
             Command::Pack(_) | Command::Unpack(_) | Command::Backup(_) | Command::Restore(_) => None,

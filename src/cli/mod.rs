@@ -30,6 +30,7 @@ mod packing;
 mod progress;
 mod protocol;
 mod repl;
+mod routines;
 mod script;
 mod source;
 mod tables;
@@ -71,6 +72,8 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Some(Command::Export(export)) => tables::export(&meaning, &export),
         Some(Command::Schema(schema)) => tables::schema(&meaning, &schema),
         Some(Command::Table(table)) => tables::table(&meaning, &table),
+        Some(Command::Procedures(procedures)) => routines::run(&meaning, "PROCEDURE", &procedures),
+        Some(Command::Functions(functions)) => routines::run(&meaning, "FUNCTION", &functions),
         Some(Command::Check(check)) => check::run(&meaning, &check),
         Some(Command::Test(test)) => testing::run(&meaning, &test),
         Some(Command::Fmt(fmt)) => fmt::run(&meaning, &fmt),

@@ -30,6 +30,7 @@ mod explain;
 mod foreign_keys;
 mod history;
 pub mod isolation;
+mod lineage;
 mod listing;
 mod load;
 mod locking;

@@ -12,7 +12,9 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::relations::StatementTables;
 use super::settings::{self, SETTINGS};
-use super::{Error, ResultStream, Session, StatementResult, attach, listing, routines, statement, timeline, triggers};
+use super::{
+    Error, ResultStream, Session, StatementResult, attach, lineage, listing, routines, statement, timeline, triggers,
+};
 use crate::store::locks::LockLine;
 use crate::types::{LogicalType, Value};
 
@@ -32,7 +34,6 @@ const LATER: &[&str] = &[
     "watermarks",
     "users",
     "roles",
-    "lineage",
     "profile",
 ];
 
@@ -44,6 +45,9 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     }
     if what == "databases" && show.of.is_empty() {
         return attach::show(session, show, span).map(StatementResult::Rows);
+    }
+    if what == "lineage" {
+        return lineage::show(session, show, span).map(StatementResult::Rows);
     }
     if what == "triggers" {
         return triggers::list(session, show, span).map(StatementResult::Rows);

@@ -14,7 +14,7 @@ use super::Builder;
 use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::Dialect;
-use crate::ast::{ChainOp, CompareOp, Expr, ExprKind, IsTest, Query, QueryBody, Span};
+use crate::ast::{Call, ChainOp, CompareOp, Expr, ExprKind, Ident, IsTest, Query, QueryBody, Span};
 
 /// Comparisons in a row at one level; more have to be parenthesised, which keeps trees shallow.
 const MAX_COMPARISONS: usize = 4;
@@ -176,9 +176,7 @@ impl Builder<'_> {
             return missing();
         };
         if right.as_rule() == Rule::in_coll {
-            return ExprKind::Unsupported {
-                feature: "IN over a collection".to_owned(),
-            };
+            return self.in_collection(expr, right, negated);
         }
         let mut inner = parts(right).peekable();
         if let Some(query) = inner.next_if(|node| node.as_rule() == Rule::query) {
@@ -201,6 +199,28 @@ impl Builder<'_> {
             list.push(self.expr(node));
         }
         ExprKind::InList { expr, negated, list }
+    }
+
+    /// `e IN array` is `array_contains(array, e)`.
+    fn in_collection(&mut self, expr: Box<Expr>, node: Node<'_>, negated: bool) -> ExprKind {
+        let array = self.expr(node);
+        let span = expr.span.to(array.span);
+        let name = Ident {
+            text: "array_contains".to_owned(),
+            quoted: false,
+            span,
+        };
+        let call = ExprKind::Call(Call {
+            name,
+            distinct: false,
+            star: false,
+            args: vec![array, *expr],
+            filter: None,
+        });
+        match negated {
+            true => ExprKind::Not(Box::new(Expr { kind: call, span })),
+            false => call,
+        }
     }
 
     /// A query that began as an operand in parentheses: `(SELECT 1) UNION …`.

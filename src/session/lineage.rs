@@ -1,0 +1,101 @@
+//! SHOW LINEAGE: what an object is made from, and what is made from it.
+//!
+//! `SHOW LINEAGE total` gives `upstream | 1 | table | order_item` where the procedure `total` names that table, and `downstream | 1 | trigger | sums`
+//! where a trigger calls it; what those need, in turn, is at a distance of 2.
+//!
+//! Invariants: each object is there once on each side, at its least distance; what is shown is what the transaction sees.
+//!
+//! Does not: follow columns, or what a text makes up while it runs.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{Show, Span};
+use gobi_grammar::similar::nearest;
+
+use super::{Error, ResultStream, Session, transactions};
+use crate::catalog::{Catalog, Entity, EntityId, Entry};
+
+/// `SHOW LINEAGE name`.
+pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStream, Error> {
+    let view = session.relations.view.clone();
+    let view = view.ok_or_else(|| transactions::without_database("SHOW LINEAGE", span))?;
+    let catalog = view.catalog();
+    let Some(last) = show.of.last().filter(|_| show.like.is_none()) else {
+        let message = "SHOW LINEAGE takes the name of an object: `SHOW LINEAGE p`";
+        return Err(Error::new(Diagnostic::new("42601", span, message)));
+    };
+    let parts: Vec<&str> = show.of.iter().map(|part| part.text.as_str()).collect();
+    let Some(found) = catalog.find(&parts) else {
+        return Err(unknown(catalog, &parts, last.span));
+    };
+    let upstream = walk(found.id, &|id| catalog.get(id).map(made_from).unwrap_or_default());
+    let downstream = walk(found.id, &|id| {
+        let entries = catalog.entries().filter(|entry| made_from(entry).contains(&id));
+        entries.map(|entry| entry.id).collect()
+    });
+    let mut rows = Vec::new();
+    for (side, all) in [("upstream", upstream), ("downstream", downstream)] {
+        let mut side: Vec<Vec<String>> = all
+            .into_iter()
+            .filter_map(|(id, distance)| Some((catalog.get(id)?, distance)))
+            .map(|(entry, distance)| {
+                let entity = &entry.entity;
+                vec![
+                    side.to_owned(),
+                    distance.to_string(),
+                    entity.kind().to_owned(),
+                    entity.name().to_owned(),
+                ]
+            })
+            .collect();
+        side.sort();
+        rows.append(&mut side);
+    }
+    Ok(ResultStream::strings(
+        &["side", "distance", "kind", "name"],
+        &rows,
+        span,
+    ))
+}
+
+/// What an object names; a table is made from nothing, whatever its keys refer to.
+fn made_from(entry: &Entry) -> Vec<EntityId> {
+    match &*entry.entity {
+        Entity::Table(_) | Entity::Index(_) | Entity::Schema(_) => Vec::new(),
+        other => other.needs(),
+    }
+}
+
+/// Objects with their distances, nearest first.
+fn walk(from: EntityId, next: &dyn Fn(EntityId) -> Vec<EntityId>) -> Vec<(EntityId, usize)> {
+    let mut found: Vec<(EntityId, usize)> = vec![(from, 0)];
+    let mut at = 0;
+    while let Some((id, distance)) = found.get(at).copied() {
+        for other in next(id) {
+            if found.iter().all(|(known, _)| *known != other) {
+                found.push((other, distance + 1));
+            }
+        }
+        at += 1;
+    }
+    found.remove(0);
+    found
+}
+
+fn unknown(catalog: &Catalog, parts: &[&str], span: Span) -> Error {
+    let name = parts.last().copied().unwrap_or_default();
+    // A column of something that is there is another question.
+    if let [.., table, _] = parts
+        && catalog.find(&[table]).is_some()
+    {
+        return Error::new(Diagnostic::new(
+            "0A000",
+            span,
+            "SHOW LINEAGE of a column is not supported yet",
+        ));
+    }
+    let message = format!("there is no object `{name}`");
+    let names: Vec<&str> = catalog.entries().map(|entry| entry.entity.name()).collect();
+    let mut error = Diagnostic::new("42P01", span, message);
+    error.help = nearest(name, names).map(|near| format!("did you mean `{near}`?"));
+    Error::new(error)
+}
