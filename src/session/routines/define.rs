@@ -192,8 +192,6 @@ fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Cal
         .into_iter()
         .filter(|name| !name.eq_ignore_ascii_case(&definition.name));
     names.extend(called.filter_map(|name| known::stored(view, &name).map(|(entry, _)| entry.id)));
-    names.sort();
-    names.dedup();
     if let Some(view) = session.relations.view.clone() {
         let running = Running {
             dialect: definition.dialect,
@@ -201,8 +199,10 @@ fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Cal
             span: gobi_grammar::ast::Span::default(),
             only_bind: true,
         };
-        changes::check(session, &instances.asked(), &view, running)?;
+        names.extend(changes::check(session, &instances.asked(), &view, running)?);
     }
+    names.sort();
+    names.dedup();
     Ok((callable, names))
 }
 
