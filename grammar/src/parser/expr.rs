@@ -176,7 +176,7 @@ impl Builder<'_> {
             return missing();
         };
         if right.as_rule() == Rule::in_coll {
-            return self.in_collection(expr, right, negated);
+            return self.in_collection(*expr, right, negated);
         }
         let mut inner = parts(right).peekable();
         if let Some(query) = inner.next_if(|node| node.as_rule() == Rule::query) {
@@ -202,7 +202,7 @@ impl Builder<'_> {
     }
 
     /// `e IN array` is `array_contains(array, e)`.
-    fn in_collection(&mut self, expr: Box<Expr>, node: Node<'_>, negated: bool) -> ExprKind {
+    fn in_collection(&mut self, expr: Expr, node: Node<'_>, negated: bool) -> ExprKind {
         let array = self.expr(node);
         let span = expr.span.to(array.span);
         let name = Ident {
@@ -214,7 +214,7 @@ impl Builder<'_> {
             name,
             distinct: false,
             star: false,
-            args: vec![array, *expr],
+            args: vec![array, expr],
             filter: None,
         });
         match negated {
