@@ -41,7 +41,7 @@ use crate::types::{ColumnChunk, Field};
 /// A worker whose rows have to wait for others' goes on for so many morsels.
 const MORSELS_AHEAD: usize = 4;
 /// Rows that have to wait take this share of the memory limit at most.
-const WAITING_SHARE: usize = 16;
+const WAITING_SHARE: usize = 32;
 /// And no more than this.
 const WAITING_BYTES: usize = 64 << 20;
 /// Chunks that are not kept for others are shared by workers as far as this share of the memory limit goes.

@@ -40,7 +40,7 @@ pub(super) const FLUSH_ROWS: usize = 4 * GROUP_ROWS;
 /// Bytes in memory beyond which rows become a file, if memory suffices.
 pub(super) const FLUSH_BYTES: usize = 64 << 20;
 /// Rows in memory take this share of a memory limit, since others like them wait in front of them or are encoded behind them.
-const MEMORY_SHARE: usize = 12;
+const MEMORY_SHARE: usize = 16;
 /// Batches of so many rows are left as they are.
 const MERGED_ROWS: usize = 1 << 14;
 
