@@ -56,6 +56,11 @@ fn branches_and_loops() {
         "for x in range(1, 10) { s = s + x; };\n",
     );
     check(
+        "for r in (select a from t) union all select b from u { s = s + r.a }",
+        "for r in (SELECT a FROM t) UNION ALL SELECT b FROM u { s = s + r.a; };\n",
+    );
+    check("let n = (select a from t) + 1", "let n = (SELECT a FROM t) + 1;\n");
+    check(
         "for r in select a from t order by a { s = s + r.a }",
         "for r in SELECT a FROM t ORDER BY a { s = s + r.a; };\n",
     );
