@@ -36,6 +36,7 @@ mod source;
 mod tables;
 mod testing;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -50,9 +51,18 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return failure::usage(&error),
     };
-    match dispatch(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        // A decoder that panics over a damaged file is told as an error, and as nothing else.
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    match std::panic::catch_unwind(|| dispatch(args)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => failure.report(),
+        Err(_) => {
+            let message = "error[XX000]: gobi has a defect here; RUST_BACKTRACE=1 tells where";
+            let _ = writeln!(std::io::stderr(), "{message}");
+            ExitCode::FAILURE
+        }
     }
 }
 

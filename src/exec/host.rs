@@ -16,7 +16,7 @@ use super::growing::{array_complete, array_room};
 use super::lists::{self, Lists};
 use super::memory::{Budget, Reservation};
 use super::routine::{self, Asking};
-use super::{ExecError, nested, operators};
+use super::{CancelToken, ExecError, nested, operators};
 use crate::compile::{HostCall, HostWork, Pattern, PipelineCode};
 use crate::functions::like::LikePattern;
 use crate::functions::{self, Scalar};
@@ -41,9 +41,16 @@ pub struct Host {
     held: Reservation,
     /// Who holds it.
     operator: &'static str,
+    /// Stops calls that make much.
+    pub cancel: CancelToken,
+    /// Bytes made since it was looked at.
+    made: usize,
     /// What went wrong.
     pub error: Option<ExecError>,
 }
+
+/// After so many bytes a call looks whether the query was cancelled: rows of a block may make gigabytes.
+const LOOK_BYTES: usize = 1 << 22;
 
 impl Host {
     /// For one pipeline and one worker; what it makes is taken from the budget in the name of the operator.
@@ -62,6 +69,8 @@ impl Host {
             asking: None,
             held: budget.reserve(0, operator)?,
             operator,
+            cancel: CancelToken::default(),
+            made: 0,
             error: None,
         }))
     }
@@ -77,6 +86,11 @@ impl Host {
         let bytes = self.arena.bytes() + self.lists.bytes();
         if bytes == self.held.bytes() {
             return Ok(());
+        }
+        self.made += bytes.saturating_sub(self.held.bytes());
+        if self.made > LOOK_BYTES {
+            self.made = 0;
+            self.cancel.check()?;
         }
         self.held.resize(bytes, self.operator)
     }

@@ -206,6 +206,7 @@ pub(super) unsafe fn call(
     rows: usize,
     options: &QueryOptions,
 ) -> Result<(), ExecError> {
+    host.cancel = options.cancel.clone();
     frame.set(Slot::Host, std::ptr::from_mut(host) as u64);
     frame.set_header(CANCEL, options.cancel.address());
     // SAFETY: the caller's promise.

@@ -18,9 +18,9 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::SortOptions;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::row::{RowConverter, Rows, SortField};
 
 use super::memory::Reservation;
@@ -395,10 +395,19 @@ fn converted(
 }
 
 fn of(batch: &RecordBatch, columns: &[(usize, SortOptions)]) -> Vec<ArrayRef> {
-    columns
-        .iter()
-        .map(|(column, _)| batch.column(*column).clone())
-        .collect()
+    let columns = columns.iter().map(|(column, _)| batch.column(*column));
+    columns.map(one_zero).collect()
+}
+
+/// The column with -0.0 as 0.0: they are equal, but their bits are not.
+fn one_zero(column: &ArrayRef) -> ArrayRef {
+    if let Some(doubles) = column.as_primitive_opt::<Float64Type>() {
+        Arc::new(doubles.unary::<_, Float64Type>(|value| value + 0.0))
+    } else if let Some(reals) = column.as_primitive_opt::<Float32Type>() {
+        Arc::new(reals.unary::<_, Float32Type>(|value| value + 0.0))
+    } else {
+        column.clone()
+    }
 }
 
 fn converter(batch: &RecordBatch, columns: &[(usize, SortOptions)]) -> Result<RowConverter, ExecError> {

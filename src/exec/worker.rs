@@ -120,6 +120,7 @@ impl<'q> Worker<'q> {
         };
         let clock = (query.now_micros, query.seed.wrapping_add(number as u64));
         let mut host = Host::new(code.clone(), clock, (&query.budget, operator))?;
+        host.cancel = query.options.cancel.clone();
         let mut frame = Frame::new(code);
         frame.set(Slot::Host, std::ptr::from_mut(&mut *host) as u64);
         frame.set_header(CANCEL, query.options.cancel.address());
