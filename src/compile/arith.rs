@@ -209,6 +209,7 @@ impl Emitter<'_> {
             self.b.icmp(IntCond::Eq, b.value, minus_one),
         );
         let overflow = self.b.and(is_least, is_minus);
+        let may_be_minus_one = b.range.is_none_or(|(low, high)| low <= -1 && high >= -1);
         let types = [Some(step.left_ty.clone()), Some(step.operand.ty.clone())];
         let site = self.site(
             OUT_OF_RANGE,
@@ -216,9 +217,8 @@ impl Emitter<'_> {
             types,
             step.span,
         );
-        if a.range
-            .is_none_or(|(low, _)| Some(low) == full(a.kind).map(|(low, _)| low))
-        {
+        let may_be_least = |(low, _)| Some(low) == full(a.kind).map(|(low, _)| low);
+        if may_be_minus_one && a.range.is_none_or(may_be_least) {
             self.fail_if(overflow, valid, site, &[&a, &b]);
         }
         let value = self.b.sdiv(a.value, b.value);
@@ -408,8 +408,21 @@ impl Emitter<'_> {
 
     // --- function calls
 
+    pub(super) fn square_root(&mut self, of: &Nullable, expr: &Expr) -> Nullable {
+        let zero = self.b.f64const(0.0);
+        let negative = self.b.fcmp(FloatCond::Lt, of.value, zero);
+        let message = "cannot take the square root of a negative number: {0}";
+        let site = self.site("2201F", message, [Some(LogicalType::Double), None], expr.span);
+        self.fail_if(negative, of.valid, site, &[of]);
+        Nullable::new(self.b.fsqrt(of.value), Kind::F64, of.valid)
+    }
+
     pub(super) fn call_function(&mut self, function: FunctionId, args: &[Expr], expr: &Expr) -> Nullable {
         let def = functions::function(function);
+        if let Some(native) = def.native {
+            let part = self.access(native, args, expr);
+            return self.shared(part, &expr.ty);
+        }
         let values: Vec<Nullable> = args
             .iter()
             .map(|arg| {
@@ -417,9 +430,6 @@ impl Emitter<'_> {
                 self.natural(value, &arg.ty)
             })
             .collect();
-        if let Some(native) = def.native {
-            return self.access(native, &values, args, expr);
-        }
         let Some(emit) = def.emit else {
             let call = HostCall {
                 work: HostWork::Function(function),

@@ -306,7 +306,8 @@ impl<'a> Emitter<'a> {
     /// A column of the row at hand.
     pub(super) fn column(&mut self, id: ColumnId) -> Nullable {
         if self.routine.is_some() {
-            return self.variable(id);
+            let (value, ty) = (self.variable(id), self.type_of(id));
+            return self.shared(value, &ty);
         }
         if let Some(value) = self.columns.get(&id) {
             return value.clone();

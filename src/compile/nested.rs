@@ -1,7 +1,7 @@
 //! Arrays and structs in generated code: literals, elements, fields, lengths; comparing and hashing through the host.
 //!
-//! `a[i]` is four loads: the length, the element's validity byte, the element, after a test that `i` lies in `0..length`. A field
-//! of a struct is two.
+//! `a[i]` is four loads: the length, the room, the element's validity byte, the element, after a test that `i` lies in `0..length`. A
+//! field of a struct is two.
 //!
 //! Invariants: the address of an object that is NULL is not followed; an object of zeros stands in for it.
 //!
@@ -13,6 +13,7 @@ use super::Constant;
 use super::emit::Emitter;
 use super::frame::Slot;
 use super::value::{Kind, Nullable, both};
+use crate::functions;
 use crate::functions::Native;
 use crate::plan::physical::logical::{CompareOp, Expr, ExprKind};
 use crate::plan::physical::{Facts, Span};
@@ -33,15 +34,22 @@ impl Emitter<'_> {
     }
 
     /// What the table calls native: computed here, by loads.
-    pub(super) fn access(&mut self, native: Native, values: &[Nullable], args: &[Expr], expr: &Expr) -> Nullable {
-        let (of, ty) = (&values[0], &args[0].ty);
+    pub(super) fn access(&mut self, native: Native, args: &[Expr], expr: &Expr) -> Nullable {
+        let ty = &args[0].ty;
+        let of = &self.looked_into(&args[0]);
         match native {
+            Native::SquareRoot => self.square_root(of, expr),
             Native::Length => {
                 let object = self.followable(of, ty);
                 let length = self.b.load(Type::I64, object, 0);
                 Nullable::int(length, of.valid, Some((0, MOST)))
             }
-            Native::Element { checked } => self.element(of, &values[1], checked, expr),
+            Native::Element { checked } => {
+                let index = self.expr(&args[1]);
+                let index = self.natural(index, &args[1].ty);
+                let full = matches!(args[0].kind, ExprKind::Column(id) if self.is_full(id));
+                self.element(of, &index, (checked, full), expr)
+            }
             Native::Field => {
                 let name = match args.get(1).map(|arg| &arg.kind) {
                     Some(ExprKind::Literal(Literal::String(name))) => name.clone(),
@@ -52,39 +60,51 @@ impl Emitter<'_> {
         }
     }
 
+    /// An array or struct of which only a part is read, so that a body that has it for itself keeps it so.
+    fn looked_into(&mut self, expr: &Expr) -> Nullable {
+        match &expr.kind {
+            ExprKind::Column(id) if self.routine.is_some() && expr.ty.is_nested() => self.variable(*id),
+            ExprKind::Call { function, args } => match functions::function(*function).native {
+                Some(native) => self.access(native, args, expr),
+                None => self.expr(expr),
+            },
+            _ => self.expr(expr),
+        }
+    }
+
     /// Number of elements; 0 for NULL.
     pub(super) fn array_length(&mut self, array: &Expr) -> Value {
-        let value = self.expr(array);
+        let value = self.looked_into(array);
         let object = self.followable(&value, &array.ty);
         self.b.load(Type::I64, object, 0)
     }
 
-    fn element(&mut self, array: &Nullable, index: &Nullable, checked: bool, expr: &Expr) -> Nullable {
+    /// `full`: no element of the array is NULL.
+    fn element(&mut self, array: &Nullable, index: &Nullable, (checked, full): (bool, bool), expr: &Expr) -> Nullable {
         let item = &expr.ty;
         let object = self.followable(array, &LogicalType::Array(Box::new(item.clone())));
         let length = self.b.load(Type::I64, object, 0);
-        let zero = self.b.iconst(Type::I64, 0);
-        let from_end = self.b.icmp(IntCond::Slt, index.value, zero);
-        let counted_back = self.b.add(index.value, length);
-        let at = self.b.select(from_end, counted_back, index.value);
-        let inside = self.b.icmp(IntCond::Ult, at, length);
         let mut valid = both(&mut self.b, array.valid, index.valid);
-        if checked {
-            let message = "index {0} is out of range for an array of length {1}";
-            let operands = [Some(LogicalType::BigInt), Some(LogicalType::BigInt)];
-            let site = self.site("2202E", message, operands, expr.span);
-            let outside = super::value::invert(&mut self.b, inside);
-            let count = Nullable::int(length, None, None);
-            self.fail_if(outside, valid, site, &[index, &count]);
-        }
-        valid = both(&mut self.b, valid, Some(inside));
-        // What is not there is not read: the first place of an object always exists.
-        let at = self.b.select(inside, at, zero);
+        let at = if checked {
+            self.within(index, length, valid, expr.span)
+        } else {
+            let zero = self.b.iconst(Type::I64, 0);
+            let from_end = self.b.icmp(IntCond::Slt, index.value, zero);
+            let counted_back = self.b.add(index.value, length);
+            let at = self.b.select(from_end, counted_back, index.value);
+            let inside = self.b.icmp(IntCond::Ult, at, length);
+            valid = both(&mut self.b, valid, Some(inside));
+            // What is not there is not read: the first place of an object always exists.
+            self.b.select(inside, at, zero)
+        };
         let stride = item.physical().bytes() as u32;
-        let flags = self.b.index(object, length, stride, ELEMENTS_AT as i32);
-        let flag = self.b.index(flags, at, 1, 0);
-        let present = self.b.load(Type::I8, flag, 0);
-        valid = both(&mut self.b, valid, Some(present));
+        if !full {
+            let room = self.array_room(object);
+            let flags = self.b.index(object, room, stride, ELEMENTS_AT as i32);
+            let flag = self.b.index(flags, at, 1, 0);
+            let present = self.b.load(Type::I8, flag, 0);
+            valid = both(&mut self.b, valid, Some(present));
+        }
         let address = self.b.index(object, at, stride, ELEMENTS_AT as i32);
         self.load_stored(address, 0, &Facts::of_type(item, true))
             .with_valid(valid)
@@ -107,7 +127,7 @@ impl Emitter<'_> {
     }
 
     /// An address that may be followed: that of an empty object where there is no value.
-    fn followable(&mut self, value: &Nullable, ty: &LogicalType) -> Value {
+    pub(super) fn followable(&mut self, value: &Nullable, ty: &LogicalType) -> Value {
         let Some(valid) = value.valid else {
             return value.value;
         };
@@ -173,7 +193,7 @@ impl Emitter<'_> {
     }
 
     /// A host function that ran out of memory has left its error with the host.
-    fn fail_if_status(&mut self, status: Option<Value>) {
+    pub(super) fn fail_if_status(&mut self, status: Option<Value>) {
         let zero = self.b.iconst(Type::I64, 0);
         let failed = self.b.icmp(IntCond::Ne, status.unwrap_or(zero), zero);
         let site = self.site("53200", "", [None, None], Span::default());
@@ -200,7 +220,7 @@ impl Emitter<'_> {
     }
 
     /// Address of a type's layout.
-    fn layout(&mut self, ty: &LogicalType) -> Value {
+    pub(super) fn layout(&mut self, ty: &LogicalType) -> Value {
         // Only nested types are asked for; for others, a struct without fields would do.
         let layout = Box::new(NestedLayout::of(ty).unwrap_or(NestedLayout::Struct {
             fields: Vec::new(),

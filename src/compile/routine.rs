@@ -11,8 +11,10 @@
 
 mod arrays;
 mod call;
+mod parts;
 mod rows;
 mod statements;
+mod texts;
 mod variables;
 
 use std::sync::Arc;
@@ -56,6 +58,12 @@ pub(super) struct Frame {
     depth: Option<Value>,
     /// How many of its variables are parameters.
     params: usize,
+    /// Arrays and structs may have marks.
+    in_place: bool,
+    /// Variables whose arrays are handed over to the one place that reads them.
+    handed_over: Vec<ColumnId>,
+    /// Which variables are arrays without NULLs.
+    full: Vec<bool>,
 }
 
 /// How a routine is left.
@@ -118,7 +126,12 @@ impl Emitter<'_> {
     }
 
     fn begin_routine(&mut self, routine: &Routine, exit: Exit) {
-        let places = routine.variables.iter().map(|variable| self.place(variable)).collect();
+        let built = texts::built(routine);
+        let variables = routine.variables.iter().enumerate();
+        let places = variables
+            .map(|(at, variable)| self.place(variable, built.contains(&ColumnId(at as u32))))
+            .collect();
+        let in_place = self.plan.program.routines.iter().any(arrays::changes_in_place);
         let facts = routine
             .variables
             .iter()
@@ -134,6 +147,9 @@ impl Emitter<'_> {
             fuel,
             depth: None,
             params: routine.params,
+            in_place,
+            handed_over: arrays::handed_over(routine),
+            full: routine.variables.iter().map(|variable| variable.full).collect(),
         }));
         let full = self.b.iconst(Type::I64, FUEL);
         self.b.set(fuel, full);

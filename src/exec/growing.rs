@@ -1,78 +1,242 @@
-//! Arrays of bodies while they grow.
+//! Arrays, structs and texts of bodies that change in their place.
 //!
-//! `xs |> filter(x => x > 0)` asks for room for as many elements as `xs` has, has the kernel write those that are kept, and makes the
-//! array as long as they are many.
+//! `a[i] = x` asks for an `a` of its own before its first store: a copy with a mark, into which it may write from then on. `a.append(x)`
+//! asks for twice the room where there is none left, and so does `text = text || x`.
 //!
-//! Invariants: until an array is complete, the length in its head is the number of elements that there is room for, and its
-//! validity bytes lie behind all of that room.
+//! Invariants: what is marked belongs to one variable alone; where an object is copied, those inside it belong to two, and lose their
+//! marks; until an array that `map` and the like write is complete, the length in its head is 0.
 //!
 //! Does not: look at elements.
 
 use super::ExecError;
 use super::host::Host;
-use crate::types::nested::{ELEMENTS_AT, array_bytes};
+use super::nested::{element, field, length, room};
+use crate::types::nested::{ELEMENTS_AT, NestedLayout, ROOM_AT, Shape, array_bytes};
 
 /// Room is made at once for so many elements at most; who has more asks again.
-const MOST_AT_ONCE: usize = 1 << 20;
+const MOST_AT_ONCE: usize = 1 << 22;
 /// Room for fewer is not worth the call.
 const LEAST: usize = 8;
 
 /// Puts the address of an array with room for so many elements in the place of one that has `count`; 1: there is no memory.
 pub(super) extern "C" fn array_room(host: *mut u8, place: *mut u8, count: i64, room: i64, stride: i64) -> i64 {
-    // SAFETY: the frame's host slot holds the worker's `Host`, which nothing else uses while a kernel runs.
-    let host = unsafe { &mut *host.cast::<Host>() };
-    let [count, room, stride] = [count, room, stride].map(|number| usize::try_from(number).unwrap_or(0));
-    // SAFETY: generated code passes the place of an array's address, and what it knows of the array.
-    match unsafe { moved(host, place.cast(), (count, room), stride) } {
-        Ok(()) => 0,
-        Err(error) => {
-            host.error = Some(error);
-            1
+    let [count, wanted, stride] = [count, room, stride].map(|number| usize::try_from(number).unwrap_or(0));
+    let most = MOST_AT_ONCE.max(count.saturating_mul(2));
+    // SAFETY: generated code passes the host, the place of an array's address, and what it knows of the array.
+    unsafe {
+        replaced(host, place, |host, old| {
+            moved(host, old, (count, wanted.min(most).max(count + 1).max(LEAST)), stride)
+        })
+    }
+}
+
+/// Puts the address of a marked array with room for more elements in the place of another; 1: there is no memory.
+pub(super) extern "C" fn array_grow(host: *mut u8, place: *mut u8, layout: *const u8) -> i64 {
+    // SAFETY: generated code passes the host, the place of an array's address, and the array's layout.
+    unsafe {
+        replaced(host, place, |host, old| {
+            let layout = &*layout.cast::<NestedLayout>();
+            let count = length(old);
+            let new = moved(host, old, (count, count.saturating_mul(2).max(LEAST)), stride(layout))?;
+            new.cast::<u64>().write(count as u64);
+            taken_over(old, new, layout);
+            Ok(new)
+        })
+    }
+}
+
+/// Puts the address of a marked copy in the place of an object that others may have; 1: there is no memory.
+pub(super) extern "C" fn object_own(host: *mut u8, place: *mut u8, layout: *const u8) -> i64 {
+    // SAFETY: as for `array_grow`.
+    unsafe {
+        replaced(host, place, |host, old| {
+            let layout = &*layout.cast::<NestedLayout>();
+            let new = match layout {
+                NestedLayout::Array { .. } => {
+                    let count = length(old);
+                    let new = moved(host, old, (count, count), stride(layout))?;
+                    new.cast::<u64>().write(count as u64);
+                    new
+                }
+                NestedLayout::Struct { bytes, .. } => {
+                    let new = fresh(host, *bytes)?;
+                    new.copy_from_nonoverlapping(old, *bytes);
+                    new
+                }
+            };
+            taken_over(old, new, layout);
+            Ok(new)
+        })
+    }
+}
+
+/// Adds a text behind one that is built in a variable, whose view is at `view`. `room` tells how many bytes there are where it
+/// lies, if nobody but the variable may write behind it, else 0. 1: there is no memory.
+pub(super) extern "C" fn text_extend(host: *mut u8, view: *mut u8, room: *mut u8, piece: *const u8) -> i64 {
+    // SAFETY: generated code passes the host, the addresses of two views of texts that live, and of the variable's room.
+    unsafe {
+        let host = &mut *host.cast::<Host>();
+        let (length, more) = (view.cast::<u32>().read() as usize, super::host::text_of(piece));
+        let wanted = length + more.len();
+        let room = room.cast::<u64>();
+        let result = if wanted <= room.read() as usize {
+            // Behind the text is the variable's own room; the piece may be a part of the text, never of the room.
+            let start = view.add(8).cast::<*mut u8>().read_unaligned();
+            start.add(length).copy_from_nonoverlapping(more.as_ptr(), more.len());
+            view.cast::<u32>().write(wanted as u32);
+            Ok(())
+        } else {
+            rebuilt(host, (view, room), more)
+        };
+        match result {
+            Ok(()) => 0,
+            Err(error) => {
+                host.error = Some(error);
+                1
+            }
         }
     }
 }
 
 /// # Safety
-/// `place` holds the address of an array of `count` elements of so many bytes, which nobody else has.
-unsafe fn moved(
-    host: &mut Host,
-    place: *mut u64,
-    (count, wanted): (usize, usize),
-    stride: usize,
-) -> Result<(), ExecError> {
-    let most = MOST_AT_ONCE.max(count.saturating_mul(2));
-    let room = wanted.min(most).max(count + 1).max(LEAST);
-    let bytes = array_bytes(room, stride);
-    host.admit(bytes)?;
-    let address = host.arena.zeros(bytes);
-    // SAFETY: the old array has so many elements and, behind its room, their flags; the new one has room for them, and nobody
-    // else has its address.
+/// As for [`text_extend`].
+unsafe fn rebuilt(host: &mut Host, (view, room): (*mut u8, *mut u64), more: &[u8]) -> Result<(), ExecError> {
+    // SAFETY: the caller's promise; the new memory is as long as the text's room.
     unsafe {
-        let (old, new) = (place.read_unaligned() as *const u8, address as *mut u8);
-        let old_room = old.cast::<u64>().read_unaligned() as usize;
-        new.cast::<u64>().write_unaligned(room as u64);
-        let elements = count * stride;
-        new.add(ELEMENTS_AT)
-            .copy_from_nonoverlapping(old.add(ELEMENTS_AT), elements);
-        let flags = old.add(ELEMENTS_AT + old_room * stride);
-        new.add(ELEMENTS_AT + room * stride)
-            .copy_from_nonoverlapping(flags, count);
-        place.write_unaligned(address);
+        let text = super::host::text_of(view);
+        let wanted = text.len() + more.len();
+        if u32::try_from(wanted).is_err() {
+            return Err(ExecError::resource("a text has four billion bytes at most".into()));
+        }
+        let mut short = [0u8; 16];
+        if wanted <= 12 {
+            short[..4].copy_from_slice(&(wanted as u32).to_le_bytes());
+            short[4..4 + text.len()].copy_from_slice(text);
+            short[4 + text.len()..4 + wanted].copy_from_slice(more);
+            room.write(0);
+        } else {
+            let bytes = wanted.saturating_mul(2).min(u32::MAX as usize);
+            let start = fresh(host, bytes)?;
+            start.copy_from_nonoverlapping(text.as_ptr(), text.len());
+            start
+                .add(text.len())
+                .copy_from_nonoverlapping(more.as_ptr(), more.len());
+            short[..4].copy_from_slice(&(wanted as u32).to_le_bytes());
+            short[4..8].copy_from_slice(std::slice::from_raw_parts(start, 4));
+            short[8..].copy_from_slice(&(start as u64).to_le_bytes());
+            room.write(bytes as u64);
+        }
+        view.copy_from_nonoverlapping(short.as_ptr(), 16);
     }
-    host.settle()
+    Ok(())
 }
 
-/// Makes an array as long as it has elements.
-pub(super) extern "C" fn array_complete(array: *mut u8, count: i64, stride: i64) -> i64 {
-    let [count, stride] = [count, stride].map(|number| usize::try_from(number).unwrap_or(0));
-    // SAFETY: generated code passes an array that it has filled with so many elements, and that nobody else has.
+/// # Safety
+/// `host` is the kernel's, and `place` holds the address of an object.
+unsafe fn replaced(
+    host: *mut u8,
+    place: *mut u8,
+    make: impl FnOnce(&mut Host, *const u8) -> Result<*mut u8, ExecError>,
+) -> i64 {
+    // SAFETY: the caller's promise; nothing else uses the host while a kernel asks for memory.
     unsafe {
-        let room = array.cast::<u64>().read_unaligned() as usize;
-        if count < room {
-            let flags = array.add(ELEMENTS_AT + room * stride);
-            array.add(ELEMENTS_AT + count * stride).copy_from(flags, count);
-            array.cast::<u64>().write_unaligned(count as u64);
+        let host = &mut *host.cast::<Host>();
+        let place = place.cast::<*const u8>();
+        match make(host, place.read_unaligned()) {
+            Ok(new) => {
+                place.write_unaligned(new);
+                0
+            }
+            Err(error) => {
+                host.error = Some(error);
+                1
+            }
         }
     }
-    0
+}
+
+/// Memory of zeros.
+fn fresh(host: &mut Host, bytes: usize) -> Result<*mut u8, ExecError> {
+    host.admit(bytes)?;
+    let address = host.arena.zeros(bytes) as *mut u8;
+    host.settle()?;
+    Ok(address)
+}
+
+/// # Safety
+/// `old` is an array of `count` elements of so many bytes.
+unsafe fn moved(
+    host: &mut Host,
+    old: *const u8,
+    (count, wanted): (usize, usize),
+    stride: usize,
+) -> Result<*mut u8, ExecError> {
+    let Ok(head) = u32::try_from(wanted) else {
+        return Err(ExecError::resource("an array has four billion elements at most".into()));
+    };
+    let new = fresh(host, array_bytes(wanted, stride))?;
+    // SAFETY: the old array has so many elements and, behind its room, their flags; the new one has room for them.
+    unsafe {
+        new.add(ROOM_AT).cast::<u32>().write(head);
+        new.add(ELEMENTS_AT)
+            .copy_from_nonoverlapping(old.add(ELEMENTS_AT), count * stride);
+        let flags = old.add(ELEMENTS_AT + room(old) * stride);
+        new.add(ELEMENTS_AT + wanted * stride)
+            .copy_from_nonoverlapping(flags, count);
+    }
+    Ok(new)
+}
+
+fn stride(layout: &NestedLayout) -> usize {
+    match layout {
+        NestedLayout::Array { item } => item.bytes(),
+        NestedLayout::Struct { .. } => 0,
+    }
+}
+
+/// Marks a copy. Unless the other one was marked, which means that nobody will use it any more, both have the objects inside it.
+///
+/// # Safety
+/// Both are objects of this layout.
+unsafe fn taken_over(old: *const u8, new: *mut u8, layout: &NestedLayout) {
+    let at = layout.mark_at();
+    // SAFETY: the caller's promise.
+    unsafe {
+        if old.add(at).read() == 0 {
+            unmark_parts(new, layout);
+        }
+        new.add(at).write(1);
+    }
+}
+
+/// # Safety
+/// `object` is an object of this layout.
+unsafe fn unmark_parts(object: *const u8, layout: &NestedLayout) {
+    let unmark = |part: Option<*const u8>, shape: &Shape| {
+        let (Some(part), Shape::Nested(inner)) = (part, shape) else {
+            return;
+        };
+        // SAFETY: a part of this shape holds the address of an object of the inner layout; only what bodies have made, and may
+        // write to, is marked.
+        unsafe {
+            let mark = part.cast::<*mut u8>().read_unaligned().add(inner.mark_at());
+            if mark.read() != 0 {
+                mark.write(0);
+            }
+        }
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        match layout {
+            NestedLayout::Array { item } if matches!(item, Shape::Nested(_)) => {
+                let stride = item.bytes();
+                (0..length(object)).for_each(|i| unmark(element(object, stride, i), item));
+            }
+            NestedLayout::Array { .. } => {}
+            NestedLayout::Struct { fields, .. } => {
+                let parts = fields.iter().enumerate();
+                parts.for_each(|(i, place)| unmark(field(object, place.offset, i), &place.shape));
+            }
+        }
+    }
 }

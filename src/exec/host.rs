@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use gobi_jit::{HostTable, host_functions};
 
-use super::growing::{array_complete, array_room};
+use super::growing::{array_grow, array_room, object_own, text_extend};
 use super::lists::{self, Lists};
 use super::memory::{Budget, Reservation};
 use super::routine::{self, Asking};
@@ -133,7 +133,9 @@ host_functions! {
         "list_merge" => list_merge(host: *mut u8, into: *mut u8, from: *mut u8) -> i64;
         "list_finish" => list_finish(host: *mut u8, state: i64) -> i64;
         "array_room" => array_room(host: *mut u8, place: *mut u8, count: i64, room: i64, stride: i64) -> i64;
-        "array_complete" => array_complete(array: *mut u8, count: i64, stride: i64) -> i64;
+        "array_grow" => array_grow(host: *mut u8, place: *mut u8, layout: *const u8) -> i64;
+        "object_own" => object_own(host: *mut u8, place: *mut u8, layout: *const u8) -> i64;
+        "text_extend" => text_extend(host: *mut u8, view: *mut u8, room: *mut u8, piece: *const u8) -> i64;
         "nested_hash" => nested_hash(layout: *const u8, x: *const u8) -> i64;
     };
 }

@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use std::hash::Hasher;
 
 use super::host::{read_scalar, text_of, to_value};
-use crate::types::nested::{ELEMENTS_AT, NestedLayout, Shape};
+use crate::types::nested::{ELEMENTS_AT, NestedLayout, ROOM_AT, Shape};
 use crate::types::{Interval, LogicalType, Physical, Value};
 
 /// A part of an object: where it lies, if it is not NULL.
@@ -24,12 +24,21 @@ pub unsafe fn length(at: *const u8) -> usize {
     unsafe { at.cast::<u64>().read() as usize }
 }
 
+/// How many elements an array has room for.
+///
+/// # Safety
+/// `at` is the address of an array object.
+pub unsafe fn room(at: *const u8) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { at.add(ROOM_AT).cast::<u32>().read() as usize }
+}
+
 /// # Safety
 /// `at` is the address of an array object whose elements have so many bytes, and it has more than `i` of them.
 pub unsafe fn element(at: *const u8, stride: usize, i: usize) -> Part {
     // SAFETY: the caller's promise.
     unsafe {
-        let validity = at.add(ELEMENTS_AT + length(at) * stride + i).read();
+        let validity = at.add(ELEMENTS_AT + room(at) * stride + i).read();
         (validity != 0).then(|| at.add(ELEMENTS_AT + i * stride))
     }
 }

@@ -143,7 +143,7 @@ fn lists(item: &LogicalType, bytes: &[u8], valid: &[u8], nulls: Option<NullBuffe
                 let start = object.add(ELEMENTS_AT);
                 (
                     std::slice::from_raw_parts(start, length * stride),
-                    std::slice::from_raw_parts(start.add(length * stride), length),
+                    std::slice::from_raw_parts(start.add(nested::room(object) * stride), length),
                 )
             };
             values.extend_from_slice(elements);

@@ -56,6 +56,8 @@ pub enum Native {
     },
     /// A field by its name, a literal.
     Field,
+    /// The square root of a double.
+    SquareRoot,
 }
 
 /// What a function does with NULL.

@@ -10,10 +10,11 @@
 use super::body::{Answer, Call, FunctionError, Scalar};
 use super::emit;
 use super::entry::strict;
-use super::{Function, Param as P, returns};
+use super::{Function, Native, Param as P, returns};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     strict("sqrt", &[P::Double], returns::double, |call, _| sqrt(call))
+        .native(Native::SquareRoot)
         .fallible()
         .doc("The square root", "sqrt(2) → 1.4142135623730951"),
     strict("cbrt", &[P::Double], returns::double, |call, _| total(call, f64::cbrt))

@@ -65,6 +65,17 @@ pub struct Variable {
     pub ty: LogicalType,
     /// May be NULL.
     pub nullable: bool,
+    /// It is an array, and no element of it is NULL.
+    pub full: bool,
+}
+
+/// A step into an array or a struct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The element at the position that a bigint variable holds.
+    Element(ColumnId),
+    /// The field of this number.
+    Field(usize),
 }
 
 /// A statement of a routine.
@@ -72,6 +83,17 @@ pub struct Variable {
 pub enum Statement {
     /// Assigns a variable.
     Set(ColumnId, Expr),
+    /// Assigns a part of an array or struct.
+    Store {
+        /// The variable.
+        variable: ColumnId,
+        /// Where in it, from the outside in.
+        path: Vec<Part>,
+        /// The part.
+        value: Expr,
+        /// Where it stands.
+        span: Span,
+    },
     /// Computes something for its errors and effects.
     Eval(Expr),
     /// The first arm whose condition is true.
@@ -244,6 +266,18 @@ impl Statement {
             Statement::Set(id, value) => {
                 read(&[value], see);
                 see(*id, true);
+            }
+            Statement::Store {
+                variable, path, value, ..
+            } => {
+                read(&[value], see);
+                for part in path {
+                    if let Part::Element(index) = part {
+                        see(*index, false);
+                    }
+                }
+                see(*variable, false);
+                see(*variable, true);
             }
             Statement::Eval(value) | Statement::Return(Some(value)) => read(&[value], see),
             Statement::If { arms, .. } => arms.iter().for_each(|(condition, _)| read(&[condition], see)),

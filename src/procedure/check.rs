@@ -14,6 +14,7 @@ mod collect;
 mod elements;
 mod ends;
 mod flow;
+mod full;
 mod handed;
 mod lambda;
 mod lift;
@@ -50,6 +51,8 @@ const MAX_ROUNDS: usize = 24;
 pub(super) struct Assumed {
     types: Vec<Option<LogicalType>>,
     nullable: Vec<bool>,
+    /// Arrays of which an element may be NULL.
+    gaps: Vec<bool>,
 }
 
 /// A checked body.
@@ -361,10 +364,12 @@ impl Checker<'_> {
             name: name.to_owned(),
             ty,
             nullable,
+            full: false,
         });
         self.declared.push(true);
         self.next.types.resize(self.next.types.len().max(at + 1), None);
         self.next.nullable.resize(self.next.nullable.len().max(at + 1), false);
+        self.next.gaps.resize(self.next.gaps.len().max(at + 1), false);
         ColumnId(number(at))
     }
 

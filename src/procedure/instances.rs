@@ -257,6 +257,7 @@ impl Instances {
                 name: name.clone(),
                 ty: param.ty.clone(),
                 nullable: param.nullable,
+                full: false,
             })
             .collect();
         let mut assumed = Assumed::default();

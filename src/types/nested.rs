@@ -1,13 +1,14 @@
 //! Arrays and structs in memory: immutable objects laid out like C, described by their type alone.
 //!
-//! `[7, NULL]` of type `array<integer>` is 32 bytes: the length 2 and a spare word; the elements 7 and 0 in four bytes each; then a
-//! byte for each element, 1 and 0, that tells values from NULLs. A value in flight is the object's address, so `a[i]` and
-//! `length(a)` are plain loads in generated code. `{a: 1, b: 'x'}` has a validity byte for each field first, then the fields at
-//! their natural alignment.
+//! `[7, NULL]` of type `array<integer>` is 32 bytes: the length 2, how many elements there is room for (2 in four bytes) and a mark; the
+//! elements 7 and 0 in four bytes each; behind the room for them a byte for each, 1 and 0, that tells values from NULLs. A value in
+//! flight is the object's address, so `a[i]` and `length(a)` are plain loads in generated code. `{a: 1, b: 'x'}` has a validity byte
+//! for each field first, then the mark, then the fields at their natural alignment.
 //!
 //! Invariants: an object starts at a multiple of 16 and has at least [`LEAST_BYTES`]; elements and fields have the natural
-//! [`Physical`] layout of their types, nested ones being addresses; what is NULL holds zeros; an object never changes and stays
-//! where it is as long as the [`Objects`] (or the chunk) that holds it.
+//! [`Physical`] layout of their types, nested ones being addresses; what is NULL holds zeros; an object stays where it is as long as the
+//! [`Objects`] (or the chunk) that holds it, and never changes unless its mark is 1: then one variable of a body has it, or one
+//! object that is marked too, and nobody else.
 //!
 //! Does not: read objects; that takes addresses for granted, and is the engine's.
 
@@ -18,6 +19,10 @@ use super::{Interval, LogicalType, Physical, Value};
 
 /// Where an array's first element lies; its length (u64) is at 0.
 pub const ELEMENTS_AT: usize = 16;
+/// Where an array says how many elements it has room for (u32).
+pub const ROOM_AT: usize = 8;
+/// Where an array has its mark: whether it belongs to one variable alone.
+const ARRAY_MARK_AT: usize = 12;
 /// Every object has at least so many bytes, so that an element may be loaded before it is known to exist.
 pub const LEAST_BYTES: usize = 48;
 
@@ -80,7 +85,7 @@ impl NestedLayout {
         match ty {
             LogicalType::Array(item) => Some(NestedLayout::Array { item: Shape::of(item) }),
             LogicalType::Struct(fields) => {
-                let mut at = fields.len();
+                let mut at = fields.len() + 1;
                 let places = fields.iter().map(|field| {
                     let shape = Shape::of(&field.ty);
                     let offset = at.next_multiple_of(shape.bytes());
@@ -96,6 +101,20 @@ impl NestedLayout {
             _ => None,
         }
     }
+
+    /// Where objects have their mark.
+    pub fn mark_at(&self) -> usize {
+        match self {
+            NestedLayout::Array { .. } => ARRAY_MARK_AT,
+            NestedLayout::Struct { fields, .. } => fields.len(),
+        }
+    }
+}
+
+/// The words that an array of so many elements begins with, room for no more among them.
+pub fn array_head(length: usize) -> [u8; ELEMENTS_AT] {
+    let room = u32::try_from(length).unwrap_or(u32::MAX);
+    (length as u128 | u128::from(room) << (8 * ROOM_AT)).to_le_bytes()
 }
 
 /// Bytes of an array of so many elements.
@@ -143,6 +162,15 @@ impl Objects {
     /// An object of zeros.
     pub fn zeros(&mut self, bytes: usize) -> u64 {
         let words = bytes.max(LEAST_BYTES).div_ceil(16);
+        if words > BLOCK_WORDS {
+            // Fresh pages are zeros already; nobody else's memory ends up in a block of its own.
+            let block = vec![0u128; words];
+            let address = block.as_ptr() as u64;
+            self.words += block.capacity();
+            let last = self.blocks.len().saturating_sub(1);
+            self.blocks.insert(last, block);
+            return address;
+        }
         let (block, address) = self.room(words);
         block.resize(block.len() + words, 0);
         address
@@ -193,8 +221,7 @@ impl Objects {
     pub fn array(&mut self, cells: &[Option<u128>], stride: usize) -> u64 {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
-        bytes.extend_from_slice(&(cells.len() as u64).to_le_bytes());
-        bytes.resize(ELEMENTS_AT, 0);
+        bytes.extend_from_slice(&array_head(cells.len()));
         for cell in cells {
             bytes.extend_from_slice(&cell.unwrap_or(0).to_le_bytes()[..stride]);
         }
@@ -208,8 +235,7 @@ impl Objects {
     pub fn array_of_bytes(&mut self, values: &[u8], valid: &[u8]) -> u64 {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
-        bytes.extend_from_slice(&(valid.len() as u64).to_le_bytes());
-        bytes.resize(ELEMENTS_AT, 0);
+        bytes.extend_from_slice(&array_head(valid.len()));
         bytes.extend_from_slice(values);
         bytes.extend_from_slice(valid);
         let address = self.copy(&bytes);
@@ -300,7 +326,7 @@ mod tests {
             panic!("a struct");
         };
         let offsets: Vec<usize> = fields.iter().map(|place| place.offset).collect();
-        assert_eq!((offsets, bytes), (vec![4, 16, 32, 40], 48));
+        assert_eq!((offsets, bytes), (vec![5, 16, 32, 40], 48));
     }
 
     #[test]

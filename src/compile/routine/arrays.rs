@@ -1,23 +1,77 @@
 //! Arrays that grow element by element, written in place.
 //!
-//! An element goes behind those that are there: two stores, one for the value and one for its validity byte. The length in the
-//! object's head is, until the array is complete, how many elements it has room for; where that is not enough, the host moves
-//! it to twice the room.
+//! An element goes behind those that are there: two stores, one for the value and one for its validity byte. Where there is no room
+//! for it, the host moves the array to twice the room. So does `a = array_append(a, x)`, if `a` has its array for itself.
 //!
-//! Invariants: nobody else has the address of an array that is not complete; what is NULL holds zeros, as the host hands them out.
+//! Invariants: nobody else has the address of an array that is not complete, or that has a mark.
 //!
-//! Does not: share arrays; a complete one never changes.
+//! Does not: say when others may have an array; [`parts`](super::parts) does.
+
+use std::collections::HashMap;
 
 use gobi_jit::ir::{IntCond, Type, Value};
 
+use super::parts::mark_at;
 use crate::compile::emit::Emitter;
 use crate::compile::frame::Slot;
-use crate::compile::keys::store_as;
 use crate::compile::value::{Kind, Nullable};
+use crate::functions;
 use crate::plan::physical::Span;
-use crate::plan::physical::logical::{ColumnId, Expr};
-use crate::types::nested::ELEMENTS_AT;
+use crate::plan::physical::logical::{ColumnId, Expr, ExprKind};
+use crate::plan::physical::routine::{Routine, Statement};
 use crate::types::{LogicalType, Value as Literal};
+
+/// Whether a routine may mark arrays or structs.
+pub(super) fn changes_in_place(routine: &Routine) -> bool {
+    let mut changes = false;
+    Statement::each(&routine.body, &mut |statement| {
+        changes |= match statement {
+            Statement::Store { .. } => true,
+            Statement::Set(id, value) => appended(*id, value).is_some(),
+            _ => false,
+        };
+    });
+    changes
+}
+
+/// Variables whose array, once it is complete, is read at one place only: who has it from there has it alone.
+pub(super) fn handed_over(routine: &Routine) -> Vec<ColumnId> {
+    let (mut complete, mut reads) = (Vec::new(), HashMap::new());
+    Statement::each(&routine.body, &mut |statement| {
+        if let Statement::Complete { array, .. } = statement {
+            complete.push(*array);
+        }
+    });
+    Statement::mentions(&routine.body, &mut |id, assigned| {
+        *reads.entry(id).or_insert(0) += u32::from(!assigned);
+    });
+    complete.retain(|id| reads.get(id) == Some(&1));
+    complete
+}
+
+/// What is added behind a variable's own elements, if that is all that its new value is.
+pub(super) fn appended(id: ColumnId, value: &Expr) -> Option<Vec<&Expr>> {
+    let (name, args) = called(value)?;
+    let own = args
+        .first()
+        .filter(|arg| matches!(arg.kind, ExprKind::Column(of) if of == id));
+    own.filter(|own| own.ty == value.ty)?;
+    match (name, args) {
+        ("array_append", [_, element]) => Some(vec![element]),
+        ("array_concat", [_, more]) => match called(more)? {
+            ("list_value", elements) => Some(elements.iter().collect()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn called(expr: &Expr) -> Option<(&'static str, &[Expr])> {
+    match &expr.kind {
+        ExprKind::Call { function, args } => Some((functions::function(*function).name, args)),
+        _ => None,
+    }
+}
 
 impl Emitter<'_> {
     pub(super) fn begin_array(&mut self, array: ColumnId, count: ColumnId, room: Option<&Expr>) {
@@ -43,7 +97,7 @@ impl Emitter<'_> {
         let value = self.natural(value, &item);
         let at = self.variable(count).value;
         let object = self.variable(array).value;
-        let room = self.b.load(Type::I64, object, 0);
+        let room = self.array_room(object);
         let full = self.b.icmp(IntCond::Sge, at, room);
         let (grow, go_on) = (self.b.cold_block(), self.b.block());
         self.b.branch(full, grow, go_on);
@@ -53,50 +107,73 @@ impl Emitter<'_> {
         self.b.jump(go_on);
         self.b.switch_to(go_on);
         let object = self.variable(array).value;
-        let room = self.b.load(Type::I64, object, 0);
-        self.store_element(object, (at, room), &value, &item);
+        self.put_element(object, at, &value, &item);
         let one = self.b.iconst(Type::I64, 1);
         let next = self.b.add(at, one);
         self.set_variable(count, Nullable::int(next, None, None));
     }
 
-    fn store_element(&mut self, object: Value, (at, room): (Value, Value), value: &Nullable, item: &LogicalType) {
-        let stored = item.physical();
-        let stride = stored.bytes() as u32;
-        let flags = self.b.index(object, room, stride, ELEMENTS_AT as i32);
-        let flag = self.b.index(flags, at, 1, 0);
-        let address = self.b.index(object, at, stride, ELEMENTS_AT as i32);
-        match value.valid {
-            None => {
-                let one = self.b.iconst(Type::I8, 1);
-                self.b.store(one, flag, 0);
-                store_as(self, value, stored, address, 0);
-            }
-            Some(valid) => {
-                let (there, go_on) = (self.b.block(), self.b.block());
-                self.b.store(valid, flag, 0);
-                self.b.branch(valid, there, go_on);
-                self.b.switch_to(there);
-                store_as(self, value, stored, address, 0);
-                self.b.jump(go_on);
-                self.b.switch_to(go_on);
-            }
-        }
+    fn put_element(&mut self, object: Value, at: Value, value: &Nullable, item: &LogicalType) {
+        let place = self.element_place(object, at, item, false);
+        self.put_part(place, value, item.physical());
     }
 
     pub(super) fn complete_array(&mut self, array: ColumnId, count: ColumnId) {
-        let stride = self.stride_of(array);
         let object = self.variable(array).value;
         let count = self.variable(count).value;
-        let room = self.b.load(Type::I64, object, 0);
-        let exact = self.b.icmp(IntCond::Eq, count, room);
-        let (shrink, go_on) = (self.b.block(), self.b.block());
-        self.b.branch(exact, go_on, shrink);
-        self.b.switch_to(shrink);
-        let (host, sig) = self.host("array_complete", &[Type::Ptr, Type::I64, Type::I64]);
-        let _ = self.b.call_host(host, &sig, &[object, count, stride]);
+        let zero = self.b.iconst(Type::I64, 0);
+        let empty = self.b.icmp(IntCond::Eq, count, zero);
+        let (filled, go_on) = (self.b.block(), self.b.block());
+        self.b.branch(empty, go_on, filled);
+        self.b.switch_to(filled);
+        self.b.store(count, object, 0);
+        if self.frame_of().in_place {
+            let (one, ty) = (self.b.iconst(Type::I8, 1), self.type_of(array));
+            self.b.store(one, object, mark_at(&ty));
+        }
         self.b.jump(go_on);
         self.b.switch_to(go_on);
+    }
+
+    /// Whether a variable is an array without NULLs.
+    pub(in crate::compile) fn is_full(&self, id: ColumnId) -> bool {
+        let routine = self.routine.as_ref();
+        routine.is_some_and(|routine| routine.full.get(id.0 as usize).is_some_and(|full| *full))
+    }
+
+    /// Whether a variable is never NULL.
+    pub(super) fn always_has_a_value(&mut self, id: ColumnId) -> bool {
+        self.variable(id).valid.is_none()
+    }
+
+    /// Adds elements at the end of a variable's array, in place if it has it for itself and there is room.
+    pub(super) fn push(&mut self, array: ColumnId, elements: &[&Expr]) {
+        let (ty, item) = (self.type_of(array), self.item_of(array));
+        let mut values = Vec::with_capacity(elements.len());
+        for element in elements {
+            let value = self.expr(element);
+            values.push(self.natural(value, &item));
+        }
+        for value in &values {
+            let object = self.variable(array).value;
+            let length = self.b.load(Type::I64, object, 0);
+            let room = self.array_room(object);
+            let fits = self.b.icmp(IntCond::Slt, length, room);
+            let mark = self.b.load(Type::I8, object, mark_at(&ty));
+            let fits = self.b.and(fits, mark);
+            let (grow, go_on) = (self.b.cold_block(), self.b.block());
+            self.b.branch(fits, go_on, grow);
+            self.b.switch_to(grow);
+            let new = self.replaced("array_grow", object, &ty);
+            self.set_variable(array, Nullable::new(new, Kind::Nested, None));
+            self.b.jump(go_on);
+            self.b.switch_to(go_on);
+            let object = self.variable(array).value;
+            self.put_element(object, length, value, &item);
+            let one = self.b.iconst(Type::I64, 1);
+            let more = self.b.add(length, one);
+            self.b.store(more, object, 0);
+        }
     }
 
     /// Moves an array of `count` elements to where there is room for more.

@@ -9,6 +9,7 @@
 use gobi_jit::ir::{Block, Checked, IntCond, Type, Value};
 
 use super::variables::CELL;
+use super::{arrays, texts};
 use crate::compile::emit::Emitter;
 use crate::compile::frame::Slot;
 use crate::compile::value::{Nullable, is_true};
@@ -30,10 +31,13 @@ impl Emitter<'_> {
 
     fn statement(&mut self, statement: &Statement) {
         match statement {
-            Statement::Set(variable, value) => {
-                let value = self.expr(value);
-                self.set_variable(*variable, value);
-            }
+            Statement::Set(variable, value) => self.set(*variable, value),
+            Statement::Store {
+                variable,
+                path,
+                value,
+                span,
+            } => self.store_part(*variable, path, value, *span),
             Statement::Eval(value) => drop(self.expr(value)),
             Statement::If { arms, otherwise } => self.branches(arms, otherwise),
             Statement::While {
@@ -82,6 +86,20 @@ impl Emitter<'_> {
             Statement::Try { body, caught, handler } => self.attempt(body, *caught, handler),
             Statement::Rethrow => self.rethrow(),
         }
+    }
+
+    fn set(&mut self, variable: ColumnId, value: &Expr) {
+        if let Some(pieces) = texts::pieces(variable, value) {
+            return self.extend_text(variable, &pieces, value);
+        }
+        if let Some(elements) = arrays::appended(variable, value).filter(|_| self.always_has_a_value(variable)) {
+            return self.push(variable, &elements);
+        }
+        let value = match value.kind {
+            ExprKind::Column(id) if self.frame_of().handed_over.contains(&id) => self.variable(id),
+            _ => self.expr(value),
+        };
+        self.set_variable(variable, value);
     }
 
     fn innermost(&mut self) -> (Block, Block) {

@@ -29,6 +29,8 @@ pub(super) struct Place {
     valid: Option<Local>,
     kind: Kind,
     pub(super) ty: LogicalType,
+    /// How much room of its own a text that is built there has.
+    room: Option<ir::Slot>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +40,8 @@ enum Held {
 }
 
 impl Emitter<'_> {
-    /// A place for a variable.
-    pub(super) fn place(&mut self, variable: &Variable) -> Place {
+    /// A place for a variable, which may be one that a text is built in.
+    pub(super) fn place(&mut self, variable: &Variable, built: bool) -> Place {
         let kind = kind_of(&variable.ty);
         let held = match kind {
             Kind::Text | Kind::Interval => {
@@ -55,6 +57,7 @@ impl Emitter<'_> {
             valid: variable.nullable.then(|| self.b.local(Type::I8)),
             kind,
             ty: variable.ty.clone(),
+            room: built.then(|| self.b.slot(16)),
         }
     }
 
@@ -63,8 +66,20 @@ impl Emitter<'_> {
     }
 
     /// The type of a variable.
-    pub(super) fn type_of(&mut self, id: ColumnId) -> LogicalType {
+    pub(in crate::compile) fn type_of(&mut self, id: ColumnId) -> LogicalType {
         self.place_of(id).ty
+    }
+
+    /// The room of a variable that a text is built in.
+    pub(super) fn room_of(&mut self, id: ColumnId) -> Option<ir::Slot> {
+        self.place_of(id).room
+    }
+
+    /// A variable that is handed in: others have what it holds.
+    fn take(&mut self, id: ColumnId, value: Nullable) {
+        let ty = self.type_of(id);
+        let value = self.shared(value, &ty);
+        self.set_variable(id, value);
     }
 
     /// The value of a variable.
@@ -97,6 +112,10 @@ impl Emitter<'_> {
                 self.b.store(bits, address, 0);
             }
         }
+        if let Some(room) = place.room {
+            let (address, none) = (self.b.slot_addr(room), self.b.iconst(Type::I64, 0));
+            self.b.store(none, address, 0);
+        }
         if let Some(flag) = place.valid {
             let valid = match value.valid {
                 Some(valid) => valid,
@@ -112,7 +131,7 @@ impl Emitter<'_> {
         for at in 0..self.frame_of().params {
             let id = ColumnId(at as u32);
             let value = self.load_cell(cells, CELL * (at as i32 + 1), id);
-            self.set_variable(id, value);
+            self.take(id, value);
         }
     }
 
@@ -137,7 +156,7 @@ impl Emitter<'_> {
             for param in 0..routine.params {
                 let id = ColumnId(param as u32);
                 let value = self.load_cell(block, CELL * param as i32, id);
-                self.set_variable(id, value);
+                self.take(id, value);
             }
             return;
         }
@@ -146,7 +165,7 @@ impl Emitter<'_> {
             let value = self.b.param(at);
             let valid = variable.nullable.then(|| self.b.param(at + 1));
             at += 1 + usize::from(variable.nullable);
-            self.set_variable(ColumnId(param as u32), Nullable::new(value, kind, valid));
+            self.take(ColumnId(param as u32), Nullable::new(value, kind, valid));
         }
     }
 

@@ -11,7 +11,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::Buffer;
 
 use super::{Target, chunk_from_arrow, filled};
-use crate::types::nested::{ELEMENTS_AT, NestedLayout, array_bytes};
+use crate::types::nested::{ELEMENTS_AT, NestedLayout, array_bytes, array_head};
 use crate::types::{ColumnChunk, LogicalType};
 
 /// Fills `values` and `owners` of a chunk.
@@ -43,7 +43,7 @@ fn lists(array: &ArrayRef, item: &LogicalType, chunk: &mut ColumnChunk) -> Resul
         for row in rows.filter(|row| valid(*row)) {
             let (from, to) = span(row);
             let (length, object) = (to - from, &mut out[at..at + size(row)]);
-            object[..8].copy_from_slice(&(length as u64).to_le_bytes());
+            object[..ELEMENTS_AT].copy_from_slice(&array_head(length));
             let end = ELEMENTS_AT + length * stride;
             object[ELEMENTS_AT..end].copy_from_slice(&elements.values[from * stride..to * stride]);
             match &elements.validity {

@@ -63,6 +63,8 @@ impl Checker<'_> {
     fn collected(&mut self, flow: &mut Flow<'_>, element: ColumnId, out: &mut Vec<Statement>) -> Option<ColumnId> {
         let item = self.variables[element.0 as usize].ty.clone();
         let array = self.temporary(LogicalType::Array(Box::new(item)), false);
+        self.may_be_full(array);
+        self.next.gaps[array.0 as usize] |= self.variables[element.0 as usize].nullable;
         let count = self.temporary(LogicalType::BigInt, false);
         let room = flow.room.take();
         flow.before.push(Statement::Begin { array, count, room });

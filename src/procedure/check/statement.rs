@@ -161,7 +161,11 @@ impl Checker<'_> {
                 let message = format!("`{}` is {known} already, and cannot be {ty} too", variable.name.text);
                 return self.error(Diagnostic::new("42804", variable.name.span, message));
             }
-            (None, _, Some(ty)) => self.new_variable(&variable.name.text, Some(ty), false),
+            (None, _, Some(ty)) => {
+                let id = self.new_variable(&variable.name.text, Some(ty), false);
+                self.may_be_full(id);
+                id
+            }
             (None, Some(value), None) => self.inferred(&variable.name.text, value),
             // The error in its value is known; what uses it is not to be blamed for that.
             (None, None, None) => self.new_variable(&variable.name.text, None, true),

@@ -88,7 +88,7 @@ impl Checker<'_> {
             .into_iter()
             .filter(|id| self.variables[id.0 as usize].nullable)
             .collect();
-        properties::may_be_null(expr, &nullable)
+        properties::may_be_null(&self.without_elements(expr), &nullable)
     }
 
     /// The variable of a name.
@@ -112,6 +112,7 @@ impl Checker<'_> {
     pub(super) fn inferred(&mut self, name: &str, first: &Expr) -> ColumnId {
         let id = self.new_variable(name, Some(natural(&first.ty)), false);
         self.declared[id.0 as usize] = false;
+        self.may_be_full(id);
         id
     }
 
@@ -120,6 +121,9 @@ impl Checker<'_> {
         let at = id.0 as usize;
         if self.may_be_null(&value) {
             self.next.nullable[at] = true;
+        }
+        if !self.is_full(&value) {
+            self.next.gaps[at] = true;
         }
         let ty = self.variables[at].ty.clone();
         if !self.declared[at]

@@ -254,6 +254,7 @@ fn params(session: &Session, statement: &ast::Statement, running: Running) -> Re
                 name: name.clone(),
                 ty: ty.unwrap_or(LogicalType::Null),
                 nullable: false,
+                full: false,
             },
             value: Value::Null,
         });
