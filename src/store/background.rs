@@ -1,16 +1,17 @@
 //! The worker that compacts tables behind the commits.
 //!
-//! After an INSERT the session says `database.compact_later("main", [t])`; every eighth time a thread looks at the segments of
-//! `t`, and puts small ones together if there are many of a size. Nobody waits for it.
+//! After an INSERT the session says `database.compact_later("main", [t])`; now and then a thread looks at the segments of `t`, and
+//! puts small ones together if there are many of a size. Nobody waits for it.
 //!
-//! Invariants: at most one thread per database, none without work. Closing the database lets it finish what is small, and
-//! gives up the rest. What fails is left as it was.
+//! Invariants: at most one thread per database, and none before the first commit. It stays until the database is closed, since
+//! a new one costs more than what there is to do, and keeps no database open. Closing lets it finish what is small, and gives
+//! up the rest. What fails is left as it was.
 //!
 //! Does not: decide what is worth it; see [`super::table::Effort`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
 use super::database::Database;
@@ -19,14 +20,23 @@ use super::table::{About, Effort};
 use crate::catalog::EntityId;
 
 /// A table is looked at once in so many commits.
-const COMMITS: u32 = 8;
+const COMMITS: u32 = 32;
 /// Rows that are still rewritten once the database is being closed.
 const LAST_ROWS: usize = 20_000;
 
 /// What is to be done, and who does it.
 #[derive(Debug, Default)]
 pub(super) struct Background {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread has, too.
+#[derive(Debug, Default)]
+struct Shared {
     state: Mutex<State>,
+    /// There is something to be done.
+    called: Condvar,
     /// Rows rewritten since the database is being closed.
     last_rows: AtomicUsize,
 }
@@ -34,42 +44,49 @@ pub(super) struct Background {
 #[derive(Debug, Default)]
 struct State {
     /// Commits to each table since it was looked at.
-    commits: BTreeMap<(String, EntityId), u32>,
+    commits: BTreeMap<EntityId, BTreeMap<String, u32>>,
     queue: VecDeque<(String, EntityId)>,
-    running: bool,
     closing: bool,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Database {
     /// Has tables looked at that a commit to a branch changed. Returns at once.
     pub fn compact_later(self: &Arc<Self>, branch: &str, tables: impl IntoIterator<Item = EntityId>) {
-        let mut state = lock(&self.background.state);
+        let background = &self.background;
+        let mut state = lock(&background.shared.state);
+        let mut is_new = false;
         for table in tables {
-            let key = (branch.to_string(), table);
-            let commits = state.commits.entry(key.clone()).or_insert(0);
+            let of_table = state.commits.entry(table).or_default();
+            if !of_table.contains_key(branch) {
+                of_table.insert(branch.to_string(), 0);
+            }
+            let Some(commits) = of_table.get_mut(branch) else {
+                continue;
+            };
             // The first time too: a process may make one commit only.
             let due = commits.is_multiple_of(COMMITS);
             *commits += 1;
-            if due && !state.queue.contains(&key) {
-                state.queue.push_back(key);
+            let queued = |(other, known): &(String, EntityId)| *known == table && other == branch;
+            if due && !state.queue.iter().any(queued) {
+                state.queue.push_back((branch.to_string(), table));
+                is_new = true;
             }
         }
-        if state.queue.is_empty() || state.running || state.closing {
+        if !is_new || state.closing {
             return;
         }
-        let database = Arc::clone(self);
-        let spawned = thread::Builder::new()
-            .name("gobi-compact".into())
-            .spawn(move || database.work_off());
-        match spawned {
-            Ok(thread) => {
-                state.running = true;
-                // One that ended before is gone with its handle.
-                state.thread = Some(thread);
-            }
-            Err(error) => tracing::warn!("compaction: no thread: {error}"),
+        drop(state);
+        let mut thread = lock(&background.thread);
+        if thread.is_none() && !lock(&background.shared.state).closing {
+            let (shared, database) = (Arc::clone(&background.shared), Arc::downgrade(self));
+            let spawned = thread::Builder::new()
+                .name("gobi-compact".into())
+                .spawn(move || shared.work_off(&database));
+            *thread = spawned
+                .inspect_err(|error| tracing::warn!("compaction: no thread: {error}"))
+                .ok();
         }
+        background.shared.called.notify_one();
     }
 
     /// Writes the segments of a table anew of which a commit has deleted rows: what copying on write means. Others may commit
@@ -84,28 +101,22 @@ impl Database {
         }
     }
 
-    /// Does what is queued.
-    fn work_off(&self) {
-        while let Some((branch, table)) = self.background.next() {
-            let about = About {
-                author: "gobi".into(),
-                message: "COMPACT".into(),
-            };
-            if let Err(error) = self.compact(&branch, table, Effort::Tiers, about, &|rows| {
-                self.background.goes_on(rows)
-            }) {
-                tracing::warn!("compaction of table {}: {error}", table.0);
-            }
+    /// Does one thing that was queued.
+    fn work(&self, branch: &str, table: EntityId, shared: &Shared) {
+        let about = About {
+            author: "gobi".into(),
+            message: "COMPACT".into(),
+        };
+        let done = self.compact(branch, table, Effort::Tiers, about, &|rows| shared.goes_on(rows));
+        if let Err(error) = done {
+            tracing::warn!("compaction of table {}: {error}", table.0);
         }
     }
 
     /// Waits for the worker; nothing is done after it.
     pub(super) fn stop_compacting(&self) {
-        let thread = {
-            let mut state = lock(&self.background.state);
-            state.closing = true;
-            state.thread.take()
-        };
+        self.background.shared.close();
+        let thread = lock(&self.background.thread).take();
         if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
             // It has told what failed.
             drop(thread.join());
@@ -113,12 +124,40 @@ impl Database {
     }
 }
 
-impl Background {
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl Shared {
+    /// Does what is queued, until the database is closed or gone.
+    fn work_off(&self, database: &Weak<Database>) {
+        while let Some((branch, table)) = self.next() {
+            match database.upgrade() {
+                Some(database) => database.work(&branch, table, self),
+                None => return,
+            }
+        }
+    }
+
+    /// What is to be done next, when there is something; `None` at the end.
     fn next(&self) -> Option<(String, EntityId)> {
         let mut state = lock(&self.state);
-        let next = state.queue.pop_front();
-        state.running = next.is_some();
-        next
+        loop {
+            if let Some(next) = state.queue.pop_front() {
+                return Some(next);
+            }
+            if state.closing {
+                return None;
+            }
+            state = self.called.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn close(&self) {
+        lock(&self.state).closing = true;
+        self.called.notify_all();
     }
 
     fn goes_on(&self, rows: usize) -> bool {

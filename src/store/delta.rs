@@ -13,6 +13,8 @@ use super::wire::{Malformed, Reader, write_varint};
 
 /// Matches shorter than this are not looked for between the common ends.
 const WINDOW: usize = 16;
+/// About as many bytes are replaced by others at a time: a hash and a number.
+const REPLACED: usize = 48;
 
 /// The instructions that make `target` of `base`. Each is a number: odd for a copy of `n >> 1` bytes, followed by where
 /// in the base it begins; even for an insertion of `n >> 1` bytes, followed by them.
@@ -23,10 +25,29 @@ pub(crate) fn diff(base: &[u8], target: &[u8]) -> Vec<u8> {
     let tail = tails.take_while(same).count();
     let mut out = Ops::default();
     out.copy(0, head);
-    let (middle, end) = (&base[head..base.len() - tail], target.len() - tail);
-    diff_middle(&mut out, middle, head, &target[head..end]);
-    out.copy(base.len() - tail, tail);
+    let (end, target_end) = (base.len() - tail, target.len() - tail);
+    // Up to where something is put in, only a count or a hash differs here and there.
+    let mut at = head;
+    while let Some(skipped) = realigned(&base[at..end], &target[at..target_end]) {
+        out.insert(&target[at..at + skipped]);
+        at += skipped;
+        let next = base[at..end]
+            .iter()
+            .zip(&target[at..target_end])
+            .take_while(same)
+            .count();
+        out.copy(at, next);
+        at += next;
+    }
+    diff_middle(&mut out, &base[at..end], at, &target[at..target_end]);
+    out.copy(end, tail);
     out.finish()
+}
+
+/// After how many bytes two sequences go on as one.
+fn realigned(base: &[u8], target: &[u8]) -> Option<usize> {
+    let windows = base.windows(WINDOW).zip(target.windows(WINDOW)).take(REPLACED);
+    windows.map(|(a, b)| a == b).position(|same| same)
 }
 
 /// Finds windows of the target in the base, and extends each match as far as it goes.

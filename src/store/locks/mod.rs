@@ -31,7 +31,7 @@ use std::time::Duration;
 use super::StoreError;
 use super::object::CommitId;
 use super::table::core::lock;
-use super::table::{Changes, Footprint, Overlap, OverlapOn, RowAddress, shared_key};
+use super::table::{AddedKeys, Changes, Footprint, Overlap, OverlapOn, RowAddress};
 use crate::catalog::EntityId;
 use crate::host::Clock;
 
@@ -400,11 +400,14 @@ fn compare(mine: &Claim, before: Option<&Claim>, others: Others, ended: EndedOth
             return Ok(Compared::Overtaken(Overtaken { by, overlap }));
         }
     }
-    let before = before.map(|before| &before.changes);
+    if others.is_empty() {
+        return Ok(Compared::Free);
+    }
+    let added = AddedKeys::new(&mine.changes, before.map(|before| &before.changes))?;
     for (by, version, theirs) in others {
         let overlap = match mine.footprint.overlap(&mine.changes, &theirs.footprint)? {
             Some(overlap) => Some(overlap),
-            None => shared_key(&mine.changes, before, &theirs.changes)?,
+            None => added.shared(&theirs.changes)?,
         };
         match overlap {
             // Nobody has seen the number yet, so another one will do.

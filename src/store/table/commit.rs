@@ -15,14 +15,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use roaring::RoaringBitmap;
 
 use super::RowAddress;
 use super::changes::TableChanges;
 use super::core::{Core, malformed};
 use super::entry::{
-    NEXT_ENTITY, Origin, Place, SegmentEntry, TableReferences, TableState, entity_key, segment_key, segment_of_key,
-    segments_prefix, state_key, write_entity,
+    NEXT_ENTITY, Origin, Place, SegmentEntry, TableState, entity_key, segment_key, segment_of_key, segments_prefix,
+    state_key, write_entity,
 };
 use super::error::{About, CommitError, Conflict, ConflictOn};
 use super::index::{IndexChanges, Refused, all_but, key_text, update};
@@ -37,7 +38,7 @@ use super::snapshot::{ChangedSegments, Snapshot, load_deletes, load_state, read_
 use crate::catalog::{Catalog, Entity, EntityId, Entry, KeyDef, TableDef};
 use crate::store::StoreError;
 use crate::store::object::{CommitId, Kind, NewObject, ObjectId};
-use crate::store::timeline::{Draft, Staging};
+use crate::store::timeline::Draft;
 use crate::store::tree::{self, Edit, Tree};
 use crate::store::wire::{Malformed, write_varint};
 
@@ -120,7 +121,7 @@ impl<'a> Applying<'a> {
             newest,
             index: core.timeline.queued_size(),
             edits: Edit::new(),
-            objects: vec![core.empty().clone()],
+            objects: Vec::new(),
             segments: BTreeMap::new(),
             appended: BTreeSet::new(),
             redefined: BTreeSet::new(),
@@ -282,6 +283,9 @@ impl<'a> Applying<'a> {
                 Err(Refused::Duplicate(row)) => return Err(self.duplicate(id, table, key, row)?),
             };
             self.objects.extend(nodes);
+            // It is in no pack before somebody needs it.
+            let empty = self.core.empty();
+            self.objects.extend((root == empty.id).then(|| empty.clone()));
             indexes.push((key.columns.clone(), root));
         }
         state.plain = indexes.split_off(table.keys.keys.min(indexes.len()));
@@ -537,10 +541,14 @@ impl<'a> Applying<'a> {
     }
 
     fn finish(self, branch: &str, catalog: Arc<Catalog>, about: &About) -> Result<Queued, CommitError> {
-        let staging = Staging::new(&**self.core);
-        staging.add(self.objects);
-        let edited = tree::edit(&staging, self.newest.root(), self.edits)?;
-        staging.add(edited.nodes);
+        let edited = tree::edit(&**self.core, self.newest.root(), self.edits)?;
+        let empty = self.core.empty();
+        // Each tree is edited once, so all of its new nodes are part of it.
+        let mut objects = self.objects;
+        objects.extend(edited.nodes);
+        objects.extend((edited.root == empty.id).then(|| empty.clone()));
+        let mut seen = HashSet::with_capacity(objects.len());
+        objects.retain(|object| seen.insert((object.kind, object.id)));
         let snapshot = Snapshot::new(self.core, None, edited.root, Arc::clone(&catalog));
         snapshot.adopt(self.newest, self.segments, |id| self.redefined.contains(&id));
         let draft = Draft {
@@ -549,7 +557,7 @@ impl<'a> Applying<'a> {
             message: about.message.clone(),
             index: Some(self.index),
             merged: self.merges.into_iter().collect(),
-            objects: staging.reachable([edited.root], &TableReferences)?,
+            objects,
             ..Draft::new(branch, self.newest.commit_id(), edited.root)
         };
         Ok(Queued { snapshot, draft })

@@ -15,10 +15,11 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::RowAddress;
-use super::changes::{Changes, TableChanges};
+use super::changes::Changes;
+use super::index::Keys;
 use super::prepare::all_keys;
 use super::snapshot::Snapshot;
-use crate::catalog::{Catalog, Entity, EntityId, TableDef};
+use crate::catalog::{Catalog, Entity, EntityId, KeyDef};
 use crate::store::StoreError;
 
 /// What some changes touch, without the keys.
@@ -242,40 +243,50 @@ pub fn row_text(snapshot: &Snapshot, table: EntityId, row: RowAddress) -> Result
     }
 }
 
-/// A key that both give to a live row; rows of `mine` that `before` had were looked at before.
-pub fn shared_key(mine: &Changes, before: Option<&Changes>, other: &Changes) -> Result<Option<Overlap>, StoreError> {
-    for (id, table) in &mine.tables {
-        let (Some(theirs), Some(def)) = (other.tables.get(id), mine.catalog.table(*id)) else {
-            continue;
-        };
-        if theirs.staged().is_empty() || table.staged().is_empty() {
-            continue;
-        }
-        let before = before.and_then(|before| before.tables.get(id));
-        if let Some(key) = shared_key_of(&mine.catalog, (*id, def), (table, before), theirs)? {
-            let (name, on) = (def.name.clone(), OverlapOn::Key(key));
-            return Ok(Some(Overlap { name, on }));
-        }
-    }
-    Ok(None)
+/// The keys of rows that some changes add, made once for all who must not have the same.
+#[derive(Debug)]
+pub struct AddedKeys<'a> {
+    changes: &'a Changes,
+    tables: BTreeMap<EntityId, Vec<(KeyDef, Keys)>>,
 }
 
-fn shared_key_of(
-    catalog: &Catalog,
-    (id, def): (EntityId, &TableDef),
-    (table, before): (&TableChanges, Option<&TableChanges>),
-    theirs: &TableChanges,
-) -> Result<Option<String>, StoreError> {
-    let keys = all_keys(catalog, id, def);
-    if keys.is_empty() {
-        return Ok(None);
-    }
-    for (key, found) in keys.iter().zip(table.keys_since(def, &keys, before)?) {
-        for (bytes, located) in &found {
-            if theirs.find_bytes(def, key, bytes)?.is_some() {
-                return table.key_text(def, key, located.address).map(Some);
+impl<'a> AddedKeys<'a> {
+    /// Of the rows of some changes, but for those that were there before.
+    pub fn new(changes: &'a Changes, before: Option<&Changes>) -> Result<Self, StoreError> {
+        let mut tables = BTreeMap::new();
+        for (id, table) in &changes.tables {
+            let Some(def) = changes.catalog.table(*id).filter(|_| !table.staged().is_empty()) else {
+                continue;
+            };
+            let keys = all_keys(&changes.catalog, *id, def);
+            if !keys.is_empty() {
+                let before = before.and_then(|before| before.tables.get(id));
+                let found = table.keys_since(def, &keys, before)?;
+                tables.insert(*id, keys.into_iter().zip(found).collect());
             }
         }
+        Ok(Self { changes, tables })
     }
-    Ok(None)
+
+    /// One that another transaction gives to a row of its own.
+    pub fn shared(&self, other: &Changes) -> Result<Option<Overlap>, StoreError> {
+        for (id, keys) in &self.tables {
+            let (Some(mine), Some(def)) = (self.changes.tables.get(id), self.changes.catalog.table(*id)) else {
+                continue;
+            };
+            let Some(theirs) = other.tables.get(id).filter(|theirs| !theirs.staged().is_empty()) else {
+                continue;
+            };
+            for (key, found) in keys {
+                for (bytes, located) in found {
+                    if theirs.find_bytes(def, key, bytes)?.is_some() {
+                        let (name, key) = (def.name.clone(), mine.key_text(def, key, located.address)?);
+                        let on = OverlapOn::Key(key);
+                        return Ok(Some(Overlap { name, on }));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
 }

@@ -46,8 +46,42 @@ struct Inner {
     _opened: Option<Opened>,
     /// Tables that were asked for.
     tables: Mutex<HashMap<EntityId, Arc<TableSnapshot>>>,
-    /// Tables of the snapshot before, and how they changed since.
-    planned: Mutex<HashMap<EntityId, (Arc<TableSnapshot>, ChangedSegments)>>,
+    /// How tables changed that nobody asked for since.
+    planned: Mutex<HashMap<EntityId, Arc<Planned>>>,
+}
+
+/// A table of a snapshot before, and how it changed since: a list that each commit adds to, sharing the rest.
+#[derive(Debug)]
+struct Planned {
+    older: Arc<TableSnapshot>,
+    changed: ChangedSegments,
+    before: Option<Arc<Planned>>,
+    /// Segments in all of the list.
+    segments: usize,
+}
+
+impl Planned {
+    fn new(older: &Arc<TableSnapshot>, changed: ChangedSegments, before: Option<&Arc<Planned>>) -> Arc<Self> {
+        Arc::new(Self {
+            older: Arc::clone(older),
+            segments: changed.len() + before.map_or(0, |before| before.segments),
+            changed,
+            before: before.cloned(),
+        })
+    }
+
+    /// What became of segments in the end.
+    fn changed(&self) -> ChangedSegments {
+        let mut all = self.changed.clone();
+        let mut before = self.before.as_deref();
+        while let Some(earlier) = before {
+            for (number, entry) in &earlier.changed {
+                all.entry(*number).or_insert_with(|| entry.clone());
+            }
+            before = earlier.before.as_deref();
+        }
+        all
+    }
 }
 
 /// Changed segments beyond which a table is loaded anew.
@@ -110,15 +144,17 @@ impl Snapshot {
         for (id, table) in known.iter().filter(|(id, _)| !redefined(**id)) {
             match changed.remove(id) {
                 None => drop(tables.insert(*id, Arc::clone(table))),
-                Some(changes) => drop(plans.insert(*id, (Arc::clone(table), changes))),
+                Some(changes) => drop(plans.insert(*id, Planned::new(table, changes, None))),
             }
         }
-        for (id, (table, before)) in planned.iter().filter(|(id, _)| !redefined(**id)) {
-            let now = changed.remove(id).unwrap_or_default();
-            // Otherwise a thousand commits that nobody reads would cost more than one look at the tree.
-            if before.len() + now.len() <= MAX_PLANNED {
-                let changes = before.iter().map(|(number, entry)| (*number, entry.clone())).chain(now);
-                plans.insert(*id, (Arc::clone(table), changes.collect()));
+        for (id, before) in planned.iter().filter(|(id, _)| !redefined(**id)) {
+            match changed.remove(id) {
+                None => drop(plans.insert(*id, Arc::clone(before))),
+                Some(now) if before.segments + now.len() <= MAX_PLANNED => {
+                    plans.insert(*id, Planned::new(&before.older, now, Some(before)));
+                }
+                // A thousand commits that nobody reads cost more than one look at the tree.
+                Some(_) => {}
             }
         }
     }
@@ -141,8 +177,8 @@ impl Snapshot {
         let def = self.0.catalog.table(table).ok_or(StoreError::NoTable(table.0))?;
         let found = self.table_as(table, def)?;
         let planned = lock(&self.0.planned).remove(&table);
-        if let Some((older, changed)) = planned {
-            found.follow(&older, &changed)?;
+        if let Some(planned) = planned {
+            found.follow(&planned.older, &planned.changed())?;
         }
         lock(&self.0.tables).insert(table, Arc::clone(&found));
         Ok(found)

@@ -23,7 +23,6 @@ mod gc;
 mod history;
 mod open;
 mod queue;
-mod staging;
 mod verify;
 mod write;
 
@@ -42,7 +41,6 @@ pub use cache::ObjectStats;
 pub use gc::{Collected, Layer, Retention};
 pub use history::FirstParents;
 pub use queue::{Draft, Pending};
-pub use staging::Staging;
 pub use verify::{Report, verify_folder};
 
 use cache::ObjectCache;

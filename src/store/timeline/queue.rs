@@ -312,11 +312,12 @@ impl Timeline {
         lock(&self.queue).log_size
     }
 
-    /// The objects that the store does not have.
+    /// The objects that the store does not have. A node that takes the place of another one is new as a rule, and not looked
+    /// for, since that would cost more than to have it twice now and then.
     fn lacking(&self, objects: Vec<NewObject>) -> Result<Vec<NewObject>, StoreError> {
         let mut lacking = Vec::with_capacity(objects.len());
         for object in objects {
-            if !self.contains(object.kind, object.id)? {
+            if matches!(object.packing, Packing::Delta(_)) || !self.contains(object.kind, object.id)? {
                 lacking.push(object);
             }
         }

@@ -95,33 +95,33 @@ impl<'a> Side<'a> {
             return Ok(());
         };
         let node = self.tree.load(id)?;
-        if node.level != level || node.entries.last().is_none_or(|entry| entry.key != last) {
+        if node.level != level || node.last().is_none_or(|entry| entry.key != last) {
             return Err(malformed_node(id, "the node is not what its parent says"));
         }
         self.push_node(&node, after)
     }
 
     fn push_node(&mut self, node: &Node, mut after: Option<Vec<u8>>) -> Result<(), StoreError> {
-        let mut items = Vec::with_capacity(node.entries.len());
-        for entry in &node.entries {
+        let mut items = Vec::with_capacity(node.len());
+        for entry in node.iter() {
             if node.level == 0 {
                 if entry.key.starts_with(&self.prefix) {
-                    items.push(Item::Entry(entry.clone()));
+                    items.push(Item::Entry(entry.to_owned()));
                 }
                 continue;
             }
             let is_past = |after: &Vec<u8>| *after >= self.prefix && !after.starts_with(&self.prefix);
-            if entry.key < self.prefix || after.as_ref().is_some_and(is_past) {
-                after = Some(entry.key.clone());
+            if entry.key < self.prefix.as_slice() || after.as_ref().is_some_and(is_past) {
+                after = Some(entry.key.to_vec());
                 continue;
             }
             let (id, _) = entry
                 .child()
                 .map_err(|malformed| malformed_node(self.tree.root, malformed.0))?;
-            let (level, last) = (node.level - 1, entry.key.clone());
+            let (level, last) = (node.level - 1, entry.key.to_vec());
             let subtree = Item::Subtree { id, level, last, after };
             items.push(subtree);
-            after = Some(entry.key.clone());
+            after = Some(entry.key.to_vec());
         }
         self.items.extend(items.into_iter().rev());
         Ok(())

@@ -90,6 +90,7 @@ fn raise(
         return Ok(id);
     };
     let (mut root, _) = only
+        .as_ref()
         .child()
         .map_err(|malformed| malformed_node(walker.tree.root, malformed.0))?;
     loop {
@@ -97,8 +98,8 @@ fn raise(
             Some(new) => Node::decode(&new.body).map_err(|malformed| malformed_node(root, malformed.0))?,
             None => walker.load(root)?.as_ref().clone(),
         };
-        match node.entries.as_slice() {
-            [only] if node.level > 0 => {
+        match node.get(0) {
+            Some(only) if node.len() == 1 && node.level > 0 => {
                 nodes.remove(&root);
                 (root, _) = only.child().map_err(|malformed| malformed_node(root, malformed.0))?;
             }
@@ -170,9 +171,7 @@ impl<'a> Walker<'a> {
             node: Arc::clone(&self.root),
             path: Vec::new(),
         };
-        self.descend(place, level, |node| {
-            node.seek(key).min(node.entries.len().saturating_sub(1))
-        })
+        self.descend(place, level, |node| node.seek(key).min(node.len().saturating_sub(1)))
     }
 
     fn descend(&mut self, mut place: Place, level: u8, choose: impl Fn(&Node) -> usize) -> Result<Place, StoreError> {
@@ -187,10 +186,7 @@ impl<'a> Walker<'a> {
 
     fn child(&mut self, parent: &Node, index: usize) -> Result<(ObjectId, Arc<Node>), StoreError> {
         let damaged = |what| malformed_node(self.tree.root, what);
-        let entry = parent
-            .entries
-            .get(index)
-            .ok_or_else(|| damaged("an inner node is empty"))?;
+        let entry = parent.get(index).ok_or_else(|| damaged("an inner node is empty"))?;
         let (id, _) = entry.child().map_err(|malformed| damaged(malformed.0))?;
         let node = self.load(id)?;
         if node.level.checked_add(1) != Some(parent.level) {
@@ -204,7 +200,7 @@ impl<'a> Walker<'a> {
         let level = place.node.level;
         let mut path = place.path;
         while let Some((node, index)) = path.pop() {
-            if index + 1 < node.entries.len() {
+            if index + 1 < node.len() {
                 let (id, child) = self.child(&node, index + 1)?;
                 path.push((node, index + 1));
                 let place = Place { id, node: child, path };
@@ -217,7 +213,7 @@ impl<'a> Walker<'a> {
 
 impl Place {
     fn is_last(&self) -> bool {
-        self.path.iter().all(|(node, index)| index + 1 == node.entries.len())
+        self.path.iter().all(|(node, index)| index + 1 == node.len())
     }
 }
 
@@ -279,19 +275,19 @@ impl<'a> Cutter<'a> {
         place: &Place,
         edits: &mut std::iter::Peekable<std::collections::btree_map::IntoIter<Vec<u8>, Option<Vec<u8>>>>,
     ) {
-        if let Some(last) = place.node.entries.last() {
-            let entry = NodeEntry::of_child(last.key.clone(), place.id, place.node.count());
+        if let Some(last) = place.node.last() {
+            let entry = NodeEntry::of_child(last.key.to_vec(), place.id, place.node.count());
             self.above.entry(entry.key.clone()).or_insert(None);
             self.old.insert(entry.key, entry.value);
         }
         self.old_ids.insert(place.id);
-        for entry in &place.node.entries {
-            while let Some((key, value)) = edits.next_if(|(key, _)| *key < entry.key) {
+        for entry in place.node.iter() {
+            while let Some((key, value)) = edits.next_if(|(key, _)| key.as_slice() < entry.key) {
                 self.push(place.id, &key, value.as_deref());
             }
-            match edits.next_if(|(key, _)| *key == entry.key) {
+            match edits.next_if(|(key, _)| key == entry.key) {
                 Some((key, value)) => self.push(place.id, &key, value.as_deref()),
-                None => self.push(place.id, &entry.key, Some(&entry.value)),
+                None => self.push(place.id, entry.key, Some(entry.value)),
             }
         }
         if place.is_last() {

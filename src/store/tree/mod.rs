@@ -61,7 +61,7 @@ pub fn entries_of(body: &[u8]) -> Result<Vec<Entry>, StoreError> {
 
 /// The empty tree: one node without entries.
 pub fn empty() -> NewObject {
-    NewObject::new(Kind::NODE, Node::empty().encode())
+    NewObject::new(Kind::NODE, Node::default().encode())
 }
 
 impl<'a> Tree<'a> {
@@ -119,13 +119,13 @@ impl<'a> Tree<'a> {
     }
 
     /// A child, which must be what its parent says.
-    fn load_child(&self, parent: &Node, entry: &node::NodeEntry) -> Result<Arc<Node>, StoreError> {
+    fn load_child(&self, parent: &Node, entry: node::EntryRef<'_>) -> Result<Arc<Node>, StoreError> {
         let (id, count) = entry
             .child()
             .map_err(|malformed| malformed_node(self.root, malformed.0))?;
         let child = self.load(id)?;
         let fits = child.level.checked_add(1) == Some(parent.level)
-            && child.entries.last().is_some_and(|last| last.key == entry.key)
+            && child.last().is_some_and(|last| last.key == entry.key)
             && child.count() == count;
         if fits {
             Ok(child)

@@ -7,19 +7,31 @@
 //!
 //! Does not: decide which entries share a node.
 
+use std::ops::Range;
+
 use super::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use crate::store::object::ObjectId;
 use crate::store::wire::{Malformed, Reader, write_bytes, write_varint};
 
-/// A node, read.
+/// A node, read. Its entries are pieces of one array: a node has dozens of them, and trees are walked all the time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Node {
     /// 0 for a leaf.
     pub level: u8,
-    pub entries: Vec<NodeEntry>,
+    /// Keys, each followed by its value.
+    bytes: Vec<u8>,
+    /// Where each key ends, and its value.
+    ends: Vec<(usize, usize)>,
 }
 
 /// An entry: of a leaf, a key and its value; of an inner node, a child's last key, and its hash and count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EntryRef<'a> {
+    pub key: &'a [u8],
+    pub value: &'a [u8],
+}
+
+/// An entry by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NodeEntry {
     pub key: Vec<u8>,
@@ -34,9 +46,21 @@ impl NodeEntry {
         Self { key, value }
     }
 
+    pub(super) fn as_ref(&self) -> EntryRef<'_> {
+        let Self { key, value } = self;
+        EntryRef { key, value }
+    }
+}
+
+impl EntryRef<'_> {
     /// The child's hash and the number of entries below it.
     pub(super) fn child(&self) -> Result<(ObjectId, u64), Malformed> {
-        child(&self.value)
+        child(self.value)
+    }
+
+    pub(super) fn to_owned(self) -> NodeEntry {
+        let (key, value) = (self.key.to_vec(), self.value.to_vec());
+        NodeEntry { key, value }
     }
 }
 
@@ -79,26 +103,57 @@ pub(super) fn write_entry(out: &mut Vec<u8>, level: u8, before: &[u8], key: &[u8
 }
 
 impl Node {
-    pub(super) fn empty() -> Self {
-        Self::default()
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// An entry by its place.
+    pub(super) fn get(&self, index: usize) -> Option<EntryRef<'_>> {
+        let (key_end, end) = *self.ends.get(index)?;
+        let start = index.checked_sub(1).and_then(|before| self.ends.get(before));
+        let start = start.map_or(0, |(_, end)| *end);
+        Some(EntryRef {
+            key: self.bytes.get(start..key_end)?,
+            value: self.bytes.get(key_end..end)?,
+        })
+    }
+
+    pub(super) fn last(&self) -> Option<EntryRef<'_>> {
+        self.get(self.len().checked_sub(1)?)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        (0..self.len()).filter_map(|index| self.get(index))
     }
 
     /// Entries of the tree below.
     pub(super) fn count(&self) -> u64 {
-        let entries = self.entries.iter();
-        entries.map(|entry| below(self.level, &entry.value)).sum()
+        self.iter().map(|entry| below(self.level, entry.value)).sum()
     }
 
     /// The first entry whose key is not before this one.
     pub(super) fn seek(&self, key: &[u8]) -> usize {
-        self.entries.partition_point(|entry| entry.key.as_slice() < key)
+        self.partition_point(|other| other < key)
+    }
+
+    /// How many keys, from the first on, are so.
+    pub(super) fn partition_point(&self, before: impl Fn(&[u8]) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.get(middle).is_some_and(|entry| before(entry.key)) {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        low
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        write_head(&mut out, self.level, self.entries.len());
+        write_head(&mut out, self.level, self.len());
         let mut before: &[u8] = &[];
-        for NodeEntry { key, value } in &self.entries {
+        for EntryRef { key, value } in self.iter() {
             write_entry(&mut out, self.level, before, key, value);
             before = key;
         }
@@ -111,28 +166,37 @@ impl Node {
         if count > reader.left() {
             return Err(Malformed("a node's entries are fewer than it says"));
         }
-        let mut entries: Vec<NodeEntry> = Vec::with_capacity(count);
+        let mut node = Self {
+            level,
+            bytes: Vec::with_capacity(bytes.len() + bytes.len() / 4),
+            ends: Vec::with_capacity(count),
+        };
+        // Where the last key is.
+        let mut last = 0..0;
         for _ in 0..count {
-            let before = entries.last().map_or(&[][..], |entry| &entry.key);
-            let key = read_key(&mut reader, before)?;
-            if !entries.is_empty() && key.as_slice() <= before {
+            let start = node.bytes.len();
+            read_key(&mut reader, &mut node.bytes, last.clone())?;
+            let key_end = node.bytes.len();
+            let (before, key) = (node.bytes.get(last), node.bytes.get(start..));
+            if !node.ends.is_empty() && key <= before {
                 return Err(Malformed("a node's keys do not ascend"));
             }
-            let value = if level == 0 {
-                reader.bytes()?.to_vec()
-            } else {
-                read_child(&mut reader)?
+            last = start..key_end;
+            let value = match level {
+                0 => reader.bytes()?,
+                _ => read_child(&mut reader)?,
             };
             if value.len() > MAX_VALUE_BYTES {
                 return Err(Malformed("a value is too long"));
             }
-            entries.push(NodeEntry { key, value });
+            node.bytes.extend_from_slice(value);
+            node.ends.push((key_end, node.bytes.len()));
         }
         reader.finish()?;
-        if level > 0 && entries.is_empty() {
+        if level > 0 && node.len() == 0 {
             return Err(Malformed("an inner node is empty"));
         }
-        Ok(Self { level, entries })
+        Ok(node)
     }
 }
 
@@ -178,25 +242,32 @@ pub(super) fn seek_encoded<'a>(bytes: &'a [u8], key: &[u8]) -> Result<(u8, Sough
     Ok((level, Sought::Nothing))
 }
 
-fn read_key(reader: &mut Reader<'_>, before: &[u8]) -> Result<Vec<u8>, Malformed> {
-    let shared = before
-        .get(..reader.size()?)
-        .ok_or(Malformed("a key shares more than there is"))?;
+/// Appends the next key, which may share bytes with the one before, to the array that this one is in.
+fn read_key(reader: &mut Reader<'_>, out: &mut Vec<u8>, before: Range<usize>) -> Result<(), Malformed> {
+    let shared = reader.size()?;
+    if shared > before.len() {
+        return Err(Malformed("a key shares more than there is"));
+    }
     let rest = reader.bytes()?;
     // One encoding only: as much is shared as can be.
-    if before.get(shared.len()).is_some_and(|byte| Some(byte) == rest.first()) {
+    let next = out.get(before.start + shared).filter(|_| shared < before.len());
+    if next.is_some() && next == rest.first() {
         return Err(Malformed("a key shares less than it could"));
     }
-    if shared.len() + rest.len() > MAX_KEY_BYTES {
+    if shared + rest.len() > MAX_KEY_BYTES {
         return Err(Malformed("a key is too long"));
     }
-    Ok([shared, rest].concat())
+    out.extend_from_within(before.start..before.start + shared);
+    out.extend_from_slice(rest);
+    Ok(())
 }
 
-fn read_child(reader: &mut Reader<'_>) -> Result<Vec<u8>, Malformed> {
-    let mut value = reader.take(32)?.to_vec();
-    write_varint(&mut value, reader.varint()?);
-    Ok(value)
+/// A child's id and count, as they stand there.
+fn read_child<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
+    let mut ahead = reader.clone();
+    ahead.take(32)?;
+    ahead.varint()?;
+    reader.take(reader.left() - ahead.left())
 }
 
 /// What an encoded node refers to: its children, none for a leaf.
@@ -205,15 +276,14 @@ pub(crate) fn children(body: &[u8]) -> Result<Vec<ObjectId>, Malformed> {
     if node.level == 0 {
         return Ok(Vec::new());
     }
-    node.entries
-        .iter()
-        .map(|entry| entry.child().map(|(id, _)| id))
-        .collect()
+    node.iter().map(|entry| entry.child().map(|(id, _)| id)).collect()
 }
 
 /// The entries of an encoded leaf; none for an inner node.
 pub(crate) fn leaf_entries(body: &[u8]) -> Result<Vec<super::Entry>, Malformed> {
     let node = Node::decode(body)?;
-    let entries = node.entries.into_iter().filter(|_| node.level == 0);
-    Ok(entries.map(|entry| (entry.key, entry.value)).collect())
+    let entries = node.iter().filter(|_| node.level == 0);
+    Ok(entries
+        .map(|entry| (entry.key.to_vec(), entry.value.to_vec()))
+        .collect())
 }

@@ -88,16 +88,18 @@ impl Scan<'_> {
                 continue;
             };
             let index = match self.direction {
-                Direction::Forward => node.entries.len() - *left,
+                Direction::Forward => node.len() - *left,
                 Direction::Backward => rest,
             };
             *left = rest;
             let node = Arc::clone(node);
-            let entry = &node.entries[index];
+            let Some(entry) = node.get(index) else {
+                continue;
+            };
             if node.level == 0 {
                 return Ok(self
-                    .is_inside(&entry.key)
-                    .then(|| (entry.key.clone(), entry.value.clone())));
+                    .is_inside(entry.key)
+                    .then(|| (entry.key.to_vec(), entry.value.to_vec())));
             }
             let child = self.tree.load_child(&node, entry)?;
             self.enter(child);
@@ -107,8 +109,8 @@ impl Scan<'_> {
 
     /// Goes into a node at the first entry that can be in the range.
     fn enter(&mut self, node: Arc<Node>) {
-        let len = node.entries.len();
-        let keys = |before: &dyn Fn(&[u8]) -> bool| node.entries.partition_point(|entry| before(&entry.key));
+        let len = node.len();
+        let keys = |before: &dyn Fn(&[u8]) -> bool| node.partition_point(before);
         let left = match (self.direction, &self.start) {
             (_, Bound::Unbounded) => len,
             (Direction::Forward, Bound::Included(key)) => len - keys(&|other| other < key.as_slice()),
