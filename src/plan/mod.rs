@@ -288,6 +288,15 @@ pub fn bind_change(
     bind::change::bind(change, false, dialect, tables)
 }
 
+/// The rows of a change that only adds what is written out, column by column, where no query is needed to know them.
+pub fn given_rows(
+    change: &change::Change<'_>,
+    dialect: Dialect,
+    tables: &dyn TableResolver,
+) -> Option<(Vec<Vec<Value>>, change::Layout)> {
+    bind::change::given(change, dialect, tables)
+}
+
 /// The same without generated columns, checks and RETURNING: triggers change the rows before these are computed.
 pub fn bind_raw_change(
     change: &change::Change<'_>,

@@ -67,8 +67,10 @@ impl Locking<'_> {
                     _ => return Err(self.too_late(&overtaken)),
                 },
             }
-            if self.before.is_none() && !self.holder.has_company(changes) {
-                // The commit that follows at once looks at the keys.
+            // The commit that follows at once looks at the keys, too. Where others delete rows, one may be about to be free; and
+            // if the statement is to run again for a key that is new, that must be known now.
+            let again = self.upserts || self.isolation == Isolation::ReadCommitted;
+            if self.before.is_none() && !self.holder.has_company(changes, !again) {
                 return Ok(Locked::Held);
             }
             let Some(twice) = self.find_twice(changes)? else {

@@ -19,32 +19,32 @@ use crate::types::{LogicalType, Value};
 impl Binder<'_> {
     /// A literal; `negative` is a minus sign written before it.
     pub(super) fn literal(&mut self, literal: &Literal, negative: bool, span: Span) -> Bound<Expr> {
-        let sign = if negative { -1 } else { 1 };
-        let typed = match literal {
-            Literal::Null => Some((Value::Null, LogicalType::Null)),
-            Literal::Boolean(b) => Some((Value::Boolean(*b), LogicalType::Boolean)),
-            Literal::Integer(text) => integer(text, sign, self.dialect),
-            Literal::Decimal(text) => constant::parse_decimal(text)
-                .map(|(unscaled, scale)| (Value::Int(sign * unscaled), constant::least_decimal(unscaled, scale))),
-            Literal::Float(text) => {
-                let value = text.parse::<f64>().ok();
-                value.map(|v| (Value::Float(if negative { -v } else { v }), LogicalType::Double))
-            }
-            Literal::String(text) => Some((Value::String(Arc::from(text.as_str())), LogicalType::String)),
-            Literal::Blob(bytes) => Some((Value::Blob(Arc::from(bytes.as_slice())), LogicalType::Blob)),
-            Literal::Date(text) => constant::parse_date(text).map(|v| (Value::Int(v), LogicalType::Date)),
-            Literal::Time(text) => constant::parse_time(text).map(|v| (Value::Int(v), LogicalType::Time)),
-            Literal::Timestamp(text) => {
-                constant::parse_timestamp(text).map(|v| (Value::Int(v), LogicalType::Timestamp))
-            }
-            Literal::Interval(text) => {
-                constant::parse_interval(text).map(|v| (Value::Interval(v), LogicalType::Interval))
-            }
-        };
-        match typed {
+        match typed(literal, negative, self.dialect) {
             Some((value, ty)) => Ok(Expr::literal(value, ty, span)),
             None => self.fail(unreadable(literal, span)),
         }
+    }
+}
+
+/// The value of a literal, and its type; `None` if it cannot be read.
+pub(super) fn typed(literal: &Literal, negative: bool, dialect: Dialect) -> Option<(Value, LogicalType)> {
+    let sign = if negative { -1 } else { 1 };
+    match literal {
+        Literal::Null => Some((Value::Null, LogicalType::Null)),
+        Literal::Boolean(b) => Some((Value::Boolean(*b), LogicalType::Boolean)),
+        Literal::Integer(text) => integer(text, sign, dialect),
+        Literal::Decimal(text) => constant::parse_decimal(text)
+            .map(|(unscaled, scale)| (Value::Int(sign * unscaled), constant::least_decimal(unscaled, scale))),
+        Literal::Float(text) => {
+            let value = text.parse::<f64>().ok();
+            value.map(|v| (Value::Float(if negative { -v } else { v }), LogicalType::Double))
+        }
+        Literal::String(text) => Some((Value::String(Arc::from(text.as_str())), LogicalType::String)),
+        Literal::Blob(bytes) => Some((Value::Blob(Arc::from(bytes.as_slice())), LogicalType::Blob)),
+        Literal::Date(text) => constant::parse_date(text).map(|v| (Value::Int(v), LogicalType::Date)),
+        Literal::Time(text) => constant::parse_time(text).map(|v| (Value::Int(v), LogicalType::Time)),
+        Literal::Timestamp(text) => constant::parse_timestamp(text).map(|v| (Value::Int(v), LogicalType::Timestamp)),
+        Literal::Interval(text) => constant::parse_interval(text).map(|v| (Value::Interval(v), LogicalType::Interval)),
     }
 }
 

@@ -25,6 +25,7 @@ mod tests;
 mod wait;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub struct Locks {
     state: Mutex<State>,
     /// Somebody gave something back.
     freed: Condvar,
+    /// How many wait for that.
+    waiting: AtomicUsize,
 }
 
 /// Ended transactions that are compared with, at most; what is forgotten is found by the commit.
@@ -205,7 +208,15 @@ impl Locks {
             clock,
             state: Mutex::default(),
             freed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
         })
+    }
+
+    /// Wakes those who wait, if any do: it costs a system call.
+    fn tell(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.freed.notify_all();
+        }
     }
 
     /// A transaction on a branch, and its first statement.
@@ -271,13 +282,14 @@ impl Holder {
         }
     }
 
-    /// Whether others that have not ended have written to the tables of some changes.
-    pub fn has_company(&self, changes: &Changes) -> bool {
+    /// Whether others that have not ended have written to the tables of some changes; with `only_deleting`, have deleted or
+    /// replaced rows of them.
+    pub fn has_company(&self, changes: &Changes, only_deleting: bool) -> bool {
         let state = lock(&self.locks.state);
         let mut others = state.others(self.id);
         others.any(|(_, holding)| {
             let claim = holding.standing.claim.as_ref();
-            claim.is_some_and(|claim| claim.footprint.has_table_of(changes))
+            claim.is_some_and(|claim| claim.footprint.has_table_of(changes, only_deleting))
         })
     }
 
@@ -368,13 +380,13 @@ impl Holder {
         }
         state.release(self.id, |_| true, false);
         drop(state);
-        self.locks.freed.notify_all();
+        self.locks.tell();
     }
 
     /// Gives back what was only to be compared.
     fn back_to(&self, before: &Standing) {
         lock(&self.locks.state).withdraw(self.id, before);
-        self.locks.freed.notify_all();
+        self.locks.tell();
     }
 
     /// The transaction has been committed, as a commit of this height.
@@ -387,7 +399,7 @@ impl Holder {
 impl Drop for Holder {
     fn drop(&mut self) {
         lock(&self.locks.state).end(self.id, None);
-        self.locks.freed.notify_all();
+        self.locks.tell();
     }
 }
 

@@ -8,6 +8,7 @@
 //! Does not: decide who is right; see [`super::Claimed`].
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Blocked, Holder, LockError, Patience, Standing, State, TxnId, lock};
@@ -43,7 +44,7 @@ impl Holder {
         let Blocked { by, version, overlap } = blocked;
         let mut state = lock(&self.locks.state);
         state.withdraw(self.id, before);
-        self.locks.freed.notify_all();
+        self.locks.tell();
         if state
             .holders
             .get(&by)
@@ -89,7 +90,10 @@ impl Holder {
                 });
             }
             let look = left.unwrap_or(LOOK).min(LOOK);
+            // Counted under the mutex that whoever gives something back holds after this, or has held before.
+            self.locks.waiting.fetch_add(1, Ordering::SeqCst);
             let woken = self.locks.freed.wait_timeout(state, look);
+            self.locks.waiting.fetch_sub(1, Ordering::SeqCst);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         };
         if let Some(mine) = state.holders.get_mut(&self.id) {

@@ -352,7 +352,9 @@ impl Recent {
         self.young_bytes += fresh.body.len();
         self.young.insert(id, fresh);
         if self.young_bytes > RECENT_BYTES {
-            self.old = std::mem::take(&mut self.young);
+            // The room that the older ones took is there for the next.
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
             self.young_bytes = 0;
         }
     }

@@ -164,10 +164,11 @@ impl Footprint {
         self.tables.is_empty() && self.names.is_empty()
     }
 
-    /// Whether it has a table that some changes have, too.
-    pub fn has_table_of(&self, changes: &Changes) -> bool {
+    /// Whether it has a table that some changes have, too; with `only_deleting`, one of which rows go.
+    pub fn has_table_of(&self, changes: &Changes, only_deleting: bool) -> bool {
+        let goes = |touch: &Touch| !only_deleting || touch.whole || !touch.rows.is_empty();
         let mut tables = changes.tables.iter().filter(|(_, table)| !table.is_empty());
-        tables.any(|(id, _)| self.tables.contains_key(id))
+        tables.any(|(id, _)| self.tables.get(id).is_some_and(goes))
     }
 
     /// Whether a table is touched.

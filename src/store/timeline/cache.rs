@@ -110,7 +110,9 @@ impl Generations {
         self.old.remove(&key);
         if self.young_bytes + bytes > half_bytes {
             self.evictions += self.old.len() as u64;
-            self.old = std::mem::take(&mut self.young);
+            // The room that the older ones took is there for the next.
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
             self.young_bytes = 0;
         }
         if self.young.insert(key, Arc::clone(body)).is_none() {

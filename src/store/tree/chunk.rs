@@ -15,7 +15,7 @@ use super::node::{below, entry_size, write_entry, write_head};
 use super::{MAX_NODE_BYTES, TARGET_NODE_BYTES};
 use crate::store::wire::checksum;
 
-const MIN_NODE_BYTES: usize = TARGET_NODE_BYTES / 4;
+pub(super) const MIN_NODE_BYTES: usize = TARGET_NODE_BYTES / 4;
 /// With this divisor of the coin, and no end below the minimum, nodes are about the target long.
 const SPREAD_BYTES: u64 = (TARGET_NODE_BYTES - MIN_NODE_BYTES) as u64;
 
@@ -70,7 +70,8 @@ impl Chunker {
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Option<Ended> {
         let size = entry_size(key, value);
         self.size += size;
-        let ends = self.ends_after(key, size);
+        let too_few = self.level > 0 && self.entries == 0;
+        let ends = !too_few && ends_after(self.level, key, size, self.size);
         let before = match self.entries {
             0 => &[],
             _ => self.last_key.as_slice(),
@@ -99,17 +100,17 @@ impl Chunker {
             count,
         })
     }
+}
 
-    fn ends_after(&self, key: &[u8], size: usize) -> bool {
-        let too_few = self.level > 0 && self.entries == 0;
-        if too_few || self.size < MIN_NODE_BYTES {
-            return false;
-        }
-        if self.size >= MAX_NODE_BYTES {
-            return true;
-        }
-        let coin = checksum(u64::from(self.level), key);
-        let chance = (size as u64).min(SPREAD_BYTES);
-        coin / SPREAD_BYTES < u64::MAX / SPREAD_BYTES / SPREAD_BYTES * chance
+/// Whether a node ends after an entry of this size, with which all of its entries take so many bytes.
+pub(super) fn ends_after(level: u8, key: &[u8], size: usize, node_bytes: usize) -> bool {
+    if node_bytes < MIN_NODE_BYTES {
+        return false;
     }
+    if node_bytes >= MAX_NODE_BYTES {
+        return true;
+    }
+    let coin = checksum(u64::from(level), key);
+    let chance = (size as u64).min(SPREAD_BYTES);
+    coin / SPREAD_BYTES < u64::MAX / SPREAD_BYTES / SPREAD_BYTES * chance
 }

@@ -17,6 +17,7 @@ use hashbrown::{HashMap, HashSet};
 use super::build::Builder;
 use super::chunk::{Chunker, Ended};
 use super::node::{Node, NodeEntry};
+use super::splice::splice;
 use super::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Tree, empty, malformed_node};
 use crate::store::StoreError;
 use crate::store::object::{Kind, NewObject, ObjectId, Packing, ReadObjects};
@@ -38,6 +39,9 @@ pub fn edit(source: &dyn ReadObjects, root: ObjectId, edits: Edit) -> Result<Edi
     edits
         .iter()
         .try_for_each(|(key, value)| check(key, value.as_deref().unwrap_or_default()))?;
+    if let Some(edited) = splice(source, root, &edits)? {
+        return Ok(edited);
+    }
     let unchanged = Edited {
         root,
         nodes: Vec::new(),

@@ -20,6 +20,7 @@ mod merge;
 mod node;
 mod proof;
 mod scan;
+mod splice;
 
 use std::sync::Arc;
 

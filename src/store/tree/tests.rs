@@ -118,6 +118,28 @@ proptest! {
     }
 
     #[test]
+    fn few_edits_make_the_same_tree_without_taking_nodes_apart(
+        batches in prop::collection::vec(prop::collection::btree_map(
+            prop_oneof![(0_u64..2000).prop_map(key), (0_u64..2000).prop_map(|n| format!("{}", n * n).into_bytes())],
+            prop::collection::vec(any::<u8>(), 40..44).prop_map(Some),
+            1..4,
+        ), 150..300),
+        count in 0_u64..300,
+    ) {
+        let memory = Memory::default();
+        let mut model = numbered(count);
+        let mut root = memory.build(&model);
+        let mut spliced = 0;
+        for batch in batches {
+            apply(&mut model, &batch);
+            spliced += u32::from(splice::splice(&memory, root, &batch).unwrap().is_some());
+            root = memory.edit(root, batch);
+            prop_assert_eq!(root, Memory::default().build(&model));
+        }
+        prop_assert!(spliced > 50);
+    }
+
+    #[test]
     fn scans_are_ranges(count in 0_u64..500, low in 0_u64..520, high in 0_u64..520, kinds in 0..9, back: bool) {
         let memory = Memory::default();
         let model = numbered(count);

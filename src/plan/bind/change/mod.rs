@@ -12,12 +12,15 @@
 
 mod arms;
 mod flight;
+mod given;
 mod merged;
 mod narrow;
 mod proposed;
 mod returning;
 mod rules;
 mod set;
+
+pub(in crate::plan) use given::given;
 
 use gobi_grammar::ast::Span;
 use gobi_grammar::{Diagnostic, Dialect};

@@ -212,7 +212,7 @@ impl<'a> Binder<'a> {
 
 /// Whether a column of one type takes values of another without a cast, as in PostgreSQL: texts and truth values become nothing
 /// else unasked.
-fn assignable(from: &LogicalType, to: &LogicalType) -> bool {
+pub(super) fn assignable(from: &LogicalType, to: &LogicalType) -> bool {
     use LogicalType as T;
     match (from, to) {
         _ if from == to => true,
