@@ -12,7 +12,7 @@
 use super::StoreError;
 use super::database::Database;
 use super::object::{CommitId, Kind, ObjectId};
-use super::table::TableReferences;
+use super::table::{Snapshot, TableReferences};
 use super::timeline::{Collected, Layer, RefKind, Retention};
 use crate::catalog::Entity;
 
@@ -46,8 +46,9 @@ impl Layer for Database {
             earliest = earliest.min(self.time_of(commit)?);
         }
         let branches = self.core.timeline.refs(RefKind::Branch);
-        for (at, (name, tip)) in branches.iter().enumerate() {
-            for entry in self.head(name)?.catalog().entries() {
+        for (at, (_, tip)) in branches.iter().enumerate() {
+            // Not by way of `head`, which waits for the collection that asks.
+            for entry in Snapshot::load(&self.core, Some(*tip))?.catalog().entries() {
                 if let Entity::Watermark(mark) = &*entry.entity
                     && let Ok(commit) = mark.commit.parse()
                 {

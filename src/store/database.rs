@@ -23,7 +23,7 @@ use super::StoreError;
 use super::background::Background;
 use super::locks::Locks;
 use super::object::{CommitId, Kind};
-use super::table::core::{Core, lock};
+use super::table::core::{Core, Opened, lock};
 use super::table::{About, COMPACTION, Changes, CommitError, Compaction, Effort, Prepared, Snapshot};
 use super::timeline::{Machine, Mode, Options, RefKind, Timeline};
 use crate::catalog::EntityId;
@@ -126,6 +126,12 @@ impl Database {
         if let Some(known) = lock(&self.known).get(&commit) {
             return Ok(known.clone());
         }
+        // A collection either sees that the commit is read, or is over, and then it is known what is left.
+        let _opened = self
+            .core
+            .timeline
+            .between_collections(|| Opened::new(&self.core, commit));
+        self.core.timeline.check_kept(commit)?;
         let snapshot = Snapshot::load(&self.core, Some(commit))?;
         self.remember(commit, &snapshot);
         Ok(snapshot)

@@ -133,6 +133,32 @@ fn open_readers_are_kept() {
     assert!(kept.database.verify(true).unwrap().is_clean());
 }
 
+/// A reader that names a commit while it is being given up has its rows, or is told that it is not kept.
+#[test]
+fn what_is_read_while_it_is_given_up_is_whole_or_gone() {
+    for round in 0..6_usize {
+        let (kept, commits) = history(5, 40);
+        let Kept {
+            database,
+            session: _writer,
+            mut other,
+        } = kept;
+        let collector = std::thread::spawn({
+            let database = Arc::clone(&database);
+            move || (0..20).for_each(|_| assert!(!database.collect(Some(1), false).unwrap().put_off))
+        });
+        for turn in 0..40 {
+            let commit = commits[1 + (turn + round) % 5];
+            match read(&mut other, commit) {
+                Ok(found) => assert_eq!(found, 40),
+                Err(_) => assert!(is_gone(&mut other, commit)),
+            }
+        }
+        collector.join().unwrap();
+        assert!(database.verify(true).unwrap().is_clean());
+    }
+}
+
 /// Another client is to the folder what another process is: it opens it anew.
 #[test]
 fn what_other_processes_read_stays() {

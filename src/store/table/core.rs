@@ -163,13 +163,13 @@ impl Core {
 
 /// A snapshot that somebody has: what it leads to is not collected.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(in crate::store) struct Opened {
     core: Arc<Core>,
     commit: CommitId,
 }
 
 impl Opened {
-    pub(super) fn new(core: &Arc<Core>, commit: CommitId) -> Self {
+    pub(in crate::store) fn new(core: &Arc<Core>, commit: CommitId) -> Self {
         *lock(&core.opened).entry(commit).or_insert(0) += 1;
         let core = Arc::clone(core);
         Self { core, commit }

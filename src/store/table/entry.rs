@@ -35,7 +35,7 @@ use super::block::{read_type, write_type};
 use super::cell::{read_value, write_value};
 use crate::catalog::{ColumnNo, EntityId};
 use crate::store::object::{Kind, ObjectId, References};
-use crate::store::tree::entries_of;
+use crate::store::tree::visit_leaf;
 use crate::store::wire::{Malformed, Reader, write_bytes, write_varint};
 use crate::store::{Damage, StoreError};
 use crate::types::{LogicalType, Value};
@@ -429,11 +429,8 @@ impl References for TableReferences {
     fn of(&self, kind: Kind, body: &[u8]) -> Result<Vec<(Kind, ObjectId)>, StoreError> {
         let mut found = Vec::new();
         if kind == Kind::NODE {
-            for (key, value) in entries_of(body)? {
-                let malformed =
-                    |Malformed(what)| Damage::new(Path::new("packs"), what).of(kind, ObjectId::of(kind, body));
-                refer(&key, &value, &mut found).map_err(malformed)?;
-            }
+            let malformed = |Malformed(what)| Damage::new(Path::new("packs"), what).of(kind, ObjectId::of(kind, body));
+            visit_leaf(body, &mut |key, value| refer(key, value, &mut found)).map_err(malformed)?;
         }
         Ok(found)
     }

@@ -180,6 +180,12 @@ impl Timeline {
         Ok(None)
     }
 
+    /// Does something while nothing is being collected.
+    pub(in crate::store) fn between_collections<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
+
     fn view(&self) -> RwLockReadGuard<'_, View> {
         self.view.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -32,7 +32,7 @@ pub use build::{Builder, build};
 pub use diff::{Change, Diff, diff, diff_prefix};
 pub use edit::{Edit, Edited, edit};
 pub use merge::{Conflict, Merged, merge};
-pub(crate) use node::children;
+pub(crate) use node::{children, visit_leaf};
 pub use proof::{ProofNodes, Proved, Recorder};
 pub use scan::{Direction, Scan};
 
@@ -54,11 +54,6 @@ pub struct Tree<'a> {
 
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
-
-/// The entries that an object of kind [`Kind::NODE`] holds, none if it is an inner node: for [`super::object::References`].
-pub fn entries_of(body: &[u8]) -> Result<Vec<Entry>, StoreError> {
-    node::leaf_entries(body).map_err(|malformed| malformed_node(ObjectId::of(Kind::NODE, body), malformed.0))
-}
 
 /// The empty tree: one node without entries.
 pub fn empty() -> NewObject {

@@ -272,18 +272,21 @@ fn read_child<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
 
 /// What an encoded node refers to: its children, none for a leaf.
 pub(crate) fn children(body: &[u8]) -> Result<Vec<ObjectId>, Malformed> {
-    let node = Node::decode(body)?;
-    if node.level == 0 {
+    if body.first() == Some(&0) {
         return Ok(Vec::new());
     }
+    let node = Node::decode(body)?;
     node.iter().map(|entry| entry.child().map(|(id, _)| id)).collect()
 }
 
-/// The entries of an encoded leaf; none for an inner node.
-pub(crate) fn leaf_entries(body: &[u8]) -> Result<Vec<super::Entry>, Malformed> {
+/// Shows the entries of an encoded leaf, none of an inner node.
+pub(crate) fn visit_leaf(
+    body: &[u8],
+    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    if body.first().is_some_and(|level| *level > 0) {
+        return Ok(());
+    }
     let node = Node::decode(body)?;
-    let entries = node.iter().filter(|_| node.level == 0);
-    Ok(entries
-        .map(|entry| (entry.key.to_vec(), entry.value.to_vec()))
-        .collect())
+    node.iter().try_for_each(|entry| visit(entry.key, entry.value))
 }
