@@ -50,7 +50,7 @@
 //!
 //! **Record.** kind (1), packing (1: 0 plain, 1 Zstandard, 2 difference), length of the body (varint), length of what is stored
 //! (varint), for a difference how many bytes before this record its base begins (varint) and how many bases are below it
-//! (1, at most 64), the first 8 bytes of the id as a number, half a checksum (4: seeded by a checksum of what precedes it under
+//! (1, at most 128), the first 8 bytes of the id as a number, half a checksum (4: seeded by a checksum of what precedes it under
 //! salt + position), what is stored. A difference is a sequence of varints `n`: odd, copy `n >> 1` bytes of the base from the
 //! position that follows as a varint; even, insert the `n >> 1` bytes that follow.
 //!

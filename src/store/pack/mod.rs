@@ -23,7 +23,7 @@ pub(crate) use scan::{Group, find_group, read_group, scan};
 pub(crate) use writer::{GroupDraft, PackWriter};
 
 /// Differences of differences, at most.
-pub(crate) const MAX_DEPTH: u8 = 64;
+pub(crate) const MAX_DEPTH: u8 = 128;
 /// The longest object.
 pub(crate) const MAX_OBJECT_BYTES: u64 = 256 << 20;
 /// The longest group.

@@ -276,7 +276,7 @@ impl PackWriter {
         Ok((Stored::Plain, None, offset))
     }
 
-    /// As a difference, if it is less than half as long: from the base, or if its chain is at its longest, from where
+    /// As a difference, if it is less than three quarters as long: from the base, or if its chain is at its longest, from where
     /// that begins.
     fn encode_delta(
         &mut self,
@@ -296,7 +296,7 @@ impl PackWriter {
             // The whole chain is in the group that is being put together.
             return Ok(None);
         };
-        if ops.len() >= object.body.len() / 2 {
+        if ops.len() >= object.body.len() / 4 * 3 {
             return Ok(None);
         }
         let distance = offset - at;

@@ -430,7 +430,7 @@ impl References for TableReferences {
         let mut found = Vec::new();
         if kind == Kind::NODE {
             let malformed = |Malformed(what)| Damage::new(Path::new("packs"), what).of(kind, ObjectId::of(kind, body));
-            visit_leaf(body, &mut |key, value| refer(key, value, &mut found)).map_err(malformed)?;
+            visit_leaf(body, |key, value| refer(key, value, &mut found)).map_err(malformed)?;
         }
         Ok(found)
     }

@@ -11,6 +11,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use hashbrown::HashSet;
+
 use super::queue::Item;
 use super::{Timeline, View, lock};
 use crate::store::StoreError;
@@ -78,7 +80,9 @@ impl Timeline {
                 .iter()
                 .chain(commit)
                 .try_for_each(|object| writer.pack.add(&mut group, object))?;
-            writer.pack.add_nameless(&mut group, Kind::REF, &item.change.encode());
+        }
+        for change in last_changes(&items) {
+            writer.pack.add_nameless(&mut group, Kind::REF, &change.encode());
         }
         writer.pack.append(group)?;
         writer.pack.sync()?;
@@ -244,6 +248,17 @@ impl Timeline {
         self.write_head(writer)?;
         self.remove_index(replaced)
     }
+}
+
+/// Where branches and tags point after a group, which is there as a whole or not at all: the steps in between are nobody's.
+fn last_changes(items: &[Item]) -> Vec<&RefChange> {
+    let mut seen = HashSet::new();
+    let changes = items.iter().rev().map(|item| &item.change);
+    let mut last: Vec<&RefChange> = changes
+        .filter(|change| seen.insert((change.kind, &change.name)))
+        .collect();
+    last.reverse();
+    last
 }
 
 /// Lets a branch or tag point to a commit that the log has.

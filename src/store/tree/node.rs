@@ -282,7 +282,7 @@ pub(crate) fn children(body: &[u8]) -> Result<Vec<ObjectId>, Malformed> {
 /// Shows the entries of an encoded leaf, none of an inner node.
 pub(crate) fn visit_leaf(
     body: &[u8],
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Malformed>,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
     if body.first().is_some_and(|level| *level > 0) {
         return Ok(());
