@@ -81,6 +81,11 @@ impl Host {
         self.settle()
     }
 
+    /// Bytes of texts, arrays and structs made so far.
+    pub fn bytes(&self) -> usize {
+        self.arena.bytes()
+    }
+
     /// Takes what was made since the last call from the budget.
     pub(super) fn settle(&mut self) -> Result<(), ExecError> {
         let bytes = self.arena.bytes() + self.lists.bytes();

@@ -59,6 +59,9 @@ enum SinkState {
     },
 }
 
+/// What functions may make for a block before blocks grow no more: what they made is read again from a second-level cache.
+const MADE_BYTES: usize = 1 << 19;
+
 /// Counters of a stage.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StageCount {
@@ -104,6 +107,8 @@ pub struct Worker<'q> {
     pins: Vec<Arc<ColumnChunk>>,
     /// The sink keeps nothing that functions made.
     transient: bool,
+    /// Rows of the next block, at most [`BLOCK_ROWS`].
+    block: usize,
     /// What happened.
     pub counts: Counts,
 }
@@ -144,6 +149,7 @@ impl<'q> Worker<'q> {
             loaded: vec![None; pipeline.sources[0].fields.len()],
             pins: Vec::new(),
             transient: !keeps_objects(&query.prepared.plan, &pipeline.sink),
+            block: if code.host_calls.is_empty() { BLOCK_ROWS } else { 1 },
             counts: Counts {
                 stages: vec![StageCount::default(); code.stages.len() + 1],
                 ..Counts::default()
@@ -261,16 +267,20 @@ impl<'q> Worker<'q> {
                 .set(Slot::FirstRow, (morsel.unit as u64) << super::run::RANGE_UNIT_BITS);
         }
         for range in morsel.rows.ranges() {
-            for start in range.clone().step_by(BLOCK_ROWS) {
+            let mut start = range.start;
+            while start < range.end {
                 if self.query.options.cancel.is_cancelled() || self.running.stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                let count = BLOCK_ROWS.min(range.end - start);
+                let count = self.block.min(range.end - start);
                 self.counts.source.rows += count as u64;
+                let held = self.host.bytes();
                 self.stages(0, start, count)?;
+                self.adapt(count, self.host.bytes().saturating_sub(held));
                 if self.transient {
                     self.host.reset()?;
                 }
+                start += count;
             }
         }
         // Others must learn soon that there are enough rows.
@@ -278,6 +288,16 @@ impl<'q> Worker<'q> {
             self.flush()
         } else {
             Ok(())
+        }
+    }
+
+    /// Makes blocks as large as what functions make for their rows allows: `repeat(c, 1000000)` must not hold gigabytes for
+    /// rows that nobody has taken yet. A worker begins with one row, as nobody knows.
+    fn adapt(&mut self, rows: usize, made: usize) {
+        if made > 2 * MADE_BYTES {
+            self.block = (rows / 2).max(1);
+        } else if made <= MADE_BYTES && rows == self.block {
+            self.block = (2 * rows).min(BLOCK_ROWS);
         }
     }
 
