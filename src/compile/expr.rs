@@ -644,6 +644,7 @@ impl Emitter<'_> {
                 Nullable::new(self.b.fdiv(sum, count), Kind::F64, valid)
             }
             AggregateFunction::CountMerge | AggregateFunction::Count => self.natural(value, &result.ty),
+            AggregateFunction::ExactSum => value,
             AggregateFunction::List => self.finished_list(value.value),
             AggregateFunction::Sum if result.ty.is_float() => value.with_valid(valid),
             AggregateFunction::Sum => Nullable {

@@ -12,12 +12,12 @@ use gobi_jit::ir::{IntCond, Local, Type, Value};
 
 use super::emit::{Emitter, Shared};
 use super::frame::Slot;
-use super::keys;
 use super::repeat::Before;
 use super::stages::{Flight, as_int, each_row, keep};
 use super::value::{Kind, Nullable, both, is_true};
 use super::{Kernel, Stage};
-use crate::plan::physical::logical::{CompareOp, Expr};
+use super::{exact, keys};
+use crate::plan::physical::logical::{ArithOp, CompareOp, Expr, ExprKind};
 use crate::plan::physical::{
     Dim, GroupStrategy, GroupTable, PhysicalPlan, Pipeline, RowField, SourceKind, State, StateKind,
 };
@@ -245,6 +245,8 @@ fn seen_count(table: &GroupTable, state: usize) -> Option<usize> {
 struct Input {
     /// The argument; none for counting rows.
     value: Option<Nullable>,
+    /// What the argument is multiplied with, for exact sums of products.
+    times: Option<Nullable>,
     /// Whether the row counts.
     counts: Option<Value>,
 }
@@ -254,12 +256,32 @@ fn state_input(e: &mut Emitter<'_>, state: &State) -> Option<Input> {
         let passes = e.expr(filter);
         is_true(&mut e.b, &passes)
     });
-    let value = state.arg.as_ref().map(|arg| {
-        let value = e.expr(arg);
+    let (arg, times) = match &state.arg {
+        Some(arg) if state.kind == StateKind::SumExact => factors(arg),
+        arg => (arg.as_ref(), None),
+    };
+    let mut evaluate = |arg| {
+        let value: Nullable = e.expr(arg);
         counts = both(&mut e.b, counts, value.valid);
         value
-    });
-    Some(Input { value, counts })
+    };
+    let value = arg.map(&mut evaluate);
+    let times = match (arg, times) {
+        (Some(arg), Some(times)) if arg == times => value.clone(),
+        (_, times) => times.map(&mut evaluate),
+    };
+    Some(Input { value, times, counts })
+}
+
+/// The two factors of a product, or what it is.
+fn factors(arg: &Expr) -> (Option<&Expr>, Option<&Expr>) {
+    match &arg.kind {
+        ExprKind::Chain { first, rest } => match &rest[..] {
+            [step] if step.op == ArithOp::Mul => (Some(first), Some(&step.operand)),
+            _ => (Some(arg), None),
+        },
+        _ => (Some(arg), None),
+    }
 }
 
 /// The new value of a state.
@@ -273,6 +295,10 @@ fn step(e: &mut Emitter<'_>, state: &State, old: &Nullable, input: &Input, seen:
             Nullable::int(e.b.add(old.value, by), None, None)
         }
         StateKind::SumI64 | StateKind::SumI128 | StateKind::SumF64 => add(e, state.kind, old, input),
+        StateKind::SumExact => match &input.value {
+            Some(value) => exact::add(e, old, value, input.times.as_ref(), input.counts),
+            None => old.clone(),
+        },
         StateKind::Min | StateKind::Max | StateKind::Any => replace(e, state, old, input, seen),
         // Kept by the host.
         StateKind::List => old.clone(),
@@ -479,9 +505,11 @@ fn merge_state(e: &mut Emitter<'_>, table: &GroupTable, index: usize, from: Valu
             &old,
             &Input {
                 value: Some(other),
+                times: None,
                 counts: None,
             },
         ),
+        StateKind::SumExact => exact::merge(e, &old, &other),
         _ => {
             let seen = count_of(e, into);
             let counts = count_of(e, from).map(|n| {
@@ -494,6 +522,7 @@ fn merge_state(e: &mut Emitter<'_>, table: &GroupTable, index: usize, from: Valu
                 &old,
                 &Input {
                     value: Some(other),
+                    times: None,
                     counts,
                 },
                 seen,

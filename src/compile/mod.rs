@@ -13,6 +13,7 @@
 
 mod arith;
 mod emit;
+mod exact;
 mod expr;
 pub mod frame;
 pub mod groups;

@@ -271,7 +271,7 @@ fn on_values(host: &mut Host, call: &HostCall, args: &[Value]) -> Result<Option<
     let (types, result) = (&call.args, &call.result);
     let value = match (call.work, args) {
         (HostWork::Function(function), args) => {
-            let made = functions::call_values(function, args, types, result);
+            let made = functions::call_values(function, args, types, result, &host.env);
             made.map_err(|error| ExecError::user(error.code, error.message))?
         }
         (HostWork::Cast { try_ }, [value]) => match cast::cast(value, &types[0], result) {

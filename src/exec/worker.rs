@@ -62,6 +62,9 @@ enum SinkState {
 /// What functions may make for a block before blocks grow no more: what they made is read again from a second-level cache.
 const MADE_BYTES: usize = 1 << 19;
 
+/// A batch is given on when functions made so many bytes for it.
+const TEXT_BYTES: usize = 16 << 20;
+
 /// Counters of a stage.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StageCount {
@@ -465,7 +468,8 @@ impl<'q> Worker<'q> {
                 }
                 output.rows += count;
                 let enough = self.running.enough().is_some_and(|enough| output.rows as u64 >= enough);
-                full = enough || output.is_full();
+                // Long texts are copied into the batch: gigabytes would be there twice.
+                full = enough || output.is_full() || self.host.bytes() > TEXT_BYTES;
             }
         }
         self.count(code.stages.len(), count, clock);
@@ -476,6 +480,7 @@ impl<'q> Worker<'q> {
     fn flush(&mut self) -> Result<(), ExecError> {
         if let SinkState::Batches { output, done, .. } = &mut self.sink {
             if output.rows > 0 {
+                self.query.options.cancel.check()?;
                 let batch = output.take(&self.running.fields, &self.running.schema)?;
                 if let Some(batch) = self.running.give(self.query, self.morsel, batch)? {
                     done.push(batch);

@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 
+use super::regexp::Compiled;
 use crate::types::cast::CastError;
 use crate::types::{Interval, LogicalType, Value};
 
@@ -27,6 +28,8 @@ pub struct ValuesCall<'a> {
     pub types: &'a [LogicalType],
     /// Type of the result.
     pub result: &'a LogicalType,
+    /// The world outside.
+    pub env: &'a Env,
 }
 
 /// What a body gives.
@@ -65,6 +68,7 @@ pub struct Call<'a> {
 pub struct Env {
     now_micros: i64,
     random: Cell<u64>,
+    compiled: Compiled,
 }
 
 /// A function that failed.
@@ -83,12 +87,18 @@ impl Env {
         Self {
             now_micros,
             random: Cell::new(seed),
+            compiled: Compiled::default(),
         }
     }
 
     /// When the statement began.
     pub fn now_micros(&self) -> i64 {
         self.now_micros
+    }
+
+    /// Regular expressions that were compiled before.
+    pub(super) fn compiled(&self) -> &Compiled {
+        &self.compiled
     }
 
     /// 64 random bits: SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators").

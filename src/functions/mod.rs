@@ -24,10 +24,12 @@ mod emit_date;
 mod entry;
 pub mod like;
 mod math;
+mod moments;
 mod numeric;
 mod params;
 mod part;
 mod pieces;
+mod regexp;
 mod resolve;
 mod statistics;
 mod strftime;
@@ -55,6 +57,7 @@ static TABLE: LazyLock<Vec<Function>> = LazyLock::new(|| {
     let areas = [
         string::FUNCTIONS,
         pieces::FUNCTIONS,
+        regexp::FUNCTIONS,
         numeric::FUNCTIONS,
         math::FUNCTIONS,
         bits::FUNCTIONS,
@@ -62,6 +65,7 @@ static TABLE: LazyLock<Vec<Function>> = LazyLock::new(|| {
         date::FUNCTIONS,
         array::FUNCTIONS,
         statistics::FUNCTIONS,
+        moments::FUNCTIONS,
         structs::FUNCTIONS,
     ];
     areas.concat()
@@ -93,13 +97,19 @@ pub fn call_values(
     args: &[Value],
     types: &[LogicalType],
     result: &LogicalType,
+    env: &Env,
 ) -> Result<Value, FunctionError> {
     let function = function(id);
     if function.nulls == NullRule::Strict && args.contains(&Value::Null) {
         return Ok(Value::Null);
     }
     match function.values {
-        Some(body) => body(&ValuesCall { args, types, result }),
+        Some(body) => body(&ValuesCall {
+            args,
+            types,
+            result,
+            env,
+        }),
         None => Err(FunctionError::new(
             "XX000",
             "a scalar function was called on nested values",
@@ -110,7 +120,7 @@ pub fn call_values(
 /// The value for constants of exactly the resolved types; for folding.
 pub fn evaluate(resolved: &Resolved, args: &[Value], env: &Env) -> Result<Value, FunctionError> {
     if function(resolved.function).values.is_some() {
-        return call_values(resolved.function, args, &resolved.arg_types, &resolved.result);
+        return call_values(resolved.function, args, &resolved.arg_types, &resolved.result, env);
     }
     let scalars: Vec<_> = args.iter().map(Scalar::of).collect::<Result<_, _>>()?;
     let row = Call {

@@ -91,6 +91,9 @@ fn merge(aggregate: &Aggregate, partial: ColumnId) -> Result<Aggregate, PlanErro
     let function = match aggregate.function {
         AggregateFunction::Count | AggregateFunction::CountMerge => AggregateFunction::CountMerge,
         AggregateFunction::List => return Err(PlanError::Unsupported("array_agg beside a DISTINCT aggregate".into())),
+        AggregateFunction::ExactSum => {
+            return Err(PlanError::Unsupported("a variance beside a DISTINCT aggregate".into()));
+        }
         AggregateFunction::Avg => return Err(PlanError::Unsupported("avg beside a DISTINCT aggregate".into())),
         same => same,
     };

@@ -313,6 +313,7 @@ impl<'c> Printer<'c> {
             AggregateFunction::Max => "max",
             AggregateFunction::AnyValue => "any_value",
             AggregateFunction::List => "array_agg",
+            AggregateFunction::ExactSum => "exact_sum",
             AggregateFunction::CountMerge => "count_merge",
         };
         let distinct = if aggregate.distinct { "distinct " } else { "" };

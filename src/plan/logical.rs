@@ -269,6 +269,9 @@ pub enum AggregateFunction {
     AnyValue,
     /// All arguments, NULLs included, in one array.
     List,
+    /// The exact sum of doubles, to 106 bits, and of exact products where the argument is a product: 128 bits, the upper half a
+    /// double and the lower half what that double lacks; 0 without rows. The binder makes it for variances and their kin.
+    ExactSum,
     /// The sum of partial counts; 0 without rows. Only planning steps make it, never the binder.
     CountMerge,
 }

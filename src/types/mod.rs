@@ -14,6 +14,7 @@ pub mod cast;
 pub mod cell;
 pub mod chunk;
 pub mod civil;
+pub mod exact;
 pub mod nested;
 pub mod stats;
 pub mod text;

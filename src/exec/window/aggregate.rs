@@ -21,6 +21,7 @@ use super::tree::Tree;
 use crate::exec::ExecError;
 use crate::plan::physical::logical::AggregateFunction;
 use crate::types::LogicalType;
+use crate::types::exact::Exact;
 
 /// No position.
 const NONE: u32 = u32::MAX;
@@ -30,9 +31,10 @@ pub(super) fn compute(
     frames: &Frames<'_>,
     function: AggregateFunction,
     ty: &LogicalType,
-    arg: Option<&ArrayRef>,
+    args: &[ArrayRef],
     filter: Option<&ArrayRef>,
 ) -> Result<ArrayRef, ExecError> {
+    let arg = args.first();
     let rows = frames.bucket.places.len();
     let taken = Taken::of(rows, arg, filter);
     let Some(arg) = arg else {
@@ -55,6 +57,7 @@ pub(super) fn compute(
         AggregateFunction::Max => extremes(frames, arg, &taken, true),
         AggregateFunction::AnyValue => firsts(frames, arg, &taken),
         AggregateFunction::List => lists(frames, arg, &taken.with_nulls()),
+        AggregateFunction::ExactSum => exact_sums(frames, arg, args.get(1), &taken),
         AggregateFunction::CountMerge => Err(ExecError::internal("a merging count over a window")),
     }
 }
@@ -165,6 +168,36 @@ fn float_sums(frames: &Frames<'_>, arg: &ArrayRef, taken: &Taken) -> Result<Vec<
             .fold(0.0, |sum, part| tree.both(sum, tree.of(part)))
     };
     Ok((0..values.len()).map(sum).collect())
+}
+
+/// Exact sums of doubles or of products, as their bits.
+fn exact_sums(
+    frames: &Frames<'_>,
+    arg: &ArrayRef,
+    times: Option<&ArrayRef>,
+    taken: &Taken,
+) -> Result<ArrayRef, ExecError> {
+    let doubles = arg.as_primitive::<Float64Type>().values();
+    let times = times.map(|times| times.as_primitive::<Float64Type>().values());
+    let value = |at: usize| match times {
+        _ if !taken.counted[at] => Exact::default(),
+        Some(times) => Exact::product(doubles[at], times[at]),
+        None => Exact(doubles[at], 0.0),
+    };
+    let values: Vec<Exact> = (0..doubles.len()).map(value).collect();
+    let sums = match frames.running {
+        true => frames.running_over(&values, Exact::default(), Exact::plus),
+        false => {
+            let tree = Tree::new(&values, Exact::default(), Exact::plus);
+            let both = |sum, part| tree.both(sum, tree.of(part));
+            let sum = |at| frames.stretches(at).fold(Exact::default(), both);
+            (0..values.len()).map(sum).collect()
+        }
+    };
+    let bits = sums.into_iter().map(Exact::to_bits);
+    Ok(Arc::new(
+        Decimal128Array::from_iter_values(bits).with_data_type(DataType::Decimal128(38, 0)),
+    ))
 }
 
 fn averages(frames: &Frames<'_>, arg: &ArrayRef, taken: &Taken) -> Result<ArrayRef, ExecError> {

@@ -90,7 +90,7 @@ impl Bucket {
             WindowFunction::Aggregate(function) => {
                 let frames = Frames::of(self, batches, window, &call.frame)?;
                 let filter = call.filter.map(|column| self.column(batches, column)).transpose()?;
-                aggregate::compute(&frames, function, &call.ty, args.first(), filter.as_ref())
+                aggregate::compute(&frames, function, &call.ty, &args, filter.as_ref())
             }
         }
     }

@@ -76,7 +76,10 @@ impl<'a> Binder<'a> {
             return Expr::column(*id, ty, span);
         }
         let name = super::column_names::call_name(call, self.dialect);
-        let nullable = aggregate.function != AggregateFunction::Count;
+        let nullable = !matches!(
+            aggregate.function,
+            AggregateFunction::Count | AggregateFunction::ExactSum
+        );
         let id = self.new_column(name, ty.clone(), nullable);
         block.aggregates.push((id, aggregate));
         Expr::column(id, ty, span)
@@ -140,7 +143,7 @@ impl<'a> Binder<'a> {
             return Ok(LogicalType::BigInt);
         };
         let fits = match function {
-            F::Sum | F::Avg => arg.ty.is_numeric(),
+            F::Sum | F::Avg | F::ExactSum => arg.ty.is_numeric(),
             F::Min | F::Max | F::Count | F::CountMerge | F::AnyValue | F::List => true,
         };
         if !fits {
@@ -149,6 +152,7 @@ impl<'a> Binder<'a> {
         }
         Ok(match (function, &arg.ty) {
             (F::Avg, _) => LogicalType::Double,
+            (F::ExactSum, _) => LogicalType::HugeInt,
             (F::List, item) => LogicalType::Array(Box::new(item.clone())),
             (F::Sum, LogicalType::Decimal { scale, .. }) => LogicalType::Decimal {
                 precision: 38,

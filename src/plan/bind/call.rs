@@ -79,6 +79,9 @@ impl<'a> Binder<'a> {
         if let Some(function) = aggregate_function(&call.name.text) {
             return self.aggregate_call(block, function, call, span);
         }
+        if let Some(spread) = super::spread::spread(&call.name.text, call.distinct) {
+            return self.spread_call(block, spread, call, span);
+        }
         if super::listed::is_listed(&call.name.text) {
             return self.listed_call(block, call, &[], span);
         }
@@ -251,7 +254,7 @@ fn adapted(name: &str, args: Vec<Expr>) -> Vec<Expr> {
 /// An aggregate or form of nearly that name.
 fn near_form(name: &str) -> Option<String> {
     let known = AGGREGATES.iter().map(|(known, _)| *known).chain(FORMS.iter().copied());
-    let known = known.chain(super::listed::names());
+    let known = known.chain(super::listed::names()).chain(super::spread::names());
     nearest(name.trim_start_matches('@'), known).map(String::from)
 }
 

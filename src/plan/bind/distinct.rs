@@ -227,5 +227,7 @@ fn is_planned(aggregates: &[(ColumnId, Aggregate)]) -> bool {
     let distinct = || aggregates.iter().map(|(_, a)| a).filter(|a| a.distinct);
     let first = distinct().next().and_then(|a| a.arg.as_ref());
     distinct().all(|a| a.filter.is_none() && a.arg.is_some() && a.arg.as_ref() == first)
-        && aggregates.iter().all(|(_, a)| a.function != F::List || a.distinct)
+        && aggregates
+            .iter()
+            .all(|(_, a)| !matches!(a.function, F::List | F::ExactSum) || a.distinct)
 }

@@ -93,6 +93,9 @@ impl<'a> Binder<'a> {
         span: Span,
     ) -> Bound<Expr> {
         let name = &call.name.text;
+        if let Some(spread) = super::spread::spread(name, call.distinct) {
+            return self.spread_call(block, spread, call, span);
+        }
         let Some((name, made, least, most)) = listed(name) else {
             // The order of its rows changes nothing for any other aggregate.
             if super::call::aggregate_function(name).is_some() {

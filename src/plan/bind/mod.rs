@@ -37,6 +37,7 @@ mod recursion;
 mod scope;
 mod select;
 mod setop;
+mod spread;
 mod subquery;
 mod type_name;
 mod unnest;

@@ -27,10 +27,10 @@ use crate::types::{LogicalType, Value};
 pub(super) struct PendingWindow {
     /// The column of the result.
     pub(super) id: ColumnId,
-    partition: Vec<Expr>,
+    pub(super) partition: Vec<Expr>,
     /// Keys, and whether they descend and have NULLs first.
-    order: Vec<(Expr, bool, bool)>,
-    call: WindowCall<Expr>,
+    pub(super) order: Vec<(Expr, bool, bool)>,
+    pub(super) call: WindowCall<Expr>,
 }
 
 impl PendingWindow {
@@ -119,16 +119,24 @@ impl<'a> Binder<'a> {
         let pending = self.pending_window(block, call, ignore_nulls, over, span);
         block.in_window = false;
         let pending = pending?;
+        match super::spread::spread(&call.name.text, false) {
+            Some(spread) => self.spread_over(block, spread, (call, pending), span),
+            None => Ok(self.register_window(block, pending, span)),
+        }
+    }
+
+    /// The column of a window function, which equal ones share.
+    pub(super) fn register_window(&mut self, block: &mut Block<'a>, pending: PendingWindow, span: Span) -> Expr {
         let ty = pending.call.ty.clone();
         let same = |known: &&PendingWindow| {
             known.partition == pending.partition && known.order == pending.order && known.call == pending.call
         };
         if let Some(known) = block.windows.iter().find(same) {
-            return Ok(Expr::column(known.id, ty, span));
+            return Expr::column(known.id, ty, span);
         }
         let id = pending.id;
         block.windows.push(pending);
-        Ok(Expr::column(id, ty, span))
+        Expr::column(id, ty, span)
     }
 
     fn check_window_place(&mut self, block: &Block<'a>, call: &ast::Call, span: Span) -> Bound<()> {
@@ -227,6 +235,15 @@ impl<'a> Binder<'a> {
             }
             let (args, ty) = self.value_arguments(*function, args, span)?;
             return Ok((*function, args, ty));
+        }
+        if let Some(spread) = super::spread::spread(name, false) {
+            // How many numbers or pairs there are; the sums are like it.
+            let args = self.spread_arguments(spread, call, args, span)?;
+            return Ok((
+                WindowFunction::Aggregate(AggregateFunction::Count),
+                args,
+                LogicalType::BigInt,
+            ));
         }
         if super::listed::is_listed(name) && aggregate_function(name).is_none() {
             return self.unsupported(&format!("`{name}` over a window is"), span);

@@ -691,7 +691,7 @@ fn group_strategy(keys: &[Facts], rows: Option<u64>) -> GroupStrategy {
 fn state_facts(state: &State, facts: &dyn Fn(&Expr) -> Facts) -> Facts {
     match state.kind {
         StateKind::Count | StateKind::SumI64 | StateKind::List => Facts::of_type(&LogicalType::BigInt, false),
-        StateKind::SumI128 => Facts::of_type(&LogicalType::HugeInt, false),
+        StateKind::SumI128 | StateKind::SumExact => Facts::of_type(&LogicalType::HugeInt, false),
         StateKind::SumF64 => Facts::of_type(&LogicalType::Double, false),
         StateKind::Min | StateKind::Max | StateKind::Any => {
             let arg = state.arg.as_ref().map(facts);
@@ -758,6 +758,7 @@ impl StateList {
             AggregateFunction::Max => (self.add(StateKind::Max, arg, filter), true),
             AggregateFunction::AnyValue => (self.add(StateKind::Any, arg, filter), true),
             AggregateFunction::List => (self.add(StateKind::List, arg, filter), false),
+            AggregateFunction::ExactSum => (self.add(StateKind::SumExact, arg, filter), false),
         };
         let can_be_null = nullable || filter.is_some() || may_be_empty;
         let is_avg = aggregate.function == AggregateFunction::Avg;

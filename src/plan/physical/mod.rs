@@ -378,6 +378,8 @@ pub enum StateKind {
     SumI128,
     /// Sum of doubles.
     SumF64,
+    /// Exact sum of doubles or of products of two, as two doubles in 128 bits.
+    SumExact,
     /// Least value.
     Min,
     /// Greatest value.
