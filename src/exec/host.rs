@@ -232,7 +232,10 @@ extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
 unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<(), ExecError> {
     // SAFETY: the caller's promise, passed on for each cell.
     let cell = |i: usize| unsafe { cells.add(CELL_BYTES * (i + 1)) };
-    let bits = if takes_values(call) {
+    let bits = if let Some(body) = on_elements(call) {
+        // SAFETY: as above.
+        unsafe { over_elements(host, call, body, cells.add(CELL_BYTES))? }
+    } else if takes_values(call) {
         // SAFETY: as above.
         let value_of = |(i, ty): (usize, &LogicalType)| unsafe { cell_value(cell(i), ty) };
         let args: Vec<Value> = call.args.iter().enumerate().map(value_of).collect();
@@ -255,6 +258,59 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
         cells.add(VALID_AT).write(u8::from(bits.is_some()));
     }
     Ok(())
+}
+
+/// The body on elements, for calls of functions that have one.
+fn on_elements(call: &HostCall) -> Option<functions::ItemsBody> {
+    match call.work {
+        HostWork::Function(function) => functions::items_body(function, &call.args),
+        _ => None,
+    }
+}
+
+/// Calls a function on the elements of an array where they lie.
+///
+/// # Safety
+/// `cells` has a cell for each argument.
+unsafe fn over_elements(
+    host: &mut Host,
+    call: &HostCall,
+    body: functions::ItemsBody,
+    cells: *const u8,
+) -> Result<Option<u128>, ExecError> {
+    let Some((LogicalType::Array(item), types)) = call.args.split_first() else {
+        return Err(ExecError::internal("a function of elements without an array"));
+    };
+    let stored = item.physical();
+    // SAFETY: the caller's promise; the first cell has the address of an array object whose elements are stored like this.
+    let (object, rest) = unsafe {
+        let object = match cells.add(VALID_AT).read() {
+            0 => std::ptr::null(),
+            _ => cells.cast::<*const u8>().read_unaligned(),
+        };
+        let arg = |(i, ty)| read_cell(cells.add(CELL_BYTES * (i + 1)), ty);
+        (object, types.iter().enumerate().map(arg).collect::<Vec<_>>())
+    };
+    if object.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: as above.
+    let length = unsafe { nested::length(object) };
+    let mut items = (0..length).map(|i| {
+        // SAFETY: as above.
+        let part = unsafe { nested::element(object, stored.bytes(), i) };
+        // SAFETY: an element is a value stored like this.
+        part.map_or(Scalar::Null, |at| unsafe { read_scalar(at, stored) })
+    });
+    let mut scratch = std::mem::take(&mut host.scratch);
+    scratch.clear();
+    let row = functions::ItemsCall { item, rest: &rest };
+    let bits = match body(&row, &mut items, &mut scratch) {
+        Ok(made) => Ok(scalar_bits(&mut host.arena, &made, &call.result)),
+        Err(error) => Err(ExecError::user(error.code, error.message)),
+    };
+    host.scratch = scratch;
+    bits
 }
 
 /// Whether a call needs its arguments as values, because they may be nested.

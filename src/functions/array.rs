@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use super::body::{FunctionError, ValuesCall, room};
+use super::body::{Answer, FunctionError, ItemsCall, Scalar, ValuesCall, push, room};
 use super::entry::on_values;
 use super::{Function, Native, Param as P, returns};
 use crate::types::value::total_order;
@@ -94,6 +94,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     .aka(&["array_push_front", "list_prepend"])
     .doc("The array with an element more at its front; NULL counts as an empty array", "array_prepend(0, [1]) → [0, 1]"),
     on_values("array_to_string", &[P::List, P::String], returns::string, join)
+        .over_items(join_items)
         .fallible()
         .aka(&["join", "array_join", "list_to_string"])
         .doc("The elements as one text with the other between them; NULLs are left out", "array_to_string([1, NULL, 2], ', ') → 1, 2"),
@@ -281,6 +282,29 @@ fn join(call: &ValuesCall<'_>) -> Made {
         room(text.len())?;
     }
     Ok(Value::String(text.into()))
+}
+
+/// The same where no element is nested.
+fn join_items<'a>(
+    call: &ItemsCall<'_, 'a>,
+    items: &mut dyn Iterator<Item = Scalar<'a>>,
+    out: &'a mut Vec<u8>,
+) -> Answer<'a> {
+    let [Scalar::Bytes(separator)] = call.rest else {
+        return Ok(Scalar::Null);
+    };
+    let mut first = true;
+    for item in items.filter(|item| *item != Scalar::Null) {
+        if !first {
+            push(out, separator)?;
+        }
+        first = false;
+        match item {
+            Scalar::Bytes(text) if *call.item == LogicalType::String => push(out, text)?,
+            other => push(out, other.to_value(call.item)?.display(call.item).as_bytes())?,
+        }
+    }
+    Ok(Scalar::Bytes(out))
 }
 
 fn sort(call: &ValuesCall<'_>) -> Made {

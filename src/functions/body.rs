@@ -32,6 +32,19 @@ pub struct ValuesCall<'a> {
     pub env: &'a Env,
 }
 
+/// The function on the elements of an array that are not nested, in place of [`ValuesBody`]: no element is copied first.
+pub type ItemsBody =
+    for<'a> fn(&ItemsCall<'_, 'a>, &mut dyn Iterator<Item = Scalar<'a>>, &'a mut Vec<u8>) -> Answer<'a>;
+
+/// One call on elements.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemsCall<'c, 'a> {
+    /// Type of the elements.
+    pub item: &'c LogicalType,
+    /// The arguments behind the array.
+    pub rest: &'c [Scalar<'a>],
+}
+
 /// What a body gives.
 pub type Answer<'a> = Result<Scalar<'a>, FunctionError>;
 

@@ -8,7 +8,7 @@
 
 use gobi_jit::{FunctionBuilder, ir};
 
-use super::{Body, FunctionError, Param, ValuesBody};
+use super::{Body, FunctionError, ItemsBody, Param, ValuesBody};
 use crate::types::LogicalType;
 
 /// A scalar function for one list of parameter types.
@@ -40,6 +40,8 @@ pub struct Function {
     pub emit: Option<Emit>,
     /// The function on values, in place of `body`: for arguments or results that are arrays or structs.
     pub values: Option<ValuesBody>,
+    /// The function on the elements of its first argument, if they are not nested.
+    pub items: Option<ItemsBody>,
     /// What generated code does itself, by loads from an array or struct.
     pub native: Option<Native>,
 }
@@ -102,6 +104,7 @@ pub(super) const fn strict(
         body,
         emit: None,
         values: None,
+        items: None,
         native: None,
     }
 }
@@ -124,7 +127,31 @@ pub(super) const fn on_values(
     }
 }
 
+/// A function of the elements of an array that cannot fail.
+pub(super) const fn on_items(
+    name: &'static str,
+    params: &'static [Param],
+    result: fn(&[LogicalType]) -> LogicalType,
+    items: ItemsBody,
+) -> Function {
+    let values: ValuesBody = |_| {
+        Err(FunctionError::new(
+            "XX000",
+            "a function of elements was called on nested ones",
+        ))
+    };
+    on_values(name, params, result, values).over_items(items)
+}
+
 impl Function {
+    /// That has a body on elements too.
+    pub(super) const fn over_items(self, items: ItemsBody) -> Self {
+        Self {
+            items: Some(items),
+            ..self
+        }
+    }
+
     /// With other names.
     pub(super) const fn aka(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }

@@ -41,7 +41,7 @@ mod tests;
 
 use std::sync::LazyLock;
 
-pub use body::{Answer, Body, Call, Env, FunctionError, Scalar, ValuesBody, ValuesCall};
+pub use body::{Answer, Body, Call, Env, FunctionError, ItemsBody, ItemsCall, Scalar, ValuesBody, ValuesCall};
 pub use entry::{Emit, EmitArgs, Function, Native, NullRule};
 pub use params::{Class, Param, common_type};
 pub use part::Part;
@@ -103,6 +103,9 @@ pub fn call_values(
     if function.nulls == NullRule::Strict && args.contains(&Value::Null) {
         return Ok(Value::Null);
     }
+    if let (Some(body), [first, rest @ ..]) = (items_body(id, types), args) {
+        return over_items(body, (first, rest), types, result);
+    }
     match function.values {
         Some(body) => body(&ValuesCall {
             args,
@@ -115,6 +118,30 @@ pub fn call_values(
             "a scalar function was called on nested values",
         )),
     }
+}
+
+/// The body on elements, if the function has one and the elements of its first argument are not nested.
+pub fn items_body(id: FunctionId, types: &[LogicalType]) -> Option<ItemsBody> {
+    match (function(id).items, types.first()) {
+        (Some(body), Some(LogicalType::Array(item))) if !item.is_nested() => Some(body),
+        _ => None,
+    }
+}
+
+fn over_items(
+    body: ItemsBody,
+    (first, rest): (&Value, &[Value]),
+    types: &[LogicalType],
+    result: &LogicalType,
+) -> Result<Value, FunctionError> {
+    let (Value::Array(items), Some(LogicalType::Array(item))) = (first, types.first()) else {
+        return Ok(Value::Null);
+    };
+    let items: Vec<Scalar<'_>> = items.iter().map(Scalar::of).collect::<Result<_, _>>()?;
+    let rest: Vec<Scalar<'_>> = rest.iter().map(Scalar::of).collect::<Result<_, _>>()?;
+    let call = ItemsCall { item, rest: &rest };
+    let mut buffer = Vec::new();
+    body(&call, &mut items.into_iter(), &mut buffer)?.to_value(result)
 }
 
 /// The value for constants of exactly the resolved types; for folding.

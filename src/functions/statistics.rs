@@ -8,22 +8,27 @@
 
 use std::cmp::Ordering;
 
-use super::array::{as_float, item, present};
-use super::body::{FunctionError, ValuesCall};
-use super::entry::on_values;
+use super::array::{item, present};
+use super::body::{FunctionError, ItemsCall, Scalar, ValuesCall};
+use super::entry::{on_items, on_values};
 use super::{Function, Param as P, returns};
+use crate::types::cast::decimal_to_float;
 use crate::types::value::total_order;
 use crate::types::{LogicalType, Value};
 
 type Made = Result<Value, FunctionError>;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    on_values("array_median", &[P::Numbers], returns::double, |call| Ok(between(numbers(call), 0.5)))
+    on_items("array_median", &[P::Numbers], returns::double, |call, items, _| Ok(between(numbers(call, items), 0.5)))
         .sees_nulls()
         .aka(&["list_median"])
         .doc("The middle element, or the mean of the two in the middle; NULLs are left out", "array_median([1, 10, 2, NULL]) → 2.0"),
-    on_values("array_quantile_cont", &[P::Numbers, P::Double], returns::double, |call| {
-        Ok(fraction(call)?.map_or(Value::Null, |share| between(numbers(call), share)))
+    on_items("array_quantile_cont", &[P::Numbers, P::Double], returns::double, |call, items, _| {
+        let share = match call.rest {
+            [Scalar::Float(share)] => in_range(*share)?,
+            _ => return Ok(Scalar::Null),
+        };
+        Ok(between(numbers(call, items), share))
     })
     .sees_nulls()
     .fallible()
@@ -44,19 +49,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .sees_nulls()
         .aka(&["list_mode"])
         .doc("The most frequent element; of several the least; NULLs are left out", "array_mode([3, 1, 3, 1, 2]) → 1"),
-    on_values("array_var_samp", &[P::Numbers], returns::double, |call| Ok(variance(call, 1, false)))
+    on_items("array_var_samp", &[P::Numbers], returns::double, |call, items, _| Ok(variance(numbers(call, items), 1, false)))
         .sees_nulls()
         .aka(&["list_var_samp", "list_variance"])
         .doc("The variance of a sample; NULLs are left out", "array_var_samp([1, 2, 3, 4]) → 1.6666666666666667"),
-    on_values("array_var_pop", &[P::Numbers], returns::double, |call| Ok(variance(call, 0, false)))
+    on_items("array_var_pop", &[P::Numbers], returns::double, |call, items, _| Ok(variance(numbers(call, items), 0, false)))
         .sees_nulls()
         .aka(&["list_var_pop"])
         .doc("The variance of a population; NULLs are left out", "array_var_pop([1, 2, 3, 4]) → 1.25"),
-    on_values("array_stddev_samp", &[P::Numbers], returns::double, |call| Ok(variance(call, 1, true)))
+    on_items("array_stddev_samp", &[P::Numbers], returns::double, |call, items, _| Ok(variance(numbers(call, items), 1, true)))
         .sees_nulls()
         .aka(&["list_stddev_samp", "list_stddev"])
         .doc("The standard deviation of a sample; NULLs are left out", "array_stddev_samp([1, 2, 3]) → 1.0"),
-    on_values("array_stddev_pop", &[P::Numbers], returns::double, |call| Ok(variance(call, 0, true)))
+    on_items("array_stddev_pop", &[P::Numbers], returns::double, |call, items, _| Ok(variance(numbers(call, items), 0, true)))
         .sees_nulls()
         .aka(&["list_stddev_pop"])
         .doc("The standard deviation of a population; NULLs are left out", "array_stddev_pop([1, 3]) → 1.0"),
@@ -69,17 +74,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ),
 ];
 
-fn numbers(call: &ValuesCall<'_>) -> Vec<f64> {
-    let scale = match item(call.types) {
-        LogicalType::Decimal { scale, .. } => scale,
+fn numbers(call: &ItemsCall<'_, '_>, items: &mut dyn Iterator<Item = Scalar<'_>>) -> Vec<f64> {
+    let scale = match call.item {
+        LogicalType::Decimal { scale, .. } => *scale,
         _ => 0,
     };
-    let items = match call.args.first() {
-        Some(Value::Array(items)) => &items[..],
-        _ => &[],
+    let number = |item| match item {
+        Scalar::Float(v) => Some(v),
+        Scalar::Int(v) => Some(decimal_to_float(v, scale)),
+        _ => None,
     };
-    let numbers = items.iter().filter(|value| **value != Value::Null);
-    numbers.map(|value| as_float(value, scale)).collect()
+    items.filter_map(number).collect()
 }
 
 fn sorted(call: &ValuesCall<'_>) -> Vec<Value> {
@@ -91,20 +96,26 @@ fn sorted(call: &ValuesCall<'_>) -> Vec<Value> {
 /// The share of 0 to 1 that the second argument is.
 fn fraction(call: &ValuesCall<'_>) -> Result<Option<f64>, FunctionError> {
     match call.args.get(1) {
-        Some(Value::Float(share)) if (0.0..=1.0).contains(share) => Ok(Some(*share)),
-        Some(Value::Null) | None => Ok(None),
-        Some(_) => Err(FunctionError::new("22003", "a quantile takes a share between 0 and 1")),
+        Some(Value::Float(share)) => in_range(*share).map(Some),
+        _ => Ok(None),
     }
 }
 
-fn between(mut values: Vec<f64>, share: f64) -> Value {
+fn in_range(share: f64) -> Result<f64, FunctionError> {
+    match (0.0..=1.0).contains(&share) {
+        true => Ok(share),
+        false => Err(FunctionError::new("22003", "a quantile takes a share between 0 and 1")),
+    }
+}
+
+fn between<'a>(mut values: Vec<f64>, share: f64) -> Scalar<'a> {
     if values.is_empty() {
-        return Value::Null;
+        return Scalar::Null;
     }
     let place = share * (values.len() - 1) as f64;
     let (_, low, above) = values.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
     let next = above.iter().copied().min_by(f64::total_cmp);
-    Value::Float(match next.filter(|_| place.fract() > 0.0) {
+    Scalar::Float(match next.filter(|_| place.fract() > 0.0) {
         Some(high) => *low + (high - *low) * place.fract(),
         None => *low,
     })
@@ -120,17 +131,16 @@ fn mode(call: &ValuesCall<'_>) -> Value {
 }
 
 /// By the mean first and the squares of distances from it then, which loses no digits to large means.
-fn variance(call: &ValuesCall<'_>, less: usize, root: bool) -> Value {
-    let mut values = numbers(call);
+fn variance<'a>(mut values: Vec<f64>, less: usize, root: bool) -> Scalar<'a> {
     if values.len() <= less {
-        return Value::Null;
+        return Scalar::Null;
     }
     // In their order, so that the sum does not depend on who found which first.
     values.sort_unstable_by(f64::total_cmp);
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
     let variance = squares / (values.len() - less) as f64;
-    Value::Float(if root { variance.sqrt() } else { variance })
+    Scalar::Float(if root { variance.sqrt() } else { variance })
 }
 
 fn last_fields(args: &[LogicalType]) -> LogicalType {

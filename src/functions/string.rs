@@ -200,7 +200,9 @@ fn reverse<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
 fn repeat<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
     let text = call.bytes(0)?;
     let times = usize::try_from(call.small(1)?).unwrap_or(0);
-    room(text.len().saturating_mul(times))?;
+    let bytes = text.len().saturating_mul(times);
+    room(bytes)?;
+    out.reserve(bytes);
     if !text.is_empty() {
         (0..times).for_each(|_| out.extend_from_slice(text));
     }

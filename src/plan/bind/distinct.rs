@@ -100,7 +100,7 @@ impl Binder<'_> {
         for (id, aggregate) in aggregates {
             match (aggregate.distinct, aggregate.function) {
                 (true, _) if by_lists => self.over_list(id, aggregate, &mut out)?,
-                (false, F::Avg) if planned => self.quotient_of_parts(id, aggregate, &mut out),
+                (false, F::Avg) if planned => self.quotient_of_parts(id, &aggregate, &mut out),
                 _ => out.aggregates.push((id, aggregate)),
             }
         }
@@ -137,57 +137,71 @@ impl Binder<'_> {
     }
 
     /// The mean as a quotient.
-    fn quotient_of_parts(&mut self, id: ColumnId, aggregate: Aggregate, out: &mut Rewritten) {
-        let Some(arg) = &aggregate.arg else { return };
-        let span = arg.span;
-        let sum_ty = match &arg.ty {
-            LogicalType::Decimal { scale, .. } => LogicalType::Decimal {
-                precision: 38,
-                scale: *scale,
-            },
-            ty if ty.is_float() => LogicalType::Double,
-            _ => LogicalType::HugeInt,
+    fn quotient_of_parts(&mut self, id: ColumnId, aggregate: &Aggregate, out: &mut Rewritten) {
+        let Some((sum, count)) = parts_of_mean(aggregate) else {
+            return;
         };
-        let sum = self.new_column("sum", sum_ty.clone(), true);
-        let count = self.new_column("count", LogicalType::BigInt, false);
-        let part = |function, ty| Aggregate {
-            function,
-            ty,
-            ..aggregate.clone()
+        let mut part = |aggregate: Aggregate, name| {
+            let ty = aggregate.ty.clone();
+            let id = self.new_column(name, ty.clone(), true);
+            out.aggregates.push((id, aggregate));
+            Expr::column(id, ty, Span::default())
         };
-        out.aggregates.push((sum, part(F::Sum, sum_ty.clone())));
-        out.aggregates.push((count, part(F::Count, LogicalType::BigInt)));
-        let double = LogicalType::Double;
-        let kind = ExprKind::Chain {
-            first: Box::new(cast(Expr::column(sum, sum_ty, span), &double)),
-            rest: vec![ChainStep {
-                op: ArithOp::Div,
-                left_ty: double.clone(),
-                operand: cast(Expr::column(count, LogicalType::BigInt, span), &double),
-                ty: double.clone(),
-                span,
-            }],
-        };
-        let quotient = Expr { kind, ty: double, span };
-        // Without a value the sum is NULL, and the quotient is not computed.
-        let none = ExprKind::IsNull {
-            expr: Box::new(self.column_expr(sum, span)),
-            negated: false,
-        };
-        let kind = ExprKind::Case {
-            arms: vec![(
-                Expr::boolean(none, span),
-                Expr::literal(Value::Null, LogicalType::Double, span),
-            )],
-            otherwise: Box::new(quotient),
-        };
-        let value = Expr {
-            kind,
-            ty: LogicalType::Double,
-            span,
-        };
-        out.made.push((id, value));
+        let (sum, count) = (part(sum, "sum"), part(count, "count"));
+        out.made.push((id, quotient(sum, count, Span::default())));
     }
+}
+
+/// The sum and the count that a mean is the quotient of.
+pub(super) fn parts_of_mean(aggregate: &Aggregate) -> Option<(Aggregate, Aggregate)> {
+    let arg = aggregate.arg.as_ref().filter(|_| aggregate.function == F::Avg)?;
+    let sum = match &arg.ty {
+        LogicalType::Decimal { scale, .. } => LogicalType::Decimal {
+            precision: 38,
+            scale: *scale,
+        },
+        ty if ty.is_float() => LogicalType::Double,
+        _ => LogicalType::HugeInt,
+    };
+    let part = |function, ty| Aggregate {
+        function,
+        ty,
+        ..aggregate.clone()
+    };
+    Some((part(F::Sum, sum), part(F::Count, LogicalType::BigInt)))
+}
+
+/// The quotient as a double; NULL where the sum is.
+pub(super) fn quotient(sum: Expr, count: Expr, span: Span) -> Expr {
+    let double = LogicalType::Double;
+    // Without a value the sum is NULL, and the quotient is not computed.
+    let none = ExprKind::IsNull {
+        expr: Box::new(sum.clone()),
+        negated: false,
+    };
+    let kind = ExprKind::Chain {
+        first: Box::new(cast(sum, &double)),
+        rest: vec![ChainStep {
+            op: ArithOp::Div,
+            left_ty: double.clone(),
+            operand: cast(count, &double),
+            ty: double.clone(),
+            span,
+        }],
+    };
+    let quotient = Expr {
+        kind,
+        ty: double.clone(),
+        span,
+    };
+    let kind = ExprKind::Case {
+        arms: vec![(
+            Expr::boolean(none, span),
+            Expr::literal(Value::Null, double.clone(), span),
+        )],
+        otherwise: Box::new(quotient),
+    };
+    Expr { kind, ty: double, span }
 }
 
 /// Whether the same rows come when a plan is run a second time.

@@ -3,9 +3,12 @@
 //! `GROUP BY ROLLUP (a, b)` has the sets `(a, b)`, `(a)` and `()`: each row is joined with their numbers 0, 1 and 2, `b` is NULL but for
 //! number 0, `a` but for 0 and 1, and the groups are by `a, b` and the number.
 //!
+//! Where a set has all keys and the aggregates can be put together from parts, rows are grouped by all keys first, and the groups take
+//! the place of the rows.
+//!
 //! Invariants: one pass over the input; a set without keys has its group even if there are no rows.
 //!
-//! Does not: share work between a set and the sets that it refines.
+//! Does not: build one set from any other set than that of all keys.
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, GroupItem, Span};
@@ -30,16 +33,15 @@ pub(super) struct Sets {
     number: ColumnId,
 }
 
-/// Rows that are ready to be grouped.
-pub(super) struct Spread {
-    /// The rows, once for each set.
-    pub(super) plan: Plan,
-    /// The columns that stand for the keys above the grouping.
-    pub(super) keys: Vec<(ColumnId, Expr)>,
-    /// What is grouped by.
-    pub(super) grouped_by: Vec<(ColumnId, Expr)>,
-    /// The column of the set's number inside the grouping.
-    inner_number: ColumnId,
+/// What is grouped: rows, or groups by all keys.
+struct Grouped {
+    plan: Plan,
+    /// The keys, over the plan.
+    keys: Vec<Expr>,
+    /// What is computed of each group of a set.
+    aggregates: Vec<(ColumnId, Aggregate)>,
+    /// What comes of it.
+    results: Vec<(ColumnId, Expr)>,
 }
 
 impl<'a> Binder<'a> {
@@ -186,24 +188,106 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// Every row once for each set, with the keys that the set has.
-    pub(super) fn spread_over_sets(&mut self, plan: Plan, sets: &Sets) -> Spread {
+    /// The columns that stand for the keys above the grouping.
+    pub(super) fn columns_of_sets(&mut self, sets: &Sets) -> Vec<(ColumnId, Expr)> {
+        let column = |key: &Expr| (self.new_column(self.key_name(key), key.ty.clone(), true), key.clone());
+        sets.keys.iter().map(column).collect()
+    }
+
+    /// The rows as they are, to be grouped once for each set.
+    fn rows_of_sets(&mut self, plan: Plan, sets: &Sets, aggregates: Vec<(ColumnId, Aggregate)>) -> Grouped {
+        let mut made = Vec::with_capacity(aggregates.len());
+        let mut results = Vec::with_capacity(aggregates.len());
+        for (id, aggregate) in aggregates {
+            let own = self.new_column("value", aggregate.ty.clone(), true);
+            results.push((
+                id,
+                or_zero(&aggregate, Expr::column(own, aggregate.ty.clone(), Span::default())),
+            ));
+            made.push((own, aggregate));
+        }
+        Grouped {
+            plan,
+            keys: sets.keys.clone(),
+            aggregates: made,
+            results,
+        }
+    }
+
+    /// Groups by all keys, to be put together for each set.
+    fn groups_of_sets(&mut self, plan: Plan, sets: &Sets, aggregates: Vec<(ColumnId, Aggregate)>) -> Grouped {
         let span = Span::default();
-        let inner_number = self.new_column("set", LogicalType::BigInt, false);
+        let column = |key: &Expr| (self.new_column(self.key_name(key), key.ty.clone(), true), key.clone());
+        let keys: Vec<(ColumnId, Expr)> = sets.keys.iter().map(column).collect();
+        let (mut parts, mut made) = (Vec::new(), Vec::new());
+        let mut results = Vec::with_capacity(aggregates.len());
+        for (id, aggregate) in aggregates {
+            let mut put_together = |binder: &mut Self, part: Aggregate| {
+                let (below, above) = (
+                    binder.new_column("part", part.ty.clone(), true),
+                    binder.new_column("value", part.ty.clone(), true),
+                );
+                let whole = Aggregate {
+                    function: match part.function {
+                        AggregateFunction::Count => AggregateFunction::CountMerge,
+                        same => same,
+                    },
+                    arg: Some(Expr::column(below, part.ty.clone(), span)),
+                    distinct: false,
+                    filter: None,
+                    ty: part.ty.clone(),
+                };
+                let value = or_zero(&whole, Expr::column(above, part.ty.clone(), span));
+                parts.push((below, part));
+                made.push((above, whole));
+                value
+            };
+            let value = match super::distinct::parts_of_mean(&aggregate) {
+                Some((sum, count)) => {
+                    let (sum, count) = (put_together(self, sum), put_together(self, count));
+                    super::distinct::quotient(sum, count, span)
+                }
+                None => put_together(self, aggregate),
+            };
+            results.push((id, value));
+        }
+        Grouped {
+            keys: keys
+                .iter()
+                .map(|(id, key)| Expr::column(*id, key.ty.clone(), key.span))
+                .collect(),
+            plan: Plan::Aggregate {
+                input: Box::new(plan),
+                keys,
+                aggregates: parts,
+            },
+            aggregates: made,
+            results,
+        }
+    }
+
+    /// Every row once for each set, with the keys that the set has, in the given columns; and a column with the set's number.
+    fn spread_over_sets(
+        &mut self,
+        plan: Plan,
+        columns: &[(ColumnId, Expr)],
+        keys: &[Expr],
+        sets: &Sets,
+    ) -> (Plan, ColumnId) {
+        let span = Span::default();
+        let number = self.new_column("set", LogicalType::BigInt, false);
         let int = |v: usize| Expr::literal(Value::Int(v as i128), LogicalType::BigInt, span);
         let numbers = Plan::Values {
-            columns: vec![inner_number],
+            columns: vec![number],
             rows: (0..sets.sets.len()).map(|n| vec![int(n)]).collect(),
         };
         let passed = plan.output();
-        let mut columns: Vec<(ColumnId, Expr)> = passed.iter().map(|id| (*id, self.column_expr(*id, span))).collect();
-        columns.push((inner_number, self.column_expr(inner_number, span)));
-        let mut keys = Vec::with_capacity(sets.keys.len());
-        for (place, key) in sets.keys.iter().enumerate() {
-            let id = self.new_column(self.key_name(key), key.ty.clone(), true);
+        let mut out: Vec<(ColumnId, Expr)> = passed.iter().map(|id| (*id, self.column_expr(*id, span))).collect();
+        out.push((number, self.column_expr(number, span)));
+        for (place, ((id, _), key)) in columns.iter().zip(keys).enumerate() {
             let holders = sets.sets.iter().enumerate().filter(|(_, set)| set.contains(&place));
             let tests: Vec<Expr> = holders
-                .map(|(n, _)| Expr::compare(CompareOp::Eq, self.column_expr(inner_number, span), int(n)))
+                .map(|(n, _)| Expr::compare(CompareOp::Eq, self.column_expr(number, span), int(n)))
                 .collect();
             let everywhere = tests.len() == sets.sets.len();
             let case = ExprKind::Case {
@@ -218,22 +302,13 @@ impl<'a> Binder<'a> {
                     span: key.span,
                 },
             };
-            columns.push((id, value));
-            keys.push((id, key.clone()));
+            out.push((*id, value));
         }
         let spread = Plan::Project {
             input: Box::new(cross(plan, numbers)),
-            columns,
+            columns: out,
         };
-        let mut grouped_by: Vec<(ColumnId, Expr)> =
-            keys.iter().map(|(id, _)| (*id, self.column_expr(*id, span))).collect();
-        grouped_by.push((inner_number, self.column_expr(inner_number, span)));
-        Spread {
-            plan: spread,
-            keys,
-            grouped_by,
-            inner_number,
-        }
+        (spread, number)
     }
 
     fn key_name(&self, key: &Expr) -> String {
@@ -241,32 +316,31 @@ impl<'a> Binder<'a> {
             .map_or_else(|| "key".into(), |id| self.info(id).name.clone())
     }
 
-    /// The groups of a plan that was spread: all that there are, and those of sets without keys even if there was no row.
-    pub(super) fn group_sets(&mut self, spread: Spread, sets: &Sets, aggregates: Vec<(ColumnId, Aggregate)>) -> Plan {
+    /// The groups of all sets, with the keys in the given columns; those of sets without keys even if there was no row.
+    pub(super) fn group_sets(
+        &mut self,
+        plan: Plan,
+        columns: &[(ColumnId, Expr)],
+        sets: &Sets,
+        aggregates: Vec<(ColumnId, Aggregate)>,
+    ) -> Plan {
         let span = Span::default();
-        let inner = spread.inner_number;
-        let mut out: Vec<(ColumnId, Expr)> = spread
-            .keys
-            .iter()
-            .map(|(id, _)| (*id, self.column_expr(*id, span)))
-            .collect();
-        let mut made = Vec::with_capacity(aggregates.len());
-        for (id, aggregate) in aggregates {
-            let own = self.new_column("value", aggregate.ty.clone(), true);
-            let value = Expr::column(own, aggregate.ty.clone(), span);
-            out.push((
-                id,
-                match aggregate.function {
-                    AggregateFunction::Count => or_zero(value),
-                    _ => value,
-                },
-            ));
-            made.push((own, aggregate));
-        }
+        let whole = |set: &Vec<usize>| (0..sets.keys.len()).all(|key| set.contains(&key));
+        let by_parts = sets.sets.len() > 1 && sets.sets.iter().any(whole) && aggregates.iter().all(has_parts);
+        let grouped = match by_parts {
+            true => self.groups_of_sets(plan, sets, aggregates),
+            false => self.rows_of_sets(plan, sets, aggregates),
+        };
+        let (spread, inner) = self.spread_over_sets(grouped.plan, columns, &grouped.keys, sets);
+        let kept = columns.iter().map(|(id, _)| (*id, self.column_expr(*id, span)));
+        let mut out: Vec<(ColumnId, Expr)> = kept.collect();
+        let mut grouped_by = out.clone();
+        grouped_by.push((inner, self.column_expr(inner, span)));
+        out.extend(grouped.results);
         let groups = Plan::Aggregate {
-            input: Box::new(spread.plan),
-            keys: spread.grouped_by,
-            aggregates: made,
+            input: Box::new(spread),
+            keys: grouped_by,
+            aggregates: grouped.aggregates,
         };
         let empty: Vec<usize> = (0..sets.sets.len()).filter(|n| sets.sets[*n].is_empty()).collect();
         if empty.is_empty() {
@@ -309,11 +383,26 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn or_zero(count: Expr) -> Expr {
-    let (ty, span) = (count.ty.clone(), count.span);
+/// Whether an aggregate can be put together from aggregates of parts.
+fn has_parts((_, aggregate): &(ColumnId, Aggregate)) -> bool {
+    use AggregateFunction as F;
+    !aggregate.distinct
+        && matches!(
+            aggregate.function,
+            F::Count | F::Sum | F::Avg | F::Min | F::Max | F::AnyValue | F::CountMerge
+        )
+}
+
+/// What counts is 0 where nothing was found.
+fn or_zero(aggregate: &Aggregate, value: Expr) -> Expr {
+    use AggregateFunction as F;
+    if !matches!(aggregate.function, F::Count | F::CountMerge | F::ExactSum) {
+        return value;
+    }
+    let (ty, span) = (value.ty.clone(), value.span);
     let zero = Expr::literal(Value::Int(0), ty.clone(), span);
     Expr {
-        kind: ExprKind::Coalesce(vec![count, zero]),
+        kind: ExprKind::Coalesce(vec![value, zero]),
         ty,
         span,
     }

@@ -438,17 +438,10 @@ impl<'a> Binder<'a> {
         outside: &mut Above<'_>,
     ) -> Bound<Plan> {
         let input = plan.output_set();
-        let spread = block.sets.clone();
-        let (plan, named_keys, spread) = match spread {
-            Some(sets) => {
-                let mut spread = self.spread_over_sets(plan, &sets);
-                let (plan, keys) = (spread.plan.take(), spread.keys.clone());
-                (plan, keys, Some((spread, sets)))
-            }
-            None => {
-                let keys = self.named_keys(&plan, keys, outside.items);
-                (plan, keys, None)
-            }
+        let sets = block.sets.clone();
+        let named_keys = match &sets {
+            Some(sets) => self.columns_of_sets(sets),
+            None => self.named_keys(&plan, keys, outside.items),
         };
         let grouping = Grouping {
             keys: &named_keys,
@@ -472,14 +465,11 @@ impl<'a> Binder<'a> {
         if failed {
             return Err(Reported);
         }
-        let again = spread.is_none() && can_be_run_again(&plan, &named_keys);
+        let again = sets.is_none() && can_be_run_again(&plan, &named_keys);
         let mut rewritten = self.rewrite_distinct(block.aggregates, again)?;
         let aggregates = std::mem::take(&mut rewritten.aggregates);
-        let grouped = match spread {
-            Some((mut spread, sets)) => {
-                spread.plan = plan;
-                self.group_sets(spread, &sets, aggregates)
-            }
+        let grouped = match sets {
+            Some(sets) => self.group_sets(plan, &named_keys, &sets, aggregates),
             None => self.group_by_argument(plan, named_keys, aggregates),
         };
         let grouped = rewritten.finish(self, grouped);
