@@ -69,17 +69,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
     })
     .fallible()
     .doc("A pattern that matches just the text", r"regexp_escape('a.b') → a\.b"),
-    on_values("regexp_extract_all", &[T, T], texts, |call| extract_all(call))
+    on_values("regexp_extract_all", &[T, T], texts, extract_all)
         .fallible()
         .doc("All pieces that match", r"regexp_extract_all('a1b22', '\d+') → [1, 22]"),
-    on_values("regexp_extract_all", &[T, T, P::BigInt], texts, |call| extract_all(call))
+    on_values("regexp_extract_all", &[T, T, P::BigInt], texts, extract_all)
         .fallible()
         .doc("A group of all pieces that match", r"regexp_extract_all('a1b22', '([a-z])\d', 1) → [a, b]"),
-    on_values("regexp_split_to_array", &[T, T], texts, |call| split(call))
+    on_values("regexp_split_to_array", &[T, T], texts, split)
         .fallible()
         .aka(&["string_split_regex", "str_split_regex"])
         .doc("The pieces between those that match", r"regexp_split_to_array('a1b22c', '\d+') → [a, b, c]"),
-    on_values("string_split", &[T, T], texts, |call| split_plain(call))
+    on_values("string_split", &[T, T], texts, split_plain)
         .aka(&["str_split", "string_to_array", "split"])
         .doc("The pieces between separators", "string_split('a,b', ',') → [a, b]"),
 ];
@@ -91,7 +91,15 @@ fn texts(_: &[LogicalType]) -> LogicalType {
 /// The expressions that a worker compiled last.
 #[derive(Debug, Default)]
 pub(super) struct Compiled {
-    known: RefCell<Vec<(Vec<u8>, Vec<u8>, Arc<Regex>)>>,
+    known: RefCell<Vec<Known>>,
+}
+
+/// One of them, with the text that it came from.
+#[derive(Debug)]
+struct Known {
+    pattern: Vec<u8>,
+    options: Vec<u8>,
+    regex: Arc<Regex>,
 }
 
 /// A query has a few patterns; where they come from a column, the last ones are likely to come again.
@@ -100,14 +108,18 @@ const MOST_KNOWN: usize = 16;
 impl Compiled {
     fn get(&self, pattern: &[u8], options: &[u8]) -> Result<Arc<Regex>, FunctionError> {
         let mut known = self.known.borrow_mut();
-        if let Some(at) = known.iter().position(|(p, o, _)| p == pattern && o == options) {
-            return Ok(known[at].2.clone());
+        if let Some(same) = known.iter().find(|k| k.pattern == pattern && k.options == options) {
+            return Ok(same.regex.clone());
         }
         let regex = Arc::new(compile(pattern, options)?);
         if known.len() == MOST_KNOWN {
             known.remove(0);
         }
-        known.push((pattern.to_vec(), options.to_vec(), regex.clone()));
+        known.push(Known {
+            pattern: pattern.to_vec(),
+            options: options.to_vec(),
+            regex: regex.clone(),
+        });
         Ok(regex)
     }
 }
