@@ -222,6 +222,8 @@ pub enum StatementKind {
     Routine(Box<Routine>),
     /// `upsert TRIGGER …`.
     UpsertTrigger(UpsertTrigger),
+    /// `AUDIT …`.
+    Audit(Box<DefineAudit>),
     /// `CREATE TRIGGER …`.
     CreateTrigger(Box<CreateTrigger>),
     /// `ENABLE TRIGGER t`, `DISABLE TRIGGER t`.

@@ -292,7 +292,7 @@ fn check_names(session: &mut Session, prepared: &Prepared) -> Result<(), Error> 
 }
 
 /// The value of an argument, which may be any expression without columns.
-fn argument(session: &mut Session, value: &ast::Expr, dialect: Dialect) -> Result<Parameter, Error> {
+pub(super) fn argument(session: &mut Session, value: &ast::Expr, dialect: Dialect) -> Result<Parameter, Error> {
     let item = SelectItem::Expr {
         expr: value.clone(),
         alias: None,

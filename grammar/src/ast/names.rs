@@ -105,6 +105,7 @@ impl StatementKind {
             Self::DefineException(_) => "TYPE EXCEPTION",
             Self::UpsertTrigger(_) | Self::CreateTrigger(_) | Self::ToggleTrigger(_) => "TRIGGER",
             Self::Test(_) => "TEST",
+            Self::Audit(_) => "AUDIT",
             Self::Routine(_) | Self::Unsupported { .. } => "this form",
         }
     }

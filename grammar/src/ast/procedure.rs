@@ -122,6 +122,17 @@ pub struct CallRoutine {
     pub args: Vec<Argument>,
     /// The version of that time is called.
     pub as_of: Option<When>,
+    /// A model is computed again for an interval.
+    pub restate: Option<Box<Restate>>,
+}
+
+/// `RESTATE FROM a TO b`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restate {
+    /// Where the interval begins.
+    pub from: Expr,
+    /// Where it ends; not a part of it.
+    pub to: Expr,
 }
 
 /// `type exception as Name('message')`.

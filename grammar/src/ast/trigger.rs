@@ -6,7 +6,7 @@
 //!
 //! Does not: know tables or procedures.
 
-use super::{Argument, Expr, Ident, Path};
+use super::{Argument, Expr, Ident, Path, Query};
 
 /// `upsert TRIGGER as t (timing: 'before', …)`.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,17 @@ pub struct UpsertTrigger {
     pub name: Ident,
     /// What is said of it.
     pub options: Vec<(Ident, Expr)>,
+}
+
+/// `AUDIT name (on: 'model', …) AS query`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DefineAudit {
+    /// Its name.
+    pub name: Ident,
+    /// What is said of it.
+    pub options: Vec<(Ident, Expr)>,
+    /// The rows that should not be there.
+    pub query: Query,
 }
 
 /// `CREATE TRIGGER …`.

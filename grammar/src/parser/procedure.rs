@@ -13,8 +13,8 @@ use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::ast::{
     ArmBody, Assert, Assign, Block, CallRoutine, Catch, DefineException, Expr, ExprKind, For, Ident, If, Let, Match,
-    MatchArm, Mode, Param, Path, Pattern, Returns, Routine, RoutineBody, RoutineForm, Statement, StatementKind, Step,
-    Test, Then, Try, Value, While,
+    MatchArm, Mode, Param, Path, Pattern, Restate, Returns, Routine, RoutineBody, RoutineForm, Statement,
+    StatementKind, Step, Test, Then, Try, Value, While,
 };
 
 impl Builder<'_> {
@@ -135,8 +135,14 @@ impl Builder<'_> {
     fn call_stmt(&mut self, node: Node<'_>) -> Option<StatementKind> {
         let mut inner = operands(node);
         let name = self.idents(inner.next()?);
-        let (mut args, mut as_of) = (Vec::new(), None);
+        let (mut args, mut as_of, mut restate) = (Vec::new(), None, None);
         for part in inner {
+            if part.as_rule() == Rule::call_restate {
+                let mut ends = operands(part).map(|end| self.expr(end));
+                let (from, to) = (ends.next()?, ends.next()?);
+                restate = Some(Box::new(Restate { from, to }));
+                continue;
+            }
             if part.as_rule() == Rule::call_as_of {
                 as_of = parts(part).next().and_then(|when| self.when(when));
                 continue;
@@ -145,7 +151,12 @@ impl Builder<'_> {
                 args.push(self.argument(arg)?);
             }
         }
-        Some(StatementKind::CallRoutine(CallRoutine { name, args, as_of }))
+        Some(StatementKind::CallRoutine(CallRoutine {
+            name,
+            args,
+            as_of,
+            restate,
+        }))
     }
 
     /// `… then {…}` behind the last query.
@@ -387,6 +398,7 @@ fn operands(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
                 | Rule::throw_head
                 | Rule::assert_head
                 | Rule::call_head
+                | Rule::restate_word
                 | Rule::test_head
                 | Rule::exception_head
                 | Rule::function_head

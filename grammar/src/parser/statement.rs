@@ -90,7 +90,9 @@ impl Builder<'_> {
             Rule::rollback_stmt => self.rollback(node),
             Rule::savepoint_stmt => self.first_ident(node).map(StatementKind::Savepoint),
             Rule::release_stmt => self.first_ident(node).map(StatementKind::Release),
-            Rule::upsert_trigger_stmt | Rule::create_trigger_stmt | Rule::toggle_trigger_stmt => self.trigger(node),
+            Rule::upsert_trigger_stmt | Rule::create_trigger_stmt | Rule::toggle_trigger_stmt | Rule::audit_stmt => {
+                self.trigger(node)
+            }
             rule if is_timeline(rule) => self.timeline(node),
             rule if is_session(rule) => self.session(node),
             rule if is_procedural(rule) => self.procedural(node),

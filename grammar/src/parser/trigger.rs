@@ -9,7 +9,9 @@
 use super::Builder;
 use super::rules::Rule;
 use super::tree::{Node, has, parts};
-use crate::ast::{CreateTrigger, StatementKind, ToggleTrigger, TriggerEvent, TriggerTiming, UpsertTrigger};
+use crate::ast::{
+    CreateTrigger, DefineAudit, Expr, Ident, StatementKind, ToggleTrigger, TriggerEvent, TriggerTiming, UpsertTrigger,
+};
 
 impl Builder<'_> {
     pub(super) fn trigger(&mut self, node: Node<'_>) -> Option<StatementKind> {
@@ -17,13 +19,19 @@ impl Builder<'_> {
             Rule::upsert_trigger_stmt => {
                 let mut inner = parts(node).skip(1);
                 let name = self.ident(&inner.next()?);
-                let mut options = Vec::new();
-                for option in parts(inner.next()?) {
-                    let mut both = parts(option);
-                    let key = self.ident(&both.next()?);
-                    options.push((key, self.expr(both.next()?)));
-                }
+                let options = self.trigger_options(inner.next()?)?;
                 StatementKind::UpsertTrigger(UpsertTrigger { name, options })
+            }
+            Rule::audit_stmt => {
+                let mut inner = parts(node).skip(1).peekable();
+                let name = self.ident(&inner.next()?);
+                let options = inner.next_if(|part| part.as_rule() == Rule::trigger_options);
+                let options = match options {
+                    Some(options) => self.trigger_options(options)?,
+                    None => Vec::new(),
+                };
+                let query = self.open_query(inner.next()?, false);
+                StatementKind::Audit(Box::new(DefineAudit { name, options, query }))
             }
             Rule::create_trigger_stmt => StatementKind::CreateTrigger(Box::new(self.create_trigger(node)?)),
             _ => {
@@ -33,6 +41,16 @@ impl Builder<'_> {
                 StatementKind::ToggleTrigger(ToggleTrigger { enable, name })
             }
         })
+    }
+
+    fn trigger_options(&mut self, node: Node<'_>) -> Option<Vec<(Ident, Expr)>> {
+        let mut options = Vec::new();
+        for option in parts(node) {
+            let mut both = parts(option);
+            let key = self.ident(&both.next()?);
+            options.push((key, self.expr(both.next()?)));
+        }
+        Some(options)
     }
 
     fn create_trigger(&mut self, node: Node<'_>) -> Option<CreateTrigger> {

@@ -51,6 +51,12 @@ impl Printer {
                     self.word(" AS OF ");
                     self.when(when);
                 }
+                if let Some(restate) = &call.restate {
+                    self.word(" RESTATE FROM ");
+                    self.expr(&restate.from);
+                    self.word(" TO ");
+                    self.expr(&restate.to);
+                }
             }
             StatementKind::Eval(value) => self.expr(value),
             StatementKind::Then(then) => {

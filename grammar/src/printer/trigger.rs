@@ -7,7 +7,7 @@
 //! Does not: break lines.
 
 use super::Printer;
-use crate::ast::{CreateTrigger, StatementKind, TriggerEvent, TriggerTiming};
+use crate::ast::{CreateTrigger, Expr, Ident, StatementKind, TriggerEvent, TriggerTiming};
 
 impl Printer {
     /// Whether the statement is one of these.
@@ -16,13 +16,19 @@ impl Printer {
             StatementKind::UpsertTrigger(upsert) => {
                 self.word("upsert trigger as ");
                 self.ident(&upsert.name);
-                self.word(" (");
-                self.list(&upsert.options, |printer, (name, value)| {
-                    printer.ident(name);
-                    printer.word(": ");
-                    printer.expr(value);
-                });
-                self.word(")");
+                self.word(" ");
+                self.trigger_options(&upsert.options);
+            }
+            StatementKind::Audit(audit) => {
+                self.word("AUDIT ");
+                self.ident(&audit.name);
+                self.word(" ");
+                if !audit.options.is_empty() {
+                    self.trigger_options(&audit.options);
+                    self.word(" ");
+                }
+                self.word("AS ");
+                self.query(&audit.query);
             }
             StatementKind::CreateTrigger(create) => self.create_trigger(create),
             StatementKind::ToggleTrigger(toggle) => {
@@ -36,6 +42,16 @@ impl Printer {
             _ => return false,
         }
         true
+    }
+
+    fn trigger_options(&mut self, options: &[(Ident, Expr)]) {
+        self.word("(");
+        self.list(options, |printer, (name, value)| {
+            printer.ident(name);
+            printer.word(": ");
+            printer.expr(value);
+        });
+        self.word(")");
     }
 
     fn create_trigger(&mut self, create: &CreateTrigger) {

@@ -95,7 +95,10 @@ fn leaf() -> BoxedStrategy<StatementKind> {
         1 => option::of(plain()).prop_map(|value| StatementKind::Throw(value.map(Box::new))),
         1 => (plain(), option::of(plain()))
             .prop_map(|(condition, message)| StatementKind::Assert(Box::new(Assert { condition, message }))),
-        1 => (name(), vec(argument, 0..3)).prop_map(|(name, args)| StatementKind::CallRoutine(CallRoutine { name: vec![name], args, as_of: None })),
+        1 => (name(), vec(argument, 0..3), option::of((plain(), plain()))).prop_map(|(name, args, restate)| {
+            let restate = restate.map(|(from, to)| Box::new(Restate { from, to }));
+            StatementKind::CallRoutine(CallRoutine { name: vec![name], args, as_of: None, restate })
+        }),
         1 => (name(), option::of(text())).prop_map(|(name, message)| StatementKind::DefineException(DefineException { name, message })),
         1 => query(expr()).prop_map(StatementKind::Query),
     ]
@@ -183,7 +186,10 @@ fn trigger() -> BoxedStrategy<StatementKind> {
         .prop_map(|(name, options)| StatementKind::UpsertTrigger(UpsertTrigger { name, options }));
     let toggle =
         (flag(), ident()).prop_map(|(enable, name)| StatementKind::ToggleTrigger(ToggleTrigger { enable, name }));
-    prop_oneof![2 => upsert, 1 => toggle, 3 => create_trigger()].boxed()
+    let options = vec((name(), plain()), 0..3);
+    let audit = (ident(), options, query(expr()))
+        .prop_map(|(name, options, query)| StatementKind::Audit(Box::new(DefineAudit { name, options, query })));
+    prop_oneof![2 => upsert, 1 => toggle, 1 => audit, 3 => create_trigger()].boxed()
 }
 
 fn create_trigger() -> BoxedStrategy<StatementKind> {

@@ -13,6 +13,7 @@ use gobi_grammar::ast::{self, RoutineForm};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::known::{self, Known};
+use super::models::{self, Spec};
 use super::{Running, changes, unsupported};
 use crate::catalog::{Entity, EntityId, RoutineDef, Source};
 use crate::plan::bind_type;
@@ -25,6 +26,13 @@ use crate::session::{Error, Session, StatementResult, triggers};
 /// Makes a function of the session.
 pub fn define(session: &mut Session, routine: &ast::Routine, running: Running) -> Result<StatementResult, Error> {
     let name = name_of(routine, running)?;
+    if let Some((first, _)) = routine.metadata.first() {
+        let message = "metadata of a function of the session is not supported yet";
+        let help = "`upsert procedure` keeps a model in the database";
+        return Err(Error::new(
+            Diagnostic::new("0A000", first.span, message).with_help(help),
+        ));
+    }
     refuse(routine, running)?;
     let (definition, _) = read(session, &name.text, running)?;
     let kept = session.relations.routines.known.clone();
@@ -118,12 +126,17 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     let kept = session.relations.routines.known.clone();
     let _ = session.relations.instances();
     session.relations.routines.known.try_stored(definition.clone());
-    let checked = checked(session, &definition);
+    let spec = Spec::of(&name.text, &definition.routine).map_err(Error::new)?;
+    let checked = match &spec {
+        Some(spec) => models::check(session, &definition, spec).map(|names| (None, names)),
+        None => checked(session, &definition),
+    };
     session.relations.routines.known = kept;
     let (callable, names) = checked?;
-    let signature = match definition.is_of_triggers() {
-        true => "trigger".to_owned(),
-        false => signature(&definition, callable.as_ref()),
+    let signature = match &spec {
+        Some(spec) => spec.signature(),
+        None if definition.is_of_triggers() => "trigger".to_owned(),
+        None => signature(&definition, callable.as_ref()),
     };
     let def = RoutineDef {
         name: name.text.clone(),
@@ -271,9 +284,6 @@ fn refuse(routine: &ast::Routine, running: Running) -> Result<(), Error> {
     }
     if routine.mode == Some(ast::Mode::Async) {
         return Err(unsupported("`as async`", running.span));
-    }
-    if let Some((name, _)) = routine.metadata.first() {
-        return Err(unsupported("metadata of a procedure", name.span));
     }
     let mut seen: Vec<&str> = Vec::new();
     for param in &routine.params {

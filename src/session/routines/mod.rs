@@ -14,6 +14,7 @@ pub mod changes;
 mod define;
 mod known;
 mod listing;
+mod models;
 mod sources;
 mod versions;
 
@@ -143,6 +144,7 @@ pub fn is_ours(kind: &K) -> bool {
             | K::Then(_)
             | K::DiffRoutine(_)
             | K::DefineException(_)
+            | K::Audit(_)
     )
 }
 
@@ -152,7 +154,10 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
         K::Routine(routine) => define::define(session, routine, running),
         K::CallRoutine(call) => match &call.as_of {
             Some(when) => versions::call(session, call, when, running),
-            None => body::call(session, call, running),
+            None => match models::call(session, call, running) {
+                Some(done) => done,
+                None => body::call(session, call, running),
+            },
         },
         K::DiffRoutine(diff) => versions::diff(session, diff, running).map(StatementResult::Rows),
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running),
@@ -162,6 +167,7 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
             let message = format!("{} outside a body", statement.kind.name());
             Err(Error::new(Diagnostic::new("42601", statement.span, message)))
         }
+        K::Audit(audit) => models::define_audit(session, audit, running).map(|()| StatementResult::Done),
         K::DefineException(exception) => {
             session.relations.routines.known.keep_exception(exception);
             Ok(StatementResult::Done)
@@ -175,7 +181,7 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
     match &statement.kind {
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running).map(drop),
         // A version of another time is checked when it is called.
-        K::CallRoutine(call) if call.as_of.is_some() => Ok(()),
+        K::CallRoutine(call) if call.as_of.is_some() || models::is_one(session, call) => Ok(()),
         K::DiffRoutine(_) => Ok(()),
         K::CallRoutine(call) => {
             let value = body::called(session, call, running)?;
@@ -190,6 +196,7 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
             }
             None => body::look(session, statement, running),
         },
+        K::Audit(audit) => models::define_audit(session, audit, running),
         K::Test(test) => body::look(session, &testing::body_of(test, running), running),
         K::DefineException(_) | K::Return(_) | K::Break | K::Continue => run(session, statement, running).map(drop),
         _ => body::look(session, statement, running),

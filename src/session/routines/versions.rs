@@ -30,7 +30,10 @@ pub fn call(
     let snapshot = at(session, &view, when, running)?;
     let known = Known::of_catalog(snapshot.catalog(), &mut session.relations.routines.sources);
     let outer = session.relations.routines.pinned.replace(known);
-    let done = body::call(session, call, running);
+    let done = match super::models::call(session, call, running) {
+        Some(done) => done,
+        None => body::call(session, call, running),
+    };
     session.relations.routines.pinned = outer;
     done
 }

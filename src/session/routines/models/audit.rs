@@ -1,0 +1,161 @@
+//! AUDIT: queries whose rows are what is wrong with a model's table.
+//!
+//! `AUDIT no_negatives (on: 'daily') AS FROM models.daily WHERE amount < 0` is asked after each run of `daily`; if it gives a row, the run fails, and leaves
+//! nothing. With `blocking: false` the run says what was found, and stands.
+//!
+//! Invariants: an audit sees what the run has written, before anybody else does.
+//!
+//! Does not: look at tables that no model has written.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{DefineAudit, ExprKind, Literal, Statement, StatementKind as K};
+
+use super::desk::Desk;
+use super::journal::text_of;
+use super::spec::Spec;
+use crate::session::change::Running;
+use crate::session::relations::StatementTables;
+use crate::session::settings::{dialect_name, parse_dialect};
+use crate::session::{Error, Session, statement, transactions};
+use crate::types::Value;
+
+/// Keeps an audit; the same one is not kept again.
+pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> Result<(), Error> {
+    let (mut on, mut blocking) = (None, true);
+    for (name, value) in &audit.options {
+        match (name.text.to_lowercase().as_str(), &value.kind) {
+            ("on", ExprKind::Literal(Literal::String(table))) => on = Some(table.clone()),
+            ("blocking", ExprKind::Literal(Literal::Boolean(truth))) => blocking = *truth,
+            ("on", _) => return Err(user("42601", "`on` takes the name of a model", value.span)),
+            ("blocking", _) => return Err(user("42601", "`blocking` takes true or false", value.span)),
+            _ => {
+                let message = format!("an audit has no option `{}`", name.text);
+                return Err(user("42601", &message, name.span));
+            }
+        }
+    }
+    if session.store.is_none() {
+        return Err(transactions::without_database("AUDIT", running.span));
+    }
+    session.refresh_view(running.span)?;
+    let mut tables = StatementTables::new(&mut session.relations);
+    statement::bind(&audit.query, running.dialect, &mut tables)?;
+    if running.only_bind {
+        return Ok(());
+    }
+    let statement = Statement {
+        kind: K::Query(audit.query.clone()),
+        span: running.span,
+    };
+    let text = gobi_grammar::print(std::slice::from_ref(&statement), running.dialect);
+    let [name, target, query, dialect] = [
+        audit.name.text.as_str(),
+        on.as_deref().unwrap_or_default(),
+        text.trim_end().trim_end_matches(';'),
+        dialect_name(running.dialect),
+    ]
+    .map(text_of);
+    let begun = session.begin_body(true, running.span)?;
+    let mut desk = Desk {
+        session,
+        running,
+        query: &audit.query,
+        dialect: running.dialect,
+        given: super::Given::new(),
+    };
+    let done = desk.keep_audit(&name, &format!("{name}, {target}, {blocking}, {query}, {dialect}"));
+    session.end_body(begun, done.is_ok(), running.span)?;
+    done
+}
+
+fn user(code: &'static str, message: &str, span: gobi_grammar::ast::Span) -> Error {
+    Error::new(Diagnostic::new(code, span, message))
+}
+
+impl Desk<'_> {
+    fn keep_audit(&mut self, name: &str, row: &str) -> Result<(), Error> {
+        if !self.has("audits")? {
+            self.make_schema("gobi")?;
+            self.change(
+                "CREATE TABLE gobi.audits (name string PRIMARY KEY, model string, blocking boolean, query string, dialect string)",
+            )?;
+        }
+        let known = format!("SELECT name, model, blocking, query, dialect FROM gobi.audits WHERE name = {name}");
+        let same = format!("SELECT count(*) = 0 FROM (VALUES ({row}) EXCEPT ({known})) AS a");
+        if self.is_true(&same)? {
+            return Ok(());
+        }
+        self.change(&format!("UPSERT INTO gobi.audits VALUES ({row})"))
+            .map(drop)
+    }
+
+    /// Asks all audits of a model; what those found that do not block.
+    pub fn audit(&mut self, spec: &Spec, name: &str) -> Result<String, Error> {
+        if !self.has("audits")? {
+            return match spec.audits.first() {
+                Some(missing) => Err(self.error("42704", format!("audit `{missing}` does not exist"))),
+                None => Ok(String::new()),
+            };
+        }
+        let table = format!("{}.{}", spec.target[0], spec.target[1]);
+        let mut names: Vec<String> = spec.audits.iter().map(|name| text_of(name)).collect();
+        names.push("''".to_owned());
+        let rows = self.all(&format!(
+            "SELECT name, blocking, query, dialect FROM gobi.audits WHERE lower(model) IN (lower({}), lower({})) OR name IN ({}) ORDER BY name",
+            text_of(name),
+            text_of(&table),
+            names.join(", ")
+        ))?;
+        let mut found = Vec::new();
+        let mut known = Vec::new();
+        for row in &rows {
+            let [
+                Value::String(audit),
+                Value::Boolean(blocking),
+                Value::String(query),
+                Value::String(dialect),
+            ] = row.as_slice()
+            else {
+                continue;
+            };
+            known.push(audit.to_string());
+            let count = self.violations(query, dialect)?;
+            if count == 0 {
+                continue;
+            }
+            let plural = if count == 1 { "" } else { "s" };
+            if *blocking {
+                let message = format!("audit `{audit}` found {count} row{plural} in `{name}`");
+                let mut error = self.error("P0004", message);
+                let help = format!("the rows are those of `{query}` after the run, which is undone");
+                error
+                    .diagnostics
+                    .iter_mut()
+                    .for_each(|first| first.help = Some(help.clone()));
+                return Err(error);
+            }
+            found.push(format!("{audit}: {count} row{plural}"));
+        }
+        match spec.audits.iter().find(|name| !known.contains(name)) {
+            Some(missing) => Err(self.error("42704", format!("audit `{missing}` does not exist"))),
+            None => Ok(found.join(", ")),
+        }
+    }
+
+    fn violations(&mut self, query: &str, dialect: &str) -> Result<i128, Error> {
+        let dialect = parse_dialect(dialect).unwrap_or(self.dialect);
+        let statement = self.parsed(query, dialect)?;
+        let K::Query(query) = statement.kind else {
+            return Err(self.error("XX000", "an audit that is no query".into()));
+        };
+        let running = self.running;
+        self.session.refresh_view(running.span)?;
+        let stream = statement::query_stream(self.session, &query, dialect, running.phases, running.span);
+        let mut count = 0;
+        for batch in stream.map_err(|error| error.placed(running.span))? {
+            let batch = batch.map_err(|error| error.placed(running.span))?;
+            count += i128::try_from(batch.num_rows()).unwrap_or(i128::MAX);
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,138 @@
+//! How far models are, and what their runs did: two tables of the schema `gobi`.
+//!
+//! `gobi.model_state` has `daily | 2026-01-31 00:00:00` after a run that computed all days before the 31st; `gobi.model_runs` has a row for each run that
+//! changed something.
+//!
+//! Invariants: both are written in the transaction of the run.
+//!
+//! Does not: know what a run writes into the model's own table.
+
+use gobi_grammar::ast;
+
+use super::Done;
+use super::desk::Desk;
+use super::spec::Spec;
+use crate::plan::constant;
+use crate::session::{Error, prepared};
+use crate::types::{LogicalType, Value};
+
+impl Desk<'_> {
+    /// The time at which the model is run.
+    pub fn run_time(&mut self, until: Option<Value>) -> Result<String, Error> {
+        let known = match until {
+            Some(time) => Some(time.display(&LogicalType::Timestamp)),
+            None => self.text("SELECT CAST(CAST(now() AS timestamp) AS string)")?,
+        };
+        known.ok_or_else(|| self.error("22004", "the time of a run is NULL".into()))
+    }
+
+    /// From when to when rows are to be computed; `None` if there is nothing to do.
+    pub fn interval(
+        &mut self,
+        spec: &Spec,
+        name: &str,
+        at: &str,
+        restate: Option<&ast::Restate>,
+    ) -> Result<Option<(String, String)>, Error> {
+        if let Some(restate) = restate {
+            let (from, to) = (self.time_of(&restate.from)?, self.time_of(&restate.to)?);
+            return Ok((from < to).then_some((from, to)));
+        }
+        // An interval that has not ended yet is left for the next run.
+        let to = self.text(&format!(
+            "SELECT CAST(date_trunc('{}', TIMESTAMP '{at}') AS string)",
+            spec.unit
+        ))?;
+        let to = to.unwrap_or_else(|| at.to_owned());
+        let from = match (self.done_until(name)?, &spec.start) {
+            (Some(mark), _) if spec.lookback > 0 => {
+                let (units, unit) = (spec.lookback, &spec.unit);
+                let back = self.text(&format!(
+                    "SELECT CAST(TIMESTAMP '{mark}' - INTERVAL '{units} {unit}' AS string)"
+                ))?;
+                back.unwrap_or(mark)
+            }
+            (Some(mark), _) => mark,
+            (None, Some(start)) => {
+                let start = start.replace('\'', "''");
+                let read = self.text(&format!("SELECT CAST(CAST('{start}' AS timestamp) AS string)"))?;
+                read.unwrap_or_default()
+            }
+            (None, None) => "0001-01-01 00:00:00".to_owned(),
+        };
+        Ok((from < to).then_some((from, to)))
+    }
+
+    fn time_of(&mut self, written: &ast::Expr) -> Result<String, Error> {
+        let dialect = self.running.dialect;
+        let value = prepared::argument(self.session, written, dialect)?;
+        let time = constant::convert(&value.value, &value.ty, &LogicalType::Timestamp);
+        match time {
+            Ok(Value::Null) => Err(self.error("22004", "the interval to compute again has no NULL".into())),
+            Ok(time) => Ok(time.display(&LogicalType::Timestamp)),
+            Err(misfit) => Err(self.error(misfit.code, misfit.message)),
+        }
+    }
+
+    /// So many units later, but not later than the end.
+    pub fn earlier_of(&mut self, end: &str, begin: &str, units: u32, unit: &str) -> Result<String, Error> {
+        let next = self.text(&format!(
+            "SELECT CAST(least(TIMESTAMP '{end}', TIMESTAMP '{begin}' + INTERVAL '{units} {unit}') AS string)"
+        ))?;
+        Ok(next.unwrap_or_else(|| end.to_owned()))
+    }
+
+    /// Whether the schema `gobi` has a table.
+    pub fn has(&mut self, table: &str) -> Result<bool, Error> {
+        self.session.refresh_view(self.running.span)?;
+        let view = self.session.relations.view.as_ref();
+        Ok(view.is_some_and(|view| view.catalog().find(&["gobi", table]).is_some()))
+    }
+
+    fn done_until(&mut self, name: &str) -> Result<Option<String>, Error> {
+        if !self.has("model_state")? {
+            return Ok(None);
+        }
+        let name = text_of(name);
+        self.text(&format!(
+            "SELECT CAST(done_until AS string) FROM gobi.model_state WHERE model = {name}"
+        ))
+    }
+
+    /// Notes how far the model is now, and what the run did.
+    pub fn after(&mut self, spec: &Spec, name: &str, done: &Done, at: &str, until: Option<&str>) -> Result<(), Error> {
+        let before = self.done_until(name)?;
+        let further = until.is_some_and(|until| before.as_deref().is_none_or(|before| before < until));
+        if !further && done.added + done.removed == 0 {
+            return Ok(());
+        }
+        if !self.has("model_state")? {
+            self.make_schema("gobi")?;
+            self.change("CREATE TABLE gobi.model_state (model string PRIMARY KEY, done_until timestamp)")?;
+            self.change(
+                "CREATE TABLE gobi.model_runs (model string, kind string, run_at timestamp, from_time timestamp, \
+                 until_time timestamp, added bigint, removed bigint)",
+            )?;
+        }
+        let model = text_of(name);
+        if let (Some(until), true) = (until, further) {
+            self.change(&format!(
+                "UPSERT INTO gobi.model_state (model, done_until) VALUES ({model}, TIMESTAMP '{until}')"
+            ))?;
+        }
+        let [from, to] = match &done.interval {
+            Some(interval) => interval.clone().map(|time| format!("TIMESTAMP '{time}'")),
+            None => ["NULL".to_owned(), "NULL".to_owned()],
+        };
+        let (kind, added, removed) = (spec.kind.name(), done.added, done.removed);
+        self.change(&format!(
+            "INSERT INTO gobi.model_runs VALUES ({model}, '{kind}', TIMESTAMP '{at}', {from}, {to}, {added}, {removed})"
+        ))?;
+        Ok(())
+    }
+}
+
+/// A text in a statement.
+pub fn text_of(name: &str) -> String {
+    format!("'{}'", name.replace('\'', "''"))
+}

@@ -1,0 +1,261 @@
+//! Models: procedures whose query fills a table, by the rules of their kind.
+//!
+//! `upsert procedure daily <{ kind: 'incremental_by_time_range', time_column: 'at' }> => select at, n from source` and `CALL daily()` write the
+//! rows of the days since the last run into `models.daily`, with a note of the run, as one commit.
+//!
+//! The walk of a run: [`spec`] reads the metadata → the query's rows are kept in memory under a name → [`target`] makes the table have their columns
+//! → [`load`] or [`dimension`] write what differs, as statements of SQL → [`journal`] notes how far the model is, and the run
+//! → [`audit`] asks whether what is there now may stay.
+//!
+//! Invariants: a run that fails leaves nothing; a run that finds nothing new writes nothing, no commit either; all that a run writes is
+//! one commit.
+//!
+//! Does not: say when models run.
+
+mod audit;
+mod desk;
+mod dimension;
+mod journal;
+mod load;
+mod spec;
+mod target;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, CallRoutine, RoutineBody, Span, StatementKind as K};
+
+use super::Running;
+use crate::catalog::EntityId;
+use crate::plan::{Parameter, bind_type, constant};
+use crate::procedure::{Definition, Definitions as _};
+use crate::session::relations::StatementTables;
+use crate::session::{Error, ResultStream, Session, StatementResult, prepared, statement, transactions};
+use crate::types::{LogicalType, Value};
+pub use audit::define as define_audit;
+use desk::Desk;
+use spec::Kind;
+pub use spec::Spec;
+
+/// What the query of a model with a time column may call the ends of the interval that is computed.
+const INTERVAL: [&str; 2] = ["interval_start", "interval_end"];
+/// An argument of CALL that is no parameter: the time at which the model is run.
+const UNTIL: &str = "until";
+
+/// What a run has done.
+#[derive(Clone, Debug, Default)]
+struct Done {
+    added: u64,
+    removed: u64,
+    /// The interval, if it has one.
+    interval: Option<[String; 2]>,
+    /// What audits found that do not block.
+    found: String,
+}
+
+/// CALL of a model; `None` if the procedure is none.
+pub fn call(session: &mut Session, call: &CallRoutine, running: Running) -> Option<Result<StatementResult, Error>> {
+    let [name] = call.name.as_slice() else { return None };
+    let _ = session.relations.instances();
+    let routines = &session.relations.routines;
+    let known = routines.pinned.as_ref().unwrap_or(&routines.known);
+    let definition = known.find(&name.text)?;
+    match Spec::of(&definition.name, &definition.routine) {
+        Ok(None) if call.restate.is_some() => {
+            let message = format!(
+                "`{}` is no model, of which an interval could be computed again",
+                name.text
+            );
+            Some(Err(Error::new(Diagnostic::new("42809", name.span, message))))
+        }
+        Ok(None) => None,
+        Ok(Some(spec)) => Some(run(session, call, &definition, &spec, running)),
+        Err(error) => Some(Err(Error::new(error).placed(running.span))),
+    }
+}
+
+/// Whether a CALL is one of a model.
+pub fn is_one(session: &mut Session, call: &CallRoutine) -> bool {
+    let [name] = call.name.as_slice() else { return false };
+    let _ = session.relations.instances();
+    let found = session.relations.routines.known.find(&name.text);
+    found.is_some_and(|definition| !definition.routine.metadata.is_empty())
+}
+
+/// Looks for errors in a model, and for what it names.
+pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Result<Vec<EntityId>, Error> {
+    let query = query_of(definition)?;
+    let mut given = HashMap::new();
+    for param in &definition.routine.params {
+        let ty = param.ty.as_ref().map(|ty| bind_type(ty, definition.dialect));
+        let ty = ty.transpose().map_err(Error::all)?.unwrap_or(LogicalType::Null);
+        given.insert(param.name.text.to_lowercase(), (ty, Value::Null));
+    }
+    if spec.kind.has_intervals() && spec.time.is_some() {
+        for name in INTERVAL {
+            given.insert(name.to_owned(), (LogicalType::Timestamp, Value::Null));
+        }
+    }
+    if let (Kind::View | Kind::Embedded, Some(param)) = (spec.kind, definition.routine.params.first()) {
+        let message = format!("a model of kind `{}` has no parameters", spec.kind.name());
+        return Err(Error::new(Diagnostic::new("42601", param.name.span, message)));
+    }
+    let outer = session.relations.routines.inside.replace(given);
+    let mut tables = StatementTables::new(&mut session.relations);
+    let bound = statement::bind(query, definition.dialect, &mut tables);
+    let names = tables.named();
+    session.relations.routines.inside = outer;
+    let bound = bound?;
+    let columns: Vec<&str> = bound.output.iter().map(|(_, field)| field.name.as_str()).collect();
+    let wanted = spec.key.iter().chain(&spec.time).chain(&spec.columns);
+    for name in wanted {
+        if columns.iter().all(|column| !column.eq_ignore_ascii_case(name)) {
+            let message = format!("the query gives no column `{name}`");
+            let mut error = Diagnostic::new("42703", query.span, message);
+            let near = gobi_grammar::similar::nearest(name, columns.iter().copied());
+            error.help = near.map(|near| format!("did you mean `{near}`?"));
+            return Err(Error::new(error));
+        }
+    }
+    Ok(names)
+}
+
+/// The query that a model is.
+fn query_of(definition: &Definition) -> Result<&ast::Query, Error> {
+    let query = match &definition.routine.body {
+        RoutineBody::Value(ast::Value::Query(query)) => Some(&**query),
+        RoutineBody::Value(ast::Value::Expr(_)) => None,
+        RoutineBody::Block(block) => match block.statements.as_slice() {
+            [only] => match &only.kind {
+                K::Query(query) => Some(query),
+                K::Return(Some(value)) => match &**value {
+                    ast::Value::Query(query) => Some(&**query),
+                    ast::Value::Expr(_) => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        },
+    };
+    query.ok_or_else(|| {
+        let span = definition
+            .routine
+            .name
+            .last()
+            .map_or_else(Span::default, |name| name.span);
+        let message = "a model whose body is anything but one query is not supported yet";
+        Error::new(Diagnostic::new("0A000", span, message).with_help("write `=> select …`"))
+    })
+}
+
+/// Runs a model: all of it, or nothing.
+fn run(
+    session: &mut Session,
+    call: &CallRoutine,
+    definition: &Arc<Definition>,
+    spec: &Spec,
+    running: Running,
+) -> Result<StatementResult, Error> {
+    let query = query_of(definition)?.clone();
+    let (given, until) = arguments(session, call, definition, running)?;
+    if session.store.is_none() {
+        return Err(transactions::without_database("a model", running.span));
+    }
+    let begun = session.begin_body(true, running.span)?;
+    let mut desk = Desk {
+        session,
+        running,
+        query: &query,
+        dialect: definition.dialect,
+        given,
+    };
+    let done = desk.run(spec, &definition.name, until, call.restate.as_deref());
+    session.end_body(begun, done.is_ok(), running.span)?;
+    let done = done?;
+    let [from, to] = done.interval.unwrap_or_default();
+    let row = vec![
+        definition.name.clone(),
+        spec.kind.name().to_owned(),
+        from,
+        to,
+        done.added.to_string(),
+        done.removed.to_string(),
+        done.found,
+    ];
+    let names = ["model", "kind", "from", "until", "added", "removed", "found"];
+    Ok(StatementResult::Rows(ResultStream::strings(
+        &names,
+        &[row],
+        running.span,
+    )))
+}
+
+type Given = HashMap<String, (LogicalType, Value)>;
+
+/// The values of a call's parameters by name, and the time at which the model is run, if the call says so.
+fn arguments(
+    session: &mut Session,
+    call: &CallRoutine,
+    definition: &Definition,
+    running: Running,
+) -> Result<(Given, Option<Value>), Error> {
+    let params = &definition.routine.params;
+    let mut given: Given = HashMap::new();
+    let mut until = None;
+    for (at, arg) in call.args.iter().enumerate() {
+        let name = match &arg.name {
+            Some(name) => name.text.clone(),
+            None => params.get(at).map(|param| param.name.text.clone()).unwrap_or_default(),
+        };
+        let value = prepared::argument(session, &arg.value, running.dialect)?;
+        let Some(param) = params.iter().find(|param| param.name.text.eq_ignore_ascii_case(&name)) else {
+            if name.eq_ignore_ascii_case(UNTIL) {
+                let time = constant::convert(&value.value, &value.ty, &LogicalType::Timestamp);
+                until = Some(time.map_err(|misfit| misfitting(UNTIL, &misfit, arg.value.span))?);
+                continue;
+            }
+            let message = match &arg.name {
+                Some(name) => format!("`{}` has no parameter `{}`", definition.name, name.text),
+                None => format!("`{}` has {} parameters", definition.name, params.len()),
+            };
+            return Err(Error::new(Diagnostic::new("42883", arg.value.span, message)));
+        };
+        let value = typed(value, param, definition, arg.value.span)?;
+        given.insert(param.name.text.to_lowercase(), value);
+    }
+    for param in params {
+        let key = param.name.text.to_lowercase();
+        if given.contains_key(&key) {
+            continue;
+        }
+        let Some(default) = &param.default else {
+            let message = format!("`{}` needs a value for `{}`", definition.name, param.name.text);
+            return Err(Error::new(Diagnostic::new("42883", running.span, message)));
+        };
+        let value = prepared::argument(session, default, definition.dialect)?;
+        given.insert(key, typed(value, param, definition, running.span)?);
+    }
+    Ok((given, until))
+}
+
+fn typed(
+    value: Parameter,
+    param: &ast::Param,
+    definition: &Definition,
+    span: Span,
+) -> Result<(LogicalType, Value), Error> {
+    let Some(ty) = &param.ty else {
+        return Ok((value.ty, value.value));
+    };
+    let ty = bind_type(ty, definition.dialect).map_err(Error::all)?;
+    match constant::convert(&value.value, &value.ty, &ty) {
+        Ok(converted) => Ok((ty, converted)),
+        Err(misfit) => Err(misfitting(&param.name.text, &misfit, span)),
+    }
+}
+
+fn misfitting(name: &str, misfit: &crate::types::cast::CastError, span: Span) -> Error {
+    let message = format!("parameter `{name}`: {}", misfit.message);
+    Error::new(Diagnostic::new(misfit.code, span, message))
+}

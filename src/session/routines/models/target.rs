@@ -1,0 +1,153 @@
+//! The table of a model: made from the columns of the query, and kept in step with them.
+//!
+//! A query that gives a column more than the table has adds it to the table, where the rows that are there have NULL in it.
+//!
+//! Invariants: what other models keep is never lost by a change of the query: only those that are computed whole are made anew.
+//!
+//! Does not: write rows.
+
+use super::Done;
+use super::desk::{Desk, ROWS, Rows, quoted};
+use super::spec::{Kind, Spec};
+use crate::catalog::Entity;
+use crate::session::Error;
+use crate::types::LogicalType;
+
+impl Spec {
+    /// The name of the table in a statement.
+    pub fn table(&self) -> String {
+        let [schema, name] = &self.target;
+        format!("{}.{}", quoted(schema), quoted(name))
+    }
+}
+
+impl Desk<'_> {
+    /// The columns of the table, if there is one.
+    fn columns_of(&mut self, spec: &Spec) -> Result<Option<Vec<(String, LogicalType)>>, Error> {
+        self.session.refresh_view(self.running.span)?;
+        let [schema, name] = &spec.target;
+        let view = self.session.relations.view.as_ref();
+        let found = view.and_then(|view| view.catalog().find(&[schema, name]).cloned());
+        match found.as_ref().map(|entry| &*entry.entity) {
+            None => Ok(None),
+            Some(Entity::Table(def)) => {
+                let columns = def.columns.iter();
+                Ok(Some(
+                    columns.map(|column| (column.name.clone(), column.ty.clone())).collect(),
+                ))
+            }
+            Some(other) => {
+                let message = format!(
+                    "the model's table would be `{schema}.{name}`, which is a {}",
+                    other.kind()
+                );
+                let help = "give it another one: `target: 'sales.daily'`";
+                let mut error = self.error("42809", message);
+                error
+                    .diagnostics
+                    .iter_mut()
+                    .for_each(|first| first.help = Some(help.to_owned()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes the table, or gives it the columns that the rows have.
+    pub fn make_table(&mut self, spec: &Spec, rows: &Rows) -> Result<(), Error> {
+        let table = spec.table();
+        let own: &[String] = if spec.kind.is_dimension() { &spec.valid } else { &[] };
+        let Some(known) = self.columns_of(spec)? else {
+            return self.create_table(spec);
+        };
+        let whole = matches!(spec.kind, Kind::Full | Kind::Seed);
+        let has = |name: &str| rows.fields.iter().any(|field| field.name.eq_ignore_ascii_case(name));
+        let is_own = |name: &str| own.iter().any(|own| own.eq_ignore_ascii_case(name));
+        let gone: Vec<&String> = known
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| !has(name) && !is_own(name))
+            .collect();
+        let same = |name: &str, ty: &LogicalType| {
+            let found = known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            found.is_some_and(|(_, known)| known == ty)
+        };
+        let differ = rows.fields.iter().any(|field| !same(&field.name, &field.ty));
+        if whole && (differ || !gone.is_empty()) {
+            self.change(&format!("DROP TABLE {table}"))?;
+            return self.create_table(spec);
+        }
+        if let Some(gone) = gone.first() {
+            let message = format!(
+                "the query no longer gives the column `{gone}` of {}.{}",
+                spec.target[0], spec.target[1]
+            );
+            let mut error = self.error("42703", message);
+            let [schema, name] = &spec.target;
+            let help = format!("drop it first: `ALTER TABLE {schema}.{name} DROP COLUMN {gone}`");
+            error
+                .diagnostics
+                .iter_mut()
+                .for_each(|first| first.help = Some(help.clone()));
+            return Err(error);
+        }
+        for field in &rows.fields {
+            let (name, ty) = (quoted(&field.name), &field.ty);
+            let found = known.iter().find(|(known, _)| known.eq_ignore_ascii_case(&field.name));
+            match found {
+                None => drop(self.change(&format!("ALTER TABLE {table} ADD COLUMN {name} {ty}"))?),
+                Some((_, known)) if known != ty && crate::plan::common_type(known, ty).as_ref() != Some(known) => {
+                    self.change(&format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {ty}"))?;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn create_table(&mut self, spec: &Spec) -> Result<(), Error> {
+        self.make_schema(&spec.target[0])?;
+        let more = match spec.kind.is_dimension() {
+            true => {
+                let [from, to] = spec.valid.clone().map(|name| quoted(&name));
+                format!(", CAST(NULL AS timestamp) AS {from}, CAST(NULL AS timestamp) AS {to}")
+            }
+            false => String::new(),
+        };
+        let table = spec.table();
+        let made = format!("CREATE TABLE {table} AS SELECT *{more} FROM {ROWS} WHERE false");
+        self.change(&made).map(drop)
+    }
+
+    pub fn make_schema(&mut self, schema: &str) -> Result<(), Error> {
+        self.session.refresh_view(self.running.span)?;
+        let view = self.session.relations.view.as_ref();
+        if view.is_some_and(|view| view.catalog().has_schema(schema)) {
+            return Ok(());
+        }
+        self.change(&format!("CREATE SCHEMA {}", quoted(schema))).map(drop)
+    }
+
+    /// A model that is a view; the same one is not made again.
+    pub fn make_view(&mut self, spec: &Spec) -> Result<Done, Error> {
+        let statement = gobi_grammar::ast::Statement {
+            kind: gobi_grammar::ast::StatementKind::Query(self.query.clone()),
+            span: self.running.span,
+        };
+        let text = gobi_grammar::print(std::slice::from_ref(&statement), self.dialect);
+        let text = text.trim_end().trim_end_matches(';');
+        self.session.refresh_view(self.running.span)?;
+        let [schema, name] = &spec.target;
+        let view = self.session.relations.view.as_ref();
+        let found = view.and_then(|view| view.catalog().find(&[schema, name]).cloned());
+        if let Some(Entity::View(def)) = found.as_ref().map(|entry| &*entry.entity)
+            && def.query.text.trim_end().trim_end_matches(';') == text
+        {
+            return Ok(Done::default());
+        }
+        self.make_schema(schema)?;
+        let sql = format!("CREATE OR REPLACE VIEW {} AS {text}", spec.table());
+        let statement = self.parsed(&sql, self.dialect)?;
+        self.run_statement(&statement, self.dialect)?;
+        Ok(Done::default())
+    }
+}
