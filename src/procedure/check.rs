@@ -16,6 +16,7 @@ mod ends;
 mod flow;
 mod full;
 mod handed;
+mod inner;
 mod lambda;
 mod lift;
 mod loops;

@@ -28,6 +28,7 @@ mod layout;
 mod library;
 mod model;
 mod processes;
+mod programs;
 mod proofs;
 mod pruning;
 mod readme;

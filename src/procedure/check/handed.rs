@@ -33,6 +33,7 @@ impl Checker<'_> {
                 name: handed.name.clone(),
                 lambda: Arc::clone(&handed.lambda),
                 kept: kept.collect(),
+                written: None,
             });
         }
     }
@@ -174,6 +175,7 @@ impl Checker<'_> {
                 name: String::new(),
                 kept: self.mentioned(lambda),
                 lambda: Arc::new((**lambda).clone()),
+                written: None,
             }),
             ast::ExprKind::Name(path) => {
                 let name = path.first()?;
@@ -186,6 +188,7 @@ impl Checker<'_> {
                     name: String::new(),
                     lambda,
                     kept: Vec::new(),
+                    written: None,
                 })
             }
             _ => None,

@@ -27,6 +27,8 @@ pub(super) struct Closure {
     pub(super) lambda: Arc<ast::Lambda>,
     /// Names that it mentions, and where their values are kept.
     pub(super) kept: Vec<BodyName>,
+    /// What is said of parameters and result, if it was written as a function.
+    pub(super) written: Option<Arc<ast::Routine>>,
 }
 
 impl Checker<'_> {
@@ -77,12 +79,19 @@ impl Checker<'_> {
             name: name.text.clone(),
             lambda: Arc::new(lambda.clone()),
             kept,
+            written: None,
         });
     }
 
     /// A call of a lambda by its name.
     pub(super) fn call_closure(&mut self, call: &ast::Call, out: &mut Vec<Statement>) -> Option<ColumnId> {
         let closure = self.closure(&call.name.text)?.clone();
+        if let Some(written) = &closure.written {
+            let value = self.call_inner(&closure, written, call, out)?;
+            let result = self.new_variable("", Some(value.ty.clone()), false);
+            self.set(result, value, out);
+            return Some(result);
+        }
         let mut args = Vec::with_capacity(call.args.len());
         for arg in &call.args {
             let value = self.expr(arg, out)?;
@@ -142,7 +151,7 @@ impl Checker<'_> {
         None
     }
 
-    fn apply_closure(
+    pub(super) fn apply_closure(
         &mut self,
         closure: &Closure,
         args: &[ColumnId],
@@ -152,7 +161,10 @@ impl Checker<'_> {
         self.check_count(&closure.lambda, args.len(), "the call", span)?;
         let names = self.names.len();
         self.names.extend(closure.kept.iter().cloned());
-        let value = self.apply_lambda(&closure.lambda, args, span, out);
+        let value = match &closure.written {
+            Some(written) => self.call_block(&closure.lambda, Some(written), args, span),
+            None => self.apply_lambda(&closure.lambda, args, span, out),
+        };
         self.names.truncate(names);
         value
     }
@@ -170,7 +182,7 @@ impl Checker<'_> {
         }
         let value = match &lambda.body {
             ArmBody::Expr(value) => self.expr(value, out),
-            ArmBody::Block(_) => self.call_block(lambda, args, span),
+            ArmBody::Block(_) => self.call_block(lambda, None, args, span),
         };
         self.names.truncate(names);
         value
@@ -204,7 +216,13 @@ impl Checker<'_> {
     }
 
     /// A call of the function that a lambda with a block is.
-    fn call_block(&mut self, lambda: &ast::Lambda, args: &[ColumnId], span: Span) -> Option<Expr> {
+    fn call_block(
+        &mut self,
+        lambda: &ast::Lambda,
+        written: Option<&ast::Routine>,
+        args: &[ColumnId],
+        span: Span,
+    ) -> Option<Expr> {
         let ArmBody::Block(block) = &lambda.body else {
             return None;
         };
@@ -217,9 +235,17 @@ impl Checker<'_> {
             .collect();
         let own = lambda.params.iter().map(|param| param.text.as_str());
         let names = captured.iter().map(|name| name.name.as_str()).chain(own);
+        let mut routine = unnamed(names, ast::RoutineBody::Block(block.clone()), block.span);
+        let mut name = format!("lambda@{}", block.span.start);
+        if let Some(written) = written {
+            name = written.name.last().map_or(name, |name| name.text.clone());
+            routine.returns.clone_from(&written.returns);
+            routine.raises.clone_from(&written.raises);
+        }
+        let shown = name.clone();
         let definition = Definition {
-            name: format!("lambda@{}", block.span.start),
-            routine: unnamed(names, ast::RoutineBody::Block(block.clone()), block.span),
+            name,
+            routine,
             dialect: self.dialect,
             captured: captured.iter().map(captured_name).collect(),
             constants: Vec::new(),
@@ -235,7 +261,11 @@ impl Checker<'_> {
             Ok(callee) => {
                 let kind = ExprKind::Routine {
                     routine: callee.routine,
-                    name: "lambda".into(),
+                    name: if written.is_some() {
+                        shown.into()
+                    } else {
+                        "lambda".into()
+                    },
                     args: values,
                     nullable: callee.nullable,
                 };

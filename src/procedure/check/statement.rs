@@ -102,10 +102,7 @@ impl Checker<'_> {
             }
             K::Query(query) => self.show(query, out),
             K::Then(then) => self.then(then, out),
-            K::Routine(_) => {
-                let message = "a function inside a body is not supported yet";
-                self.error(Diagnostic::new("0A000", statement.span, message));
-            }
+            K::Routine(routine) => self.inner_function(routine, statement.span, out),
             K::Begin(_) | K::Commit(_) | K::Rollback(_) => {
                 let message = format!(
                     "{} cannot stand in a body, which is one transaction",
