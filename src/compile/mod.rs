@@ -21,6 +21,7 @@ mod keys;
 mod marks;
 mod mask;
 mod nested;
+mod range;
 mod repeat;
 pub mod routine;
 mod sinks;

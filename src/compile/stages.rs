@@ -16,8 +16,8 @@ use super::emit::{Emitter, Loop, Shared};
 use super::frame::Slot;
 use super::mask::{self, all_true};
 use super::value::{Kind, Nullable, both, is_true};
-use super::walk::Walk;
-use super::{Kernel, Stage, keys};
+use super::walk::{Partners, Walk};
+use super::{Kernel, Stage, keys, range};
 use crate::plan::physical::logical::{Expr, JoinKind};
 use crate::plan::physical::{JoinStrategy, JoinTable, PhysicalPlan, Pipeline, Step};
 
@@ -271,9 +271,13 @@ impl Probe<'_> {
             return;
         }
         let heads = flight.fresh();
-        let kernel = self.lookup(shared, plan, pipeline, flight, heads);
+        let ends = match table.strategy {
+            JoinStrategy::Sorted { .. } => flight.fresh(),
+            _ => heads,
+        };
+        let kernel = self.lookup(shared, plan, pipeline, flight, (heads, ends));
         let input = flight.clone();
-        let walk = self.walk(shared, plan, pipeline, flight, heads);
+        let walk = self.walk(shared, plan, pipeline, flight, (heads, ends));
         let mut aliases: Vec<(usize, usize)> = Vec::new();
         for (source, vector) in &flight.vectors {
             let from = if *source == self.source {
@@ -304,7 +308,7 @@ impl Probe<'_> {
     fn bitmap(&self, shared: &mut Shared, plan: &PhysicalPlan, pipeline: &Pipeline, flight: &mut Flight) -> Kernel {
         let table = &plan.joins[self.join];
         let JoinStrategy::Bitmap { min, range } = table.strategy else {
-            return self.lookup(shared, plan, pipeline, flight, 0);
+            return self.lookup(shared, plan, pipeline, flight, (0, 0));
         };
         let mut e = Emitter::new(&format!("exists_{}", self.number), shared, plan, pipeline);
         let before = flight.leave_order();
@@ -348,7 +352,7 @@ impl Probe<'_> {
         plan: &PhysicalPlan,
         pipeline: &Pipeline,
         flight: &mut Flight,
-        heads: usize,
+        (heads, ends): (usize, usize),
     ) -> Kernel {
         let table = &plan.joins[self.join];
         let mut e = Emitter::new(&format!("probe_{}", self.number), shared, plan, pipeline);
@@ -358,7 +362,15 @@ impl Probe<'_> {
         let l = e.begin_loop(count);
         before.read(&mut e, l.i);
         let values: Vec<Nullable> = self.keys.iter().map(|key| e.expr(key)).collect();
-        let head = self.head(&mut e, table, &values);
+        let head = match table.strategy {
+            JoinStrategy::Sorted { .. } => {
+                let (head, last) = range::find(&mut e, self.join, table, &values);
+                let at = e.b.get(out);
+                write_vector(&mut e, ends, at, last);
+                head
+            }
+            _ => self.head(&mut e, table, &values),
+        };
         let drops = matches!(table.kind, JoinKind::Inner | JoinKind::Semi);
         let passes = if drops {
             let zero = e.b.iconst(Type::I64, 0);
@@ -440,7 +452,7 @@ impl Probe<'_> {
         plan: &PhysicalPlan,
         pipeline: &Pipeline,
         flight: &mut Flight,
-        heads: usize,
+        (heads, ends): (usize, usize),
     ) -> Kernel {
         let table = &plan.joins[self.join];
         let input = flight.clone();
@@ -454,7 +466,11 @@ impl Probe<'_> {
         }
         let mut e = Emitter::new(&format!("walk_{}", self.number), shared, plan, pipeline);
         let (walk, _) = Walk::begin(&mut e, &input, |e, i| read_vector(e, heads, i));
-        walk.chain(&mut e, self, table, flight);
+        let partners = match table.strategy {
+            JoinStrategy::Sorted { .. } => Partners::Range { ends },
+            _ => Partners::Chain,
+        };
+        walk.partners(&mut e, self, table, flight, partners);
         let result = walk.end(&mut e);
         e.finish(result)
     }

@@ -14,7 +14,7 @@ use super::emit::Emitter;
 use super::frame;
 use super::stages::{Flight, Probe, read_vector, write_vector};
 use super::value::Nullable;
-use super::{BLOCK_ROWS, keys};
+use super::{BLOCK_ROWS, keys, range};
 use crate::plan::physical::logical::JoinKind;
 use crate::plan::physical::{JoinStrategy, JoinTable};
 
@@ -37,6 +37,18 @@ pub(super) struct Walk {
     input: Flight,
     head_block: Block,
     exit: Block,
+}
+
+/// Where the partners of a row are.
+#[derive(Clone, Copy)]
+pub(super) enum Partners {
+    /// Each is linked to the next.
+    Chain,
+    /// In an order; the vector holds the place of the last.
+    Range {
+        /// The vector.
+        ends: usize,
+    },
 }
 
 impl Walk {
@@ -115,8 +127,15 @@ impl Walk {
         e.b.jump(test);
     }
 
-    /// The inner loop.
-    pub(super) fn chain(&self, e: &mut Emitter<'_>, probe: &Probe<'_>, table: &JoinTable, flight: &Flight) {
+    /// The inner loop over the partners of a row.
+    pub(super) fn partners(
+        &self,
+        e: &mut Emitter<'_>,
+        probe: &Probe<'_>,
+        table: &JoinTable,
+        flight: &Flight,
+        partners: Partners,
+    ) {
         let (test, body, matched, advance, ended) = (e.b.block(), e.b.block(), e.b.block(), e.b.block(), e.b.block());
         let zero = e.b.iconst(Type::I64, 0);
         // The probe side's keys are the same for the whole chain.
@@ -128,15 +147,26 @@ impl Walk {
         };
         e.b.jump(test);
         e.b.switch_to(test);
-        let row = e.b.get(self.row);
-        let there = e.b.icmp(IntCond::Ne, row, zero);
+        let place = e.b.get(self.row);
+        let there = e.b.icmp(IntCond::Ne, place, zero);
         e.b.branch(there, body, ended);
         e.b.switch_to(body);
-        e.set_row(probe.source, row);
-        let address = e.row_address(probe.source, table.layout.stride);
-        let link = e.b.load(Type::I32, address, 0);
-        let link = e.b.uext(link, Type::I64);
+        let (row, link) = match partners {
+            Partners::Range { ends } => {
+                let last = read_vector(e, ends, self.i);
+                let (row, next) = range::partner(e, probe.join, place, last);
+                e.set_row(probe.source, row);
+                (row, next)
+            }
+            Partners::Chain => {
+                e.set_row(probe.source, place);
+                let address = e.row_address(probe.source, table.layout.stride);
+                let link = e.b.load(Type::I32, address, 0);
+                (place, e.b.uext(link, Type::I64))
+            }
+        };
         let same = if hashed {
+            let address = e.row_address(probe.source, table.layout.stride);
             keys::equal_row(e, &values, table, address)
         } else {
             e.b.iconst(Type::I8, 1)

@@ -8,7 +8,7 @@ use super::morsels::ruled_out;
 use super::prepare::{Prepared, PreparedPipeline};
 use super::run::Query;
 use crate::compile::Stage;
-use crate::plan::physical::{Pipeline, SourceKind, display};
+use crate::plan::physical::{JoinStrategy, Pipeline, SourceKind, display};
 
 /// What a query runs.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +107,10 @@ fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPip
             Stage::Exists { join, kernel, .. } => format!("probe {} (f{})", display::join(plan, *join), kernel.id.0),
             Stage::Lookup { join, kernel, .. } => format!("probe {} (f{})", display::join(plan, *join), kernel.id.0),
             Stage::Expand { kernel } => format!("unnest (f{})", kernel.id.0),
-            Stage::Walk { join, kernel, .. } => format!("follow chains of join {join} (f{})", kernel.id.0),
+            Stage::Walk { join, kernel, .. } => match plan.joins[*join].strategy {
+                JoinStrategy::Sorted { .. } => format!("take ranges of join {join} (f{})", kernel.id.0),
+                _ => format!("follow chains of join {join} (f{})", kernel.id.0),
+            },
         });
     }
     operators.push(display::sink(plan, pipeline));

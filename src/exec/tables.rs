@@ -52,7 +52,7 @@ pub struct BuiltJoin {
     pub rows: Option<Arc<SharedRows>>,
     /// Bitmap, dense index or directory.
     pub index: Option<Arc<Block>>,
-    /// For directories: 64 minus the bits of a place.
+    /// For directories: 64 minus the bits of a place. For sorted rows: how many there are.
     pub shift: u64,
     /// No two rows have the same key.
     pub unique: bool,
@@ -78,7 +78,7 @@ impl SharedBuild {
             JoinStrategy::Dense { range, .. } => {
                 Some(Arc::new(Block::zeroed((range as usize + 1) * 4, budget, OPERATOR)?))
             }
-            JoinStrategy::Hash => None,
+            JoinStrategy::Sorted { .. } | JoinStrategy::Hash => None,
         };
         let rows = SharedRows::new(table.layout.stride, rows_bound, threads, budget, spare, OPERATOR)?;
         Ok(Some(Self { rows, places }))
@@ -143,6 +143,10 @@ pub fn finish_join(
         (JoinStrategy::Dense { min, range }, Some(places)) => {
             built.unique = chain_equal_keys(table, &shared.rows, &places, (min, range), team)?;
             built.index = Some(places);
+        }
+        (JoinStrategy::Sorted { .. }, _) => {
+            built.index = Some(sorted(table, &shared.rows, team)?);
+            (built.shift, built.unique) = (shared.rows.len() as u64, false);
         }
         _ => {
             let (index, shift) = directory(&shared.rows, team)?;
@@ -289,6 +293,83 @@ fn directory(rows: &Arc<SharedRows>, team: &Team<'_>) -> Result<(Arc<Block>, u64
         Ok(())
     })?;
     Ok((index, shift))
+}
+
+/// The keys of all rows in their order, and behind them the rows' numbers in that order.
+fn sorted(table: &JoinTable, rows: &Arc<SharedRows>, team: &Team<'_>) -> Result<Arc<Block>, ExecError> {
+    let count = rows.len();
+    let mut index = Block::zeroed(count * SORTED_BYTES, team.budget, OPERATOR)?;
+    let pieces = runs(
+        &rows.ranges(),
+        if count < Team::WORTH_SHARING { 1 } else { team.threads },
+    );
+    // The pairs are there for as long as it takes to write them down in order.
+    let _held = team.budget.reserve(count * size_of::<(i64, u32)>() * 2, OPERATOR)?;
+    let done: Arc<Mutex<Vec<Vec<(i64, u32)>>>> = Arc::default();
+    {
+        let (table, rows, done) = (table.clone(), rows.clone(), done.clone());
+        team.each(pieces.len(), move |piece| {
+            let key = &table.layout.fields[0];
+            let pair = |number: usize| {
+                // SAFETY: the row is in use, so its key field lies in memory.
+                let value = unsafe { read_int(rows.row(number).wrapping_add(key.offset as usize), key) };
+                (value, number as u32)
+            };
+            let mut pairs: Vec<(i64, u32)> = pieces[piece].iter().cloned().flatten().map(pair).collect();
+            pairs.sort_unstable();
+            lock(&done).push(pairs);
+            Ok(())
+        })?;
+    }
+    let runs = std::mem::take(&mut *lock(&done));
+    let pairs = runs.into_iter().reduce(merged).unwrap_or_default();
+    let (keys, numbers) = index.as_mut_slice::<u8>().split_at_mut(count * 8);
+    for (slot, (key, _)) in keys.chunks_exact_mut(8).zip(&pairs) {
+        slot.copy_from_slice(&key.to_ne_bytes());
+    }
+    for (slot, (_, number)) in numbers.chunks_exact_mut(4).zip(&pairs) {
+        slot.copy_from_slice(&number.to_ne_bytes());
+    }
+    Ok(Arc::new(index))
+}
+
+/// Bytes of a row in the index of a sorted table.
+const SORTED_BYTES: usize = 12;
+
+/// Two sorted runs as one.
+fn merged(a: Vec<(i64, u32)>, b: Vec<(i64, u32)>) -> Vec<(i64, u32)> {
+    let mut out = Vec::with_capacity(a.len() + b.len());
+    let (mut a, mut b) = (a.into_iter().peekable(), b.into_iter().peekable());
+    while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+        out.extend(if x <= y { a.next() } else { b.next() });
+    }
+    out.extend(a);
+    out.extend(b);
+    out
+}
+
+/// Ranges dealt out in so many parts of about the same size.
+fn runs(ranges: &[Range<usize>], parts: usize) -> Vec<Vec<Range<usize>>> {
+    let count: usize = ranges.iter().map(ExactSizeIterator::len).sum();
+    let share = count.div_ceil(parts).max(1);
+    let mut out = vec![Vec::new()];
+    let mut room = share;
+    for range in ranges {
+        let mut start = range.start;
+        while start < range.end {
+            if room == 0 {
+                out.push(Vec::new());
+                room = share;
+            }
+            let end = range.end.min(start + room);
+            room -= end - start;
+            if let Some(last) = out.last_mut() {
+                last.push(start..end);
+            }
+            start = end;
+        }
+    }
+    out
 }
 
 /// Ranges cut into pieces that are worth handing out.

@@ -794,7 +794,7 @@ fn result_facts(aggregate: &Aggregate, arg: Option<Facts>, nullable: bool) -> Fa
 }
 
 /// Structural equality, good enough to share states; spans do not count.
-fn same_expr(a: Option<&Expr>, b: Option<&Expr>) -> bool {
+pub(super) fn same_expr(a: Option<&Expr>, b: Option<&Expr>) -> bool {
     match (a, b) {
         (None, None) => true,
         (Some(a), Some(b)) => a.ty == b.ty && format!("{:?}", Unspanned(a)) == format!("{:?}", Unspanned(b)),

@@ -34,6 +34,10 @@ pub fn join(plan: &PhysicalPlan, join: usize) -> String {
     let how = match table.strategy {
         JoinStrategy::Bitmap { range, .. } => format!("bitmap of {range} keys"),
         JoinStrategy::Dense { range, .. } => format!("dense, {range} keys"),
+        JoinStrategy::Sorted { lower, upper } => match (lower, upper) {
+            (Some(_), Some(_)) => "sorted, ranges".into(),
+            _ => "sorted, open ranges".into(),
+        },
         JoinStrategy::Hash => "hash".into(),
     };
     format!("join {join} ({:?}, {how})", table.kind)

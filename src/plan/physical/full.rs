@@ -44,6 +44,7 @@ pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -
         payload: right_columns.clone(),
         has_residual: !residual.is_empty(),
         marks: false,
+        sorted: None,
     };
     let rows = builder.read_temp(right, right_columns);
     let table = build_table(builder, rows, &pairs);
@@ -60,6 +61,7 @@ pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -
         payload: left_columns.iter().copied().filter(|id| tested.contains(id)).collect(),
         has_residual: !residual.is_empty(),
         marks: false,
+        sorted: None,
     };
     let rows = builder.read_temp(left, left_columns);
     let table = build_table(builder, rows, &alone);

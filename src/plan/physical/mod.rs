@@ -10,6 +10,7 @@
 //!
 //! Does not: generate code or touch data.
 
+mod band;
 mod build;
 pub mod cutoff;
 pub mod display;
@@ -309,6 +310,13 @@ pub enum JoinStrategy {
         min: i64,
         /// Number of possible keys.
         range: u64,
+    },
+    /// Rows sorted by an integer, of which a probe finds a range. `Some(true)`: the probe's key itself is outside.
+    Sorted {
+        /// The range begins at the probe's first key.
+        lower: Option<bool>,
+        /// The range ends at the probe's last key.
+        upper: Option<bool>,
     },
     /// A directory of chains by hash.
     Hash,
