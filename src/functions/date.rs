@@ -150,6 +150,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
             "How many complete units lie between",
             "date_sub('year', DATE '1994-12-31', DATE '1995-01-01') → 0",
         ),
+    strict("add_days", &[P::Date, P::BigInt], returns::date, |call, _| {
+        call.checked(call.int(0)?.checked_add(call.int(1)?), "add_days")
+    })
+    .fallible()
+    .doc(
+        "The date so many days later; `+` does the same",
+        "add_days(DATE '2024-02-28', 2) → 2024-03-01",
+    ),
+    strict("subtract_days", &[P::Date, P::BigInt], returns::date, |call, _| {
+        call.checked(call.int(0)?.checked_sub(call.int(1)?), "subtract_days")
+    })
+    .fallible()
+    .doc(
+        "The date so many days earlier; `-` does the same",
+        "subtract_days(DATE '2024-03-01', 2) → 2024-02-28",
+    ),
     strict("date_add", &[P::Timestamp, P::Interval], returns::first, date_add)
         .fallible()
         .doc(

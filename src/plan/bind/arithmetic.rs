@@ -60,6 +60,21 @@ impl Binder<'_> {
             let moved = self.chain_step(left, op, days)?;
             return Ok(cast(moved, &LogicalType::Date));
         }
+        match (arith, &left.ty, &right.ty) {
+            (ArithOp::Add, number, LogicalType::Date) if number.is_integer() => {
+                return self.chain_step(right, op, left);
+            }
+            (ArithOp::Add | ArithOp::Sub, LogicalType::Date, number) if number.is_integer() => {
+                let span = left.span.to(right.span);
+                let name = if arith == ArithOp::Add {
+                    "add_days"
+                } else {
+                    "subtract_days"
+                };
+                return self.named_function(name, vec![left, right], span);
+            }
+            _ => {}
+        }
         let dates = left.ty == LogicalType::Date && right.ty == LogicalType::Date;
         if arith == ArithOp::Sub && is_moment(&left.ty) && is_moment(&right.ty) && !dates {
             let span = left.span.to(right.span);

@@ -10,6 +10,7 @@
 use super::build::{Builder, Columns, mentioned_all, same_expr};
 use super::{Facts, JoinStrategy, Pipeline, facts};
 use crate::plan::logical::{CompareOp, Expr, ExprKind};
+use crate::types::LogicalType;
 
 /// A value of the build side and what bounds it.
 pub(super) struct Band {
@@ -134,6 +135,12 @@ fn bound<'e>(predicate: &'e Expr, probe: &Columns, build: &Columns) -> Option<Bo
         !columns.is_empty() && columns.is_subset(side)
     };
     let (left, right) = (&**left, &**right);
+    // What is bounded need not be widened: the integer is the same.
+    let (left, right) = match (of(left, build), of(right, build)) {
+        (true, _) => (unwidened(left), right),
+        (_, true) => (left, unwidened(right)),
+        _ => return None,
+    };
     if of(left, build) && of(right, probe) {
         return Some(Bound {
             key: left,
@@ -148,4 +155,25 @@ fn bound<'e>(predicate: &'e Expr, probe: &Columns, build: &Columns) -> Option<Bo
         strict,
         limit: left,
     })
+}
+
+/// What a cast to a type with more digits is of.
+fn unwidened(expr: &Expr) -> &Expr {
+    let scale = |ty: &LogicalType| match ty {
+        LogicalType::Decimal { scale, .. } => Some(*scale),
+        ty if ty.is_integer() => Some(0),
+        _ => None,
+    };
+    match &expr.kind {
+        ExprKind::Cast { expr: inner, .. } if scale(&inner.ty).is_some() && scale(&inner.ty) == scale(&expr.ty) => {
+            let holds = |(low, high): (i128, i128), (inner_low, inner_high): (i128, i128)| {
+                low <= inner_low && inner_high <= high
+            };
+            match (expr.ty.stored_range(), inner.ty.stored_range()) {
+                (Some(outer), Some(range)) if holds(outer, range) => unwidened(inner),
+                _ => expr,
+            }
+        }
+        _ => expr,
+    }
 }
