@@ -305,7 +305,7 @@ fn sorted(table: &JoinTable, rows: &Arc<SharedRows>, team: &Team<'_>) -> Result<
     );
     // The pairs are there for as long as it takes to write them down in order.
     let _held = team.budget.reserve(count * size_of::<(i64, u32)>() * 2, OPERATOR)?;
-    let done: Arc<Mutex<Vec<Vec<(i64, u32)>>>> = Arc::default();
+    let done: Arc<Mutex<Vec<Pairs>>> = Arc::default();
     {
         let (table, rows, done) = (table.clone(), rows.clone(), done.clone());
         team.each(pieces.len(), move |piece| {
@@ -315,7 +315,7 @@ fn sorted(table: &JoinTable, rows: &Arc<SharedRows>, team: &Team<'_>) -> Result<
                 let value = unsafe { read_int(rows.row(number).wrapping_add(key.offset as usize), key) };
                 (value, number as u32)
             };
-            let mut pairs: Vec<(i64, u32)> = pieces[piece].iter().cloned().flatten().map(pair).collect();
+            let mut pairs: Pairs = pieces[piece].iter().cloned().flatten().map(pair).collect();
             pairs.sort_unstable();
             lock(&done).push(pairs);
             Ok(())
@@ -333,11 +333,14 @@ fn sorted(table: &JoinTable, rows: &Arc<SharedRows>, team: &Team<'_>) -> Result<
     Ok(Arc::new(index))
 }
 
+/// Keys with the numbers of their rows.
+type Pairs = Vec<(i64, u32)>;
+
 /// Bytes of a row in the index of a sorted table.
 const SORTED_BYTES: usize = 12;
 
 /// Two sorted runs as one.
-fn merged(a: Vec<(i64, u32)>, b: Vec<(i64, u32)>) -> Vec<(i64, u32)> {
+fn merged(a: Pairs, b: Pairs) -> Pairs {
     let mut out = Vec::with_capacity(a.len() + b.len());
     let (mut a, mut b) = (a.into_iter().peekable(), b.into_iter().peekable());
     while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
