@@ -7,10 +7,95 @@
 //!
 //! Does not: comparisons of texts and of integers beyond 64 bits; nor a second value of the build side, which is tested row by row.
 
-use super::build::{Builder, Columns, mentioned_all, same_expr};
+use super::build::{Builder, Columns, PlanError, mentioned_all, produced, same_expr};
+use super::joins::{self, Spec, attach, build_table, keys_or_one};
 use super::{Facts, JoinStrategy, Pipeline, facts};
-use crate::plan::logical::{CompareOp, Expr, ExprKind};
+use crate::plan::estimate;
+use crate::plan::logical::{CompareOp, Expr, ExprKind, JoinKind, Plan};
 use crate::types::LogicalType;
+
+/// With more ranges than this, sorting what they bound costs less than to compare all with all.
+const FEW_RANGES: f64 = 128.0;
+
+/// Opens the pipeline of a join without equalities whose sides bound each other; `None` for any other join.
+pub(super) fn open(
+    builder: &mut Builder<'_>,
+    plan: &Plan,
+    (left_needed, right_needed): (&Columns, &Columns),
+    required: &Columns,
+) -> Result<Option<Pipeline>, PlanError> {
+    let Plan::Join {
+        kind: kind @ (JoinKind::Inner | JoinKind::Left),
+        left,
+        right,
+        keys,
+        residual,
+        ..
+    } = plan
+    else {
+        return Ok(None);
+    };
+    if !keys.is_empty() {
+        return Ok(None);
+    }
+    let (left_columns, right_columns) = (produced(left), produced(right));
+    let band = Band::find(residual, &left_columns, &right_columns);
+    if *kind == JoinKind::Inner && !band.as_ref().is_some_and(Band::is_two_sided) {
+        let other = Band::find(residual, &right_columns, &left_columns);
+        if other.is_some_and(|other| other.is_two_sided()) && estimate::rows(right, builder.tables) > FEW_RANGES {
+            return joins::open(builder, &turned(plan), required).map(Some);
+        }
+    }
+    let Some(band) = band else { return Ok(None) };
+    let sides = ((&**left, left_needed), (&**right, right_needed));
+    by_range(builder, (*kind, residual), band, sides, required).map(Some)
+}
+
+type Side<'p> = (&'p Plan, &'p Columns);
+
+/// Opens the pipeline of a join whose right side is sorted by a value that the left side bounds.
+fn by_range(
+    builder: &mut Builder<'_>,
+    (kind, residual): (JoinKind, &[Expr]),
+    band: Band,
+    (left, right): (Side<'_>, Side<'_>),
+    required: &Columns,
+) -> Result<Pipeline, PlanError> {
+    let build = builder.open(right.0, right.1)?;
+    let mut probe = builder.open(left.0, left.1)?;
+    let sorted = band.is_of_integers(builder, &probe, &build);
+    let (build_keys, keys, residual) = match sorted {
+        true => (vec![band.key.clone()], band.keys(), band.residual.clone()),
+        false => {
+            let one = keys_or_one(&[]);
+            let (left, right) = one.into_iter().unzip();
+            (right, left, residual.to_vec())
+        }
+    };
+    let mut after = mentioned_all(&residual);
+    after.extend(required.iter().copied());
+    let spec = Spec {
+        kind,
+        null_equal: false,
+        build_keys,
+        payload: right.1.iter().copied().filter(|id| after.contains(id)).collect(),
+        has_residual: !residual.is_empty(),
+        marks: false,
+        sorted: sorted.then(|| band.strategy()),
+    };
+    let join = build_table(builder, build, &spec);
+    attach(builder, &mut probe, join, &spec, keys, residual);
+    Ok(probe)
+}
+
+/// The join with its sides exchanged.
+fn turned(plan: &Plan) -> Plan {
+    let mut turned = plan.clone();
+    if let Plan::Join { left, right, .. } = &mut turned {
+        std::mem::swap(left, right);
+    }
+    turned
+}
 
 /// A value of the build side and what bounds it.
 pub(super) struct Band {

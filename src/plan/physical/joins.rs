@@ -8,7 +8,7 @@
 //!
 //! Does not: choose sides or order.
 
-use super::band::Band;
+use super::band;
 use super::build::{Builder, Columns, PlanError, mentioned_all, produced};
 use super::rows::RowLayout;
 use super::{Binding, Facts, JoinStrategy, JoinTable, Pipeline, RowSource, Sink, SourceField, SourceKind, Step, facts};
@@ -22,8 +22,6 @@ const SMALL_DOMAIN: u64 = 1 << 16;
 const LARGE_DOMAIN: u64 = 1 << 26;
 /// How many times as many rows the right side of a semi or anti join has for the left side to be built.
 const SMALLER_SIDE: f64 = 4.0;
-/// With more ranges than this, sorting what they bound costs less than to compare all with all.
-const FEW_RANGES: f64 = 128.0;
 /// How many possible keys there may be for each row of the build side.
 const SPARSENESS: u64 = 32;
 
@@ -46,18 +44,8 @@ pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -
     let from = |side: &Columns| -> Columns { needed.intersection(side).copied().collect() };
     let (left_needed, right_needed) = (from(&left_columns), from(&right_columns));
 
-    if keys.is_empty() && matches!(kind, JoinKind::Inner | JoinKind::Left) {
-        let band = Band::find(residual, &left_columns, &right_columns);
-        if *kind == JoinKind::Inner && !band.as_ref().is_some_and(Band::is_two_sided) {
-            let other = Band::find(residual, &right_columns, &left_columns);
-            if other.is_some_and(|other| other.is_two_sided()) && estimate::rows(right, builder.tables) > FEW_RANGES {
-                return open(builder, &turned(plan), required);
-            }
-        }
-        if let Some(band) = band {
-            let sides = ((&**left, &left_needed), (&**right, &right_needed));
-            return by_range(builder, (*kind, residual), band, sides, required);
-        }
+    if let Some(by_range) = band::open(builder, plan, (&left_needed, &right_needed), required)? {
+        return Ok(by_range);
     }
     let keys = keys_or_one(keys);
     let build_keys: Vec<Expr> = keys.iter().map(|(_, r)| r.clone()).collect();
@@ -102,52 +90,6 @@ pub(super) fn open(builder: &mut Builder<'_>, plan: &Plan, required: &Columns) -
         None => builder.open(left, &left_needed)?,
     };
     attach(builder, &mut probe, join, &spec, swapped.build_keys, residual.clone());
-    Ok(probe)
-}
-
-/// The join with its sides exchanged.
-fn turned(plan: &Plan) -> Plan {
-    let mut turned = plan.clone();
-    if let Plan::Join { left, right, .. } = &mut turned {
-        std::mem::swap(left, right);
-    }
-    turned
-}
-
-type Side<'p> = (&'p Plan, &'p Columns);
-
-/// Opens the pipeline of a join whose right side is sorted by a value that the left side bounds.
-fn by_range(
-    builder: &mut Builder<'_>,
-    (kind, residual): (JoinKind, &[Expr]),
-    band: Band,
-    (left, right): (Side<'_>, Side<'_>),
-    required: &Columns,
-) -> Result<Pipeline, PlanError> {
-    let build = builder.open(right.0, right.1)?;
-    let mut probe = builder.open(left.0, left.1)?;
-    let sorted = band.is_of_integers(builder, &probe, &build);
-    let (build_keys, keys, residual) = match sorted {
-        true => (vec![band.key.clone()], band.keys(), band.residual.clone()),
-        false => {
-            let one = keys_or_one(&[]);
-            let (left, right) = one.into_iter().unzip();
-            (right, left, residual.to_vec())
-        }
-    };
-    let mut after = mentioned_all(&residual);
-    after.extend(required.iter().copied());
-    let spec = Spec {
-        kind,
-        null_equal: false,
-        build_keys,
-        payload: right.1.iter().copied().filter(|id| after.contains(id)).collect(),
-        has_residual: !residual.is_empty(),
-        marks: false,
-        sorted: sorted.then(|| band.strategy()),
-    };
-    let join = build_table(builder, build, &spec);
-    attach(builder, &mut probe, join, &spec, keys, residual);
     Ok(probe)
 }
 
