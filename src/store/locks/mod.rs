@@ -32,7 +32,7 @@ use std::time::Duration;
 use super::StoreError;
 use super::object::CommitId;
 use super::table::core::lock;
-use super::table::{AddedKeys, Changes, Footprint, Overlap, OverlapOn, RowAddress};
+use super::table::{AddedKeys, Changes, Footprint, Overlap, OverlapOn, RowAddress, moved_row};
 use crate::catalog::EntityId;
 use crate::host::Clock;
 
@@ -419,7 +419,10 @@ fn compare(mine: &Claim, before: Option<&Claim>, others: Others, ended: EndedOth
     for (by, version, theirs) in others {
         let overlap = match mine.footprint.overlap(&mine.changes, &theirs.footprint)? {
             Some(overlap) => Some(overlap),
-            None => added.shared(&theirs.changes)?,
+            None => match added.shared(&theirs.changes)? {
+                Some(overlap) => Some(overlap),
+                None => moved_row(&mine.changes, &theirs.changes)?,
+            },
         };
         match overlap {
             // Nobody has seen the number yet, so another one will do.

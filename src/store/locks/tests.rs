@@ -14,7 +14,7 @@ use super::*;
 use crate::catalog::{ColumnDef, ColumnNo, Entity, KeyDef, Storage, TableDef};
 use crate::host::sim::{SimClock, SimDisk, SimRandom};
 use crate::store::database::Database;
-use crate::store::table::{About, Snapshot};
+use crate::store::table::{About, Effort, Snapshot};
 use crate::store::timeline::{Machine, Mode};
 use crate::types::LogicalType;
 use crate::types::arrow::arrow_schema;
@@ -165,6 +165,41 @@ fn rows_and_keys_are_held_by_one() {
     // Another branch is another place.
     let elsewhere = one.locks.begin("other", "three");
     assert_eq!(blocked(&elsewhere, &all), None);
+}
+
+#[test]
+fn a_row_that_a_compaction_has_moved_is_still_held() {
+    let mut stage = Stage::new();
+    let more = stage.appended(10..20);
+    let with_more = stage
+        .database
+        .commit("main", &stage.base, more, About::default())
+        .unwrap();
+    stage.base = with_more;
+    let one = stage.holder("one");
+    assert_eq!(blocked(&one, &stage.deleted(3)), None);
+    let compacted = stage
+        .database
+        .compact("main", stage.table, Effort::All, About::default(), &|_| true)
+        .unwrap();
+    stage.base = compacted.unwrap();
+    let two = stage.holder("two");
+    let waits = "the statement was cancelled while it waited for transaction 1";
+    assert_eq!(blocked(&two, &stage.deleted(3)).as_deref(), Some(waits));
+    assert_eq!(blocked(&two, &stage.deleted(4)), None);
+    // The other way round, too.
+    drop(one);
+    assert_eq!(blocked(&two, &stage.deleted(3)), None);
+    let old = stage.database.timeline().first_parents(stage.base.commit_id().unwrap());
+    let old = old.map(|found| found.unwrap().0).nth(1).unwrap();
+    stage.base = stage.database.snapshot(old).unwrap();
+    let three = stage.holder("three");
+    assert!(
+        blocked(&three, &stage.deleted(3))
+            .unwrap()
+            .ends_with("transaction 2")
+    );
+    assert_eq!(blocked(&three, &stage.deleted(5)), None);
 }
 
 #[test]

@@ -28,7 +28,7 @@ use super::entry::{
 use super::error::{About, CommitError, Conflict, ConflictOn};
 use super::index::{IndexChanges, Refused, all_but, key_text, update};
 use super::lineage::Lineage;
-use super::moved::find_again;
+use super::moved::Moves;
 use super::prepare::{Indexed, Prepared, Ready, ReadyTable};
 use super::reads::Stale;
 use super::relies::same_rows;
@@ -239,12 +239,17 @@ impl<'a> Applying<'a> {
     /// Rows that are to be deleted, where they are now: a compaction may have moved them.
     fn deleted(&self, id: EntityId, table: &ReadyTable<'_>) -> Result<BTreeMap<u32, RoaringBitmap>, CommitError> {
         let mut all: BTreeMap<u32, RoaringBitmap> = BTreeMap::new();
+        let mut moves = None;
         for (number, rows) in table.changes.committed_deletes() {
             if self.is_direct() || self.segment(id, number)?.is_some() {
                 *all.entry(number).or_default() |= rows;
                 continue;
             }
-            match find_again(self.base, self.newest, id, number, rows)? {
+            let moves = match &moves {
+                Some(moves) => moves,
+                None => moves.insert(Moves::between(self.base, self.newest, id)?),
+            };
+            match moves.find_again(number, rows)? {
                 Ok(found) => found
                     .into_iter()
                     .for_each(|(number, rows)| *all.entry(number).or_default() |= rows),

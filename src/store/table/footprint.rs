@@ -17,6 +17,7 @@ use roaring::RoaringBitmap;
 use super::RowAddress;
 use super::changes::Changes;
 use super::index::Keys;
+use super::moved::Moves;
 use super::prepare::all_keys;
 use super::snapshot::Snapshot;
 use crate::catalog::{Catalog, Entity, EntityId, KeyDef};
@@ -231,6 +232,51 @@ impl Footprint {
         }
         Ok(None)
     }
+}
+
+/// A row that both delete or replace, though a compaction between their snapshots has moved it.
+pub fn moved_row(mine: &Changes, other: &Changes) -> Result<Option<Overlap>, StoreError> {
+    if mine.base().commit_id() == other.base().commit_id() {
+        return Ok(None);
+    }
+    let deletes = |changes: &Changes, id| {
+        let table = changes.tables.get(id);
+        table.is_some_and(|table| table.committed_deletes().next().is_some())
+    };
+    let both = mine.tables.keys().filter(|id| deletes(mine, *id) && deletes(other, *id));
+    let both: Vec<EntityId> = both.copied().collect();
+    if both.is_empty() {
+        return Ok(None);
+    }
+    let (older, newer) = match mine.base().index()? < other.base().index()? {
+        true => (mine, other),
+        false => (other, mine),
+    };
+    for id in both {
+        let (Some(old), Some(new)) = (older.tables.get(&id), newer.tables.get(&id)) else {
+            continue;
+        };
+        let now = newer.base().table(id)?;
+        let mut moves = None;
+        for (segment, rows) in old.committed_deletes() {
+            if now.has_segment(segment)? {
+                continue;
+            }
+            let moves = match &moves {
+                Some(moves) => moves,
+                None => moves.insert(Moves::between(older.base(), newer.base(), id)?),
+            };
+            // A row that is nowhere any more is the older one's to lose.
+            for (number, rows) in moves.find_again(segment, rows)?.unwrap_or_default() {
+                if let Some(row) = new.deletes_of(number).and_then(|theirs| (theirs & &rows).min()) {
+                    let text = row_text(newer.base(), id, RowAddress::new(number, row as usize))?;
+                    let (name, on) = (now.definition().name.clone(), OverlapOn::Row(text));
+                    return Ok(Some(Overlap { name, on }));
+                }
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The primary key of a row of a snapshot; empty if there is none.

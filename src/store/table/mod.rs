@@ -61,7 +61,7 @@ pub use compact::{COMPACTION, Effort, Fragmentation};
 pub use entry::TableReferences;
 pub use error::{About, CommitError, Conflict, ConflictOn};
 pub(super) use file::verify as verify_files;
-pub use footprint::{AddedKeys, Footprint, Overlap, OverlapOn, Touched, row_text};
+pub use footprint::{AddedKeys, Footprint, Overlap, OverlapOn, Touched, moved_row, row_text};
 pub use index::KeyRange;
 pub use merge::{MergeConflict, Merged, Other, Pick};
 pub use moved::Moved;

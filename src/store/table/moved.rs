@@ -79,73 +79,96 @@ impl Moved {
     }
 }
 
-/// Where rows of a segment are that compactions have moved since a snapshot: by new segment.
-///
-/// `Err` has the first row that is nowhere any more.
-pub(super) fn find_again(
-    base: &Snapshot,
-    newest: &Snapshot,
+/// The compactions of a table between two snapshots of a branch.
+pub(super) struct Moves<'a> {
+    base: &'a Snapshot,
+    newest: &'a Snapshot,
     table: EntityId,
-    segment: u32,
-    rows: &RoaringBitmap,
-) -> Result<Result<BTreeMap<u32, RoaringBitmap>, RowAddress>, StoreError> {
-    let core = newest.core();
-    let lost = || RowAddress::new(segment, rows.min().unwrap_or(0) as usize);
-    let places = follow(base, newest, table, segment)?;
-    let Some((entry, _)) = segment_at(core, base.root(), table, segment)?.filter(|_| !places.contains(segment)) else {
-        return Ok(Err(lost()));
-    };
-    let ids = ids_of(core, &Segment::of_entry(segment, &entry)?)?;
-    let mut wanted: HashMap<u64, u32> = HashMap::new();
-    for row in rows {
-        let Some(id) = ids.get(row as usize) else {
-            return Ok(Err(lost()));
-        };
-        wanted.insert(*id, row);
-    }
-    let mut found: BTreeMap<u32, RoaringBitmap> = BTreeMap::new();
-    for place in places {
-        let Some((entry, _)) = segment_at(core, newest.root(), table, place)? else {
-            continue;
-        };
-        let ids = ids_of(core, &Segment::of_entry(place, &entry)?)?;
-        for (at, id) in ids.iter().enumerate() {
-            if wanted.remove(id).is_some() {
-                found.entry(place).or_default().insert(super::position(at));
-            }
-        }
-    }
-    match wanted.values().min() {
-        Some(row) => Ok(Err(RowAddress::new(segment, *row as usize))),
-        None => Ok(Ok(found)),
-    }
+    /// Oldest first.
+    moves: Vec<Moved>,
 }
 
-/// The segments that a segment's rows went to.
-fn follow(base: &Snapshot, newest: &Snapshot, table: EntityId, segment: u32) -> Result<RoaringBitmap, StoreError> {
-    let core = newest.core();
-    let mut moves = Vec::new();
-    if let Some(tip) = newest.commit_id() {
-        for found in core.timeline.first_parents(tip) {
-            let (commit, record) = found?;
-            if Some(commit) == base.commit_id() {
-                break;
-            }
-            if record.flavor == COMPACTION {
-                let moved =
-                    Moved::read(&record.extra).map_err(|Malformed(what)| malformed(Kind::COMMIT, commit, what))?;
-                moves.push(moved);
+impl<'a> Moves<'a> {
+    /// Looks through the commits once, however many segments are then looked for.
+    pub(super) fn between(base: &'a Snapshot, newest: &'a Snapshot, table: EntityId) -> Result<Self, StoreError> {
+        let mut moves = Vec::new();
+        if let Some(tip) = newest.commit_id() {
+            for found in newest.core().timeline.first_parents(tip) {
+                let (commit, record) = found?;
+                if Some(commit) == base.commit_id() {
+                    break;
+                }
+                if record.flavor == COMPACTION {
+                    let moved = Moved::read(&record.extra);
+                    let moved = moved.map_err(|Malformed(what)| malformed(Kind::COMMIT, commit, what))?;
+                    moves.extend(Some(moved).filter(|moved| moved.table == table));
+                }
             }
         }
+        moves.reverse();
+        Ok(Self {
+            base,
+            newest,
+            table,
+            moves,
+        })
     }
-    let mut places = RoaringBitmap::from_iter([segment]);
-    for moved in moves.iter().rev().filter(|moved| moved.table == table) {
-        if !places.is_disjoint(&moved.from) {
-            places -= &moved.from;
-            places |= &moved.into;
+
+    /// Where rows of a segment of the older snapshot are in the newer one: by new segment.
+    ///
+    /// `Err` has the first row that is nowhere any more.
+    pub(super) fn find_again(
+        &self,
+        segment: u32,
+        rows: &RoaringBitmap,
+    ) -> Result<Result<BTreeMap<u32, RoaringBitmap>, RowAddress>, StoreError> {
+        let Self {
+            base, newest, table, ..
+        } = *self;
+        let core = newest.core();
+        let lost = || RowAddress::new(segment, rows.min().unwrap_or(0) as usize);
+        let places = self.follow(segment);
+        let old = segment_at(core, base.root(), table, segment)?;
+        let Some((entry, _)) = old.filter(|_| !places.contains(segment)) else {
+            return Ok(Err(lost()));
+        };
+        let ids = ids_of(core, &Segment::of_entry(segment, &entry)?)?;
+        let mut wanted: HashMap<u64, u32> = HashMap::new();
+        for row in rows {
+            let Some(id) = ids.get(row as usize) else {
+                return Ok(Err(lost()));
+            };
+            wanted.insert(*id, row);
+        }
+        let mut found: BTreeMap<u32, RoaringBitmap> = BTreeMap::new();
+        for place in places {
+            let Some((entry, _)) = segment_at(core, newest.root(), table, place)? else {
+                continue;
+            };
+            let ids = ids_of(core, &Segment::of_entry(place, &entry)?)?;
+            for (at, id) in ids.iter().enumerate() {
+                if wanted.remove(id).is_some() {
+                    found.entry(place).or_default().insert(super::position(at));
+                }
+            }
+        }
+        match wanted.values().min() {
+            Some(row) => Ok(Err(RowAddress::new(segment, *row as usize))),
+            None => Ok(Ok(found)),
         }
     }
-    Ok(places)
+
+    /// The segments that a segment's rows went to.
+    fn follow(&self, segment: u32) -> RoaringBitmap {
+        let mut places = RoaringBitmap::from_iter([segment]);
+        for moved in &self.moves {
+            if !places.is_disjoint(&moved.from) {
+                places -= &moved.from;
+                places |= &moved.into;
+            }
+        }
+        places
+    }
 }
 
 fn ids_of(core: &Core, segment: &Segment) -> Result<Vec<u64>, StoreError> {

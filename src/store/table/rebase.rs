@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use super::changes::Changes;
 use super::error::{CommitError, Conflict, ConflictOn};
-use super::moved::find_again;
+use super::moved::Moves;
 use super::snapshot::Snapshot;
 use crate::catalog::{Catalog, EntityId, Entry};
 
@@ -32,12 +32,17 @@ impl Changes {
                 return Err(conflict(name(), ConflictOn::Definition));
             }
             let newer = onto.table(*id)?;
+            let mut moves = None;
             for (segment, rows) in table.committed_deletes() {
                 if newer.has_segment(segment)? {
                     continue;
                 }
                 // Compaction moved the rows, or somebody deleted them.
-                match find_again(self.base(), onto, *id, segment, rows)? {
+                let moves = match &moves {
+                    Some(moves) => moves,
+                    None => moves.insert(Moves::between(self.base(), onto, *id)?),
+                };
+                match moves.find_again(segment, rows)? {
                     Ok(found) => moved.push((*id, segment, found)),
                     Err(row) => return Err(conflict(name(), ConflictOn::Row(row))),
                 }

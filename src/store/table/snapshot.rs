@@ -164,6 +164,12 @@ impl Snapshot {
         self.0.commit
     }
 
+    /// The place of its commit in the log; none in an empty database.
+    pub(super) fn index(&self) -> Result<Option<u64>, StoreError> {
+        let record = self.0.commit.map(|commit| self.0.core.timeline.commit_record(commit));
+        Ok(record.transpose()?.map(|record| record.index))
+    }
+
     /// All definitions.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.0.catalog
