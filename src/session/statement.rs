@@ -25,6 +25,9 @@ use crate::plan::{self, logical};
 use crate::types::arrow::arrow_schema;
 use crate::types::{Field, Value, array};
 
+/// A worker that fills a table wants so much of the memory limit.
+const BYTES_PER_WORKER: usize = 160 << 20;
+
 /// Runs a statement, or starts it if it gives rows.
 pub fn run(
     session: &mut Session,
@@ -353,11 +356,15 @@ pub fn options(session: &Session) -> QueryOptions {
     stopped_by(session, session.interrupt.arm())
 }
 
-/// The same for a statement whose rows are stored: files that it reads are not expected to be read again.
+/// The same for a statement whose rows are stored: files that it reads are not expected to be read again, and each worker has a
+/// part of a file in memory, decoded, while those that were read before are being encoded.
 fn change_options(session: &Session) -> QueryOptions {
+    let options = options(session);
+    let workers = (options.memory_limit_bytes / BYTES_PER_WORKER).max(1);
     QueryOptions {
         keeps_chunks: false,
-        ..options(session)
+        threads: options.threads.min(workers),
+        ..options
     }
 }
 

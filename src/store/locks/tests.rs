@@ -194,11 +194,7 @@ fn a_row_that_a_compaction_has_moved_is_still_held() {
     let old = old.map(|found| found.unwrap().0).nth(1).unwrap();
     stage.base = stage.database.snapshot(old).unwrap();
     let three = stage.holder("three");
-    assert!(
-        blocked(&three, &stage.deleted(3))
-            .unwrap()
-            .ends_with("transaction 2")
-    );
+    assert!(blocked(&three, &stage.deleted(3)).unwrap().ends_with("transaction 2"));
     assert_eq!(blocked(&three, &stage.deleted(5)), None);
 }
 

@@ -221,8 +221,16 @@ pub(in crate::store) fn verify(core: &Core, files: &[(ObjectId, Vec<u8>)], deep:
         let next = AtomicUsize::new(0);
         let worker = || {
             let mut buffer = vec![0; PIECE_BYTES];
+            // Parts come in the order of their files; opening one for each would cost a tenth of it all.
+            let mut opened: Option<(usize, Arc<dyn ReadAt>)> = None;
             while let Some((at, file, part)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = file.read_again(part, &mut buffer)
+                let known = opened.take_if(|(known, _)| known == at).map(|(_, open)| Ok(open));
+                let open = known.unwrap_or_else(|| file.disk.open(&file.path));
+                let checked = open.and_then(|open| {
+                    let (_, open) = opened.insert((*at, open));
+                    file.read_again(&**open, part, &mut buffer)
+                });
+                if let Err(error) = checked
                     && let (Some(found), Some((id, _))) = (found.get(*at), files.get(*at))
                 {
                     lock(found).get_or_insert_with(|| file.broken(part, *id, error));
@@ -247,8 +255,7 @@ pub(in crate::store) fn verify(core: &Core, files: &[(ObjectId, Vec<u8>)], deep:
 
 impl CheckedFile {
     /// Hashes a part, through a buffer that stays in the processor's cache.
-    fn read_again(&self, part: &Part, buffer: &mut [u8]) -> io::Result<()> {
-        let file = self.disk.open(&self.path)?;
+    fn read_again(&self, file: &dyn ReadAt, part: &Part, buffer: &mut [u8]) -> io::Result<()> {
         let mut hasher = Sha256::new();
         let (mut at, end) = (part.start, part.start + part.len);
         while at < end {

@@ -243,7 +243,10 @@ pub fn moved_row(mine: &Changes, other: &Changes) -> Result<Option<Overlap>, Sto
         let table = changes.tables.get(id);
         table.is_some_and(|table| table.committed_deletes().next().is_some())
     };
-    let both = mine.tables.keys().filter(|id| deletes(mine, *id) && deletes(other, *id));
+    let both = mine
+        .tables
+        .keys()
+        .filter(|id| deletes(mine, *id) && deletes(other, *id));
     let both: Vec<EntityId> = both.copied().collect();
     if both.is_empty() {
         return Ok(None);

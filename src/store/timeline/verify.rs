@@ -9,12 +9,15 @@
 //!
 //! Does not: repair.
 
+use std::num::NonZero;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::thread;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Machine, Mode, Options, Timeline};
+use super::{Machine, Mode, Options, Timeline, View};
 use crate::store::commit::Commit;
 use crate::store::head::Head;
 use crate::store::log::Subtrees;
@@ -102,26 +105,10 @@ impl Timeline {
             }
             return Ok(report);
         }
-        let mut walk = Walk {
-            report,
-            references,
-            known: HashSet::new(),
-            wanted: HashMap::new(),
-            commits: HashMap::new(),
-        };
-        for pack in &view.packs {
-            // Opened anew, so that its size is what it is now.
-            let covered = pack.index().map_or(0, |index| index.covered());
-            match PackFile::open(
-                &*self.machine.disk,
-                &self.packs_folder(),
-                pack.number(),
-                pack.end(),
-                covered,
-            ) {
-                Ok(fresh) => walk.pack(&fresh, pack.end(), view.levels.size())?,
-                Err(error) => walk.report.note(error, None)?,
-            }
+        let mut walk = Walk::new(references);
+        walk.report = report;
+        for other in self.walks(&view, references) {
+            walk.take_over(other?);
         }
         for index in 0..view.levels.size() {
             let path = view.levels.path(0);
@@ -145,6 +132,42 @@ impl Timeline {
             walk.wanted.extend(missing.into_iter().map(|object| (object, None)));
         }
         Ok(walk.finish(&self.packs_folder()))
+    }
+
+    /// Reads all packs, on all cores, each by itself.
+    fn walks<'a>(&self, view: &View, references: &'a dyn References) -> Vec<Result<Walk<'a>, StoreError>> {
+        let next = AtomicUsize::new(0);
+        let read = |pack: &PackFile| {
+            let mut walk = Walk::new(references);
+            // Opened anew, so that its size is what it is now.
+            let (covered, folder) = (pack.index().map_or(0, |index| index.covered()), self.packs_folder());
+            match PackFile::open(&*self.machine.disk, &folder, pack.number(), pack.end(), covered) {
+                Ok(fresh) => walk.pack(&fresh, pack.end(), view.levels.size())?,
+                Err(error) => walk.report.note(error, None)?,
+            }
+            Ok(walk)
+        };
+        let worker = || {
+            let mut done = Vec::new();
+            while let Some(pack) = view.packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                done.push((pack.number(), read(pack)));
+            }
+            done
+        };
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        let mut done = thread::scope(|scope| {
+            let others: Vec<_> = (1..workers.min(view.packs.len()))
+                .map(|_| scope.spawn(worker))
+                .collect();
+            let mut done = worker();
+            for other in others {
+                done.extend(other.join().unwrap_or_else(|_| vec![(0, Err(StoreError::Interrupted))]));
+            }
+            done
+        });
+        // In the order of the packs, so that a report is the same each time.
+        done.sort_by_key(|(number, _)| *number);
+        done.into_iter().map(|(_, walk)| walk).collect()
     }
 
     /// Reads an object from its pack, whatever the cache has.
@@ -198,7 +221,39 @@ impl Bases {
     }
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(references: &'a dyn References) -> Self {
+        Self {
+            report: Report::default(),
+            references,
+            known: HashSet::new(),
+            wanted: HashMap::new(),
+            commits: HashMap::new(),
+        }
+    }
+
+    /// Adds what was found in another pack.
+    fn take_over(&mut self, other: Self) {
+        let Self {
+            report,
+            known,
+            wanted,
+            commits,
+            ..
+        } = other;
+        self.report.packs += report.packs;
+        self.report.objects += report.objects;
+        self.report.commits += report.commits;
+        self.report.bytes += report.bytes;
+        self.report.damages.extend(report.damages);
+        self.known.extend(known);
+        self.commits.extend(commits);
+        for (object, commit) in wanted {
+            self.wanted.entry(object).or_insert(commit);
+        }
+        self.wanted.retain(|object, _| !self.known.contains(object));
+    }
+
     /// Reads a pack from front to back. After damage it goes on with the next group that there is.
     fn pack(&mut self, pack: &PackFile, end: u64, log_size: u64) -> Result<(), StoreError> {
         self.report.packs += 1;
