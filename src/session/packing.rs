@@ -1,6 +1,7 @@
 //! Whole databases: packed into one file, and unpacked again.
 //!
-//! `pack("db", "x.gobi")` gives how many files went into how many bytes; `unpack("x.gobi", "copy")` makes a folder of it.
+//! `pack("db", "x.gobi")` gives how many files went into how many bytes; `unpack("x.gobi", "copy")` makes a folder of it. Either end may
+//! be on an object store: `pack("db", "s3://bucket/x.gobi")`.
 //!
 //! Invariants: nothing that exists is written over.
 //!
@@ -15,6 +16,7 @@ use super::Error;
 use super::store::{real_machine, store_error};
 use crate::host;
 use crate::store::packed::{self, PackedSummary};
+use crate::store::timeline::Machine;
 
 /// What was packed or unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +41,16 @@ impl From<PackedSummary> for Packing {
 
 /// Packs the database of a folder into a new file; others may write to the folder meanwhile.
 pub fn pack(folder: &Path, file: &Path) -> Result<Packing, Error> {
-    if host::real().stat(file).is_ok() {
+    let target = host::disk_of(file);
+    if target.stat(file).is_ok() {
         let message = format!("`{}` exists already", file.display());
         return Err(Error::new(Diagnostic::new("58P02", Span::default(), message)));
     }
-    let packed = packed::write(&real_machine(), folder, file);
+    let machine = Machine {
+        disk: host::disk_of(folder),
+        ..real_machine()
+    };
+    let packed = packed::write(&machine, folder, (&*target, file));
     packed
         .map(Packing::from)
         .map_err(|error| store_error(&error, Span::default()))
@@ -51,7 +58,8 @@ pub fn pack(folder: &Path, file: &Path) -> Result<Packing, Error> {
 
 /// Unpacks a file into a folder that is missing or empty.
 pub fn unpack(file: &Path, folder: &Path) -> Result<Packing, Error> {
-    let unpacked = packed::unpack(&real_machine(), file, folder);
+    let (source, target) = (host::disk_of(file), host::disk_of(folder));
+    let unpacked = packed::unpack((&source, file), (&*target, folder));
     unpacked
         .map(Packing::from)
         .map_err(|error| store_error(&error, Span::default()))

@@ -15,11 +15,12 @@ use gobi_grammar::ast::Span;
 
 use super::Error;
 use super::store::{real_machine, store_error};
+use crate::host;
 use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::packed::{PackedDisk, machine_of};
 use crate::store::table::proof;
-use crate::store::timeline::Report;
+use crate::store::timeline::{Machine, Report};
 
 /// What was read, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,11 +49,20 @@ impl From<Report> for Verified {
 /// Reads a folder or a packed file again: HEAD, the log and all packs; if `deep`, every part of every file too.
 pub fn verify(path: &Path, deep: bool) -> Result<Verified, Error> {
     let failed = |error: StoreError| store_error(&error, Span::default());
-    let mut machine = real_machine();
-    let stat = machine.disk.stat(path);
-    let stat = stat.map_err(|error| failed(StoreError::reading(path, 0, error)))?;
+    let mut machine = Machine {
+        disk: host::disk_of(path),
+        ..real_machine()
+    };
+    let is_packed = match host::is_remote(path) {
+        // An object store has no folders.
+        true => path.extension().is_some_and(|ending| ending == "gobi"),
+        false => {
+            let stat = machine.disk.stat(path);
+            !stat.map_err(|error| failed(StoreError::reading(path, 0, error)))?.is_folder
+        }
+    };
     let mut packed = Vec::new();
-    if !stat.is_folder {
+    if is_packed {
         let disk = Arc::clone(&machine.disk);
         let found = PackedDisk::open(&disk, path).and_then(|packed| packed.verify());
         let opened = found.and_then(|damages| {

@@ -58,8 +58,8 @@ struct Entry {
     hash: [u8; 32],
 }
 
-/// Packs the database in a folder.
-pub fn write(machine: &Machine, folder: &Path, target: &Path) -> Result<PackedSummary, StoreError> {
+/// Packs the database in a folder into a file, which may be on another disk.
+pub fn write(machine: &Machine, folder: &Path, target: (&dyn Disk, &Path)) -> Result<PackedSummary, StoreError> {
     let head = folder.join("HEAD");
     let mut attempt = 1;
     loop {
@@ -72,7 +72,7 @@ pub fn write(machine: &Machine, folder: &Path, target: &Path) -> Result<PackedSu
             _ if changed && attempt < ATTEMPTS => attempt += 1,
             written => {
                 let (staged, summary) = written?;
-                staged.publish().map_err(|error| StoreError::io(target, error))?;
+                staged.publish().map_err(|error| StoreError::io(target.1, error))?;
                 return Ok(summary);
             }
         }
@@ -81,12 +81,17 @@ pub fn write(machine: &Machine, folder: &Path, target: &Path) -> Result<PackedSu
 
 type Written = (Box<dyn Staged>, PackedSummary);
 
-fn write_once(machine: &Machine, database: &Database, head: &[u8], target: &Path) -> Result<Written, StoreError> {
+fn write_once(
+    machine: &Machine,
+    database: &Database,
+    head: &[u8],
+    (target_disk, target): (&dyn Disk, &Path),
+) -> Result<Written, StoreError> {
     let disk = &*machine.disk;
     let folder = database.timeline().folder().to_path_buf();
     let failed = |error| StoreError::io(target, error);
     let log = database.timeline().log_head();
-    let mut staged = disk.stage(target).map_err(failed)?;
+    let mut staged = target_disk.stage(target).map_err(failed)?;
     staged.write_all(&header(log)).map_err(failed)?;
     let named = database.files()?.into_iter();
     let mut files: BTreeMap<String, Option<u64>> = named.map(|(name, len)| (name, Some(len))).collect();
@@ -176,10 +181,12 @@ fn read_all(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, StoreError> {
     crate::host::read_range(&*file, 0, size).map_err(failed)
 }
 
-/// Unpacks a file into a folder, which must be missing or empty.
-pub fn unpack(machine: &Machine, source: &Path, folder: &Path) -> Result<PackedSummary, StoreError> {
-    let disk = &*machine.disk;
-    let packed = PackedDisk::open(&machine.disk, source)?;
+/// Unpacks a file, which may be on another disk, into a folder, which must be missing or empty.
+pub fn unpack(
+    (source_disk, source): (&Arc<dyn Disk>, &Path),
+    (disk, folder): (&dyn Disk, &Path),
+) -> Result<PackedSummary, StoreError> {
+    let packed = PackedDisk::open(source_disk, source)?;
     match disk.list(folder) {
         Ok(entries) if !entries.is_empty() => return Err(StoreError::NotEmpty(folder.to_path_buf())),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(folder, error)),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use gobi::client::{Client, DatabaseFolder, Engine, EngineConfig, Session, Settings, StatementResult, cells};
 use gobi::host::{RealClock, RealRandom, remote};
+use gobi::session;
 use gobi::store::timeline::{Machine, Options};
 
 /// The database of a URL as another process has it.
@@ -23,12 +24,16 @@ fn folder(url: &str) -> Arc<DatabaseFolder> {
     DatabaseFolder::on(machine, options, Path::new(url)).unwrap()
 }
 
-fn session(url: &str) -> Session {
+fn session_on(url: &str) -> Session {
+    session_in(folder(url))
+}
+
+fn session_in(folder: Arc<DatabaseFolder>) -> Session {
     let config = EngineConfig {
         threads: 1,
         cache_bytes: 1 << 20,
     };
-    Session::new(Arc::new(Engine::new(config)), Settings::default()).with_database(folder(url))
+    Session::new(Arc::new(Engine::new(config)), Settings::default()).with_database(folder)
 }
 
 fn value(session: &mut Session, query: &str) -> String {
@@ -53,7 +58,7 @@ fn value(session: &mut Session, query: &str) -> String {
 #[test]
 fn a_database_on_an_object_store_is_like_any_other() {
     let url = "memory://one/deep/db";
-    let mut writer = session(url);
+    let mut writer = session_on(url);
     writer
         .run("CREATE TABLE t (a int PRIMARY KEY, b string); INSERT INTO t SELECT range, 'b' || range FROM range(30000)")
         .unwrap();
@@ -61,7 +66,7 @@ fn a_database_on_an_object_store_is_like_any_other() {
         .run("CREATE SNAPSHOT s; DELETE FROM t WHERE a % 2 = 1; INSERT INTO t VALUES (-1, 'x')")
         .unwrap();
     // A reader beside it sees what is committed, whether or not the writer has ended.
-    let mut reader = session(url);
+    let mut reader = session_on(url);
     assert_eq!(
         value(&mut reader, "SELECT count(*), min(a), max(b) FROM t"),
         "15001,-1,x"
@@ -72,7 +77,7 @@ fn a_database_on_an_object_store_is_like_any_other() {
         "15002,-2,y"
     );
     drop(writer);
-    let mut again = session(url);
+    let mut again = session_on(url);
     assert_eq!(value(&mut again, "SELECT count(*) FROM t AS OF TAG 's'"), "30000");
     again.run("INSERT INTO t VALUES (-3, 'z')").unwrap();
     assert_eq!(value(&mut again, "SELECT b FROM t WHERE a = -3"), "z");
@@ -84,9 +89,9 @@ fn a_database_on_an_object_store_is_like_any_other() {
 #[test]
 fn the_second_of_two_writers_fails_and_nothing_is_lost() {
     let url = "memory://two/db";
-    let mut one = session(url);
+    let mut one = session_on(url);
     one.run("CREATE TABLE t (a int)").unwrap();
-    let mut other = session(url);
+    let mut other = session_on(url);
     other.run("INSERT INTO t VALUES (1)").unwrap();
     let error = one.run("INSERT INTO t VALUES (2)").unwrap_err();
     let message = &error.diagnostics[0].message;
@@ -94,9 +99,36 @@ fn the_second_of_two_writers_fails_and_nothing_is_lost() {
     drop(one);
     other.run("INSERT INTO t VALUES (3)").unwrap();
     drop(other);
-    let mut again = session(url);
+    let mut again = session_on(url);
     again.run("INSERT INTO t VALUES (4)").unwrap();
     assert_eq!(value(&mut again, "SELECT count(*), sum(a) FROM t"), "3,8");
+}
+
+#[test]
+fn databases_are_packed_to_object_stores_and_unpacked_from_there() {
+    let (shop, packed, copy) = ("memory://pack/shop", "memory://pack/shop.gobi", "memory://pack/copy");
+    let mut writer = session_in(DatabaseFolder::of(Path::new(shop)).unwrap());
+    writer
+        .run("CREATE TABLE t (a int); INSERT INTO t SELECT * FROM range(30000)")
+        .unwrap();
+    drop(writer);
+    let local = tempfile::tempdir().unwrap();
+    let folder = local.path().join("shop");
+    let done = session::pack(Path::new(shop), Path::new(packed)).unwrap();
+    assert!(session::pack(Path::new(shop), Path::new(packed)).is_err());
+    for target in [folder.as_path(), Path::new(copy)] {
+        let made = session::unpack(Path::new(packed), target).unwrap();
+        assert_eq!((made.files, made.commits), (done.files, done.commits));
+    }
+    for place in [folder.as_path(), Path::new(copy), Path::new(packed), Path::new(shop)] {
+        let verified = session::verify(place, true).unwrap();
+        assert!(
+            verified.damages.is_empty() && verified.commits == done.commits,
+            "{verified:?}"
+        );
+        let mut reader = session_in(DatabaseFolder::of(place).unwrap());
+        assert_eq!(value(&mut reader, "SELECT count(*), sum(a) FROM t"), "30000,449985000");
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn packing_and_unpacking_gives_the_same_database_and_the_same_file() {
         (summary.log.size, summary.bytes),
         (40, bytes(&disk, "x.gobi").len() as u64)
     );
-    let unpacked = unpack(&on, Path::new("x.gobi"), Path::new("other")).unwrap();
+    let unpacked = unpack((&on.disk, Path::new("x.gobi")), (&*on.disk, Path::new("other"))).unwrap();
     assert_eq!(unpacked, summary);
     write(&on, Path::new("other"), Path::new("y.gobi")).unwrap();
     assert!(bytes(&disk, "x.gobi") == bytes(&disk, "y.gobi"));
@@ -68,7 +68,7 @@ fn packing_and_unpacking_gives_the_same_database_and_the_same_file() {
         assert_eq!(database.timeline().log_head(), summary.log);
         database.close().unwrap();
     }
-    let error = unpack(&on, Path::new("x.gobi"), Path::new("other")).unwrap_err();
+    let error = unpack((&on.disk, Path::new("x.gobi")), (&*on.disk, Path::new("other"))).unwrap_err();
     assert!(matches!(error, StoreError::NotEmpty(_)), "{error}");
 }
 
@@ -105,7 +105,7 @@ fn a_flipped_bit_anywhere_is_found() {
             "byte {at}"
         );
         assert!(
-            unpack(&on, Path::new("x.gobi"), Path::new("other")).is_err(),
+            unpack((&on.disk, Path::new("x.gobi")), (&*on.disk, Path::new("other"))).is_err(),
             "byte {at}"
         );
         assert!(!Database::is_database(&harmed, Path::new("other")), "byte {at}");
