@@ -58,7 +58,9 @@ pub fn verify(path: &Path, deep: bool) -> Result<Verified, Error> {
         true => path.extension().is_some_and(|ending| ending == "gobi"),
         false => {
             let stat = machine.disk.stat(path);
-            !stat.map_err(|error| failed(StoreError::reading(path, 0, error)))?.is_folder
+            !stat
+                .map_err(|error| failed(StoreError::reading(path, 0, error)))?
+                .is_folder
         }
     };
     let mut packed = Vec::new();
