@@ -3,12 +3,14 @@
 //! The megabyte 3 of `s3://bucket/db/packs/00000000.pack` in the version `"9bb5…"` is a file in the cache's folder (`GOBI_CACHE_DIR`, else
 //! `$XDG_CACHE_HOME/gobi`, else `~/.cache/gobi`), found by the hash of all three.
 //!
-//! Invariants: a piece is found only under the version that it was read as, and only as it was written: it has a checksum. At most
+//! Invariants: a piece is found only under the version that it was read as, and only as it was written: it has a checksum; those of
+//! stores in memory only by the process that has them. At most
 //! `GOBI_CACHE_BYTES` are kept, 8 GiB if nothing is said; what was used longest ago goes first. Without a folder nothing is kept.
 //!
 //! Does not: fail. What cannot be kept is read again.
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -74,6 +76,12 @@ fn folder() -> Option<&'static Folder> {
     found.as_ref()
 }
 
+/// A number that no other process has.
+fn this_process() -> u64 {
+    static NUMBER: OnceLock<u64> = OnceLock::new();
+    *NUMBER.get_or_init(|| RandomState::new().hash_one(std::process::id()))
+}
+
 /// A piece of an object.
 pub struct Block<'a> {
     /// The object.
@@ -94,6 +102,10 @@ impl Block<'_> {
             hash.update(part);
         }
         hash.update(self.number.to_le_bytes());
+        if self.url.starts_with("memory://") {
+            // Another process has another store under this name, with the same versions.
+            hash.update(this_process().to_le_bytes());
+        }
         let name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Some(folder.path.join(format!("{name}.block")))
     }
