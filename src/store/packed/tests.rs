@@ -54,14 +54,14 @@ fn bytes(disk: &SimDisk, path: &str) -> Vec<u8> {
 fn packing_and_unpacking_gives_the_same_database_and_the_same_file() {
     let disk = made();
     let on = machine(Arc::new(disk.clone()));
-    let summary = write(&on, Path::new("db"), Path::new("x.gobi")).unwrap();
+    let summary = write(&on, Path::new("db"), (&*on.disk, Path::new("x.gobi"))).unwrap();
     assert_eq!(
         (summary.log.size, summary.bytes),
         (40, bytes(&disk, "x.gobi").len() as u64)
     );
     let unpacked = unpack((&on.disk, Path::new("x.gobi")), (&*on.disk, Path::new("other"))).unwrap();
     assert_eq!(unpacked, summary);
-    write(&on, Path::new("other"), Path::new("y.gobi")).unwrap();
+    write(&on, Path::new("other"), (&*on.disk, Path::new("y.gobi"))).unwrap();
     assert!(bytes(&disk, "x.gobi") == bytes(&disk, "y.gobi"));
     for folder in ["db", "other"] {
         let database = Database::open(on.clone(), Path::new(folder), Mode::Write).unwrap();
@@ -76,7 +76,7 @@ fn packing_and_unpacking_gives_the_same_database_and_the_same_file() {
 fn a_packed_file_is_read_in_place_and_never_written() {
     let disk = made();
     let on = machine(Arc::new(disk.clone()));
-    let summary = write(&on, Path::new("db"), Path::new("x.gobi")).unwrap();
+    let summary = write(&on, Path::new("db"), (&*on.disk, Path::new("x.gobi"))).unwrap();
     let packed = PackedDisk::open(&on.disk, Path::new("x.gobi")).unwrap();
     assert_eq!(packed.summary(), summary);
     let inside = machine(Arc::new(packed));
@@ -90,7 +90,9 @@ fn a_packed_file_is_read_in_place_and_never_written() {
 fn a_flipped_bit_anywhere_is_found() {
     let disk = made();
     let on = machine(Arc::new(disk.clone()));
-    let size = write(&on, Path::new("db"), Path::new("x.gobi")).unwrap().bytes;
+    let size = write(&on, Path::new("db"), (&*on.disk, Path::new("x.gobi")))
+        .unwrap()
+        .bytes;
     let random = SimRandom::new(3);
     let places = (0..HEADER)
         .chain(size - 200..size)
