@@ -168,7 +168,9 @@ impl Emitter<'_> {
         let limit = deepest(self.b.function());
         let most = self.b.iconst(Type::I64, i64::from(limit));
         let too_deep = self.b.icmp(IntCond::Sgt, depth, most);
-        let message = format!("`{}` calls itself more than {limit} times deep", routine.name);
+        // Functions without a name, and those inside bodies, have their place behind it.
+        let name = routine.name.split('@').next().unwrap_or_default();
+        let message = format!("`{name}` calls itself more than {limit} times deep");
         let site = self.site("54001", &message, [None, None], Span::default());
         self.fail_if(too_deep, None, site, &[]);
         self.burn_call();

@@ -66,6 +66,8 @@ pub struct Handed {
     pub lambda: Arc<ast::Lambda>,
     /// What it names of where it was written, and which of the first parameters have the values.
     pub kept: Vec<(Captured, usize)>,
+    /// What is said of parameters and result, if it was written as a function inside a body.
+    pub written: Option<Arc<ast::Routine>>,
 }
 
 /// A variable that a lambda names.

@@ -33,7 +33,7 @@ impl Checker<'_> {
                 name: handed.name.clone(),
                 lambda: Arc::clone(&handed.lambda),
                 kept: kept.collect(),
-                written: None,
+                written: handed.written.clone(),
             });
         }
     }
@@ -102,6 +102,7 @@ impl Checker<'_> {
                 name: param.name.text.clone(),
                 lambda: closure.lambda,
                 kept,
+                written: closure.written,
             });
         }
         let mut missing = None;
@@ -265,7 +266,8 @@ fn hidden(at: usize, span: Span) -> ast::Param {
     }
 }
 
-fn captured(name: &BodyName) -> Captured {
+/// A variable by the name that it has where a lambda was written.
+pub(super) fn captured(name: &BodyName) -> Captured {
     Captured {
         of: name.of.clone(),
         name: name.name.clone(),

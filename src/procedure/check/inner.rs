@@ -5,7 +5,7 @@
 //!
 //! Invariants: what it assigns stays inside, and what is assigned later does not reach it, as with lambdas.
 //!
-//! Does not: call itself; a function of the script or the database can.
+//! Does not: see functions that are written behind it.
 
 use std::sync::Arc;
 

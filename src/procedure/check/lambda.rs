@@ -8,13 +8,15 @@
 //!
 //! Does not: know which functions take others; `chain` does.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ArmBody, Ident, Span};
 
-use super::super::{Captured, Definition, unnamed, words_of};
+use super::super::{Definition, Handed, unnamed, words_of};
 use super::Checker;
+use super::handed::captured as captured_as;
 use crate::plan::BodyName;
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
@@ -190,15 +192,7 @@ impl Checker<'_> {
 
     /// The names in reach that a lambda mentions, and that have a value; not its parameters.
     pub(super) fn mentioned(&self, lambda: &ast::Lambda) -> Vec<BodyName> {
-        let value = ast::Expr {
-            kind: ast::ExprKind::Lambda(Box::new(lambda.clone())),
-            span: Span::default(),
-        };
-        let statement = ast::Statement {
-            kind: ast::StatementKind::Eval(Box::new(value)),
-            span: Span::default(),
-        };
-        let words = words_of(&statement, self.dialect);
+        let words = self.words_in(lambda);
         let mut found: Vec<BodyName> = Vec::new();
         for name in self.names.iter().rev() {
             let same = |other: &BodyName| {
@@ -227,29 +221,32 @@ impl Checker<'_> {
             return None;
         };
         let captured = self.mentioned(lambda);
-        let params = captured.iter().map(|name| name.id).chain(args.iter().copied());
-        let values: Vec<Expr> = params.map(|id| self.held(id, span)).collect();
+        let mut params: Vec<ColumnId> = captured.iter().map(|name| name.id).collect();
+        let mut names: Vec<String> = captured.iter().map(|name| name.name.clone()).collect();
+        let functions = self.functions_in(lambda, (&mut names, &mut params));
+        params.extend(args);
+        names.extend(lambda.params.iter().map(|param| param.text.clone()));
+        let values: Vec<Expr> = params.iter().map(|id| self.held(*id, span)).collect();
         let typed: Vec<(LogicalType, bool)> = values
             .iter()
             .map(|value| (value.ty.clone(), self.may_be_null(value)))
             .collect();
-        let own = lambda.params.iter().map(|param| param.text.as_str());
-        let names = captured.iter().map(|name| name.name.as_str()).chain(own);
-        let mut routine = unnamed(names, ast::RoutineBody::Block(block.clone()), block.span);
-        let mut name = format!("lambda@{}", block.span.start);
+        let body = ast::RoutineBody::Block(block.clone());
+        let mut routine = unnamed(names.iter().map(String::as_str), body, block.span);
+        let mut shown = "lambda".to_owned();
         if let Some(written) = written {
-            name = written.name.last().map_or(name, |name| name.text.clone());
+            shown = written.name.last().map_or(shown, |name| name.text.clone());
             routine.returns.clone_from(&written.returns);
             routine.raises.clone_from(&written.raises);
         }
-        let shown = name.clone();
         let definition = Definition {
-            name,
+            // Which one it is, wherever it is called from.
+            name: format!("{shown}@{}", block.span.start),
             routine,
             dialect: self.dialect,
-            captured: captured.iter().map(captured_name).collect(),
+            captured: captured.iter().map(captured_as).collect(),
             constants: Vec::new(),
-            functions: Vec::new(),
+            functions,
         };
         // The lifetime of the trait object is shortened here, which no closure does.
         #[allow(clippy::manual_map)]
@@ -283,9 +280,59 @@ impl Checker<'_> {
     }
 }
 
-fn captured_name(name: &BodyName) -> Captured {
-    Captured {
-        of: name.of.clone(),
-        name: name.name.clone(),
+impl Checker<'_> {
+    /// The functions in reach that a lambda mentions, or that these mention, itself among them; what they keep becomes parameters
+    /// that have no name.
+    fn functions_in(
+        &mut self,
+        lambda: &ast::Lambda,
+        (names, params): (&mut Vec<String>, &mut Vec<ColumnId>),
+    ) -> Vec<Handed> {
+        let mut words = self.words_in(lambda);
+        for param in &lambda.params {
+            words.remove(&param.text.to_lowercase());
+        }
+        let mut functions: Vec<Handed> = Vec::new();
+        while let Some(closure) = self.next_function(&words, &functions) {
+            words.extend(self.words_in(&closure.lambda));
+            let mut kept = Vec::with_capacity(closure.kept.len());
+            for name in &closure.kept {
+                kept.push((captured_as(name), params.len()));
+                names.push(format!("\0{}", params.len()));
+                params.push(name.id);
+            }
+            functions.push(Handed {
+                name: closure.name,
+                lambda: closure.lambda,
+                kept,
+                written: closure.written,
+            });
+        }
+        functions
+    }
+
+    /// A function in reach that is among the words, and not among those found already.
+    fn next_function(&self, words: &HashSet<String>, found: &[Handed]) -> Option<Closure> {
+        let mut reach = self.closures.iter().rev();
+        let next = reach.find(|closure| {
+            let known = found
+                .iter()
+                .any(|handed| handed.name.eq_ignore_ascii_case(&closure.name));
+            !known && words.contains(&closure.name.to_lowercase())
+        });
+        next.cloned()
+    }
+
+    /// The words of a lambda, in lower case.
+    fn words_in(&self, lambda: &ast::Lambda) -> HashSet<String> {
+        let value = ast::Expr {
+            kind: ast::ExprKind::Lambda(Box::new(lambda.clone())),
+            span: Span::default(),
+        };
+        let statement = ast::Statement {
+            kind: ast::StatementKind::Eval(Box::new(value)),
+            span: Span::default(),
+        };
+        words_of(&statement, self.dialect)
     }
 }
