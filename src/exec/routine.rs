@@ -41,6 +41,9 @@ pub trait Answers {
     /// The answer to a question; `None`: there is none (no row).
     fn answer(&mut self, question: usize, given: Vec<Value>) -> Result<Option<Vec<Value>>, ExecError>;
 
+    /// The line of a place in the text, if it is known.
+    fn line(&self, place: u32) -> Option<u32>;
+
     /// Takes the rows that were collected for a question, as columns.
     fn rows(&mut self, question: usize, columns: Vec<ArrayRef>) -> Result<(), ExecError>;
 }
@@ -403,13 +406,17 @@ extern "C" fn catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64 {
         return 0;
     }
     let name = error.exception.clone().unwrap_or_else(|| error.code.to_owned());
-    let start = error.span.map_or(0, |span| span.start);
+    let line = host.asking.as_ref().and_then(|asking| {
+        // SAFETY: as in `answer`.
+        let answers = unsafe { &*asking.answers };
+        answers.line(error.span?.start)
+    });
     let texts = [name, error.message.clone()].map(|text| host.arena.text(text.as_bytes()));
     // SAFETY: there are three cells.
     unsafe {
         put(cells, Some(texts[0]));
         put(cells.add(CELL_BYTES), Some(texts[1]));
-        put(cells.add(2 * CELL_BYTES), Some(start.into()));
+        put(cells.add(2 * CELL_BYTES), line.map(u128::from));
     }
     if let Some(asking) = &mut host.asking {
         asking.caught = Some(error);

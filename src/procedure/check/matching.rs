@@ -191,7 +191,7 @@ impl Checker<'_> {
         self.effects |= effects;
         let tried = std::mem::replace(&mut self.flow, before);
         let caught = ["code", "message"].map(|_| self.temporary(LogicalType::String, false));
-        let line = self.temporary(LogicalType::BigInt, false);
+        let line = self.temporary(LogicalType::BigInt, true);
         let caught = [caught[0], caught[1], line];
         let mut handler = Vec::new();
         self.begin_handler(raised, &attempt.catch);
@@ -230,10 +230,10 @@ impl Checker<'_> {
         }
     }
 
-    /// `e.code` and `e.message`, and `e` itself, which is its message.
+    /// `e.code`, `e.message` and `e.line`, and `e` itself, which is its message.
     fn exception_names(&mut self, name: &str, caught: [ColumnId; 3]) {
         self.name(name, caught[1]);
-        for (field, id) in ["code", "message"].into_iter().zip(caught) {
+        for (field, id) in ["code", "message", "line"].into_iter().zip(caught) {
             self.names.push(crate::plan::BodyName {
                 of: Some(name.to_owned()),
                 name: field.to_owned(),

@@ -262,6 +262,14 @@ impl<'a> Answering<'a> {
 }
 
 impl Answers for Answering<'_> {
+    fn line(&self, place: u32) -> Option<u32> {
+        self.session
+            .relations
+            .routines
+            .sources
+            .line(&self.session.script, place)
+    }
+
     fn rows(&mut self, number: usize, columns: Vec<ArrayRef>) -> Result<(), ExecError> {
         let outer = self.session.relations.routines.inside.take();
         let added = self.add(number, columns);

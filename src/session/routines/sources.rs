@@ -50,6 +50,28 @@ impl Sources {
         self.script += 1;
     }
 
+    /// The line of a place, in the script that runs, or in the text of a function of another one.
+    pub fn line(&self, script: &str, place: u32) -> Option<u32> {
+        let lines = |text: &str, until: u32| {
+            let before = text.as_bytes().get(..until as usize)?;
+            u32::try_from(before.iter().filter(|byte| **byte == b'\n').count()).ok()
+        };
+        match self.text(Span {
+            start: place,
+            end: place,
+        }) {
+            Some(text) => {
+                let above = match text.script == self.script {
+                    true => lines(script, text.offset)?,
+                    false => 0,
+                };
+                Some(above + lines(&text.text, place - text.origin)? + 1)
+            }
+            None if place < FIRST => Some(lines(script, place)? + 1),
+            None => None,
+        }
+    }
+
     /// A range for a text, which stands in the script that runs if `offset` says where.
     pub fn add(&mut self, name: &str, text: &str, offset: Option<u32>) -> u32 {
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX / 2);
