@@ -63,6 +63,8 @@ pub struct OperatorProfile {
     pub rows: u64,
     /// Time in it, all workers.
     pub micros: u64,
+    /// Time from the last worker's end to the pipeline's, at the sink: tables merged, windows computed, rows sorted.
+    pub end_micros: u64,
     /// Bytes read.
     pub bytes_read: u64,
 }
@@ -164,14 +166,21 @@ pub(super) fn profile(query: &Query, _: &Prepared) -> Profile {
             rows: counts.source.rows,
             micros: counts.source.nanos / 1000,
             bytes_read: counts.bytes_read,
+            end_micros: 0,
         };
         let stage = |count: &super::worker::StageCount| OperatorProfile {
             rows: count.rows,
             micros: count.nanos / 1000,
             bytes_read: 0,
+            end_micros: 0,
         };
+        let mut operators: Vec<OperatorProfile> =
+            std::iter::once(source).chain(counts.stages.iter().map(stage)).collect();
+        if let Some(sink) = operators.last_mut() {
+            sink.end_micros = counts.end_nanos / 1000;
+        }
         PipelineProfile {
-            operators: std::iter::once(source).chain(counts.stages.iter().map(stage)).collect(),
+            operators,
             cache_hits: counts.cache_hits,
             cache_misses: counts.cache_misses,
         }

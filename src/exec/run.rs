@@ -10,6 +10,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -307,7 +308,12 @@ impl Query {
         }
         lock(&self.profile).push(counts);
         self.options.cancel.check()?;
-        self.end(&running, pipeline, collected)
+        let ends = Instant::now();
+        self.end(&running, pipeline, collected)?;
+        if let Some(counts) = lock(&self.profile).last_mut() {
+            counts.end_nanos = super::worker::elapsed(ends);
+        }
+        Ok(())
     }
 
     /// One worker's share: morsels until there are none left.

@@ -81,6 +81,8 @@ pub struct Counts {
     pub source: StageCount,
     /// Per stage; the last is the sink.
     pub stages: Vec<StageCount>,
+    /// From the last worker's end to the end of the pipeline.
+    pub end_nanos: u64,
     /// Bytes read from files.
     pub bytes_read: u64,
     /// Chunks found in the cache, and not.
@@ -620,6 +622,6 @@ fn operand_text(bytes: &[u8; 16], ty: &LogicalType) -> String {
     to_value(&scalar, ty).display(ty)
 }
 
-fn elapsed(clock: Instant) -> u64 {
+pub(super) fn elapsed(clock: Instant) -> u64 {
     u64::try_from(clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -117,8 +117,15 @@ fn len(text: &str) -> i64 {
 /// As DuckDB does it: position 0 stands before the first character and takes one off the length, and a negative length
 /// takes the characters before the position.
 fn substring<'a>(call: &Call<'a>, _: &'a mut Vec<u8>) -> Answer<'a> {
-    let (text, position) = (call.text(0)?, call.small(1)?);
+    let position = call.small(1)?;
     let mut length = if call.args.len() > 2 { call.small(2)? } else { i64::MAX };
+    if position > 0
+        && length >= 0
+        && let Some(piece) = ascii_piece(call.bytes(0)?, position - 1, length)
+    {
+        return Ok(Scalar::Bytes(piece));
+    }
+    let text = call.text(0)?;
     let start = match position {
         1.. => position - 1,
         0 if length <= 0 => return piece(text, 0, 0),
@@ -133,6 +140,14 @@ fn substring<'a>(call: &Call<'a>, _: &'a mut Vec<u8>) -> Answer<'a> {
     }
     let start = start.min(len(text));
     piece(text, start.saturating_add(length).max(0), start)
+}
+
+/// So many characters behind others, if all up to there are ASCII: what follows need not be looked at.
+fn ascii_piece(bytes: &[u8], start: i64, length: i64) -> Option<&[u8]> {
+    let end = usize::try_from(start.saturating_add(length)).ok()?.min(bytes.len());
+    let start = usize::try_from(start).ok()?.min(end);
+    let read = &bytes[..end];
+    read.is_ascii().then(|| &read[start..])
 }
 
 fn left<'a>(call: &Call<'a>, _: &'a mut Vec<u8>) -> Answer<'a> {

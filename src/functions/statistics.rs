@@ -12,7 +12,6 @@ use super::array::{item, present};
 use super::body::{FunctionError, ItemsCall, Scalar, ValuesCall};
 use super::entry::{on_items, on_values};
 use super::{Function, Param as P, returns};
-use crate::types::cast::decimal_to_float;
 use crate::types::value::total_order;
 use crate::types::{LogicalType, Value};
 
@@ -79,9 +78,14 @@ fn numbers(call: &ItemsCall<'_, '_>, items: &mut dyn Iterator<Item = Scalar<'_>>
         LogicalType::Decimal { scale, .. } => *scale,
         _ => 0,
     };
+    let divisor = 10f64.powi(scale.into());
     let number = |item| match item {
         Scalar::Float(v) => Some(v),
-        Scalar::Int(v) => Some(decimal_to_float(v, scale)),
+        // Nearly all are this small, and machines know how to convert them.
+        Scalar::Int(v) => Some(match i64::try_from(v) {
+            Ok(small) => small as f64 / divisor,
+            Err(_) => v as f64 / divisor,
+        }),
         _ => None,
     };
     items.filter_map(number).collect()

@@ -164,21 +164,21 @@ fn upper_char(c: char) -> char {
 }
 
 fn lower<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
-    let text = call.text(0)?;
-    if text.is_ascii() {
-        out.extend(text.bytes().map(|b| b.to_ascii_lowercase()));
+    let bytes = call.bytes(0)?;
+    if bytes.is_ascii() {
+        out.extend(bytes.iter().map(u8::to_ascii_lowercase));
     } else {
-        text.chars().for_each(|c| push_char(out, lower_char(c)));
+        call.text(0)?.chars().for_each(|c| push_char(out, lower_char(c)));
     }
     Ok(Scalar::Bytes(out))
 }
 
 fn upper<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
-    let text = call.text(0)?;
-    if text.is_ascii() {
-        out.extend(text.bytes().map(|b| b.to_ascii_uppercase()));
+    let bytes = call.bytes(0)?;
+    if bytes.is_ascii() {
+        out.extend(bytes.iter().map(u8::to_ascii_uppercase));
     } else {
-        text.chars().for_each(|c| push_char(out, upper_char(c)));
+        call.text(0)?.chars().for_each(|c| push_char(out, upper_char(c)));
     }
     Ok(Scalar::Bytes(out))
 }

@@ -85,6 +85,8 @@ pub struct Measured {
     pub rows: u64,
     /// Time in it, of all workers together.
     pub time_us: u64,
+    /// Time at a sink behind the workers', for merging, windows and sorting.
+    pub end_us: u64,
     /// Bytes read from files.
     pub bytes_read: u64,
 }
@@ -193,6 +195,7 @@ fn pipelines(plan: exec::Explain, profile: Option<&Profile>, jit: bool) -> Vec<P
             Some(Measured {
                 rows: profile.rows,
                 time_us: profile.micros,
+                end_us: profile.end_micros,
                 bytes_read: profile.bytes_read,
             })
         };
@@ -282,6 +285,10 @@ impl Operator {
             None => format!("{} rows, ", measured.rows),
         };
         text.push_str(&micros_text(measured.time_us));
+        // Less is no one's concern: a table that is there, batches that are handed on.
+        if measured.end_us >= 100 {
+            let _ = write!(text, ", then {}", micros_text(measured.end_us));
+        }
         if measured.bytes_read > 0 {
             let _ = write!(text, ", {} read", bytes_text(measured.bytes_read));
         }

@@ -22,7 +22,7 @@ use super::{Field, LogicalType, Value};
 pub use datetime::{parse_date, parse_time, parse_timestamp};
 pub use error::CastError;
 pub use interval::{Unit, interval_unit, parse_interval};
-use number::Number;
+use number::{Number, plain_integer};
 pub use number::{div_round, parse_decimal, pow10, rescale};
 
 /// The value of type `from` as a value of type `to`.
@@ -171,6 +171,11 @@ pub fn from_text(text: &str, to: &LogicalType) -> Result<Value, CastError> {
 }
 
 fn number(text: &str, scale: i32, to: &LogicalType) -> Result<Value, CastError> {
+    let power = u8::try_from(scale).ok().and_then(pow10);
+    if let (Some(plain), Some(power)) = (plain_integer(text), power) {
+        let value = i128::from(plain).checked_mul(power);
+        return stored(value, to).ok_or_else(|| CastError::out_of_range(text, to));
+    }
     let number = Number::parse(text).ok_or_else(|| CastError::invalid(text, to))?;
     stored(number.at_scale(scale), to).ok_or_else(|| CastError::out_of_range(text.trim(), to))
 }

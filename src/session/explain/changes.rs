@@ -122,6 +122,7 @@ fn explanation(capture: Option<Capture>, operator: &str, show: ExplainOptions) -
             measured: rows.map(|rows| Measured {
                 rows,
                 time_us: 0,
+                end_us: 0,
                 bytes_read: 0,
             }),
         });

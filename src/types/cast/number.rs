@@ -22,6 +22,19 @@ pub fn parse_decimal(text: &str) -> Result<(i128, u8, u8), CastError> {
     }
 }
 
+/// An integer of a sign and at most 18 digits and nothing else, as nearly all are.
+pub(super) fn plain_integer(text: &str) -> Option<i64> {
+    let (negative, digits) = sign(text.as_bytes());
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let value = digits.iter().try_fold(0i64, |value, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| value * 10 + i64::from(digit))
+    })?;
+    Some(if negative { -value } else { value })
+}
+
 /// A number in text, not yet evaluated.
 pub(super) struct Number<'a> {
     negative: bool,
