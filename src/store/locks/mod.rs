@@ -412,10 +412,8 @@ fn compare(mine: &Claim, before: Option<&Claim>, others: Others, ended: EndedOth
             return Ok(Compared::Overtaken(Overtaken { by, overlap }));
         }
     }
-    if others.is_empty() {
-        return Ok(Compared::Free);
-    }
-    let added = AddedKeys::new(&mine.changes, before.map(|before| &before.changes))?;
+    let theirs: Vec<&Changes> = others.iter().map(|(_, _, claim)| &claim.changes).collect();
+    let added = AddedKeys::new(&mine.changes, before.map(|before| &before.changes), &theirs)?;
     for (by, version, theirs) in others {
         let overlap = match mine.footprint.overlap(&mine.changes, &theirs.footprint)? {
             Some(overlap) => Some(overlap),

@@ -301,11 +301,13 @@ pub struct AddedKeys<'a> {
 }
 
 impl<'a> AddedKeys<'a> {
-    /// Of the rows of some changes, but for those that were there before.
-    pub fn new(changes: &'a Changes, before: Option<&Changes>) -> Result<Self, StoreError> {
+    /// Of the rows of some changes, but for those that were there before; only where one of the others adds rows, too.
+    pub fn new(changes: &'a Changes, before: Option<&Changes>, others: &[&Changes]) -> Result<Self, StoreError> {
+        let adds = |other: &Changes, id| other.tables.get(id).is_some_and(|table| !table.staged().is_empty());
         let mut tables = BTreeMap::new();
         for (id, table) in &changes.tables {
-            let Some(def) = changes.catalog.table(*id).filter(|_| !table.staged().is_empty()) else {
+            let both = adds(changes, id) && others.iter().any(|other| adds(other, id));
+            let Some(def) = changes.catalog.table(*id).filter(|_| both) else {
                 continue;
             };
             let keys = all_keys(&changes.catalog, *id, def);
