@@ -24,7 +24,7 @@ fn random_programs_do_the_same_in_all_ways() {
         failed += u64::from(run(&program(&bytes, Style::InPlace), JitMode::Off).is_err());
     }
     // Programs that fail early would show little.
-    assert!(failed * 2 < count, "{failed} of {count} programs end in an error");
+    assert!(failed * 4 < count * 3, "{failed} of {count} programs end in an error");
 }
 
 /// Runs the program of some bytes in all ways.

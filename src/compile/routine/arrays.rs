@@ -50,19 +50,30 @@ pub(super) fn handed_over(routine: &Routine) -> Vec<ColumnId> {
 }
 
 /// What is added behind a variable's own elements, if that is all that its new value is.
-pub(super) fn appended(id: ColumnId, value: &Expr) -> Option<Vec<&Expr>> {
+pub(super) fn appended(id: ColumnId, value: &Expr) -> Option<Vec<Expr>> {
     let (name, args) = called(value)?;
     let own = args
         .first()
         .filter(|arg| matches!(arg.kind, ExprKind::Column(of) if of == id));
     own.filter(|own| own.ty == value.ty)?;
     match (name, args) {
-        ("array_append", [_, element]) => Some(vec![element]),
-        ("array_concat", [_, more]) => match called(more)? {
-            ("list_value", elements) => Some(elements.iter().collect()),
+        ("array_append", [_, element]) => Some(vec![element.clone()]),
+        ("array_concat", [_, more]) => elements_of(more),
+        _ => None,
+    }
+}
+
+/// The elements of an array that is written out.
+fn elements_of(array: &Expr) -> Option<Vec<Expr>> {
+    match (&array.kind, &array.ty) {
+        (ExprKind::Literal(Literal::Array(items)), LogicalType::Array(item)) => {
+            let literal = |value: &Literal| Expr::literal(value.clone(), (**item).clone(), array.span);
+            Some(items.iter().map(literal).collect())
+        }
+        _ => match called(array)? {
+            ("list_value", elements) => Some(elements.to_vec()),
             _ => None,
         },
-        _ => None,
     }
 }
 
@@ -147,7 +158,7 @@ impl Emitter<'_> {
     }
 
     /// Adds elements at the end of a variable's array, in place if it has it for itself and there is room.
-    pub(super) fn push(&mut self, array: ColumnId, elements: &[&Expr]) {
+    pub(super) fn push(&mut self, array: ColumnId, elements: &[Expr]) {
         let (ty, item) = (self.type_of(array), self.item_of(array));
         let mut values = Vec::with_capacity(elements.len());
         for element in elements {
