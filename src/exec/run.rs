@@ -461,7 +461,13 @@ impl Query {
                 });
                 let builds: Vec<PartialBuild> = builds.collect();
                 let table = &self.prepared.plan.joins[*join];
-                let built = finish_join(table, running.build.clone(), builds, saw_null, &self.team())?;
+                let built = finish_join(
+                    table,
+                    running.build.clone(),
+                    builds,
+                    saw_null,
+                    (&self.team(), &self.options.cancel),
+                )?;
                 let _ = self.joins[*join].set(built);
                 Ok(())
             }

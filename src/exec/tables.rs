@@ -11,11 +11,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::ExecError;
 use super::memory::{Block, Budget, RowBuffer};
 use super::pool::Team;
 use super::rows::{Appender, SharedRows, SpareRows};
 use super::run::lock;
+use super::{CancelToken, ExecError};
 use crate::formats::Rows;
 use crate::plan::physical::{GroupStrategy, GroupTable, JoinStrategy, JoinTable, RowField};
 use crate::types::Physical;
@@ -114,7 +114,7 @@ pub fn finish_join(
     shared: Option<SharedBuild>,
     parts: Vec<PartialBuild>,
     saw_null: bool,
-    team: &Team<'_>,
+    (team, cancel): (&Team<'_>, &CancelToken),
 ) -> Result<BuiltJoin, ExecError> {
     let mut built = BuiltJoin {
         rows: None,
@@ -145,7 +145,7 @@ pub fn finish_join(
             built.index = Some(places);
         }
         (JoinStrategy::Sorted { .. }, _) => {
-            built.index = Some(sorted(table, &shared.rows, team)?);
+            built.index = Some(sorted(table, &shared.rows, team, cancel)?);
             (built.shift, built.unique) = (shared.rows.len() as u64, false);
         }
         _ => {
@@ -296,41 +296,63 @@ fn directory(rows: &Arc<SharedRows>, team: &Team<'_>) -> Result<(Arc<Block>, u64
 }
 
 /// The keys of all rows in their order, and behind them the rows' numbers in that order.
-fn sorted(table: &JoinTable, rows: &Arc<SharedRows>, team: &Team<'_>) -> Result<Arc<Block>, ExecError> {
+fn sorted(
+    table: &JoinTable,
+    rows: &Arc<SharedRows>,
+    team: &Team<'_>,
+    cancel: &CancelToken,
+) -> Result<Arc<Block>, ExecError> {
     let count = rows.len();
     let mut index = Block::zeroed(count * SORTED_BYTES, team.budget, OPERATOR)?;
-    let pieces = runs(
-        &rows.ranges(),
-        if count < Team::WORTH_SHARING { 1 } else { team.threads },
-    );
     // The pairs are there for as long as it takes to write them down in order.
     let _held = team.budget.reserve(count * size_of::<(i64, u32)>() * 2, OPERATOR)?;
-    let done: Arc<Mutex<Vec<Pairs>>> = Arc::default();
-    {
-        let (table, rows, done) = (table.clone(), rows.clone(), done.clone());
-        team.each(pieces.len(), move |piece| {
-            let key = &table.layout.fields[0];
-            let pair = |number: usize| {
-                // SAFETY: the row is in use, so its key field lies in memory.
-                let value = unsafe { read_int(rows.row(number).wrapping_add(key.offset as usize), key) };
-                (value, number as u32)
-            };
-            let mut pairs: Pairs = pieces[piece].iter().cloned().flatten().map(pair).collect();
-            pairs.sort_unstable();
-            lock(&done).push(pairs);
-            Ok(())
-        })?;
-    }
-    let runs = std::mem::take(&mut *lock(&done));
-    let pairs = runs.into_iter().reduce(merged).unwrap_or_default();
+    let pairs = sorted_pairs(table, rows, team, cancel)?;
     let (keys, numbers) = index.as_mut_slice::<u8>().split_at_mut(count * 8);
-    for (slot, (key, _)) in keys.chunks_exact_mut(8).zip(&pairs) {
-        slot.copy_from_slice(&key.to_ne_bytes());
-    }
-    for (slot, (_, number)) in numbers.chunks_exact_mut(4).zip(&pairs) {
-        slot.copy_from_slice(&number.to_ne_bytes());
+    let slots = keys.chunks_exact_mut(8).zip(numbers.chunks_exact_mut(4));
+    for (at, ((key_slot, number_slot), (key, number))) in slots.zip(&pairs).enumerate() {
+        if at % Team::WORTH_SHARING == 0 {
+            cancel.check()?;
+        }
+        key_slot.copy_from_slice(&key.to_ne_bytes());
+        number_slot.copy_from_slice(&number.to_ne_bytes());
     }
     Ok(Arc::new(index))
+}
+
+/// Sorted runs of a size that is soon done, merged two by two until one is left.
+fn sorted_pairs(
+    table: &JoinTable,
+    rows: &Arc<SharedRows>,
+    team: &Team<'_>,
+    cancel: &CancelToken,
+) -> Result<Pairs, ExecError> {
+    let pieces = pieces(&rows.ranges());
+    let (table, rows, token) = (table.clone(), rows.clone(), cancel.clone());
+    let mut runs = team.map(pieces.len(), move |piece| {
+        token.check()?;
+        let key = &table.layout.fields[0];
+        let pair = |number: usize| {
+            // SAFETY: the row is in use, so its key field lies in memory.
+            let value = unsafe { read_int(rows.row(number).wrapping_add(key.offset as usize), key) };
+            (value, number as u32)
+        };
+        let mut pairs: Pairs = pieces[piece].clone().map(pair).collect();
+        pairs.sort_unstable();
+        Ok(pairs)
+    })?;
+    while runs.len() > 1 {
+        let (count, token) = (runs.len().div_ceil(2), cancel.clone());
+        let waiting: Vec<Mutex<Pairs>> = runs.into_iter().map(Mutex::new).collect();
+        let take = move |number: usize| waiting.get(number).map(|run| std::mem::take(&mut *lock(run)));
+        runs = team.map(count, move |number| {
+            let first = take(2 * number).unwrap_or_default();
+            match take(2 * number + 1) {
+                Some(second) => merged(&first, &second, &token),
+                None => Ok(first),
+            }
+        })?;
+    }
+    Ok(runs.pop().unwrap_or_default())
 }
 
 /// Keys with the numbers of their rows.
@@ -340,39 +362,24 @@ type Pairs = Vec<(i64, u32)>;
 const SORTED_BYTES: usize = 12;
 
 /// Two sorted runs as one.
-fn merged(a: Pairs, b: Pairs) -> Pairs {
+fn merged(a: &[(i64, u32)], b: &[(i64, u32)], cancel: &CancelToken) -> Result<Pairs, ExecError> {
     let mut out = Vec::with_capacity(a.len() + b.len());
-    let (mut a, mut b) = (a.into_iter().peekable(), b.into_iter().peekable());
-    while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
-        out.extend(if x <= y { a.next() } else { b.next() });
-    }
-    out.extend(a);
-    out.extend(b);
-    out
-}
-
-/// Ranges dealt out in so many parts of about the same size.
-fn runs(ranges: &[Range<usize>], parts: usize) -> Vec<Vec<Range<usize>>> {
-    let count: usize = ranges.iter().map(ExactSizeIterator::len).sum();
-    let share = count.div_ceil(parts).max(1);
-    let mut out = vec![Vec::new()];
-    let mut room = share;
-    for range in ranges {
-        let mut start = range.start;
-        while start < range.end {
-            if room == 0 {
-                out.push(Vec::new());
-                room = share;
-            }
-            let end = range.end.min(start + room);
-            room -= end - start;
-            if let Some(last) = out.last_mut() {
-                last.push(start..end);
-            }
-            start = end;
+    let (mut i, mut j) = (0, 0);
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+        if out.len() % Team::WORTH_SHARING == 0 {
+            cancel.check()?;
+        }
+        if x <= y {
+            out.push(*x);
+            i += 1;
+        } else {
+            out.push(*y);
+            j += 1;
         }
     }
-    out
+    out.extend_from_slice(&a[i..]);
+    out.extend_from_slice(&b[j..]);
+    Ok(out)
 }
 
 /// Ranges cut into pieces that are worth handing out.

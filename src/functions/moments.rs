@@ -22,7 +22,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             return Ok(Scalar::Null);
         }
         let sum = sum(call, 1)?;
-        float(spread(n, sum, sum, self::sum(call, 2)?).max(0.0) / (n as f64 * n.saturating_sub(less) as f64))
+        float(positive(spread(n, sum, sum, self::sum(call, 2)?)) / (n as f64 * n.saturating_sub(less) as f64))
     })
     .sees_nulls()
     .doc(
@@ -91,6 +91,11 @@ fn regression<'a>(call: &Call<'a>) -> Answer<'a> {
         2 => float(slope),
         _ => float((y.0 - slope * x.0) / n as f64),
     }
+}
+
+/// Rounding may leave a little less than nothing; what is no number stays none.
+fn positive(spread: f64) -> f64 {
+    if spread < 0.0 { 0.0 } else { spread }
 }
 
 /// No argument is NULL; if one is, so is the result, as it may be of others too.

@@ -10,7 +10,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex::{Captures, Regex, RegexBuilder};
 
 use super::body::{Answer, Call, FunctionError, Scalar, ValuesCall, push};
 use super::entry::{on_values, strict};
@@ -166,7 +166,7 @@ impl Call<'_> {
 }
 
 fn matches<'a>(call: &Call<'a>, _: &'a mut Vec<u8>) -> Answer<'a> {
-    Ok(Scalar::boolean(call.pattern(2)?.is_match(call.bytes(0)?)))
+    Ok(Scalar::boolean(call.pattern(2)?.is_match(call.text(0)?)))
 }
 
 fn full_match<'a>(call: &Call<'a>, _: &'a mut Vec<u8>) -> Answer<'a> {
@@ -177,11 +177,11 @@ fn full_match<'a>(call: &Call<'a>, _: &'a mut Vec<u8>) -> Answer<'a> {
     };
     let options: Vec<u8> = options.iter().copied().filter(|option| *option != b'l').collect();
     let pattern = call.env.compiled().get(whole.as_bytes(), &options)?;
-    Ok(Scalar::boolean(pattern.is_match(call.bytes(0)?)))
+    Ok(Scalar::boolean(pattern.is_match(call.text(0)?)))
 }
 
 fn replace<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
-    let (text, with) = (call.bytes(0)?, call.bytes(2)?);
+    let (text, with) = (call.text(0)?, call.bytes(2)?);
     let pattern = call.pattern(3)?;
     let all = call.args.len() > 3 && call.bytes(3)?.contains(&b'g');
     let mut copied = 0;
@@ -189,23 +189,23 @@ fn replace<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
     if with.contains(&b'\\') {
         for groups in pattern.captures_iter(text).take(if all { usize::MAX } else { 1 }) {
             let Some(piece) = groups.get(0) else { continue };
-            push(out, &text[copied..piece.start()])?;
+            push(out, &text.as_bytes()[copied..piece.start()])?;
             put_groups(out, with, &groups)?;
             copied = piece.end();
             found = true;
         }
     } else {
         for piece in pattern.find_iter(text).take(if all { usize::MAX } else { 1 }) {
-            push(out, &text[copied..piece.start()])?;
+            push(out, &text.as_bytes()[copied..piece.start()])?;
             push(out, with)?;
             copied = piece.end();
             found = true;
         }
     }
     if !found {
-        return Ok(Scalar::Bytes(text));
+        return Ok(Scalar::Bytes(text.as_bytes()));
     }
-    push(out, &text[copied..])?;
+    push(out, &text.as_bytes()[copied..])?;
     Ok(Scalar::Bytes(out))
 }
 
@@ -217,7 +217,7 @@ fn put_groups(out: &mut Vec<u8>, with: &[u8], groups: &Captures<'_>) -> Result<(
         match rest.get(at + 1) {
             Some(digit @ b'0'..=b'9') => {
                 let group = groups.get(usize::from(digit - b'0'));
-                push(out, group.map_or(&[], |group| group.as_bytes()))?;
+                push(out, group.map_or(&[][..], |group| group.as_str().as_bytes()))?;
             }
             Some(other) => push(out, &[*other])?,
             None => push(out, b"\\")?,
@@ -228,7 +228,7 @@ fn put_groups(out: &mut Vec<u8>, with: &[u8], groups: &Captures<'_>) -> Result<(
 }
 
 fn extract<'a>(call: &Call<'a>, _: &'a mut Vec<u8>) -> Answer<'a> {
-    let text = call.bytes(0)?;
+    let text = call.text(0)?;
     let pattern = call.pattern(3)?;
     let group = if call.args.len() > 2 {
         group(call.small(2)?, &pattern)?
@@ -239,7 +239,7 @@ fn extract<'a>(call: &Call<'a>, _: &'a mut Vec<u8>) -> Answer<'a> {
         0 => pattern.find(text),
         group => pattern.captures(text).and_then(|groups| groups.get(group)),
     };
-    Ok(Scalar::Bytes(piece.map_or(&[], |piece| piece.as_bytes())))
+    Ok(Scalar::Bytes(piece.map_or(&[][..], |piece| piece.as_str().as_bytes())))
 }
 
 fn group(number: i64, pattern: &Regex) -> Result<usize, FunctionError> {
@@ -257,7 +257,7 @@ fn group(number: i64, pattern: &Regex) -> Result<usize, FunctionError> {
 }
 
 fn count<'a>(call: &Call<'a>, _: &'a mut Vec<u8>) -> Answer<'a> {
-    let pieces = call.pattern(2)?.find_iter(call.bytes(0)?).count();
+    let pieces = call.pattern(2)?.find_iter(call.text(0)?).count();
     Ok(Scalar::Int(pieces as i128))
 }
 
@@ -267,24 +267,21 @@ fn extract_all(call: &ValuesCall<'_>) -> Result<Value, FunctionError> {
         Some(Value::Int(number)) => group(i64::try_from(*number).unwrap_or(-1), &pattern)?,
         _ => 0,
     };
-    let pieces = pattern.captures_iter(text.as_bytes());
-    let pieces = pieces.map(|groups| groups.get(group).map_or(Value::Null, |piece| string(piece.as_bytes())));
+    let pieces = pattern.captures_iter(text);
+    let pieces = pieces.map(|groups| groups.get(group).map_or(Value::Null, |piece| string(piece.as_str())));
     Ok(Value::Array(pieces.collect()))
 }
 
 fn split(call: &ValuesCall<'_>) -> Result<Value, FunctionError> {
     let pattern = call.env.compiled().get(text(call, 1).as_bytes(), &[])?;
-    Ok(Value::Array(
-        pattern.split(text(call, 0).as_bytes()).map(string).collect(),
-    ))
+    Ok(Value::Array(pattern.split(text(call, 0)).map(string).collect()))
 }
 
 fn split_plain(call: &ValuesCall<'_>) -> Result<Value, FunctionError> {
     let (text, separator) = (text(call, 0), text(call, 1));
-    let piece = |piece: &str| Value::String(piece.into());
     Ok(Value::Array(match separator.is_empty() {
-        true => text.chars().map(|c| piece(c.encode_utf8(&mut [0; 4]))).collect(),
-        false => text.split(separator).map(piece).collect(),
+        true => text.chars().map(|c| string(c.encode_utf8(&mut [0; 4]))).collect(),
+        false => text.split(separator).map(string).collect(),
     }))
 }
 
@@ -295,6 +292,6 @@ fn text<'a>(call: &ValuesCall<'a>, i: usize) -> &'a str {
     }
 }
 
-fn string(bytes: &[u8]) -> Value {
-    Value::String(String::from_utf8_lossy(bytes).as_ref().into())
+fn string(piece: &str) -> Value {
+    Value::String(piece.into())
 }

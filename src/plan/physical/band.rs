@@ -25,7 +25,7 @@ pub(super) fn open(
     required: &Columns,
 ) -> Result<Option<Pipeline>, PlanError> {
     let Plan::Join {
-        kind: kind @ (JoinKind::Inner | JoinKind::Left),
+        kind: kind @ (JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti),
         left,
         right,
         keys,
