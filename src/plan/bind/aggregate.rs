@@ -39,13 +39,7 @@ impl<'a> Binder<'a> {
         call: &'a ast::Call,
         span: Span,
     ) -> Bound<Expr> {
-        self.check_aggregate_place(block, call, span)?;
-        let place = std::mem::replace(&mut block.place, Place::Aggregate);
-        let args = self.exprs(block, &call.args);
-        let filter = call.filter.as_deref().map(|e| self.expr(block, e)).transpose();
-        block.place = place;
-        let (args, filter) = (args?, filter?);
-        let filter = filter.map(|e| self.require_boolean(e, "FILTER")).transpose()?;
+        let (args, filter) = self.aggregate_parts(block, call, span)?;
         let arg = self.aggregate_argument(function, call, args, span)?;
         let arg = arg.map(|arg| typed_argument(function, arg));
         let ty = self.aggregate_type(function, arg.as_ref(), call)?;
@@ -61,6 +55,23 @@ impl<'a> Binder<'a> {
             ty: ty.clone(),
         };
         Ok(self.register_aggregate(block, aggregate, call, span))
+    }
+
+    /// The arguments and the filter of an aggregate call.
+    pub(super) fn aggregate_parts(
+        &mut self,
+        block: &mut Block<'a>,
+        call: &'a ast::Call,
+        span: Span,
+    ) -> Bound<(Vec<Expr>, Option<Expr>)> {
+        self.check_aggregate_place(block, call, span)?;
+        let place = std::mem::replace(&mut block.place, Place::Aggregate);
+        let args = self.exprs(block, &call.args);
+        let filter = call.filter.as_deref().map(|e| self.expr(block, e)).transpose();
+        block.place = place;
+        let (args, filter) = (args?, filter?);
+        let filter = filter.map(|e| self.require_boolean(e, "FILTER")).transpose()?;
+        Ok((args, filter))
     }
 
     /// The column of an aggregate, which equal ones share.

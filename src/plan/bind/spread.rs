@@ -10,7 +10,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span};
 
 use super::coerce::cast;
-use super::select::{Block, Place};
+use super::select::Block;
 use super::window::PendingWindow;
 use super::{Binder, Bound};
 use crate::plan::logical::{
@@ -104,13 +104,8 @@ impl<'a> Binder<'a> {
         call: &'a ast::Call,
         span: Span,
     ) -> Bound<Expr> {
-        self.check_aggregate_place(block, call, span)?;
-        let place = std::mem::replace(&mut block.place, Place::Aggregate);
-        let args = self.exprs(block, &call.args);
-        let filter = call.filter.as_deref().map(|e| self.expr(block, e)).transpose();
-        block.place = place;
-        let args = self.spread_arguments(spread, call, args?, span)?;
-        let filter = filter?.map(|e| self.require_boolean(e, "FILTER")).transpose()?;
+        let (args, filter) = self.aggregate_parts(block, call, span)?;
+        let args = self.spread_arguments(spread, call, args, span)?;
         let filter = with_pairs(filter, &args, span);
         let mut sums = Sums {
             block,

@@ -92,10 +92,22 @@ impl Desk<'_> {
     /// Puts rows in the place of those that a condition tells, unless they are the same.
     fn replace(&mut self, table: &str, (columns, inside): (&str, &str), source: &str) -> Result<Done, Error> {
         let there = format!("SELECT {columns} FROM {table}{inside}");
-        if self.are_same(columns, &there, source)? {
+        let delete = format!("DELETE FROM {table}{inside}");
+        self.exchange(table, columns, (&there, &delete), source)
+    }
+
+    /// Deletes the rows that are there and inserts those of the source, unless they are the same.
+    fn exchange(
+        &mut self,
+        table: &str,
+        columns: &str,
+        (there, delete): (&str, &str),
+        source: &str,
+    ) -> Result<Done, Error> {
+        if self.are_same(columns, there, source)? {
             return Ok(Done::default());
         }
-        let removed = self.change(&format!("DELETE FROM {table}{inside}"))?;
+        let removed = self.change(delete)?;
         let added = self.change(&format!(
             "INSERT INTO {table} ({columns}) SELECT {columns} FROM {source} AS s"
         ))?;
@@ -122,21 +134,8 @@ impl Desk<'_> {
             own.join(", "),
             same("t")
         );
-        if self.are_same(columns, &there, source)? {
-            return Ok(Done::default());
-        }
-        let removed = self.change(&format!(
-            "DELETE FROM {table} AS t USING {parts} AS p WHERE {}",
-            same("t")
-        ))?;
-        let added = self.change(&format!(
-            "INSERT INTO {table} ({columns}) SELECT {columns} FROM {source} AS s"
-        ))?;
-        Ok(Done {
-            added,
-            removed,
-            ..Done::default()
-        })
+        let delete = format!("DELETE FROM {table} AS t USING {parts} AS p WHERE {}", same("t"));
+        self.exchange(&table, columns, (&there, &delete), source)
     }
 
     fn merge(&mut self, spec: &Spec, fields: &[Field], source: &str) -> Result<Done, Error> {
