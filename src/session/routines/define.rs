@@ -124,7 +124,7 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
         return Ok(());
     }
     let kept = session.relations.routines.known.clone();
-    let _ = session.relations.instances();
+    session.relations.refresh_routines();
     session.relations.routines.known.try_stored(definition.clone());
     let spec = Spec::of(&name.text, &definition.routine).map_err(Error::new)?;
     let checked = match &spec {
@@ -160,7 +160,7 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
 
 /// A definition of the database, and what makes functions for it: of the database too, whatever the session has.
 pub fn stored_definition(session: &mut Session, name: &str) -> Option<(Arc<Definition>, Instances)> {
-    let _ = session.relations.instances();
+    session.relations.refresh_routines();
     let known = Arc::new(session.relations.routines.known.stored_only());
     let definition = known.find(name)?;
     Some((definition, Instances::new(known)))

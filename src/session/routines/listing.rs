@@ -73,7 +73,7 @@ pub fn describe(session: &mut Session, object: &DescribeObject, span: Span) -> R
     if !matches!(object.kind, ObjectKind::Function | ObjectKind::Procedure) {
         return Err(super::unsupported(&format!("DESCRIBE {}", object.kind.words()), span));
     }
-    let _ = session.relations.instances();
+    session.relations.refresh_routines();
     let Some(definition) = session.relations.routines.known.find(&name.text) else {
         let kind = object.kind.words().to_lowercase();
         let mut error = Diagnostic::new("42883", name.span, format!("{kind} `{}` does not exist", name.text));

@@ -112,14 +112,20 @@ impl Relations {
             .collect()
     }
 
+    /// Brings what is known of routines up to date with the session's view, unless those of a commit are pinned.
+    pub fn refresh_routines(&mut self) {
+        let routines = &mut self.routines;
+        if routines.pinned.is_none() {
+            routines.known.read(self.view.as_ref(), &mut routines.sources);
+        }
+    }
+
     /// What makes functions for the types that they are called with.
     pub fn instances(&mut self) -> Instances {
-        let routines = &mut self.routines;
-        if let Some(pinned) = &routines.pinned {
-            return Instances::new(std::sync::Arc::new(pinned.clone()));
-        }
-        routines.known.read(self.view.as_ref(), &mut routines.sources);
-        Instances::new(std::sync::Arc::new(routines.known.clone()))
+        self.refresh_routines();
+        let routines = &self.routines;
+        let known = routines.pinned.as_ref().unwrap_or(&routines.known);
+        Instances::new(std::sync::Arc::new(known.clone()))
     }
 }
 

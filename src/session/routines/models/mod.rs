@@ -57,7 +57,7 @@ struct Done {
 /// CALL of a model; `None` if the procedure is none.
 pub fn call(session: &mut Session, call: &CallRoutine, running: Running) -> Option<Result<StatementResult, Error>> {
     let [name] = call.name.as_slice() else { return None };
-    let _ = session.relations.instances();
+    session.relations.refresh_routines();
     let routines = &session.relations.routines;
     let known = routines.pinned.as_ref().unwrap_or(&routines.known);
     let definition = known.find(&name.text)?;
@@ -78,7 +78,7 @@ pub fn call(session: &mut Session, call: &CallRoutine, running: Running) -> Opti
 /// Whether a CALL is one of a model.
 pub fn is_one(session: &mut Session, call: &CallRoutine) -> bool {
     let [name] = call.name.as_slice() else { return false };
-    let _ = session.relations.instances();
+    session.relations.refresh_routines();
     let found = session.relations.routines.known.find(&name.text);
     found.is_some_and(|definition| !definition.routine.metadata.is_empty())
 }
