@@ -87,6 +87,11 @@ impl CatalogError {
 }
 
 impl Catalog {
+    /// Whether the other is this one, unchanged. It may also be equal without that.
+    pub fn is(&self, other: &Catalog) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// From what a store keeps.
     pub fn new(entries: impl IntoIterator<Item = Entry>, next_id: u64) -> Self {
         let mut catalog = Self::default();

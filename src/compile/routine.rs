@@ -277,6 +277,7 @@ impl PhysicalPlan {
             output: Vec::new(),
             output_columns: Vec::new(),
             program,
+            value: None,
         }
     }
 }

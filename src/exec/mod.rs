@@ -98,6 +98,17 @@ pub struct QueryOptions {
     pub cancel: CancelToken,
 }
 
+impl QueryOptions {
+    /// Whether a query is compiled to the same code with the others, and tells as much of itself.
+    pub fn makes_same_code(&self, other: &QueryOptions) -> bool {
+        let of = |options: &QueryOptions| {
+            let shown = (options.dump_code, options.estimates, options.analyze);
+            (options.threads, options.jit, options.batch_rows, shown)
+        };
+        of(self) == of(other)
+    }
+}
+
 /// Asks a query to stop, or has it stop at a time.
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken(Arc<Stop>);

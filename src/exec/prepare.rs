@@ -18,6 +18,7 @@ use super::{ExecError, JitMode, QueryOptions, host};
 use crate::compile::{self, PipelineCode};
 use crate::formats::Relation;
 use crate::plan::physical::{PhysicalPlan, Pipeline};
+use crate::types::Value;
 use crate::types::arrow::arrow_schema;
 
 /// A query with its kernels.
@@ -213,6 +214,39 @@ impl Prepared {
     /// What will run.
     pub fn explain(&self) -> Explain {
         explain::explain(self)
+    }
+
+    /// The same with other values, by the subqueries that they are; how it runs is said anew, too.
+    #[must_use]
+    pub fn with_values(&self, values: &[(usize, Value)], options: &QueryOptions) -> Self {
+        let mut subqueries = self.subqueries.clone();
+        for (at, value) in values {
+            let Some(slot) = subqueries.get_mut(*at).filter(|known| known.plan.value.is_some()) else {
+                continue;
+            };
+            let plan = PhysicalPlan {
+                value: Some(value.clone()),
+                ..PhysicalPlan::clone(&slot.plan)
+            };
+            *slot = Arc::new(slot.like(Arc::new(plan), options));
+        }
+        Self {
+            subqueries,
+            ..self.like(self.plan.clone(), options)
+        }
+    }
+
+    fn like(&self, plan: Arc<PhysicalPlan>, options: &QueryOptions) -> Self {
+        Self {
+            plan,
+            pipelines: self.pipelines.clone(),
+            subqueries: self.subqueries.clone(),
+            recursions: self.recursions.clone(),
+            schema: self.schema.clone(),
+            relations: self.relations.clone(),
+            options: options.clone(),
+            phases: Phases::default(),
+        }
     }
 
     /// Time taken so far.

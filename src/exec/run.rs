@@ -214,6 +214,9 @@ impl Query {
 
     fn subquery(&self, index: usize) -> Result<(Parameter, Vec<Counts>), ExecError> {
         let prepared = self.prepared.subqueries[index].clone();
+        if let (Some(value), Some(field)) = (&prepared.plan.value, prepared.plan.output.first()) {
+            return Ok((Parameter::of_value(value, field), Vec::new()));
+        }
         let (sender, receiver) = Results::ahead(1024);
         let inner = self.inner(prepared, sender);
         let output = inner.prepared.plan.output.first().cloned();

@@ -146,6 +146,19 @@ impl Parameter {
         })
     }
 
+    /// Of a value.
+    pub fn of_value(value: &Value, field: &Field) -> Self {
+        let chunk = chunk_of_values(&[value], field);
+        let width = field.ty.physical().bytes();
+        let mut bits = [0u8; 16];
+        bits[..width].copy_from_slice(&chunk.values.as_slice()[..width]);
+        let cell = [u128::from_le_bytes(bits), u128::from(*value != Value::Null)];
+        Self {
+            cell: Arc::new(cell),
+            _owner: Some(Arc::new(chunk)),
+        }
+    }
+
     /// Another handle to the same value.
     pub fn share(&self) -> Self {
         self.clone()

@@ -8,8 +8,9 @@
 //!
 //! Does not: look anything up itself.
 
-use super::TableResolver;
-use super::logical::{ColumnId, CompareOp, Expr, ExprKind, Plan, Query, TableId};
+use super::given::GivenValues;
+use super::logical::{ColumnId, ColumnInfo, CompareOp, Expr, ExprKind, Plan, Query, TableId};
+use super::{TableResolver, constant};
 use crate::types::Value;
 
 /// An index of a relation.
@@ -40,11 +41,42 @@ pub struct Wanted {
 const MOST_POINTS: usize = 4096;
 
 /// Scans by index wherever that pays.
-pub(super) fn choose(query: &mut Query, tables: &mut dyn TableResolver) {
-    scan_by_index(&mut query.root, tables);
+pub(super) fn choose(query: &mut Query, given: &GivenValues, tables: &mut dyn TableResolver) {
+    let values = Values {
+        given,
+        columns: &query.columns,
+    };
+    scan_by_index(&mut query.root, &values, tables);
 }
 
-fn scan_by_index(plan: &mut Plan, tables: &mut dyn TableResolver) {
+/// What is known of the sides of a comparison.
+struct Values<'q> {
+    given: &'q GivenValues,
+    columns: &'q [ColumnInfo],
+}
+
+impl Values<'_> {
+    /// The column that one side of a comparison is, perhaps as a wider integer, and the value of the other side.
+    fn column_and_value(&self, side: &Expr, other: &Expr) -> Option<(ColumnId, Value)> {
+        match &side.kind {
+            ExprKind::Column(id) => Some((*id, self.given.constant(other)?)),
+            ExprKind::Cast { expr, try_: false } => {
+                let id = expr.as_column()?;
+                let narrow = &self.columns.get(id.0 as usize)?.ty;
+                if !narrow.is_integer() || !side.ty.is_integer() {
+                    return None;
+                }
+                let value = self.given.constant(other)?;
+                // What the column cannot hold, no index has; the filter knows that.
+                let fits = constant::convert(&value, &side.ty, narrow).is_ok();
+                fits.then_some((id, value))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn scan_by_index(plan: &mut Plan, values: &Values<'_>, tables: &mut dyn TableResolver) {
     if let Plan::Scan {
         table,
         name,
@@ -52,7 +84,7 @@ fn scan_by_index(plan: &mut Plan, tables: &mut dyn TableResolver) {
         filters,
     } = plan
         && !filters.is_empty()
-        && let Some((picked, index)) = picked(*table, columns, filters, tables)
+        && let Some((picked, index)) = picked(*table, columns, filters, values, tables)
     {
         *table = picked;
         *name = format!("{name} by index {index}");
@@ -60,20 +92,22 @@ fn scan_by_index(plan: &mut Plan, tables: &mut dyn TableResolver) {
     }
     plan.children_mut()
         .into_iter()
-        .for_each(|child| scan_by_index(child, tables));
+        .for_each(|child| scan_by_index(child, values, tables));
 }
 
 fn picked(
     table: TableId,
     columns: &[(ColumnId, usize)],
     filters: &[Expr],
+    values: &Values<'_>,
     tables: &mut dyn TableResolver,
 ) -> Option<(TableId, String)> {
     let indexes = tables.indexes(table);
     if indexes.is_empty() {
         return None;
     }
-    let limits: Vec<Limits> = columns.iter().map(|(id, at)| Limits::of(*id, *at, filters)).collect();
+    let limits = columns.iter().map(|(id, at)| Limits::of(*id, *at, filters, values));
+    let limits: Vec<Limits> = limits.collect();
     let limits_of = |at: usize| limits.iter().find(|limits| limits.at == at);
     let used = indexes
         .iter()
@@ -101,17 +135,17 @@ struct Limits {
 }
 
 impl Limits {
-    fn of(column: ColumnId, at: usize, filters: &[Expr]) -> Self {
+    fn of(column: ColumnId, at: usize, filters: &[Expr], values: &Values<'_>) -> Self {
         let mut limits = Self { at, ..Self::default() };
         for filter in filters {
-            limits.add(column, filter);
+            limits.add(column, filter, values);
         }
         limits
     }
 
-    fn add(&mut self, column: ColumnId, filter: &Expr) {
+    fn add(&mut self, column: ColumnId, filter: &Expr, values: &Values<'_>) {
         match &filter.kind {
-            ExprKind::And(items) => items.iter().for_each(|item| self.add(column, item)),
+            ExprKind::And(items) => items.iter().for_each(|item| self.add(column, item, values)),
             ExprKind::InList {
                 expr,
                 negated: false,
@@ -120,16 +154,14 @@ impl Limits {
                 self.equal.get_or_insert_with(|| list.clone());
             }
             ExprKind::Compare { op, left, right } => {
-                let sides = (
-                    left.as_column(),
-                    right.as_literal(),
-                    left.as_literal(),
-                    right.as_column(),
-                );
-                match sides {
-                    (Some(id), Some(value), ..) if id == column => self.compare(*op, value),
-                    (_, _, Some(value), Some(id)) if id == column => self.compare(mirrored(*op), value),
-                    _ => {}
+                if let Some((id, value)) = values.column_and_value(left, right) {
+                    if id == column {
+                        self.compare(*op, &value);
+                    }
+                } else if let Some((id, value)) = values.column_and_value(right, left)
+                    && id == column
+                {
+                    self.compare(mirrored(*op), &value);
                 }
             }
             _ => {}

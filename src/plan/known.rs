@@ -12,12 +12,18 @@ use gobi_grammar::ast::Span;
 
 use super::TableResolver;
 use super::eval::evaluate;
+use super::given::GivenValues;
 use super::logical::{ColumnId, ColumnInfo, Expr, Plan, Query};
 use crate::types::Value;
 
 /// The values of a query's output columns, column by column, and how many rows there are; `None` if the engine must find out.
 pub fn rows(query: &Query, tables: &dyn TableResolver) -> Option<(Vec<Vec<Value>>, usize)> {
-    let known = known(&query.root, &query.columns, tables)?;
+    let given = query.given_values();
+    let values = Values {
+        types: &query.columns,
+        given: &given,
+    };
+    let known = known(&query.root, &values, tables)?;
     let column = |id: &ColumnId| known.columns.iter().position(|known| known == id);
     let places: Vec<usize> = query.output.iter().map(|(id, _)| column(id)).collect::<Option<_>>()?;
     let values = |at: &usize| {
@@ -28,6 +34,12 @@ pub fn rows(query: &Query, tables: &dyn TableResolver) -> Option<(Vec<Vec<Value>
     Some((columns, known.rows.len()))
 }
 
+/// What is known besides the rows.
+struct Values<'q> {
+    types: &'q [ColumnInfo],
+    given: &'q GivenValues,
+}
+
 struct Known {
     columns: Vec<ColumnId>,
     rows: Vec<Vec<Value>>,
@@ -35,12 +47,12 @@ struct Known {
 
 impl Known {
     /// Those rows of which all predicates are true.
-    fn filtered(mut self, predicates: &[Expr], types: &[ColumnInfo]) -> Option<Self> {
+    fn filtered(mut self, predicates: &[Expr], others: &Values<'_>) -> Option<Self> {
         let mut kept = Vec::with_capacity(self.rows.len());
         for row in self.rows {
             let mut values = predicates
                 .iter()
-                .map(|predicate| projected(predicate, types, &self.columns, &row));
+                .map(|predicate| projected(predicate, others, &self.columns, &row));
             // The engine looks at all of them too, and any may fail.
             let all = values.try_fold(true, |all, value| Some(all & is_true(&value?)))?;
             if all {
@@ -60,7 +72,7 @@ fn is_true(value: &Value) -> bool {
     }
 }
 
-fn known(plan: &Plan, types: &[ColumnInfo], tables: &dyn TableResolver) -> Option<Known> {
+fn known(plan: &Plan, others: &Values<'_>, tables: &dyn TableResolver) -> Option<Known> {
     match plan {
         Plan::Scan {
             table,
@@ -71,22 +83,23 @@ fn known(plan: &Plan, types: &[ColumnInfo], tables: &dyn TableResolver) -> Optio
             let places: Vec<usize> = columns.iter().map(|(_, at)| *at).collect();
             let rows = tables.few_rows(*table, &places)?;
             let columns = columns.iter().map(|(id, _)| *id).collect();
-            Known { columns, rows }.filtered(filters, types)
+            Known { columns, rows }.filtered(filters, others)
         }
-        Plan::Filter { input, predicates } => known(input, types, tables)?.filtered(predicates, types),
+        Plan::Filter { input, predicates } => known(input, others, tables)?.filtered(predicates, others),
         Plan::Values { columns, rows } => {
-            let row = |row: &Vec<Expr>| row.iter().map(evaluate).collect::<Option<Vec<_>>>();
+            let value = |expr: &Expr| evaluate(expr).or_else(|| others.given.constant(expr));
+            let row = |row: &Vec<Expr>| row.iter().map(value).collect::<Option<Vec<_>>>();
             Some(Known {
                 columns: columns.clone(),
                 rows: rows.iter().map(row).collect::<Option<_>>()?,
             })
         }
         Plan::Project { input, columns } => {
-            let input = known(input, types, tables)?;
+            let input = known(input, others, tables)?;
             let row = |row: &Vec<Value>| {
                 let cells = columns
                     .iter()
-                    .map(|(_, expr)| projected(expr, types, &input.columns, row));
+                    .map(|(_, expr)| projected(expr, others, &input.columns, row));
                 cells.collect::<Option<Vec<_>>>()
             };
             Some(Known {
@@ -99,7 +112,7 @@ fn known(plan: &Plan, types: &[ColumnInfo], tables: &dyn TableResolver) -> Optio
 }
 
 /// An expression over a row.
-fn projected(expr: &Expr, types: &[ColumnInfo], columns: &[ColumnId], row: &[Value]) -> Option<Value> {
+fn projected(expr: &Expr, others: &Values<'_>, columns: &[ColumnId], row: &[Value]) -> Option<Value> {
     let value_of = |id: ColumnId| {
         let at = columns.iter().position(|known| *known == id);
         at.and_then(|at| row.get(at))
@@ -107,9 +120,9 @@ fn projected(expr: &Expr, types: &[ColumnInfo], columns: &[ColumnId], row: &[Val
     match expr.as_column() {
         Some(id) => value_of(id).cloned(),
         None => evaluate(expr).or_else(|| {
-            let mut expr = expr.clone();
+            let mut expr = others.given.within(expr.clone());
             let literal = |id: ColumnId| {
-                let (ty, span) = (types.get(id.0 as usize)?.ty.clone(), Span::default());
+                let (ty, span) = (others.types.get(id.0 as usize)?.ty.clone(), Span::default());
                 Some(Expr::literal(value_of(id)?.clone(), ty, span))
             };
             expr.substitute(&literal);

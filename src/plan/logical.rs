@@ -66,6 +66,28 @@ pub struct Query {
     pub recursions: Vec<Recursion>,
     /// Functions of the user's that it calls.
     pub program: Arc<Program>,
+    /// Subqueries that are values given from outside: those of variables and parameters.
+    pub given: Vec<Given>,
+}
+
+/// A value that a query is given each time it runs.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// What has it.
+    pub name: GivenName,
+    /// Its type.
+    pub ty: LogicalType,
+    /// The subquery that it is: one row of a literal. None: NULL without a type, which is always that.
+    pub subquery: Option<SubqueryId>,
+}
+
+/// What a given value is the value of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GivenName {
+    /// A variable of a script or body.
+    Variable(String),
+    /// A parameter of a prepared statement.
+    Parameter(String),
 }
 
 /// What is known of a column wherever it appears.

@@ -10,6 +10,7 @@ mod distinct;
 pub mod estimate;
 pub mod eval;
 pub mod explain;
+mod given;
 pub mod known;
 pub mod logical;
 pub mod physical;
@@ -154,6 +155,11 @@ pub trait TableResolver {
     /// What a parameter stands for; `None` if there is none of that name.
     fn parameter(&self, _name: &str) -> Option<Parameter> {
         None
+    }
+
+    /// Whether plans are kept: values of variables and parameters are not to be part of them.
+    fn keeps_plans(&self) -> bool {
+        false
     }
 
     /// Names that exist, for suggestions.
@@ -358,5 +364,15 @@ pub struct BodyName {
 
 /// Rewrites a bound query into an equivalent, cheaper one.
 pub fn optimize(query: logical::Query, tables: &mut dyn TableResolver) -> logical::Query {
-    rules::optimize(query, tables)
+    place(simplify(query), tables)
+}
+
+/// The part of it that knows nothing of the rows, nor of values that are given.
+pub fn simplify(query: logical::Query) -> logical::Query {
+    rules::simplify(query)
+}
+
+/// The rest: which rows indexes find, and in what order joins run.
+pub fn place(query: logical::Query, tables: &mut dyn TableResolver) -> logical::Query {
+    rules::place(query, tables)
 }

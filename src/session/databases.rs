@@ -216,6 +216,9 @@ impl Session {
             self.relations.view = Some(within.view.clone());
             return Ok(());
         }
+        if self.reads_one_view && self.relations.view.is_some() {
+            return Ok(());
+        }
         self.relations.view = match &mut self.store {
             Some(store) => store.view(span)?,
             None => None,

@@ -30,6 +30,7 @@ mod explain;
 mod foreign_keys;
 mod history;
 pub mod isolation;
+mod kept;
 mod lineage;
 mod listing;
 mod load;
@@ -102,6 +103,8 @@ pub struct Session {
     pending: VecDeque<ResultStream>,
     /// The statement that fires a trigger, while its body runs.
     within: Option<triggers::Within>,
+    /// A body runs that changes nothing: all that it asks for, it sees as it was when it began.
+    reads_one_view: bool,
     /// Triggers that are checked and compiled.
     triggers: triggers::Triggers,
     /// What came of the tests so far, if they are run.
@@ -124,6 +127,7 @@ impl Session {
             explaining: None,
             pending: VecDeque::new(),
             within: None,
+            reads_one_view: false,
             triggers: triggers::Triggers::default(),
             testing: None,
         }
@@ -321,20 +325,33 @@ impl Session {
         }
     }
 
-    /// Begins the transaction of a body that changes something, unless there is one; whether it did.
-    fn begin_body(&mut self, changes: bool, span: Span) -> Result<bool, Error> {
-        if !changes || self.in_transaction() || self.within.is_some() {
-            return Ok(false);
+    /// Begins the transaction of a body that changes something, unless there is one. One that does not sees everything as it
+    /// is now.
+    fn begin_body(&mut self, changes: bool, span: Span) -> Result<Begun, Error> {
+        if self.in_transaction() || self.within.is_some() || self.reads_one_view {
+            return Ok(Begun::Nothing);
         }
-        self.begin(false, None, span).map(|()| true)
+        if changes {
+            return self.begin(false, None, span).map(|()| Begun::Transaction);
+        }
+        self.refresh_view(span)?;
+        if self.settings.isolation == isolation::Isolation::ReadCommitted {
+            return Ok(Begun::Nothing);
+        }
+        self.reads_one_view = true;
+        Ok(Begun::View)
     }
 
     /// Ends it.
-    fn end_body(&mut self, begun: bool, done: bool, span: Span) -> Result<(), Error> {
+    fn end_body(&mut self, begun: Begun, done: bool, span: Span) -> Result<(), Error> {
         match begun {
-            true if done => self.commit("body", span),
-            true => self.rollback(span),
-            false => Ok(()),
+            Begun::Transaction if done => self.commit("body", span),
+            Begun::Transaction => self.rollback(span),
+            Begun::View => {
+                self.reads_one_view = false;
+                Ok(())
+            }
+            Begun::Nothing => Ok(()),
         }
     }
 
@@ -357,6 +374,15 @@ impl Session {
     pub fn names(&mut self) -> Vec<String> {
         self.relations.completions()
     }
+}
+
+/// What a body has begun, and has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    Nothing,
+    /// It reads one state of the database.
+    View,
+    Transaction,
 }
 
 /// The statements of a script, each run as it is asked for.

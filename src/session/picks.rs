@@ -146,6 +146,7 @@ impl StatementTables<'_> {
 
     /// The rows that an index finds.
     pub(super) fn picked(&mut self, table: TableId, index: &Index, wanted: &[Wanted], one: bool) -> Option<TableId> {
+        self.picks = true;
         let (opened, origin) = self.origin(table)?;
         let def = origin.table.definition();
         let no = |at: &usize| def.columns.get(*at).map(|column| column.no);

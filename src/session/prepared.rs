@@ -5,7 +5,7 @@
 //!
 //! Invariants: as many values as there are parameters, or nothing runs. A value is never part of a text.
 //!
-//! Does not: keep plans; what a name stands for may change between two runs.
+//! Does not: know whether a plan of before still fits; `kept` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use gobi_grammar::ast::{self, Argument, Deallocate, Execute, Prepare, SelectItem
 use gobi_grammar::scan::{Kind, tokens};
 use gobi_grammar::{Diagnostic, Dialect};
 
+use super::kept::Slot;
 use super::relations::StatementTables;
 use super::result::{ResultStream, StatementResult};
 use super::{Error, Phases, Session, define, script, statement};
@@ -33,6 +34,8 @@ struct Inner {
     /// In the order of their numbers, or in which they appear.
     parameters: Vec<String>,
     types: Vec<Option<LogicalType>>,
+    /// Its plan.
+    slot: Slot,
 }
 
 /// The prepared statements of a session, by name in lower case.
@@ -65,6 +68,7 @@ impl Prepared {
             dialect,
             parameters,
             types,
+            slot: Slot::default(),
         })))
     }
 
@@ -153,7 +157,9 @@ impl Prepared {
     ) -> Result<StatementResult, Error> {
         let before = std::mem::replace(&mut session.relations.parameters, values);
         session.statement = self.0.text.clone();
+        let slot = session.relations.slot.replace(self.0.slot.clone());
         let result = statement::run(session, &self.0.statement, self.0.dialect, phases);
+        session.relations.slot = slot;
         session.relations.parameters = before;
         result
     }

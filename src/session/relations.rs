@@ -18,6 +18,7 @@ use super::databases::{Other, Seen, TEMP, Which};
 use super::define::views;
 use super::error::format_code;
 use super::history;
+use super::kept::{Resolved, Slot};
 use super::picks::Origin;
 use super::points::point_error;
 use super::reads;
@@ -53,6 +54,8 @@ pub struct Relations {
     pub given: Vec<(String, Arc<dyn Relation>)>,
     /// Variables and functions.
     pub routines: Routines,
+    /// Where the plan of what runs next is kept.
+    pub slot: Option<Slot>,
 }
 
 impl Relations {
@@ -80,6 +83,12 @@ impl Relations {
             .into_iter()
             .map(|(name, _)| name);
         tables.chain(self.columns.iter().cloned()).collect()
+    }
+
+    /// What a parameter of the statement that runs stands for.
+    pub fn parameter(&self, name: &str) -> Option<Parameter> {
+        let known = self.parameters.iter().find(|(known, _)| known == name);
+        known.map(|(_, parameter)| parameter.clone())
     }
 
     /// Files of this path are read so.
@@ -340,6 +349,9 @@ pub(super) struct Opened {
     pub picked: Vec<RowAddress>,
 }
 
+/// Relations of a statement, by their numbers, as far as somebody wanted all of their rows.
+pub type Scanned = Vec<Option<Arc<dyn Relation>>>;
+
 /// The relations of one statement, numbered as it names them.
 pub struct StatementTables<'r> {
     relations: &'r mut Relations,
@@ -354,6 +366,11 @@ pub struct StatementTables<'r> {
     pub(super) failed: Option<ResolveError>,
     /// Functions that the statement calls.
     instances: Option<Instances>,
+    /// A plan is to be kept: how the relations were found; `None` if they cannot be found so again.
+    resolved: Option<Vec<Resolved>>,
+    keeps: bool,
+    /// An index was asked for rows.
+    pub(super) picks: bool,
 }
 
 impl<'r> StatementTables<'r> {
@@ -367,7 +384,65 @@ impl<'r> StatementTables<'r> {
             inside: Vec::new(),
             view_in: None,
             failed: None,
+            resolved: Some(Vec::new()),
+            keeps: false,
+            picks: false,
         }
+    }
+
+    /// Begins anew; `keeps`: for a plan that is kept.
+    pub fn restart(&mut self, keeps: bool) {
+        self.opened.clear();
+        self.named.clear();
+        self.failed = None;
+        self.instances = None;
+        self.resolved = Some(Vec::new());
+        self.keeps = keeps;
+        self.picks = false;
+    }
+
+    /// How its relations were found, by their numbers; `None` if that cannot be done again.
+    pub fn resolved(&self) -> Option<Vec<Resolved>> {
+        let resolved = self.resolved.as_ref()?;
+        (resolved.len() == self.opened.len()).then(|| resolved.clone())
+    }
+
+    /// What the session's statements can name.
+    pub fn relations(&self) -> &Relations {
+        self.relations
+    }
+
+    /// All rows of a relation, planned.
+    pub fn all_rows(&mut self, table: TableId) -> Option<Arc<dyn Relation>> {
+        self.plan_all(table);
+        self.opened_relation(table)?.relation.clone()
+    }
+
+    /// The relations of which somebody wanted all rows; `None` if others were looked up by an index.
+    pub fn all_scanned(&self) -> Option<Scanned> {
+        let opened = self.opened.iter().map(|opened| opened.relation.clone());
+        (!self.picks).then(|| opened.collect())
+    }
+
+    /// Notes how a relation was found that is new.
+    fn note_resolved(&mut self, parts: &[&str], is_file: bool, moment: Option<&Moment>, id: TableId) {
+        let home = self.inside.last().copied().flatten();
+        let Some(resolved) = &mut self.resolved else { return };
+        if moment.is_some() {
+            self.resolved = None;
+        } else if id.0 as usize == resolved.len()
+            && let Some(opened) = self.opened.get(id.0 as usize)
+        {
+            resolved.push(Resolved::new(parts, is_file, home, &opened.info.schema));
+        }
+    }
+
+    /// What a name stands for inside of a view of a database.
+    pub fn by_name_in(&mut self, parts: &[&str], home: Option<Which>) -> Result<Option<Named>, ResolveError> {
+        self.inside.push(home);
+        let named = self.by_name(parts, None);
+        self.inside.pop();
+        named
     }
 
     /// What went wrong while rows were looked up.
@@ -493,21 +568,7 @@ impl<'r> StatementTables<'r> {
         TableId(u32::try_from(self.opened.len() - 1).unwrap_or(u32::MAX))
     }
 
-    fn number(&mut self, path: &str, name: &str) -> Result<TableId, ResolveError> {
-        let known = self.opened.iter().position(|opened| opened.path == path);
-        let index = match known {
-            Some(index) => index,
-            None => {
-                self.opened.push(self.relations.open(path, name)?);
-                self.opened.len() - 1
-            }
-        };
-        Ok(TableId(u32::try_from(index).unwrap_or(u32::MAX)))
-    }
-}
-
-impl TableResolver for StatementTables<'_> {
-    fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
+    fn found(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
         if let Some(given) = self.relations.given(parts) {
             return Ok(Some(Named::Table(self.opened(given))));
         }
@@ -554,8 +615,32 @@ impl TableResolver for StatementTables<'_> {
         self.number(path, name).map(|id| Some(Named::Table(id)))
     }
 
+    fn number(&mut self, path: &str, name: &str) -> Result<TableId, ResolveError> {
+        let known = self.opened.iter().position(|opened| opened.path == path);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                self.opened.push(self.relations.open(path, name)?);
+                self.opened.len() - 1
+            }
+        };
+        Ok(TableId(u32::try_from(index).unwrap_or(u32::MAX)))
+    }
+}
+
+impl TableResolver for StatementTables<'_> {
+    fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
+        let found = self.found(parts, moment)?;
+        if let Some(Named::Table(id)) = &found {
+            self.note_resolved(parts, false, moment, *id);
+        }
+        Ok(found)
+    }
+
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {
-        self.number(path, path)
+        let id = self.number(path, path)?;
+        self.note_resolved(&[path], true, None, id);
+        Ok(id)
     }
 
     fn indexes(&self, table: TableId) -> Vec<Index> {
@@ -585,8 +670,11 @@ impl TableResolver for StatementTables<'_> {
     }
 
     fn parameter(&self, name: &str) -> Option<Parameter> {
-        let known = self.relations.parameters.iter().find(|(known, _)| known == name);
-        known.map(|(_, parameter)| parameter.clone())
+        self.relations.parameter(name)
+    }
+
+    fn keeps_plans(&self) -> bool {
+        self.keeps
     }
 
     fn info(&self, table: TableId) -> &TableInfo {

@@ -13,7 +13,8 @@ use gobi_grammar::ast::{Query, Set, Span, Statement, StatementKind};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::change::Running;
-use super::relations::{Relations, StatementTables};
+use super::kept::{Key, Slot};
+use super::relations::{Relations, Scanned, StatementTables};
 use super::store::StatementLocks;
 use super::{
     Error, Phases, ResultStream, Session, StatementResult, attach, caches, compact, copy, explain, prepared, routines,
@@ -125,8 +126,8 @@ pub fn changed_rows(
         return Ok(given);
     }
     let options = change_options(session);
-    let (bound, layout, tables, phases) = bound_change(&mut session.relations, change, raw, running)?;
-    let stream = start(&session.engine, bound, tables, &options, phases, span)?;
+    let (bound, layout) = bound_change(&mut session.relations, change, raw, running)?;
+    let stream = start(&session.engine, bound, &options, span)?;
     Ok((stream, layout))
 }
 
@@ -164,33 +165,85 @@ pub fn compiled_change(
     if let Some(show) = capture.map(explain::Capture::options) {
         (options.dump_code, options.estimates, options.analyze) = (show.jit, true, show.analyze);
     }
-    let (bound, layout, tables, mut phases) = bound_change(&mut session.relations, change, raw, running)?;
-    let (optimized, tables) = optimize(bound, tables, &mut phases, running.span)?;
-    let compiled = prepare(&session.engine, optimized, tables, &options, phases, running.span)?;
+    let (bound, layout) = bound_change(&mut session.relations, change, raw, running)?;
+    let placed = place(bound, running.span)?;
+    let compiled = prepare(&session.engine, placed, &options, running.span)?;
     if let Some(capture) = &mut session.explaining {
         capture.note_plan(&compiled);
     }
     Ok((compiled, layout))
 }
 
-type BoundChange<'r> = (logical::Query, Layout, StatementTables<'r>, Phases);
+/// A query whose names are resolved, and what it was resolved with.
+struct Bound<'r> {
+    query: logical::Query,
+    tables: StatementTables<'r>,
+    phases: Phases,
+    /// Where its plan is kept.
+    slot: Option<Slot>,
+}
 
+/// The change as it is kept, or bound anew.
 fn bound_change<'r>(
     relations: &'r mut Relations,
     change: &Change<'_>,
     raw: bool,
     running: Running,
-) -> Result<BoundChange<'r>, Error> {
-    let clock = Instant::now();
-    let mut tables = StatementTables::new(relations);
-    let bound = match raw {
-        true => plan::bind_raw_change(change, running.dialect, &mut tables),
-        false => plan::bind_change(change, running.dialect, &mut tables),
+) -> Result<(Bound<'r>, Layout), Error> {
+    let key = Key {
+        raw,
+        old: change.old.clone(),
+        ..Key::query(change.span, running.dialect)
     };
-    let (bound, layout) = bound.map_err(Error::all)?;
-    let mut phases = running.phases;
+    kept_or_bound(relations, key, running.phases, &mut |tables| match raw {
+        true => plan::bind_raw_change(change, running.dialect, tables),
+        false => plan::bind_change(change, running.dialect, tables),
+    })
+}
+
+type Binding<'b> = &'b mut dyn FnMut(&mut StatementTables<'_>) -> Result<(logical::Query, Layout), Vec<Diagnostic>>;
+
+/// A plan from its slot, with the values of now; otherwise one that is bound anew, and kept if somebody wants that.
+fn kept_or_bound<'r>(
+    relations: &'r mut Relations,
+    key: Key,
+    mut phases: Phases,
+    bind: Binding<'_>,
+) -> Result<(Bound<'r>, Layout), Error> {
+    let clock = Instant::now();
+    let mut slot = relations.slot.take().filter(Slot::wants);
+    let mut tables = StatementTables::new(relations);
+    let kept = slot.as_ref().and_then(|slot| slot.planned(&key, &mut tables));
+    let made = match kept {
+        Some(made) => Some(made),
+        None => slot.as_ref().and_then(|slot| {
+            tables.restart(true);
+            let made = bind(&mut tables).map(|(query, layout)| (plan::simplify(query), layout));
+            match &made {
+                Ok((query, layout)) => slot.keep(key, query, layout, &tables),
+                // What needs the values, or is wrong: who binds it with them will see.
+                Err(_) => slot.give_up(),
+            }
+            made.ok()
+        }),
+    };
+    let (query, layout) = match made {
+        Some(made) => made,
+        None => {
+            slot = None;
+            tables.restart(false);
+            let (query, layout) = bind(&mut tables).map_err(Error::all)?;
+            (plan::simplify(query), layout)
+        }
+    };
     phases.bind = clock.elapsed();
-    Ok((bound, layout, tables, phases))
+    let bound = Bound {
+        query,
+        tables,
+        phases,
+        slot,
+    };
+    Ok((bound, layout))
 }
 
 /// Looks for errors in a change.
@@ -209,8 +262,8 @@ pub fn query_stream(
     span: Span,
 ) -> Result<ResultStream, Error> {
     let options = options(session);
-    let (bound, tables, phases) = bound(&mut session.relations, query, dialect, phases)?;
-    let mut stream = start(&session.engine, bound, tables, &options, phases, span)?;
+    let bound = bound(&mut session.relations, query, dialect, phases)?;
+    let mut stream = start(&session.engine, bound, &options, span)?;
     stream.sources = Some(session.relations.routines.sources.clone());
     stream.held = std::mem::take(&mut session.relations.held);
     Ok(stream)
@@ -224,9 +277,12 @@ pub fn stream_into(
     running: Running,
 ) -> Result<ResultStream, Error> {
     let options = options(session);
-    let mut tables = StatementTables::new(&mut session.relations);
-    let bound = plan::bind_into(query, wanted, running.dialect, &mut tables).map_err(Error::all)?;
-    start(&session.engine, bound, tables, &options, running.phases, running.span)
+    let key = Key::query(query.span, running.dialect);
+    let (bound, _) = kept_or_bound(&mut session.relations, key, running.phases, &mut |tables| {
+        let bound = plan::bind_into(query, wanted, running.dialect, tables)?;
+        Ok((bound, Layout::default()))
+    })?;
+    start(&session.engine, bound, &options, running.span)
 }
 
 /// A query that has not started.
@@ -235,6 +291,8 @@ pub struct Compiled {
     pub prepared: Prepared,
     /// What it was made from.
     pub logical: logical::Query,
+    /// The relations that it reads, if these do not depend on values.
+    pub scanned: Option<Scanned>,
     /// The result's columns.
     pub fields: Vec<Field>,
     /// Time so far.
@@ -250,39 +308,43 @@ pub fn compile(
     phases: Phases,
     span: Span,
 ) -> Result<Compiled, Error> {
-    let (bound, tables, mut phases) = bound(&mut session.relations, query, dialect, phases)?;
-    let (optimized, tables) = optimize(bound, tables, &mut phases, span)?;
-    prepare(&session.engine, optimized, tables, options, phases, span)
+    let bound = bound(&mut session.relations, query, dialect, phases)?;
+    let placed = place(bound, span)?;
+    prepare(&session.engine, placed, options, span)
 }
 
 fn bound<'r>(
     relations: &'r mut Relations,
     query: &Query,
     dialect: Dialect,
-    mut phases: Phases,
-) -> Result<(logical::Query, StatementTables<'r>, Phases), Error> {
-    let clock = Instant::now();
-    let mut tables = StatementTables::new(relations);
-    let bound = bind(query, dialect, &mut tables)?;
-    phases.bind = clock.elapsed();
-    Ok((bound, tables, phases))
+    phases: Phases,
+) -> Result<Bound<'r>, Error> {
+    let key = Key::query(query.span, dialect);
+    let (bound, _) = kept_or_bound(relations, key, phases, &mut |tables| {
+        Ok((plan::bind(query, dialect, tables)?, Layout::default()))
+    })?;
+    Ok(bound)
 }
 
 /// Optimises, compiles and starts a query; rows that are known already need no engine.
-fn start(
-    engine: &Engine,
-    bound: logical::Query,
-    tables: StatementTables<'_>,
-    options: &QueryOptions,
-    mut phases: Phases,
-    span: Span,
-) -> Result<ResultStream, Error> {
-    let (optimized, tables) = optimize(bound, tables, &mut phases, span)?;
-    if let Some(batch) = known_rows(&optimized, &tables) {
-        let fields = optimized.output.into_iter().map(|(_, field)| field).collect();
-        return Ok(ResultStream::returned(fields, vec![batch], phases, span));
+fn start(engine: &Engine, mut bound: Bound<'_>, options: &QueryOptions, span: Span) -> Result<ResultStream, Error> {
+    if let Some(slot) = &bound.slot
+        && let Some(prepared) = slot.code(&bound.query, &mut bound.tables, options)
+    {
+        let fields = bound.query.output.iter().map(|(_, field)| field.clone()).collect();
+        let stream = engine.run(prepared).map_err(|error| Error::from_exec(error, span))?;
+        return Ok(ResultStream::query(fields, stream, bound.phases, span));
     }
-    let compiled = prepare(engine, optimized, tables, options, phases, span)?;
+    let placed = place(bound, span)?;
+    if let Some(batch) = known_rows(&placed.query, &placed.tables) {
+        let fields = placed.query.output.into_iter().map(|(_, field)| field).collect();
+        return Ok(ResultStream::returned(fields, vec![batch], placed.phases, span));
+    }
+    let slot = placed.slot.clone();
+    let compiled = prepare(engine, placed, options, span)?;
+    if let Some(slot) = slot {
+        slot.keep_code(&compiled);
+    }
     run_compiled(engine, compiled, span)
 }
 
@@ -302,37 +364,33 @@ fn known_rows(query: &logical::Query, tables: &StatementTables<'_>) -> Option<Re
     RecordBatch::try_new_with_options(arrow_schema(&fields), arrays, &options).ok()
 }
 
-fn optimize<'r>(
-    bound: logical::Query,
-    mut tables: StatementTables<'r>,
-    phases: &mut Phases,
-    span: Span,
-) -> Result<(logical::Query, StatementTables<'r>), Error> {
+/// Optimises what is bound.
+fn place(mut bound: Bound<'_>, span: Span) -> Result<Bound<'_>, Error> {
     let clock = Instant::now();
-    let optimized = plan::optimize(bound, &mut tables);
-    if let Some(error) = tables.failed() {
+    bound.query = plan::place(bound.query, &mut bound.tables);
+    if let Some(error) = bound.tables.failed() {
         return Err(Error::new(Diagnostic::new(error.code, span, error.message.clone())));
     }
-    tables.note_reads(&optimized);
-    phases.optimize = clock.elapsed();
-    Ok((optimized, tables))
+    bound.tables.note_reads(&bound.query);
+    bound.phases.optimize = clock.elapsed();
+    Ok(bound)
 }
 
 /// Compiles what is optimised.
-fn prepare(
-    engine: &Engine,
-    optimized: logical::Query,
-    mut tables: StatementTables<'_>,
-    options: &QueryOptions,
-    mut phases: Phases,
-    span: Span,
-) -> Result<Compiled, Error> {
+fn prepare(engine: &Engine, placed: Bound<'_>, options: &QueryOptions, span: Span) -> Result<Compiled, Error> {
     let clock = Instant::now();
+    let Bound {
+        query: optimized,
+        mut tables,
+        mut phases,
+        ..
+    } = placed;
     let made = tables.make_picked();
     made.map_err(|error| Error::new(Diagnostic::new(error.code, span, error.message)))?;
     let physical = plan::physical::plan(&optimized, &tables, options.estimates)
         .map_err(|error| Error::new(Diagnostic::new("0A000", span, error.to_string())))?;
     phases.optimize += clock.elapsed();
+    let scanned = tables.all_scanned();
     let relations = tables.into_relations();
     let prepared = engine.prepare(physical, &relations, options);
     let prepared = prepared.map_err(|error| Error::from_exec(error, span))?;
@@ -341,6 +399,7 @@ fn prepare(
     Ok(Compiled {
         prepared,
         logical: optimized,
+        scanned,
         fields,
         phases,
     })

@@ -14,7 +14,7 @@ use super::coerce::{cast, with_literal};
 use super::scope::{Scope, same};
 use super::select::{Block, Place};
 use super::{Binder, Bound, Reported};
-use crate::plan::logical::{Expr, ExprKind, TableId};
+use crate::plan::logical::{Expr, ExprKind, GivenName, TableId};
 use crate::plan::{BodyScope, Moment, Named, Passed, ResolveError, RoutineCall, TableInfo, TableResolver, constant};
 use crate::types::LogicalType;
 
@@ -88,14 +88,15 @@ impl<'a> Binder<'a> {
     /// The variable of the script or body that the query stands in, as its value.
     pub(super) fn variable(&mut self, name: &ast::Ident, span: Span) -> Option<Expr> {
         let (ty, value) = self.tables.variable(&name.text)?;
-        Some(Expr::literal(value, ty, span))
+        Some(self.given(GivenName::Variable(name.text.clone()), value, ty, span))
     }
 
     /// `r.a`, where `r` is the row of a loop.
     pub(super) fn row_variable(&mut self, parts: &[ast::Ident], span: Span) -> Option<Expr> {
         let [row, column] = parts else { return None };
-        let (ty, value) = self.tables.variable(&format!("{}.{}", row.text, column.text))?;
-        Some(Expr::literal(value, ty, span))
+        let name = format!("{}.{}", row.text, column.text);
+        let (ty, value) = self.tables.variable(&name)?;
+        Some(self.given(GivenName::Variable(name), value, ty, span))
     }
 
     /// A call of a function of the user's, if there is one of that name.

@@ -14,7 +14,7 @@ use super::scope::{Found, Scope};
 use super::select::Block;
 use super::{Binder, Bound, Reported, coerce};
 use crate::plan::eval;
-use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind};
+use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind, GivenName};
 use crate::types::cast::castable;
 use crate::types::{LogicalType, Value};
 
@@ -118,7 +118,7 @@ impl<'a> Binder<'a> {
     /// A parameter is a literal whose value was given.
     fn parameter(&mut self, name: &str, span: Span) -> Bound<Expr> {
         if let Some(given) = self.tables.parameter(name) {
-            return Ok(Expr::literal(given.value, given.ty, span));
+            return Ok(self.given(GivenName::Parameter(name.to_owned()), given.value, given.ty, span));
         }
         let error = Diagnostic::new("42P02", span, format!("there is no value for the parameter `${name}`"));
         self.fail(error.with_help("PREPARE the statement, and EXECUTE it with a value"))

@@ -22,6 +22,7 @@ mod distinct;
 mod domain;
 mod expr;
 mod from;
+mod given;
 mod grouping_sets;
 mod joins;
 mod lambda;
@@ -53,7 +54,7 @@ pub(super) use body::{bind_scalar, bind_type, converted};
 pub(super) use coerce::common_type;
 pub(super) use nested::call as call_of;
 
-use super::logical::{ColumnId, ColumnInfo, Expr, Plan, Query, SubqueryId};
+use super::logical::{ColumnId, ColumnInfo, Expr, Given, Plan, Query, SubqueryId};
 use super::properties;
 use super::{Moment, Point, TableResolver};
 use crate::types::{Field, LogicalType};
@@ -119,6 +120,8 @@ struct Binder<'a> {
     matched: Vec<(&'a str, Expr)>,
     /// An expression of a body is being bound: names are variables.
     in_body: bool,
+    /// Values that the query is to be given each time it runs.
+    given: Vec<Given>,
 }
 
 /// Binds one query; see [`super::bind`].
@@ -207,6 +210,7 @@ impl<'a> Binder<'a> {
             system_columns: HashSet::new(),
             matched: Vec::new(),
             in_body: false,
+            given: Vec::new(),
         }
     }
 
@@ -219,12 +223,14 @@ impl<'a> Binder<'a> {
             subqueries: Vec::new(),
             recursions: Vec::new(),
             program: program.clone(),
+            given: Vec::new(),
         };
         let subqueries = self.subqueries.into_iter().map(whole).collect();
         let recursions = self.recursions.into_iter().flatten().map(|made| made.recursion(whole));
         Query {
             subqueries,
             recursions: recursions.collect(),
+            given: self.given,
             ..whole(relation)
         }
     }

@@ -34,9 +34,23 @@ pub(super) type Columns = BTreeSet<ColumnId>;
 
 /// Plans a query, its subqueries and its recursive CTEs; `estimates`: with how many rows are expected where.
 pub fn plan(query: &logical::Query, tables: &dyn TableResolver, estimates: bool) -> Result<PhysicalPlan, PlanError> {
+    plan_part(query, false, tables, estimates)
+}
+
+/// `is_given`: it is a value, if it can be.
+fn plan_part(
+    query: &logical::Query,
+    is_given: bool,
+    tables: &dyn TableResolver,
+    estimates: bool,
+) -> Result<PhysicalPlan, PlanError> {
     let mut subqueries = Vec::new();
-    for subquery in &query.subqueries {
-        subqueries.push(plan(subquery, tables, estimates)?);
+    for (at, subquery) in query.subqueries.iter().enumerate() {
+        let is_given = query
+            .given
+            .iter()
+            .any(|given| given.subquery.is_some_and(|id| id.0 as usize == at));
+        subqueries.push(plan_part(subquery, is_given, tables, estimates)?);
     }
     let recursions = query.recursions.iter().map(|recursion| {
         Ok(Recursion {
@@ -54,7 +68,10 @@ pub fn plan(query: &logical::Query, tables: &dyn TableResolver, estimates: bool)
         estimator: estimates.then(|| Estimator::new(&query.root, tables)),
         out: PhysicalPlan::empty((subqueries, recursions), query),
     };
-    builder.result()?;
+    match query.only_value() {
+        Some(value) if is_given => builder.out.value = Some(value.clone()),
+        _ => builder.result()?,
+    }
     Ok(builder.out)
 }
 
@@ -70,6 +87,7 @@ impl PhysicalPlan {
             output: query.output.iter().map(|(_, field)| field.clone()).collect(),
             output_columns: Vec::new(),
             program: query.program.clone(),
+            value: None,
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct PhysicalPlan {
     pub output_columns: Vec<usize>,
     /// Functions of the user's that expressions call.
     pub program: Arc<Program>,
+    /// Its only value, if that is known: nothing runs.
+    pub value: Option<Value>,
 }
 
 /// A recursive CTE; see [`logical::Recursion`].

@@ -22,24 +22,42 @@ mod pushdown;
 use std::collections::BTreeSet;
 
 use super::estimate::Estimator;
+use super::given::GivenValues;
 use super::logical::{Plan, Query, Recursion, TableId};
 use super::{TableResolver, access};
 
-/// Applies all rules to a query, its subqueries and its recursive CTEs.
-pub(super) fn optimize(mut query: Query, tables: &mut dyn TableResolver) -> Query {
-    let subqueries = std::mem::take(&mut query.subqueries).into_iter();
-    query.subqueries = subqueries.map(|sub| optimize(sub, tables)).collect();
-    let recursions = std::mem::take(&mut query.recursions).into_iter();
-    let recursions = recursions.map(|recursion| Recursion {
-        base: optimize(recursion.base, tables),
-        step: optimize(recursion.step, tables),
+/// Applies to a query, its subqueries and its recursive CTEs those rules that need to know nothing of the rows.
+pub(super) fn simplify(mut query: Query) -> Query {
+    query.subqueries = query.subqueries.into_iter().map(simplify).collect();
+    let recursions = query.recursions.into_iter().map(|recursion| Recursion {
+        base: simplify(recursion.base),
+        step: simplify(recursion.step),
         ..recursion
     });
     query.recursions = recursions.collect();
     fold::plan(&mut query.root);
     query.root = pushdown::push_filters(query.root, &query.columns);
     fold::plan(&mut query.root);
-    access::choose(&mut query, tables);
+    query
+}
+
+/// Applies the others.
+pub(super) fn place(query: Query, tables: &mut dyn TableResolver) -> Query {
+    let given = query.given_values();
+    place_given(query, &given, tables)
+}
+
+fn place_given(mut query: Query, given: &GivenValues, tables: &mut dyn TableResolver) -> Query {
+    let subqueries = std::mem::take(&mut query.subqueries).into_iter();
+    query.subqueries = subqueries.map(|sub| place_given(sub, given, tables)).collect();
+    let recursions = std::mem::take(&mut query.recursions).into_iter();
+    let recursions = recursions.map(|recursion| Recursion {
+        base: place_given(recursion.base, given, tables),
+        step: place_given(recursion.step, given, tables),
+        ..recursion
+    });
+    query.recursions = recursions.collect();
+    access::choose(&mut query, given, tables);
     tables.settle(&scanned(&query.root));
     let tables = &*tables;
     let estimator = Estimator::new(&query.root, tables);

@@ -17,16 +17,34 @@ use super::Running;
 use crate::exec::ExecError;
 use crate::exec::routine::Answers;
 use crate::procedure::{Checked, Question, QuestionKind};
+use crate::session::kept::Slot;
 use crate::session::{
     Error, ErrorKind, ResultStream, Session, StatementResult, appender, statement, target, transactions,
 };
 use crate::types::arrow::to_arrow;
 use crate::types::{Field, Value, cell};
 
+/// Where plans of a body's questions are kept, as long as the body is.
+#[derive(Debug, Default)]
+pub struct Slots(Vec<Slot>);
+
+impl Slots {
+    /// For a body.
+    pub fn of_body(checked: &Checked) -> Self {
+        Self(checked.questions.iter().map(|_| Slot::default()).collect())
+    }
+
+    fn of(&self, question: usize) -> Option<Slot> {
+        self.0.get(question).cloned()
+    }
+}
+
 /// The session, for one body.
 pub struct Answering<'a> {
     session: &'a mut Session,
     checked: &'a Checked,
+    /// Plans of what it asks.
+    slots: &'a Slots,
     running: Running,
     /// Loops over rows that are open, innermost last.
     open: Vec<Rows>,
@@ -44,10 +62,11 @@ struct Rows {
 }
 
 impl<'a> Answering<'a> {
-    pub fn new(session: &'a mut Session, checked: &'a Checked, running: Running) -> Self {
+    pub fn new(session: &'a mut Session, (checked, slots): (&'a Checked, &'a Slots), running: Running) -> Self {
         Self {
             session,
             checked,
+            slots,
             running,
             open: Vec::new(),
             savepoints: 0,
@@ -272,7 +291,9 @@ impl Answers for Answering<'_> {
 
     fn rows(&mut self, number: usize, columns: Vec<ArrayRef>) -> Result<(), ExecError> {
         let outer = self.session.relations.routines.inside.take();
+        let outer_slot = self.session.relations.slot.take();
         let added = self.add(number, columns);
+        self.session.relations.slot = outer_slot;
         self.session.relations.routines.inside = outer;
         added.map_err(|error| {
             let exec = to_exec(&error);
@@ -293,7 +314,10 @@ impl Answers for Answering<'_> {
         let running = self.running;
         self.running.dialect = question.dialect;
         let outer = self.session.relations.routines.inside.replace(inside);
+        let slot = self.slots.of(number);
+        let outer_slot = std::mem::replace(&mut self.session.relations.slot, slot);
         let answer = self.ask(question, given);
+        self.session.relations.slot = outer_slot;
         self.session.relations.routines.inside = outer;
         self.running = running;
         answer.map_err(|error| {

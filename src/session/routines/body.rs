@@ -10,7 +10,7 @@
 use gobi_grammar::ast::{self, Span, StatementKind as K, Value as Written};
 use gobi_grammar::{Diagnostic, Dialect};
 
-use super::answers::Answering;
+use super::answers::{Answering, Slots};
 use super::{Held, Running};
 use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
@@ -356,7 +356,8 @@ fn execute(
     let begun = session.begin_body(changes, running.span)?;
     let interrupt = session.interrupt.clone();
     let outer = interrupt.enter(options.cancel.clone());
-    let mut answering = Answering::new(session, checked, running);
+    let slots = Slots::of_body(checked);
+    let mut answering = Answering::new(session, (checked, &slots), running);
     let outcome = body.run(values, &mut answering, &options);
     interrupt.exit(outer);
     let shown = std::mem::take(&mut answering.shown);

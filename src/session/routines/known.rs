@@ -31,6 +31,20 @@ pub struct Known {
     texts: Arc<BTreeMap<EntityId, (String, Arc<Definition>)>>,
 }
 
+/// The functions of a session at some time, to be told from others.
+#[derive(Clone, Debug)]
+pub struct Functions {
+    local: Arc<BTreeMap<String, Arc<Definition>>>,
+    methods: Arc<BTreeMap<String, Vec<Arc<Definition>>>>,
+}
+
+impl Functions {
+    /// Whether the other is this one, unchanged.
+    pub fn is(&self, other: &Functions) -> bool {
+        Arc::ptr_eq(&self.local, &other.local) && Arc::ptr_eq(&self.methods, &other.methods)
+    }
+}
+
 impl Definitions for Known {
     fn find(&self, name: &str) -> Option<Arc<Definition>> {
         let key = name.to_lowercase();
@@ -52,6 +66,14 @@ impl Definitions for Known {
 }
 
 impl Known {
+    /// Those of the session.
+    pub fn functions(&self) -> Functions {
+        Functions {
+            local: self.local.clone(),
+            methods: self.methods.clone(),
+        }
+    }
+
     /// Keeps an exception.
     pub fn keep_exception(&mut self, exception: &DefineException) {
         let message = exception.message.clone().unwrap_or_else(|| exception.name.text.clone());

@@ -23,9 +23,10 @@ use std::collections::HashMap;
 use gobi_grammar::ast::{ObjectKind, Span, StatementKind as K};
 use gobi_grammar::{Diagnostic, ast};
 
-pub use answers::Answering;
+pub use answers::{Answering, Slots};
 pub use body::{look as look_at_body, question_types, run as run_body};
 pub use define::{store, stored_definition};
+pub use known::Functions;
 use known::Known;
 pub use listing::{describe, list};
 pub use sources::Sources;
@@ -62,6 +63,11 @@ struct Held {
 }
 
 impl Routines {
+    /// The functions of the session, as they are now.
+    pub fn functions(&self) -> Functions {
+        self.pinned.as_ref().unwrap_or(&self.known).functions()
+    }
+
     /// A variable that a query may mention.
     pub fn variable(&self, name: &str) -> Option<(LogicalType, Value)> {
         if let Some(inside) = &self.inside {

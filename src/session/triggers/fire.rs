@@ -348,7 +348,7 @@ impl Firing {
         let options = statement::options_inside(session);
         let interrupt = session.interrupt.clone();
         let outer = interrupt.enter(options.cancel.clone());
-        let mut answering = Answering::new(session, &ready.trigger.checked, self.running);
+        let mut answering = Answering::new(session, (&ready.trigger.checked, &ready.slots), self.running);
         let out = ready.body.run(columns, rows, &mut answering, &options);
         let out = out.map_err(|error| answering.error(error, self.running.span));
         interrupt.exit(outer);

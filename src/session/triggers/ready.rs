@@ -19,7 +19,7 @@ use crate::exec::{JitMode, RowBody};
 use crate::procedure::{CheckedTrigger, Definition, Instances, QuestionKind, RowOutput, TriggerOf, check_trigger};
 use crate::session::change::Running;
 use crate::session::relations::StatementTables;
-use crate::session::routines::{question_types, stored_definition};
+use crate::session::routines::{Slots, question_types, stored_definition};
 use crate::session::settings::parse_dialect;
 use crate::session::store::{View, store_error};
 use crate::session::{Error, Session, change, routines, statement};
@@ -41,6 +41,8 @@ pub struct Ready {
     pub trigger: CheckedTrigger,
     /// Its code.
     pub body: RowBody,
+    /// Plans of what it asks.
+    pub slots: Slots,
     /// It asks for something, if only for rows to be added.
     pub asks: bool,
     /// It reads nothing, and changes nothing but by adding rows, which may as well come after each batch.
@@ -227,6 +229,7 @@ fn make(
         only_adds: asked.iter().all(|question| adds(&question.kind)),
         reads_rows: [OLD_ROWS, NEW_ROWS].iter().any(|name| words.contains(*name)),
         def,
+        slots: Slots::of_body(&trigger.checked),
         trigger,
         body,
         needs: needs.collect(),

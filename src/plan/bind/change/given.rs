@@ -79,6 +79,14 @@ fn plain_values<'a>(change: &'a Change<'_>) -> Option<(&'a [usize], &'a [Vec<Ass
 fn written(expr: &Expr, dialect: Dialect, tables: &dyn TableResolver) -> Option<Parameter> {
     match &expr.kind {
         ExprKind::Parameter(name) => tables.parameter(name),
+        ExprKind::Name(path) => {
+            let (ty, value) = match path.as_slice() {
+                [name] => tables.variable(&name.text)?,
+                [row, column] => tables.variable(&format!("{}.{}", row.text, column.text))?,
+                _ => return None,
+            };
+            Some(Parameter { value, ty })
+        }
         ExprKind::Literal(known) => {
             let (value, ty) = literal::typed(known, false, dialect)?;
             Some(Parameter { value, ty })
