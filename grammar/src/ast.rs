@@ -16,6 +16,7 @@ mod session;
 mod timeline;
 mod transaction;
 mod trigger;
+mod types;
 mod walk;
 mod window;
 
@@ -26,6 +27,7 @@ pub use session::*;
 pub use timeline::*;
 pub use transaction::*;
 pub use trigger::*;
+pub use types::*;
 pub use window::*;
 
 /// A byte range of the script.
@@ -214,6 +216,8 @@ pub enum StatementKind {
     CallRoutine(CallRoutine),
     /// An expression by itself.
     Eval(Box<Expr>),
+    /// `type enum as …`, `CREATE TYPE …`.
+    DefineType(Box<DefineType>),
     /// `type exception as …`.
     DefineException(DefineException),
     /// `test name {…}`.
@@ -700,6 +704,15 @@ pub enum ExprKind {
     Array(Vec<Expr>),
     /// `{a: 1, b: 2}`.
     Struct(Vec<(Ident, Expr)>),
+    /// `map {k: v}`.
+    Map(Vec<(Expr, Expr)>),
+    /// `type struct as P {a: 1}`.
+    Instance {
+        /// The struct's name.
+        name: Ident,
+        /// Fields.
+        fields: Vec<(Ident, Expr)>,
+    },
     /// `e.field` where `e` is not a plain name.
     Field {
         /// Of.

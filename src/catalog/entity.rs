@@ -48,6 +48,8 @@ pub enum Entity {
     Watermark(WatermarkDef),
     /// What is done when rows change.
     Trigger(TriggerDef),
+    /// A type with a name.
+    Type(TypeDef),
 }
 
 /// A namespace.
@@ -239,6 +241,18 @@ pub struct RoutineDef {
     pub names: Vec<EntityId>,
 }
 
+/// A type with a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypeDef {
+    /// Name, case preserved.
+    pub name: String,
+    /// What it stands for.
+    pub ty: LogicalType,
+}
+
+/// What the keys of types begin with.
+pub(super) const TYPE_KEY: &str = "\u{1}type ";
+
 /// What the keys of triggers begin with.
 pub(super) const TRIGGER_KEY: &str = "\u{1}trigger ";
 
@@ -348,6 +362,7 @@ impl Entity {
             Entity::Routine(routine) => &routine.name,
             Entity::Watermark(mark) => &mark.name,
             Entity::Trigger(trigger) => &trigger.name,
+            Entity::Type(def) => &def.name,
         }
     }
 
@@ -362,6 +377,7 @@ impl Entity {
             Entity::Routine(_) => "function",
             Entity::Watermark(_) => "watermark",
             Entity::Trigger(_) => "trigger",
+            Entity::Type(_) => "type",
         }
     }
 
@@ -374,16 +390,19 @@ impl Entity {
             Entity::Index(index) => vec![index.table],
             Entity::Routine(routine) => routine.names.clone(),
             Entity::Watermark(mark) => vec![mark.table],
+            // Which types it is made of is the catalog's to know.
+            Entity::Type(_) => Vec::new(),
             // With its tables it goes, or does without them.
             Entity::Trigger(trigger) => trigger.names.iter().copied().chain([trigger.call]).collect(),
         }
     }
 
-    /// What tells it from others of its schema: triggers may be called as tables and procedures are.
+    /// What tells it from others of its schema: triggers and types may be called as tables and procedures are.
     pub fn key(&self) -> String {
         let name = self.name().to_ascii_lowercase();
         match self {
             Entity::Trigger(_) => format!("{TRIGGER_KEY}{name}"),
+            Entity::Type(_) => format!("{TYPE_KEY}{name}"),
             _ => name,
         }
     }

@@ -17,8 +17,10 @@ use std::sync::{Arc, OnceLock};
 
 pub use entity::{
     CheckDef, ColumnDef, ColumnNo, Entity, EntityId, Event, ForeignKeyDef, IndexDef, KeyAction, KeyDef, NotAnEntity,
-    RoutineDef, SchemaDef, SortColumn, Source, Storage, TableDef, Timing, TriggerDef, ViewDef, WatermarkDef,
+    RoutineDef, SchemaDef, SortColumn, Source, Storage, TableDef, Timing, TriggerDef, TypeDef, ViewDef, WatermarkDef,
 };
+
+use crate::types::LogicalType;
 
 /// The schema that unqualified names are looked up in.
 pub const MAIN_SCHEMA: &str = "main";
@@ -148,6 +150,24 @@ impl Catalog {
         }
     }
 
+    /// A type by name.
+    pub fn named_type(&self, schema: &str, name: &str) -> Option<(EntityId, &TypeDef)> {
+        let key = format!("{}{name}", entity::TYPE_KEY);
+        let entry = self.find(&[schema, &key])?;
+        match &*entry.entity {
+            Entity::Type(def) => Some((entry.id, def)),
+            _ => None,
+        }
+    }
+
+    /// All types that have names.
+    pub fn types(&self) -> impl Iterator<Item = (EntityId, &TypeDef)> {
+        self.entries().filter_map(|entry| match &*entry.entity {
+            Entity::Type(def) => Some((entry.id, def)),
+            _ => None,
+        })
+    }
+
     /// The triggers of a table or view, in no order.
     pub fn triggers_of(&self, target: EntityId) -> impl Iterator<Item = (EntityId, &TriggerDef)> {
         let ids = self.0.triggers.get(&target).into_iter().flatten();
@@ -256,6 +276,12 @@ impl Catalog {
             Entity::Table(_) => Vec::new(),
             other => other.needs(),
         };
+        // A struct is of a declared type wherever it has its fields.
+        needs.extend(
+            self.types()
+                .filter(|(id, def)| *id != entry.id && uses(&entry.entity, &def.ty))
+                .map(|(id, _)| id),
+        );
         let schema = self.0.by_name.get(&(Arc::from(""), entry.schema.to_string()));
         needs.extend(schema.filter(|_| !entry.schema.is_empty()));
         needs
@@ -382,5 +408,16 @@ impl Catalog {
         }
         entities.by_name.remove(&key);
         entities.by_id.remove(&entry.id);
+    }
+}
+
+/// Whether something is made of an enum or struct.
+fn uses(entity: &Entity, ty: &LogicalType) -> bool {
+    let found = |within: &LogicalType| within.has_type(ty);
+    match entity {
+        _ if !matches!(ty, LogicalType::Enum(_) | LogicalType::Struct(_)) => false,
+        Entity::Table(table) => table.columns.iter().any(|column| found(&column.ty)),
+        Entity::Type(def) => found(&def.ty),
+        _ => false,
     }
 }

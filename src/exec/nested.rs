@@ -58,7 +58,7 @@ pub unsafe fn read(at: *const u8, ty: &LogicalType) -> Value {
     }
     // SAFETY: the caller's promise, passed on for each part.
     unsafe {
-        match (ty, NestedLayout::of(ty)) {
+        match (&*ty.laid_out(), NestedLayout::of(ty)) {
             (LogicalType::Array(item), Some(NestedLayout::Array { item: shape })) => {
                 let stride = shape.bytes();
                 let items = (0..length(at)).map(|i| read_part(element(at, stride, i), item));

@@ -209,6 +209,7 @@ pub fn array(ty: &LogicalType, bytes: &[u8], valid: &[u8]) -> Result<ArrayRef, E
     let nulls = NullBuffer::new(BooleanBuffer::collect_bool(rows, |i| valid[i] != 0));
     let nulls = (nulls.null_count() > 0).then_some(nulls);
     match ty {
+        LogicalType::Map(of) => return lists(&LogicalType::entry(of), bytes, valid, nulls),
         LogicalType::Array(item) => return lists(item, bytes, valid, nulls),
         LogicalType::Struct(_) => return structs(ty, bytes, valid, nulls),
         _ => {}

@@ -23,6 +23,7 @@ mod emit;
 mod emit_date;
 mod entry;
 pub mod like;
+mod map;
 mod math;
 mod moments;
 mod numeric;
@@ -67,6 +68,7 @@ static TABLE: LazyLock<Vec<Function>> = LazyLock::new(|| {
         statistics::FUNCTIONS,
         moments::FUNCTIONS,
         structs::FUNCTIONS,
+        map::FUNCTIONS,
     ];
     areas.concat()
 });

@@ -49,6 +49,14 @@ pub enum Param {
     Lists,
     /// A struct.
     Struct,
+    /// An array, as it is.
+    Array,
+    /// A map; its keys and [`Param::Key`] get one type, its values and [`Param::Held`] another.
+    Map,
+    /// A key of the map.
+    Key,
+    /// A value of the map.
+    Held,
     /// Any type, as it is.
     Anything,
     /// All arguments of this kind are converted to the type that they have in common.
@@ -78,8 +86,12 @@ impl Param {
             (Param::Common(class), ty) => class.takes(ty).then(|| (ty.clone(), 0)),
             (Param::Text, T::String) => same(),
             (Param::Text, _) => Some((T::String, 5)),
-            (Param::Item | Param::Anything, _) => same(),
-            (Param::List, T::Array(_)) | (Param::Struct, T::Struct(_)) => same(),
+            (Param::Item | Param::Anything | Param::Key | Param::Held, _) => same(),
+            (Param::List | Param::Array, T::Array(_)) | (Param::Struct, T::Struct(_)) | (Param::Map, T::Map(_)) => {
+                same()
+            }
+            // Whatever takes texts takes labels.
+            (Param::String, T::Enum(_)) => Some((T::String, 4)),
             (Param::Numbers, T::Array(item)) if item.is_numeric() => same(),
             (Param::Numbers, T::Array(item)) if **item == T::Null => Some((array_of(T::BigInt), 1)),
             (Param::Lists, T::Array(item)) if matches!(**item, T::Array(_) | T::Null) => same(),
@@ -119,10 +131,11 @@ impl Param {
             Param::Time => LogicalType::Time,
             Param::Timestamp | Param::Instant => LogicalType::Timestamp,
             Param::Interval => LogicalType::Interval,
-            Param::List | Param::Lists => array_of(LogicalType::Null),
+            Param::List | Param::Lists | Param::Array => array_of(LogicalType::Null),
             Param::Numbers => array_of(LogicalType::BigInt),
             Param::Struct => LogicalType::Struct(Vec::new()),
-            Param::Item | Param::Anything => LogicalType::Null,
+            Param::Map => LogicalType::Map(Box::new((LogicalType::Null, LogicalType::Null))),
+            Param::Item | Param::Anything | Param::Key | Param::Held => LogicalType::Null,
             Param::Common(class) => class.for_null(),
         }
     }
@@ -159,9 +172,10 @@ impl std::fmt::Display for Param {
             Param::Float => "float",
             Param::Double => "double",
             Param::String => "string",
-            Param::Text | Param::Item | Param::Anything | Param::Common(Class::Any) => "any",
-            Param::List | Param::Lists | Param::Numbers => "array",
+            Param::Text | Param::Item | Param::Anything | Param::Key | Param::Held | Param::Common(Class::Any) => "any",
+            Param::List | Param::Lists | Param::Numbers | Param::Array => "array",
             Param::Struct => "struct",
+            Param::Map => "map",
             Param::Blob => "blob",
             Param::Date => "date",
             Param::Time => "time",
@@ -186,6 +200,8 @@ pub fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
         (T::Date, T::Timestamp | T::TimestampTz) | (T::Timestamp, T::TimestampTz) => b.clone(),
         (T::Timestamp | T::TimestampTz, T::Date) | (T::TimestampTz, T::Timestamp) => a.clone(),
         (T::Array(a), T::Array(b)) => T::Array(Box::new(common_type(a, b)?)),
+        (T::Map(a), T::Map(b)) => T::Map(Box::new((common_type(&a.0, &b.0)?, common_type(&a.1, &b.1)?))),
+        (T::Enum(_), T::String) | (T::String, T::Enum(_)) => T::String,
         _ => return None,
     })
 }

@@ -132,20 +132,28 @@ fn unify(params: &[Param], mut types: Vec<LogicalType>) -> Option<Vec<LogicalTyp
     unify_items(params, types)
 }
 
-/// Gives all arrays, and all values that are to be elements, the same element type.
+/// Gives all arrays, and all values that are to be elements, the same element type; a map and its keys the same type of keys, a map
+/// and its values that of values.
 fn unify_items(params: &[Param], mut types: Vec<LogicalType>) -> Option<Vec<LogicalType>> {
-    let mut common = LogicalType::Null;
+    let (mut common, mut held) = (LogicalType::Null, LogicalType::Null);
     for (param, ty) in params.iter().zip(&types) {
-        common = match (param, ty) {
-            (Param::List, LogicalType::Array(item)) => common_type(&common, item)?,
-            (Param::Item, ty) => common_type(&common, ty)?,
-            _ => continue,
-        };
+        match (param, ty) {
+            (Param::List, LogicalType::Array(item)) => common = common_type(&common, item)?,
+            (Param::Item | Param::Key, ty) => common = common_type(&common, ty)?,
+            (Param::Map, LogicalType::Map(of)) => {
+                common = common_type(&common, &of.0)?;
+                held = common_type(&held, &of.1)?;
+            }
+            (Param::Held, ty) => held = common_type(&held, ty)?,
+            _ => {}
+        }
     }
     for (param, ty) in params.iter().zip(&mut types) {
         match param {
             Param::List => *ty = LogicalType::Array(Box::new(common.clone())),
-            Param::Item => *ty = common.clone(),
+            Param::Item | Param::Key => *ty = common.clone(),
+            Param::Map => *ty = LogicalType::Map(Box::new((common.clone(), held.clone()))),
+            Param::Held => *ty = held.clone(),
             _ => {}
         }
     }

@@ -13,6 +13,7 @@ pub mod explain;
 mod given;
 pub mod known;
 pub mod logical;
+mod named_types;
 pub mod physical;
 pub mod properties;
 pub mod routine;
@@ -26,8 +27,9 @@ use std::sync::Arc;
 
 use gobi_grammar::{Diagnostic, Dialect, ast};
 
-use crate::types::{Field, LogicalType, TableStats, Value};
+use crate::types::{EnumType, Field, LogicalType, TableStats, Value};
 use logical::TableId;
+pub use named_types::NamedTypes;
 use routine::{Program, RoutineId};
 
 /// What the planner may know of a relation.
@@ -164,6 +166,14 @@ pub trait TableResolver {
 
     /// Names that exist, for suggestions.
     fn names(&self) -> Vec<String>;
+
+    /// Types that have names; asked for where a name is none of the language's.
+    fn types(&self) -> NamedTypes {
+        NamedTypes::default()
+    }
+
+    /// One of them was named.
+    fn note_type(&mut self, _name: &str) {}
 
     /// The type and value of a variable of the script or body that the query stands in; `r.a` for the row of a loop.
     fn variable(&self, _name: &str) -> Option<(LogicalType, Value)> {
@@ -323,8 +333,33 @@ pub fn bind_scalar(
 }
 
 /// The type that a type name stands for.
-pub fn bind_type(name: &ast::TypeName, dialect: Dialect) -> Result<LogicalType, Vec<Diagnostic>> {
-    bind::bind_type(name, dialect)
+pub fn bind_type(name: &ast::TypeName, dialect: Dialect, types: &NamedTypes) -> Result<LogicalType, Vec<Diagnostic>> {
+    bind::bind_type(name, dialect, types)
+}
+
+/// The entries of a map, as an array; any other value as it is.
+pub fn entries_of(map: logical::Expr) -> logical::Expr {
+    bind::entries_of(map)
+}
+
+/// What is wrong with a value that does not become a type unasked: the text that is no label, or what the message says.
+pub fn misfit(value: &logical::Expr, ty: &LogicalType, message: String) -> Diagnostic {
+    bind::misfit(value, ty, message)
+}
+
+/// What is wrong with a MATCH of a value of this type whose arms leave values out.
+pub fn not_exhaustive(ty: &LogicalType, matching: &ast::Match, span: ast::Span) -> Diagnostic {
+    bind::not_exhaustive(ty, matching, span)
+}
+
+/// Whether the arms of a MATCH name every label, and NULL if there may be one.
+pub fn covers_labels(labels: &EnumType, nullable: bool, matching: &ast::Match) -> bool {
+    bind::covers_labels(labels, nullable, matching)
+}
+
+/// Whether a name is that of a type of the language's own.
+pub fn is_own_type(name: &str) -> bool {
+    bind::is_own_type(name)
 }
 
 /// Converts an expression to the type of what it is assigned to; `None` if that has to be asked for.

@@ -36,7 +36,7 @@ use super::instances::Instances;
 use super::{Definition, Question};
 use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
-use crate::plan::{BodyName, RoutineCall, TableResolver, bind_type};
+use crate::plan::{BodyName, NamedTypes, RoutineCall, TableResolver, bind_type};
 use crate::types::{LogicalType, Value};
 use flow::Assigned;
 use raising::Raised;
@@ -174,7 +174,7 @@ pub(super) fn check_function(
     instances: &mut Instances,
     tables: Option<&mut dyn TableResolver>,
 ) -> Result<Routine, Diagnostic> {
-    let wanted = wanted(definition).map_err(first)?;
+    let wanted = wanted(definition, &instances.types).map_err(first)?;
     let checked = settle(assumed, instances, tables, |mut checker| {
         checker.dialect = definition.dialect;
         checker.wanted = wanted.clone();
@@ -204,11 +204,15 @@ pub fn check_definition(
     instances: &mut Instances,
     tables: &mut dyn TableResolver,
 ) -> Result<Option<Callable>, Vec<Diagnostic>> {
-    wanted(definition)?;
+    if !definition.routine.type_params.is_empty() {
+        // What they stand for is known where it is called.
+        return Ok(None);
+    }
+    wanted(definition, &instances.types)?;
     let mut types = Vec::new();
     for param in &definition.routine.params {
         match &param.ty {
-            Some(ty) => types.push(bind_type(ty, definition.dialect)?),
+            Some(ty) => types.push(bind_type(ty, definition.dialect, &instances.types)?),
             None => return Ok(None),
         }
     }
@@ -289,11 +293,11 @@ fn settle(
     Err(vec![error])
 }
 
-fn wanted(definition: &Definition) -> Result<Returned, Vec<Diagnostic>> {
+fn wanted(definition: &Definition, types: &NamedTypes) -> Result<Returned, Vec<Diagnostic>> {
     Ok(match &definition.routine.returns {
         Returns::Inferred => Returned::Inferred,
         Returns::Void => Returned::Void,
-        Returns::Type(ty) => Returned::Type(bind_type(ty, definition.dialect)?),
+        Returns::Type(ty) => Returned::Type(bind_type(ty, definition.dialect, types)?),
     })
 }
 

@@ -13,12 +13,13 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Span};
 
 use super::check::{self, Assumed};
+use super::generics;
 use super::params::{Param, params};
 use super::question::Question;
 use super::{Definition, Definitions, NoDefinitions};
 use crate::plan::logical::{Expr, ExprKind, TableId};
 use crate::plan::routine::{Program, Routine, RoutineId, Variable};
-use crate::plan::{Callee, LambdaCall, Moment, Named, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::plan::{Callee, LambdaCall, Moment, Named, NamedTypes, ResolveError, RoutineCall, TableInfo, TableResolver};
 use crate::types::{LogicalType, Value};
 
 /// The routines of one statement, made as they are called.
@@ -34,6 +35,8 @@ pub struct Instances {
     open: Vec<usize>,
     /// A result was asked for that is not known yet.
     pub(super) unresolved: bool,
+    /// What names of types stand for in the routine that is being checked.
+    pub(super) types: NamedTypes,
 }
 
 #[derive(Debug)]
@@ -55,6 +58,7 @@ impl Instances {
     /// None yet.
     pub fn new(definitions: Arc<dyn Definitions>) -> Self {
         Self {
+            types: definitions.types(),
             definitions,
             routines: Vec::new(),
             questions: Vec::new(),
@@ -120,12 +124,14 @@ impl Instances {
         tables: Option<&mut dyn TableResolver>,
     ) -> Option<Result<Callee, Diagnostic>> {
         let methods = self.definitions.methods(&call.name.text);
-        let definition = match method_of(&methods, call).or_else(|| self.definitions.find(&call.name.text)) {
+        let declared = self.definitions.types();
+        let definition = match method_of(&methods, call, &declared).or_else(|| self.definitions.find(&call.name.text)) {
             Some(definition) => definition,
             None if methods.is_empty() => return None,
             None => return Some(Err(no_method(&methods, call))),
         };
-        Some(self.callee(&definition, call, tables))
+        let types = generics::bound(&definition, call, &declared);
+        Some(types.and_then(|types| self.callee(&definition, call, types, tables)))
     }
 
     /// The routine of a lambda for arguments of these types.
@@ -145,7 +151,13 @@ impl Instances {
             .iter()
             .map(|(ty, nullable)| (None, ty.clone(), *nullable))
             .collect();
-        self.callee(definition, &RoutineCall { name: &name, args }, tables)
+        let call = RoutineCall { name: &name, args };
+        let types = match definition.routine.type_params.is_empty() {
+            // What it names are the types of the routine around it.
+            true => self.types.clone(),
+            false => generics::bound(definition, &call, &self.definitions.types())?,
+        };
+        self.callee(definition, &call, types, tables)
     }
 
     /// The routine of an expression with lambdas.
@@ -164,6 +176,19 @@ impl Instances {
         &mut self,
         definition: &Arc<Definition>,
         call: &RoutineCall<'_>,
+        types: NamedTypes,
+        tables: Option<&mut dyn TableResolver>,
+    ) -> Result<Callee, Diagnostic> {
+        let outer = std::mem::replace(&mut self.types, types);
+        let callee = self.callee_here(definition, call, tables);
+        self.types = outer;
+        callee
+    }
+
+    fn callee_here(
+        &mut self,
+        definition: &Arc<Definition>,
+        call: &RoutineCall<'_>,
         tables: Option<&mut dyn TableResolver>,
     ) -> Result<Callee, Diagnostic> {
         if definition.routine.mode == Some(gobi_grammar::ast::Mode::Async) {
@@ -173,12 +198,15 @@ impl Instances {
                 "calls of `as async` functions are not supported yet",
             ));
         }
+        let types = self.types.clone();
         let mut nothing = WithInstances {
             tables: None,
             instances: self,
         };
-        let params = params(definition, call, &mut nothing)?;
-        let key: Vec<(LogicalType, bool)> = params.iter().map(|param| (param.ty.clone(), param.nullable)).collect();
+        let params = params(definition, call, &types, &mut nothing)?;
+        let key = params.iter().map(|param| (param.ty.clone(), param.nullable));
+        let bound = types.bound().iter().map(|(_, ty)| (ty.clone(), false));
+        let key: Vec<(LogicalType, bool)> = key.chain(bound).collect();
         let number = self.instance(definition, &params, &key, call, tables)?;
         let instance = &self.routines[number];
         let Some(result) = instance.result.clone() else {
@@ -321,11 +349,11 @@ impl Instances {
 }
 
 /// The one for the receiver that a call gives: of its type, or of one that its values can be taken as.
-fn method_of(methods: &[Arc<Definition>], call: &RoutineCall<'_>) -> Option<Arc<Definition>> {
+fn method_of(methods: &[Arc<Definition>], call: &RoutineCall<'_>, types: &NamedTypes) -> Option<Arc<Definition>> {
     let (_, given, _) = call.args.first()?;
     let receiver = |method: &Definition| {
         let ty = method.routine.receiver.as_ref()?;
-        crate::plan::bind_type(ty, method.dialect).ok()
+        crate::plan::bind_type(ty, method.dialect, types).ok()
     };
     let is_same = |method: &&Arc<Definition>| receiver(method).as_ref() == Some(given);
     let is_wider = |method: &&Arc<Definition>| {
@@ -380,6 +408,10 @@ impl TableResolver for WithInstances<'_> {
     fn info(&self, table: TableId) -> &TableInfo {
         let tables = self.tables.as_ref().expect("a table was found by it");
         tables.info(table)
+    }
+
+    fn types(&self) -> NamedTypes {
+        self.instances.types.clone()
     }
 
     fn names(&self) -> Vec<String> {

@@ -19,6 +19,7 @@
 
 mod chain;
 mod check;
+mod generics;
 mod instances;
 mod params;
 mod question;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use gobi_grammar::Dialect;
 use gobi_grammar::ast;
 
-use crate::plan::LambdaCall;
+use crate::plan::{LambdaCall, NamedTypes};
 use crate::types::{LogicalType, Value};
 pub use check::{
     CALLED, Callable, Checked, CheckedTrigger, Given, RowInput, RowOutput, SKIPPED, TriggerOf, check_body,
@@ -117,8 +118,10 @@ impl Definition {
         }
     }
 
-    /// The definition of a routine as it was written; what a receiver calls `self` is its first parameter.
-    pub fn of_routine(name: &str, mut routine: ast::Routine, dialect: Dialect) -> Self {
+    /// The definition of a routine as it was written; what a receiver calls `self` is its first parameter. What is no type in the
+    /// place of a receiver is a parameter that stands for types.
+    pub fn of_routine(name: &str, mut routine: ast::Routine, dialect: Dialect, is_type: &dyn Fn(&str) -> bool) -> Self {
+        generics::take_receiver(&mut routine, is_type);
         if let Some(receiver) = &routine.receiver {
             let span = receiver.span;
             let text = "self".to_owned();
@@ -175,6 +178,7 @@ fn unnamed<'n>(params: impl Iterator<Item = &'n str>, body: ast::RoutineBody, sp
         name: vec![ident("lambda")],
         metadata: Vec::new(),
         receiver: None,
+        type_params: Vec::new(),
         params: params.map(param).collect(),
         raises: Vec::new(),
         returns: ast::Returns::Inferred,
@@ -218,6 +222,11 @@ pub trait Definitions: std::fmt::Debug {
 
     /// The names of all.
     fn names(&self) -> Vec<String>;
+
+    /// Types that have names.
+    fn types(&self) -> NamedTypes {
+        NamedTypes::default()
+    }
 
     /// What an exception says where THROW gives no message.
     fn exception(&self, _name: &str) -> Option<String> {

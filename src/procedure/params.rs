@@ -10,7 +10,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::similar::nearest;
 
 use super::Definition;
-use crate::plan::{BodyScope, Passed, RoutineCall, TableResolver, bind_scalar, bind_type};
+use crate::plan::{BodyScope, NamedTypes, Passed, RoutineCall, TableResolver, bind_scalar, bind_type};
 use crate::types::LogicalType;
 
 /// A parameter and what it gets.
@@ -28,6 +28,7 @@ pub(super) struct Param {
 pub(super) fn params(
     definition: &Definition,
     call: &RoutineCall<'_>,
+    types: &NamedTypes,
     tables: &mut dyn TableResolver,
 ) -> Result<Vec<Param>, Diagnostic> {
     let params = &definition.routine.params;
@@ -53,7 +54,7 @@ pub(super) fn params(
     let mut out = Vec::with_capacity(params.len());
     for (param, given) in params.iter().zip(given) {
         let declared = match &param.ty {
-            Some(ty) => Some(bind_type(ty, definition.dialect).map_err(first)?),
+            Some(ty) => Some(bind_type(ty, definition.dialect, types).map_err(first)?),
             None => None,
         };
         out.push(match (given, &param.default) {

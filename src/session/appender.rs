@@ -19,6 +19,7 @@ use super::store::{View, store_error};
 use super::{Error, Phases, Session, define, statement, target, transactions};
 use crate::catalog::{ColumnDef, TableDef};
 use crate::types::arrow::{from_arrow, to_arrow};
+use crate::types::{Field, outside};
 
 /// Rows that are kept before they are put into the table.
 const KEPT_ROWS: usize = 1 << 17;
@@ -128,7 +129,7 @@ impl<'s> Appender<'s> {
             (self.which, false),
             "APPEND",
             Span::default(),
-            &mut |session, view| put(session, view, &table, &batches, running),
+            &mut |session, view| put(session, view, &table, (&batches, None), running),
         )?;
         self.rows += rows;
         Ok(())
@@ -149,17 +150,17 @@ impl Drop for Appender<'_> {
     }
 }
 
-/// Adds batches to a table.
+/// Adds batches to a table; their columns, if they are the engine's own.
 pub fn put(
     session: &mut Session,
     view: &mut View,
     table: &Path,
-    batches: &[RecordBatch],
+    (batches, columns): (&[RecordBatch], Option<&[Field]>),
     running: Running,
 ) -> Result<u64, Error> {
     let span = running.span;
     let (id, def) = change::target(view, table)?;
-    if is_plain(&def, batches) && view.catalog().triggers_of(id).next().is_none() {
+    if is_plain(&def, (batches, columns)) && view.catalog().triggers_of(id).next().is_none() {
         let staged = view.changes.table(id).map_err(|error| store_error(&error, span))?;
         for batch in batches {
             staged.append(&def, batch).map_err(|error| store_error(&error, span))?;
@@ -170,7 +171,10 @@ pub fn put(
         return Ok(0);
     };
     let names: Vec<Ident> = schema.fields().iter().map(|field| ident(field.name())).collect();
-    let given = given_def(&schema)?;
+    let given = match columns {
+        Some(columns) => own_def(columns),
+        None => given_def(&schema)?,
+    };
     let relation = change::foreign::relation_of(view, id, &given, batches);
     let relation = relation.map_err(|error| store_error(&error, span))?;
     session.relations.given.push((ROWS.to_string(), relation));
@@ -188,9 +192,15 @@ pub fn put(
 }
 
 /// The batches have just what the table keeps, and nothing is to be computed or looked up for them.
-fn is_plain(def: &TableDef, batches: &[RecordBatch]) -> bool {
+fn is_plain(def: &TableDef, (batches, columns): (&[RecordBatch], Option<&[Field]>)) -> bool {
     let computes = |column: &ColumnDef| column.generated.is_some();
     let plain = def.checks.is_empty() && def.foreign_keys.is_empty() && !def.columns.iter().any(computes);
+    // The numbers of labels from outside are to be looked at.
+    let typed = |(at, column): (usize, &ColumnDef)| match columns {
+        Some(columns) => columns.get(at).is_some_and(|field| field.ty == column.ty) || !outside::differs(&column.ty),
+        None => !outside::differs(&column.ty),
+    };
+    let plain = plain && def.columns.iter().enumerate().all(typed);
     let same = |batch: &RecordBatch| {
         let schema = batch.schema();
         let fields = def.columns.iter().zip(schema.fields());
@@ -218,6 +228,12 @@ fn given_def(schema: &Schema) -> Result<TableDef, Error> {
         def.add(field.name(), ty);
     }
     Ok(def)
+}
+
+fn own_def(columns: &[Field]) -> TableDef {
+    let mut def = TableDef::new("appended");
+    columns.iter().for_each(|field| def.add(&field.name, field.ty.clone()));
+    def
 }
 
 fn same_columns(a: &Schema, b: &Schema) -> bool {

@@ -145,6 +145,7 @@ fn defines(kind: &K) -> bool {
             | K::UpsertTrigger(_)
             | K::CreateTrigger(_)
             | K::ToggleTrigger(_)
+            | K::DefineType(_)
             | K::Use(_)
             | K::Unsupported { .. }
     )

@@ -26,7 +26,7 @@ pub fn run(
     for (name, value) in &copy.options {
         set_option(&mut options, name, value)?;
     }
-    let stream = statement::query_stream(session, &copy.source, dialect, phases, span)?;
+    let stream = statement::query_stream(session, &copy.source, dialect, phases, span)?.outside();
     let schema = stream.schema();
     let rows = formats::write(stream, &schema, Path::new(&copy.target), &options);
     rows.map(StatementResult::RowsAffected).map_err(|error| match error {

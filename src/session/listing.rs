@@ -137,9 +137,7 @@ fn tables(view: &View, names: &Names, span: Span) -> Result<List, Error> {
         let (count, bytes) = match &*entry.entity {
             Entity::Table(def) => sizes(view, entry.id, def, span)?,
             Entity::View(_) => (None, None),
-            Entity::Schema(_) | Entity::Index(_) | Entity::Routine(_) | Entity::Watermark(_) | Entity::Trigger(_) => {
-                continue;
-            }
+            _ => continue,
         };
         let (schema, name) = (&*entry.schema, entry.entity.name());
         let row = vec![
@@ -247,7 +245,7 @@ fn indexes(view: &View, names: &Names, _: Span) -> Result<List, Error> {
                     add(entry, def, &key, kind);
                 }
             }
-            Entity::View(_) | Entity::Schema(_) | Entity::Routine(_) | Entity::Watermark(_) | Entity::Trigger(_) => {}
+            _ => {}
         }
     }
     let columns = &[

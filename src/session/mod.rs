@@ -53,6 +53,7 @@ mod testing;
 mod timeline;
 mod transactions;
 mod triggers;
+mod types;
 mod unread;
 mod vacuum;
 mod verify;
@@ -402,7 +403,7 @@ impl Iterator for Execution<'_> {
             return Some(Err(error));
         }
         if let Some(stream) = self.session.pending.pop_front() {
-            return Some(Ok(StatementResult::Rows(stream)));
+            return Some(Ok(StatementResult::Rows(stream.outside())));
         }
         let (statement, dialect) = self.statements.next()?;
         let phases = Phases {
@@ -412,6 +413,7 @@ impl Iterator for Execution<'_> {
         self.session.statement = text_of(&self.script, statement.span).into();
         let result = statement::run(self.session, &statement, dialect, phases);
         let result = result.map_err(|error| error.resolved(&self.session.relations.routines.sources, statement.span));
+        let result = result.map(StatementResult::outside);
         if result.is_err() {
             self.statements = Vec::new().into_iter();
         }

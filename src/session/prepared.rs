@@ -161,7 +161,7 @@ impl Prepared {
         let result = statement::run(session, &self.0.statement, self.0.dialect, phases);
         session.relations.slot = slot;
         session.relations.parameters = before;
-        result
+        result.map(StatementResult::outside)
     }
 }
 

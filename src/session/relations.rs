@@ -27,6 +27,7 @@ use super::store::View;
 use super::unread::Unread;
 use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, TableDef};
 use crate::formats::{self, FormatError, OpenOptions, Relation};
+use crate::plan::NamedTypes;
 use crate::plan::access::{Index, Wanted};
 use crate::plan::logical::{Query, TableId};
 use crate::plan::routine::Program;
@@ -595,7 +596,8 @@ impl<'r> StatementTables<'r> {
                 | Entity::Index(_)
                 | Entity::Routine(_)
                 | Entity::Watermark(_)
-                | Entity::Trigger(_) => {}
+                | Entity::Trigger(_)
+                | Entity::Type(_) => {}
             }
         }
         if moment.is_some() && self.relations.view_of(which).is_none() {
@@ -709,6 +711,21 @@ impl TableResolver for StatementTables<'_> {
 
     fn routine_names(&self) -> Vec<String> {
         self.relations.routine_names()
+    }
+
+    fn types(&self) -> NamedTypes {
+        self.relations.types()
+    }
+
+    fn note_type(&mut self, name: &str) {
+        let view = self.relations.view.as_ref();
+        let found = view.and_then(|view| view.catalog().named_type(MAIN_SCHEMA, name));
+        if let Some(named) = found.map(|(id, _)| (Which::Own, id))
+            && self.inside.is_empty()
+            && !self.named.contains(&named)
+        {
+            self.named.push(named);
+        }
     }
 
     fn names(&self) -> Vec<String> {

@@ -15,10 +15,10 @@ use gobi_grammar::ast::Span;
 
 use super::Error;
 use crate::exec::memory::Reservation;
-use crate::exec::{BatchStream, Profile, Progress};
+use crate::exec::{BatchStream, ExecError, Profile, Progress};
 use crate::store::table::Snapshot;
 use crate::types::arrow::arrow_schema;
-use crate::types::{Field, LogicalType};
+use crate::types::{Field, LogicalType, outside};
 
 /// What a statement gives back.
 #[derive(Debug)]
@@ -31,6 +31,16 @@ pub enum StatementResult {
     RowsAffected(u64),
     /// It is done; there is nothing to show.
     Done,
+}
+
+impl StatementResult {
+    /// The same for those outside; see [`ResultStream::outside`].
+    pub(super) fn outside(self) -> Self {
+        match self {
+            StatementResult::Rows(stream) => StatementResult::Rows(stream.outside()),
+            other => other,
+        }
+    }
 }
 
 /// Where the time of a statement went.
@@ -65,6 +75,8 @@ pub struct ResultStream {
     pub(super) affected: Option<u64>,
     /// What the rows are read from; it is kept while they are.
     pub(super) held: Vec<Snapshot>,
+    /// Columns are given as they are outside.
+    is_outside: bool,
 }
 
 #[derive(Debug)]
@@ -86,6 +98,7 @@ impl ResultStream {
             sources: None,
             affected: None,
             held: Vec::new(),
+            is_outside: false,
         }
     }
 
@@ -102,6 +115,7 @@ impl ResultStream {
             sources: None,
             affected: None,
             held: Vec::new(),
+            is_outside: false,
         }
     }
 
@@ -130,6 +144,15 @@ impl ResultStream {
     /// Rows that are known already, in a batch of these columns.
     pub(super) fn ready(fields: Vec<Field>, batch: RecordBatch, statement: Span) -> Self {
         Self::returned(fields, vec![batch], Phases::default(), statement)
+    }
+
+    /// The same rows for those outside, who know Arrow's types only: the texts of labels, and Arrow's maps.
+    pub(super) fn outside(mut self) -> Self {
+        if self.fields.iter().any(|field| outside::differs(&field.ty)) {
+            self.schema = outside::schema(&self.fields);
+            self.is_outside = true;
+        }
+        self
     }
 
     /// Names and types.
@@ -199,6 +222,13 @@ impl Iterator for ResultStream {
             Source::Ready(batches) => batches.next().map(Ok),
         };
         self.phases.run = self.started.elapsed();
+        let next = next.map(|batch| match batch {
+            Ok(batch) if self.is_outside => {
+                let batch = outside::batch(&batch, &self.fields, &self.schema);
+                batch.map_err(|what| ExecError::internal(&format!("a column does not leave: {what}")))
+            }
+            batch => batch,
+        });
         Some(next?.map_err(|error| {
             let error = self.in_place(Error::from_exec(error, self.statement));
             match &self.sources {

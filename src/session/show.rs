@@ -14,6 +14,7 @@ use super::relations::StatementTables;
 use super::settings::{self, SETTINGS};
 use super::{
     Error, ResultStream, Session, StatementResult, attach, lineage, listing, routines, statement, timeline, triggers,
+    types,
 };
 use crate::store::locks::LockLine;
 use crate::types::{LogicalType, Value};
@@ -22,8 +23,6 @@ use crate::types::{LogicalType, Value};
 const LATER: &[&str] = &[
     "extensions",
     "secrets",
-    "structs",
-    "types",
     "macros",
     "modules",
     "schedules",
@@ -48,6 +47,9 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     }
     if what == "lineage" {
         return lineage::show(session, show, span).map(StatementResult::Rows);
+    }
+    if matches!(what.as_str(), "types" | "enums" | "structs") {
+        return types::list(session, show, span).map(StatementResult::Rows);
     }
     if what == "triggers" {
         return triggers::list(session, show, span).map(StatementResult::Rows);

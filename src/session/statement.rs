@@ -18,7 +18,7 @@ use super::relations::{Relations, Scanned, StatementTables};
 use super::store::StatementLocks;
 use super::{
     Error, Phases, ResultStream, Session, StatementResult, attach, caches, compact, copy, explain, prepared, routines,
-    script, settings, show, timeline, transactions,
+    script, settings, show, timeline, transactions, types,
 };
 use crate::exec::{CancelToken, Engine, Prepared, QueryOptions};
 use crate::plan::change::{Change, Layout};
@@ -46,8 +46,8 @@ pub fn run(
     if let Some(result) = transactions::run(session, &statement.kind, statement.span) {
         return result;
     }
-    if let Some(done) = routines::drop_local(session, &statement.kind) {
-        return Ok(done);
+    if let Some(done) = local(session, &statement.kind, running) {
+        return done;
     }
     if let Some(result) = timeline::run(session, &statement.kind, running) {
         return result;
@@ -80,6 +80,25 @@ pub fn run(
             statement.span,
             format!("{} is not supported yet", other.name()),
         ))),
+    }
+}
+
+/// What is about the session's own definitions, and no database's.
+fn local(session: &mut Session, kind: &StatementKind, running: Running) -> Option<Result<StatementResult, Error>> {
+    match kind {
+        StatementKind::DefineType(define) if session.store.is_none() => {
+            let declared = types::declare(session, define, running);
+            Some(declared.and_then(|()| types::shown(session, define, running)))
+        }
+        StatementKind::DefineType(define) if !define.instance.is_empty() => {
+            let declared = transactions::change(session, kind, running);
+            Some(declared.and_then(|_| types::shown(session, define, running)))
+        }
+        StatementKind::Drop(drop) => {
+            let dropped = types::drop_local(session, drop).map(|done| done.map(|()| StatementResult::Done));
+            dropped.or_else(|| routines::drop_local(session, kind).map(Ok))
+        }
+        _ => None,
     }
 }
 

@@ -16,7 +16,7 @@ use super::define;
 use super::isolation::Isolation;
 use super::store::{Done, View, store_error};
 use super::triggers::{self, within};
-use super::{Error, Session, StatementResult, load, routines, target, timeline};
+use super::{Error, Session, StatementResult, load, routines, target, timeline, types};
 
 /// Runs a statement about transactions; `None` for any other one.
 pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<StatementResult, Error>> {
@@ -62,7 +62,7 @@ pub fn changes(kind: &K) -> bool {
         K::CopyFrom(_) | K::Truncate(_) => true,
         K::CreateWatermark(_) | K::AdvanceWatermark(_) => true,
         K::MergeBranch(_) | K::Rollback(Rollback::To(_)) => true,
-        K::UpsertTrigger(_) | K::CreateTrigger(_) | K::ToggleTrigger(_) => true,
+        K::UpsertTrigger(_) | K::CreateTrigger(_) | K::ToggleTrigger(_) | K::DefineType(_) => true,
         K::Drop(drop) => define::drop::is_ours(drop),
         K::Routine(routine) => routine.form != RoutineForm::Local,
         _ => false,
@@ -152,6 +152,7 @@ fn makes(kind: &K) -> bool {
             | K::Routine(_)
             | K::UpsertTrigger(_)
             | K::CreateTrigger(_)
+            | K::DefineType(_)
     )
 }
 
@@ -161,7 +162,7 @@ fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -
         let next = next.map_err(|error| store_error(&error, running.span))?;
         view.changes.catalog.reserve(next);
     }
-    let rows = match kind {
+    match kind {
         K::CreateTable(create) => {
             let Some(def) = define::create_table(session, create, view, running.dialect)? else {
                 return Ok(StatementResult::Done);
@@ -170,58 +171,24 @@ fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -
                 return Ok(StatementResult::Done);
             };
             let (id, _) = change::target(view, &create.name)?;
-            change::fill(session, query, (id, &def), view, running)?
+            let rows = change::fill(session, query, (id, &def), view, running)?;
+            return Ok(StatementResult::RowsAffected(rows));
         }
         K::CopyFrom(copy) => return load::run(session, copy, view, running),
-        K::Drop(drop) => {
-            define::drop::run(drop, view)?;
-            return Ok(StatementResult::Done);
-        }
-        K::CreateView(create) => {
-            define::views::create(session, create, view, running.dialect)?;
-            return Ok(StatementResult::Done);
-        }
-        K::AlterTable(alter) => {
-            define::alter::run(session, alter, view, running)?;
-            return Ok(StatementResult::Done);
-        }
-        K::CreateIndex(create) => {
-            define::indexes::create(session, create, view, running)?;
-            return Ok(StatementResult::Done);
-        }
-        K::CreateSchema(create) => {
-            define::schemas::create(create, view)?;
-            return Ok(StatementResult::Done);
-        }
-        K::Routine(routine) => {
-            routines::store(session, routine, view, running)?;
-            return Ok(StatementResult::Done);
-        }
-        K::UpsertTrigger(upsert) => {
-            triggers::define::upsert(session, upsert, view, running)?;
-            return Ok(StatementResult::Done);
-        }
-        K::CreateTrigger(create) => {
-            triggers::define::create(session, create, view, running)?;
-            return Ok(StatementResult::Done);
-        }
-        K::ToggleTrigger(toggle) => {
-            triggers::define::toggle(toggle, view)?;
-            return Ok(StatementResult::Done);
-        }
-        K::CreateWatermark(create) => {
-            timeline::watermarks::create(session, create, view, running)?;
-            return Ok(StatementResult::Done);
-        }
-        K::AdvanceWatermark(name) => {
-            timeline::watermarks::advance(name, view)?;
-            return Ok(StatementResult::Done);
-        }
-        K::Truncate(tables) => {
-            change::truncate(tables, view, running.span)?;
-            return Ok(StatementResult::Done);
-        }
+        K::Drop(drop) => define::drop::run(drop, view)?,
+        K::CreateView(create) => define::views::create(session, create, view, running.dialect)?,
+        K::AlterTable(alter) => define::alter::run(session, alter, view, running)?,
+        K::CreateIndex(create) => define::indexes::create(session, create, view, running)?,
+        K::DefineType(define) => types::create(session, define, view, running)?,
+        K::CreateSchema(create) => define::schemas::create(create, view)?,
+        K::Routine(routine) => routines::store(session, routine, view, running)?,
+        K::UpsertTrigger(upsert) => triggers::define::upsert(session, upsert, view, running)?,
+        K::CreateTrigger(create) => triggers::define::create(session, create, view, running)?,
+        K::ToggleTrigger(toggle) => triggers::define::toggle(toggle, view)?,
+        K::CreateWatermark(create) => timeline::watermarks::create(session, create, view, running)?,
+        K::AdvanceWatermark(name) => timeline::watermarks::advance(name, view)?,
+        K::Truncate(tables) => change::truncate(tables, view, running.span)?,
         other => return change::run(session, other, view, running).map(change::Done::result),
-    };
-    Ok(StatementResult::RowsAffected(rows))
+    }
+    Ok(StatementResult::Done)
 }

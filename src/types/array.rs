@@ -22,7 +22,9 @@ use super::{Interval, LogicalType, Value};
 pub fn from_values(values: &[Value], ty: &LogicalType) -> Result<ArrayRef, String> {
     let array: ArrayRef = match ty {
         LogicalType::Null => return Ok(new_null_array(&DataType::Null, values.len())),
-        LogicalType::Array(_) | LogicalType::Struct(_) => return Err(format!("a constant of the type {ty}")),
+        LogicalType::Array(_) | LogicalType::Struct(_) | LogicalType::Map(_) => {
+            return Err(format!("a constant of the type {ty}"));
+        }
         LogicalType::String => Arc::new(StringViewArray::from_iter_values(all(
             values,
             ty,

@@ -1,9 +1,10 @@
 //! How logical types appear in Arrow, and back.
 //!
-//! `hugeint` leaves as `Decimal128(38, 0)`, strings as `Utf8View`, timestamps in microseconds.
+//! `hugeint` leaves as `Decimal128(38, 0)`, strings as `Utf8View`, timestamps in microseconds. Within the engine an enum has the
+//! integers that it is stored as, and a map is a list of its entries; [`super::outside`] makes texts and maps of them.
 //!
 //! Invariants: `from_arrow(to_arrow(t)) == t` for every type that Arrow can express exactly (hugeint comes back as
-//! decimal(38,0)).
+//! decimal(38,0), an enum as an integer, a map as a list).
 //!
 //! Does not: convert arrays.
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field as ArrowField, IntervalUnit, Schema, SchemaRef, TimeUnit};
 
-use super::{Field, LogicalType};
+use super::{Field, LogicalType, Physical};
 
 /// The Arrow type in which results of a logical type leave the engine.
 pub fn to_arrow(ty: &LogicalType) -> DataType {
@@ -39,6 +40,9 @@ pub fn to_arrow(ty: &LogicalType) -> DataType {
         LogicalType::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
         LogicalType::Array(item) => DataType::List(Arc::new(ArrowField::new_list_field(to_arrow(item), true))),
         LogicalType::Struct(fields) => DataType::Struct(fields.iter().map(arrow_field).collect()),
+        LogicalType::Map(_) => to_arrow(&ty.laid_out()),
+        LogicalType::Enum(_) if ty.physical() == Physical::I8 => DataType::Int8,
+        LogicalType::Enum(_) => DataType::Int16,
     }
 }
 
@@ -88,6 +92,16 @@ pub fn from_arrow(ty: &DataType) -> Option<LogicalType> {
                 })
                 .collect::<Option<_>>()?,
         ),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) => match fields.as_ref() {
+                [key, value] => {
+                    let of = (from_arrow(key.data_type())?, from_arrow(value.data_type())?);
+                    LogicalType::Map(Box::new(of))
+                }
+                _ => return None,
+            },
+            _ => return None,
+        },
         _ => return None,
     })
 }

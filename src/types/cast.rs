@@ -44,7 +44,7 @@ pub fn cast(value: &Value, from: &LogicalType, to: &LogicalType) -> Result<Value
         },
         Value::Float(v) => from_float(*v, to),
         Value::String(text) => from_text(text, to),
-        Value::Array(items) => from_array(items, from, to),
+        Value::Array(items) => from_array(items, &from.laid_out(), &to.laid_out()),
         Value::Struct(values) => from_struct(values, from, to),
         Value::Blob(_) | Value::Interval(_) => Err(CastError::no_cast(from, to)),
     }
@@ -62,6 +62,7 @@ pub fn castable(from: &LogicalType, to: &LogicalType) -> bool {
         (T::Date, T::Timestamp | T::TimestampTz) => true,
         (T::Timestamp | T::TimestampTz, T::Date | T::Time | T::Timestamp | T::TimestampTz) => true,
         (T::Array(from), T::Array(to)) => castable(from, to),
+        (T::Map(from), T::Map(to)) => castable(&from.0, &to.0) && castable(&from.1, &to.1),
         (T::Struct(from), T::Struct(to)) => {
             let found =
                 |field: &Field| field_index(from, &field.name).is_some_and(|i| castable(&from[i].ty, &field.ty));
@@ -165,6 +166,10 @@ pub fn from_text(text: &str, to: &LogicalType) -> Result<Value, CastError> {
         T::Blob => blob(text)
             .map(|b| Value::Blob(b.into()))
             .ok_or_else(|| CastError::invalid(text, to)),
+        T::Enum(labels) => {
+            let number = labels.number(text).map(Value::Int);
+            number.ok_or_else(|| CastError::no_label(text, to))
+        }
         T::Decimal { scale, .. } => number(text, (*scale).into(), to),
         _ => number(text, 0, to),
     }

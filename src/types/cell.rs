@@ -76,6 +76,10 @@ fn variable_value(array: &dyn Array, row: usize) -> Value {
             let columns = array.as_struct().columns();
             Value::Struct(columns.iter().map(|column| value(column, row)).collect())
         }
+        DataType::Map(..) => {
+            let entries: ArrayRef = Arc::new(array.as_map().value(row));
+            Value::Array((0..entries.len()).map(|i| value(&entries, i)).collect())
+        }
         _ => foreign_value(array, row),
     }
 }

@@ -15,12 +15,17 @@ pub mod cell;
 pub mod chunk;
 pub mod civil;
 pub mod exact;
+pub mod labels;
 pub mod nested;
+pub mod outside;
 pub mod stats;
 pub mod text;
 pub mod value;
 
+use std::sync::Arc;
+
 pub use chunk::{ColumnChunk, Dictionary, Layout};
+pub use labels::EnumType;
 pub use stats::{ColumnStats, TableStats};
 pub use value::{Interval, Value};
 
@@ -80,6 +85,10 @@ pub enum LogicalType {
     Array(Box<LogicalType>),
     /// Named fields.
     Struct(Vec<Field>),
+    /// Values by keys: types of the keys and of the values.
+    Map(Box<(LogicalType, LogicalType)>),
+    /// One of some labels; stored as its number.
+    Enum(Arc<EnumType>),
 }
 
 /// A named, typed column of a relation, or a field of a struct.
@@ -172,7 +181,8 @@ impl LogicalType {
             LogicalType::Double => Physical::F64,
             LogicalType::String | LogicalType::Blob => Physical::Str,
             LogicalType::Interval => Physical::Interval,
-            LogicalType::Array(_) | LogicalType::Struct(_) => Physical::Nested,
+            LogicalType::Array(_) | LogicalType::Struct(_) | LogicalType::Map(_) => Physical::Nested,
+            LogicalType::Enum(labels) => Physical::for_range(0, labels.last()).min(Physical::I16),
         }
     }
 
@@ -208,6 +218,7 @@ impl LogicalType {
             LogicalType::Date => Some((i32::MIN.into(), i32::MAX.into())),
             LogicalType::Time => Some((0, 86_400_000_000)),
             LogicalType::Timestamp | LogicalType::TimestampTz => Some((i64::MIN.into(), i64::MAX.into())),
+            LogicalType::Enum(labels) => Some((0, labels.last())),
             _ => self.int_range(),
         }
     }
@@ -222,9 +233,41 @@ impl LogicalType {
         matches!(self, LogicalType::Real | LogicalType::Double)
     }
 
-    /// Array or struct.
+    /// Is another type, or is made of it.
+    pub fn has_type(&self, other: &LogicalType) -> bool {
+        self == other
+            || match self {
+                LogicalType::Array(item) => item.has_type(other),
+                LogicalType::Struct(fields) => fields.iter().any(|field| field.ty.has_type(other)),
+                LogicalType::Map(of) => of.0.has_type(other) || of.1.has_type(other),
+                _ => false,
+            }
+    }
+
+    /// Array, struct or map.
     pub fn is_nested(&self) -> bool {
-        matches!(self, LogicalType::Array(_) | LogicalType::Struct(_))
+        matches!(
+            self,
+            LogicalType::Array(_) | LogicalType::Struct(_) | LogicalType::Map(_)
+        )
+    }
+
+    /// A map as it lies in memory, in stores and in [`Value`]s: the array of its entries, which are structs of `key` and `value`.
+    pub fn laid_out(&self) -> std::borrow::Cow<'_, LogicalType> {
+        match self {
+            LogicalType::Map(of) => std::borrow::Cow::Owned(LogicalType::Array(Box::new(LogicalType::entry(of)))),
+            other => std::borrow::Cow::Borrowed(other),
+        }
+    }
+
+    /// An entry of a map of these keys and values.
+    pub fn entry((key, value): &(LogicalType, LogicalType)) -> LogicalType {
+        let field = |name: &str, ty: &LogicalType| Field {
+            name: name.to_owned(),
+            ty: ty.clone(),
+            nullable: true,
+        };
+        LogicalType::Struct(vec![field("key", key), field("value", value)])
     }
 }
 
@@ -253,6 +296,8 @@ impl std::fmt::Display for LogicalType {
             LogicalType::TimestampTz => "timestamptz",
             LogicalType::Interval => "interval",
             LogicalType::Array(item) => return write!(f, "array<{item}>"),
+            LogicalType::Map(of) => return write!(f, "map<{}, {}>", of.0, of.1),
+            LogicalType::Enum(labels) => &labels.name,
             LogicalType::Struct(fields) => {
                 f.write_str("struct(")?;
                 for (i, field) in fields.iter().enumerate() {

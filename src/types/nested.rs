@@ -83,6 +83,7 @@ impl NestedLayout {
     /// The layout of a nested type; `None` for other types.
     pub fn of(ty: &LogicalType) -> Option<Self> {
         match ty {
+            LogicalType::Map(_) => Self::of(&ty.laid_out()),
             LogicalType::Array(item) => Some(NestedLayout::Array { item: Shape::of(item) }),
             LogicalType::Struct(fields) => {
                 let mut at = fields.len() + 1;
@@ -201,6 +202,7 @@ impl Objects {
             (Value::Interval(i), _) => interval_bits(*i),
             (Value::String(text), _) => self.text(text.as_bytes()),
             (Value::Blob(bytes), _) => self.text(bytes),
+            (Value::Array(_), LogicalType::Map(_)) => return self.bits(value, &ty.laid_out()),
             (Value::Array(items), LogicalType::Array(item)) => {
                 let cells: Vec<Option<u128>> = items.iter().map(|value| self.bits(value, item)).collect();
                 u128::from(self.array(&cells, item.physical().bytes()))

@@ -95,6 +95,17 @@ fn write_value(out: &mut String, value: &Value, ty: &LogicalType, non_finite: No
                 write_value(out, value, item, non_finite);
             });
         }
+        (Value::Array(entries), LogicalType::Map(of)) => {
+            let entries = entries.iter().filter_map(|entry| match entry {
+                Value::Struct(parts) => parts.first().zip(parts.get(1)),
+                _ => None,
+            });
+            write_list(out, ('{', '}'), entries, |out, (key, value)| {
+                write_string(out, &key.display(&of.0));
+                out.push(':');
+                write_value(out, value, &of.1, non_finite);
+            });
+        }
         (Value::Struct(values), LogicalType::Struct(fields)) => {
             write_list(out, ('{', '}'), values.iter().zip(fields), |out, (value, field)| {
                 write_string(out, &field.name);

@@ -71,6 +71,7 @@ impl Value {
                 let day = v.div_euclid(86_400_000_000);
                 format!("{} {}", date_text(day), time_text(v.rem_euclid(86_400_000_000)))
             }
+            (Value::Int(v), LogicalType::Enum(labels)) => labels.label(*v).unwrap_or("?").to_owned(),
             (Value::Int(v), _) => v.to_string(),
             (Value::Float(v), _) => float_text(*v),
             (Value::String(s), _) => s.to_string(),
@@ -79,6 +80,17 @@ impl Value {
             (Value::Array(items), LogicalType::Array(item)) => {
                 let items: Vec<_> = items.iter().map(|v| v.display(item)).collect();
                 format!("[{}]", items.join(", "))
+            }
+            (Value::Array(entries), LogicalType::Map(of)) => {
+                let entry = |entry: &Value| match entry {
+                    Value::Struct(parts) => match parts.as_slice() {
+                        [key, value] => format!("{}={}", key.display(&of.0), value.display(&of.1)),
+                        _ => String::new(),
+                    },
+                    _ => String::new(),
+                };
+                let items: Vec<String> = entries.iter().map(entry).collect();
+                format!("{{{}}}", items.join(", "))
             }
             (Value::Struct(values), LogicalType::Struct(fields)) => {
                 let items: Vec<_> = values

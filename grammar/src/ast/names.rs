@@ -6,7 +6,7 @@
 //!
 //! Does not: say whether a statement can be run.
 
-use super::{MaintainTask, ObjectKind, RoutineForm, StatementKind};
+use super::{DefineType, MaintainTask, ObjectKind, RoutineForm, StatementKind, TypeBody, TypeForm};
 
 impl StatementKind {
     /// The statement's name in capitals, such as `CREATE TABLE`.
@@ -103,6 +103,7 @@ impl StatementKind {
             Self::CallRoutine(_) => "CALL",
             Self::Eval(_) => "expression statement",
             Self::DefineException(_) => "TYPE EXCEPTION",
+            Self::DefineType(define) => define.words(),
             Self::UpsertTrigger(_) | Self::CreateTrigger(_) | Self::ToggleTrigger(_) => "TRIGGER",
             Self::Test(_) => "TEST",
             Self::Audit(_) => "AUDIT",
@@ -113,4 +114,14 @@ impl StatementKind {
 
 fn create(kind: ObjectKind) -> String {
     format!("CREATE {}", kind.words())
+}
+
+impl DefineType {
+    fn words(&self) -> &'static str {
+        match (self.form, &self.body) {
+            (TypeForm::Create { .. }, _) => "CREATE TYPE",
+            (TypeForm::Declare, TypeBody::Enum(_)) => "TYPE ENUM",
+            (TypeForm::Declare, _) => "TYPE STRUCT",
+        }
+    }
 }

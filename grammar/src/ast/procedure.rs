@@ -155,8 +155,10 @@ pub struct Routine {
     pub name: Path,
     /// `<{kind: 'full'}>`.
     pub metadata: Vec<(Ident, Expr)>,
-    /// `<Receiver>`.
+    /// `<Receiver>`, or `<T>`: a parameter in the place of types, if no type has that name.
     pub receiver: Option<TypeName>,
+    /// `<K, V>`.
+    pub type_params: Vec<Ident>,
     /// Parameters.
     pub params: Vec<Param>,
     /// Exceptions that it may throw.

@@ -56,7 +56,15 @@ impl Expr {
                 f(source);
                 stages.iter_mut().flat_map(|stage| &mut stage.args).for_each(f);
             }
-            ExprKind::Struct(fields) => fields.iter_mut().for_each(|(_, value)| f(value)),
+            ExprKind::Struct(fields) | ExprKind::Instance { fields, .. } => {
+                fields.iter_mut().for_each(|(_, value)| f(value));
+            }
+            ExprKind::Map(entries) => {
+                for (key, value) in entries {
+                    f(key);
+                    f(value);
+                }
+            }
             ExprKind::Index { expr, index, .. } => {
                 f(expr);
                 f(index);

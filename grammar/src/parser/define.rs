@@ -41,6 +41,7 @@ impl Builder<'_> {
         let (replaces, temporary) = match node.as_rule() {
             Rule::create_table => (true, true),
             Rule::create_view => (true, !materialized),
+            Rule::create_type => (true, false),
             _ => (false, false),
         };
         self.check_modifier(modifiers.or_replace.as_ref(), replaces, "OR REPLACE");
@@ -63,6 +64,7 @@ impl Builder<'_> {
             })),
             Rule::create_snapshot => self.snapshot(node),
             Rule::create_branch => self.create_branch(node),
+            Rule::create_type => self.create_type(modifiers.or_replace.is_some(), node),
             _ => self.create_watermark(node),
         }
     }

@@ -24,6 +24,7 @@ mod timeline;
 mod transaction;
 pub(crate) mod tree;
 mod trigger;
+mod types;
 mod window;
 mod words;
 

@@ -56,8 +56,8 @@ impl Builder<'_> {
             Rule::typed_array => self.typed_array(node),
             Rule::fstring => self.interpolated(text, node.as_span().start(), span),
             Rule::try_expr => self.try_expr(node),
-            Rule::map_lit => unsupported("map literal"),
-            Rule::struct_instance => unsupported("TYPE STRUCT"),
+            Rule::map_lit => self.map(node),
+            Rule::struct_instance => self.instance(node).unwrap_or_else(missing),
             Rule::effect_expr => unsupported(&text.split_whitespace().next().unwrap_or_default().to_uppercase()),
             _ => missing(),
         };

@@ -55,6 +55,7 @@ impl Builder<'_> {
             }
             Rule::value_stmt | Rule::bare_expr => StatementKind::Eval(Box::new(self.expr(parts(node).next()?))),
             Rule::exception_stmt => self.exception(node)?,
+            Rule::type_stmt => self.declare_type(node)?,
             _ => StatementKind::Routine(Box::new(self.routine(node)?)),
         })
     }
@@ -199,6 +200,7 @@ impl Builder<'_> {
             name: Vec::new(),
             metadata: Vec::new(),
             receiver: None,
+            type_params: Vec::new(),
             params: Vec::new(),
             raises: Vec::new(),
             returns: Returns::Inferred,
@@ -222,6 +224,7 @@ impl Builder<'_> {
                 ExprKind::Struct(fields) => routine.metadata = fields,
                 _ => self.odd("metadata of this form"),
             },
+            Rule::generic_params => routine.type_params = self.idents(part),
             Rule::receiver => routine.receiver = parts(part).next().map(|ty| self.type_name(ty)),
             Rule::routine_params => {
                 for param in parts(part) {

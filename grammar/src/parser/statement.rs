@@ -331,6 +331,7 @@ fn is_procedural(rule: Rule) -> bool {
             | Rule::value_stmt
             | Rule::bare_expr
             | Rule::exception_stmt
+            | Rule::type_stmt
             | Rule::function_stmt
             | Rule::upsert_routine_stmt
             | Rule::create_routine_stmt

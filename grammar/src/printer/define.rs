@@ -20,6 +20,7 @@ impl Printer {
             StatementKind::CreateTable(table) => self.create_table(table),
             StatementKind::CreateView(view) => self.create_view(view),
             StatementKind::CreateIndex(index) => self.create_index(index),
+            StatementKind::DefineType(define) => self.define_type(define),
             StatementKind::CreateSchema(schema) => self.create_schema(schema),
             StatementKind::AlterTable(alter) => self.alter_table(alter),
             StatementKind::Drop(drop) => self.drop_object(drop),

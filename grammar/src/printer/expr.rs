@@ -116,7 +116,9 @@ impl Printer {
             | ExprKind::Extract { .. }
             | ExprKind::Exists(_)
             | ExprKind::Subquery(_) => self.call_like(kind),
-            ExprKind::Array(_) | ExprKind::Struct(_) => self.collection(kind),
+            ExprKind::Array(_) | ExprKind::Struct(_) | ExprKind::Map(_) | ExprKind::Instance { .. } => {
+                self.collection(kind);
+            }
             ExprKind::Field { .. } | ExprKind::Index { .. } | ExprKind::Slice { .. } => self.postfix(kind),
             ExprKind::Unsupported { feature } => self.unsupported(feature),
             _ => self.comparison(kind),
@@ -287,16 +289,8 @@ impl Printer {
                 self.list(items, Self::expr);
                 self.word("]");
             }
-            ExprKind::Struct(fields) => {
-                self.word("{");
-                self.list(fields, |printer, (name, value)| {
-                    printer.ident(name);
-                    printer.word(": ");
-                    printer.expr(value);
-                });
-                self.word("}");
-            }
-            _ => {}
+            ExprKind::Struct(fields) => self.fields(fields),
+            other => self.typed_value(other),
         }
     }
 

@@ -166,6 +166,7 @@ fn is_verbatim(kind: &StatementKind) -> bool {
             | StatementKind::CallRoutine(_)
             | StatementKind::Eval(_)
             | StatementKind::DefineException(_)
+            | StatementKind::DefineType(_)
             | StatementKind::Routine(_)
             | StatementKind::Test(_)
             | StatementKind::Then(_)

@@ -17,6 +17,7 @@ mod query;
 mod session;
 mod timeline;
 mod trigger;
+mod types;
 mod window;
 
 use crate::Dialect;

@@ -199,6 +199,11 @@ impl Printer {
             self.type_name(receiver);
             self.word(">");
         }
+        if !routine.type_params.is_empty() {
+            self.word(" <");
+            self.list(&routine.type_params, Self::ident);
+            self.word(">");
+        }
         self.word("(");
         self.list(&routine.params, Self::param);
         self.word(")");

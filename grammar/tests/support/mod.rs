@@ -212,6 +212,8 @@ fn postfix(e: BoxedStrategy<Expr>) -> BoxedStrategy<ExprKind> {
             low,
             high
         }),
+        vec((e.clone(), e.clone()), 0..3).prop_map(ExprKind::Map),
+        (ident(), vec((ident(), e), 1..3)).prop_map(|(name, fields)| ExprKind::Instance { name, fields }),
         (b.clone(), type_name(), any::<bool>()).prop_map(|(expr, ty, try_)| ExprKind::Cast { expr, ty, try_ }),
     ]
     .boxed()

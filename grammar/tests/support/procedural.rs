@@ -100,9 +100,42 @@ fn leaf() -> BoxedStrategy<StatementKind> {
             StatementKind::CallRoutine(CallRoutine { name: vec![name], args, as_of: None, restate })
         }),
         1 => (name(), option::of(text())).prop_map(|(name, message)| StatementKind::DefineException(DefineException { name, message })),
+        1 => define_type(),
         1 => query(expr()).prop_map(StatementKind::Query),
     ]
     .boxed()
+}
+
+fn define_type() -> BoxedStrategy<StatementKind> {
+    let labels = vec(text().prop_map(|text| (text, span())), 1..3)
+        .prop_map(TypeBody::Enum)
+        .boxed();
+    let fields = vec((name(), type_name()), 1..3).prop_map(TypeBody::Struct).boxed();
+    let alias = prop::sample::select(&["int", "tier"][..]).prop_map(|name| TypeBody::Alias(super::named(name)));
+    let values = vec((name(), plain()), 0..2);
+    let declared =
+        (name(), labels.clone(), fields.clone(), flag(), values).prop_map(|(name, labels, fields, is_enum, values)| {
+            DefineType {
+                form: TypeForm::Declare,
+                name: vec![name],
+                body: if is_enum { labels } else { fields },
+                instance: if is_enum { Vec::new() } else { values },
+            }
+        });
+    let body = prop_oneof![labels, fields, alias];
+    let created =
+        (vec(name(), 1..3), body, flag(), flag()).prop_map(|(name, body, or_replace, if_not_exists)| DefineType {
+            form: TypeForm::Create {
+                or_replace,
+                if_not_exists: if_not_exists && !or_replace,
+            },
+            name,
+            body,
+            instance: Vec::new(),
+        });
+    let all = prop_oneof![declared, created];
+    all.prop_map(|define| StatementKind::DefineType(Box::new(define)))
+        .boxed()
 }
 
 fn block(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<Block> {
@@ -153,25 +186,42 @@ fn routine(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> 
         Just(Returns::Void),
         type_name().prop_map(Returns::Type)
     ];
+    let generics = prop_oneof![
+        2 => Just((None, Vec::new())),
+        1 => type_name().prop_map(|ty| (Some(ty), Vec::new())),
+        1 => vec(name(), 2..4).prop_map(|names| (None, names)),
+    ];
     let body = prop_oneof![
         3 => block(inner).prop_map(RoutineBody::Block),
         1 => plain().prop_map(|value| RoutineBody::Value(Value::Expr(value))),
     ];
-    (form, flag(), name(), vec(param, 0..3), vec(name(), 0..2), returns, body)
-        .prop_map(|(form, is_procedure, name, params, raises, returns, body)| {
-            StatementKind::Routine(Box::new(Routine {
-                is_procedure: is_procedure && form != RoutineForm::Local,
-                form,
-                name: vec![name],
-                metadata: Vec::new(),
-                receiver: None,
-                params,
-                raises,
-                returns,
-                mode: None,
-                body,
-            }))
-        })
+    (
+        form,
+        flag(),
+        name(),
+        generics,
+        vec(param, 0..3),
+        vec(name(), 0..2),
+        returns,
+        body,
+    )
+        .prop_map(
+            |(form, is_procedure, name, (receiver, type_params), params, raises, returns, body)| {
+                StatementKind::Routine(Box::new(Routine {
+                    is_procedure: is_procedure && form != RoutineForm::Local,
+                    form,
+                    name: vec![name],
+                    metadata: Vec::new(),
+                    receiver,
+                    type_params,
+                    params,
+                    raises,
+                    returns,
+                    mode: None,
+                    body,
+                }))
+            },
+        )
         .boxed()
 }
 

@@ -7,8 +7,11 @@
 //!
 //! Does not: keep the Arrow arrays, but for the buffers of long texts.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray};
 use arrow::buffer::Buffer;
+use arrow::datatypes::Field as ArrowField;
 
 use super::{Target, chunk_from_arrow, filled};
 use crate::types::nested::{ELEMENTS_AT, NestedLayout, array_bytes, array_head};
@@ -17,10 +20,26 @@ use crate::types::{ColumnChunk, LogicalType};
 /// Fills `values` and `owners` of a chunk.
 pub(super) fn objects(array: &ArrayRef, ty: &LogicalType, chunk: &mut ColumnChunk) -> Result<(), String> {
     match ty {
+        LogicalType::Map(of) => lists(&entries(array), &LogicalType::entry(of), chunk),
         LogicalType::Array(item) => lists(array, item, chunk),
         LogicalType::Struct(_) => structs(array, ty, chunk),
         other => Err(format!("{other} where an array or a struct was expected")),
     }
+}
+
+/// The lists of entries that Arrow's maps are.
+fn entries(array: &ArrayRef) -> ArrayRef {
+    let Some(maps) = array.as_map_opt() else {
+        return array.clone();
+    };
+    let entries: ArrayRef = Arc::new(maps.entries().clone());
+    let field = Arc::new(ArrowField::new_list_field(entries.data_type().clone(), false));
+    Arc::new(ListArray::new(
+        field,
+        maps.offsets().clone(),
+        entries,
+        maps.nulls().cloned(),
+    ))
 }
 
 fn lists(array: &ArrayRef, item: &LogicalType, chunk: &mut ColumnChunk) -> Result<(), String> {

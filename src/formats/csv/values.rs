@@ -74,6 +74,7 @@ pub(super) fn parse_int_like(text: &str, ty: &LogicalType) -> Option<i128> {
         LogicalType::Time => parse_time(text)?.into(),
         LogicalType::Timestamp | LogicalType::TimestampTz => parse_timestamp(text)?.into(),
         LogicalType::HugeInt => parse_hugeint(text)?,
+        LogicalType::Enum(labels) => labels.number(text)?,
         _ => parse_bigint(text)?.into(),
     };
     let (low, high) = ty.stored_range()?;
@@ -107,6 +108,7 @@ impl<'t> IntReader<'t> {
             LogicalType::Date => parse_date(text)?.into(),
             LogicalType::Time => parse_time(text)?,
             LogicalType::Timestamp | LogicalType::TimestampTz => parse_timestamp(text)?,
+            LogicalType::Enum(labels) => labels.number(text)?.try_into().ok()?,
             _ => parse_bigint(text)?,
         };
         (self.low <= value && value <= self.high).then_some(value)

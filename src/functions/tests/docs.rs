@@ -77,6 +77,8 @@ fn result(function: &Function) -> String {
         let typed = |param: &Param| match param {
             Param::List => T::Array(Box::new(ty.clone())),
             Param::Numbers => T::Array(Box::new(number.clone())),
+            Param::Array => T::Array(Box::new(ty.clone())),
+            Param::Map => T::Map(Box::new((ty.clone(), ty.clone()))),
             Param::Lists => T::Array(Box::new(T::Array(Box::new(ty.clone())))),
             _ => ty.clone(),
         };

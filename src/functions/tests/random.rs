@@ -109,6 +109,10 @@ pub(super) fn types_of(param: Param) -> Vec<LogicalType> {
             array(T::HugeInt),
         ],
         Param::Lists => vec![array(array(T::BigInt))],
+        Param::Array => items().into_iter().map(array).collect(),
+        Param::Key => vec![T::String, T::BigInt],
+        Param::Held => vec![T::BigInt, array(T::String)],
+        Param::Map => vec![map(T::String, T::BigInt), map(T::BigInt, array(T::String))],
         Param::Struct => vec![T::Struct(vec![crate::types::Field {
             name: "a".into(),
             ty: T::BigInt,
@@ -129,6 +133,10 @@ pub(super) fn types_of(param: Param) -> Vec<LogicalType> {
 
 fn array(item: LogicalType) -> LogicalType {
     LogicalType::Array(Box::new(item))
+}
+
+fn map(key: LogicalType, value: LogicalType) -> LogicalType {
+    LogicalType::Map(Box::new((key, value)))
 }
 
 fn items() -> Vec<LogicalType> {
@@ -154,6 +162,7 @@ pub(super) fn value(ty: &LogicalType, bits: u128) -> Value {
         }
     };
     match ty {
+        LogicalType::Map(_) => value(&ty.laid_out(), bits),
         LogicalType::Array(item) => Value::Array((0..(bits % 5) as u32).map(|i| part(i, item)).collect()),
         LogicalType::Struct(fields) => Value::Struct((0..).zip(fields).map(|(i, field)| part(i, &field.ty)).collect()),
         flat => argument(flat, bits).to_value(flat).expect("text is UTF-8"),
@@ -164,6 +173,7 @@ pub(super) fn value(ty: &LogicalType, bits: u128) -> Value {
 fn fits(value: &Value, ty: &LogicalType) -> bool {
     match (value, ty) {
         (Value::Null, _) => true,
+        (Value::Array(_), LogicalType::Map(_)) => fits(value, &ty.laid_out()),
         (Value::Array(items), LogicalType::Array(item)) => items.iter().all(|value| fits(value, item)),
         (Value::Struct(values), LogicalType::Struct(fields)) => {
             values.len() == fields.len() && values.iter().zip(fields).all(|(value, field)| fits(value, &field.ty))

@@ -15,7 +15,9 @@ use super::scope::{Scope, same};
 use super::select::{Block, Place};
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{Expr, ExprKind, GivenName, TableId};
-use crate::plan::{BodyScope, Moment, Named, Passed, ResolveError, RoutineCall, TableInfo, TableResolver, constant};
+use crate::plan::{
+    BodyScope, Moment, Named, NamedTypes, Passed, ResolveError, RoutineCall, TableInfo, TableResolver, constant,
+};
 use crate::types::LogicalType;
 
 /// Binds an expression of a body; see [`crate::plan::bind_scalar`].
@@ -63,9 +65,13 @@ pub(in crate::plan) fn bind_scalar(
 }
 
 /// The type that a name stands for.
-pub(in crate::plan) fn bind_type(name: &ast::TypeName, dialect: Dialect) -> Result<LogicalType, Vec<Diagnostic>> {
+pub(in crate::plan) fn bind_type(
+    name: &ast::TypeName,
+    dialect: Dialect,
+    types: &NamedTypes,
+) -> Result<LogicalType, Vec<Diagnostic>> {
     let views = elsa::FrozenVec::new();
-    let mut tables = NoTables;
+    let mut tables = TypesOnly(types);
     let mut binder = Binder::new(dialect, &mut tables, &views);
     binder.type_name(name).map_err(|Reported| binder.errors)
 }
@@ -178,10 +184,14 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// Where there is nothing to find.
-struct NoTables;
+/// Where there is nothing to find but types.
+struct TypesOnly<'t>(&'t NamedTypes);
 
-impl TableResolver for NoTables {
+impl TableResolver for TypesOnly<'_> {
+    fn types(&self) -> NamedTypes {
+        self.0.clone()
+    }
+
     fn by_name(&mut self, _: &[&str], _: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
         Ok(None)
     }

@@ -76,6 +76,12 @@ pub(super) fn aggregate_function(name: &str) -> Option<AggregateFunction> {
 impl<'a> Binder<'a> {
     /// A call of any kind.
     pub(super) fn call(&mut self, block: &mut Block<'a>, call: &'a ast::Call, span: Span) -> Bound<Expr> {
+        // A function of one's own hides an aggregate of that name, as it hides any other.
+        if !(call.distinct || call.star || call.filter.is_some())
+            && let Some(called) = self.routine_call(block, call, span)
+        {
+            return called;
+        }
         if let Some(function) = aggregate_function(&call.name.text) {
             return self.aggregate_call(block, function, call, span);
         }
@@ -102,9 +108,6 @@ impl<'a> Binder<'a> {
         }
         if plain == "unnest" {
             return self.unnest_call(block, call, span);
-        }
-        if let Some(called) = self.routine_call(block, call, span) {
-            return called;
         }
         let args = self.exprs(block, &call.args)?;
         match name.as_str() {
@@ -138,7 +141,11 @@ impl<'a> Binder<'a> {
                 self.function(&call.name, args, span)
             }
             "typeof" => Ok(text(&args.remove(0).ty.to_string(), span)),
-            "@typeof" => Ok(text(&coarse_name(&args.remove(0).ty), span)),
+            "@typeof" => {
+                let ty = args.remove(0).ty;
+                let types = self.tables.types();
+                Ok(text(types.name_of(&ty).unwrap_or(&coarse_name(&ty)), span))
+            }
             _ => {
                 let condition = self.require_boolean(args.remove(0), "`if`")?;
                 if args.len() == 1 {
@@ -268,6 +275,7 @@ fn coarse_name(ty: &LogicalType) -> String {
         ty if ty.is_numeric() => "number".into(),
         LogicalType::Array(_) => "array".into(),
         LogicalType::Struct(_) => "struct".into(),
+        LogicalType::Map(_) => "map".into(),
         other => other.to_string(),
     }
 }

@@ -11,6 +11,7 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::Span;
 
+use super::names::suggestion;
 use super::{Binder, Bound};
 use crate::plan::constant;
 use crate::plan::logical::{Expr, ExprKind};
@@ -27,6 +28,8 @@ pub(in crate::plan) fn common_type(a: &LogicalType, b: &LogicalType) -> Option<L
         (T::Date | T::Timestamp, T::TimestampTz) | (T::TimestampTz, T::Date | T::Timestamp) => Some(T::TimestampTz),
         (T::Array(a), T::Array(b)) => common_type(a, b).map(|item| T::Array(Box::new(item))),
         (T::Struct(a), T::Struct(b)) => common_struct(a, b),
+        (T::Map(a), T::Map(b)) => Some(T::Map(Box::new((common_type(&a.0, &b.0)?, common_type(&a.1, &b.1)?)))),
+        (T::Enum(_), T::String) | (T::String, T::Enum(_)) => Some(T::String),
         _ if !a.is_numeric() || !b.is_numeric() => None,
         _ if a.is_float() || b.is_float() => Some(T::Double),
         _ => Some(common_decimal(a, b)),
@@ -144,6 +147,30 @@ pub(super) fn cast(expr: Expr, ty: &LogicalType) -> Expr {
     }
 }
 
+/// What is wrong with a value that does not become a type unasked: a text is no label, or the message.
+pub(in crate::plan) fn misfit(value: &Expr, ty: &LogicalType, message: String) -> Diagnostic {
+    if let (Some(constant), LogicalType::Enum(_)) = (value.as_literal(), ty)
+        && let Err(failed) = constant::convert(constant, &value.ty, ty)
+    {
+        let mut error = Diagnostic::new(failed.code, value.span, failed.message);
+        error.help = label_help(constant, ty);
+        return error;
+    }
+    Diagnostic::new("42804", value.span, message).with_help(format!("cast it: `… :: {ty}`"))
+}
+
+/// What a text that is no label may have been meant to be.
+pub(super) fn label_help(value: &Value, ty: &LogicalType) -> Option<String> {
+    let (Value::String(text), LogicalType::Enum(labels)) = (value, ty) else {
+        return None;
+    };
+    suggestion(text, labels.labels.iter().cloned()).or_else(|| {
+        let known: Vec<String> = labels.labels.iter().take(8).map(|label| format!("`{label}`")).collect();
+        let more = if labels.labels.len() > known.len() { ", …" } else { "" };
+        Some(format!("its labels are {}{more}", known.join(", ")))
+    })
+}
+
 impl Binder<'_> {
     /// Brings several expressions to one type.
     pub(super) fn unify_all(&mut self, exprs: Vec<Expr>, what: &str, span: Span) -> Bound<(Vec<Expr>, LogicalType)> {
@@ -165,7 +192,9 @@ impl Binder<'_> {
         if let Some(value) = expr.as_literal()
             && let Err(misfit) = constant::convert(value, &expr.ty, ty)
         {
-            return self.fail(Diagnostic::new(misfit.code, expr.span, misfit.message));
+            let mut error = Diagnostic::new(misfit.code, expr.span, misfit.message);
+            error.help = label_help(value, ty);
+            return self.fail(error);
         }
         Ok(cast(expr, ty))
     }

@@ -198,6 +198,7 @@ fn snap(value: &Value, from: &LogicalType, to: &LogicalType) -> Option<Snapped> 
     }
     let exact = |to: &LogicalType| constant::convert(value, from, to).ok().map(Snapped::Exact);
     match (value, from, to) {
+        (Value::String(_), LogicalType::String, LogicalType::Enum(_)) => exact(to),
         _ if from == to => Some(Snapped::Exact(value.clone())),
         (Value::String(text), _, LogicalType::Date) => {
             let days = constant::parse_date(text);

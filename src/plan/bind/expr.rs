@@ -83,6 +83,7 @@ impl<'a> Binder<'a> {
             K::Extract { field, expr } => self.extract(block, field, expr, e.span),
             K::Exists(query) => self.exists_value(block, query, e.span),
             K::Subquery(query) => self.scalar_subquery(block, query, e.span),
+            K::Map(_) | K::Instance { .. } => self.nested(block, e),
             K::Array(_) | K::Struct(_) | K::Field { .. } | K::Index { .. } | K::Slice { .. } => self.nested(block, e),
             _ => self.own_form(block, e),
         }

@@ -66,7 +66,7 @@ impl<'a> Binder<'a> {
         array: &'a ast::Expr,
     ) -> Bound<(Plan, Scope)> {
         let mut block = Block::new(left_scope.clone(), Place::Other);
-        let array = eval::fold(self.expr(&mut block, array)?);
+        let array = eval::fold(super::entries_of(self.expr(&mut block, array)?));
         if !block.joins_below.is_empty() || !array.columns().is_subset(&left.output_set()) {
             return self.unsupported("unnest of a column of an outer query is", array.span);
         }
@@ -288,7 +288,7 @@ impl<'a> Binder<'a> {
     /// `FROM [1, 2, 3]`: columns `value` and `index`.
     fn collection(&mut self, expr: &'a ast::Expr) -> Bound<Relation> {
         let ast::ExprKind::Array(items) = &expr.kind else {
-            let array = self.constant(expr, "FROM over an expression")?;
+            let array = eval::fold(super::entries_of(self.constant(expr, "FROM over an expression")?));
             return self.array_rows(&array, "value");
         };
         if let Some(ast::ExprKind::Struct(_)) = items.first().map(|item| &item.kind) {

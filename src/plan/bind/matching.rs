@@ -14,7 +14,7 @@ use super::scope::same;
 use super::select::Block;
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{CompareOp, Expr, ExprKind};
-use crate::types::{LogicalType, Value};
+use crate::types::{EnumType, LogicalType, Value};
 
 impl<'a> Binder<'a> {
     /// What a name of a pattern stands for.
@@ -43,7 +43,7 @@ impl<'a> Binder<'a> {
             return Err(Reported);
         }
         if !complete && !self.covers(block, &subject, matching) {
-            return self.fail(not_exhaustive(&subject, span));
+            return self.fail(not_exhaustive(&subject.ty, matching, span));
         }
         if !complete {
             values.push(Expr::literal(Value::Null, LogicalType::Null, span));
@@ -121,8 +121,7 @@ impl<'a> Binder<'a> {
 
     /// Whether the arms without guards name every value of a boolean.
     fn covers(&self, block: &Block<'a>, subject: &Expr, matching: &ast::Match) -> bool {
-        let plain = matching.arms.iter().filter(|arm| arm.guard.is_none());
-        let patterns: Vec<&Pattern> = plain.flat_map(|arm| &arm.patterns).collect();
+        let patterns = plain_patterns(matching);
         let has = |wanted: ast::Literal| {
             let is = |pattern: &&Pattern| matches!(pattern, Pattern::Value(value) if value.kind == ast::ExprKind::Literal(wanted.clone()));
             patterns.iter().any(is)
@@ -138,18 +137,69 @@ impl<'a> Binder<'a> {
             }
             false => block.may_be_null(self, subject),
         };
-        subject.ty == LogicalType::Boolean
-            && has(ast::Literal::Boolean(true))
-            && has(ast::Literal::Boolean(false))
-            && (!nullable || has(ast::Literal::Null))
+        let all = match &subject.ty {
+            LogicalType::Boolean => has(ast::Literal::Boolean(true)) && has(ast::Literal::Boolean(false)),
+            LogicalType::Enum(labels) => missing_labels(labels, &patterns).is_empty(),
+            _ => false,
+        };
+        all && (!nullable || has(ast::Literal::Null))
     }
 }
 
-fn not_exhaustive(subject: &Expr, span: Span) -> Diagnostic {
-    let message = format!("the arms do not cover every value of type {}", subject.ty);
-    let help = match subject.ty {
-        LogicalType::Boolean => "add arms for `true`, `false` and `null`, or `_ -> …`",
-        _ => "add an arm `_ -> …` for all other values",
+/// What is wrong with a MATCH whose arms leave values out.
+pub(in crate::plan) fn not_exhaustive(ty: &LogicalType, matching: &ast::Match, span: Span) -> Diagnostic {
+    let message = format!("the arms do not cover every value of type {ty}");
+    let error = Diagnostic::new("42P20", span, message);
+    match ty {
+        LogicalType::Boolean => error.with_help("add arms for `true`, `false` and `null`, or `_ -> …`"),
+        LogicalType::Enum(labels) => {
+            let missing = missing_labels(labels, &plain_patterns(matching));
+            let shown: Vec<String> = missing.iter().map(|label| format!("`'{label}'`")).collect();
+            error.with_help(match shown.is_empty() {
+                true => "add an arm for `null`, or `_ -> …`".to_owned(),
+                false => format!("add arms for {}, or `_ -> …`", shown.join(", ")),
+            })
+        }
+        _ => error.with_help("add an arm `_ -> …` for all other values"),
+    }
+}
+
+/// The patterns of arms without guards.
+fn plain_patterns(matching: &ast::Match) -> Vec<&Pattern> {
+    let plain = matching.arms.iter().filter(|arm| arm.guard.is_none());
+    plain.flat_map(|arm| &arm.patterns).collect()
+}
+
+/// The labels that no pattern names.
+fn missing_labels<'l>(labels: &'l EnumType, patterns: &[&Pattern]) -> Vec<&'l str> {
+    let named = |label: &str| {
+        patterns.iter().any(|pattern| match pattern {
+            Pattern::Value(value) => {
+                matches!(&value.kind, ast::ExprKind::Literal(ast::Literal::String(text)) if text == label)
+            }
+            Pattern::Range(low, high) => within(labels, label, low, high),
+            Pattern::Any(_) | Pattern::Bind(_) => false,
+        })
     };
-    Diagnostic::new("42P20", span, message).with_help(help)
+    let all = labels.labels.iter().map(String::as_str);
+    all.filter(|label| !named(label)).collect()
+}
+
+/// Whether a label lies between two others.
+fn within(labels: &EnumType, label: &str, low: &ast::Expr, high: &ast::Expr) -> bool {
+    let number = |end: &ast::Expr| match &end.kind {
+        ast::ExprKind::Literal(ast::Literal::String(text)) => labels.number(text),
+        _ => None,
+    };
+    match (labels.number(label), number(low), number(high)) {
+        (Some(number), Some(low), Some(high)) => (low..=high).contains(&number),
+        _ => false,
+    }
+}
+
+/// Whether the arms name every value of an enum that may be NULL, or not.
+pub(in crate::plan) fn covers_labels(labels: &EnumType, nullable: bool, matching: &ast::Match) -> bool {
+    let patterns = plain_patterns(matching);
+    let is_null = |pattern: &&Pattern| matches!(pattern, Pattern::Value(value) if value.kind == ast::ExprKind::Literal(ast::Literal::Null));
+    missing_labels(labels, &patterns).is_empty() && (!nullable || patterns.iter().any(is_null))
 }

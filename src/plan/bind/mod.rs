@@ -41,6 +41,7 @@ mod setop;
 mod spread;
 mod subquery;
 mod type_name;
+mod typed;
 mod unnest;
 mod view;
 mod window;
@@ -51,8 +52,11 @@ use gobi_grammar::ast::{self, Span};
 use gobi_grammar::{Diagnostic, Dialect};
 
 pub(super) use body::{bind_scalar, bind_type, converted};
-pub(super) use coerce::common_type;
+pub(super) use coerce::{common_type, misfit};
+pub(super) use matching::{covers_labels, not_exhaustive};
 pub(super) use nested::call as call_of;
+pub(super) use type_name::is_own_type;
+pub(super) use typed::entries_of;
 
 use super::logical::{ColumnId, ColumnInfo, Expr, Given, Plan, Query, SubqueryId};
 use super::properties;

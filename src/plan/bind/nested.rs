@@ -26,6 +26,8 @@ impl<'a> Binder<'a> {
         match &e.kind {
             K::Array(items) => self.array(block, items, e.span),
             K::Struct(fields) => self.structure(block, fields, e.span),
+            K::Instance { name, fields } => self.instance(block, name, fields, e.span),
+            K::Map(entries) => self.map(block, entries, e.span),
             K::Field { expr, name } => {
                 let of = self.expr(block, expr)?;
                 self.field(of, name)
@@ -121,6 +123,9 @@ impl<'a> Binder<'a> {
             let (name, place) = (name.to_string(), index.span);
             return self.field_named(of, &name, place);
         }
+        if matches!(of.ty, LogicalType::Map(_)) {
+            return self.value_of_key(of, index, span);
+        }
         let item = self.item_type(&of)?;
         let index = self.position(index)?;
         let name = if safe { "array_extract" } else { "array_get" };
@@ -146,7 +151,7 @@ impl<'a> Binder<'a> {
         match &of.ty {
             LogicalType::Array(item) => Ok((**item).clone()),
             other => {
-                let message = format!("only arrays have elements, not {other}");
+                let message = format!("only arrays and maps have elements, not {other}");
                 self.fail(Diagnostic::new("42809", of.span, message))
             }
         }

@@ -4,13 +4,14 @@
 //!
 //! Invariants: a name that is not known is reported with the nearest one that is.
 //!
-//! Does not: know user-declared types.
+//! Does not: know where types are declared.
 
 use gobi_grammar::ast::TypeName;
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::names::suggestion;
 use super::{Binder, Bound};
+use crate::plan::NamedTypes;
 use crate::types::{Field, LogicalType};
 
 /// Names without parameters; `int` is dealt with by dialect.
@@ -70,7 +71,14 @@ const SIMPLE: &[(&str, LogicalType)] = &[
 ];
 
 /// Types of the language that columns cannot have yet.
-const LATER: &[&str] = &["uuid", "json", "map", "enum", "secret", "exception", "future"];
+const LATER: &[&str] = &["uuid", "json", "enum", "secret", "exception", "future"];
+
+/// Whether a name is that of a type of the language's own.
+pub(in crate::plan) fn is_own_type(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let own = ["int", "decimal", "numeric", "dec", "array", "list", "struct", "map"];
+    own.contains(&lower.as_str()) || LATER.contains(&lower.as_str()) || SIMPLE.iter().any(|(known, _)| *known == lower)
+}
 
 impl Binder<'_> {
     /// The type that a type name stands for.
@@ -90,6 +98,17 @@ impl Binder<'_> {
                     "`array` takes one type: `array<int>`",
                 )),
             },
+            "map" => match name.args.as_slice() {
+                [key, value] => {
+                    let key = self.type_name(key);
+                    Ok(LogicalType::Map(Box::new((key?, self.type_name(value)?))))
+                }
+                _ => self.fail(Diagnostic::new(
+                    "42601",
+                    name.span,
+                    "`map` takes two types: `map<string, int>`",
+                )),
+            },
             "struct" => {
                 let mut fields = Vec::with_capacity(name.fields.len());
                 for (field, ty) in &name.fields {
@@ -104,7 +123,7 @@ impl Binder<'_> {
             later if LATER.contains(&later) => self.unsupported(&format!("the type `{later}` is"), name.span),
             simple => match SIMPLE.iter().find(|(known, _)| *known == simple) {
                 Some((_, ty)) => Ok(ty.clone()),
-                None => self.unknown_type(name),
+                None => self.named_type(name),
             },
         }
     }
@@ -126,10 +145,28 @@ impl Binder<'_> {
         }
     }
 
-    fn unknown_type(&mut self, name: &TypeName) -> Bound<LogicalType> {
+    /// A type that somebody has declared.
+    fn named_type(&mut self, name: &TypeName) -> Bound<LogicalType> {
+        let types = self.tables.types();
+        match types.find(&name.name) {
+            Some(ty) if name.params.is_empty() => {
+                self.tables.note_type(&name.name);
+                Ok(ty.clone())
+            }
+            Some(_) => {
+                let message = format!("the type `{}` takes no parameters", name.name);
+                self.fail(Diagnostic::new("42601", name.span, message))
+            }
+            None => self.unknown_type(name, &types),
+        }
+    }
+
+    fn unknown_type(&mut self, name: &TypeName, types: &NamedTypes) -> Bound<LogicalType> {
         let mut error = Diagnostic::new("42704", name.span, format!("type `{}` does not exist", name.name));
         let known = SIMPLE.iter().map(|(known, _)| (*known).to_string());
-        error.help = suggestion(&name.name, known.chain(["int".into(), "decimal".into()]));
+        let known = known.chain(["int".into(), "decimal".into()]);
+        let declared = types.declared().map(|(known, _)| known.to_string());
+        error.help = suggestion(&name.name, known.chain(declared));
         self.fail(error)
     }
 }

@@ -31,7 +31,7 @@ impl<'a> Binder<'a> {
         let [array] = call.args.as_slice() else {
             return self.fail(Diagnostic::new("42883", call.name.span, "`unnest` takes one array"));
         };
-        let array = eval::fold(self.expr(block, array)?);
+        let array = eval::fold(super::entries_of(self.expr(block, array)?));
         let item = match &array.ty {
             LogicalType::Array(item) => (**item).clone(),
             LogicalType::Null => LogicalType::Null,

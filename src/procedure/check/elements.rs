@@ -17,7 +17,7 @@ use super::Checker;
 use super::loops::{int, range};
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
-use crate::plan::{call_of, converted};
+use crate::plan::{call_of, converted, entries_of};
 use crate::types::LogicalType;
 
 /// A chain while its loop is made.
@@ -137,7 +137,12 @@ impl Checker<'_> {
             }
             Source::Array(array) => {
                 let may_be_null = self.may_be_null(&array);
-                if chain.is_bare_aggregate() && !matches!(array.ty, LogicalType::Array(_) | LogicalType::Null) {
+                if chain.is_bare_aggregate()
+                    && !matches!(
+                        array.ty,
+                        LogicalType::Array(_) | LogicalType::Map(_) | LogicalType::Null
+                    )
+                {
                     let message = format!("aggregate `{name}` takes an array here, not {}", array.ty);
                     let help = "for rows, write a query in parentheses: `(select … from …)`";
                     self.error(Diagnostic::new("42803", flow.span, message).with_help(help));
@@ -183,7 +188,7 @@ impl Checker<'_> {
     fn hold_array(&mut self, array: Expr, name: &str, span: Span, out: &mut Vec<Statement>) -> Option<ColumnId> {
         let array = match array.ty {
             LogicalType::Null => converted(array, &LogicalType::Array(Box::new(LogicalType::Null)))?,
-            _ => array,
+            _ => entries_of(array),
         };
         if !matches!(array.ty, LogicalType::Array(_)) {
             let message = format!("`{name}` goes over an array, not over {}", array.ty);

@@ -105,7 +105,11 @@ impl Checker<'_> {
     /// The value of a parameter, as a variable of its type.
     fn argument(&mut self, value: &ast::Expr, param: &ast::Param, out: &mut Vec<Statement>) -> Option<ColumnId> {
         let bound = self.expr(value, out)?;
-        let bound = match param.ty.as_ref().map(|ty| bind_type(ty, self.dialect)) {
+        let bound = match param
+            .ty
+            .as_ref()
+            .map(|ty| bind_type(ty, self.dialect, &self.instances.types))
+        {
             None => bound,
             Some(Err(errors)) => {
                 self.errors.extend(errors);

@@ -10,9 +10,9 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span, StatementKind as K};
 
 use super::Checker;
-use crate::plan::converted;
 use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::Statement;
+use crate::plan::{converted, entries_of};
 use crate::types::LogicalType;
 
 impl Checker<'_> {
@@ -67,8 +67,12 @@ impl Checker<'_> {
             return self.count(each, call, values.span, out);
         }
         let Some(array) = self.expr(values, out) else { return };
+        let array = entries_of(array);
         let LogicalType::Array(item) = array.ty.clone() else {
-            let message = format!("`for` goes over an array, `range(…)` or a query, not over {}", array.ty);
+            let message = format!(
+                "`for` goes over an array, a map, `range(…)` or a query, not over {}",
+                array.ty
+            );
             return self.error(Diagnostic::new("42804", values.span, message));
         };
         let held = self.inferred("", &array);

@@ -6,12 +6,12 @@
 //!
 //! Does not: deal with arms that are expressions only; those are CASE, and the binder's.
 
-use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ArmBody, Catch, Pattern, Span};
 
 use super::Checker;
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
+use crate::plan::{covers_labels, not_exhaustive};
 use crate::types::{LogicalType, Value};
 
 impl Checker<'_> {
@@ -48,13 +48,14 @@ impl Checker<'_> {
                 branches.push((tests, condition?, body));
             }
         }
-        if !complete {
-            let message = format!(
-                "the arms do not cover every value of type {}",
-                self.variables[held.0 as usize].ty
-            );
-            let help = "add an arm `_ -> …` for all other values";
-            self.error(Diagnostic::new("42P20", span, message).with_help(help));
+        let subject = &self.variables[held.0 as usize];
+        let covered = match &subject.ty {
+            LogicalType::Enum(labels) => covers_labels(labels, subject.nullable, matching),
+            _ => false,
+        };
+        if !complete && !covered {
+            let error = not_exhaustive(&subject.ty, matching, span);
+            self.error(error);
         }
         self.flow = after.unwrap_or(before);
         let mut rest: Vec<Statement> = Vec::new();

@@ -21,7 +21,9 @@ use super::Checker;
 use super::loops::int;
 use crate::plan::logical::{ColumnId, TableId};
 use crate::plan::routine::{Program, Statement};
-use crate::plan::{self, Callee, LambdaCall, Moment, Named, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::plan::{
+    self, Callee, LambdaCall, Moment, Named, NamedTypes, ResolveError, RoutineCall, TableInfo, TableResolver,
+};
 use crate::types::{Field, LogicalType, Value};
 
 impl Checker<'_> {
@@ -294,6 +296,10 @@ impl TableResolver for BodyTables<'_> {
 
     fn info(&self, table: TableId) -> &TableInfo {
         self.inner.info(table)
+    }
+
+    fn types(&self) -> NamedTypes {
+        self.inner.types()
     }
 
     fn names(&self) -> Vec<String> {

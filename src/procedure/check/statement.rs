@@ -145,7 +145,11 @@ impl Checker<'_> {
             return self.let_lambda(&variable.name, lambda, out);
         }
         let value = self.value(&variable.value, out);
-        let declared = match variable.ty.as_ref().map(|ty| bind_type(ty, self.dialect)) {
+        let declared = match variable
+            .ty
+            .as_ref()
+            .map(|ty| bind_type(ty, self.dialect, &self.instances.types))
+        {
             Some(Err(errors)) => return self.errors.extend(errors),
             Some(Ok(ty)) => Some(ty),
             None => None,

@@ -13,9 +13,9 @@ use gobi_grammar::ast::{self, Ident, Span, Step};
 use gobi_grammar::similar::nearest;
 
 use super::Checker;
-use crate::plan::converted;
 use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::{Part, Statement};
+use crate::plan::{call_of, converted};
 use crate::types::{Field, LogicalType};
 
 impl Checker<'_> {
@@ -29,6 +29,9 @@ impl Checker<'_> {
         out: &mut Vec<Statement>,
     ) {
         self.read(id, span);
+        if let ([Step::Index(key)], LogicalType::Map(_)) = (path, &self.variables[id.0 as usize].ty) {
+            return self.put(id, key, value, span, out);
+        }
         let value = {
             let held = self.inferred("", &value);
             self.set(held, value, out);
@@ -60,6 +63,29 @@ impl Checker<'_> {
                 self.error(Diagnostic::new("42804", span, message).with_help(format!("cast it: `… :: {ty}`")));
             }
         }
+    }
+
+    /// `m[k] = v`: the map with another entry.
+    fn put(&mut self, id: ColumnId, key: &ast::Expr, value: Expr, span: Span, out: &mut Vec<Statement>) {
+        let held = self.inferred("", &value);
+        self.set(held, value, out);
+        let ty = self.variables[id.0 as usize].ty.clone();
+        let (LogicalType::Map(of), Some(key)) = (&ty, self.expr(key, out)) else {
+            return;
+        };
+        let parts = [(key, &of.0, "key"), (self.held(held, span), &of.1, "value")];
+        let mut args = vec![self.held(id, span)];
+        for (part, wanted, what) in parts {
+            let (found, place) = (part.ty.clone(), part.span);
+            let Some(part) = converted(part, wanted) else {
+                let message = format!("a {what} of the map is {wanted}, not {found}");
+                self.error(Diagnostic::new("42804", place, message).with_help(format!("cast it: `… :: {wanted}`")));
+                return;
+            };
+            args.push(part);
+        }
+        let changed = call_of("map_put", args, ty.clone(), span);
+        self.set(id, changed, out);
     }
 
     /// A step of a path, and the type of what it leads to; `None` after an error, or if that is not known yet.

@@ -131,7 +131,7 @@ impl Checker<'_> {
         {
             self.next.types[at] = Some(wider);
         }
-        let (span, from) = (value.span, value.ty.clone());
+        let from = value.ty.clone();
         let fits = self.declared[at] || widened(&ty, &from).is_none();
         match converted(value.clone(), &ty) {
             Some(value) if fits => {
@@ -147,8 +147,8 @@ impl Checker<'_> {
                     "" => format!("the values have no common type: {ty} and {from}"),
                     name => format!("`{name}` is {ty}, and cannot be given a value of type {from}"),
                 };
-                let help = format!("cast it: `… :: {ty}`");
-                self.error(Diagnostic::new("42804", span, message).with_help(help));
+                let error = crate::plan::misfit(&value, &ty, message);
+                self.error(error);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! DROP of tables, views, indexes, schemas, functions and procedures.
+//! DROP of tables, views, indexes, schemas, functions, procedures and types.
 //!
 //! `DROP TABLE orders CASCADE` drops the views that read it, too, and takes the foreign keys that lead to it away.
 //!
@@ -14,7 +14,7 @@ use super::{catalog_error, schema_and_name};
 use crate::catalog::{Entity, Entry, MAIN_SCHEMA};
 use crate::session::Error;
 use crate::session::store::View;
-use crate::session::triggers;
+use crate::session::{triggers, types};
 
 /// Whether DROP is about what a catalog names.
 pub fn is_ours(drop: &Drop) -> bool {
@@ -31,12 +31,16 @@ fn kind_of(kind: ObjectKind) -> Option<&'static str> {
         ObjectKind::Procedure => Some("procedure"),
         ObjectKind::Watermark => Some("watermark"),
         ObjectKind::Trigger => Some("trigger"),
+        ObjectKind::Type => Some("type"),
         _ => None,
     }
 }
 
 /// Drops them.
 pub fn run(drop: &Drop, view: &mut View) -> Result<(), Error> {
+    if drop.kind == ObjectKind::Type {
+        return types::drop(drop, view);
+    }
     if drop.kind == ObjectKind::Trigger {
         return triggers::define::drop(drop, view);
     }

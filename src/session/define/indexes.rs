@@ -83,7 +83,7 @@ fn column(def: &TableDef, name: &Ident) -> Result<ColumnNo, Error> {
         return Err(Error::new(error));
     };
     match column.ty {
-        LogicalType::Array(_) | LogicalType::Struct(_) => {
+        LogicalType::Array(_) | LogicalType::Struct(_) | LogicalType::Map(_) => {
             Err(unsupported(&format!("an index of the type {}", column.ty), name.span))
         }
         _ => Ok(column.no),

@@ -2,7 +2,7 @@
 //!
 //! `gobi -d shop schema orders` prints `CREATE TABLE orders (…);` with its constraints and options, and its indexes.
 //!
-//! Invariants: run in their order in an empty database, the statements make the same definitions: schemas, tables, foreign
+//! Invariants: run in their order in an empty database, the statements make the same definitions: schemas, types, tables, foreign
 //! keys (which may lead to any table), indexes, views, functions, triggers.
 //!
 //! Does not: write rows.
@@ -11,6 +11,7 @@ use crate::catalog::{
     Catalog, Entity, EntityId, Entry, ForeignKeyDef, KeyAction, KeyDef, MAIN_SCHEMA, Source, Storage, TableDef,
     TriggerDef,
 };
+use crate::session::types;
 
 /// The statements of all entities, or of one table or view and what belongs to it.
 pub fn statements(catalog: &Catalog, only: Option<EntityId>) -> Vec<String> {
@@ -20,6 +21,9 @@ pub fn statements(catalog: &Catalog, only: Option<EntityId>) -> Vec<String> {
         if let Entity::Schema(schema) = &*entry.entity {
             out.push(format!("CREATE SCHEMA {};", quoted(&schema.name)));
         }
+    }
+    if only.is_none() {
+        out.extend(types::statements(catalog));
     }
     let mut keys = Vec::new();
     for entry in catalog.entries().filter(wanted) {
@@ -255,7 +259,7 @@ fn path(entry: &Entry) -> String {
 }
 
 /// A name, in backticks unless it is plain and no word of the language.
-fn quoted(name: &str) -> String {
+pub fn quoted(name: &str) -> String {
     let first = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let plain = first && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let is_word = gobi_grammar::keywords::is_keyword(name);

@@ -256,13 +256,14 @@ impl<'a> Answering<'a> {
         let batch = RecordBatch::try_new(arrow_schema_nullable(columns), arrays);
         let batch = batch.map_err(|error| Error::new(Diagnostic::new("XX000", *span, error.to_string())))?;
         let batches = [batch];
+        let columns = columns.clone();
         statement::begins(self.session, None);
         let which = target::of_name(self.session, table, *span)?;
         if self.session.store_of(which).is_none() {
             return Err(transactions::without_database("INSERT", *span));
         }
         transactions::framed_in(self.session, (which, false), "INSERT", *span, &mut |session, view| {
-            appender::put(session, view, table, &batches, running)
+            appender::put(session, view, table, (&batches, Some(&columns)), running)
         })?;
         Ok(())
     }

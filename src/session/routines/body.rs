@@ -246,7 +246,7 @@ fn params(session: &Session, statement: &ast::Statement, running: Running) -> Re
         let ty = variable
             .ty
             .as_ref()
-            .map(|ty| crate::plan::bind_type(ty, running.dialect));
+            .map(|ty| crate::plan::bind_type(ty, running.dialect, &session.relations.types()));
         let ty = ty.transpose().map_err(Error::all)?;
         params.push(Held {
             declared: ty.is_some(),

@@ -21,7 +21,8 @@ use crate::procedure::{Callable, Definition, Definitions as _, Instances, check_
 use crate::session::relations::StatementTables;
 use crate::session::settings::dialect_name;
 use crate::session::store::View;
-use crate::session::{Error, Session, StatementResult, triggers};
+use crate::session::{Error, Session, StatementResult, triggers, types};
+use crate::types::LogicalType;
 
 /// Makes a function of the session.
 pub fn define(session: &mut Session, routine: &ast::Routine, running: Running) -> Result<StatementResult, Error> {
@@ -33,7 +34,7 @@ pub fn define(session: &mut Session, routine: &ast::Routine, running: Running) -
             Diagnostic::new("0A000", first.span, message).with_help(help),
         ));
     }
-    refuse(routine, running)?;
+    refuse(session, routine, running)?;
     let (definition, _) = read(session, &name.text, running)?;
     let kept = session.relations.routines.known.clone();
     session.relations.routines.known.keep(definition.clone());
@@ -99,7 +100,7 @@ fn name_of(routine: &ast::Routine, running: Running) -> Result<&ast::Ident, Erro
 /// Makes a function or procedure of the database.
 pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, running: Running) -> Result<(), Error> {
     let name = name_of(routine, running)?;
-    refuse(routine, running)?;
+    refuse(session, routine, running)?;
     let before = known::stored(Some(view), &name.text);
     let before = before.map(|(entry, def)| (entry.id, def.clone()));
     if let (
@@ -183,7 +184,8 @@ fn read_at(session: &mut Session, name: &str, span: ast::Span, dialect: Dialect)
     let script = Arc::clone(&session.script);
     let text = script.get(span.start as usize..span.end as usize).unwrap_or_default();
     let origin = session.relations.routines.sources.add(name, text, Some(span.start));
-    let definition = known::read(name, text, dialect, origin)?;
+    let known = &session.relations.routines.known;
+    let definition = known::read((name, &|name| known.is_type(name)), text, dialect, origin)?;
     Some((Arc::new(definition), text.to_owned()))
 }
 
@@ -200,6 +202,9 @@ fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Cal
     let mut names = tables.named();
     session.relations.routines.warnings = warnings;
     let view = session.relations.view.as_ref();
+    if let Some(view) = view {
+        names.extend(types::named_in(view.catalog(), &definition.words()));
+    }
     let called = instances
         .called()
         .into_iter()
@@ -250,7 +255,8 @@ fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>
     let params = definition.routine.params.iter().enumerate().map(|(at, param)| {
         let ty = callable
             .and_then(|callable| callable.params.get(at))
-            .map(ToString::to_string);
+            .map(ToString::to_string)
+            .or_else(|| param.ty.as_ref().map(type_text));
         let default = param.default.as_ref().map(|value| {
             let statement = ast::Statement {
                 kind: ast::StatementKind::Eval(Box::new(value.clone())),
@@ -266,9 +272,9 @@ fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>
         ]
     });
     let result = match (callable, &definition.routine.returns) {
-        (Some(callable), _) if callable.result.0 == crate::types::LogicalType::Null => "void".to_owned(),
+        (Some(callable), _) if callable.result.0 == LogicalType::Null => "void".to_owned(),
         (Some(callable), _) => callable.result.0.to_string(),
-        (None, ast::Returns::Type(ty)) => ty.name.clone(),
+        (None, ast::Returns::Type(ty)) => type_text(ty),
         (None, ast::Returns::Void) => "void".to_owned(),
         (None, ast::Returns::Inferred) => "any".to_owned(),
     };
@@ -277,10 +283,36 @@ fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>
         .collect()
 }
 
+/// A type as it is written.
+fn type_text(ty: &ast::TypeName) -> String {
+    let list = |types: Vec<String>| types.join(", ");
+    let fields = ty
+        .fields
+        .iter()
+        .map(|(name, ty)| format!("{} {}", name.text, type_text(ty)));
+    match (ty.args.is_empty(), ty.fields.is_empty(), ty.params.is_empty()) {
+        (false, ..) => format!("{}<{}>", ty.name, list(ty.args.iter().map(type_text).collect())),
+        (_, false, _) => format!("{}({})", ty.name, list(fields.collect())),
+        (.., false) => format!(
+            "{}({})",
+            ty.name,
+            list(ty.params.iter().map(ToString::to_string).collect())
+        ),
+        _ => ty.name.clone(),
+    }
+}
+
 /// What a definition may ask for and the engine does not do yet.
-fn refuse(routine: &ast::Routine, running: Running) -> Result<(), Error> {
-    if let Some(receiver) = &routine.receiver {
-        bind_type(receiver, running.dialect).map_err(Error::all)?;
+fn refuse(session: &mut Session, routine: &ast::Routine, running: Running) -> Result<(), Error> {
+    session.relations.refresh_routines();
+    let known = &session.relations.routines.known;
+    let read = Definition::of_routine("", routine.clone(), running.dialect, &|name| known.is_type(name));
+    let generics = read.routine.type_params.iter();
+    // They stand for any type here.
+    let any = generics.map(|generic| (generic.text.to_lowercase(), LogicalType::Null));
+    let types = session.relations.types().with(any.collect());
+    if let Some(receiver) = &read.routine.receiver {
+        bind_type(receiver, running.dialect, &types).map_err(Error::all)?;
     }
     if routine.mode == Some(ast::Mode::Async) {
         return Err(unsupported("`as async`", running.span));
@@ -293,7 +325,7 @@ fn refuse(routine: &ast::Routine, running: Running) -> Result<(), Error> {
         }
         seen.push(&param.name.text);
         if let Some(ty) = &param.ty {
-            bind_type(ty, running.dialect).map_err(Error::all)?;
+            bind_type(ty, running.dialect, &types).map_err(Error::all)?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@
 //!
 //! Does not: check them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gobi_grammar::Dialect;
@@ -14,9 +14,11 @@ use gobi_grammar::ast::{DefineException, StatementKind};
 
 use super::Sources;
 use crate::catalog::{Catalog, Entity, EntityId, Entry, MAIN_SCHEMA, RoutineDef};
+use crate::plan::NamedTypes;
 use crate::procedure::{Definition, Definitions};
 use crate::session::settings::parse_dialect;
 use crate::session::store::View;
+use crate::types::LogicalType;
 
 /// What can be called.
 #[derive(Clone, Debug, Default)]
@@ -25,23 +27,31 @@ pub struct Known {
     /// Those of the session that have a receiver.
     methods: Arc<BTreeMap<String, Vec<Arc<Definition>>>>,
     stored: Arc<BTreeMap<String, Arc<Definition>>>,
+    /// Types of the session, and of the database.
+    local_types: Arc<BTreeMap<String, (String, LogicalType)>>,
+    stored_types: Arc<Vec<(String, LogicalType)>>,
+    /// Types that the script declares, perhaps later, in lower case.
+    announced: Arc<BTreeSet<String>>,
     /// Exceptions of the session, and what they say.
     exceptions: Arc<BTreeMap<String, String>>,
     /// The texts that the stored ones were read from.
     texts: Arc<BTreeMap<EntityId, (String, Arc<Definition>)>>,
 }
 
-/// The functions of a session at some time, to be told from others.
+/// The functions and types of a session at some time, to be told from others.
 #[derive(Clone, Debug)]
 pub struct Functions {
     local: Arc<BTreeMap<String, Arc<Definition>>>,
     methods: Arc<BTreeMap<String, Vec<Arc<Definition>>>>,
+    types: Arc<BTreeMap<String, (String, LogicalType)>>,
 }
 
 impl Functions {
     /// Whether the other is this one, unchanged.
     pub fn is(&self, other: &Functions) -> bool {
-        Arc::ptr_eq(&self.local, &other.local) && Arc::ptr_eq(&self.methods, &other.methods)
+        Arc::ptr_eq(&self.local, &other.local)
+            && Arc::ptr_eq(&self.methods, &other.methods)
+            && Arc::ptr_eq(&self.types, &other.types)
     }
 }
 
@@ -60,6 +70,11 @@ impl Definitions for Known {
         all.map(|definition| definition.name.clone()).collect()
     }
 
+    fn types(&self) -> NamedTypes {
+        let local = self.local_types.values().cloned();
+        NamedTypes::new(self.stored_types.iter().cloned().chain(local))
+    }
+
     fn exception(&self, name: &str) -> Option<String> {
         self.exceptions.get(&name.to_lowercase()).cloned()
     }
@@ -71,6 +86,7 @@ impl Known {
         Functions {
             local: self.local.clone(),
             methods: self.methods.clone(),
+            types: self.local_types.clone(),
         }
     }
 
@@ -78,6 +94,40 @@ impl Known {
     pub fn keep_exception(&mut self, exception: &DefineException) {
         let message = exception.message.clone().unwrap_or_else(|| exception.name.text.clone());
         Arc::make_mut(&mut self.exceptions).insert(exception.name.text.to_lowercase(), message);
+    }
+
+    /// A type of the session, as it was declared.
+    pub fn local_type(&self, name: &str) -> Option<&(String, LogicalType)> {
+        self.local_types.get(&name.to_lowercase())
+    }
+
+    /// Types of the session.
+    pub fn local_types(&self) -> impl Iterator<Item = (String, LogicalType)> {
+        self.local_types.values().cloned()
+    }
+
+    /// Keeps a type.
+    pub fn keep_type(&mut self, name: &str, ty: LogicalType) {
+        Arc::make_mut(&mut self.local_types).insert(name.to_lowercase(), (name.to_owned(), ty));
+    }
+
+    /// Forgets a type of the session; whether there was one.
+    pub fn forget_type(&mut self, name: &str) -> bool {
+        let key = name.to_lowercase();
+        Arc::make_mut(&mut self.announced).remove(&key);
+        Arc::make_mut(&mut self.local_types).remove(&key).is_some()
+    }
+
+    /// A script declares a type.
+    pub fn announce_type(&mut self, name: &str) {
+        Arc::make_mut(&mut self.announced).insert(name.to_lowercase());
+    }
+
+    /// Whether a name is that of a type, or of one that a script declares.
+    pub fn is_type(&self, name: &str) -> bool {
+        let key = name.to_lowercase();
+        let stored = |(known, _): &(String, LogicalType)| known.eq_ignore_ascii_case(name);
+        self.announced.contains(&key) || self.local_types.contains_key(&key) || self.stored_types.iter().any(stored)
     }
 
     /// Whether the session has one of that name.
@@ -113,6 +163,7 @@ impl Known {
         Self {
             local: Arc::default(),
             methods: Arc::default(),
+            local_types: Arc::default(),
             ..self.clone()
         }
     }
@@ -125,12 +176,17 @@ impl Known {
 
     /// What a catalog has.
     pub fn of_catalog(catalog: &Catalog, sources: &mut Sources) -> Self {
-        let mut known = Self::default();
-        let all = catalog.entries().filter_map(|entry| match &*entry.entity {
-            Entity::Routine(def) => Some((def.name.to_lowercase(), definition(def, sources)?)),
-            _ => None,
-        });
-        known.stored = Arc::new(all.collect());
+        let mut known = Self {
+            stored_types: types_of(catalog),
+            ..Self::default()
+        };
+        let mut stored = BTreeMap::new();
+        for entry in catalog.entries() {
+            let Entity::Routine(def) = &*entry.entity else { continue };
+            let read = definition(def, &|name| known.is_type(name), sources);
+            stored.extend(read.map(|read| (def.name.to_lowercase(), read)));
+        }
+        known.stored = Arc::new(stored);
         known
     }
 
@@ -138,11 +194,12 @@ impl Known {
     pub fn read(&mut self, view: Option<&View>, sources: &mut Sources) {
         let mut stored = BTreeMap::new();
         let mut texts = BTreeMap::new();
+        self.stored_types = view.map(|view| types_of(view.catalog())).unwrap_or_default();
         for (entry, def) in entries(view) {
             let known = self.texts.get(&entry.id).filter(|(text, _)| *text == def.source.text);
             let read = match known {
                 Some((_, definition)) => Some(definition.clone()),
-                None => definition(def, sources),
+                None => definition(def, &|name| self.is_type(name), sources),
             };
             if let Some(read) = read {
                 stored.insert(def.name.to_lowercase(), read.clone());
@@ -154,19 +211,35 @@ impl Known {
 }
 
 /// A stored definition, read; `None` if its text is damaged.
-pub fn definition(def: &RoutineDef, sources: &mut Sources) -> Option<Arc<Definition>> {
+pub fn definition(def: &RoutineDef, is_type: &dyn Fn(&str) -> bool, sources: &mut Sources) -> Option<Arc<Definition>> {
     let dialect = parse_dialect(&def.source.dialect)?;
     let origin = sources.add(&def.name, &def.source.text, None);
-    read(&def.name, &def.source.text, dialect, origin).map(Arc::new)
+    let name = (def.name.as_str(), is_type);
+    read(name, &def.source.text, dialect, origin).map(Arc::new)
 }
 
-/// The definition of a text.
-pub fn read(name: &str, text: &str, dialect: Dialect, origin: u32) -> Option<Definition> {
+/// The types of a catalog.
+fn types_of(catalog: &Catalog) -> Arc<Vec<(String, LogicalType)>> {
+    Arc::new(
+        catalog
+            .types()
+            .map(|(_, def)| (def.name.clone(), def.ty.clone()))
+            .collect(),
+    )
+}
+
+/// The definition of a text, by its name and what tells types from other names.
+pub fn read(
+    (name, is_type): (&str, &dyn Fn(&str) -> bool),
+    text: &str,
+    dialect: Dialect,
+    origin: u32,
+) -> Option<Definition> {
     let parsed = gobi_grammar::parse_at(text, dialect, origin);
     let statement = parsed.statements.into_iter().next().map(|statement| statement.kind);
     match statement {
         Some(StatementKind::Routine(routine)) if parsed.diagnostics.is_empty() => {
-            Some(Definition::of_routine(name, *routine, dialect))
+            Some(Definition::of_routine(name, *routine, dialect, is_type))
         }
         _ => None,
     }

@@ -13,7 +13,7 @@ use gobi_grammar::similar::nearest;
 use super::{define, known};
 use crate::functions::like::LikePattern;
 use crate::procedure::Definitions as _;
-use crate::session::{Error, ResultStream, Session, StatementResult, triggers};
+use crate::session::{Error, ResultStream, Session, StatementResult, triggers, types};
 
 /// `SHOW FUNCTIONS [LIKE 'pattern']`, `SHOW PROCEDURES`.
 pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStream, Error> {
@@ -69,6 +69,9 @@ pub fn describe(session: &mut Session, object: &DescribeObject, span: Span) -> R
     };
     if object.kind == ObjectKind::Trigger {
         return triggers::describe(session, name, span).map(StatementResult::Rows);
+    }
+    if object.kind == ObjectKind::Type {
+        return types::describe(session, name, span).map(StatementResult::Rows);
     }
     if !matches!(object.kind, ObjectKind::Function | ObjectKind::Procedure) {
         return Err(super::unsupported(&format!("DESCRIBE {}", object.kind.words()), span));

@@ -26,14 +26,15 @@ use gobi_grammar::{Diagnostic, ast};
 pub use answers::{Answering, Slots};
 pub use body::{look as look_at_body, question_types, run as run_body};
 pub use define::{store, stored_definition};
-pub use known::Functions;
-use known::Known;
+pub use known::{Functions, Known};
 pub use listing::{describe, list};
 pub use sources::Sources;
 
 use super::change::Running;
 use super::relations::{Relations, StatementTables};
-use super::{Error, Session, StatementResult, statement, testing};
+use super::store::View;
+use super::{Error, Session, StatementResult, statement, testing, types};
+use crate::plan::NamedTypes;
 use crate::plan::routine::Variable;
 use crate::procedure::{Definitions, Instances};
 use crate::types::{LogicalType, Value};
@@ -44,7 +45,7 @@ pub struct Routines {
     variables: Vec<Held>,
     /// The variables of the body that asks, in place of the script's.
     inside: Option<HashMap<String, (LogicalType, Value)>>,
-    known: Known,
+    pub known: Known,
     /// The functions and procedures of another time, while one of them is called.
     pinned: Option<Known>,
     /// What is worth a look in what was checked since somebody asked.
@@ -82,6 +83,16 @@ impl Routines {
 }
 
 impl Routines {
+    /// Types that have names, in a view of the database.
+    pub fn types(&self, view: Option<&View>) -> NamedTypes {
+        if let Some(pinned) = &self.pinned {
+            return pinned.types();
+        }
+        let stored = view.into_iter().flat_map(|view| view.catalog().types());
+        let stored = stored.map(|(_, def)| (def.name.clone(), def.ty.clone()));
+        NamedTypes::new(stored.chain(self.known.local_types()))
+    }
+
     fn is_variable(&self, name: &str) -> bool {
         self.variables
             .iter()
@@ -217,6 +228,11 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
 
 /// Makes the functions that a script defines known to those before them, unless they are known already.
 pub fn declare(session: &mut Session, statements: &[(ast::Statement, gobi_grammar::Dialect)]) {
+    for (statement, _) in statements {
+        if let K::DefineType(define) = &statement.kind {
+            types::announce(session, define);
+        }
+    }
     for (statement, dialect) in statements {
         let K::Routine(routine) = &statement.kind else { continue };
         let [name] = routine.name.as_slice() else { continue };
@@ -224,6 +240,11 @@ pub fn declare(session: &mut Session, statements: &[(ast::Statement, gobi_gramma
             define::declare(session, &name.text, statement.span, *dialect);
         }
     }
+}
+
+/// A script declares a type.
+pub fn announce_type(session: &mut Session, name: &str) {
+    session.relations.routines.known.announce_type(name);
 }
 
 /// DROP of functions of the session; `None` if it is about something else.

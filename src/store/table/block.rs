@@ -5,13 +5,13 @@
 //!
 //! ```text
 //! block    version 1 (1), rows, columns (varints), per column: number (varint), type, column
-//! type     1 byte; decimal: precision (1), scale (1); array: type of the items; struct: fields (varint), per field
+//! type     1 byte; decimal: precision (1), scale (1); array: type of the items; map: of keys, of values; struct: fields (varint), per field
 //!          name (text), may be NULL (1), type
 //! column   00: no NULLs, values; 01: some, a bit per row, 1 for a value, lowest first, values of those; 02: only NULLs
 //! values   integers, booleans, decimals, dates, times: numbers
 //!          floats: 4 or 8 bytes each; intervals: numbers of months, of days, of microseconds
 //!          texts and blobs: numbers, their lengths; then their bytes
-//!          arrays: numbers, their lengths; then a column of all items; structs: a column per field
+//!          arrays and maps: numbers, their lengths; then a column of all items; structs: a column per field
 //! numbers  the least (wide signed varint), bytes per number (1: 0, 1, 2, 4, 8 or 16), per number its distance from that
 //! ```
 //!
@@ -37,7 +37,7 @@ use crate::formats::integers;
 use crate::store::wire::{Malformed, Reader, write_bytes, write_varint};
 use crate::types::array::{intervals_to_array, ints_to_array};
 use crate::types::arrow::{arrow_field, to_arrow};
-use crate::types::{Field, LogicalType};
+use crate::types::{Field, LogicalType, Physical};
 
 const VERSION: u8 = 1;
 /// No block has more rows.
@@ -121,6 +121,7 @@ const PLAIN_TYPES: [LogicalType; 20] = [
 const DECIMAL: u8 = 0x20;
 const ARRAY: u8 = 0x21;
 const STRUCT: u8 = 0x22;
+const MAP: u8 = 0x23;
 /// Types nest no deeper.
 const MAX_DEPTH: usize = 64;
 
@@ -131,6 +132,11 @@ pub(super) fn write_type(out: &mut Vec<u8>, ty: &LogicalType) {
             out.push(ARRAY);
             write_type(out, item);
         }
+        LogicalType::Map(of) => {
+            out.push(MAP);
+            write_type(out, &of.0);
+            write_type(out, &of.1);
+        }
         LogicalType::Struct(fields) => {
             out.push(STRUCT);
             write_varint(out, fields.len() as u64);
@@ -140,6 +146,9 @@ pub(super) fn write_type(out: &mut Vec<u8>, ty: &LogicalType) {
                 write_type(out, &field.ty);
             }
         }
+        // The table says which labels there are, and the numbers read as any.
+        LogicalType::Enum(_) if ty.physical() == Physical::I8 => write_type(out, &LogicalType::TinyInt),
+        LogicalType::Enum(_) => write_type(out, &LogicalType::SmallInt),
         plain => {
             let tag = PLAIN_TYPES.iter().position(|known| known == plain).unwrap_or_default();
             out.push(tag as u8);
@@ -160,6 +169,10 @@ pub(super) fn read_type(reader: &mut Reader<'_>, depth: usize) -> Result<Logical
             LogicalType::Decimal { precision, scale }
         }
         ARRAY => LogicalType::Array(Box::new(read_type(reader, depth + 1)?)),
+        MAP => {
+            let key = read_type(reader, depth + 1)?;
+            LogicalType::Map(Box::new((key, read_type(reader, depth + 1)?)))
+        }
         STRUCT => {
             let count = reader.size()?;
             let mut fields = Vec::with_capacity(count.min(reader.left()));
@@ -247,7 +260,7 @@ fn write_values(out: &mut Vec<u8>, array: &ArrayRef, ty: &LogicalType) -> Result
             write_numbers(out, &micros.collect::<Vec<_>>());
         }
         DataType::List(_) => {
-            let LogicalType::Array(item) = ty else {
+            let LogicalType::Array(item) = &*ty.laid_out() else {
                 return Err(format!("a list where {ty} was expected"));
             };
             let lists = array.as_list::<i32>();
@@ -298,6 +311,7 @@ fn read_values(reader: &mut Reader<'_>, ty: &LogicalType, rows: usize) -> Result
             let (months, days) = (read_numbers(reader, rows)?, read_numbers(reader, rows)?);
             intervals_to_array(&months, &days, &read_numbers(reader, rows)?)?
         }
+        LogicalType::Map(_) => read_values(reader, &ty.laid_out(), rows)?,
         LogicalType::Array(item) => {
             let lengths = read_lengths(reader, rows)?;
             let items = lengths.iter().sum::<usize>();

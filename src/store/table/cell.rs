@@ -38,7 +38,7 @@ pub(super) fn value_at(array: &ArrayRef, row: usize, ty: &LogicalType) -> Result
         }
         DataType::List(_) => {
             let items = array.as_list::<i32>().value(row);
-            let LogicalType::Array(item) = ty else {
+            let LogicalType::Array(item) = &*ty.laid_out() else {
                 return Err(format!("a list where {ty} was expected"));
             };
             let values = (0..items.len()).map(|index| value_at(&items, index, item));

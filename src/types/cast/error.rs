@@ -44,6 +44,11 @@ impl CastError {
         Self::new("42846", format!("cannot convert {from} to {to}"))
     }
 
+    /// Text that is no label of an enum.
+    pub fn no_label(text: &str, to: &dyn std::fmt::Display) -> Self {
+        Self::new("22P02", format!("`{text}` is no label of {to}"))
+    }
+
     fn text(code: &'static str, text: &str, to: &dyn std::fmt::Display) -> Self {
         Self::new(code, format!("cannot convert `{text}` to {to}"))
     }

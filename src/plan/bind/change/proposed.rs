@@ -11,7 +11,7 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, InsertSource, Span};
 
-use super::super::coerce::cast;
+use super::super::coerce::{cast, label_help};
 use super::super::scope::Scope;
 use super::super::select::{Block, Place};
 use super::super::{Binder, Bound, Reported};
@@ -204,7 +204,9 @@ impl<'a> Binder<'a> {
             && let Err(misfit) = constant::convert(constant, &value.ty, wanted)
         {
             let message = format!("column `{}`: {}", column.field.name, misfit.message);
-            return self.fail(Diagnostic::new(misfit.code, value.span, message));
+            let mut error = Diagnostic::new(misfit.code, value.span, message);
+            error.help = label_help(constant, wanted);
+            return self.fail(error);
         }
         Ok(cast(value, wanted))
     }
@@ -217,6 +219,7 @@ pub(super) fn assignable(from: &LogicalType, to: &LogicalType) -> bool {
     match (from, to) {
         _ if from == to => true,
         (T::Null, _) | (_, T::String) => true,
+        (T::String, T::Enum(_)) => true,
         (T::String | T::Boolean, _) | (_, T::Boolean) => false,
         (T::Array(from), T::Array(to)) => assignable(from, to),
         _ => castable(from, to),

@@ -28,7 +28,7 @@ use gobi_grammar::ast::{self, CallRoutine, RoutineBody, Span, StatementKind as K
 
 use super::Running;
 use crate::catalog::EntityId;
-use crate::plan::{Parameter, bind_type, constant};
+use crate::plan::{NamedTypes, Parameter, bind_type, constant};
 use crate::procedure::{Definition, Definitions as _};
 use crate::session::relations::StatementTables;
 use crate::session::{Error, ResultStream, Session, StatementResult, prepared, statement, transactions};
@@ -88,7 +88,10 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
     let query = query_of(definition)?;
     let mut given = HashMap::new();
     for param in &definition.routine.params {
-        let ty = param.ty.as_ref().map(|ty| bind_type(ty, definition.dialect));
+        let ty = param
+            .ty
+            .as_ref()
+            .map(|ty| bind_type(ty, definition.dialect, &session.relations.types()));
         let ty = ty.transpose().map_err(Error::all)?.unwrap_or(LogicalType::Null);
         given.insert(param.name.text.to_lowercase(), (ty, Value::Null));
     }
@@ -201,6 +204,7 @@ fn arguments(
     running: Running,
 ) -> Result<(Given, Option<Value>), Error> {
     let params = &definition.routine.params;
+    let types = session.relations.types();
     let mut given: Given = HashMap::new();
     let mut until = None;
     for (at, arg) in call.args.iter().enumerate() {
@@ -221,7 +225,7 @@ fn arguments(
             };
             return Err(Error::new(Diagnostic::new("42883", arg.value.span, message)));
         };
-        let value = typed(value, param, definition, arg.value.span)?;
+        let value = typed(value, param, definition, &types, arg.value.span)?;
         given.insert(param.name.text.to_lowercase(), value);
     }
     for param in params {
@@ -234,7 +238,7 @@ fn arguments(
             return Err(Error::new(Diagnostic::new("42883", running.span, message)));
         };
         let value = prepared::argument(session, default, definition.dialect)?;
-        given.insert(key, typed(value, param, definition, running.span)?);
+        given.insert(key, typed(value, param, definition, &types, running.span)?);
     }
     Ok((given, until))
 }
@@ -243,12 +247,13 @@ fn typed(
     value: Parameter,
     param: &ast::Param,
     definition: &Definition,
+    types: &NamedTypes,
     span: Span,
 ) -> Result<(LogicalType, Value), Error> {
     let Some(ty) = &param.ty else {
         return Ok((value.ty, value.value));
     };
-    let ty = bind_type(ty, definition.dialect).map_err(Error::all)?;
+    let ty = bind_type(ty, definition.dialect, types).map_err(Error::all)?;
     match constant::convert(&value.value, &value.ty, &ty) {
         Ok(converted) => Ok((ty, converted)),
         Err(misfit) => Err(misfitting(&param.name.text, &misfit, span)),

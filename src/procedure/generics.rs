@@ -1,0 +1,150 @@
+//! What the parameters of a generic function stand for in a call.
+//!
+//! `function first<T>(xs array<T>) returns T`, called with an array of texts, is made for `T = string`.
+//!
+//! Invariants: a parameter stands for one type; where two arguments say two, the error names both.
+//!
+//! Does not: make the function; `instances` does, once for each list of types.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{Ident, Returns, TypeName};
+
+use super::Definition;
+use crate::plan::{NamedTypes, RoutineCall, common_type};
+use crate::types::LogicalType;
+
+/// A parameter that stands for a type, and by which parameter of the function it does so.
+struct Found<'d> {
+    ty: LogicalType,
+    by: &'d str,
+}
+
+/// The types that a call makes a function for: those that have names, and what its parameters stand for.
+pub(super) fn bound(
+    definition: &Definition,
+    call: &RoutineCall<'_>,
+    declared: &NamedTypes,
+) -> Result<NamedTypes, Diagnostic> {
+    let generics = &definition.routine.type_params;
+    if generics.is_empty() {
+        return Ok(declared.clone());
+    }
+    let mut found: Vec<Option<Found<'_>>> = generics.iter().map(|_| None).collect();
+    for (at, (name, ty, _)) in call.args.iter().enumerate() {
+        let params = &definition.routine.params;
+        let param = match name {
+            Some(name) => params
+                .iter()
+                .find(|param| param.name.text.eq_ignore_ascii_case(&name.text)),
+            None => params.get(at),
+        };
+        if let Some((written, by)) = param.and_then(|param| Some((param.ty.as_ref()?, param.name.text.as_str()))) {
+            meet(written, ty, by, generics, &mut found).map_err(|error| ambiguous(definition, call, &error))?;
+        }
+    }
+    let mut types = Vec::with_capacity(generics.len());
+    for (generic, found) in generics.iter().zip(found) {
+        let Some(found) = found else {
+            let message = format!(
+                "what `{}` of `{}` stands for cannot be told from the arguments",
+                generic.text, definition.name
+            );
+            let error = Diagnostic::new("42P18", call.name.span, message);
+            return Err(error.with_help(super::params::signature(definition)));
+        };
+        types.push((generic.text.to_lowercase(), found.ty));
+    }
+    Ok(declared.with(types))
+}
+
+/// Two types for one parameter: which, and by what.
+struct Ambiguous {
+    generic: String,
+    types: [LogicalType; 2],
+    by: [String; 2],
+}
+
+fn meet<'d>(
+    written: &TypeName,
+    ty: &LogicalType,
+    by: &'d str,
+    generics: &[Ident],
+    found: &mut [Option<Found<'d>>],
+) -> Result<(), Ambiguous> {
+    let is_it = |generic: &Ident| generic.text.eq_ignore_ascii_case(&written.name);
+    if let Some(at) = generics.iter().position(is_it) {
+        return settle(&generics[at], ty, by, &mut found[at]);
+    }
+    match (written.args.as_slice(), ty) {
+        ([item], LogicalType::Array(ty)) => meet(item, ty, by, generics, found),
+        ([key, value], LogicalType::Map(entry)) => {
+            meet(key, &entry.0, by, generics, found)?;
+            meet(value, &entry.1, by, generics, found)
+        }
+        (_, LogicalType::Struct(fields)) => {
+            for ((_, written), field) in written.fields.iter().zip(fields) {
+                meet(written, &field.ty, by, generics, found)?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn settle<'d>(generic: &Ident, ty: &LogicalType, by: &'d str, found: &mut Option<Found<'d>>) -> Result<(), Ambiguous> {
+    let decimal = |ty: &LogicalType| matches!(ty, LogicalType::Decimal { .. });
+    match found {
+        _ if *ty == LogicalType::Null => {}
+        None => *found = Some(Found { ty: ty.clone(), by }),
+        Some(known) if known.ty == *ty => {}
+        // How many digits a number has is no difference of meaning.
+        Some(known) if decimal(&known.ty) && decimal(ty) => {
+            known.ty = common_type(&known.ty, ty).unwrap_or_else(|| ty.clone());
+        }
+        Some(known) => {
+            return Err(Ambiguous {
+                generic: generic.text.clone(),
+                types: [known.ty.clone(), ty.clone()],
+                by: [known.by.to_owned(), by.to_owned()],
+            });
+        }
+    }
+    Ok(())
+}
+
+fn ambiguous(definition: &Definition, call: &RoutineCall<'_>, error: &Ambiguous) -> Diagnostic {
+    let Ambiguous { generic, types, by } = error;
+    let message = format!(
+        "`{generic}` of `{}` is {} by `{}`, and {} by `{}`",
+        definition.name, types[0], by[0], types[1], by[1]
+    );
+    Diagnostic::new("42P18", call.name.span, message).with_help("cast one of them: `… :: type`")
+}
+
+/// What stands in the angle brackets behind a function's name is a parameter, if it is a name that no type has, and the function's
+/// types use it.
+pub(super) fn take_receiver(routine: &mut gobi_grammar::ast::Routine, is_type: &dyn Fn(&str) -> bool) {
+    let Some(receiver) = &routine.receiver else { return };
+    let plain = receiver.params.is_empty() && receiver.args.is_empty() && receiver.fields.is_empty();
+    if !plain || crate::plan::is_own_type(&receiver.name) || is_type(&receiver.name) {
+        return;
+    }
+    let params = routine.params.iter().filter_map(|param| param.ty.as_ref());
+    let result = match &routine.returns {
+        Returns::Type(ty) => Some(ty),
+        Returns::Inferred | Returns::Void => None,
+    };
+    if params.chain(result).any(|ty| mentions(ty, &receiver.name)) {
+        routine.type_params = vec![Ident {
+            text: receiver.name.clone(),
+            quoted: false,
+            span: receiver.span,
+        }];
+        routine.receiver = None;
+    }
+}
+
+fn mentions(ty: &TypeName, name: &str) -> bool {
+    let parts = ty.args.iter().chain(ty.fields.iter().map(|(_, ty)| ty));
+    ty.name.eq_ignore_ascii_case(name) || parts.into_iter().any(|ty| mentions(ty, name))
+}
