@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub(super) layouts: Vec<Box<NestedLayout>>,
     pub(super) helpers: HashMap<strings::Helper, FuncId>,
     pub(super) routines: HashMap<RoutineId, FuncId>,
+    /// Instructions of bodies carry the places of their statements.
+    pub(super) notes_places: bool,
 }
 
 impl Shared {
@@ -58,6 +60,7 @@ impl Shared {
             layouts: Vec::new(),
             helpers: HashMap::new(),
             routines: HashMap::new(),
+            notes_places: false,
         }
     }
 
@@ -136,6 +139,7 @@ impl<'a> Emitter<'a> {
     /// Closes the entry block, after what is still to be done there; the blocks are all ended.
     pub(super) fn close_entry(&mut self, last: impl FnOnce(&mut Self)) {
         self.b.switch_to(self.entry);
+        self.b.clear_note();
         last(self);
         self.b.jump(self.body);
     }
@@ -195,7 +199,11 @@ impl<'a> Emitter<'a> {
         }
         let offset = self.shared.frame.offset(slot);
         let frame = self.frame();
+        // It is loaded once, for all statements.
+        let note = self.b.current_note();
+        self.b.clear_note();
         let value = self.hoist(|b| b.load(ty, frame, offset));
+        self.b.set_note(note);
         self.slots.insert(slot, value);
         value
     }

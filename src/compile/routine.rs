@@ -12,6 +12,7 @@
 mod arrays;
 mod call;
 mod parts;
+mod positions;
 mod rows;
 mod statements;
 mod texts;
@@ -64,6 +65,8 @@ pub(super) struct Frame {
     handed_over: Vec<ColumnId>,
     /// Which variables are arrays without NULLs.
     full: Vec<bool>,
+    /// Which are never below zero.
+    never_negative: Vec<bool>,
 }
 
 /// How a routine is left.
@@ -85,15 +88,17 @@ impl Frame {
 }
 
 /// Writes a body: a kernel that takes the parameters of a routine from [`Slot::Cells`], from the second cell on, and leaves its
-/// result in the first cell, and the parameters, which it may have changed, where they were.
-pub fn compile(program: &Arc<Program>, body: RoutineId) -> PipelineCode {
+/// result in the first cell, and the parameters, which it may have changed, where they were. `noted`: each instruction carries the
+/// place of the statement that it is of, as a note `@` and a number.
+pub fn compile(program: &Arc<Program>, body: RoutineId, noted: bool) -> PipelineCode {
     let plan = PhysicalPlan::of_program(program.clone());
     let pipeline = Pipeline::of_nothing();
     let mut shared = Shared::new();
+    shared.notes_places = noted;
     let routine = &program.routines[body.0 as usize];
     let kernel = FunctionBuilder::new("body", &[Type::Ptr, Type::I64, Type::I64], &[Type::I64]);
     let mut emitter = Emitter::over(kernel, &mut shared, &plan, &pipeline);
-    emitter.begin_routine(routine, Exit::Body(routine.result.clone().map(|(ty, _)| ty)));
+    emitter.begin_routine(routine, &[], Exit::Body(routine.result.clone().map(|(ty, _)| ty)));
     emitter.take_cells();
     emitter.routine_body(routine);
     emitter.close_entry(|_| {});
@@ -113,7 +118,7 @@ fn write(
     let sig = convention.signature();
     let builder = FunctionBuilder::new(name, &sig.params, &sig.results);
     let mut emitter = Emitter::over(builder, shared, plan, pipeline);
-    emitter.begin_routine(routine, Exit::Function(routine.result.clone().map(|(ty, _)| ty)));
+    emitter.begin_routine(routine, &[], Exit::Function(routine.result.clone().map(|(ty, _)| ty)));
     emitter.take_arguments(routine, convention);
     emitter.routine_body(routine);
     emitter.close_entry(|e| e.check_depth(routine));
@@ -125,7 +130,7 @@ impl Emitter<'_> {
         self.routine.as_deref_mut().expect("a routine is being written")
     }
 
-    fn begin_routine(&mut self, routine: &Routine, exit: Exit) {
+    fn begin_routine(&mut self, routine: &Routine, given: &[ColumnId], exit: Exit) {
         let built = texts::built(routine);
         let variables = routine.variables.iter().enumerate();
         let places = variables
@@ -150,6 +155,7 @@ impl Emitter<'_> {
             in_place,
             handed_over: arrays::handed_over(routine),
             full: routine.variables.iter().map(|variable| variable.full).collect(),
+            never_negative: positions::never_negative(routine, given),
         }));
         let full = self.b.iconst(Type::I64, FUEL);
         self.b.set(fuel, full);

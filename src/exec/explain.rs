@@ -7,7 +7,7 @@ use gobi_jit::{ClifLine, Executable, MachineLine, text};
 use super::morsels::ruled_out;
 use super::prepare::{Prepared, PreparedPipeline};
 use super::run::Query;
-use crate::compile::Stage;
+use crate::compile::{PipelineCode, Stage};
 use crate::plan::physical::{JoinStrategy, Pipeline, SourceKind, display};
 
 /// What a query runs.
@@ -122,15 +122,22 @@ fn one(prepared: &Prepared, pipeline: &Pipeline, prepared_pipeline: &PreparedPip
             expected[*stages] = Some(rows.round() as u64);
         }
     }
-    let mut explain = PipelineExplain {
+    PipelineExplain {
         operators,
         expected,
-        ir: text::print(&code.module),
         compile_us: prepared_pipeline.compile_us,
         interpreted: prepared_pipeline.interpreted.clone(),
+        ..of_code(code, &prepared_pipeline.executable)
+    }
+}
+
+/// The texts of code; those of machine code if they were kept.
+pub(super) fn of_code(code: &PipelineCode, executable: &Executable) -> PipelineExplain {
+    let mut explain = PipelineExplain {
+        ir: text::print(&code.module),
         ..PipelineExplain::default()
     };
-    if let Executable::Native(module) = &*prepared_pipeline.executable
+    if let Executable::Native(module) = executable
         && let Some(dump) = module.dump()
     {
         for function in &dump.functions {

@@ -13,15 +13,15 @@ use super::host::Host;
 use super::nested::{element, field, length, room};
 use crate::types::nested::{ELEMENTS_AT, NestedLayout, ROOM_AT, Shape, array_bytes};
 
-/// Room is made at once for so many elements at most; who has more asks again.
-const MOST_AT_ONCE: usize = 1 << 22;
+/// Room of so many bytes is made at once at most; who has more asks again.
+const MOST_AT_ONCE: usize = 64 << 20;
 /// Room for fewer is not worth the call.
 const LEAST: usize = 8;
 
 /// Puts the address of an array with room for so many elements in the place of one that has `count`; 1: there is no memory.
 pub(super) extern "C" fn array_room(host: *mut u8, place: *mut u8, count: i64, room: i64, stride: i64) -> i64 {
     let [count, wanted, stride] = [count, room, stride].map(|number| usize::try_from(number).unwrap_or(0));
-    let most = MOST_AT_ONCE.max(count.saturating_mul(2));
+    let most = (MOST_AT_ONCE / (stride + 1)).max(count.saturating_mul(2));
     // SAFETY: generated code passes the host, the place of an array's address, and what it knows of the array.
     unsafe {
         replaced(host, place, |host, old| {

@@ -15,6 +15,7 @@ use gobi_jit::{Executable, Interpreter, abi, host_functions};
 
 use super::collected::{Collected, MOST_ROWS};
 use super::engine::{Engine, Shared};
+use super::explain::{self, PipelineExplain};
 use super::frame::Frame;
 use super::host::{self, CELL_BYTES, Host, VALID_AT, cell_value};
 use super::memory::Budget;
@@ -110,6 +111,24 @@ impl Engine {
             params: types.params,
             result: types.result,
             questions: Arc::new(types.questions),
+        })
+    }
+}
+
+impl Engine {
+    /// The code of a body, as texts.
+    pub fn explain_body(&self, code: &PipelineCode, options: &QueryOptions) -> Result<PipelineExplain, ExecError> {
+        let clock = std::time::Instant::now();
+        let options = QueryOptions {
+            dump_code: true,
+            ..options.clone()
+        };
+        let executable = executable(self.shared(), code, true, &options)?;
+        let interpreted = matches!(*executable, Executable::Interpreted(_)).then(|| "jit is off".to_owned());
+        Ok(PipelineExplain {
+            compile_us: u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX),
+            interpreted,
+            ..explain::of_code(code, &executable)
         })
     }
 }

@@ -242,6 +242,23 @@ impl Statement {
         }
     }
 
+    /// Where it stands, as far as that is known.
+    pub fn span(&self) -> Option<Span> {
+        match self {
+            Statement::Set(_, value) | Statement::Eval(value) | Statement::Append { value, .. } => Some(value.span),
+            Statement::If { arms, .. } => arms.first().map(|(condition, _)| condition.span),
+            Statement::While { condition, .. } => Some(condition.span),
+            Statement::Return(value) => value.as_ref().map(|value| value.span),
+            Statement::Store { span, .. }
+            | Statement::Range { span, .. }
+            | Statement::Ask { span, .. }
+            | Statement::Collect { span, .. }
+            | Statement::Rows { span, .. }
+            | Statement::Throw { span, .. } => Some(*span),
+            _ => None,
+        }
+    }
+
     /// The statements inside it.
     fn blocks(&self) -> Vec<&[Statement]> {
         match self {

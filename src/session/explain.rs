@@ -6,6 +6,7 @@
 //!
 //! Does not: plan anything.
 
+pub mod bodies;
 mod changes;
 
 use std::fmt::Write as _;
@@ -30,6 +31,9 @@ pub struct Explanation {
     pub logical: serde_json::Value,
     /// In the order in which they run.
     pub pipelines: Vec<Pipeline>,
+    /// Bodies of triggers that run within.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<Pipeline>,
     /// Where the time went, in milliseconds.
     pub phases_ms: PhasesMs,
 }
@@ -53,6 +57,9 @@ pub struct PhasesMs {
 /// One pipeline.
 #[derive(Clone, Debug, Serialize)]
 pub struct Pipeline {
+    /// What it is, if not one of a query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// Source first, sink last.
     pub operators: Vec<Operator>,
     /// Time of its code generation.
@@ -183,6 +190,7 @@ pub fn of_statement(
         plan: logical_text.lines().map(str::to_string).collect(),
         logical,
         pipelines: pipelines(plan, profile.as_ref(), show.jit),
+        triggers: Vec::new(),
         phases_ms: PhasesMs::of(compiled.phases, show.analyze),
     })
 }
@@ -206,6 +214,7 @@ fn pipelines(plan: exec::Explain, profile: Option<&Profile>, jit: bool) -> Vec<P
             machine: pipeline.code,
         });
         Pipeline {
+            title: None,
             operators: operators
                 .map(|(i, text)| Operator {
                     text,
@@ -222,6 +231,17 @@ fn pipelines(plan: exec::Explain, profile: Option<&Profile>, jit: bool) -> Vec<P
 }
 
 impl Explanation {
+    /// Of a body.
+    pub fn of_body(title: String, body: Pipeline, phases: Phases) -> Self {
+        Self {
+            logical: serde_json::json!({ "body": &title }),
+            plan: vec![title],
+            pipelines: vec![body],
+            triggers: Vec::new(),
+            phases_ms: PhasesMs::of(phases, false),
+        }
+    }
+
     /// As one JSON object.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("an explanation holds only strings and numbers")
@@ -236,6 +256,9 @@ impl Explanation {
         for (number, pipeline) in self.pipelines.iter().enumerate() {
             pipeline.write(&mut out, number, style);
         }
+        for trigger in &self.triggers {
+            trigger.write(&mut out, 0, style);
+        }
         out.push(self.phases_ms.line(style));
         out
     }
@@ -244,14 +267,12 @@ impl Explanation {
 impl Pipeline {
     fn write(&self, out: &mut Vec<String>, number: usize, style: Style) {
         let how = match &self.interpreted {
-            Some(reason) => format!("interpreted: {reason}"),
-            None => format!("compiled in {} µs", self.compile_us),
+            Some(reason) => format!("  interpreted: {reason}"),
+            None if self.title.is_some() && self.code.is_none() => String::new(),
+            None => format!("  compiled in {} µs", self.compile_us),
         };
-        out.push(format!(
-            "{}  {}",
-            style.bold(&format!("pipeline {number}")),
-            style.faint(&how)
-        ));
+        let title = self.title.clone().unwrap_or_else(|| format!("pipeline {number}"));
+        out.push(format!("{}{}", style.bold(&title), style.faint(&how)));
         let width = self
             .operators
             .iter()
@@ -272,6 +293,15 @@ impl Pipeline {
 }
 
 impl Operator {
+    /// What it does, and no more.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            expected_rows: None,
+            measured: None,
+        }
+    }
+
     fn line(&self, width: usize, style: Style) -> String {
         let expected = self.expected_rows.map(|rows| format!("~{rows}"));
         let Some(measured) = &self.measured else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gobi::Database;
 use gobi::arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use gobi::client::{JitMode, Session};
+use gobi::client::{JitMode, Session, cells};
 
 use super::isolation::run;
 use super::session::cancelled;
@@ -145,4 +145,69 @@ fn a_trigger_without_end_is_stopped() {
         }
         assert_eq!(run(&mut session, "SELECT count(*) FROM t").unwrap(), "0");
     }
+}
+
+#[test]
+fn explain_shows_the_bodies_of_triggers_beside_their_lines() {
+    let (_folder, database) = folder_and_database();
+    let mut session = database.session();
+    session.settings.jit = JitMode::On;
+    let all = |session: &mut Session, text: &str| -> String {
+        let stream = session.query(text).unwrap();
+        let types: Vec<_> = stream.fields().iter().map(|field| field.ty.clone()).collect();
+        let mut lines = String::new();
+        for batch in stream {
+            let batch = batch.unwrap();
+            for row in 0..batch.num_rows() {
+                let cells = batch.columns().iter().zip(&types);
+                let cells = cells.map(|(column, ty)| cells::text(column, row, ty).unwrap_or_default());
+                lines.push_str(&cells.collect::<Vec<_>>().join(" "));
+                lines.push('\n');
+            }
+        }
+        lines
+    };
+    session
+        .run(
+            "CREATE TABLE t (a int, b int); CREATE TABLE log (a int);
+            upsert procedure twice() {\n  NEW.b = NEW.a * 2\n}
+            upsert procedure note() {\n  if NEW.b > 10 {\n    insert into log values (NEW.b)\n  }\n}
+            upsert TRIGGER as twice (timing: 'before', event: 'insert', target: 't')
+            upsert TRIGGER as note (event: 'insert', target: 't')",
+        )
+        .unwrap();
+    let plain = all(&mut session, "EXPLAIN INSERT INTO t SELECT range, 0 FROM range(100)");
+    assert!(
+        plain.contains("run twice() over the batch, row by row\n  set NEW.b\n"),
+        "{plain}"
+    );
+    assert!(
+        plain.contains("after each batch of rows is stored\n  run note() over"),
+        "{plain}"
+    );
+    assert!(
+        plain.contains("insert into log, collected: once per batch\n"),
+        "{plain}"
+    );
+    let code = all(
+        &mut session,
+        "EXPLAIN JIT INSERT INTO t SELECT range, 0 FROM range(100)",
+    );
+    // In the IR, and beside machine code, the product comes below its line.
+    let line = "; twice:2  NEW.b = NEW.a * 2";
+    let below: Vec<&str> = code.split(line).skip(1).collect();
+    assert!(below.len() >= 3, "{code}");
+    assert!(below[0].contains("mul_checked"), "{code}");
+    assert!(code.contains("; note:3  insert into log values (NEW.b)"), "{code}");
+    // Nothing was changed, and ANALYZE changes it.
+    let run = all(
+        &mut session,
+        "EXPLAIN ANALYZE INSERT INTO t SELECT range, 0 FROM range(100)",
+    );
+    let counted = run
+        .lines()
+        .filter(|line| line.contains("each batch") && line.contains(" 100 rows"));
+    assert_eq!(counted.count(), 2, "{run}");
+    assert_eq!(all(&mut session, "SELECT count(*), sum(b) FROM t"), "100 9900\n");
+    assert_eq!(all(&mut session, "SELECT count(*) FROM log"), "94\n");
 }

@@ -199,24 +199,51 @@ impl Emitter<'_> {
         valid: Option<Value>,
         span: Span,
     ) -> Value {
+        let inside = self.b.icmp(IntCond::Ult, index.value, length);
+        if index.range.is_some_and(|(least, _)| least >= 0) {
+            return self.within_from_start(index, (length, inside), valid, span);
+        }
         let found = self.b.local(Type::I64);
         self.b.set(found, index.value);
-        let inside = self.b.icmp(IntCond::Ult, index.value, length);
         let (from_end, go_on) = (self.b.cold_block(), self.b.block());
         self.b.branch(inside, go_on, from_end);
         self.b.switch_to(from_end);
         let at = self.b.add(index.value, length);
         let outside = self.b.icmp(IntCond::Uge, at, length);
-        let message = "index {0} is out of range for an array of length {1}";
-        let operands = [Some(LogicalType::BigInt), Some(LogicalType::BigInt)];
-        let site = self.site("2202E", message, operands, span);
-        self.fail_if(outside, valid, site, &[index, &Nullable::int(length, None, None)]);
+        self.fail_outside(index, (length, outside), valid, span);
         let zero = self.b.iconst(Type::I64, 0);
         let at = self.b.select(outside, zero, at);
         self.b.set(found, at);
         self.b.jump(go_on);
         self.b.switch_to(go_on);
         self.b.get(found)
+    }
+
+    /// The same for a position that is not negative.
+    fn within_from_start(
+        &mut self,
+        index: &Nullable,
+        (length, inside): (Value, Value),
+        valid: Option<Value>,
+        span: Span,
+    ) -> Value {
+        let outside = self.b.icmp(IntCond::Uge, index.value, length);
+        self.fail_outside(index, (length, outside), valid, span);
+        match valid {
+            // Where there is no array, or no position, the first place is read, and not used.
+            Some(_) => {
+                let zero = self.b.iconst(Type::I64, 0);
+                self.b.select(inside, index.value, zero)
+            }
+            None => index.value,
+        }
+    }
+
+    fn fail_outside(&mut self, index: &Nullable, (length, outside): (Value, Value), valid: Option<Value>, span: Span) {
+        let message = "index {0} is out of range for an array of length {1}";
+        let operands = [Some(LogicalType::BigInt), Some(LogicalType::BigInt)];
+        let site = self.site("2202E", message, operands, span);
+        self.fail_if(outside, valid, site, &[index, &Nullable::int(length, None, None)]);
     }
 }
 

@@ -20,11 +20,12 @@ use crate::plan::physical::logical::ColumnId;
 use crate::plan::physical::routine::{Program, Routine, RoutineId, RowShape};
 use crate::plan::physical::{Facts, PhysicalPlan, Pipeline};
 
-/// Writes a body as a kernel over the rows `0..count`.
-pub fn compile_rows(program: &Arc<Program>, body: RoutineId, shape: &RowShape) -> PipelineCode {
+/// Writes a body as a kernel over the rows `0..count`; `noted` as for [`compile`](super::compile).
+pub fn compile_rows(program: &Arc<Program>, body: RoutineId, shape: &RowShape, noted: bool) -> PipelineCode {
     let plan = PhysicalPlan::of_program(program.clone());
     let pipeline = Pipeline::of_nothing();
     let mut shared = Shared::new();
+    shared.notes_places = noted;
     let routine = &program.routines[body.0 as usize];
     let kernel = FunctionBuilder::new("rows", &[Type::Ptr, Type::I64, Type::I64], &[Type::I64]);
     let mut emitter = Emitter::over(kernel, &mut shared, &plan, &pipeline);
@@ -40,7 +41,7 @@ pub fn compile_rows(program: &Arc<Program>, body: RoutineId, shape: &RowShape) -
 impl Emitter<'_> {
     fn row_loop(&mut self, routine: &Routine, shape: &RowShape) {
         let next = self.b.block();
-        self.begin_routine(routine, Exit::Row(next));
+        self.begin_routine(routine, &shape.inputs, Exit::Row(next));
         let count = self.count();
         let l = self.begin_loop(count);
         for (field, id) in shape.inputs.iter().enumerate() {
@@ -52,6 +53,7 @@ impl Emitter<'_> {
             self.b.jump(next);
         }
         self.b.switch_to(next);
+        self.b.clear_note();
         for (column, id) in shape.outputs.iter().enumerate() {
             self.give_field(column, *id, l.i);
         }

@@ -30,6 +30,11 @@ impl Emitter<'_> {
     }
 
     fn statement(&mut self, statement: &Statement) {
+        let place = statement.span().filter(|_| self.shared.notes_places);
+        if let Some(place) = place.filter(|place| place.end > place.start) {
+            let note = self.shared.module.note(&format!("@{}", place.start));
+            self.b.note(note);
+        }
         match statement {
             Statement::Set(variable, value) => self.set(*variable, value),
             Statement::Store {
@@ -169,6 +174,7 @@ impl Emitter<'_> {
         let valid = values.iter().fold(None, |valid, value| {
             crate::compile::value::both(&mut self.b, valid, value.valid)
         });
+        let goes_up = values[2].range.is_some_and(|(least, _)| least >= 0);
         let [start, stop, step] = values.map(|value| value.value);
         let by_one = matches!(&bounds.2.kind, ExprKind::Literal(Literal::Int(1)));
         if !by_one {
@@ -186,7 +192,7 @@ impl Emitter<'_> {
         }
         self.b.switch_to(head);
         let at = self.b.get(counter);
-        let more = self.is_before(at, stop, step, by_one);
+        let more = self.is_before(at, stop, step, goes_up);
         self.b.branch(more, round, end);
         self.b.switch_to(round);
         self.burn();
@@ -210,9 +216,10 @@ impl Emitter<'_> {
         self.b.switch_to(end);
     }
 
-    fn is_before(&mut self, at: Value, stop: Value, step: Value, by_one: bool) -> Value {
+    /// `goes_up`: the step is not negative.
+    fn is_before(&mut self, at: Value, stop: Value, step: Value, goes_up: bool) -> Value {
         let below = self.b.icmp(IntCond::Slt, at, stop);
-        if by_one {
+        if goes_up {
             return below;
         }
         let above = self.b.icmp(IntCond::Sgt, at, stop);

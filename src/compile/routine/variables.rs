@@ -90,9 +90,14 @@ impl Emitter<'_> {
             Held::Memory(slot) => self.b.slot_addr(slot),
         };
         let valid = place.valid.map(|flag| self.b.get(flag));
+        let never_negative = self.frame_of().never_negative.get(id.0 as usize) == Some(&true);
         let range = match place.kind {
             Kind::Int | Kind::Wide => place.ty.stored_range(),
             _ => None,
+        };
+        let range = match never_negative {
+            true => range.map(|(_, most)| (0, most)),
+            false => range,
         };
         Nullable {
             range,

@@ -18,7 +18,7 @@ use super::loops::{int, range};
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
 use crate::plan::{call_of, converted, entries_of};
-use crate::types::LogicalType;
+use crate::types::{LogicalType, Value};
 
 /// A chain while its loop is made.
 pub(super) struct Flow<'c> {
@@ -131,6 +131,7 @@ impl Checker<'_> {
             Source::Numbers(bounds) => {
                 let element = self.temporary(LogicalType::BigInt, false);
                 let mut body = Vec::new();
+                flow.room = count_of(&bounds).filter(|_| chain.stages.iter().all(|stage| stage.step == Step::Map));
                 let result = self.stages(flow, &chain.stages, element, &mut body)?;
                 out.push(range(element, bounds, body, span));
                 Some(result)
@@ -451,4 +452,11 @@ pub(super) fn number(value: u32, span: Span) -> ast::Expr {
         kind: ast::ExprKind::Literal(ast::Literal::Integer(value.to_string())),
         span,
     }
+}
+
+/// How many numbers a range has, where that is told by a variable or a literal.
+fn count_of([start, stop, step]: &[Expr; 3]) -> Option<Expr> {
+    let is = |expr: &Expr, value: i128| expr.as_literal() == Some(&Value::Int(value));
+    let is_known = stop.as_literal().is_some() || stop.as_column().is_some();
+    (is(start, 0) && is(step, 1) && is_known).then(|| stop.clone())
 }

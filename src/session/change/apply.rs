@@ -64,6 +64,11 @@ pub fn apply(
     let watch = Watch::new(view.catalog(), table, &change);
     let firing = Firing::of(session, view, (table.id, &change), how.running)?;
     change.old.clone_from(&watch.lost);
+    let is_first = session.explaining.as_ref().is_some_and(Capture::wants_triggers);
+    match &firing {
+        Some(firing) => firing.explain(session, view)?,
+        None => session.explaining.iter_mut().for_each(Capture::note_no_triggers),
+    }
     if session.explaining.as_ref().is_some_and(Capture::only_plans) {
         return statement::compiled_change(session, &change, false, how.running).map(|_| Done::default());
     }
@@ -101,6 +106,9 @@ pub fn apply(
     foreign::settle(session, &applying.watch, table, view, how.running)?;
     if let Some(firing) = &mut applying.firing {
         firing.end(session, view)?;
+        if let Some(capture) = session.explaining.as_mut().filter(|_| is_first) {
+            firing.measured(capture);
+        }
     }
     let returned =
         (!change.returning.is_empty()).then(|| ResultStream::returned(applying.layout.returned, batches, phases, span));

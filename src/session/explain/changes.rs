@@ -10,10 +10,10 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Path, StatementKind as K};
 
-use super::{ExplainOptions, Explanation, Measured, Operator, PhasesMs, pipelines};
+use super::{ExplainOptions, Explanation, Measured, Operator, PhasesMs, Pipeline, pipelines};
 use crate::session::change::{self, Running};
 use crate::session::statement::Compiled;
-use crate::session::{Error, Phases, ResultStream, Session, statement, target, transactions};
+use crate::session::{Error, Phases, ResultStream, Session, routines, statement, target, transactions};
 use crate::{exec, plan};
 
 /// What is noted while a change runs.
@@ -23,6 +23,8 @@ pub struct Capture {
     plan: Option<Planned>,
     /// Rows that were changed, and what was measured.
     ran: Option<(u64, Phases, Option<exec::Profile>)>,
+    /// Triggers of the change.
+    triggers: Option<Vec<Pipeline>>,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,34 @@ impl Capture {
         });
     }
 
+    /// Whether its triggers are still to be noted.
+    pub fn wants_triggers(&self) -> bool {
+        self.triggers.is_none()
+    }
+
+    /// Its triggers, before they have run.
+    pub fn note_triggers(&mut self, triggers: Vec<Pipeline>) {
+        self.triggers = Some(triggers);
+    }
+
+    /// It has none, unless another change comes first.
+    pub fn note_no_triggers(&mut self) {
+        self.triggers.get_or_insert_default();
+    }
+
+    /// What its triggers have done: rows, and the time for them.
+    pub fn measure_trigger(&mut self, at: usize, (rows, time_us): (u64, u64)) {
+        let trigger = self.triggers.as_mut().and_then(|triggers| triggers.get_mut(at));
+        if let Some(first) = trigger.and_then(|trigger| trigger.operators.first_mut()) {
+            first.measured = Some(Measured {
+                rows,
+                time_us,
+                end_us: 0,
+                bytes_read: 0,
+            });
+        }
+    }
+
     /// Its rows have been changed.
     pub fn note_run(&mut self, stream: &ResultStream, rows: u64) {
         if self.ran.is_none() {
@@ -64,6 +94,9 @@ impl Capture {
 
 /// Explains a change; it is done only if it is to be analysed.
 pub fn explain(session: &mut Session, kind: &K, running: Running, show: ExplainOptions) -> Result<Explanation, Error> {
+    if let K::CallRoutine(call) = kind {
+        return routines::explain_call(session, call, show, running);
+    }
     let Some((what, name)) = described(kind) else {
         let message = format!("EXPLAIN of {} is not supported yet", kind.name());
         return Err(Error::new(Diagnostic::new("0A000", running.span, message)));
@@ -73,6 +106,7 @@ pub fn explain(session: &mut Session, kind: &K, running: Running, show: ExplainO
         show,
         plan: None,
         ran: None,
+        triggers: None,
     });
     let done = match show.analyze {
         true => transactions::change(session, kind, running).map(drop),
@@ -108,7 +142,9 @@ fn described(kind: &K) -> Option<(&'static str, &Path)> {
 }
 
 fn explanation(capture: Option<Capture>, operator: &str, show: ExplainOptions) -> Option<Explanation> {
-    let Capture { plan, ran, .. } = capture?;
+    let Capture {
+        plan, ran, triggers, ..
+    } = capture?;
     let plan = plan?;
     let (rows, phases, profile) = match ran {
         Some((rows, phases, profile)) => (Some(rows), phases, profile),
@@ -136,6 +172,7 @@ fn explanation(capture: Option<Capture>, operator: &str, show: ExplainOptions) -
         plan: std::iter::once(operator.to_string()).chain(inner).collect(),
         logical,
         pipelines,
+        triggers: triggers.unwrap_or_default(),
         phases_ms: PhasesMs::of(phases, rows.is_some()),
     })
 }

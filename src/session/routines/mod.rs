@@ -24,7 +24,7 @@ use gobi_grammar::ast::{ObjectKind, Span, StatementKind as K};
 use gobi_grammar::{Diagnostic, ast};
 
 pub use answers::{Answering, Slots};
-pub use body::{look as look_at_body, question_types, run as run_body};
+pub use body::{explain_call, look as look_at_body, question_types, run as run_body};
 pub use define::{store, stored_definition};
 pub use known::{Functions, Known};
 pub use listing::{describe, list};

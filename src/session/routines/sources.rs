@@ -72,6 +72,19 @@ impl Sources {
         }
     }
 
+    /// The text that a place lies in by its name, the line there, and what stands in it.
+    pub fn line_text(&self, place: u32) -> Option<(&str, usize, &str)> {
+        let text = self.text(Span {
+            start: place,
+            end: place,
+        })?;
+        let at = (place - text.origin) as usize;
+        let before = text.text.get(..at)?;
+        let begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text.text.get(begin..)?.lines().next().unwrap_or_default();
+        Some((&text.name, before.matches('\n').count() + 1, line))
+    }
+
     /// A range for a text, which stands in the script that runs if `offset` says where.
     pub fn add(&mut self, name: &str, text: &str, offset: Option<u32>) -> u32 {
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX / 2);

@@ -9,6 +9,7 @@
 //!
 //! Does not: check or compile.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,12 +22,14 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::Assignment;
 
 use super::MAX_DEPTH;
+use super::explained::explained;
 use super::ready::{NEW_ROWS, OLD_ROWS, Ready, Target, of_table};
 use super::within::inside;
 use crate::catalog::{EntityId, Event, Timing};
 use crate::plan::change::{Action, Change, Layout, Source};
 use crate::procedure::{CALLED, RowInput, RowOutput, SKIPPED};
 use crate::session::change::{Running, foreign};
+use crate::session::explain::Capture;
 use crate::session::routines::Answering;
 use crate::session::store::{View, store_error};
 use crate::session::{Error, Session, statement};
@@ -56,6 +59,8 @@ pub struct Firing {
 #[derive(Debug)]
 struct Fires {
     ready: Arc<Ready>,
+    /// Rows that it was run for so far, and microseconds.
+    done: Cell<(u64, u64)>,
     /// For each arm of the statement, whether it fires for rows that are inserted, updated, deleted.
     arms: Vec<[bool; 3]>,
 }
@@ -110,7 +115,11 @@ impl Firing {
                 (_, true) => &mut firing.before,
                 (_, false) => &mut firing.first,
             };
-            list.push(Fires { ready, arms });
+            list.push(Fires {
+                ready,
+                done: Cell::default(),
+                arms,
+            });
         }
         if firing.last.iter().any(|fires| fires.ready.reads_rows) {
             firing.kept = Some([Vec::new(), Vec::new()]);
@@ -135,6 +144,36 @@ impl Firing {
         old.sort_unstable();
         old.dedup();
         old
+    }
+
+    /// All of them, in the order in which they fire.
+    fn all(&self) -> impl Iterator<Item = &Fires> {
+        let rows = self.before.iter().chain(&self.after);
+        self.first.iter().chain(rows).chain(&self.last)
+    }
+
+    /// Tells EXPLAIN what there is, unless another statement has.
+    pub fn explain(&self, session: &mut Session, view: &View) -> Result<(), Error> {
+        let capture = session.explaining.as_ref().filter(|capture| capture.wants_triggers());
+        let Some(jit) = capture.map(|capture| capture.options().jit) else {
+            return Ok(());
+        };
+        let mut all = Vec::new();
+        for fires in self.all() {
+            let of = (&*fires.ready, self.target.columns.as_slice());
+            all.push(explained(session, view, of, jit, self.running.span)?);
+        }
+        if let Some(capture) = &mut session.explaining {
+            capture.note_triggers(all);
+        }
+        Ok(())
+    }
+
+    /// Tells EXPLAIN what they have done.
+    pub fn measured(&self, capture: &mut Capture) {
+        for (at, fires) in self.all().enumerate() {
+            capture.measure_trigger(at, fires.done.get());
+        }
     }
 
     /// Whether a trigger stands for the statement.
@@ -329,6 +368,9 @@ impl Firing {
             false => inside(session, view, |session| self.kernel(session, ready, columns, rows)),
         };
         session.triggers.chain.pop();
+        let (before, micros) = fires.done.get();
+        let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        fires.done.set((before + rows as u64, micros.saturating_add(took)));
         let called = done.as_ref().ok().map(|out| count(out, |state| state >= CALLED as i64));
         if called != Some(0)
             && let Some(statistics) = session.statistics(&view.database)

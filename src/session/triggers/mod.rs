@@ -13,6 +13,7 @@
 //! Does not: order what happens to rows of one batch: a body runs for all of them before the next trigger does.
 
 pub mod define;
+mod explained;
 pub mod fire;
 mod instead;
 mod listing;

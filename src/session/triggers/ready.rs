@@ -268,7 +268,7 @@ fn code(session: &mut Session, trigger: &CheckedTrigger, target: &Target, span: 
             .get(*at)
             .map_or(LogicalType::Null, |field| field.ty.clone()),
     });
-    let code = compile_rows(&trigger.checked.program, trigger.checked.body, &trigger.shape);
+    let code = compile_rows(&trigger.checked.program, trigger.checked.body, &trigger.shape, false);
     let body = session.engine.prepare_rows(code, types, outputs.collect(), &options);
     body.map_err(|error| Error::from_exec(error, span))
 }
