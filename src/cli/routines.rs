@@ -24,6 +24,11 @@ pub fn run(meaning: &Meaning, kind: &str, args: &Routines) -> Result<(), Failure
             let call = format!("CALL {}({})", quoted(name), args.join(", "));
             run_text(meaning, &call)
         }
+        RoutinesCommand::Profile { name, args } => {
+            let name = quoted(name);
+            let text = format!("CALL {name}({}); SHOW PROFILE {name}", args.join(", "));
+            run_text(meaning, &text)
+        }
         RoutinesCommand::Diff { name, from, to } => {
             let to = to.as_deref().unwrap_or("now()");
             let between = from.as_ref().map(|from| format!(" BETWEEN {from} AND {to}"));

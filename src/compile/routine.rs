@@ -57,6 +57,8 @@ pub(super) struct Frame {
     fuel: Local,
     /// How deep the routine is in itself.
     depth: Option<Value>,
+    /// The statement that is written.
+    place: Span,
     /// How many of its variables are parameters.
     params: usize,
     /// Arrays and structs may have marks.
@@ -151,6 +153,7 @@ impl Emitter<'_> {
             loops: Vec::new(),
             fuel,
             depth: None,
+            place: Span::default(),
             params: routine.params,
             in_place,
             handed_over: arrays::handed_over(routine),
@@ -223,8 +226,14 @@ impl Emitter<'_> {
     fn stop_if_asked(&mut self, go_on: Block) {
         let frame = self.frame();
         let flag = self.b.load(Type::Ptr, frame, super::frame::CANCEL);
-        let (host, sig) = self.host("is_cancelled", &[Type::Ptr]);
-        let asked = self.b.call_host(host, &sig, &[flag]).unwrap_or(flag);
+        // Not hoisted: the entry block itself may look.
+        let offset = self.shared.frame.offset(Slot::Host);
+        let host_state = self.b.load(Type::Ptr, frame, offset);
+        let place = self.frame_of().place;
+        let site = self.site("57014", "", [None, None], place);
+        let site = self.b.iconst(Type::I64, site as i64);
+        let (host, sig) = self.host("tick", &[Type::Ptr, Type::Ptr, Type::I64]);
+        let asked = self.b.call_host(host, &sig, &[host_state, flag, site]).unwrap_or(flag);
         let asked = self.b.trunc(asked, Type::I8);
         let stop = self.b.cold_block();
         self.b.branch(asked, stop, go_on);

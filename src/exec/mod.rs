@@ -37,6 +37,7 @@ mod run;
 mod schedule;
 mod simd;
 mod sort;
+pub mod spent;
 mod tables;
 mod temp;
 mod window;

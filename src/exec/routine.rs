@@ -20,6 +20,7 @@ use super::frame::Frame;
 use super::host::{self, CELL_BYTES, Host, VALID_AT, cell_value};
 use super::memory::Budget;
 use super::prepare;
+use super::spent::{At, ROUNDS, Spent};
 use super::{ErrorKind, ExecError, JitMode, QueryOptions, worker};
 use crate::compile::PipelineCode;
 use crate::compile::frame::{CANCEL, Slot};
@@ -44,6 +45,9 @@ pub trait Answers {
 
     /// The line of a place in the text, if it is known.
     fn line(&self, place: u32) -> Option<u32>;
+
+    /// Takes what the body has spent, when it has ended.
+    fn spent(&mut self, spent: Spent);
 
     /// Takes the rows that were collected for a question, as columns.
     fn rows(&mut self, question: usize, columns: Vec<ArrayRef>) -> Result<(), ExecError>;
@@ -90,6 +94,7 @@ pub(super) struct Asking {
     collected: Vec<(usize, Collected)>,
     /// The error that was caught last.
     caught: Option<ExecError>,
+    spent: Spent,
 }
 
 // SAFETY: a body runs, and asks, on the thread that made this; queries, whose workers are other threads, have none.
@@ -212,6 +217,7 @@ pub(super) fn host_for(
         questions: questions.clone(),
         collected: Vec::new(),
         caught: None,
+        spent: Spent::default(),
     });
     Ok(host)
 }
@@ -234,7 +240,14 @@ pub(super) unsafe fn call(
     // SAFETY: the caller's promise.
     let status = unsafe { executable.call_kernel(code.sink.id, frame.address(), 0, rows as i64) };
     match status {
-        0 => hand_over(host),
+        0 => {
+            hand_over(host)?;
+            if let Some(asking) = &mut host.asking {
+                // SAFETY: as for `answer`.
+                unsafe { &mut *asking.answers }.spent(std::mem::take(&mut asking.spent));
+            }
+            Ok(())
+        }
         abi::STATUS_DEPTH => Err(ExecError::user("54001", "calls are nested too deeply")),
         _ => Err(options.cancel.named(worker::failure(code, frame, host))),
     }
@@ -245,9 +258,11 @@ fn hand_over(host: &mut Host) -> Result<(), ExecError> {
     let Some(asking) = &mut host.asking else { return Ok(()) };
     for (question, collected) in &mut asking.collected {
         if collected.rows > 0 {
+            let rows = collected.rows as u64;
             let columns = collected.take()?;
             // SAFETY: as for `answer`.
             unsafe { &mut *asking.answers }.rows(*question, columns)?;
+            asking.spent.on(At::Question(*question), rows, rows);
         }
     }
     Ok(())
@@ -256,7 +271,7 @@ fn hand_over(host: &mut Host) -> Result<(), ExecError> {
 host_functions! {
     /// What bodies can call besides what queries can.
     pub(super) static FUNCTIONS = {
-        "is_cancelled" => is_cancelled(flag: *const u8) -> i64;
+        "tick" => tick(host: *mut u8, flag: *const u8, site: i64) -> i64;
         "collect" => collect(host: *mut u8, question: i64, cells: *mut u8) -> i64;
         "ask" => ask(host: *mut u8, question: i64, cells: *mut u8) -> i64;
         "throw" => throw(host: *mut u8, site: i64, cells: *const u8) -> i64;
@@ -265,7 +280,14 @@ host_functions! {
     };
 }
 
-extern "C" fn is_cancelled(flag: *const u8) -> i64 {
+/// Whether to stop; the time since the last event was that of the loop at a site.
+extern "C" fn tick(host: *mut u8, flag: *const u8, site: i64) -> i64 {
+    // SAFETY: the frame's host slot holds the kernel's `Host`, which nothing else uses meanwhile.
+    let host = unsafe { &mut *host.cast::<Host>() };
+    let site = host.code.sites.get(usize::try_from(site).unwrap_or(usize::MAX));
+    if let (Some(asking), Some(site)) = (&mut host.asking, site) {
+        asking.spent.on(At::Place(site.span.start), ROUNDS, 0);
+    }
     if flag.is_null() {
         return 0;
     }
@@ -366,9 +388,10 @@ unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool,
     };
     // SAFETY: `Body::run` outlives the kernel that asks, and lends its answers to nobody else.
     let answers = unsafe { &mut *asking.answers };
-    let Some(values) = answers.answer(number, given)? else {
-        return Ok(false);
-    };
+    let answer = answers.answer(number, given)?;
+    let gives_row = answer.is_some() && !types.taken.is_empty();
+    asking.spent.on(At::Question(number), 1, u64::from(gives_row));
+    let Some(values) = answer else { return Ok(false) };
     for (at, (value, ty)) in values.iter().zip(&types.taken).enumerate() {
         let bits = host.arena.bits(value, ty);
         // SAFETY: as above.

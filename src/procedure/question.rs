@@ -7,7 +7,7 @@
 //! Does not: answer.
 
 use gobi_grammar::Dialect;
-use gobi_grammar::ast;
+use gobi_grammar::ast::{self, Span};
 
 use crate::types::{Field, LogicalType};
 
@@ -22,6 +22,21 @@ pub struct Question {
     pub taken: Vec<LogicalType>,
     /// How its text is to be read.
     pub dialect: Dialect,
+}
+
+impl Question {
+    /// Where it stands; `None` if it is only a part of what stands before it.
+    pub fn span(&self) -> Option<Span> {
+        match &self.kind {
+            QuestionKind::Row(query, _)
+            | QuestionKind::Exists(query)
+            | QuestionKind::Open(query, _)
+            | QuestionKind::Show(query) => Some(query.span),
+            QuestionKind::Run(statement) => Some(statement.span),
+            QuestionKind::Rows { span, .. } => Some(*span),
+            _ => None,
+        }
+    }
 }
 
 impl QuestionKind {

@@ -45,6 +45,9 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     if what == "databases" && show.of.is_empty() {
         return attach::show(session, show, span).map(StatementResult::Rows);
     }
+    if what == "profile" {
+        return routines::profiles::show(session, show, span).map(StatementResult::Rows);
+    }
     if what == "lineage" {
         return lineage::show(session, show, span).map(StatementResult::Rows);
     }

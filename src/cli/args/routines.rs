@@ -34,6 +34,15 @@ pub enum RoutinesCommand {
         /// Its arguments, as they are written in a script
         args: Vec<String>,
     },
+    /// Run one, and show where its time goes, line by line
+    #[command(after_help = "Example:\n  gobi -d shop procedures profile add \"'apple'\" 3")]
+    Profile {
+        /// Which
+        name: String,
+        /// Arguments, as expressions
+        #[arg(value_name = "ARG", allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// What the last change of one took away and added, or what differs between two times
     #[command(after_help = "Example:\n  gobi -d shop procedures diff add --from \"TAG 'q1'\"")]
     Diff {

@@ -30,10 +30,12 @@ impl Emitter<'_> {
     }
 
     fn statement(&mut self, statement: &Statement) {
-        let place = statement.span().filter(|_| self.shared.notes_places);
-        if let Some(place) = place.filter(|place| place.end > place.start) {
-            let note = self.shared.module.note(&format!("@{}", place.start));
-            self.b.note(note);
+        if let Some(place) = statement.span().filter(|place| place.end > place.start) {
+            self.frame_of().place = place;
+            if self.shared.notes_places {
+                let note = self.shared.module.note(&format!("@{}", place.start));
+                self.b.note(note);
+            }
         }
         match statement {
             Statement::Set(variable, value) => self.set(*variable, value),

@@ -16,6 +16,7 @@ use gobi_grammar::ast::{self, Ident, Span};
 use super::Running;
 use crate::exec::ExecError;
 use crate::exec::routine::Answers;
+use crate::exec::spent::{At, Spent};
 use crate::procedure::{Checked, Question, QuestionKind};
 use crate::session::kept::Slot;
 use crate::session::{
@@ -288,6 +289,23 @@ impl Answers for Answering<'_> {
             .routines
             .sources
             .line(&self.session.script, place)
+    }
+
+    fn spent(&mut self, spent: Spent) {
+        let relations = &mut self.session.relations;
+        let questions = &self.checked.questions;
+        let place = |at| match at {
+            At::Place(place) => Some(place),
+            // The next row is asked for behind the question that opened the rows.
+            At::Question(number) => {
+                let mut before = questions.iter().take(number + 1).rev();
+                before.find_map(Question::span).map(|span| span.start)
+            }
+        };
+        relations
+            .routines
+            .profiles
+            .add(spent, &place, &relations.routines.sources);
     }
 
     fn rows(&mut self, number: usize, columns: Vec<ArrayRef>) -> Result<(), ExecError> {

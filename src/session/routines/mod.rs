@@ -15,6 +15,7 @@ mod define;
 mod known;
 mod listing;
 mod models;
+pub mod profiles;
 mod sources;
 mod versions;
 
@@ -29,6 +30,8 @@ pub use define::{store, stored_definition};
 pub use known::{Functions, Known};
 pub use listing::{describe, list};
 pub use sources::Sources;
+
+use profiles::Profiles;
 
 use super::change::Running;
 use super::relations::{Relations, StatementTables};
@@ -52,6 +55,8 @@ pub struct Routines {
     pub warnings: Vec<Diagnostic>,
     /// Where definitions were written.
     pub sources: Sources,
+    /// Where their time went.
+    pub profiles: Profiles,
 }
 
 /// A variable of the script.

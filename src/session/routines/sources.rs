@@ -72,6 +72,15 @@ impl Sources {
         }
     }
 
+    /// The text that a place lies in.
+    pub fn text_of(&self, place: u32) -> Option<&str> {
+        let span = Span {
+            start: place,
+            end: place,
+        };
+        self.text(span).map(|text| &*text.text)
+    }
+
     /// The text that a place lies in by its name, the line there, and what stands in it.
     pub fn line_text(&self, place: u32) -> Option<(&str, usize, &str)> {
         let text = self.text(Span {
