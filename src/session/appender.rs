@@ -15,7 +15,7 @@ use gobi_grammar::ast::{Ident, Path, Span, TableRef, TableRefKind};
 
 use super::change::{self, Running};
 use super::databases::Which;
-use super::store::{View, store_error};
+use super::store::{Message, View, store_error};
 use super::{Error, Phases, Session, define, statement, target, transactions};
 use crate::catalog::{ColumnDef, TableDef};
 use crate::types::arrow::{from_arrow, to_arrow};
@@ -103,7 +103,7 @@ impl<'s> Appender<'s> {
         self.flush()?;
         self.finished = true;
         match self.own {
-            true => self.session.commit("APPEND", Span::default())?,
+            true => self.session.commit(Message::Kind("APPEND"), Span::default())?,
             false => self.session.end_savepoint(&savepoint(), false)?,
         }
         Ok(self.rows)

@@ -110,6 +110,7 @@ fn compact(view: &View, branch: &str, id: EntityId, span: Span) -> Result<Option
         let about = About {
             author: std::env::var("USER").unwrap_or_default(),
             message: "COMPACT".into(),
+            ..About::default()
         };
         let done = view.database.compact(branch, id, Effort::All, about, &|_| true);
         if let Some(snapshot) = done.map_err(|error| commit_error(&view.database, &view.changes, &error, span))? {

@@ -15,7 +15,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Span};
 
 use super::isolation::Isolation;
-use super::store::{DatabaseFolder, Done, StatementLocks, Store, View, aborted, none_open};
+use super::store::{DatabaseFolder, Done, Message, StatementLocks, Store, View, aborted, none_open};
 use super::triggers::Statistics;
 use super::{Error, Session};
 use crate::host::{MemoryDisk, RealClock, RealRandom};
@@ -341,7 +341,7 @@ impl Session {
 
     /// COMMIT: first where something was written. What was only read has nothing to commit, and temporary tables nobody else
     /// to disagree with.
-    pub(super) fn commit(&mut self, message: &str, span: Span) -> Result<(), Error> {
+    pub(super) fn commit(&mut self, message: Message<'_>, span: Span) -> Result<(), Error> {
         let open = self.databases.open.take().ok_or_else(|| none_open(span))?;
         let first = open.written.unwrap_or(Which::Own);
         let mut done = match open.failed {

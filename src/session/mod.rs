@@ -78,7 +78,7 @@ use relations::Relations;
 pub use result::{Phases, ResultStream, StatementResult};
 pub use settings::Settings;
 pub use store::DatabaseFolder;
-use store::Store;
+use store::{Message, Store};
 pub use testing::TestOutcome;
 pub use timeline::proofs::Provable;
 pub use verify::{Verified, verify, verify_proof};
@@ -346,7 +346,7 @@ impl Session {
     /// Ends it.
     fn end_body(&mut self, begun: Begun, done: bool, span: Span) -> Result<(), Error> {
         match begun {
-            Begun::Transaction if done => self.commit("body", span),
+            Begun::Transaction if done => self.commit(Message::Kind("body"), span),
             Begun::Transaction => self.rollback(span),
             Begun::View => {
                 self.reads_one_view = false;

@@ -230,6 +230,23 @@ struct Transaction {
     refused: Option<StoreError>,
 }
 
+/// What a commit says of itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Message<'a> {
+    /// Which sort of statement made it.
+    Kind(&'a str),
+    /// Somebody's own words.
+    Quoted(&'a str),
+}
+
+impl<'a> Message<'a> {
+    fn text(self) -> &'a str {
+        match self {
+            Self::Kind(text) | Self::Quoted(text) => text,
+        }
+    }
+}
+
 /// What a statement reads.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -368,6 +385,7 @@ impl Store {
             (Some(transaction), _) => (&transaction.holder, Some(&transaction.changes), transaction.isolation),
             (None, Some(holder)) => (holder, None, self.running.isolation),
             (None, None) => {
+                let message = Message::Kind(message);
                 return commit(view, &self.branch, message, span, None, self.running.compacts).map(|()| Done::Finished);
             }
         };
@@ -394,7 +412,7 @@ impl Store {
             None => commit(
                 view,
                 &self.branch,
-                message,
+                Message::Kind(message),
                 span,
                 self.alone.take(),
                 self.running.compacts,
@@ -513,7 +531,7 @@ impl Store {
     }
 
     /// COMMIT.
-    pub fn commit(&mut self, message: &str, span: Span) -> Result<(), Error> {
+    pub fn commit(&mut self, message: Message<'_>, span: Span) -> Result<(), Error> {
         let transaction = self.transaction.take().ok_or_else(|| none_open(span))?;
         if transaction.failed {
             return Err(user("25P02", span, "the transaction failed, and was rolled back"));
@@ -605,7 +623,7 @@ impl Transaction {
 fn commit(
     view: View,
     branch: &str,
-    message: &str,
+    message: Message<'_>,
     span: Span,
     holder: Option<Holder>,
     compacts: bool,
@@ -615,7 +633,8 @@ fn commit(
     }
     let about = About {
         author: std::env::var("USER").unwrap_or_default(),
-        message: message.to_string(),
+        message: message.text().to_string(),
+        is_quoted: matches!(message, Message::Quoted(_)),
     };
     let View {
         database,
@@ -623,6 +642,7 @@ fn commit(
         changes,
         ..
     } = view;
+    let changes = Arc::new(changes);
     let done = database.commit_changes(branch, &base, &changes, about);
     let snapshot = done.map_err(|error| commit_error(&database, &changes, &error, span))?;
     if let (Some(holder), Some(commit)) = (holder, snapshot.commit_id()) {

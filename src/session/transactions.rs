@@ -14,7 +14,7 @@ use super::change::{self, Running};
 use super::databases::Which;
 use super::define;
 use super::isolation::Isolation;
-use super::store::{Done, View, store_error};
+use super::store::{Done, Message, View, store_error};
 use super::triggers::{self, within};
 use super::{Error, Session, StatementResult, load, routines, target, timeline, types};
 
@@ -33,7 +33,13 @@ pub fn run(session: &mut Session, kind: &K, span: Span) -> Option<Result<Stateme
             begin.isolation.map(Isolation::from),
             span,
         ),
-        K::Commit(commit) => session.commit(commit.message.as_deref().unwrap_or("COMMIT"), span),
+        K::Commit(commit) => session.commit(
+            commit
+                .message
+                .as_deref()
+                .map_or(Message::Kind("COMMIT"), Message::Quoted),
+            span,
+        ),
         K::Rollback(Rollback::Transaction) => session.rollback(span),
         K::Rollback(Rollback::Savepoint(name)) => session.end_savepoint(name, true),
         K::Savepoint(name) => session.savepoint(name),

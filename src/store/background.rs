@@ -95,6 +95,7 @@ impl Database {
         let about = About {
             author: "gobi".into(),
             message: "copy on write".into(),
+            ..About::default()
         };
         if let Err(error) = self.compact(branch, table, Effort::Touched, about, &|_| true) {
             tracing::warn!("copying table {} on write: {error}", table.0);
@@ -106,6 +107,7 @@ impl Database {
         let about = About {
             author: "gobi".into(),
             message: "COMPACT".into(),
+            ..About::default()
         };
         let done = self.compact(branch, table, Effort::Tiers, about, &|rows| shared.goes_on(rows));
         if let Err(error) = done {

@@ -21,11 +21,12 @@ use std::sync::{Arc, Mutex};
 
 use super::StoreError;
 use super::background::Background;
+use super::group::{Group, Request};
 use super::locks::Locks;
 use super::object::{CommitId, Kind};
 use super::table::core::{Core, Opened, lock};
 use super::table::{About, COMPACTION, Changes, CommitError, Compaction, Effort, Prepared, Snapshot};
-use super::timeline::{Machine, Mode, Options, RefKind, Timeline};
+use super::timeline::{Machine, Mode, Options, Pending, RefKind, Timeline};
 use crate::catalog::EntityId;
 use crate::host::Disk;
 
@@ -38,6 +39,7 @@ pub struct Database {
     /// Snapshots that were asked for or made lately.
     known: Mutex<HashMap<CommitId, Snapshot>>,
     locks: Arc<Locks>,
+    pub(super) group: Group,
     pub(super) background: Background,
 }
 
@@ -68,6 +70,7 @@ impl Database {
             queued: Mutex::default(),
             known: Mutex::default(),
             locks,
+            group: Group::default(),
             background: Background::default(),
         }))
     }
@@ -101,7 +104,7 @@ impl Database {
         let Some(commit) = snapshot.commit_id() else {
             return Ok(None);
         };
-        Ok(Some(self.core.timeline.commit_record(commit)?.height))
+        Ok(Some(self.core.timeline.place(commit)?.height))
     }
 
     /// The number of the next entity that no branch has: so that a number means the same thing wherever it is met.
@@ -142,7 +145,7 @@ impl Database {
         lock(&self.known).clear();
     }
 
-    fn remember(&self, commit: CommitId, snapshot: &Snapshot) {
+    pub(super) fn remember(&self, commit: CommitId, snapshot: &Snapshot) {
         let mut known = lock(&self.known);
         if known.len() >= MAX_KNOWN {
             known.clear();
@@ -158,7 +161,7 @@ impl Database {
         changes: Changes,
         about: About,
     ) -> Result<Snapshot, CommitError> {
-        self.commit_changes(branch, base, &changes, about)
+        self.commit_changes(branch, base, &Arc::new(changes), about)
     }
 
     /// The same for changes that the caller keeps, to tell what went wrong with them.
@@ -166,11 +169,16 @@ impl Database {
         &self,
         branch: &str,
         base: &Snapshot,
-        changes: &Changes,
+        changes: &Arc<Changes>,
         about: About,
     ) -> Result<Snapshot, CommitError> {
-        let prepared = Changes::prepare(&self.core, changes)?;
-        self.commit_prepared(branch, base, &prepared, &about, (0, Vec::new()))
+        self.commit_together(Request {
+            branch: branch.to_string(),
+            base: base.clone(),
+            prepared: changes.prepare(&self.core)?,
+            about,
+            flavor: (0, Vec::new()),
+        })
     }
 
     /// Puts segments of a table together, or rewrites them without their deleted rows, in a commit that changes nothing else;
@@ -184,40 +192,45 @@ impl Database {
         goes_on: &dyn Fn(usize) -> bool,
     ) -> Result<Option<Snapshot>, CommitError> {
         let base = self.head(branch)?;
-        let Some(mut compaction) = Compaction::write(&base, table, effort, goes_on)? else {
+        let Some(compaction) = Compaction::write(&base, table, effort, goes_on)? else {
             return Ok(None);
         };
         let extra = compaction.moved.encode()?;
         let Some((base, prepared)) = compaction.prepared() else {
             return Ok(None);
         };
-        match self.commit_prepared(branch, base, &prepared, &about, (COMPACTION, extra)) {
+        let branch = branch.to_string();
+        let flavor = (COMPACTION, extra);
+        let request = Request {
+            branch,
+            base,
+            prepared,
+            about,
+            flavor,
+        };
+        match self.commit_together(request) {
             Ok(snapshot) => Ok(Some(snapshot)),
             Err(CommitError::Conflict(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn commit_prepared(
+    /// Makes one commit of some transactions, on top of the newest one, and queues it for the disk.
+    pub(super) fn queue(
         &self,
+        members: &[(&Prepared, &Snapshot)],
         branch: &str,
-        base: &Snapshot,
-        prepared: &Prepared<'_>,
         about: &About,
         (flavor, extra): (u8, Vec<u8>),
-    ) -> Result<Snapshot, CommitError> {
+    ) -> Result<(Pending<'_>, Snapshot), CommitError> {
         let mut queued = lock(&self.queued);
-        let newest = self.newest(&queued, branch, base)?;
-        let mut made = prepared.apply(branch, base, &newest, about)?;
+        let newest = self.newest(&queued, branch, members)?;
+        let mut made = Prepared::apply(members, branch, &newest, about)?;
         (made.draft.flavor, made.draft.extra) = (flavor, extra);
         let pending = self.core.timeline.submit(made.draft)?;
-        let commit = pending.id();
-        let snapshot = made.snapshot.committed(commit);
+        let snapshot = made.snapshot.committed(pending.id());
         queued.insert(branch.to_string(), snapshot.clone());
-        drop(queued);
-        pending.wait()?;
-        self.remember(commit, &snapshot);
-        Ok(snapshot)
+        Ok((pending, snapshot))
     }
 
     /// The snapshot that the next commit of a branch goes on top of.
@@ -225,11 +238,11 @@ impl Database {
         &self,
         queued: &HashMap<String, Snapshot>,
         branch: &str,
-        base: &Snapshot,
+        members: &[(&Prepared, &Snapshot)],
     ) -> Result<Snapshot, StoreError> {
         let tip = self.core.timeline.queued_tip(branch);
-        if base.commit_id() == tip {
-            return Ok(base.clone());
+        if let Some((_, base)) = members.iter().find(|(_, base)| base.commit_id() == tip) {
+            return Ok((*base).clone());
         }
         match queued.get(branch).filter(|snapshot| snapshot.commit_id() == tip) {
             Some(snapshot) => Ok(snapshot.clone()),

@@ -19,10 +19,8 @@ const REPLACED: usize = 48;
 /// The instructions that make `target` of `base`. Each is a number: odd for a copy of `n >> 1` bytes, followed by where
 /// in the base it begins; even for an insertion of `n >> 1` bytes, followed by them.
 pub(crate) fn diff(base: &[u8], target: &[u8]) -> Vec<u8> {
-    let same = |(a, b): &(&u8, &u8)| a == b;
-    let head = base.iter().zip(target).take_while(same).count();
-    let tails = base[head..].iter().rev().zip(target[head..].iter().rev());
-    let tail = tails.take_while(same).count();
+    let head = common_head(base, target);
+    let tail = common_tail(&base[head..], &target[head..]);
     let mut out = Ops::default();
     out.copy(0, head);
     let (end, target_end) = (base.len() - tail, target.len() - tail);
@@ -31,17 +29,39 @@ pub(crate) fn diff(base: &[u8], target: &[u8]) -> Vec<u8> {
     while let Some(skipped) = realigned(&base[at..end], &target[at..target_end]) {
         out.insert(&target[at..at + skipped]);
         at += skipped;
-        let next = base[at..end]
-            .iter()
-            .zip(&target[at..target_end])
-            .take_while(same)
-            .count();
+        let next = common_head(&base[at..end], &target[at..target_end]);
         out.copy(at, next);
         at += next;
     }
     diff_middle(&mut out, &base[at..end], at, &target[at..target_end]);
     out.copy(end, tail);
     out.finish()
+}
+
+/// Bytes compared at a time.
+type Stride = [u8; 16];
+
+/// How many pairs are of the same, before the first that is not.
+fn same<'a>(pairs: impl Iterator<Item = (&'a Stride, &'a Stride)>) -> usize {
+    // As a number: comparing slices is a call.
+    let number = |stride: &Stride| u128::from_ne_bytes(*stride);
+    pairs.take_while(|(a, b)| number(a) == number(b)).count()
+}
+
+/// With how many of the same bytes two sequences begin.
+fn common_head(a: &[u8], b: &[u8]) -> usize {
+    let (strides, others): (&[Stride], &[Stride]) = (a.as_chunks().0, b.as_chunks().0);
+    let whole = size_of::<Stride>() * same(strides.iter().zip(others));
+    let rest = a[whole..].iter().zip(&b[whole..]);
+    whole + rest.take_while(|(a, b)| a == b).count()
+}
+
+/// With how many of the same bytes they end.
+fn common_tail(a: &[u8], b: &[u8]) -> usize {
+    let (strides, others): (&[Stride], &[Stride]) = (a.as_rchunks().1, b.as_rchunks().1);
+    let whole = size_of::<Stride>() * same(strides.iter().rev().zip(others.iter().rev()));
+    let rest = a[..a.len() - whole].iter().rev().zip(b[..b.len() - whole].iter().rev());
+    whole + rest.take_while(|(a, b)| a == b).count()
 }
 
 /// After how many bytes two sequences go on as one.
@@ -66,13 +86,8 @@ fn diff_middle(out: &mut Ops, base: &[u8], shift: usize, target: &[u8]) {
             at += 1;
             continue;
         };
-        let after = base[found..]
-            .iter()
-            .zip(&target[at..])
-            .take_while(|(a, b)| a == b)
-            .count();
-        let before = base[..found].iter().rev().zip(target[from..at].iter().rev());
-        let before = before.take_while(|(a, b)| a == b).count();
+        let after = common_head(&base[found..], &target[at..]);
+        let before = common_tail(&base[..found], &target[from..at]);
         out.insert(&target[from..at - before]);
         out.copy(shift + found - before, before + after);
         at += after;

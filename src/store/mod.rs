@@ -104,6 +104,7 @@ pub mod commit;
 pub mod database;
 pub(crate) mod delta;
 mod error;
+mod group;
 pub(crate) mod head;
 pub mod locks;
 pub mod log;

@@ -34,6 +34,8 @@ mod pruning;
 mod readme;
 #[cfg(feature = "remote")]
 mod remote;
+#[cfg(feature = "test-s3")]
+mod remote_s3;
 mod retention;
 mod run;
 mod session;

@@ -54,6 +54,7 @@ fn about(message: &str) -> About {
     About {
         author: "ada".into(),
         message: message.into(),
+        ..About::default()
     }
 }
 

@@ -26,13 +26,13 @@ mod wait;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::StoreError;
 use super::object::CommitId;
 use super::table::core::lock;
-use super::table::{AddedKeys, Changes, Footprint, Overlap, OverlapOn, RowAddress, moved_row};
+use super::table::{AddedKeys, Changes, Footprint, KeyHashes, Overlap, OverlapOn, RowAddress, moved_row};
 use crate::catalog::EntityId;
 use crate::host::Clock;
 
@@ -99,6 +99,23 @@ struct Standing {
 struct Claim {
     footprint: Footprint,
     changes: Changes,
+    /// Of the keys that it adds, once somebody has asked.
+    keys: OnceLock<Result<KeyHashes, StoreError>>,
+}
+
+impl Claim {
+    fn of(changes: &Changes) -> Arc<Self> {
+        Arc::new(Self {
+            footprint: Footprint::of(changes),
+            changes: changes.savepoint(),
+            keys: OnceLock::new(),
+        })
+    }
+
+    fn keys(&self) -> Result<&KeyHashes, StoreError> {
+        let keys = self.keys.get_or_init(|| KeyHashes::of(&self.changes));
+        keys.as_ref().map_err(Clone::clone)
+    }
 }
 
 /// A transaction that was committed while others were open.
@@ -239,6 +256,11 @@ impl Locks {
         }
     }
 
+    /// How many transactions have not ended.
+    pub(super) fn open(&self) -> usize {
+        lock(&self.state).holders.len()
+    }
+
     /// The transaction that made one of the last few thousand commits.
     pub fn transaction_of(&self, commit: CommitId) -> Option<TxnId> {
         let state = lock(&self.state);
@@ -302,10 +324,7 @@ impl Holder {
 
     /// Claims everything that is staged, having waited for whoever has some of it.
     pub fn claim(&self, changes: &Changes, patience: &Patience<'_>) -> Result<Claimed, LockError> {
-        let claim = Arc::new(Claim {
-            footprint: Footprint::of(changes),
-            changes: changes.savepoint(),
-        });
+        let claim = Claim::of(changes);
         let started = std::time::Instant::now();
         let mut waited: Option<Overtaken> = None;
         loop {
@@ -366,12 +385,7 @@ impl Holder {
 
     /// Gives back whatever was claimed since these were the changes: a savepoint, or nothing.
     pub fn give_back(&self, changes: Option<&Changes>) {
-        let claim = changes.map(|changes| {
-            Arc::new(Claim {
-                footprint: Footprint::of(changes),
-                changes: changes.savepoint(),
-            })
-        });
+        let claim = changes.map(Claim::of);
         let mut state = lock(&self.locks.state);
         state.versions += 1;
         let version = state.versions;
@@ -412,12 +426,10 @@ fn compare(mine: &Claim, before: Option<&Claim>, others: Others, ended: EndedOth
             return Ok(Compared::Overtaken(Overtaken { by, overlap }));
         }
     }
-    let theirs: Vec<&Changes> = others.iter().map(|(_, _, claim)| &claim.changes).collect();
-    let added = AddedKeys::new(&mine.changes, before.map(|before| &before.changes), &theirs)?;
     for (by, version, theirs) in others {
         let overlap = match mine.footprint.overlap(&mine.changes, &theirs.footprint)? {
             Some(overlap) => Some(overlap),
-            None => match added.shared(&theirs.changes)? {
+            None => match shared_key(mine, before, &theirs)? {
                 Some(overlap) => Some(overlap),
                 None => moved_row(&mine.changes, &theirs.changes)?,
             },
@@ -432,6 +444,16 @@ fn compare(mine: &Claim, before: Option<&Claim>, others: Others, ended: EndedOth
         }
     }
     Ok(Compared::Free)
+}
+
+/// A key that both give to a row, and that the first had not given before.
+fn shared_key(mine: &Claim, before: Option<&Claim>, theirs: &Claim) -> Result<Option<Overlap>, StoreError> {
+    let both = mine.footprint.has_table_of(&theirs.changes, false);
+    if !both || !mine.keys()?.may_share(theirs.keys()?) {
+        return Ok(None);
+    }
+    let before = before.map(|before| &before.changes);
+    AddedKeys::new(&mine.changes, before, &theirs.changes)?.shared(&theirs.changes)
 }
 
 impl Holding {

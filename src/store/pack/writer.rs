@@ -8,6 +8,7 @@
 //!
 //! Does not: decide what belongs in a group, or when a pack is full.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ const COMPRESS_FROM: usize = 256;
 const LEVEL: i32 = 1;
 /// Bodies kept as likely bases of differences, in bytes per generation.
 const RECENT_BYTES: usize = 4 << 20;
+/// Of those, bases that others have taken the place of; one that becomes two nodes is asked for twice.
+const MOST_REPLACED: usize = 64;
 /// Bytes of a group's header.
 const HEADER: usize = GROUP_HEADER as usize;
 /// About what a record takes beside its body.
@@ -187,6 +190,9 @@ impl PackWriter {
                 body: Arc::clone(&object.body),
             };
             self.recent.insert(object.id, fresh);
+            if let Packing::Delta(base) = object.packing {
+                self.recent.replaced(base);
+            }
         }
         Ok(())
     }
@@ -341,11 +347,26 @@ struct Recent {
     young: HashMap<ObjectId, Fresh>,
     old: HashMap<ObjectId, Fresh>,
     young_bytes: usize,
+    /// Those that others have taken the place of.
+    replaced: VecDeque<ObjectId>,
 }
 
 impl Recent {
     fn get(&self, id: ObjectId) -> Option<Fresh> {
         self.young.get(&id).or_else(|| self.old.get(&id)).cloned()
+    }
+
+    /// Another node has taken the place of this one.
+    fn replaced(&mut self, id: ObjectId) {
+        self.replaced.push_back(id);
+        if self.replaced.len() > MOST_REPLACED
+            && let Some(oldest) = self.replaced.pop_front()
+        {
+            if let Some(fresh) = self.young.remove(&oldest) {
+                self.young_bytes -= fresh.body.len();
+            }
+            self.old.remove(&oldest);
+        }
     }
 
     fn insert(&mut self, id: ObjectId, fresh: Fresh) {

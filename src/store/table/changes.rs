@@ -127,8 +127,8 @@ impl Changes {
     }
 
     /// Everything encoded, as far as it can be before it is known on top of what it goes.
-    pub(in crate::store) fn prepare<'a>(core: &Arc<Core>, changes: &'a Changes) -> Result<Prepared<'a>, CommitError> {
-        Prepared::new(core, changes)
+    pub(in crate::store) fn prepare(self: &Arc<Self>, core: &Arc<Core>) -> Result<Prepared, CommitError> {
+        Prepared::new(core, Arc::clone(self))
     }
 
     /// A copy to return to.
@@ -618,12 +618,17 @@ impl Pending {
     }
 
     /// Adds rows. Small batches of about the same size are put together, so that there are never many.
-    pub(super) fn push(&mut self, rows: Rows) -> Result<(), StoreError> {
+    /// Rows that nobody looks at before they are written: whoever writes them puts them together.
+    pub(super) fn push_apart(&mut self, rows: Rows) {
         self.exposed = self.is_exposed();
         self.shown = Arc::default();
         self.bytes += rows.bytes();
         self.batches.push(rows);
         self.keys.push(Arc::default());
+    }
+
+    pub(super) fn push(&mut self, rows: Rows) -> Result<(), StoreError> {
+        self.push_apart(rows);
         while let [.., before, last] = self.batches.as_slice()
             && before.len <= 2 * last.len
             && before.len + last.len <= MERGED_ROWS

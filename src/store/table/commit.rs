@@ -45,6 +45,9 @@ use crate::store::wire::{Malformed, write_varint};
 /// Commits looked at for the one that is to blame for a conflict.
 const BLAME_COMMITS: usize = 4096;
 
+/// A transaction that adds more segments to a table makes a commit of its own.
+const MOST_JOINED: usize = 8;
+
 /// A longer lineage is an object of its own.
 const INLINE_LINEAGE_BYTES: usize = 64;
 
@@ -54,57 +57,54 @@ pub(in crate::store) struct Queued {
     pub draft: Draft,
 }
 
-impl Prepared<'_> {
-    /// The commit on top of the newest one; `base` is where the changes began.
+impl Prepared {
+    /// The commit of some transactions on top of the newest one; each comes with the snapshot where its changes began.
+    /// Several may only add rows: see [`Prepared::joins`].
     pub(in crate::store) fn apply(
-        &self,
+        members: &[(&Self, &Snapshot)],
         branch: &str,
-        base: &Snapshot,
         newest: &Snapshot,
         about: &About,
     ) -> Result<Queued, CommitError> {
-        let mut applying = Applying::new(base, newest)?;
-        if self.changes.only_on_base && !applying.is_direct() {
-            let (table, by) = (String::new(), newest.commit_id());
-            let on = ConflictOn::Branch;
-            return Err(CommitError::Conflict(Conflict { table, on, by }));
-        }
-        applying.merges = self.changes.merges;
-        let catalog = applying.catalog(&self.changes.catalog)?;
-        if !applying.is_direct()
-            && let Some(table) = self.changes.relies.broken(newest)?
-        {
-            return Err(applying.conflict(name_of(newest.catalog().get(table)), ConflictOn::Related, table));
-        }
-        if let Some(reads) = &self.changes.reads
-            && let Some(Stale { table, row, key }) = reads.stale(base, newest)?
-        {
-            let name = name_of(newest.catalog().get(table).or(base.catalog().get(table)));
-            return Err(applying.conflict(name, ConflictOn::Read { row, key }, table));
-        }
-        for (id, table) in &self.tables {
-            applying.table(*id, table, &catalog)?;
-        }
-        for id in applying.redefined.clone() {
-            if let Some(def) = catalog.table(id)
-                && !self.tables.contains_key(&id)
-            {
-                applying.new_keys(id, def, Indexed::of(&catalog, id, def))?;
-            }
+        let mut applying = Applying::new(newest);
+        let mut catalog = Arc::clone(newest.catalog());
+        for (prepared, base) in members {
+            applying.base = base;
+            catalog = applying.member(prepared)?;
         }
         applying.finish(branch, catalog, about)
+    }
+
+    /// Whether it may become one commit with others like it: it adds a few rows to tables that are as they were, and depends on
+    /// nothing that those change.
+    pub(in crate::store) fn joins(&self, base: &Snapshot, newest: &Snapshot) -> bool {
+        let changes = &*self.changes;
+        let is_small = |table: &ReadyTable| {
+            let appended = &table.appended;
+            appended.len() <= MOST_JOINED && appended.iter().all(|ready| !matches!(ready.place, Place::File(_)))
+        };
+        let only_adds = |table: &TableChanges| !table.is_truncated() && table.committed_deletes().next().is_none();
+        Arc::ptr_eq(base.catalog(), newest.catalog())
+            && changes.catalog.changes_since(base.catalog()).is_empty()
+            && changes.reads.is_none()
+            && changes.merges.is_none()
+            && !changes.only_on_base
+            && changes.tables.values().all(only_adds)
+            && self.tables.values().all(is_small)
     }
 }
 
 /// A commit being made.
 struct Applying<'a> {
     core: &'a Arc<Core>,
+    /// Where the changes of the transaction began that is looked at.
     base: &'a Snapshot,
     newest: &'a Snapshot,
     /// Its place in the log.
     index: u64,
     edits: Edit,
     objects: Vec<NewObject>,
+    tables: BTreeMap<EntityId, Touched<'a>>,
     /// Per table, what becomes of its segments.
     segments: BTreeMap<EntityId, ChangedSegments>,
     appended: BTreeSet<(EntityId, u32)>,
@@ -112,21 +112,80 @@ struct Applying<'a> {
     merges: Option<CommitId>,
 }
 
+/// A table of which rows change.
+struct Touched<'a> {
+    def: &'a TableDef,
+    keys: &'a Indexed,
+    state: TableState,
+    /// Of each index.
+    changes: Vec<IndexChanges>,
+    appended: Vec<&'a Ready>,
+}
+
+impl<'a> Touched<'a> {
+    fn new(def: &'a TableDef, keys: &'a Indexed, state: TableState) -> Self {
+        Self {
+            def,
+            keys,
+            state,
+            changes: keys.all.iter().map(|_| IndexChanges::default()).collect(),
+            appended: Vec::new(),
+        }
+    }
+}
+
 impl<'a> Applying<'a> {
-    fn new(base: &'a Snapshot, newest: &'a Snapshot) -> Result<Self, StoreError> {
+    fn new(newest: &'a Snapshot) -> Self {
         let core = newest.core();
-        Ok(Self {
+        Self {
             core,
-            base,
+            base: newest,
             newest,
             index: core.timeline.queued_size(),
             edits: Edit::new(),
             objects: Vec::new(),
+            tables: BTreeMap::new(),
             segments: BTreeMap::new(),
             appended: BTreeSet::new(),
             redefined: BTreeSet::new(),
             merges: None,
-        })
+        }
+    }
+
+    /// Takes a transaction in; the catalog with what it changes.
+    fn member(&mut self, prepared: &'a Prepared) -> Result<Arc<Catalog>, CommitError> {
+        let changes = &*prepared.changes;
+        if changes.only_on_base && !self.is_direct() {
+            let (table, by) = (String::new(), self.newest.commit_id());
+            let on = ConflictOn::Branch;
+            return Err(CommitError::Conflict(Conflict { table, on, by }));
+        }
+        self.merges = changes.merges;
+        let catalog = self.catalog(&changes.catalog)?;
+        if !self.is_direct()
+            && let Some(table) = changes.relies.broken(self.newest)?
+        {
+            return Err(self.conflict(name_of(self.newest.catalog().get(table)), ConflictOn::Related, table));
+        }
+        if let Some(reads) = &changes.reads
+            && let Some(Stale { table, row, key }) = reads.stale(self.base, self.newest)?
+        {
+            let name = name_of(self.newest.catalog().get(table).or(self.base.catalog().get(table)));
+            return Err(self.conflict(name, ConflictOn::Read { row, key }, table));
+        }
+        for (id, table) in &prepared.tables {
+            if let (Some(def), Some(changes)) = (changes.catalog.table(*id), changes.tables.get(id)) {
+                self.table(*id, def, (table, changes), &catalog)?;
+            }
+        }
+        for id in self.redefined.clone() {
+            if let Some(def) = catalog.table(id)
+                && !prepared.tables.contains_key(&id)
+            {
+                self.new_keys(id, def, &Indexed::of(&catalog, id, def))?;
+            }
+        }
+        Ok(catalog)
     }
 
     fn is_direct(&self) -> bool {
@@ -206,41 +265,54 @@ impl<'a> Applying<'a> {
         Ok(())
     }
 
-    fn table(&mut self, id: EntityId, table: &ReadyTable<'_>, catalog: &Catalog) -> Result<(), CommitError> {
+    fn table(
+        &mut self,
+        id: EntityId,
+        def: &'a TableDef,
+        (table, changes): (&'a ReadyTable, &TableChanges),
+        catalog: &Catalog,
+    ) -> Result<(), CommitError> {
         let same_definition = self.base.catalog().get(id) == self.newest.catalog().get(id);
         if catalog.table(id).is_none() || !same_definition {
-            return Err(self.conflict(table.def.name.clone(), ConflictOn::Definition, id));
+            return Err(self.conflict(def.name.clone(), ConflictOn::Definition, id));
         }
-        let mut state = load_state(self.core, self.newest.root(), id)?;
-        if table.changes.is_truncated() {
-            self.truncate(id, table.def, &mut state)?;
+        let mut touched = match self.tables.remove(&id) {
+            Some(touched) => touched,
+            None => Touched::new(def, &table.keys, load_state(self.core, self.newest.root(), id)?),
+        };
+        if changes.is_truncated() {
+            self.truncate(id, def, &mut touched.state)?;
         }
-        let mut changes: Vec<_> = table.keys.all.iter().map(|_| IndexChanges::default()).collect();
-        for (number, deletes) in &self.deleted(id, table)? {
-            let segment = self.delete(id, table.def, *number, deletes, &mut state)?;
+        for (number, deletes) in &self.deleted(id, def, changes)? {
+            let segment = self.delete(id, def, *number, deletes, &mut touched.state)?;
             if !table.keys.is_empty() {
-                let removed = table.keys.of_rows(self.core, table.def, &segment, deletes)?;
-                for (changes, removed) in changes.iter_mut().zip(removed) {
+                let removed = table.keys.of_rows(self.core, def, &segment, deletes)?;
+                for (changes, removed) in touched.changes.iter_mut().zip(removed) {
                     changes.removed.extend(removed);
                 }
             }
         }
         for ready in &table.appended {
-            self.append(id, ready, &mut state)?;
-            for (changes, added) in changes.iter_mut().zip(&ready.keys) {
+            self.append(id, ready, &mut touched.state)?;
+            for (changes, added) in touched.changes.iter_mut().zip(&ready.keys) {
                 changes.added.push(added.clone());
             }
+            touched.appended.push(ready);
         }
-        self.indexes(id, table, &mut state, changes)?;
-        self.edits.insert(state_key(id), Some(state.encode()));
+        self.tables.insert(id, touched);
         Ok(())
     }
 
     /// Rows that are to be deleted, where they are now: a compaction may have moved them.
-    fn deleted(&self, id: EntityId, table: &ReadyTable<'_>) -> Result<BTreeMap<u32, RoaringBitmap>, CommitError> {
+    fn deleted(
+        &self,
+        id: EntityId,
+        def: &TableDef,
+        changes: &TableChanges,
+    ) -> Result<BTreeMap<u32, RoaringBitmap>, CommitError> {
         let mut all: BTreeMap<u32, RoaringBitmap> = BTreeMap::new();
         let mut moves = None;
-        for (number, rows) in table.changes.committed_deletes() {
+        for (number, rows) in changes.committed_deletes() {
             if self.is_direct() || self.segment(id, number)?.is_some() {
                 *all.entry(number).or_default() |= rows;
                 continue;
@@ -253,31 +325,32 @@ impl<'a> Applying<'a> {
                 Ok(found) => found
                     .into_iter()
                     .for_each(|(number, rows)| *all.entry(number).or_default() |= rows),
-                Err(row) => return Err(self.conflict(table.def.name.clone(), ConflictOn::Row(row), id)),
+                Err(row) => return Err(self.conflict(def.name.clone(), ConflictOn::Row(row), id)),
             }
         }
         Ok(all)
     }
 
     /// Gives a table the roots that its indexes have after its changes.
-    fn indexes(
-        &mut self,
-        id: EntityId,
-        table: &ReadyTable<'_>,
-        state: &mut TableState,
-        changes: Vec<IndexChanges>,
-    ) -> Result<(), CommitError> {
+    fn indexes(&mut self, id: EntityId, table: Touched<'_>) -> Result<(), CommitError> {
+        let Touched {
+            def,
+            keys,
+            mut state,
+            changes,
+            appended,
+        } = table;
         let mut indexes = Vec::new();
-        for ((at, key), changes) in table.keys.all.iter().enumerate().zip(changes) {
-            let known = match at < table.keys.keys {
+        for ((at, key), changes) in keys.all.iter().enumerate().zip(changes) {
+            let known = match at < keys.keys {
                 true => state.index(&key.columns),
                 false => state.plain_index(&key.columns),
             };
-            let (root, changes) = match known.filter(|_| !self.retyped(id, table.def, key)) {
+            let (root, changes) = match known.filter(|_| !self.retyped(id, def, key)) {
                 Some(root) => (root, changes),
                 None => {
-                    let mut added = self.committed_keys(id, table.def, key, at >= table.keys.keys)?;
-                    added.extend(table.appended.iter().filter_map(|ready| ready.keys.get(at)).cloned());
+                    let mut added = self.committed_keys(id, def, key, at >= keys.keys)?;
+                    added.extend(changes.added);
                     let removed = Vec::new();
                     (self.core.empty().id, IndexChanges { removed, added })
                 }
@@ -285,7 +358,7 @@ impl<'a> Applying<'a> {
             let (root, nodes) = match update(self.core, root, changes) {
                 Ok(updated) => updated,
                 Err(Refused::Store(error)) => return Err(error.into()),
-                Err(Refused::Duplicate(row)) => return Err(self.duplicate(id, table, key, row)?),
+                Err(Refused::Duplicate(row)) => return Err(self.duplicate(id, (def, &appended), key, row)?),
             };
             self.objects.extend(nodes);
             // It is in no pack before somebody needs it.
@@ -293,8 +366,9 @@ impl<'a> Applying<'a> {
             self.objects.extend((root == empty.id).then(|| empty.clone()));
             indexes.push((key.columns.clone(), root));
         }
-        state.plain = indexes.split_off(table.keys.keys.min(indexes.len()));
+        state.plain = indexes.split_off(keys.keys.min(indexes.len()));
         state.indexes = indexes;
+        self.edits.insert(state_key(id), Some(state.encode()));
         Ok(())
     }
 
@@ -356,34 +430,24 @@ impl<'a> Applying<'a> {
     }
 
     /// A table whose keys changed, and whose rows did not.
-    fn new_keys(&mut self, id: EntityId, def: &TableDef, keys: Indexed) -> Result<(), CommitError> {
-        let mut state = load_state(self.core, self.newest.root(), id)?;
+    fn new_keys(&mut self, id: EntityId, def: &TableDef, keys: &Indexed) -> Result<(), CommitError> {
+        let state = load_state(self.core, self.newest.root(), id)?;
         let known = state.indexes.iter().chain(&state.plain).map(|(columns, _)| columns);
         let same = state.indexes.len() == keys.keys && known.eq(keys.all.iter().map(|key| &key.columns));
         if same && !keys.all.iter().any(|key| self.retyped(id, def, key)) {
             return Ok(());
         }
-        let changes = TableChanges::new(self.newest, id)?;
-        let table = ReadyTable {
-            def,
-            keys,
-            changes: &changes,
-            appended: Vec::new(),
-        };
-        let none = table.keys.all.iter().map(|_| IndexChanges::default()).collect();
-        self.indexes(id, &table, &mut state, none)?;
-        self.edits.insert(state_key(id), Some(state.encode()));
-        Ok(())
+        self.indexes(id, Touched::new(def, keys, state))
     }
 
     fn duplicate(
         &self,
         id: EntityId,
-        table: &ReadyTable<'_>,
+        (def, appended): (&TableDef, &[&Ready]),
         key: &KeyDef,
         row: RowAddress,
     ) -> Result<CommitError, StoreError> {
-        let staged = table.appended.iter().find(|ready| ready.number == row.segment());
+        let staged = appended.iter().find(|ready| ready.number == row.segment());
         let segment = match staged {
             Some(ready) => Some(Arc::clone(&ready.segment)),
             None => match self.segment(id, row.segment())? {
@@ -391,9 +455,9 @@ impl<'a> Applying<'a> {
                 None => None,
             },
         };
-        let text = segment.map(|segment| key_text(self.core, table.def, key, &segment, row.row()));
+        let text = segment.map(|segment| key_text(self.core, def, key, &segment, row.row()));
         Ok(CommitError::Duplicate {
-            table: table.def.name.clone(),
+            table: def.name.clone(),
             constraint: key.name.clone(),
             key: text.transpose()?.unwrap_or_default(),
         })
@@ -545,7 +609,10 @@ impl<'a> Applying<'a> {
         }
     }
 
-    fn finish(self, branch: &str, catalog: Arc<Catalog>, about: &About) -> Result<Queued, CommitError> {
+    fn finish(mut self, branch: &str, catalog: Arc<Catalog>, about: &About) -> Result<Queued, CommitError> {
+        for (id, table) in std::mem::take(&mut self.tables) {
+            self.indexes(id, table)?;
+        }
         let edited = tree::edit(&**self.core, self.newest.root(), self.edits)?;
         let empty = self.core.empty();
         // Each tree is edited once, so all of its new nodes are part of it.

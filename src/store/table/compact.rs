@@ -60,6 +60,8 @@ pub struct Fragmentation {
 
 /// Segments of a tier are put together when there are so many.
 const FANOUT: usize = 8;
+/// The same of those of a few rows, which cost a scan less than a commit costs a writer.
+const FANOUT_OF_FEW: usize = 256;
 /// A segment is rewritten without anybody's asking if one row of so many is deleted.
 const DELETED_SHARE: u64 = 3;
 /// Fewer deleted rows cost less than a commit does.
@@ -119,7 +121,8 @@ fn choose(parts: &[Part], storage: Storage, effort: Effort) -> Vec<Vec<Part>> {
         let inside = parts
             .iter()
             .filter(|part| !is_large(part, effort) && tier(part) == *wanted);
-        inside.count() >= FANOUT
+        let least = if *wanted == 0 { FANOUT_OF_FEW } else { FANOUT };
+        inside.count() >= least
     });
     let worn = |part: &Part| match effort {
         Effort::Tiers if storage == Storage::Mor => false,
@@ -199,17 +202,15 @@ impl Compaction {
     }
 
     /// Hands the changes out, as those of any transaction.
-    pub(in crate::store) fn prepared(&mut self) -> Option<(&Snapshot, Prepared<'_>)> {
+    pub(in crate::store) fn prepared(self) -> Option<(Snapshot, Prepared)> {
         let def = self.changes.catalog.table(self.table)?;
         let ready = ReadyTable {
-            def,
             keys: Indexed::of(&self.changes.catalog, self.table, def),
-            changes: self.changes.tables.get(&self.table)?,
-            appended: std::mem::take(&mut self.appended),
+            appended: self.appended,
         };
         let tables = [(self.table, ready)].into();
-        let changes = &self.changes;
-        Some((&self.base, Prepared { changes, tables }))
+        let changes = Arc::new(self.changes);
+        Some((self.base, Prepared { changes, tables }))
     }
 }
 
@@ -286,7 +287,8 @@ impl<'a> Writer<'a> {
         if picked.len() < rows {
             batch = batch.take(&UInt32Array::from(picked)).map_err(StoreError::Unfit)?;
         }
-        self.pending.push(batch)
+        self.pending.push_apart(batch);
+        Ok(())
     }
 
     /// Who some rows of a segment are.

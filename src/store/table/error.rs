@@ -11,12 +11,14 @@ use crate::store::StoreError;
 use crate::store::object::CommitId;
 
 /// Who commits, and why.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     /// Who.
     pub author: String,
     /// Why.
     pub message: String,
+    /// Whether the message is somebody's own: then the commit is that transaction's alone.
+    pub is_quoted: bool,
 }
 
 /// Why there is no commit.

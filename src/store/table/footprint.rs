@@ -293,7 +293,7 @@ pub fn row_text(snapshot: &Snapshot, table: EntityId, row: RowAddress) -> Result
     }
 }
 
-/// The keys of rows that some changes add, made once for all who must not have the same.
+/// The keys of rows that some changes add, and another may not have, too.
 #[derive(Debug)]
 pub struct AddedKeys<'a> {
     changes: &'a Changes,
@@ -301,12 +301,12 @@ pub struct AddedKeys<'a> {
 }
 
 impl<'a> AddedKeys<'a> {
-    /// Of the rows of some changes, but for those that were there before; only where one of the others adds rows, too.
-    pub fn new(changes: &'a Changes, before: Option<&Changes>, others: &[&Changes]) -> Result<Self, StoreError> {
+    /// Of the rows of some changes, but for those that were there before; only where the other adds rows, too.
+    pub fn new(changes: &'a Changes, before: Option<&Changes>, other: &Changes) -> Result<Self, StoreError> {
         let adds = |other: &Changes, id| other.tables.get(id).is_some_and(|table| !table.staged().is_empty());
         let mut tables = BTreeMap::new();
         for (id, table) in &changes.tables {
-            let both = adds(changes, id) && others.iter().any(|other| adds(other, id));
+            let both = adds(changes, id) && adds(other, id);
             let Some(def) = changes.catalog.table(*id).filter(|_| both) else {
                 continue;
             };

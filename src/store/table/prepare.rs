@@ -59,21 +59,22 @@ impl Ready {
 }
 
 /// Changes of a table whose rows are encoded.
-pub(super) struct ReadyTable<'a> {
-    pub def: &'a TableDef,
+#[derive(Debug)]
+pub(super) struct ReadyTable {
     pub keys: Indexed,
-    pub changes: &'a TableChanges,
     pub appended: Vec<Ready>,
 }
 
-/// Encodes all that is staged, and makes files durable.
-pub(in crate::store) struct Prepared<'a> {
-    pub(super) changes: &'a Changes,
-    pub(super) tables: BTreeMap<EntityId, ReadyTable<'a>>,
+/// A transaction's changes, encoded, with all files durable.
+#[derive(Debug)]
+pub(in crate::store) struct Prepared {
+    pub(super) changes: Arc<Changes>,
+    /// Those that have rows to change and are still there.
+    pub(super) tables: BTreeMap<EntityId, ReadyTable>,
 }
 
-impl<'a> Prepared<'a> {
-    pub(in crate::store) fn new(core: &Arc<Core>, changes: &'a Changes) -> Result<Self, CommitError> {
+impl Prepared {
+    pub(in crate::store) fn new(core: &Arc<Core>, changes: Arc<Changes>) -> Result<Self, CommitError> {
         let mut tables = BTreeMap::new();
         for (id, table) in changes.tables.iter().filter(|(_, table)| !table.is_empty()) {
             // A table that was dropped after all takes its rows with it.
@@ -85,16 +86,7 @@ impl<'a> Prepared<'a> {
             let mut ready = |staged| ready(core, (def, &keys), table, staged, &mut spill);
             let appended: Vec<_> = table.staged().iter().map(&mut ready).collect::<Result<_, _>>()?;
             let appended: Vec<_> = appended.into_iter().filter(|ready| ready.live_rows() > 0).collect();
-            let changes = table;
-            tables.insert(
-                *id,
-                ReadyTable {
-                    def,
-                    keys,
-                    changes,
-                    appended,
-                },
-            );
+            tables.insert(*id, ReadyTable { keys, appended });
         }
         sync_files(core, tables.values().flat_map(|table| &table.appended))?;
         Ok(Self { changes, tables })

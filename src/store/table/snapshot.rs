@@ -166,8 +166,8 @@ impl Snapshot {
 
     /// The place of its commit in the log; none in an empty database.
     pub(super) fn index(&self) -> Result<Option<u64>, StoreError> {
-        let record = self.0.commit.map(|commit| self.0.core.timeline.commit_record(commit));
-        Ok(record.transpose()?.map(|record| record.index))
+        let place = self.0.commit.map(|commit| self.0.core.timeline.place(commit));
+        Ok(place.transpose()?.map(|place| place.index))
     }
 
     /// All definitions.

@@ -104,6 +104,7 @@ fn about() -> About {
     About {
         author: "ada".into(),
         message: "test".into(),
+        ..About::default()
     }
 }
 
@@ -403,5 +404,6 @@ mod compact;
 mod conflicts;
 mod crash;
 mod damage;
+mod group;
 mod model;
 mod size;

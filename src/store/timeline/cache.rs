@@ -2,10 +2,14 @@
 //!
 //! The nodes near a tree's root are asked for by every look-up; the first reads and hashes them, the others take them here.
 //!
+//! A node that another has taken the place of is of use to those few who began before; soon it goes, and its memory with it, so that a
+//! thousand commits take no more of the processor's caches than the nodes that they leave.
+//!
 //! Invariants: what is here was checked against its id, or was hashed here; no more bytes are held than were allowed.
 //!
 //! Does not: keep bodies of more than an eighth of that.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use hashbrown::HashMap;
@@ -44,6 +48,8 @@ struct Generations {
     young: Bodies,
     young_bytes: usize,
     old: Bodies,
+    /// What others have taken the place of.
+    replaced: VecDeque<(Kind, ObjectId)>,
     hits: u64,
     misses: u64,
     evictions: u64,
@@ -51,6 +57,8 @@ struct Generations {
 
 /// What an entry takes beside its body.
 const OVERHEAD: usize = 80;
+/// Bodies kept that others have taken the place of.
+const MOST_REPLACED: usize = 256;
 
 impl ObjectCache {
     pub(super) fn new(limit_bytes: usize) -> Self {
@@ -104,7 +112,28 @@ impl ObjectCache {
     }
 }
 
+impl ObjectCache {
+    /// Another object has taken the place of this one.
+    pub(super) fn replaced(&self, kind: Kind, id: ObjectId) {
+        let mut generations = lock(&self.generations);
+        generations.replaced.push_back((kind, id));
+        if generations.replaced.len() > MOST_REPLACED
+            && let Some(oldest) = generations.replaced.pop_front()
+        {
+            generations.remove(&oldest);
+        }
+    }
+}
+
 impl Generations {
+    fn remove(&mut self, key: &(Kind, ObjectId)) {
+        let young = self.young.remove(key);
+        if let Some(body) = &young {
+            self.young_bytes -= body.len() + OVERHEAD;
+        }
+        self.evictions += u64::from(young.or_else(|| self.old.remove(key)).is_some());
+    }
+
     fn insert(&mut self, key: (Kind, ObjectId), body: &Arc<[u8]>, half_bytes: usize) {
         let bytes = body.len() + OVERHEAD;
         self.old.remove(&key);

@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use super::Timeline;
+use super::{MAX_PLACES, Place, Timeline, lock};
 use crate::store::commit::Commit;
 use crate::store::head::RefKind;
 use crate::store::log::{ConsistencyProof, InclusionProof, LogHead, range_root};
@@ -36,6 +36,28 @@ impl Timeline {
         let body = self.read(Kind::COMMIT, id)?;
         let malformed = |Malformed(what)| Damage::new(&self.packs_folder(), what).of(Kind::COMMIT, id);
         Ok(Commit::read(&body).map_err(malformed)?)
+    }
+
+    /// Where a commit stands in history.
+    pub fn place(&self, id: CommitId) -> Result<Place, StoreError> {
+        if let Some(place) = lock(&self.places).get(&id) {
+            return Ok(*place);
+        }
+        let Commit {
+            index, height, jump, ..
+        } = self.commit_record(id)?;
+        let place = Place { index, height, jump };
+        self.stands(id, place);
+        Ok(place)
+    }
+
+    /// Notes where a commit stands.
+    pub(super) fn stands(&self, id: CommitId, place: Place) {
+        let mut places = lock(&self.places);
+        if places.len() >= MAX_PLACES {
+            places.clear();
+        }
+        places.insert(id, place);
     }
 
     /// An error if a commit's snapshot may have been given up: it is older than the horizon, and no branch or tag points

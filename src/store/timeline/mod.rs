@@ -29,6 +29,8 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use hashbrown::HashMap;
+
 use super::StoreError;
 use super::head::Refs;
 use super::log::{Frontier, Levels};
@@ -105,6 +107,8 @@ pub struct Timeline {
     in_flight: RwLock<InFlight>,
     writer: Mutex<Option<Writer>>,
     cache: ObjectCache,
+    /// Where commits stand that were asked for lately.
+    places: Mutex<HashMap<CommitId, Place>>,
     /// Held by whoever relies on an object being in the store until that is queued; a collection holds all others off.
     gate: RwLock<()>,
     writable: bool,
@@ -113,6 +117,20 @@ pub struct Timeline {
     /// Keeps another process from removing what is read here.
     _shared: Option<Box<dyn Lock>>,
 }
+
+/// Where a commit stands in history: see [`Commit`](super::commit::Commit).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its position in the log.
+    pub index: u64,
+    /// First parents before it.
+    pub height: u64,
+    /// The log index of one of them.
+    pub jump: u64,
+}
+
+/// Places kept.
+const MAX_PLACES: usize = 1 << 12;
 
 /// What is durable, and known to be.
 #[derive(Clone, Debug)]

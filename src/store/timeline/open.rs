@@ -143,6 +143,7 @@ impl Timeline {
             in_flight: RwLock::new(InFlight::default()),
             writer: Mutex::new(writer),
             cache: ObjectCache::new(options.cache_bytes),
+            places: Mutex::default(),
             gate: RwLock::new(()),
             writable: lock.is_some(),
             lock: Mutex::new(lock),

@@ -15,7 +15,7 @@ use std::thread::{self, Thread};
 
 use hashbrown::HashMap;
 
-use super::{Timeline, lock};
+use super::{Place, Timeline, lock};
 use crate::store::StoreError;
 use crate::store::commit::{Commit, MAX_AUTHOR_BYTES, MAX_MESSAGE_BYTES, MAX_PARENTS};
 use crate::store::head::{MAX_NAME_BYTES, RefChange, RefKind, Refs};
@@ -266,7 +266,7 @@ impl Timeline {
         check_sizes(&draft)?;
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let objects = self.lacking(std::mem::take(&mut draft.objects))?;
-        let parent = draft.parent.map(|id| self.commit_record(id)).transpose()?;
+        let parent = draft.parent.map(|id| self.place(id)).transpose()?;
         let mut queue = self.writable_queue()?;
         let key = (RefKind::Branch, draft.branch.clone());
         let found = queue.refs.get(&key).map(|(_, id)| *id);
@@ -284,7 +284,7 @@ impl Timeline {
             });
         }
         let jump = match &parent {
-            Some(parent) => self.jump_of(&queue.commits, parent)?,
+            Some(parent) => self.jump_of(&queue.commits, *parent)?,
             None => index,
         };
         let time_us = self.machine.clock.now_us().max(queue.time_us.saturating_add(1));
@@ -297,6 +297,7 @@ impl Timeline {
         let commit = draft.place(index, height, jump, time_us);
         let object = NewObject::new(Kind::COMMIT, commit.encode()).packed(Packing::Plain);
         let id = object.id;
+        self.stands(id, Place { index, height, jump });
         queue.refs.insert(key, (index, id));
         queue.commits.insert(index, id);
         queue.log_size += 1;
@@ -380,13 +381,13 @@ impl Timeline {
     }
 
     /// Where the jump of a commit on top of this one goes.
-    fn jump_of(&self, queued: &BTreeMap<u64, CommitId>, parent: &Commit) -> Result<u64, StoreError> {
-        let at = |index: u64| -> Result<Commit, StoreError> {
+    fn jump_of(&self, queued: &BTreeMap<u64, CommitId>, parent: Place) -> Result<u64, StoreError> {
+        let at = |index: u64| -> Result<Place, StoreError> {
             let id = queued
                 .get(&index)
                 .copied()
                 .map_or_else(|| self.view().levels.leaf(index), Ok)?;
-            self.commit_record(id)
+            self.place(id)
         };
         let near = at(parent.jump)?;
         let far = at(near.jump)?;

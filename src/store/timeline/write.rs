@@ -18,7 +18,7 @@ use super::{Timeline, View, lock};
 use crate::store::StoreError;
 use crate::store::head::{Head, HeadPack, RefChange, Refs};
 use crate::store::log::Levels;
-use crate::store::object::{Kind, NewObject};
+use crate::store::object::{Kind, NewObject, Packing};
 use crate::store::pack::{GroupDraft, IndexFile, PackFile, PackWriter, index_name};
 
 /// The open pack and the counters that go with it.
@@ -108,6 +108,9 @@ impl Timeline {
             apply_ref(refs, levels, item.change)?;
             for object in item.objects.iter().chain(item.commit.iter().map(|(_, object)| object)) {
                 self.cache.insert(object.kind, object.id, &object.body);
+                if let Packing::Delta(base) = object.packing {
+                    self.cache.replaced(object.kind, base);
+                }
             }
         }
         Ok(())

@@ -19,7 +19,7 @@ use crate::store::object::{Kind, NewObject, ObjectId, Packing, ReadObjects};
 use crate::store::wire::{Malformed, Reader, write_varint};
 
 /// More edits are as well done by taking nodes apart.
-const MOST: usize = 8;
+const MOST: usize = 64;
 
 /// The tree that a few edits make of another; `None` if its nodes must be taken apart.
 pub(super) fn splice(source: &dyn ReadObjects, root: ObjectId, edits: &Edit) -> Result<Option<Edited>, StoreError> {

@@ -39,8 +39,8 @@ fn small_segments_become_one_and_rows_keep_their_origins() {
     for def in [pairs("t"), keyed("t"), sorted_by("t")] {
         let disk = SimDisk::new();
         let (database, id, mut head) = with_table(&disk, def.clone());
-        for a in 0..20 {
-            head = append(&database, &head, id, &batch(&[(100 - a, &format!("{a}"))])).unwrap();
+        for a in 0..260 {
+            head = append(&database, &head, id, &batch(&[(500 - a, &format!("{a}"))])).unwrap();
         }
         let mut changes = Changes::new(&head);
         let gone = rows(&*head.table(id).unwrap().relation(None).unwrap())[3].0;
@@ -49,7 +49,7 @@ fn small_segments_become_one_and_rows_keep_their_origins() {
         let before = origins(&head, id);
         let (segments, ..) = fragmentation(&head, id);
         let after = compact(&database, id, Effort::Tiers).unwrap();
-        assert_eq!(fragmentation(&after, id), (1, 19, 0), "{segments} before");
+        assert_eq!(fragmentation(&after, id), (1, 259, 0), "{segments} before");
         assert_eq!(origins(&after, id), before);
         assert_eq!(sorted(texts(&after, id)), sorted(texts(&head, id)));
         assert_eq!(database.head("main").unwrap().commit_id(), after.commit_id());
@@ -63,14 +63,14 @@ fn small_segments_become_one_and_rows_keep_their_origins() {
             .into_iter()
             .find(|(text, ..)| text == "1 new")
             .unwrap();
-        assert_eq!(new.1, 20);
+        assert_eq!(new.1, 260);
         EFFORTS
             .iter()
             .for_each(|effort| assert!(*effort == Effort::All || compact(&database, id, *effort).is_none()));
         database.close().unwrap();
         drop((database, head, after, next));
         let database = open(&disk);
-        assert_eq!(texts(&database.head("main").unwrap(), id).len(), 20);
+        assert_eq!(texts(&database.head("main").unwrap(), id).len(), 260);
         assert!(database.verify(true).unwrap().is_clean());
     }
 }
