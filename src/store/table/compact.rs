@@ -61,7 +61,7 @@ pub struct Fragmentation {
 /// Segments of a tier are put together when there are so many.
 const FANOUT: usize = 8;
 /// The same of those of a few rows, which cost a scan less than a commit costs a writer.
-const FANOUT_OF_FEW: usize = 256;
+const FANOUT_OF_FEW: usize = 128;
 /// A segment is rewritten without anybody's asking if one row of so many is deleted.
 const DELETED_SHARE: u64 = 3;
 /// Fewer deleted rows cost less than a commit does.
