@@ -174,7 +174,11 @@ fn segments_are_few_and_rows_rewritten_seldom_however_many_commits() {
             rewritten += before.1.saturating_sub(fragmentation(&after, id).0);
             head = after;
         }
-        assert!(fragmentation(&head, id).0 <= 128 + 8 * 3, "{:?}", fragmentation(&head, id));
+        assert!(
+            fragmentation(&head, id).0 <= 128 + 8 * 3,
+            "{:?}",
+            fragmentation(&head, id)
+        );
     }
     assert_eq!(texts(&head, id).len(), 600);
     let record = database.timeline().log_head().size;
