@@ -90,9 +90,9 @@ fn what_depends_on_others_makes_a_commit_of_its_own() {
     assert!(!joins(&|changes| changes.table(id).unwrap().truncate()));
     assert!(!joins(&|changes| changes.reads = Some(Reads::default())));
     assert!(!joins(&|changes| changes.only_on_base = true));
-    assert!(!joins(&|changes| drop(
-        changes.catalog.create("main", Entity::Table(pairs("u"))).unwrap()
-    )));
+    assert!(!joins(&|changes| {
+        changes.catalog.create("main", Entity::Table(pairs("u"))).unwrap();
+    }));
 }
 
 #[test]
