@@ -742,6 +742,10 @@ pub enum ExprKind {
     Match(Box<Match>),
     /// `try e catch {…}`.
     Try(Box<Try>),
+    /// A call that runs by itself.
+    Spawn(Box<Expr>),
+    /// The value of one.
+    Await(Box<Expr>),
     /// `x => e`.
     Lambda(Box<Lambda>),
     /// `a |> f(b) |> g()`.

@@ -15,6 +15,7 @@ mod elements;
 mod ends;
 mod flow;
 mod full;
+mod future;
 mod handed;
 mod inner;
 mod lambda;

@@ -34,6 +34,7 @@ impl Question {
             | QuestionKind::Show(query) => Some(query.span),
             QuestionKind::Run(statement) => Some(statement.span),
             QuestionKind::Rows { span, .. } => Some(*span),
+            QuestionKind::Spawn(call) => Some(call.span),
             _ => None,
         }
     }
@@ -83,4 +84,8 @@ pub enum QuestionKind {
     Keep,
     /// It is.
     Undo,
+    /// Begins a call that runs by itself.
+    Spawn(Box<ast::Expr>),
+    /// Waits for the value of one.
+    Await,
 }

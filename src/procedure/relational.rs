@@ -300,7 +300,7 @@ fn body_of(function: &Expr, element: &Element) -> Option<(Ident, Expr)> {
 /// can have.
 fn place(expr: &mut Expr, param: &Ident, element: &Element) -> bool {
     match (&mut expr.kind, element) {
-        (ExprKind::Try(_), _) => return false,
+        (ExprKind::Try(_) | ExprKind::Spawn(_) | ExprKind::Await(_), _) => return false,
         (ExprKind::Name(path), _)
             if path
                 .first()

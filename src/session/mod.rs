@@ -106,6 +106,8 @@ pub struct Session {
     within: Option<triggers::Within>,
     /// A body runs that changes nothing: all that it asks for, it sees as it was when it began.
     reads_one_view: bool,
+    /// Calls that run by themselves.
+    spawned: routines::Spawned,
     /// Triggers that are checked and compiled.
     triggers: triggers::Triggers,
     /// What came of the tests so far, if they are run.
@@ -129,9 +131,20 @@ impl Session {
             pending: VecDeque::new(),
             within: None,
             reads_one_view: false,
+            spawned: routines::Spawned::default(),
             triggers: triggers::Triggers::default(),
             testing: None,
         }
+    }
+
+    /// A session of its own for the same database, with the same settings and functions.
+    fn another(&self) -> Self {
+        let mut other = Self::new(self.engine.clone(), self.settings.clone());
+        other.relations = self.relations.another();
+        other.store = self.store.as_ref().map(Store::another);
+        other.statement = self.statement.clone();
+        other.script = self.script.clone();
+        other
     }
 
     /// Makes the data files of a folder tables: `lineitem.parquet` is `lineitem`.

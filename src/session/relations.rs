@@ -68,6 +68,15 @@ impl Relations {
         }
     }
 
+    /// What another session can name, too: files, and functions.
+    pub fn another(&self) -> Self {
+        Self {
+            folder: self.folder.clone(),
+            routines: self.routines.another(),
+            ..Self::default()
+        }
+    }
+
     /// Tables of the folder and their files, in the order of the files' names.
     pub fn folder_tables(&self) -> Result<Vec<(String, PathBuf)>, ResolveError> {
         match &self.folder {

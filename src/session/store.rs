@@ -298,6 +298,13 @@ impl Store {
         }
     }
 
+    /// The same database and branch for another session.
+    pub fn another(&self) -> Self {
+        let mut other = Self::named(self.folder.clone(), &self.name);
+        other.branch = self.branch.clone();
+        other
+    }
+
     /// A statement begins.
     pub fn runs(&mut self, statement: StatementLocks) {
         self.alone = None;

@@ -38,6 +38,7 @@ mod remote;
 mod remote_s3;
 mod retention;
 mod run;
+mod running;
 mod session;
 mod slt;
 mod store;

@@ -20,6 +20,7 @@ impl Expr {
                 items.iter_mut().for_each(f);
             }
             ExprKind::Not(inner) | ExprKind::Neg(inner) => f(inner),
+            ExprKind::Spawn(inner) | ExprKind::Await(inner) => f(inner),
             ExprKind::Compare { left, right, .. } | ExprKind::IsDistinct { left, right, .. } => {
                 f(left);
                 f(right);

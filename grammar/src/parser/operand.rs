@@ -58,7 +58,7 @@ impl Builder<'_> {
             Rule::try_expr => self.try_expr(node),
             Rule::map_lit => self.map(node),
             Rule::struct_instance => self.instance(node).unwrap_or_else(missing),
-            Rule::effect_expr => unsupported(&text.split_whitespace().next().unwrap_or_default().to_uppercase()),
+            Rule::effect_expr => self.effect(node),
             _ => missing(),
         };
         Expr { kind, span }

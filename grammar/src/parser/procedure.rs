@@ -362,6 +362,20 @@ impl Builder<'_> {
         ExprKind::Try(Box::new(Try { body, catch }))
     }
 
+    /// `spawn f(x)`, `await x`.
+    pub(super) fn effect(&mut self, node: Node<'_>) -> ExprKind {
+        let span = self.span(&node);
+        let mut parts = node.into_inner();
+        let spawns = parts
+            .next()
+            .is_some_and(|head| head.as_str().eq_ignore_ascii_case("spawn"));
+        let value = Box::new(self.flat(parts.collect(), span));
+        match spawns {
+            true => ExprKind::Spawn(value),
+            false => ExprKind::Await(value),
+        }
+    }
+
     fn catch(&mut self, node: Node<'_>) -> Option<Catch> {
         let mut name: Option<Ident> = None;
         for part in parts(node) {

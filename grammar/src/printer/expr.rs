@@ -61,7 +61,7 @@ impl Printer {
                 Some((ChainOp::Add | ChainOp::Sub | ChainOp::Concat, _, _)) => Level::Additive,
                 _ => Level::Multiplicative,
             },
-            ExprKind::Neg(_) | ExprKind::Try(_) => Level::Unary,
+            ExprKind::Neg(_) | ExprKind::Try(_) | ExprKind::Spawn(_) | ExprKind::Await(_) => Level::Unary,
             _ => Level::Primary,
         }
     }
@@ -80,6 +80,14 @@ impl Printer {
             ExprKind::Not(inner) => {
                 self.word("NOT ");
                 self.at(inner, Level::Not);
+            }
+            ExprKind::Spawn(inner) => {
+                self.word("spawn ");
+                self.at(inner, Level::Unary);
+            }
+            ExprKind::Await(inner) => {
+                self.word("await ");
+                self.at(inner, Level::Unary);
             }
             ExprKind::Neg(inner) => {
                 // A space, as two minus signs would begin a comment.

@@ -99,6 +99,8 @@ impl<'a> Binder<'a> {
             },
             K::Match(matching) => self.match_value(block, matching, e.span),
             K::Try(_) => self.unsupported("`try` in a query is", e.span),
+            K::Spawn(_) => self.unsupported("`spawn` in a query is", e.span),
+            K::Await(_) => self.unsupported("`await` in a query is", e.span),
             K::Pipe { .. } => self.lambda_call(block, e),
             K::Lambda(_) => {
                 let message = "a lambda stands only where a function is wanted";

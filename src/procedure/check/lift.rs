@@ -36,6 +36,8 @@ impl Checker<'_> {
             }
             ExprKind::Subquery(query) => Some(self.scalar_query(query, out)),
             ExprKind::Exists(query) => Some(self.exists(query, out)),
+            ExprKind::Spawn(call) => Some(self.spawn(call, expr.span, out)),
+            ExprKind::Await(value) => Some(self.await_value(value, expr.span, out)),
             ExprKind::Try(attempt) => Some(self.try_value(attempt, expr.span, out)),
             ExprKind::Match(matching) if matching.arms.iter().any(has_statements) => {
                 Some(self.match_value(matching, expr.span, out))
@@ -121,7 +123,13 @@ fn has_statements(arm: &ast::MatchArm) -> bool {
 pub(super) fn holds_statements(expr: &mut Expr) -> bool {
     if matches!(
         expr.kind,
-        ExprKind::Subquery(_) | ExprKind::Exists(_) | ExprKind::Try(_) | ExprKind::Pipe { .. } | ExprKind::Lambda(_)
+        ExprKind::Subquery(_)
+            | ExprKind::Exists(_)
+            | ExprKind::Try(_)
+            | ExprKind::Spawn(_)
+            | ExprKind::Await(_)
+            | ExprKind::Pipe { .. }
+            | ExprKind::Lambda(_)
     ) {
         return true;
     }

@@ -120,7 +120,7 @@ impl Checker<'_> {
     }
 
     /// Asks for one value of a type, which may be NULL or not; as a variable.
-    fn ask_for_one(
+    pub(super) fn ask_for_one(
         &mut self,
         kind: QuestionKind,
         given: Vec<ColumnId>,

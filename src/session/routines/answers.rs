@@ -13,7 +13,7 @@ use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Ident, Span};
 
-use super::Running;
+use super::{Running, spawned};
 use crate::exec::ExecError;
 use crate::exec::routine::Answers;
 use crate::exec::spent::{At, Spent};
@@ -126,6 +126,23 @@ impl<'a> Answering<'a> {
                 self.savepoints += 1;
                 let name = self.savepoint();
                 self.in_transaction(|session| session.savepoint(&name)).map(|()| None)
+            }
+            QuestionKind::Spawn(call) => {
+                let named = question.given.iter().zip(given);
+                let given = named.map(|((name, ty), value)| (name.clone(), ty.clone(), value));
+                let number = spawned::spawn(self.session, call, given.collect(), self.running)?;
+                let number = Value::Int(i128::from(number));
+                Ok(Some(vec![Value::Struct(vec![number, Value::Null])]))
+            }
+            QuestionKind::Await => {
+                let number = match given.first() {
+                    Some(Value::Struct(fields)) => fields.first().and_then(Value::as_int),
+                    _ => None,
+                };
+                match number.and_then(|number| i64::try_from(number).ok()) {
+                    Some(number) => spawned::wait(self.session, number, span).map(|value| Some(vec![value])),
+                    None => Ok(Some(vec![Value::Null])),
+                }
             }
             QuestionKind::Keep => self.end_savepoint(false),
             QuestionKind::Undo => self.end_savepoint(true),

@@ -114,6 +114,28 @@ pub fn evaluate(session: &mut Session, value: &ast::Expr, running: Running) -> R
     }
 }
 
+/// The value of a call, which runs by itself; what it shows is seen by nobody.
+pub fn value_of(session: &mut Session, call: &ast::Expr, running: Running) -> Result<Value, Error> {
+    session.refresh_view(running.span)?;
+    let name = ast::Ident {
+        text: RESULT.to_owned(),
+        quoted: true,
+        span: call.span,
+    };
+    let statement = ast::Statement {
+        kind: K::Let(Box::new(ast::Let {
+            name,
+            ty: None,
+            value: Written::Expr(call.clone()),
+        })),
+        span: running.span,
+    };
+    run(session, &statement, running)?;
+    let variables = session.relations.routines.variables.iter();
+    let mut results = variables.filter(|held| held.variable.name == RESULT);
+    Ok(results.next().map_or(Value::Null, |held| held.value.clone()))
+}
+
 /// The query that an expression by itself is, if it is about a relation.
 pub fn rows_of(session: &Session, value: &ast::Expr) -> Option<ast::Query> {
     let routines = &session.relations.routines;
@@ -147,10 +169,11 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
     Ok(())
 }
 
-/// Whether an expression is there for what it does: TRY around a block, and ERROR.
+/// Whether an expression is there for what it does: TRY around a block, SPAWN, and ERROR.
 fn is_statement(value: &ast::Expr) -> bool {
     match &value.kind {
         ast::ExprKind::Try(attempt) => matches!(attempt.body, ast::ArmBody::Block(_)),
+        ast::ExprKind::Spawn(_) => true,
         ast::ExprKind::Call(call) => call.name.text.eq_ignore_ascii_case("error"),
         _ => false,
     }

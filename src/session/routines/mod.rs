@@ -17,6 +17,7 @@ mod listing;
 mod models;
 pub mod profiles;
 mod sources;
+mod spawned;
 mod versions;
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ pub use define::{store, stored_definition};
 pub use known::{Functions, Known};
 pub use listing::{describe, list};
 pub use sources::Sources;
+pub use spawned::Spawned;
 
 use profiles::Profiles;
 
@@ -69,6 +71,16 @@ struct Held {
 }
 
 impl Routines {
+    /// For another session, without variables.
+    pub fn another(&self) -> Self {
+        Self {
+            known: self.known.clone(),
+            pinned: self.pinned.clone(),
+            sources: self.sources.clone(),
+            ..Self::default()
+        }
+    }
+
     /// The functions of the session, as they are now.
     pub fn functions(&self) -> Functions {
         self.pinned.as_ref().unwrap_or(&self.known).functions()

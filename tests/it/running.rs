@@ -1,0 +1,128 @@
+//! How programs run: what stops them, and what runs at the same time.
+//!
+//! Invariants: nothing here measures time; what has no end is stopped from outside, or the test hangs.
+//!
+//! Does not: say what programs give; the goldens of the language do.
+
+use gobi::Database;
+use gobi::client::{Client, ErrorKind, JitMode, Session, Settings};
+
+use super::isolation::run;
+use super::session::cancelled;
+
+/// Programs without an end, each in another way.
+const ENDLESS: &[&str] = &[
+    "let n = 0
+     while true { n = (n + 1) % 7 }",
+    "for i in range(9223372036854775807) { for j in range(0) { } }",
+    "let n = 0
+     while true { n = (select count(*) from range(3)) + n % 5 }",
+    "for r in select range as n from range(1000000000000) { let x = r.n }",
+    "select range as n from range(1000000000000) then { let x = n }",
+    "function f(n int) returns int { if n <= 1 { return 1 } return f(n - 1) + f(n - 2) }
+     select f(90)",
+    "function f(n int) returns int { let x = n
+       while x >= 0 { x = (x + 1) % 1000 }
+       return x }
+     select sum(f(range)) from range(100)",
+    "let n = range(1000000000000) |> filter(i => i < 0) |> count()",
+    "let t = 0
+     while true { try { while true { t = (t + 1) % 3 } } catch e { t = 0 } }",
+    "function f(n int) returns int { let x = n
+       while x >= 0 { x = (x + 1) % 1000 }
+       return x }
+     let a = spawn f(1)
+     await a",
+];
+
+#[test]
+fn programs_without_an_end_are_stopped() {
+    for jit in [JitMode::On, JitMode::Off] {
+        for program in ENDLESS {
+            let settings = Settings {
+                jit,
+                ..Settings::default()
+            };
+            let mut session = Client::embedded(settings, None).session();
+            let interrupt = session.interrupt();
+            let error = cancelled(&interrupt, || session.run(program)).unwrap_err();
+            assert_eq!((error.kind, error.code()), (ErrorKind::Cancelled, "57014"), "{program}");
+            assert_eq!(run(&mut session, "select 1").unwrap(), "1");
+            let error = session
+                .run(&format!("set statement_timeout = '20ms'; {program}"))
+                .unwrap_err();
+            assert_eq!(error.code(), "57014", "{program}: {error}");
+        }
+    }
+}
+
+/// A database with a table of flags, and two bodies that wait for each other's.
+fn meeting() -> (tempfile::TempDir, Session) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(folder.path().join("db")).unwrap();
+    let mut session = database.session();
+    session
+        .run(
+            "create table flags (name string primary key);
+             upsert procedure raise_flag(name string) { insert into flags values (name) }
+             upsert function is_raised(wanted string) returns boolean { return exists (select 1 from flags where name = wanted) }
+             upsert procedure meet(mine string, other string) returns string {
+               await spawn raise_flag(mine)
+               while not (await spawn is_raised(other)) { }
+               return f'{mine} met {other}'
+             }",
+        )
+        .unwrap();
+    (folder, session)
+}
+
+#[test]
+fn two_spawned_bodies_meet() {
+    for jit in [JitMode::On, JitMode::Off] {
+        let (_folder, mut session) = meeting();
+        session.settings.jit = jit;
+        let met = run(
+            &mut session,
+            "let a = spawn meet('a', 'b'); let b = spawn meet(other: 'a', mine: 'b')
+             let both = f'{await a}, {await b}'
+             select both",
+        );
+        assert_eq!(met.unwrap(), "a met b, b met a");
+    }
+}
+
+#[test]
+fn a_spawned_call_has_a_transaction_of_its_own() {
+    let (_folder, mut session) = meeting();
+    // It commits, whatever becomes of who spawned it, and sees nothing that is not committed.
+    let error = session
+        .run(
+            "upsert procedure outer_one() {
+               insert into flags values ('outer')
+               let seen = await spawn is_raised('outer')
+               if seen { throw Wrong('it was seen') }
+               await spawn raise_flag('inner')
+               throw Planned('undone')
+             }
+             call outer_one()",
+        )
+        .unwrap_err();
+    assert!(error.to_string().contains("undone"), "{error}");
+    assert_eq!(
+        run(&mut session, "select string_agg(name, ' ') from flags").unwrap(),
+        "inner"
+    );
+    // Its error is the error of who awaits it, and can be caught, as often as it is awaited.
+    let caught = run(
+        &mut session,
+        "let twice = spawn raise_flag('inner')
+         let first = ''; let second = ''
+         try { await twice } catch e { first = e.code }
+         try { await twice } catch e { second = e.code }
+         select first, second",
+    );
+    assert_eq!(caught.unwrap(), "23505,23505");
+    // One that nobody awaits ends all the same.
+    session.run("spawn raise_flag('late')").unwrap();
+    drop(session);
+}
