@@ -13,7 +13,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gobi_grammar::Dialect;
-use gobi_grammar::ast::Span;
+use gobi_grammar::ast::{Span, StatementKind};
 
 use super::databases::Which;
 use super::relations::{Relations, Scanned, StatementTables};
@@ -26,6 +26,19 @@ use crate::plan::change::Layout;
 use crate::plan::logical::{Given, GivenName, Query, TableId};
 use crate::plan::{Named, TableResolver};
 use crate::types::{Field, Value};
+
+/// Whether the first query that a statement runs is its own, so that its plan can be kept.
+pub fn has_one_plan(kind: &StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Query(_)
+            | StatementKind::Insert(_)
+            | StatementKind::Upsert(_)
+            | StatementKind::Update(_)
+            | StatementKind::Delete(_)
+            | StatementKind::Merge(_)
+    )
+}
 
 /// The place of a statement's plan.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +57,8 @@ enum State {
 /// What tells statements apart that may come to the same slot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    /// The query, or the change.
-    pub span: Span,
+    /// Where the query, or the change, begins and ends; spans themselves are all alike.
+    pub place: (u32, u32),
     /// How it is read.
     pub dialect: Dialect,
     /// A change without what is computed of its rows.
@@ -58,7 +71,7 @@ impl Key {
     /// Of a query.
     pub fn query(span: Span, dialect: Dialect) -> Self {
         Self {
-            span,
+            place: (span.start, span.end),
             dialect,
             raw: false,
             old: Vec::new(),

@@ -14,7 +14,7 @@ use gobi_grammar::ast::{self, Argument, Deallocate, Execute, Prepare, SelectItem
 use gobi_grammar::scan::{Kind, tokens};
 use gobi_grammar::{Diagnostic, Dialect};
 
-use super::kept::Slot;
+use super::kept::{self, Slot};
 use super::relations::StatementTables;
 use super::result::{ResultStream, StatementResult};
 use super::{Error, Phases, Session, define, script, statement};
@@ -157,7 +157,8 @@ impl Prepared {
     ) -> Result<StatementResult, Error> {
         let before = std::mem::replace(&mut session.relations.parameters, values);
         session.statement = self.0.text.clone();
-        let slot = session.relations.slot.replace(self.0.slot.clone());
+        let own = kept::has_one_plan(&self.0.statement.kind).then(|| self.0.slot.clone());
+        let slot = std::mem::replace(&mut session.relations.slot, own);
         let result = statement::run(session, &self.0.statement, self.0.dialect, phases);
         session.relations.slot = slot;
         session.relations.parameters = before;

@@ -29,6 +29,9 @@ use crate::types::{Field, Value, array};
 /// A worker that fills a table wants so much of the memory limit.
 const BYTES_PER_WORKER: usize = 160 << 20;
 
+/// Rows of a batch that a body takes.
+const ROWS_OF_BODY: usize = 1 << 14;
+
 /// Runs a statement, or starts it if it gives rows.
 pub fn run(
     session: &mut Session,
@@ -141,9 +144,12 @@ pub fn changed_rows(
         let (compiled, layout) = compiled_change(session, change, raw, running)?;
         return Ok((run_compiled(&session.engine, compiled, span)?, layout));
     }
+    // What checks the rows later is no part of the plan that is kept.
+    let slot = session.relations.slot.take();
     if let Some(given) = given_rows(session, change, running) {
         return Ok(given);
     }
+    session.relations.slot = slot;
     let options = change_options(session);
     let (bound, layout) = bound_change(&mut session.relations, change, raw, running)?;
     let stream = start(&session.engine, bound, &options, span)?;
@@ -295,7 +301,12 @@ pub fn stream_into(
     wanted: &[Field],
     running: Running,
 ) -> Result<ResultStream, Error> {
+    // A body takes rows one by one: short batches are enough, and need less memory.
     let options = options(session);
+    let options = QueryOptions {
+        batch_rows: options.batch_rows.min(ROWS_OF_BODY),
+        ..options
+    };
     let key = Key::query(query.span, running.dialect);
     let (bound, _) = kept_or_bound(&mut session.relations, key, running.phases, &mut |tables| {
         let bound = plan::bind_into(query, wanted, running.dialect, tables)?;

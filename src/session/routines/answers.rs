@@ -18,7 +18,7 @@ use crate::exec::ExecError;
 use crate::exec::routine::Answers;
 use crate::exec::spent::{At, Spent};
 use crate::procedure::{Checked, Question, QuestionKind};
-use crate::session::kept::Slot;
+use crate::session::kept::{Slot, has_one_plan};
 use crate::session::{
     Error, ErrorKind, ResultStream, Session, StatementResult, appender, statement, target, transactions,
 };
@@ -350,7 +350,11 @@ impl Answers for Answering<'_> {
         let running = self.running;
         self.running.dialect = question.dialect;
         let outer = self.session.relations.routines.inside.replace(inside);
-        let slot = self.slots.of(number);
+        let keeps = match &question.kind {
+            QuestionKind::Run(change) => has_one_plan(&change.kind),
+            _ => true,
+        };
+        let slot = self.slots.of(number).filter(|_| keeps);
         let outer_slot = std::mem::replace(&mut self.session.relations.slot, slot);
         let answer = self.ask(question, given);
         self.session.relations.slot = outer_slot;
