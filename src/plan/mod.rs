@@ -13,6 +13,7 @@ pub mod explain;
 mod given;
 pub mod known;
 pub mod logical;
+pub mod origins;
 mod named_types;
 pub mod physical;
 pub mod properties;

@@ -5,13 +5,15 @@
 //!
 //! Invariants: each object is there once on each side, at its least distance; what is shown is what the transaction sees.
 //!
-//! Does not: follow columns, or what a text makes up while it runs.
+//! Does not: follow what a text makes up while it runs.
+
+mod columns;
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Show, Span};
 use gobi_grammar::similar::nearest;
 
-use super::{Error, ResultStream, Session, transactions};
+use super::{Error, ResultStream, Session, routines, transactions};
 use crate::catalog::{Catalog, Entity, EntityId, Entry};
 
 /// `SHOW LINEAGE name`.
@@ -25,11 +27,20 @@ pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
     };
     let parts: Vec<&str> = show.of.iter().map(|part| part.text.as_str()).collect();
     let Some(found) = catalog.find(&parts) else {
-        return Err(unknown(catalog, &parts, last.span));
+        let of = parts.split_last().and_then(|(_, object)| catalog.find(object));
+        return match of {
+            Some(object) => columns::show(session, object.id, last, span),
+            None => Err(unknown(catalog, &parts, last.span)),
+        };
     };
-    let upstream = walk(found.id, &|id| catalog.get(id).map(made_from).unwrap_or_default());
+    let models = models(session, catalog);
+    let made_from = |id: EntityId| -> Vec<EntityId> {
+        let filled = models.iter().filter(|(_, table)| *table == id).map(|(model, _)| *model);
+        catalog.get(id).map(made_from).unwrap_or_default().into_iter().chain(filled).collect()
+    };
+    let upstream = walk(found.id, &|id| made_from(*id));
     let downstream = walk(found.id, &|id| {
-        let entries = catalog.entries().filter(|entry| made_from(entry).contains(&id));
+        let entries = catalog.entries().filter(|entry| made_from(entry.id).contains(id));
         entries.map(|entry| entry.id).collect()
     });
     let mut rows = Vec::new();
@@ -65,12 +76,25 @@ fn made_from(entry: &Entry) -> Vec<EntityId> {
     }
 }
 
+/// Models, and the tables that they fill.
+fn models(session: &mut Session, catalog: &Catalog) -> Vec<(EntityId, EntityId)> {
+    let mut found = Vec::new();
+    for entry in catalog.entries() {
+        if let Entity::Routine(def) = &*entry.entity
+            && let Some([schema, name]) = routines::model_target(session, &def.name)
+        {
+            found.extend(catalog.find(&[&schema, &name]).map(|table| (entry.id, table.id)));
+        }
+    }
+    found
+}
+
 /// Objects with their distances, nearest first.
-fn walk(from: EntityId, next: &dyn Fn(EntityId) -> Vec<EntityId>) -> Vec<(EntityId, usize)> {
-    let mut found: Vec<(EntityId, usize)> = vec![(from, 0)];
+fn walk<T: Clone + PartialEq>(from: T, next: &dyn Fn(&T) -> Vec<T>) -> Vec<(T, usize)> {
+    let mut found: Vec<(T, usize)> = vec![(from, 0)];
     let mut at = 0;
-    while let Some((id, distance)) = found.get(at).copied() {
-        for other in next(id) {
+    while let Some((id, distance)) = found.get(at).cloned() {
+        for other in next(&id) {
             if found.iter().all(|(known, _)| *known != other) {
                 found.push((other, distance + 1));
             }
@@ -83,16 +107,6 @@ fn walk(from: EntityId, next: &dyn Fn(EntityId) -> Vec<EntityId>) -> Vec<(Entity
 
 fn unknown(catalog: &Catalog, parts: &[&str], span: Span) -> Error {
     let name = parts.last().copied().unwrap_or_default();
-    // A column of something that is there is another question.
-    if let [.., table, _] = parts
-        && catalog.find(&[table]).is_some()
-    {
-        return Error::new(Diagnostic::new(
-            "0A000",
-            span,
-            "SHOW LINEAGE of a column is not supported yet",
-        ));
-    }
     let message = format!("there is no object `{name}`");
     let names: Vec<&str> = catalog.entries().map(|entry| entry.entity.name()).collect();
     let mut error = Diagnostic::new("42P01", span, message);

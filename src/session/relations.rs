@@ -381,6 +381,8 @@ pub struct StatementTables<'r> {
     keeps: bool,
     /// An index was asked for rows.
     pub(super) picks: bool,
+    /// Views are relations like others, not their queries: the relations that were named, and what they are.
+    objects: Option<Vec<(TableId, EntityId)>>,
 }
 
 impl<'r> StatementTables<'r> {
@@ -397,7 +399,27 @@ impl<'r> StatementTables<'r> {
             resolved: Some(Vec::new()),
             keeps: false,
             picks: false,
+            objects: None,
         }
+    }
+
+    /// From here on a view is a relation of its columns, which has no rows.
+    pub fn take_views_as_tables(&mut self) {
+        self.objects = Some(Vec::new());
+    }
+
+    /// The object and the name, in lower case, of a column of a relation that was named since then.
+    pub fn column_of(&self, table: TableId, at: usize) -> Option<(EntityId, String)> {
+        let (_, object) = self.objects.iter().flatten().find(|(known, _)| *known == table)?;
+        let field = self.opened_relation(table)?.info.schema.get(at)?;
+        Some((*object, field.name.to_lowercase()))
+    }
+
+    fn note_object(&mut self, table: TableId, object: EntityId) -> Named {
+        if let Some(objects) = &mut self.objects {
+            objects.push((table, object));
+        }
+        Named::Table(table)
     }
 
     /// Begins anew; `keeps`: for a plan that is kept.
@@ -594,8 +616,15 @@ impl<'r> StatementTables<'r> {
             match &*Arc::clone(&found.entry.entity) {
                 Entity::Table(def) => {
                     if let Some(opened) = self.relations.table(&found, def, moment)? {
-                        return Ok(Some(Named::Table(self.opened(opened))));
+                        let table = self.opened(opened);
+                        return Ok(Some(self.note_object(table, named.1)));
                     }
+                }
+                Entity::View(def) if self.objects.is_some() => {
+                    let path = format!("\u{1}view {}", named.1.0);
+                    let opened = self.relations.opened(path, &def.name, 0, def.columns.clone());
+                    let table = self.opened(opened);
+                    return Ok(Some(self.note_object(table, named.1)));
                 }
                 Entity::View(def) => {
                     self.view_in = Some(found.which);

@@ -23,7 +23,7 @@ mod versions;
 use std::collections::HashMap;
 
 use gobi_grammar::ast::{ObjectKind, Span, StatementKind as K};
-use gobi_grammar::{Diagnostic, ast};
+use gobi_grammar::{Diagnostic, Dialect, ast};
 
 pub use answers::{Answering, Slots};
 pub use body::{explain_call, look as look_at_body, question_types, run as run_body};
@@ -70,7 +70,15 @@ struct Held {
     value: Value,
 }
 
+/// Variables by name, in lower case.
+pub type Values = HashMap<String, (LogicalType, Value)>;
+
 impl Routines {
+    /// Puts variables in the place of the script's; gives those that were there.
+    pub fn stand_in(&mut self, inside: Option<Values>) -> Option<Values> {
+        std::mem::replace(&mut self.inside, inside)
+    }
+
     /// For another session, without variables.
     pub fn another(&self) -> Self {
         Self {
@@ -257,6 +265,24 @@ pub fn declare(session: &mut Session, statements: &[(ast::Statement, gobi_gramma
             define::declare(session, &name.text, statement.span, *dialect);
         }
     }
+}
+
+/// The table that a model of the database fills; `None` if it is no model.
+pub fn model_target(session: &mut Session, name: &str) -> Option<[String; 2]> {
+    session.relations.refresh_routines();
+    let definition = session.relations.routines.known.find(name)?;
+    let spec = models::Spec::of(&definition.name, &definition.routine).ok()??;
+    Some(spec.target)
+}
+
+/// The query that a routine is, its dialect, and the variables in it, without values; `None` if it is anything else.
+pub fn query_of(session: &mut Session, name: &str) -> Option<(ast::Query, Dialect, Values)> {
+    session.relations.refresh_routines();
+    let definition = session.relations.routines.known.find(name)?;
+    let query = models::query_of(&definition).ok()?.clone();
+    let spec = models::Spec::of(&definition.name, &definition.routine).ok()?;
+    let given = models::variables(session, &definition, spec.as_ref()).ok()?;
+    Some((query, definition.dialect, given))
 }
 
 /// A script declares a type.

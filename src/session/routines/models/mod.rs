@@ -86,20 +86,7 @@ pub fn is_one(session: &mut Session, call: &CallRoutine) -> bool {
 /// Looks for errors in a model, and for what it names.
 pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Result<Vec<EntityId>, Error> {
     let query = query_of(definition)?;
-    let mut given = HashMap::new();
-    for param in &definition.routine.params {
-        let ty = param
-            .ty
-            .as_ref()
-            .map(|ty| bind_type(ty, definition.dialect, &session.relations.types()));
-        let ty = ty.transpose().map_err(Error::all)?.unwrap_or(LogicalType::Null);
-        given.insert(param.name.text.to_lowercase(), (ty, Value::Null));
-    }
-    if spec.kind.has_intervals() && spec.time.is_some() {
-        for name in INTERVAL {
-            given.insert(name.to_owned(), (LogicalType::Timestamp, Value::Null));
-        }
-    }
+    let given = variables(session, definition, Some(spec))?;
     if let (Kind::View | Kind::Embedded, Some(param)) = (spec.kind, definition.routine.params.first()) {
         let message = format!("a model of kind `{}` has no parameters", spec.kind.name());
         return Err(Error::new(Diagnostic::new("42601", param.name.span, message)));
@@ -124,8 +111,25 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
     Ok(names)
 }
 
+/// The variables that the query of a model may name, without values.
+pub fn variables(session: &Session, definition: &Definition, spec: Option<&Spec>) -> Result<Given, Error> {
+    let types = session.relations.types();
+    let mut given = HashMap::new();
+    for param in &definition.routine.params {
+        let ty = param.ty.as_ref().map(|ty| bind_type(ty, definition.dialect, &types));
+        let ty = ty.transpose().map_err(Error::all)?.unwrap_or(LogicalType::Null);
+        given.insert(param.name.text.to_lowercase(), (ty, Value::Null));
+    }
+    if spec.is_some_and(|spec| spec.kind.has_intervals() && spec.time.is_some()) {
+        for name in INTERVAL {
+            given.insert(name.to_owned(), (LogicalType::Timestamp, Value::Null));
+        }
+    }
+    Ok(given)
+}
+
 /// The query that a model is.
-fn query_of(definition: &Definition) -> Result<&ast::Query, Error> {
+pub fn query_of(definition: &Definition) -> Result<&ast::Query, Error> {
     let query = match &definition.routine.body {
         RoutineBody::Value(ast::Value::Query(query)) => Some(&**query),
         RoutineBody::Value(ast::Value::Expr(_)) => None,
@@ -194,7 +198,7 @@ fn run(
     )))
 }
 
-type Given = HashMap<String, (LogicalType, Value)>;
+type Given = super::Values;
 
 /// The values of a call's parameters by name, and the time at which the model is run, if the call says so.
 fn arguments(

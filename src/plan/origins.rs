@@ -1,0 +1,141 @@
+//! Which columns of relations the columns of a query are made from.
+//!
+//! `SELECT a + b AS c, sum(d) OVER () FROM t` gives `c` from `t.a` and `t.b`, and the sum from `t.d`.
+//!
+//! Invariants: a column is made from what its value is computed from; what only decides which rows there are (conditions, keys of
+//! joins, an order) does not count.
+//!
+//! Does not: know what relations are called.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::logical::{ColumnId, Expr, ExprKind, Plan, Query, TableId};
+
+/// A column of a relation, by its place in the schema.
+pub type Origin = (TableId, usize);
+
+/// For each column of the result, what it is made from. The query is as it was bound.
+pub fn origins(query: &Query) -> Vec<BTreeSet<Origin>> {
+    let mut walk = Walk {
+        query,
+        made: HashMap::new(),
+    };
+    walk.query(query);
+    let of = |id: ColumnId| {
+        let mut found = BTreeSet::new();
+        walk.follow(id, &mut found, &mut HashSet::new());
+        found
+    };
+    query.output.iter().map(|(id, _)| of(*id)).collect()
+}
+
+/// What one operator makes a column from.
+enum Made<'q> {
+    Scanned(Origin),
+    Computed(&'q Expr),
+    Taken(ColumnId),
+}
+
+struct Walk<'q> {
+    query: &'q Query,
+    made: HashMap<ColumnId, Vec<Made<'q>>>,
+}
+
+impl<'q> Walk<'q> {
+    fn query(&mut self, query: &'q Query) {
+        self.plan(&query.root);
+        query.subqueries.iter().for_each(|inner| self.query(inner));
+        for recursion in &query.recursions {
+            self.query(&recursion.base);
+            self.query(&recursion.step);
+        }
+    }
+
+    fn note(&mut self, id: ColumnId, made: Made<'q>) {
+        self.made.entry(id).or_default().push(made);
+    }
+
+    fn plan(&mut self, plan: &'q Plan) {
+        match plan {
+            Plan::Scan { table, columns, .. } => {
+                columns.iter().for_each(|(id, at)| self.note(*id, Made::Scanned((*table, *at))));
+            }
+            Plan::Values { columns, rows } => {
+                for row in rows {
+                    let cells = columns.iter().zip(row);
+                    cells.for_each(|(id, value)| self.note(*id, Made::Computed(value)));
+                }
+            }
+            Plan::Recursive { recursion, columns, .. } => self.recursive(recursion.0 as usize, columns),
+            Plan::Project { columns, .. } => self.computed(columns),
+            Plan::Aggregate { keys, aggregates, .. } => {
+                self.computed(keys);
+                for (id, aggregate) in aggregates {
+                    aggregate.arg.iter().for_each(|arg| self.note(*id, Made::Computed(arg)));
+                }
+            }
+            Plan::Unnest { array, element, .. } => self.note(*element, Made::Computed(array)),
+            Plan::Window { calls, .. } => {
+                for (id, call) in calls {
+                    call.args.iter().for_each(|arg| self.note(*id, Made::Taken(*arg)));
+                }
+            }
+            Plan::UnionAll { columns, inputs } => {
+                for (_, taken) in inputs {
+                    let pairs = columns.iter().zip(taken);
+                    pairs.for_each(|(id, from)| self.note(*id, Made::Taken(*from)));
+                }
+            }
+            Plan::Range { .. } | Plan::Filter { .. } | Plan::Join { .. } | Plan::Sort { .. } | Plan::Limit { .. } => {}
+        }
+        plan.children().into_iter().for_each(|child| self.plan(child));
+    }
+
+    fn computed(&mut self, columns: &'q [(ColumnId, Expr)]) {
+        for (id, expr) in columns {
+            self.note(*id, Made::Computed(expr));
+        }
+    }
+
+    fn recursive(&mut self, recursion: usize, columns: &'q [(ColumnId, usize)]) {
+        let Some(recursion) = self.query.recursions.get(recursion) else {
+            return;
+        };
+        for (id, at) in columns {
+            for query in [&recursion.base, &recursion.step] {
+                let from = query.output.get(*at).map(|(from, _)| *from);
+                from.into_iter().for_each(|from| self.note(*id, Made::Taken(from)));
+            }
+        }
+    }
+
+    fn follow(&self, id: ColumnId, found: &mut BTreeSet<Origin>, seen: &mut HashSet<ColumnId>) {
+        if !seen.insert(id) {
+            return;
+        }
+        for made in self.made.get(&id).into_iter().flatten() {
+            match made {
+                Made::Scanned(origin) => _ = found.insert(*origin),
+                Made::Taken(from) => self.follow(*from, found, seen),
+                Made::Computed(expr) => {
+                    // A column that is passed on has the same number below.
+                    if expr.as_column() != Some(id) {
+                        self.follow_expr(expr, found, seen);
+                    }
+                }
+            }
+        }
+    }
+
+    fn follow_expr(&self, expr: &Expr, found: &mut BTreeSet<Origin>, seen: &mut HashSet<ColumnId>) {
+        expr.visit(&mut |part| match &part.kind {
+            ExprKind::Column(id) => self.follow(*id, found, seen),
+            ExprKind::Subquery(subquery) => {
+                let inner = self.query.subqueries.get(subquery.0 as usize);
+                let output = inner.into_iter().flat_map(|inner| &inner.output);
+                output.for_each(|(id, _)| self.follow(*id, found, seen));
+            }
+            _ => {}
+        });
+    }
+}
