@@ -218,6 +218,8 @@ pub enum StatementKind {
     Eval(Box<Expr>),
     /// `type enum as …`, `CREATE TYPE …`.
     DefineType(Box<DefineType>),
+    /// `macro m(a) {…}`.
+    DefineMacro(Box<DefineMacro>),
     /// `type exception as …`.
     DefineException(DefineException),
     /// `test name {…}`.

@@ -13,8 +13,8 @@ pub mod explain;
 mod given;
 pub mod known;
 pub mod logical;
-pub mod origins;
 mod named_types;
+pub mod origins;
 pub mod physical;
 pub mod properties;
 pub mod routine;
@@ -171,6 +171,11 @@ pub trait TableResolver {
     /// Types that have names; asked for where a name is none of the language's.
     fn types(&self) -> NamedTypes {
         NamedTypes::default()
+    }
+
+    /// The macro of that name.
+    fn macro_named(&self, _name: &str) -> Option<Arc<ast::DefineMacro>> {
+        None
     }
 
     /// One of them was named.
@@ -356,6 +361,16 @@ pub fn not_exhaustive(ty: &LogicalType, matching: &ast::Match, span: ast::Span) 
 /// Whether the arms of a MATCH name every label, and NULL if there may be one.
 pub fn covers_labels(labels: &EnumType, nullable: bool, matching: &ast::Match) -> bool {
     bind::covers_labels(labels, nullable, matching)
+}
+
+/// What a call of a macro stands for.
+pub fn expand_macro(call: &ast::Call, made: &ast::DefineMacro) -> Result<ast::Expr, Diagnostic> {
+    bind::expand_macro(call, made)
+}
+
+/// What is wrong with a macro.
+pub fn check_macro(made: &ast::DefineMacro) -> Result<(), Diagnostic> {
+    bind::check_macro(made)
 }
 
 /// Whether a name is that of a type of the language's own.

@@ -58,7 +58,9 @@ impl<'q> Walk<'q> {
     fn plan(&mut self, plan: &'q Plan) {
         match plan {
             Plan::Scan { table, columns, .. } => {
-                columns.iter().for_each(|(id, at)| self.note(*id, Made::Scanned((*table, *at))));
+                columns
+                    .iter()
+                    .for_each(|(id, at)| self.note(*id, Made::Scanned((*table, *at))));
             }
             Plan::Values { columns, rows } => {
                 for row in rows {

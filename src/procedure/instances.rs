@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{Ident, Span};
+use gobi_grammar::ast::{DefineMacro, Ident, Span};
 
 use super::check::{self, Assumed};
 use super::generics;
@@ -412,6 +412,10 @@ impl TableResolver for WithInstances<'_> {
 
     fn types(&self) -> NamedTypes {
         self.instances.types.clone()
+    }
+
+    fn macro_named(&self, name: &str) -> Option<Arc<DefineMacro>> {
+        self.instances.definitions.macro_named(name)
     }
 
     fn names(&self) -> Vec<String> {

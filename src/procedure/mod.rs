@@ -228,6 +228,11 @@ pub trait Definitions: std::fmt::Debug {
         NamedTypes::default()
     }
 
+    /// The macro of that name.
+    fn macro_named(&self, _name: &str) -> Option<Arc<ast::DefineMacro>> {
+        None
+    }
+
     /// What an exception says where THROW gives no message.
     fn exception(&self, _name: &str) -> Option<String> {
         None

@@ -36,7 +36,13 @@ pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
     let models = models(session, catalog);
     let made_from = |id: EntityId| -> Vec<EntityId> {
         let filled = models.iter().filter(|(_, table)| *table == id).map(|(model, _)| *model);
-        catalog.get(id).map(made_from).unwrap_or_default().into_iter().chain(filled).collect()
+        catalog
+            .get(id)
+            .map(made_from)
+            .unwrap_or_default()
+            .into_iter()
+            .chain(filled)
+            .collect()
     };
     let upstream = walk(found.id, &|id| made_from(*id));
     let downstream = walk(found.id, &|id| {

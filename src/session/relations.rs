@@ -32,6 +32,7 @@ use crate::plan::access::{Index, Wanted};
 use crate::plan::logical::{Query, TableId};
 use crate::plan::routine::Program;
 use crate::plan::{Callee, LambdaCall, Moment, Named, Parameter, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::procedure::Definitions as _;
 use crate::procedure::Instances;
 use crate::store::table::{ROW_COLUMN, RowAddress, Snapshot};
 use crate::types::{Field, LogicalType, TableStats, Value};
@@ -753,6 +754,10 @@ impl TableResolver for StatementTables<'_> {
 
     fn types(&self) -> NamedTypes {
         self.relations.types()
+    }
+
+    fn macro_named(&self, name: &str) -> Option<Arc<gobi_grammar::ast::DefineMacro>> {
+        self.relations.routines.known.macro_named(name)
     }
 
     fn note_type(&mut self, name: &str) {

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use gobi_grammar::ast::{Query, Set, Span, Statement, StatementKind};
+use gobi_grammar::ast::{ObjectKind, Query, Set, Span, Statement, StatementKind};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::change::Running;
@@ -96,6 +96,10 @@ fn local(session: &mut Session, kind: &StatementKind, running: Running) -> Optio
         StatementKind::DefineType(define) if !define.instance.is_empty() => {
             let declared = transactions::change(session, kind, running);
             Some(declared.and_then(|_| types::shown(session, define, running)))
+        }
+        StatementKind::Drop(drop) if drop.kind == ObjectKind::Audit => {
+            let dropped = routines::drop_audit(session, drop, running);
+            Some(dropped.map(|()| StatementResult::Done))
         }
         StatementKind::Drop(drop) => {
             let dropped = types::drop_local(session, drop).map(|done| done.map(|()| StatementResult::Done));

@@ -14,6 +14,7 @@ use super::change::{self, Running};
 use super::databases::Which;
 use super::define;
 use super::isolation::Isolation;
+use super::routines::Macros;
 use super::store::{Done, Message, View, store_error};
 use super::triggers::{self, within};
 use super::{Error, Session, StatementResult, load, routines, target, timeline, types};
@@ -162,7 +163,26 @@ fn makes(kind: &K) -> bool {
     )
 }
 
+/// Whether a statement keeps a text, which has to mean the same to every session: it has no macros.
+fn keeps_text(kind: &K) -> bool {
+    match kind {
+        K::CreateTable(create) => create.query.is_none(),
+        K::AlterTable(_) => true,
+        kind => makes(kind),
+    }
+}
+
 fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -> Result<StatementResult, Error> {
+    if !keeps_text(kind) {
+        return change_in(session, kind, view, running);
+    }
+    let macros = session.relations.routines.known.swap_macros(Macros::default());
+    let done = change_in(session, kind, view, running);
+    session.relations.routines.known.swap_macros(macros);
+    done
+}
+
+fn change_in(session: &mut Session, kind: &K, view: &mut View, running: Running) -> Result<StatementResult, Error> {
     if makes(kind) {
         let next = view.database.next_entity();
         let next = next.map_err(|error| store_error(&error, running.span))?;

@@ -327,6 +327,8 @@ pub enum ObjectKind {
     Type,
     /// A trigger.
     Trigger,
+    /// A query whose rows are what is wrong with a model.
+    Audit,
     /// A schedule.
     Schedule,
     /// A pipeline.
@@ -339,7 +341,7 @@ pub enum ObjectKind {
 
 impl ObjectKind {
     /// All kinds.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Table,
         Self::View,
         Self::MaterializedView,
@@ -355,6 +357,7 @@ impl ObjectKind {
         Self::Module,
         Self::Type,
         Self::Trigger,
+        Self::Audit,
         Self::Schedule,
         Self::Pipeline,
         Self::User,
@@ -379,6 +382,7 @@ impl ObjectKind {
             Self::Module => "MODULE",
             Self::Type => "TYPE",
             Self::Trigger => "TRIGGER",
+            Self::Audit => "AUDIT",
             Self::Schedule => "SCHEDULE",
             Self::Pipeline => "PIPELINE",
             Self::User => "USER",

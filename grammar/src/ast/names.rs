@@ -103,6 +103,7 @@ impl StatementKind {
             Self::CallRoutine(_) => "CALL",
             Self::Eval(_) => "expression statement",
             Self::DefineException(_) => "TYPE EXCEPTION",
+            Self::DefineMacro(_) => "MACRO",
             Self::DefineType(define) => define.words(),
             Self::UpsertTrigger(_) | Self::CreateTrigger(_) | Self::ToggleTrigger(_) => "TRIGGER",
             Self::Test(_) => "TEST",

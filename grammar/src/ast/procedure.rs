@@ -144,6 +144,17 @@ pub struct DefineException {
     pub message: Option<String>,
 }
 
+/// `macro m(a, b) { a + b }`: a call stands for the expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DefineMacro {
+    /// Its name.
+    pub name: Ident,
+    /// Its parameters, which have no types.
+    pub params: Vec<Param>,
+    /// What a call stands for.
+    pub body: Expr,
+}
+
 /// A function or procedure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Routine {

@@ -12,8 +12,8 @@ use super::operand::unquote;
 use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::ast::{
-    ArmBody, Assert, Assign, Block, CallRoutine, Catch, DefineException, Expr, ExprKind, For, Ident, If, Let, Match,
-    MatchArm, Mode, Param, Path, Pattern, Restate, Returns, Routine, RoutineBody, RoutineForm, Statement,
+    ArmBody, Assert, Assign, Block, CallRoutine, Catch, DefineException, DefineMacro, Expr, ExprKind, For, Ident, If,
+    Let, Match, MatchArm, Mode, Param, Path, Pattern, Restate, Returns, Routine, RoutineBody, RoutineForm, Statement,
     StatementKind, Step, Test, Then, Try, Value, While,
 };
 
@@ -55,6 +55,7 @@ impl Builder<'_> {
             }
             Rule::value_stmt | Rule::bare_expr => StatementKind::Eval(Box::new(self.expr(parts(node).next()?))),
             Rule::exception_stmt => self.exception(node)?,
+            Rule::macro_stmt => self.define_macro(node)?,
             Rule::type_stmt => self.declare_type(node)?,
             _ => StatementKind::Routine(Box::new(self.routine(node)?)),
         })
@@ -174,6 +175,17 @@ impl Builder<'_> {
             },
             kind => Statement { kind, span: last.span },
         }));
+    }
+
+    fn define_macro(&mut self, node: Node<'_>) -> Option<StatementKind> {
+        let mut inner = operands(node);
+        let name = self.ident(&inner.next()?);
+        let mut params = Vec::new();
+        for param in parts(inner.next()?) {
+            params.push(self.param(param)?);
+        }
+        let body = self.expr(inner.next()?);
+        Some(StatementKind::DefineMacro(Box::new(DefineMacro { name, params, body })))
     }
 
     fn exception(&mut self, node: Node<'_>) -> Option<StatementKind> {
@@ -418,6 +430,7 @@ fn operands(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
                 | Rule::restate_word
                 | Rule::test_head
                 | Rule::exception_head
+                | Rule::macro_head
                 | Rule::function_head
                 | Rule::upsert_routine_head
                 | Rule::create_routine_head

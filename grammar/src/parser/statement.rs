@@ -332,6 +332,7 @@ fn is_procedural(rule: Rule) -> bool {
             | Rule::bare_expr
             | Rule::exception_stmt
             | Rule::type_stmt
+            | Rule::macro_stmt
             | Rule::function_stmt
             | Rule::upsert_routine_stmt
             | Rule::create_routine_stmt

@@ -167,6 +167,7 @@ fn is_verbatim(kind: &StatementKind) -> bool {
             | StatementKind::Eval(_)
             | StatementKind::DefineException(_)
             | StatementKind::DefineType(_)
+            | StatementKind::DefineMacro(_)
             | StatementKind::Routine(_)
             | StatementKind::Test(_)
             | StatementKind::Then(_)

@@ -9,8 +9,8 @@
 use super::Printer;
 use super::expr::Level;
 use crate::ast::{
-    ArmBody, Assign, Block, Catch, Expr, ExprKind, If, Lambda, Match, Mode, Param, Pattern, Returns, Routine,
-    RoutineBody, RoutineForm, StatementKind, Step, Try, Value,
+    ArmBody, Assign, Block, Catch, DefineMacro, Expr, ExprKind, If, Lambda, Match, Mode, Param, Pattern, Returns,
+    Routine, RoutineBody, RoutineForm, StatementKind, Step, Try, Value,
 };
 
 impl Printer {
@@ -78,10 +78,20 @@ impl Printer {
                     self.word(")");
                 }
             }
+            StatementKind::DefineMacro(made) => self.define_macro(made),
             StatementKind::Routine(routine) => self.routine(routine),
             _ => return self.leaving(kind),
         }
         true
+    }
+
+    fn define_macro(&mut self, made: &DefineMacro) {
+        self.word("macro ");
+        self.ident(&made.name);
+        self.word("(");
+        self.list(&made.params, Self::param);
+        self.word(") => ");
+        self.expr(&made.body);
     }
 
     /// What leaves a block.

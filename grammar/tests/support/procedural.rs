@@ -101,6 +101,11 @@ fn leaf() -> BoxedStrategy<StatementKind> {
         }),
         1 => (name(), option::of(text())).prop_map(|(name, message)| StatementKind::DefineException(DefineException { name, message })),
         1 => define_type(),
+        1 => (name(), vec((name(), option::of(plain())), 0..3), expr()).prop_map(|(name, params, body)| {
+            let param = |(name, default)| Param { name, ty: None, default };
+            let params = params.into_iter().map(param).collect();
+            StatementKind::DefineMacro(Box::new(DefineMacro { name, params, body }))
+        }),
         1 => query(expr()).prop_map(StatementKind::Query),
     ]
     .boxed()

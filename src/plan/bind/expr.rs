@@ -72,6 +72,7 @@ impl<'a> Binder<'a> {
                 otherwise,
             } => self.case(block, operand.as_deref(), arms, otherwise.as_deref(), e.span),
             K::Cast { expr, ty, try_ } => self.explicit_cast(block, expr, ty, *try_, e.span),
+            K::Call(call) if self.tables.macro_named(&call.name.text).is_some() => self.macro_call(block, call),
             K::Call(call) if Self::has_lambda(call) => self.lambda_call(block, e),
             K::Call(call) => self.call(block, call, e.span),
             K::Ordered { call, order_by } => self.listed_call(block, call, order_by, e.span),

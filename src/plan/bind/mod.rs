@@ -28,6 +28,7 @@ mod joins;
 mod lambda;
 mod listed;
 mod literal;
+mod macros;
 mod matching;
 mod moment;
 mod names;
@@ -53,6 +54,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 pub(super) use body::{bind_scalar, bind_type, converted};
 pub(super) use coerce::{common_type, misfit};
+pub(super) use macros::{check as check_macro, expand as expand_macro};
 pub(super) use matching::{covers_labels, not_exhaustive};
 pub(super) use nested::call as call_of;
 pub(super) use type_name::is_own_type;
@@ -122,6 +124,8 @@ struct Binder<'a> {
     system_columns: HashSet<ColumnId>,
     /// What the names of patterns stand for.
     matched: Vec<(&'a str, Expr)>,
+    /// Macros around the expression.
+    macros: usize,
     /// An expression of a body is being bound: names are variables.
     in_body: bool,
     /// Values that the query is to be given each time it runs.
@@ -213,6 +217,7 @@ impl<'a> Binder<'a> {
             as_of: None,
             system_columns: HashSet::new(),
             matched: Vec::new(),
+            macros: 0,
             in_body: false,
             given: Vec::new(),
         }

@@ -12,8 +12,12 @@ use gobi_grammar::ast::{self, ArmBody, Expr, ExprKind, Ident};
 
 use super::Checker;
 use crate::plan::BodyName;
+use crate::plan::expand_macro;
 use crate::plan::logical::ColumnId;
 use crate::plan::routine::Statement;
+
+/// Macros lead to each other so many times at most.
+const MOST_MACROS: usize = 64;
 
 impl Checker<'_> {
     /// The expression without such parts; `None` after an error.
@@ -22,9 +26,32 @@ impl Checker<'_> {
         self.lift(&mut expr, out).then_some(expr)
     }
 
+    /// Puts what a call of a macro stands for in its place.
+    fn without_macros(&mut self, expr: &mut Expr) -> bool {
+        for _ in 0..MOST_MACROS {
+            let ExprKind::Call(call) = &expr.kind else { return true };
+            let Some(made) = self.instances.definitions.macro_named(&call.name.text) else {
+                return true;
+            };
+            match expand_macro(call, &made) {
+                Ok(expanded) => *expr = expanded,
+                Err(error) => {
+                    self.error(error);
+                    return false;
+                }
+            }
+        }
+        let message = "the macro leads to itself";
+        self.error(Diagnostic::new("54001", expr.span, message));
+        false
+    }
+
     fn lift(&mut self, expr: &mut Expr, out: &mut Vec<Statement>) -> bool {
         if matches!(expr.kind, ExprKind::Pipe { .. }) {
             *expr = super::super::chain::unpiped(expr);
+        }
+        if !self.without_macros(expr) {
+            return false;
         }
         let made = match &expr.kind {
             ExprKind::Call(call) => self.lifted_call(call, expr.span, out),

@@ -302,6 +302,10 @@ impl TableResolver for BodyTables<'_> {
         self.inner.types()
     }
 
+    fn macro_named(&self, name: &str) -> Option<Arc<ast::DefineMacro>> {
+        self.inner.macro_named(name)
+    }
+
     fn names(&self) -> Vec<String> {
         self.inner.names()
     }

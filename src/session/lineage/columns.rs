@@ -42,7 +42,9 @@ pub fn show(session: &mut Session, object: EntityId, column: &Ident, span: Span)
         return Err(Error::new(error));
     };
     let start = (object, name.to_lowercase());
-    let upstream = walk(start.clone(), &|at| edges.get(at).into_iter().flatten().cloned().collect());
+    let upstream = walk(start.clone(), &|at| {
+        edges.get(at).into_iter().flatten().cloned().collect()
+    });
     let downstream = walk(start, &|at| {
         let made = edges.iter().filter(|(_, from)| from.contains(at));
         made.map(|(column, _)| column.clone()).collect()
@@ -87,7 +89,10 @@ fn edges(session: &mut Session, catalog: &Catalog, object: EntityId) -> (Edges, 
         for (name, from) in outputs {
             let column = (entry.id, name.to_lowercase());
             if let Some(target) = target {
-                edges.entry((target, name.to_lowercase())).or_default().insert(column.clone());
+                edges
+                    .entry((target, name.to_lowercase()))
+                    .or_default()
+                    .insert(column.clone());
             }
             edges.entry(column).or_default().extend(from);
         }

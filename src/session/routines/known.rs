@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gobi_grammar::Dialect;
-use gobi_grammar::ast::{DefineException, StatementKind};
+use gobi_grammar::ast::{DefineException, DefineMacro, StatementKind};
 
 use super::Sources;
 use crate::catalog::{Catalog, Entity, EntityId, Entry, MAIN_SCHEMA, RoutineDef};
@@ -19,6 +19,9 @@ use crate::procedure::{Definition, Definitions};
 use crate::session::settings::parse_dialect;
 use crate::session::store::View;
 use crate::types::LogicalType;
+
+/// Macros by name, in lower case.
+pub type Macros = Arc<BTreeMap<String, Arc<DefineMacro>>>;
 
 /// What can be called.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,8 @@ pub struct Known {
     stored_types: Arc<Vec<(String, LogicalType)>>,
     /// Types that the script declares, perhaps later, in lower case.
     announced: Arc<BTreeSet<String>>,
+    /// Macros of the session.
+    macros: Macros,
     /// Exceptions of the session, and what they say.
     exceptions: Arc<BTreeMap<String, String>>,
     /// The texts that the stored ones were read from.
@@ -44,6 +49,7 @@ pub struct Functions {
     local: Arc<BTreeMap<String, Arc<Definition>>>,
     methods: Arc<BTreeMap<String, Vec<Arc<Definition>>>>,
     types: Arc<BTreeMap<String, (String, LogicalType)>>,
+    macros: Macros,
 }
 
 impl Functions {
@@ -52,6 +58,7 @@ impl Functions {
         Arc::ptr_eq(&self.local, &other.local)
             && Arc::ptr_eq(&self.methods, &other.methods)
             && Arc::ptr_eq(&self.types, &other.types)
+            && Arc::ptr_eq(&self.macros, &other.macros)
     }
 }
 
@@ -75,6 +82,13 @@ impl Definitions for Known {
         NamedTypes::new(self.stored_types.iter().cloned().chain(local))
     }
 
+    fn macro_named(&self, name: &str) -> Option<Arc<DefineMacro>> {
+        if self.macros.is_empty() {
+            return None;
+        }
+        self.macros.get(&name.to_lowercase()).cloned()
+    }
+
     fn exception(&self, name: &str) -> Option<String> {
         self.exceptions.get(&name.to_lowercase()).cloned()
     }
@@ -87,6 +101,7 @@ impl Known {
             local: self.local.clone(),
             methods: self.methods.clone(),
             types: self.local_types.clone(),
+            macros: self.macros.clone(),
         }
     }
 
@@ -94,6 +109,21 @@ impl Known {
     pub fn keep_exception(&mut self, exception: &DefineException) {
         let message = exception.message.clone().unwrap_or_else(|| exception.name.text.clone());
         Arc::make_mut(&mut self.exceptions).insert(exception.name.text.to_lowercase(), message);
+    }
+
+    /// Puts other macros in the place of these, and gives these.
+    pub fn swap_macros(&mut self, macros: Macros) -> Macros {
+        std::mem::replace(&mut self.macros, macros)
+    }
+
+    /// Keeps a macro.
+    pub fn keep_macro(&mut self, made: &DefineMacro) {
+        Arc::make_mut(&mut self.macros).insert(made.name.text.to_lowercase(), Arc::new(made.clone()));
+    }
+
+    /// Forgets a macro; whether there was one.
+    pub fn forget_macro(&mut self, name: &str) -> bool {
+        Arc::make_mut(&mut self.macros).remove(&name.to_lowercase()).is_some()
     }
 
     /// A type of the session, as it was declared.
@@ -164,6 +194,7 @@ impl Known {
             local: Arc::default(),
             methods: Arc::default(),
             local_types: Arc::default(),
+            macros: Arc::default(),
             ..self.clone()
         }
     }

@@ -28,7 +28,7 @@ use gobi_grammar::{Diagnostic, Dialect, ast};
 pub use answers::{Answering, Slots};
 pub use body::{explain_call, look as look_at_body, question_types, run as run_body};
 pub use define::{store, stored_definition};
-pub use known::{Functions, Known};
+pub use known::{Functions, Known, Macros};
 pub use listing::{describe, list};
 pub use sources::Sources;
 pub use spawned::Spawned;
@@ -39,8 +39,8 @@ use super::change::Running;
 use super::relations::{Relations, StatementTables};
 use super::store::View;
 use super::{Error, Session, StatementResult, statement, testing, types};
-use crate::plan::NamedTypes;
 use crate::plan::routine::Variable;
+use crate::plan::{NamedTypes, check_macro};
 use crate::procedure::{Definitions, Instances};
 use crate::types::{LogicalType, Value};
 
@@ -192,6 +192,7 @@ pub fn is_ours(kind: &K) -> bool {
             | K::Then(_)
             | K::DiffRoutine(_)
             | K::DefineException(_)
+            | K::DefineMacro(_)
             | K::Audit(_)
     )
 }
@@ -216,6 +217,11 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
             Err(Error::new(Diagnostic::new("42601", statement.span, message)))
         }
         K::Audit(audit) => models::define_audit(session, audit, running).map(|()| StatementResult::Done),
+        K::DefineMacro(made) => {
+            check_macro(made).map_err(Error::new)?;
+            session.relations.routines.known.keep_macro(made);
+            Ok(StatementResult::Done)
+        }
         K::DefineException(exception) => {
             session.relations.routines.known.keep_exception(exception);
             Ok(StatementResult::Done)
@@ -246,7 +252,9 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
         },
         K::Audit(audit) => models::define_audit(session, audit, running),
         K::Test(test) => body::look(session, &testing::body_of(test, running), running),
-        K::DefineException(_) | K::Return(_) | K::Break | K::Continue => run(session, statement, running).map(drop),
+        K::DefineException(_) | K::DefineMacro(_) | K::Return(_) | K::Break | K::Continue => {
+            run(session, statement, running).map(drop)
+        }
         _ => body::look(session, statement, running),
     }
 }
@@ -265,6 +273,11 @@ pub fn declare(session: &mut Session, statements: &[(ast::Statement, gobi_gramma
             define::declare(session, &name.text, statement.span, *dialect);
         }
     }
+}
+
+/// DROP AUDIT.
+pub fn drop_audit(session: &mut Session, drop: &ast::Drop, running: Running) -> Result<(), Error> {
+    models::forget_audit(session, drop, running)
 }
 
 /// The table that a model of the database fills; `None` if it is no model.
@@ -293,6 +306,9 @@ pub fn announce_type(session: &mut Session, name: &str) {
 /// DROP of functions of the session; `None` if it is about something else.
 pub fn drop_local(session: &mut Session, kind: &K) -> Option<StatementResult> {
     let K::Drop(drop) = kind else { return None };
+    if drop.kind == ObjectKind::Macro {
+        return drop_macros(session, drop);
+    }
     if !matches!(drop.kind, ObjectKind::Function | ObjectKind::Procedure) {
         return None;
     }
@@ -303,6 +319,20 @@ pub fn drop_local(session: &mut Session, kind: &K) -> Option<StatementResult> {
         return None;
     }
     drop.names.iter().flatten().for_each(|name| known.forget(&name.text));
+    Some(StatementResult::Done)
+}
+
+/// DROP MACRO; `None` if one of them is not there.
+fn drop_macros(session: &mut Session, drop: &ast::Drop) -> Option<StatementResult> {
+    let known = &mut session.relations.routines.known;
+    let there = |name: &ast::Ident| known.macro_named(&name.text).is_some();
+    if !drop.if_exists && !drop.names.iter().flatten().all(there) {
+        return None;
+    }
+    drop.names
+        .iter()
+        .flatten()
+        .for_each(|name| _ = known.forget_macro(&name.text));
     Some(StatementResult::Done)
 }
 

@@ -7,8 +7,9 @@
 //!
 //! Does not: look at tables that no model has written.
 
-use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{DefineAudit, ExprKind, Literal, Statement, StatementKind as K};
+use gobi_grammar::similar::nearest;
+use gobi_grammar::{Diagnostic, ast};
 
 use super::desk::Desk;
 use super::journal::text_of;
@@ -16,7 +17,7 @@ use super::spec::Spec;
 use crate::session::change::Running;
 use crate::session::relations::StatementTables;
 use crate::session::settings::{dialect_name, parse_dialect};
-use crate::session::{Error, Session, statement, transactions};
+use crate::session::{Error, Session, define, statement, transactions};
 use crate::types::Value;
 
 /// Keeps an audit; the same one is not kept again.
@@ -68,11 +69,59 @@ pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> R
     done
 }
 
+/// DROP AUDIT.
+pub fn forget(session: &mut Session, drop: &ast::Drop, running: Running) -> Result<(), Error> {
+    if session.store.is_none() {
+        return Err(transactions::without_database("DROP AUDIT", running.span));
+    }
+    let query = define::select(Vec::new(), Vec::new(), None);
+    let begun = session.begin_body(true, running.span)?;
+    let mut desk = Desk {
+        session,
+        running,
+        query: &query,
+        dialect: running.dialect,
+        given: super::Given::new(),
+    };
+    let done = drop
+        .names
+        .iter()
+        .flatten()
+        .try_for_each(|name| desk.drop_audit(name, drop.if_exists));
+    session.end_body(begun, done.is_ok(), running.span)?;
+    done
+}
+
 fn user(code: &'static str, message: &str, span: gobi_grammar::ast::Span) -> Error {
     Error::new(Diagnostic::new(code, span, message))
 }
 
 impl Desk<'_> {
+    fn drop_audit(&mut self, name: &ast::Ident, if_exists: bool) -> Result<(), Error> {
+        let gone = match self.has("audits")? {
+            true => self.change(&format!(
+                "DELETE FROM gobi.audits WHERE lower(name) = lower({})",
+                text_of(&name.text)
+            ))?,
+            false => 0,
+        };
+        if gone > 0 || if_exists {
+            return Ok(());
+        }
+        let message = format!("audit `{}` does not exist", name.text);
+        let mut error = Diagnostic::new("42704", name.span, message);
+        let known = match self.has("audits")? {
+            true => self.all("SELECT name FROM gobi.audits")?,
+            false => Vec::new(),
+        };
+        let known = known.iter().flatten().filter_map(|value| match value {
+            Value::String(known) => Some(&**known),
+            _ => None,
+        });
+        error.help = nearest(&name.text, known).map(|near| format!("did you mean `{near}`?"));
+        Err(Error::new(error))
+    }
+
     fn keep_audit(&mut self, name: &str, row: &str) -> Result<(), Error> {
         if !self.has("audits")? {
             self.make_schema("gobi")?;

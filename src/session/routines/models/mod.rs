@@ -33,7 +33,7 @@ use crate::procedure::{Definition, Definitions as _};
 use crate::session::relations::StatementTables;
 use crate::session::{Error, ResultStream, Session, StatementResult, prepared, statement, transactions};
 use crate::types::{LogicalType, Value};
-pub use audit::define as define_audit;
+pub use audit::{define as define_audit, forget as forget_audit};
 use desk::Desk;
 use spec::Kind;
 pub use spec::Spec;

@@ -1,0 +1,289 @@
+//! Macros: calls that stand for an expression.
+//!
+//! After `macro ratio(a, b) { sum(a) / nullif(sum(b), 0) }`, `ratio(x, y + 1)` is `sum(x) / nullif(sum(y + 1), 0)`: arguments are expressions
+//! of where the call stands, so that a macro can be an aggregate.
+//!
+//! Invariants: hygiene both ways: a macro names its parameters only, and what its lambdas and patterns call something else hides nothing
+//! of an argument.
+//!
+//! Does not: keep macros.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{
+    ArmBody, Call, DefineMacro, Expr, ExprKind as K, Ident, OrderBy, Pattern, Query, QueryBody, Span,
+};
+
+use super::names::suggestion;
+use super::scope::same;
+use super::select::Block;
+use super::{Binder, Bound, Reported};
+use crate::plan::logical;
+
+/// Macros lead to each other so many times at most.
+pub(super) const MOST: usize = 64;
+
+/// The expression that a call of a macro stands for.
+pub(in crate::plan) fn expand(call: &Call, made: &DefineMacro) -> Result<Expr, Diagnostic> {
+    let mut walk = Walk {
+        names: arguments(call, made)?,
+        fresh: call.name.span.start,
+        place: Some(call.name.span),
+        error: None,
+    };
+    let mut body = made.body.clone();
+    walk.expr(&mut body);
+    match walk.error {
+        Some(error) => Err(error),
+        None => Ok(body),
+    }
+}
+
+/// What is wrong with a macro: it names something else than its parameters, or holds what no macro can.
+pub(in crate::plan) fn check(made: &DefineMacro) -> Result<(), Diagnostic> {
+    for (at, param) in made.params.iter().enumerate() {
+        if made.params[..at]
+            .iter()
+            .any(|other| same(&other.name.text, &param.name.text))
+        {
+            let message = format!("parameter `{}` is there twice", param.name.text);
+            return Err(Diagnostic::new("42601", param.name.span, message));
+        }
+    }
+    let names = made
+        .params
+        .iter()
+        .map(|param| (param.name.text.clone(), Stands::Renamed(param.name.clone())));
+    let mut walk = Walk {
+        names: names.collect(),
+        fresh: 0,
+        place: None,
+        error: None,
+    };
+    walk.expr(&mut made.body.clone());
+    walk.error.map_or(Ok(()), Err)
+}
+
+/// What a name of the body stands for.
+#[derive(Clone)]
+enum Stands {
+    /// An argument.
+    For(Expr),
+    /// A name of the body's own, which nobody else can write.
+    Renamed(Ident),
+}
+
+fn arguments(call: &Call, made: &DefineMacro) -> Result<Vec<(String, Stands)>, Diagnostic> {
+    let wrong = |span: Span, message: String| {
+        let params: Vec<&str> = made.params.iter().map(|param| param.name.text.as_str()).collect();
+        let help = format!("it is `{}({})`", made.name.text, params.join(", "));
+        Diagnostic::new("42883", span, message).with_help(help)
+    };
+    if call.distinct || call.star || call.filter.is_some() {
+        let message = format!("`{}` is a macro, which takes expressions only", made.name.text);
+        return Err(wrong(call.name.span, message));
+    }
+    let mut given: Vec<Option<&Expr>> = vec![None; made.params.len()];
+    for (at, arg) in call.args.iter().enumerate() {
+        let (at, value) = match &arg.kind {
+            K::Named { name, value } => {
+                let found = made.params.iter().position(|param| same(&param.name.text, &name.text));
+                let missing = || {
+                    wrong(
+                        name.span,
+                        format!("`{}` has no parameter `{}`", made.name.text, name.text),
+                    )
+                };
+                (found.ok_or_else(missing)?, &**value)
+            }
+            _ => (at, arg),
+        };
+        match given.get_mut(at) {
+            Some(place @ None) => *place = Some(value),
+            Some(Some(_)) => return Err(wrong(arg.span, "a parameter is given twice".to_owned())),
+            None => {
+                let (name, takes) = (&made.name.text, made.params.len());
+                return Err(wrong(
+                    arg.span,
+                    format!("`{name}` takes {takes} arguments, not {}", call.args.len()),
+                ));
+            }
+        }
+    }
+    let mut names = Vec::with_capacity(given.len());
+    for (param, given) in made.params.iter().zip(given) {
+        let Some(value) = given.or(param.default.as_ref()) else {
+            let message = format!(
+                "`{}` needs a value for its parameter `{}`",
+                made.name.text, param.name.text
+            );
+            return Err(wrong(call.name.span, message));
+        };
+        names.push((param.name.text.clone(), Stands::For(value.clone())));
+    }
+    Ok(names)
+}
+
+impl<'a> Binder<'a> {
+    /// A call of a macro: what it stands for.
+    pub(super) fn macro_call(&mut self, block: &mut Block<'a>, call: &'a Call) -> Bound<logical::Expr> {
+        let Some(made) = self.tables.macro_named(&call.name.text) else {
+            return Err(Reported);
+        };
+        if self.macros >= MOST {
+            let message = format!("the macro `{}` leads to itself", call.name.text);
+            return self.fail(Diagnostic::new("54001", call.name.span, message));
+        }
+        let expanded = match expand(call, &made) {
+            Ok(expanded) => expanded,
+            Err(error) => return self.fail(error),
+        };
+        // What is bound lives as long as the statement, as queries of views do.
+        let query = Query {
+            as_of: None,
+            recursive: false,
+            ctes: Vec::new(),
+            body: QueryBody::Values(vec![vec![expanded]]),
+            order_by: OrderBy::None,
+            limit: None,
+            offset: None,
+            span: call.name.span,
+        };
+        let query: &'a Query = self.views.push_get(Box::new(query));
+        let QueryBody::Values(rows) = &query.body else {
+            return Err(Reported);
+        };
+        let Some(expanded) = rows.first().and_then(|row| row.first()) else {
+            return Err(Reported);
+        };
+        self.macros += 1;
+        let bound = self.expr(block, expanded);
+        self.macros -= 1;
+        bound
+    }
+}
+
+struct Walk {
+    /// The innermost last.
+    names: Vec<(String, Stands)>,
+    /// Makes names differ from those of other calls.
+    fresh: u32,
+    /// Where errors are reported: the call; none while the macro itself is checked.
+    place: Option<Span>,
+    error: Option<Diagnostic>,
+}
+
+impl Walk {
+    fn expr(&mut self, e: &mut Expr) {
+        let written = e.span;
+        if let Some(place) = self.place {
+            e.span = place;
+        }
+        match &mut e.kind {
+            K::Name(path) => {
+                let path = std::mem::take(path);
+                *e = self.name(path, e.span);
+            }
+            K::Lambda(lambda) => {
+                let before = self.names.len();
+                lambda.params.iter_mut().for_each(|param| self.rename(param));
+                self.arm(&mut lambda.body, written);
+                self.names.truncate(before);
+            }
+            K::Match(matching) => {
+                self.expr(&mut matching.subject);
+                for arm in &mut matching.arms {
+                    let before = self.names.len();
+                    arm.patterns.iter_mut().for_each(|pattern| self.pattern(pattern));
+                    arm.guard.iter_mut().for_each(|guard| self.expr(guard));
+                    self.arm(&mut arm.body, written);
+                    self.names.truncate(before);
+                }
+            }
+            K::Braced(_) | K::Subquery(_) | K::Exists(_) | K::InQuery { .. } | K::Try(_) | K::Window { .. } => {
+                self.fail("0A000", written, "this form in a macro is not supported yet");
+            }
+            K::Ordered { call, order_by } => {
+                call.args.iter_mut().for_each(|part| self.expr(part));
+                call.filter.iter_mut().for_each(|part| self.expr(part));
+                order_by.iter_mut().for_each(|item| self.expr(&mut item.expr));
+            }
+            _ => e.for_each_child_mut(&mut |child| self.expr(child)),
+        }
+    }
+
+    fn arm(&mut self, body: &mut ArmBody, span: Span) {
+        match body {
+            ArmBody::Expr(value) => self.expr(value),
+            ArmBody::Block(_) => self.fail("0A000", span, "a block in a macro is not supported yet"),
+        }
+    }
+
+    fn pattern(&mut self, pattern: &mut Pattern) {
+        match pattern {
+            Pattern::Any(_) => {}
+            Pattern::Bind(name) => self.rename(name),
+            Pattern::Value(value) => self.expr(value),
+            Pattern::Range(low, high) => {
+                self.expr(low);
+                self.expr(high);
+            }
+        }
+    }
+
+    /// A name that the body gives to something: from here on it is another one.
+    fn rename(&mut self, name: &mut Ident) {
+        let fresh = Ident {
+            text: format!("{}\u{1}{}", name.text, self.fresh),
+            quoted: true,
+            span: name.span,
+        };
+        let known = std::mem::replace(name, fresh.clone());
+        self.names.push((known.text, Stands::Renamed(fresh)));
+    }
+
+    fn name(&mut self, mut path: Vec<Ident>, span: Span) -> Expr {
+        let found = path.first().and_then(|first| {
+            let mut names = self.names.iter().rev();
+            names
+                .find(|(known, _)| same(known, &first.text))
+                .map(|(_, stands)| stands.clone())
+        });
+        match found {
+            Some(Stands::Renamed(name)) => {
+                path[0] = name;
+                let kind = K::Name(path);
+                Expr { kind, span }
+            }
+            Some(Stands::For(value)) => path.into_iter().skip(1).fold(value, |expr, name| match expr.kind {
+                K::Name(mut longer) => {
+                    longer.push(name);
+                    let kind = K::Name(longer);
+                    Expr { kind, span }
+                }
+                _ => {
+                    let expr = Box::new(expr);
+                    let kind = K::Field { expr, name };
+                    Expr { kind, span }
+                }
+            }),
+            None => {
+                if let Some(first) = path.first() {
+                    let message = format!("`{}` is no parameter of the macro", first.text);
+                    let mut error = Diagnostic::new("42703", self.place.unwrap_or(first.span), message);
+                    error.help =
+                        suggestion(&first.text, self.names.iter().map(|(name, _)| name.clone())).or_else(|| {
+                            Some("a macro sees nothing of where it is called: give it as an argument".to_owned())
+                        });
+                    self.error.get_or_insert(error);
+                }
+                let kind = K::Name(path);
+                Expr { kind, span }
+            }
+        }
+    }
+
+    fn fail(&mut self, code: &'static str, span: Span, message: &str) {
+        let error = Diagnostic::new(code, self.place.unwrap_or(span), message);
+        self.error.get_or_insert(error);
+    }
+}
