@@ -261,11 +261,12 @@ impl Locks {
         lock(&self.state).holders.len()
     }
 
-    /// The transaction that made one of the last few thousand commits.
+    /// The transaction that made one of the last few thousand commits; `None` if several share it.
     pub fn transaction_of(&self, commit: CommitId) -> Option<TxnId> {
         let state = lock(&self.state);
-        let mut recent = state.recent.iter().rev();
-        recent.find(|(known, _)| *known == commit).map(|(_, id)| *id)
+        let mut found = state.recent.iter().filter(|(known, _)| *known == commit);
+        let (_, id) = found.next()?;
+        found.next().is_none().then_some(*id)
     }
 
     /// Whether a transaction that has not ended has written to a table.
