@@ -289,6 +289,7 @@ fn add_key(def: &mut TableDef, names: &[Ident], name: Option<&Ident>, primary: b
             let message = format!("column `{}` does not exist", column.text);
             return Err(Error::new(Diagnostic::new("42703", column.span, message)));
         };
+        indexes::check_type(&def.columns[at].ty, "a key", column.span)?;
         def.columns[at].not_null |= primary;
         columns.push(def.columns[at].no);
     }

@@ -7,7 +7,7 @@
 //! Does not: build the index; the commit does.
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{CreateIndex, ExprKind, Ident, OrderItem};
+use gobi_grammar::ast::{CreateIndex, ExprKind, Ident, OrderItem, Span};
 
 use super::{alter, catalog_error, schema_and_name, unsupported};
 use crate::catalog::{ColumnNo, Entity, IndexDef, KeyDef, TableDef};
@@ -82,11 +82,17 @@ fn column(def: &TableDef, name: &Ident) -> Result<ColumnNo, Error> {
         error.help = gobi_grammar::similar::nearest(&name.text, names).map(|near| format!("did you mean `{near}`?"));
         return Err(Error::new(error));
     };
-    match column.ty {
+    check_type(&column.ty, "an index", name.span)?;
+    Ok(column.no)
+}
+
+/// What keys and indexes cannot hold is refused, or they would say nothing of it.
+pub fn check_type(ty: &LogicalType, what: &str, span: Span) -> Result<(), Error> {
+    match ty {
         LogicalType::Array(_) | LogicalType::Struct(_) | LogicalType::Map(_) => {
-            Err(unsupported(&format!("an index of the type {}", column.ty), name.span))
+            Err(unsupported(&format!("{what} of the type {ty}"), span))
         }
-        _ => Ok(column.no),
+        _ => Ok(()),
     }
 }
 
