@@ -6,6 +6,8 @@
 //!
 //! Does not: know what a program should do; the goldens of the language do.
 
+// The fuzz target takes this file by its path, where nested modules are looked for beside it.
+#[path = "programs/generate.rs"]
 pub mod generate;
 
 use generate::{Style, program};
