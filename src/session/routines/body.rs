@@ -86,20 +86,7 @@ pub fn evaluate(session: &mut Session, value: &ast::Expr, running: Running) -> R
         };
         return run(session, &statement, running);
     }
-    let name = ast::Ident {
-        text: RESULT.to_owned(),
-        quoted: true,
-        span: value.span,
-    };
-    let as_let = ast::Statement {
-        kind: K::Let(Box::new(ast::Let {
-            name,
-            ty: None,
-            value: Written::Expr(value.clone()),
-        })),
-        span: running.span,
-    };
-    let shown = run(session, &as_let, running)?;
+    let shown = run(session, &as_let(value, running.span), running)?;
     let variables = &mut session.relations.routines.variables;
     let result = variables
         .iter()
@@ -114,23 +101,24 @@ pub fn evaluate(session: &mut Session, value: &ast::Expr, running: Running) -> R
     }
 }
 
-/// The value of a call, which runs by itself; what it shows is seen by nobody.
-pub fn value_of(session: &mut Session, call: &ast::Expr, running: Running) -> Result<Value, Error> {
-    session.refresh_view(running.span)?;
+/// The statement that keeps an expression's value as [`RESULT`].
+fn as_let(value: &ast::Expr, span: Span) -> ast::Statement {
     let name = ast::Ident {
         text: RESULT.to_owned(),
         quoted: true,
-        span: call.span,
+        span: value.span,
     };
-    let statement = ast::Statement {
-        kind: K::Let(Box::new(ast::Let {
-            name,
-            ty: None,
-            value: Written::Expr(call.clone()),
-        })),
-        span: running.span,
-    };
-    run(session, &statement, running)?;
+    let value = Written::Expr(value.clone());
+    ast::Statement {
+        kind: K::Let(Box::new(ast::Let { name, ty: None, value })),
+        span,
+    }
+}
+
+/// The value of a call, which runs by itself; what it shows is seen by nobody.
+pub fn value_of(session: &mut Session, call: &ast::Expr, running: Running) -> Result<Value, Error> {
+    session.refresh_view(running.span)?;
+    run(session, &as_let(call, running.span), running)?;
     let variables = session.relations.routines.variables.iter();
     let mut results = variables.filter(|held| held.variable.name == RESULT);
     Ok(results.next().map_or(Value::Null, |held| held.value.clone()))
