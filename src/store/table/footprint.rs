@@ -18,7 +18,7 @@ use super::RowAddress;
 use super::changes::Changes;
 use super::index::Keys;
 use super::moved::Moves;
-use super::prepare::all_keys;
+use super::prepare::Keyed;
 use super::snapshot::Snapshot;
 use crate::catalog::{Catalog, Entity, EntityId, KeyDef};
 use crate::store::StoreError;
@@ -303,19 +303,14 @@ pub struct AddedKeys<'a> {
 impl<'a> AddedKeys<'a> {
     /// Of the rows of some changes, but for those that were there before; only where the other adds rows, too.
     pub fn new(changes: &'a Changes, before: Option<&Changes>, other: &Changes) -> Result<Self, StoreError> {
-        let adds = |other: &Changes, id| other.tables.get(id).is_some_and(|table| !table.staged().is_empty());
         let mut tables = BTreeMap::new();
-        for (id, table) in &changes.tables {
-            let both = adds(changes, id) && adds(other, id);
-            let Some(def) = changes.catalog.table(*id).filter(|_| both) else {
+        for Keyed { id, table, def, keys } in changes.keyed() {
+            if other.tables.get(&id).is_none_or(|theirs| theirs.staged().is_empty()) {
                 continue;
-            };
-            let keys = all_keys(&changes.catalog, *id, def);
-            if !keys.is_empty() {
-                let before = before.and_then(|before| before.tables.get(id));
-                let found = table.keys_since(def, &keys, before)?;
-                tables.insert(*id, keys.into_iter().zip(found).collect());
             }
+            let before = before.and_then(|before| before.tables.get(&id));
+            let found = table.keys_since(def, &keys, before)?;
+            tables.insert(id, keys.into_iter().zip(found).collect());
         }
         Ok(Self { changes, tables })
     }

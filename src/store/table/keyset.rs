@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::changes::Changes;
-use super::prepare::all_keys;
+use super::prepare::Keyed;
 use crate::catalog::EntityId;
 use crate::store::StoreError;
 use crate::store::wire::checksum;
@@ -33,16 +33,9 @@ impl KeyHashes {
     /// Of what is staged.
     pub fn of(changes: &Changes) -> Result<Self, StoreError> {
         let mut tables = BTreeMap::new();
-        for (id, table) in changes.tables.iter().filter(|(_, table)| !table.staged().is_empty()) {
-            let Some(def) = changes.catalog.table(*id) else {
-                continue;
-            };
-            let keys = all_keys(&changes.catalog, *id, def);
-            if keys.is_empty() {
-                continue;
-            }
+        for Keyed { id, table, def, keys } in changes.keyed() {
             if table.appended() > MOST_ROWS {
-                tables.insert(*id, Hashes::TooMany);
+                tables.insert(id, Hashes::TooMany);
                 continue;
             }
             let found = table.keys_since(def, &keys, None)?;
@@ -50,7 +43,7 @@ impl KeyHashes {
                 |(seed, keys): (u64, super::index::Keys)| keys.into_iter().map(move |(key, _)| checksum(seed, &key));
             let mut hashes: Vec<u64> = (0..).zip(found).flat_map(of_key).collect();
             hashes.sort_unstable();
-            tables.insert(*id, Hashes::These(hashes));
+            tables.insert(id, Hashes::These(hashes));
         }
         Ok(Self(tables))
     }

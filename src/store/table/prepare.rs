@@ -278,6 +278,28 @@ pub(super) fn all_keys(catalog: &Catalog, id: EntityId, def: &TableDef) -> Vec<K
     keys
 }
 
+/// A table that rows are added to, and its keys.
+pub(super) struct Keyed<'a> {
+    pub id: EntityId,
+    pub table: &'a TableChanges,
+    pub def: &'a TableDef,
+    pub keys: Vec<KeyDef>,
+}
+
+impl Changes {
+    /// Tables with keys that rows are added to, and that are still there.
+    pub(super) fn keyed(&self) -> impl Iterator<Item = Keyed<'_>> {
+        let adds = self.tables.iter().filter(|(_, table)| !table.staged().is_empty());
+        let keyed = adds.filter_map(|(id, table)| {
+            let def = self.catalog.table(*id)?;
+            let keys = all_keys(&self.catalog, *id, def);
+            let id = *id;
+            Some(Keyed { id, table, def, keys })
+        });
+        keyed.filter(|keyed| !keyed.keys.is_empty())
+    }
+}
+
 /// Rows in memory that are deleted again are not written at all.
 fn without(pending: &Pending, rows: usize, deletes: Option<&RoaringBitmap>) -> Result<Pending, StoreError> {
     let Some(deletes) = deletes.filter(|deletes| !deletes.is_empty()) else {

@@ -12,7 +12,7 @@ use super::RowAddress;
 use super::changes::{Changes, TableChanges};
 use super::core::Core;
 use super::index::{Keys, Located};
-use super::prepare::all_keys;
+use super::prepare::Keyed;
 use super::snapshot::{Snapshot, load_state};
 use crate::catalog::{EntityId, KeyDef, TableDef};
 use crate::store::StoreError;
@@ -54,19 +54,12 @@ impl std::fmt::Display for Twice {
 
 /// The first key that rows staged after `before` give twice.
 pub fn find_twice(changes: &Changes, before: Option<&Changes>, newest: &Snapshot) -> Result<Option<Twice>, StoreError> {
-    for (id, table) in changes.tables.iter().filter(|(_, table)| !table.staged().is_empty()) {
-        let Some(def) = changes.catalog.table(*id) else {
-            continue;
-        };
-        let keys = all_keys(&changes.catalog, *id, def);
-        if keys.is_empty() {
-            continue;
-        }
-        let before = before.and_then(|before| before.tables.get(id));
+    for Keyed { id, table, def, keys } in changes.keyed() {
+        let before = before.and_then(|before| before.tables.get(&id));
         let new = table.keys_since(def, &keys, before)?;
         let looking = Looking {
             changes,
-            id: *id,
+            id,
             def,
             table,
             before,
