@@ -89,6 +89,13 @@ impl StatementKind {
                 MaintainTask::Compact => "COMPACT",
             },
             Self::Cache(_) => "CACHE",
+            _ => self.words_of_programs(),
+        }
+    }
+
+    /// Of what the procedural half of the language has.
+    fn words_of_programs(&self) -> &'static str {
+        match self {
             Self::Let(_) => "LET",
             Self::Assign(_) => "assignment",
             Self::If(_) => "IF",
@@ -99,6 +106,7 @@ impl StatementKind {
             Self::Break => "BREAK",
             Self::Continue => "CONTINUE",
             Self::Throw(_) => "THROW",
+            Self::Yield(_) => "YIELD",
             Self::Assert(_) => "ASSERT",
             Self::CallRoutine(_) => "CALL",
             Self::Eval(_) => "expression statement",
@@ -108,7 +116,7 @@ impl StatementKind {
             Self::UpsertTrigger(_) | Self::CreateTrigger(_) | Self::ToggleTrigger(_) => "TRIGGER",
             Self::Test(_) => "TEST",
             Self::Audit(_) => "AUDIT",
-            Self::Routine(_) | Self::Unsupported { .. } => "this form",
+            _ => "this form",
         }
     }
 }

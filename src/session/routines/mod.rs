@@ -18,6 +18,7 @@ mod models;
 pub mod profiles;
 mod sources;
 mod spawned;
+mod streams;
 mod versions;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ pub use known::{Functions, Known, Macros};
 pub use listing::{describe, list};
 pub use sources::Sources;
 pub use spawned::Spawned;
+pub use streams::Streams;
 
 use profiles::Profiles;
 
@@ -181,6 +183,7 @@ pub fn is_ours(kind: &K) -> bool {
             | K::While(_)
             | K::For(_)
             | K::Throw(_)
+            | K::Yield(_)
             | K::Assert(_)
             | K::Eval(_)
             | K::Return(_)
