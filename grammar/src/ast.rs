@@ -17,6 +17,7 @@ mod timeline;
 mod transaction;
 mod trigger;
 mod types;
+pub mod visit;
 mod walk;
 mod window;
 
@@ -210,8 +211,6 @@ pub enum StatementKind {
     Continue,
     /// `throw …`; without an operand, what was caught.
     Throw(Option<Box<Expr>>),
-    /// `yield …`: a row of the `then` block around it.
-    Yield(Option<Box<Value>>),
     /// `assert …`.
     Assert(Box<Assert>),
     /// `call …`.
@@ -222,6 +221,10 @@ pub enum StatementKind {
     DefineType(Box<DefineType>),
     /// `macro m(a) {…}`.
     DefineMacro(Box<DefineMacro>),
+    /// `module m {…}`.
+    Module(Box<Module>),
+    /// `import m`.
+    Import(Vec<Ident>),
     /// `type exception as …`.
     DefineException(DefineException),
     /// `test name {…}`.
@@ -367,8 +370,6 @@ pub enum QueryBody {
     },
     /// `(query)`, which may have an ORDER BY and a LIMIT of its own.
     Nested(Box<Query>),
-    /// `STREAM query`: its rows as they are asked for.
-    Stream(Box<Query>),
 }
 
 /// Set operations.

@@ -57,7 +57,7 @@ const SHAPES: &[Shape] = &[
     ("with before a change", |n| {
         around("WITH a AS (SELECT ", "(", "1", ")", n) + ") DELETE FROM t"
     }),
-    ("blocks", |n| around("MODULE m ", "{", "", "}", n)),
+    ("blocks", |n| around("", "if a {", "", "}", n)),
 ];
 
 /// Everything runs on a thread with a small stack, as it may in a server.

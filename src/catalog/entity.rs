@@ -230,6 +230,12 @@ pub struct RoutineDef {
     /// Made as a procedure.
     #[serde(default)]
     pub procedure: bool,
+    /// The type of its receiver, by which those of one name differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<String>,
+    /// It is a module: what it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<MemberDef>>,
     /// The whole statement that made it.
     pub source: Source,
     /// Its signature as it was checked: `(a bigint) -> double`.
@@ -239,6 +245,17 @@ pub struct RoutineDef {
     /// Tables, views and functions that it names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<EntityId>,
+}
+
+/// A function, procedure or macro of a module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberDef {
+    /// `module.name`, case preserved.
+    pub name: String,
+    /// `function`, `procedure` or `macro`.
+    pub kind: String,
+    /// Its signature as it was checked.
+    pub signature: String,
 }
 
 /// A type with a name.
@@ -252,6 +269,12 @@ pub struct TypeDef {
 
 /// What the keys of types begin with.
 pub(super) const TYPE_KEY: &str = "\u{1}type ";
+
+/// What the keys of modules begin with.
+pub(super) const MODULE_KEY: &str = "\u{1}module ";
+
+/// What the keys of functions with receivers begin with.
+const METHOD_KEY: &str = "\u{1}method ";
 
 /// What the keys of triggers begin with.
 pub(super) const TRIGGER_KEY: &str = "\u{1}trigger ";
@@ -373,6 +396,7 @@ impl Entity {
             Entity::Table(_) => "table",
             Entity::View(_) => "view",
             Entity::Index(_) => "index",
+            Entity::Routine(routine) if routine.members.is_some() => "module",
             Entity::Routine(routine) if routine.procedure => "procedure",
             Entity::Routine(_) => "function",
             Entity::Watermark(_) => "watermark",
@@ -397,12 +421,18 @@ impl Entity {
         }
     }
 
-    /// What tells it from others of its schema: triggers and types may be called as tables and procedures are.
+    /// What tells it from others of its schema: triggers, types and modules may be called as tables and procedures are, and
+    /// functions with other receivers like each other.
     pub fn key(&self) -> String {
         let name = self.name().to_ascii_lowercase();
         match self {
             Entity::Trigger(_) => format!("{TRIGGER_KEY}{name}"),
             Entity::Type(_) => format!("{TYPE_KEY}{name}"),
+            Entity::Routine(routine) if routine.members.is_some() => format!("{MODULE_KEY}{name}"),
+            Entity::Routine(routine) => match &routine.receiver {
+                Some(receiver) => format!("{METHOD_KEY}{name} of {}", receiver.to_lowercase()),
+                None => name,
+            },
             _ => name,
         }
     }

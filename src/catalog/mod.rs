@@ -16,8 +16,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 pub use entity::{
-    CheckDef, ColumnDef, ColumnNo, Entity, EntityId, Event, ForeignKeyDef, IndexDef, KeyAction, KeyDef, NotAnEntity,
-    RoutineDef, SchemaDef, SortColumn, Source, Storage, TableDef, Timing, TriggerDef, TypeDef, ViewDef, WatermarkDef,
+    CheckDef, ColumnDef, ColumnNo, Entity, EntityId, Event, ForeignKeyDef, IndexDef, KeyAction, KeyDef, MemberDef,
+    NotAnEntity, RoutineDef, SchemaDef, SortColumn, Source, Storage, TableDef, Timing, TriggerDef, TypeDef, ViewDef,
+    WatermarkDef,
 };
 
 use crate::types::LogicalType;
@@ -158,6 +159,32 @@ impl Catalog {
             Entity::Type(def) => Some((entry.id, def)),
             _ => None,
         }
+    }
+
+    /// A module by name.
+    pub fn module(&self, schema: &str, name: &str) -> Option<(&Entry, &RoutineDef)> {
+        let key = format!("{}{name}", entity::MODULE_KEY);
+        let entry = self.find(&[schema, &key])?;
+        match &*entry.entity {
+            Entity::Routine(def) => Some((entry, def)),
+            _ => None,
+        }
+    }
+
+    /// The functions and procedures of a name: one, or one for each receiver.
+    pub fn routines(&self, schema: &str, name: &str) -> Vec<(&Entry, &RoutineDef)> {
+        let plain = self.find(&[schema, name]);
+        let of_receivers = self.entries().filter(|entry| {
+            *entry.schema == *schema.to_ascii_lowercase() && entry.entity.name().eq_ignore_ascii_case(name)
+        });
+        let all = plain.into_iter().chain(of_receivers);
+        let routines = all.filter_map(|entry| match &*entry.entity {
+            Entity::Routine(def) if def.members.is_none() => Some((entry, def)),
+            _ => None,
+        });
+        let mut routines: Vec<_> = routines.collect();
+        routines.dedup_by_key(|(entry, _)| entry.id);
+        routines
     }
 
     /// All types that have names.

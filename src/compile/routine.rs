@@ -16,7 +16,6 @@ mod positions;
 mod rows;
 mod statements;
 mod texts;
-mod tidy;
 mod variables;
 
 use std::sync::Arc;
@@ -54,10 +53,6 @@ pub(super) struct Frame {
     handlers: Vec<Block>,
     /// Where BREAK and CONTINUE go.
     loops: Vec<(Block, Block)>,
-    /// The questions that end the loops over rows around the statement.
-    open_rows: Vec<usize>,
-    /// What there was when the routine began.
-    mark: Option<ir::Slot>,
     /// Rounds until the next look.
     fuel: Local,
     /// How deep the routine is in itself.
@@ -107,7 +102,6 @@ pub fn compile(program: &Arc<Program>, body: RoutineId, noted: bool) -> Pipeline
     let mut emitter = Emitter::over(kernel, &mut shared, &plan, &pipeline);
     emitter.begin_routine(routine, &[], Exit::Body(routine.result.clone().map(|(ty, _)| ty)));
     emitter.take_cells();
-    emitter.set_mark(routine);
     emitter.routine_body(routine);
     emitter.close_entry(|_| {});
     let function = emitter.b.finish();
@@ -128,7 +122,6 @@ fn write(
     let mut emitter = Emitter::over(builder, shared, plan, pipeline);
     emitter.begin_routine(routine, &[], Exit::Function(routine.result.clone().map(|(ty, _)| ty)));
     emitter.take_arguments(routine, convention);
-    emitter.set_mark(routine);
     emitter.routine_body(routine);
     emitter.close_entry(|e| e.check_depth(routine));
     emitter.b.finish()
@@ -158,8 +151,6 @@ impl Emitter<'_> {
             exit,
             handlers: Vec::new(),
             loops: Vec::new(),
-            open_rows: Vec::new(),
-            mark: None,
             fuel,
             depth: None,
             place: Span::default(),

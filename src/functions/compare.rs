@@ -9,7 +9,7 @@
 
 use std::cmp::Ordering;
 
-use super::body::{Answer, Call, Scalar};
+use super::body::{Answer, Call, FunctionError, Scalar};
 use super::entry::strict;
 use super::{Class, Function, Param as P, returns};
 use crate::types::Interval;
@@ -30,7 +30,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
     .variadic()
     .sees_nulls()
     .doc("The least of the arguments that are not NULL", "least('b', 'a') → a"),
+    strict("single_row", &[P::BigInt], returns::boolean, |call, _| single(call))
+        .fallible()
+        .doc(
+            "True; an error if the argument, a number of rows, is above 1: what a subquery is held to that is used as a value",
+            "single_row(1) → true",
+        ),
 ];
+
+fn single<'a>(call: &Call<'a>) -> Answer<'a> {
+    match call.int(0)? {
+        ..=1 => Ok(Scalar::boolean(true)),
+        _ => {
+            let message = "a subquery used as a value gives more than one row";
+            Err(FunctionError::new("21000", message))
+        }
+    }
+}
 
 fn pick<'a>(call: &Call<'a>, wanted: Ordering) -> Answer<'a> {
     let values = call.args.iter().copied().filter(|arg| *arg != Scalar::Null);

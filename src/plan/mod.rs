@@ -174,7 +174,12 @@ pub trait TableResolver {
     }
 
     /// The macro of that name.
-    fn macro_named(&self, _name: &str) -> Option<Arc<ast::DefineMacro>> {
+    fn macro_named(&mut self, _name: &str) -> Option<Arc<ast::DefineMacro>> {
+        None
+    }
+
+    /// The whole names of what a module holds; `None` if there is none of that name.
+    fn module(&mut self, _name: &str) -> Option<Vec<String>> {
         None
     }
 
@@ -193,6 +198,11 @@ pub trait TableResolver {
 
     /// A call of a function of the user's; `None` if there is none of that name.
     fn routine(&mut self, _call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {
+        None
+    }
+
+    /// The function of a call, if it asks queries, so that its body is to become a part of the query; `None` if it is another one.
+    fn query_function(&mut self, _call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
         None
     }
 
@@ -243,6 +253,23 @@ pub struct Callee {
     pub result: LogicalType,
     /// May give NULL.
     pub nullable: bool,
+}
+
+/// A function that asks queries, for the arguments of a call.
+#[derive(Debug)]
+pub struct QueryFunction {
+    /// Its name.
+    pub name: String,
+    /// Name and type of each parameter, and its value.
+    pub params: Vec<(String, LogicalType, Passed)>,
+    /// What else it names: values that it has kept.
+    pub constants: Vec<(String, LogicalType, Value)>,
+    /// What it does.
+    pub body: ast::ArmBody,
+    /// The type of its value, if one was written.
+    pub returns: Option<LogicalType>,
+    /// How it was written.
+    pub dialect: Dialect,
 }
 
 /// Where a parameter's value comes from.
@@ -361,6 +388,15 @@ pub fn not_exhaustive(ty: &LogicalType, matching: &ast::Match, span: ast::Span) 
 /// Whether the arms of a MATCH name every label, and NULL if there may be one.
 pub fn covers_labels(labels: &EnumType, nullable: bool, matching: &ast::Match) -> bool {
     bind::covers_labels(labels, nullable, matching)
+}
+
+/// `m.f(x)` as a call of `f` of the module `m`, if there is such a module and `m` is nothing else here.
+pub fn of_module(
+    call: &ast::Call,
+    members: &mut dyn FnMut(&str) -> Option<Vec<String>>,
+    is_value: &dyn Fn(&ast::Ident) -> bool,
+) -> Option<Result<ast::Call, Diagnostic>> {
+    bind::of_module(call, members, is_value)
 }
 
 /// What a call of a macro stands for.

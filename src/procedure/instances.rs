@@ -10,8 +10,9 @@
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{DefineMacro, Ident, Span};
+use gobi_grammar::ast::{DefineMacro, Ident, Returns, Span};
 
+use super::asking;
 use super::check::{self, Assumed};
 use super::generics;
 use super::params::{Param, params};
@@ -19,7 +20,10 @@ use super::question::Question;
 use super::{Definition, Definitions, NoDefinitions};
 use crate::plan::logical::{Expr, ExprKind, TableId};
 use crate::plan::routine::{Program, Routine, RoutineId, Variable};
-use crate::plan::{Callee, LambdaCall, Moment, Named, NamedTypes, ResolveError, RoutineCall, TableInfo, TableResolver};
+use crate::plan::{
+    Callee, LambdaCall, Moment, Named, NamedTypes, QueryFunction, ResolveError, RoutineCall, TableInfo, TableResolver,
+    bind_type,
+};
 use crate::types::{LogicalType, Value};
 
 /// The routines of one statement, made as they are called.
@@ -31,6 +35,8 @@ pub struct Instances {
     pub(super) questions: Vec<Question>,
     /// What is worth a look in the bodies that were checked.
     pub warnings: Vec<Diagnostic>,
+    /// Names of the functions that became parts of queries.
+    inlined: Vec<String>,
     /// The routines that are being checked, outermost first.
     open: Vec<usize>,
     /// A result was asked for that is not known yet.
@@ -63,6 +69,7 @@ impl Instances {
             routines: Vec::new(),
             questions: Vec::new(),
             warnings: Vec::new(),
+            inlined: Vec::new(),
             open: Vec::new(),
             unresolved: false,
         }
@@ -101,6 +108,7 @@ impl Instances {
     /// Names of the definitions that routines were made of.
     pub fn called(&self) -> Vec<String> {
         let names = self.routines.iter().map(|instance| instance.name.clone());
+        let names = names.chain(self.inlined.iter().cloned());
         // Lambdas have names that nobody can write.
         names.filter(|name| !name.contains('@')).collect()
     }
@@ -123,15 +131,66 @@ impl Instances {
         call: &RoutineCall<'_>,
         tables: Option<&mut dyn TableResolver>,
     ) -> Option<Result<Callee, Diagnostic>> {
-        let methods = self.definitions.methods(&call.name.text);
         let declared = self.definitions.types();
-        let definition = match method_of(&methods, call, &declared).or_else(|| self.definitions.find(&call.name.text)) {
-            Some(definition) => definition,
-            None if methods.is_empty() => return None,
-            None => return Some(Err(no_method(&methods, call))),
+        let definition = match self.definition_of(call, &declared)? {
+            Ok(definition) => definition,
+            Err(error) => return Some(Err(error)),
         };
         let types = generics::bound(&definition, call, &declared);
         Some(types.and_then(|types| self.callee(&definition, call, types, tables)))
+    }
+
+    /// The definition that a call leads to.
+    fn definition_of(
+        &self,
+        call: &RoutineCall<'_>,
+        declared: &NamedTypes,
+    ) -> Option<Result<Arc<Definition>, Diagnostic>> {
+        let methods = self.definitions.methods(&call.name.text);
+        match method_of(&methods, call, declared).or_else(|| self.definitions.find(&call.name.text)) {
+            Some(definition) => Some(Ok(definition)),
+            None if methods.is_empty() => None,
+            None => Some(Err(no_method(&methods, call))),
+        }
+    }
+
+    /// The function of a call, if it asks queries; see [`TableResolver::query_function`].
+    pub fn query_function(&mut self, call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
+        let declared = self.definitions.types();
+        let definition = self.definition_of(call, &declared)?.ok()?;
+        if !asking::asks(&definition, &*self.definitions) {
+            return None;
+        }
+        Some(self.asking(&definition, call, &declared))
+    }
+
+    fn asking(
+        &mut self,
+        definition: &Arc<Definition>,
+        call: &RoutineCall<'_>,
+        declared: &NamedTypes,
+    ) -> Result<QueryFunction, Diagnostic> {
+        let types = generics::bound(definition, call, declared)?;
+        let returns = match &definition.routine.returns {
+            Returns::Type(ty) => Some(bind_type(ty, definition.dialect, &types).map_err(check::first)?),
+            Returns::Inferred | Returns::Void => None,
+        };
+        let mut nothing = WithInstances {
+            tables: None,
+            instances: self,
+        };
+        let params = params(definition, call, &types, &mut nothing)?;
+        let names = definition.routine.params.iter().map(|param| param.name.text.clone());
+        let params = names.zip(params).map(|(name, param)| (name, param.ty, param.passed));
+        self.inlined.push(definition.name.clone());
+        Ok(QueryFunction {
+            name: definition.name.clone(),
+            params: params.collect(),
+            constants: definition.constants.clone(),
+            body: asking::arrowed(&definition.routine.body),
+            returns,
+            dialect: definition.dialect,
+        })
     }
 
     /// The routine of a lambda for arguments of these types.
@@ -267,10 +326,6 @@ impl Instances {
         self.open.push(number);
         let made = self.make(number, definition, params, tables);
         self.open.pop();
-        if made.is_err() {
-            // Nothing is left of it for those who look again.
-            self.routines.truncate(number);
-        }
         made.map(|()| number)
     }
 
@@ -418,7 +473,11 @@ impl TableResolver for WithInstances<'_> {
         self.instances.types.clone()
     }
 
-    fn macro_named(&self, name: &str) -> Option<Arc<DefineMacro>> {
+    fn module(&mut self, name: &str) -> Option<Vec<String>> {
+        self.instances.definitions.members(name)
+    }
+
+    fn macro_named(&mut self, name: &str) -> Option<Arc<DefineMacro>> {
         self.instances.definitions.macro_named(name)
     }
 
@@ -442,6 +501,10 @@ impl TableResolver for WithInstances<'_> {
             None => None,
         };
         self.instances.call(call, tables)
+    }
+
+    fn query_function(&mut self, call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
+        self.instances.query_function(call)
     }
 
     fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {

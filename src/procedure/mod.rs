@@ -17,16 +17,18 @@
 // The walk through this room names its private modules; readers of the source follow it.
 #![allow(rustdoc::private_intra_doc_links)]
 
+mod asking;
 mod chain;
 mod check;
 mod generics;
 mod instances;
+mod module;
 mod params;
 mod question;
 mod relational;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gobi_grammar::Dialect;
 use gobi_grammar::ast;
@@ -38,6 +40,7 @@ pub use check::{
     check_definition, check_trigger,
 };
 pub use instances::Instances;
+pub use module::Module;
 pub use question::{Question, QuestionKind};
 pub use relational::statement_rows;
 
@@ -56,6 +59,8 @@ pub struct Definition {
     pub constants: Vec<(String, LogicalType, Value)>,
     /// Functions that it is called with, by the names of the parameters which they are in the place of.
     pub functions: Vec<Handed>,
+    /// What is known of its body.
+    asked: OnceLock<asking::Asked>,
 }
 
 /// A function that a definition is called with.
@@ -81,18 +86,25 @@ pub struct Captured {
 }
 
 impl Definition {
+    /// A routine that names nothing of where it is written.
+    fn of(name: String, routine: ast::Routine, dialect: Dialect) -> Self {
+        Self {
+            name,
+            routine,
+            dialect,
+            captured: Vec::new(),
+            constants: Vec::new(),
+            functions: Vec::new(),
+            asked: OnceLock::new(),
+        }
+    }
+
     /// The function that an expression with lambdas is: of what it takes from around it.
     pub(crate) fn of_expression(call: &LambdaCall<'_>) -> Self {
         let params = call.params.iter().map(|(name, _, _)| name.as_str());
         let body = ast::RoutineBody::Value(ast::Value::Expr(call.body.clone()));
-        Self {
-            name: format!("lambda@{}", call.body.span.start),
-            routine: unnamed(params, body, call.body.span),
-            dialect: call.dialect,
-            captured: Vec::new(),
-            constants: Vec::new(),
-            functions: Vec::new(),
-        }
+        let name = format!("lambda@{}", call.body.span.start);
+        Self::of(name, unnamed(params, body, call.body.span), call.dialect)
     }
 
     /// A lambda that a script has given a name to.
@@ -109,12 +121,8 @@ impl Definition {
             ast::ArmBody::Block(block) => ast::RoutineBody::Block(block.clone()),
         };
         Self {
-            name: name.to_owned(),
-            routine: unnamed(params, body, span),
-            dialect,
-            captured: Vec::new(),
             constants,
-            functions: Vec::new(),
+            ..Self::of(name.to_owned(), unnamed(params, body, span), dialect)
         }
     }
 
@@ -134,14 +142,11 @@ impl Definition {
             let default = None;
             routine.params.insert(0, ast::Param { name, ty, default });
         }
-        Self {
-            name: name.to_owned(),
-            routine,
-            dialect,
-            captured: Vec::new(),
-            constants: Vec::new(),
-            functions: Vec::new(),
-        }
+        Self::of(name.to_owned(), routine, dialect)
+    }
+
+    fn asked(&self) -> &asking::Asked {
+        self.asked.get_or_init(|| asking::Asked::of(self))
     }
 
     /// The words of its text, in lower case.
@@ -230,6 +235,11 @@ pub trait Definitions: std::fmt::Debug {
 
     /// The macro of that name.
     fn macro_named(&self, _name: &str) -> Option<Arc<ast::DefineMacro>> {
+        None
+    }
+
+    /// The whole names of what a module holds; `None` if there is none of that name.
+    fn members(&self, _name: &str) -> Option<Vec<String>> {
         None
     }
 

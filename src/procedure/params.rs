@@ -42,11 +42,8 @@ pub(super) fn params(
             None => return Err(wrong_count(definition, call)),
             Some(Some(_)) => {
                 let message = format!("parameter `{}` is given twice", params[place].name.text);
-                return Err(Diagnostic::new(
-                    "42601",
-                    name.map_or(call.name.span, |name| name.span),
-                    message,
-                ));
+                let place = name.map_or(call.name.span, |name| name.span);
+                return Err(Diagnostic::new("42601", place, message).with_help(signature(definition)));
             }
             Some(slot) => *slot = Some(at),
         }
@@ -99,7 +96,8 @@ fn named(definition: &Definition, name: &gobi_grammar::ast::Ident) -> Result<usi
         let message = format!("`{}` has no parameter `{}`", definition.name, name.text);
         let mut error = Diagnostic::new("42883", name.span, message);
         let names = params.iter().map(|param| param.name.text.as_str());
-        error.help = nearest(&name.text, names).map(|near| format!("did you mean `{near}`?"));
+        let near = nearest(&name.text, names).map(|near| format!("did you mean `{near}`?"));
+        error.help = near.or_else(|| Some(signature(definition)));
         error
     })
 }
@@ -113,12 +111,17 @@ fn wrong_count(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
 
 /// `f(a int, b = …)`, for help lines.
 pub(super) fn signature(definition: &Definition) -> String {
-    let shown = definition.routine.params.iter().map(|param| {
+    shape(&definition.name, &definition.routine.params)
+}
+
+/// The same of a function by its name and parameters.
+pub(super) fn shape(name: &str, params: &[gobi_grammar::ast::Param]) -> String {
+    let shown = params.iter().map(|param| {
         let ty = param.ty.as_ref().map(|ty| format!(" {}", ty.name)).unwrap_or_default();
         let default = if param.default.is_some() { " = …" } else { "" };
         format!("{}{ty}{default}", param.name.text)
     });
-    format!("it is `{}({})`", definition.name, shown.collect::<Vec<_>>().join(", "))
+    format!("it is `{name}({})`", shown.collect::<Vec<_>>().join(", "))
 }
 
 fn first(errors: Vec<Diagnostic>) -> Diagnostic {

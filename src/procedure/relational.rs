@@ -146,6 +146,12 @@ pub(super) fn ended(rows: &Rows, chain: &Chain) -> Option<Query> {
     Some(select(item, from, None, span))
 }
 
+/// The query that gives one value.
+pub(super) fn value(expr: Expr) -> Query {
+    let span = expr.span;
+    select(SelectItem::Expr { expr, alias: None }, None, None, span)
+}
+
 /// The query that gives all elements as one array; the columns are those of the rows.
 pub(super) fn gathered(rows: &Rows, columns: &[String], span: Span) -> Query {
     let alias = ident("rows", span);
@@ -367,12 +373,12 @@ fn table(kind: TableRefKind, alias: Option<Ident>, span: Span) -> TableRef {
     }
 }
 
-fn select(item: SelectItem, from: TableRef, filter: Option<Expr>, span: Span) -> Query {
+fn select(item: SelectItem, from: impl Into<Option<TableRef>>, filter: Option<Expr>, span: Span) -> Query {
     let select = Select {
         from_first: false,
         distinct: Distinct::No,
         items: vec![item],
-        from: vec![from],
+        from: from.into().into_iter().collect(),
         filter,
         group_by: GroupBy::None,
         having: None,

@@ -15,7 +15,7 @@ use gobi_grammar::similar::nearest;
 
 use super::databases::{Attached, TEMP, What};
 use super::store::{DatabaseFolder, Store, name_of, store_error};
-use super::{Error, ResultStream, Session, define};
+use super::{Error, ResultStream, Session, define, scripts};
 use crate::functions::like::LikePattern;
 use crate::host;
 
@@ -26,8 +26,8 @@ pub fn attach(session: &mut Session, attach: &Attach, span: Span) -> Result<(), 
         AttachSource::Name(name) => return Err(define::unsupported("ATTACH of a daemon", name.span)),
     };
     let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
-    if ending.is_some_and(|ending| ending == "sql" || ending == "gz") {
-        return Err(define::unsupported("ATTACH of a script", place));
+    if ending.is_some_and(|ending| ending == "gz") {
+        return Err(define::unsupported("ATTACH of a compressed file", place));
     }
     if session.in_transaction() {
         return Err(user("25001", span, "ATTACH cannot be done in a transaction"));
@@ -36,6 +36,9 @@ pub fn attach(session: &mut Session, attach: &Attach, span: Span) -> Result<(), 
     let name = name.unwrap_or_else(|| name_of(path));
     let name_span = attach.alias.as_ref().map_or(place, |alias| alias.span);
     check_name(session, &name, name_span)?;
+    if scripts::is_script(path) {
+        return scripts::attach(session, name, path, place);
+    }
     let what = source(session, attach, path, &name, place)?;
     session.databases.attached.push(Attached {
         name,
@@ -49,7 +52,7 @@ fn check_name(session: &Session, name: &str, span: Span) -> Result<(), Error> {
     let own = session.store.as_ref().map(Store::name);
     let is_own = own.is_some_and(|own| own.eq_ignore_ascii_case(name));
     let is_kept = ["main", TEMP].iter().any(|kept| kept.eq_ignore_ascii_case(name));
-    if is_own || is_kept || session.databases.named(name).is_some() {
+    if is_own || is_kept || session.databases.named(name).is_some() || session.scripts.named(name).is_some() {
         let message = format!("there is a database `{name}` already");
         let help = "give it another name with AS";
         return Err(Error::new(Diagnostic::new("42P04", span, message).with_help(help)));
@@ -96,11 +99,17 @@ pub fn detach(session: &mut Session, detach: &Detach, span: Span) -> Result<(), 
             session.databases.attached.remove(at);
             Ok(())
         }
-        None if detach.if_exists => Ok(()),
+        None if session.scripts.forget(&name.text) || detach.if_exists => Ok(()),
         None if own.is_none_or(|own| !own.eq_ignore_ascii_case(&name.text)) => {
             let message = format!("no database `{}` is attached", name.text);
             let mut error = Diagnostic::new("3D000", name.span, message);
-            let names = session.databases.attached.iter().map(|other| &*other.name);
+            let scripts = session.scripts.all().iter().map(|script| &*script.name);
+            let names = session
+                .databases
+                .attached
+                .iter()
+                .map(|other| &*other.name)
+                .chain(scripts);
             error.help = nearest(&name.text, names).map(|near| format!("did you mean `{near}`?"));
             Err(Error::new(error))
         }
@@ -136,7 +145,11 @@ pub fn show(session: &Session, show: &Show, span: Span) -> Result<ResultStream, 
         let path = other.path.display().to_string();
         (other.name.clone(), path, kind, read_only)
     });
-    let all = own.chain(others).filter(|(name, ..)| {
+    let scripts = session.scripts.all().iter().map(|script| {
+        let path = script.path.display().to_string();
+        (script.name.clone(), path, "script", true)
+    });
+    let all = own.chain(others).chain(scripts).filter(|(name, ..)| {
         let like = like.as_ref();
         like.is_none_or(|like| like.matches(name.as_bytes()))
     });

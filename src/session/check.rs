@@ -121,7 +121,7 @@ fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Resul
                 .for_each(|query| query.limit = Some(zero(statement.span)));
             run(session, K::CreateTable(empty), statement.span, dialect)
         }
-        kind if routines::is_ours(kind) && !matches!(kind, K::Routine(_)) => {
+        kind if routines::is_ours(kind) && !matches!(kind, K::Routine(_) | K::Module(_)) => {
             routines::look(session, statement, running)
         }
         kind if defines(kind) => run(session, kind.clone(), statement.span, dialect),
@@ -142,6 +142,7 @@ fn defines(kind: &K) -> bool {
             | K::Set(_)
             | K::Prepare(_)
             | K::Routine(_)
+            | K::Module(_)
             | K::UpsertTrigger(_)
             | K::CreateTrigger(_)
             | K::ToggleTrigger(_)

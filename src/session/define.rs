@@ -320,5 +320,9 @@ pub fn unsupported(what: &str, span: Span) -> Error {
 }
 
 pub fn catalog_error(error: &CatalogError, span: Span) -> Error {
-    Error::new(Diagnostic::new(error.code(), span, error.to_string()))
+    let mut said = Diagnostic::new(error.code(), span, error.to_string());
+    if let CatalogError::Needed { .. } = error {
+        said.help = Some("drop what needs it first, or with it: `CASCADE`".to_owned());
+    }
+    Error::new(said)
 }

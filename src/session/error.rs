@@ -97,7 +97,8 @@ impl Error {
             exec::ErrorKind::Internal => ErrorKind::Internal,
         };
         let mut diagnostic = Diagnostic::new(error.code, error.span.unwrap_or(statement), error.message);
-        diagnostic.help = error.help;
+        let advice = super::advice::of(error.code, &diagnostic.message).map(str::to_owned);
+        diagnostic.help = error.help.or(advice);
         Self {
             kind,
             diagnostics: vec![diagnostic],

@@ -14,6 +14,7 @@
 // The walk through this room names its private modules; readers of the source follow it.
 #![allow(rustdoc::private_intra_doc_links)]
 
+mod advice;
 mod appender;
 mod attach;
 mod caches;
@@ -44,6 +45,7 @@ mod relations;
 mod result;
 mod routines;
 mod script;
+mod scripts;
 pub mod settings;
 mod show;
 mod statement;
@@ -92,6 +94,7 @@ pub struct Session {
     relations: Relations,
     store: Option<Store>,
     databases: Databases,
+    scripts: scripts::Scripts,
     prepared: prepared::Named,
     interrupt: Interrupt,
     /// The text of the statement that runs.
@@ -108,8 +111,6 @@ pub struct Session {
     reads_one_view: bool,
     /// Calls that run by themselves.
     spawned: routines::Spawned,
-    /// Streams whose rows are taken.
-    streams: routines::Streams,
     /// Triggers that are checked and compiled.
     triggers: triggers::Triggers,
     /// What came of the tests so far, if they are run.
@@ -125,6 +126,7 @@ impl Session {
             relations: Relations::default(),
             store: None,
             databases: Databases::default(),
+            scripts: scripts::Scripts::default(),
             prepared: prepared::Named::new(),
             interrupt: Interrupt::default(),
             statement: "".into(),
@@ -134,7 +136,6 @@ impl Session {
             within: None,
             reads_one_view: false,
             spawned: routines::Spawned::default(),
-            streams: routines::Streams::default(),
             triggers: triggers::Triggers::default(),
             testing: None,
         }
@@ -469,12 +470,6 @@ impl Interrupt {
         if armed.body.is_none() {
             armed.deadline = (timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(timeout_ms));
         }
-    }
-
-    /// Whether a body runs.
-    fn is_in_body(&self) -> bool {
-        let armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        armed.body.is_some()
     }
 
     /// The token of the statement that runs.

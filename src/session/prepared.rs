@@ -14,10 +14,11 @@ use gobi_grammar::ast::{self, Argument, Deallocate, Execute, Prepare, SelectItem
 use gobi_grammar::scan::{Kind, tokens};
 use gobi_grammar::{Diagnostic, Dialect};
 
+use super::change::Running;
 use super::kept::{self, Slot};
 use super::relations::StatementTables;
 use super::result::{ResultStream, StatementResult};
-use super::{Error, Phases, Session, define, script, statement};
+use super::{Error, Phases, Session, define, script, scripts, statement};
 use crate::plan::{self, Parameter, constant};
 use crate::types::{LogicalType, Value, cell};
 
@@ -218,9 +219,22 @@ pub fn run(
         .prepared
         .get(&name.to_lowercase())
         .filter(|_| execute.name.len() == 1);
+    let running = Running {
+        dialect,
+        phases,
+        span,
+        only_bind: false,
+    };
+    if found.is_none()
+        && let Some(done) = scripts::run(session, execute, running)
+    {
+        return done;
+    }
+    let found = session.prepared.get(&name.to_lowercase());
     let prepared = found.cloned().ok_or_else(|| {
         let mut error = Diagnostic::new("26000", span, format!("no statement `{name}` is prepared"));
-        let known = session.prepared.keys().map(String::as_str);
+        let scripts = session.scripts.all().iter().map(|script| &*script.name);
+        let known = session.prepared.keys().map(String::as_str).chain(scripts);
         error.help = gobi_grammar::similar::nearest(name, known).map(|near| format!("did you mean `{near}`?"));
         Error::new(error)
     })?;

@@ -22,7 +22,7 @@ use super::kept::{Resolved, Slot};
 use super::picks::Origin;
 use super::points::point_error;
 use super::reads;
-use super::routines::Routines;
+use super::routines::{Routines, stored_routines};
 use super::store::View;
 use super::unread::Unread;
 use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, TableDef};
@@ -31,8 +31,9 @@ use crate::plan::NamedTypes;
 use crate::plan::access::{Index, Wanted};
 use crate::plan::logical::{Query, TableId};
 use crate::plan::routine::Program;
-use crate::plan::{Callee, LambdaCall, Moment, Named, Parameter, ResolveError, RoutineCall, TableInfo, TableResolver};
-use crate::procedure::Definitions as _;
+use crate::plan::{
+    Callee, LambdaCall, Moment, Named, Parameter, QueryFunction, ResolveError, RoutineCall, TableInfo, TableResolver,
+};
 use crate::procedure::Instances;
 use crate::store::table::{ROW_COLUMN, RowAddress, Snapshot};
 use crate::types::{Field, LogicalType, TableStats, Value};
@@ -509,7 +510,16 @@ impl<'r> StatementTables<'r> {
     /// Tables and views of the session's database that the statement names, but not what its views name.
     pub fn named(&self) -> Vec<EntityId> {
         let own = self.named.iter().filter(|(which, _)| *which == Which::Own);
-        own.map(|(_, id)| *id).collect()
+        let mut named: Vec<EntityId> = own.map(|(_, id)| *id).collect();
+        let called = self.instances.iter().flat_map(Instances::called);
+        for name in called.filter(|name| !self.relations.routines.known.is_local(name)) {
+            for (entry, _) in stored_routines(self.relations.view.as_ref(), &name) {
+                if !named.contains(&entry.id) {
+                    named.push(entry.id);
+                }
+            }
+        }
+        named
     }
 
     /// The table or view that it names first, in whatever database.
@@ -737,6 +747,13 @@ impl TableResolver for StatementTables<'_> {
         self.instances.as_mut()?.call(call, None)
     }
 
+    fn query_function(&mut self, call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
+        if self.instances.is_none() {
+            self.instances = Some(self.relations.instances());
+        }
+        self.instances.as_mut()?.query_function(call)
+    }
+
     fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {
         if self.instances.is_none() {
             self.instances = Some(self.relations.instances());
@@ -756,8 +773,13 @@ impl TableResolver for StatementTables<'_> {
         self.relations.types()
     }
 
-    fn macro_named(&self, name: &str) -> Option<Arc<gobi_grammar::ast::DefineMacro>> {
-        self.relations.routines.known.macro_named(name)
+    fn module(&mut self, name: &str) -> Option<Vec<String>> {
+        let relations = &mut *self.relations;
+        relations.has_module(name).then(|| relations.members(name)).flatten()
+    }
+
+    fn macro_named(&mut self, name: &str) -> Option<Arc<gobi_grammar::ast::DefineMacro>> {
+        self.relations.macro_named(name)
     }
 
     fn note_type(&mut self, name: &str) {

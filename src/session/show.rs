@@ -24,7 +24,6 @@ const LATER: &[&str] = &[
     "extensions",
     "secrets",
     "macros",
-    "modules",
     "schedules",
     "pipelines",
     "sessions",
@@ -41,6 +40,9 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     let what = show.what.text.to_ascii_lowercase();
     if matches!(what.as_str(), "functions" | "procedures") {
         return routines::list(session, show, span).map(StatementResult::Rows);
+    }
+    if what == "modules" {
+        return routines::list_modules(session, show, span).map(StatementResult::Rows);
     }
     if what == "databases" && show.of.is_empty() {
         return attach::show(session, show, span).map(StatementResult::Rows);

@@ -72,6 +72,7 @@ pub fn changes(kind: &K) -> bool {
         K::UpsertTrigger(_) | K::CreateTrigger(_) | K::ToggleTrigger(_) | K::DefineType(_) => true,
         K::Drop(drop) => define::drop::is_ours(drop),
         K::Routine(routine) => routine.form != RoutineForm::Local,
+        K::Module(_) => true,
         _ => false,
     }
 }
@@ -157,6 +158,7 @@ fn makes(kind: &K) -> bool {
             | K::CreateIndex(_)
             | K::CreateWatermark(_)
             | K::Routine(_)
+            | K::Module(_)
             | K::UpsertTrigger(_)
             | K::CreateTrigger(_)
             | K::DefineType(_)
@@ -208,6 +210,7 @@ fn change_in(session: &mut Session, kind: &K, view: &mut View, running: Running)
         K::DefineType(define) => types::create(session, define, view, running)?,
         K::CreateSchema(create) => define::schemas::create(create, view)?,
         K::Routine(routine) => routines::store(session, routine, view, running)?,
+        K::Module(module) => routines::store_module(session, module, view, running)?,
         K::UpsertTrigger(upsert) => triggers::define::upsert(session, upsert, view, running)?,
         K::CreateTrigger(create) => triggers::define::create(session, create, view, running)?,
         K::ToggleTrigger(toggle) => triggers::define::toggle(toggle, view)?,

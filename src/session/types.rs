@@ -106,7 +106,7 @@ fn replaces(form: TypeForm, same: bool, name: &Ident) -> Result<Replaces, Error>
 
 fn needed(catalog: &Catalog, name: &str, by: &[EntityId], span: Span) -> Error {
     let message = format!("`{name}` is needed by {}", catalog.described(by));
-    Error::new(Diagnostic::new("2BP01", span, message))
+    Error::new(Diagnostic::new("2BP01", span, message).with_help("drop what needs it first"))
 }
 
 fn name_of(path: &[Ident]) -> Result<&Ident, Error> {

@@ -89,12 +89,12 @@ impl StatementKind {
                 MaintainTask::Compact => "COMPACT",
             },
             Self::Cache(_) => "CACHE",
-            _ => self.words_of_programs(),
+            _ => self.procedural_words(),
         }
     }
 
-    /// Of what the procedural half of the language has.
-    fn words_of_programs(&self) -> &'static str {
+    /// Those of blocks and definitions.
+    fn procedural_words(&self) -> &'static str {
         match self {
             Self::Let(_) => "LET",
             Self::Assign(_) => "assignment",
@@ -106,12 +106,13 @@ impl StatementKind {
             Self::Break => "BREAK",
             Self::Continue => "CONTINUE",
             Self::Throw(_) => "THROW",
-            Self::Yield(_) => "YIELD",
             Self::Assert(_) => "ASSERT",
             Self::CallRoutine(_) => "CALL",
             Self::Eval(_) => "expression statement",
             Self::DefineException(_) => "TYPE EXCEPTION",
             Self::DefineMacro(_) => "MACRO",
+            Self::Module(_) => "MODULE",
+            Self::Import(_) => "IMPORT",
             Self::DefineType(define) => define.words(),
             Self::UpsertTrigger(_) | Self::CreateTrigger(_) | Self::ToggleTrigger(_) => "TRIGGER",
             Self::Test(_) => "TEST",

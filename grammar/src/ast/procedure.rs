@@ -24,8 +24,6 @@ pub enum Value {
     Expr(Expr),
     /// A query.
     Query(Box<Query>),
-    /// What the block behind a query yields.
-    Then(Box<Then>),
 }
 
 /// `let name [: type] = value`.
@@ -155,6 +153,15 @@ pub struct DefineMacro {
     pub params: Vec<Param>,
     /// What a call stands for.
     pub body: Expr,
+}
+
+/// `module m { function f … }`: functions, procedures and macros that are called `m.f`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Module {
+    /// Its name.
+    pub name: Ident,
+    /// Its definitions.
+    pub body: Block,
 }
 
 /// A function or procedure.

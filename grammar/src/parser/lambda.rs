@@ -123,9 +123,13 @@ impl Builder<'_> {
     fn pipe_stage(&mut self, node: Node<'_>) -> Expr {
         let span = self.span(&node);
         let mut inner = parts(node);
-        let kind = match (inner.next(), inner.next()) {
-            (Some(name), Some(tail)) => {
+        let kind = match (inner.next(), inner.next(), inner.next()) {
+            (Some(name), Some(tail), None) => {
                 let name = self.ident(&name);
+                self.call_tail(name, tail)
+            }
+            (Some(module), Some(name), Some(tail)) => {
+                let name = of_module(self.ident(&module), &self.ident(&name));
                 self.call_tail(name, tail)
             }
             _ => missing(),
@@ -137,8 +141,8 @@ impl Builder<'_> {
     fn stage(&mut self, stage: Expr) -> Option<Call> {
         match stage.kind {
             ExprKind::Call(call) if !call.star && !call.distinct && call.filter.is_none() => Some(call),
-            ExprKind::Name(path) if path.len() == 1 => Some(Call {
-                name: path.into_iter().next()?,
+            ExprKind::Name(path) if path.len() <= 2 => Some(Call {
+                name: path.into_iter().reduce(|module, name| of_module(module, &name))?,
                 distinct: false,
                 star: false,
                 args: Vec::new(),
@@ -151,5 +155,14 @@ impl Builder<'_> {
                 None
             }
         }
+    }
+}
+
+/// `m.f` as one name.
+fn of_module(module: Ident, name: &Ident) -> Ident {
+    Ident {
+        text: format!("{}.{}", module.text, name.text),
+        quoted: true,
+        span: module.span.to(name.span),
     }
 }

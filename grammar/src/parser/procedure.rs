@@ -13,8 +13,8 @@ use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::ast::{
     ArmBody, Assert, Assign, Block, CallRoutine, Catch, DefineException, DefineMacro, Expr, ExprKind, For, Ident, If,
-    Let, Match, MatchArm, Mode, Param, Path, Pattern, Restate, Returns, Routine, RoutineBody, RoutineForm, Statement,
-    StatementKind, Step, Test, Then, Try, Value, While,
+    Let, Match, MatchArm, Mode, Module, Param, Path, Pattern, Restate, Returns, Routine, RoutineBody, RoutineForm,
+    Statement, StatementKind, Step, Test, Then, Try, Value, While,
 };
 
 impl Builder<'_> {
@@ -36,11 +36,10 @@ impl Builder<'_> {
                 let body = self.block(inner.next()?);
                 StatementKind::For(Box::new(For { name, values, body }))
             }
-            Rule::return_stmt => StatementKind::Return(self.row_value(operands(node)).map(Box::new)),
+            Rule::return_stmt => StatementKind::Return(operands(node).next().map(|value| Box::new(self.value(value)))),
             Rule::break_stmt => StatementKind::Break,
             Rule::continue_stmt => StatementKind::Continue,
             Rule::throw_stmt => StatementKind::Throw(operands(node).next().map(|value| Box::new(self.expr(value)))),
-            Rule::yield_stmt => StatementKind::Yield(operands(node).next().map(|value| Box::new(self.value(value)))),
             Rule::assert_stmt => {
                 let mut inner = operands(node);
                 let condition = self.expr(inner.next()?);
@@ -57,6 +56,13 @@ impl Builder<'_> {
             Rule::value_stmt | Rule::bare_expr => StatementKind::Eval(Box::new(self.expr(parts(node).next()?))),
             Rule::exception_stmt => self.exception(node)?,
             Rule::macro_stmt => self.define_macro(node)?,
+            Rule::module_stmt => {
+                let mut inner = operands(node);
+                let name = self.ident(&inner.next()?);
+                let body = self.block(inner.next()?);
+                StatementKind::Module(Box::new(Module { name, body }))
+            }
+            Rule::import_stmt => StatementKind::Import(operands(node).map(|name| self.ident(&name)).collect()),
             Rule::type_stmt => self.declare_type(node)?,
             _ => StatementKind::Routine(Box::new(self.routine(node)?)),
         })
@@ -91,27 +97,12 @@ impl Builder<'_> {
         }
     }
 
-    /// A value, or a query and the block behind it.
-    fn row_value<'i>(&mut self, mut nodes: impl Iterator<Item = Node<'i>>) -> Option<Value> {
-        let value = self.value(nodes.next()?);
-        let Some(block) = nodes.next() else { return Some(value) };
-        let place = self.span(&block);
-        let body = parts(block).next().map(|block| self.block(block))?;
-        Some(match value {
-            Value::Query(query) => Value::Then(Box::new(Then { query: *query, body })),
-            value => {
-                self.error("42601", place, "a `then` block stands behind a query");
-                value
-            }
-        })
-    }
-
     fn let_stmt(&mut self, node: Node<'_>) -> Option<Let> {
         let mut inner = operands(node).peekable();
         let name = self.ident(&inner.next()?);
         let ty = inner.next_if(|part| part.as_rule() == Rule::let_type);
         let ty = ty.and_then(|ty| parts(ty).next()).map(|ty| self.type_name(ty));
-        let value = self.row_value(inner)?;
+        let value = self.value(inner.next()?);
         Some(Let { name, ty, value })
     }
 
@@ -128,7 +119,7 @@ impl Builder<'_> {
                 false => Step::Index(self.expr(inside)),
             });
         }
-        let value = self.row_value(inner)?;
+        let value = self.value(inner.next()?);
         Some(Assign { name, path, value })
     }
 
@@ -441,13 +432,14 @@ fn operands(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
                 | Rule::for_head
                 | Rule::return_head
                 | Rule::throw_head
-                | Rule::yield_head
                 | Rule::assert_head
                 | Rule::call_head
                 | Rule::restate_word
                 | Rule::test_head
                 | Rule::exception_head
                 | Rule::macro_head
+                | Rule::module_head
+                | Rule::import_head
                 | Rule::function_head
                 | Rule::upsert_routine_head
                 | Rule::create_routine_head

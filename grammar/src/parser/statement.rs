@@ -325,7 +325,6 @@ fn is_procedural(rule: Rule) -> bool {
             | Rule::break_stmt
             | Rule::continue_stmt
             | Rule::throw_stmt
-            | Rule::yield_stmt
             | Rule::assert_stmt
             | Rule::call_stmt
             | Rule::test_stmt
@@ -334,6 +333,8 @@ fn is_procedural(rule: Rule) -> bool {
             | Rule::exception_stmt
             | Rule::type_stmt
             | Rule::macro_stmt
+            | Rule::module_stmt
+            | Rule::import_stmt
             | Rule::function_stmt
             | Rule::upsert_routine_stmt
             | Rule::create_routine_stmt

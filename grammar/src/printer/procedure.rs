@@ -10,7 +10,7 @@ use super::Printer;
 use super::expr::Level;
 use crate::ast::{
     ArmBody, Assign, Block, Catch, DefineMacro, Expr, ExprKind, If, Lambda, Match, Mode, Param, Pattern, Returns,
-    Routine, RoutineBody, RoutineForm, StatementKind, Step, Then, Try, Value,
+    Routine, RoutineBody, RoutineForm, StatementKind, Step, Try, Value,
 };
 
 impl Printer {
@@ -59,7 +59,21 @@ impl Printer {
                 }
             }
             StatementKind::Eval(value) => self.expr(value),
-            StatementKind::Then(then) => self.then(then),
+            StatementKind::Then(then) => {
+                self.query(&then.query);
+                self.word(" then");
+                self.block(&then.body);
+            }
+            StatementKind::Routine(routine) => self.routine(routine),
+            _ if self.definition(kind) => {}
+            _ => return self.leaving(kind),
+        }
+        true
+    }
+
+    /// What gives a name to something.
+    fn definition(&mut self, kind: &StatementKind) -> bool {
+        match kind {
             StatementKind::Test(test) => {
                 self.word("test ");
                 self.ident(&test.name);
@@ -75,8 +89,16 @@ impl Printer {
                 }
             }
             StatementKind::DefineMacro(made) => self.define_macro(made),
-            StatementKind::Routine(routine) => self.routine(routine),
-            _ => return self.leaving(kind),
+            StatementKind::Module(module) => {
+                self.word("module ");
+                self.ident(&module.name);
+                self.block(&module.body);
+            }
+            StatementKind::Import(names) => {
+                self.word("import ");
+                self.list(names, Self::ident);
+            }
+            _ => return false,
         }
         true
     }
@@ -109,13 +131,6 @@ impl Printer {
                     self.expr(value);
                 }
             }
-            StatementKind::Yield(value) => {
-                self.word("yield");
-                if let Some(value) = value {
-                    self.word(" ");
-                    self.value(value);
-                }
-            }
             StatementKind::Assert(assert) => {
                 self.word("assert ");
                 self.expr(&assert.condition);
@@ -133,14 +148,7 @@ impl Printer {
         match value {
             Value::Expr(expr) => self.expr(expr),
             Value::Query(query) => self.query(query),
-            Value::Then(then) => self.then(then),
         }
-    }
-
-    fn then(&mut self, then: &Then) {
-        self.query(&then.query);
-        self.word(" then");
-        self.block(&then.body);
     }
 
     fn block(&mut self, block: &Block) {

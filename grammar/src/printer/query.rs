@@ -101,10 +101,6 @@ impl Printer {
                 self.query(query);
                 self.word(")");
             }
-            QueryBody::Stream(query) => {
-                self.word("STREAM ");
-                self.query(query);
-            }
         }
     }
 

@@ -106,6 +106,7 @@ fn leaf() -> BoxedStrategy<StatementKind> {
             let params = params.into_iter().map(param).collect();
             StatementKind::DefineMacro(Box::new(DefineMacro { name, params, body }))
         }),
+        1 => vec(name(), 1..3).prop_map(StatementKind::Import),
         1 => query(expr()).prop_map(StatementKind::Query),
     ]
     .boxed()
@@ -159,6 +160,7 @@ fn nested(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> {
         (query(expr()), block(inner.clone()))
             .prop_map(|(query, body)| StatementKind::Then(Box::new(Then { query, body }))),
         (name(), block(inner.clone())).prop_map(|(name, body)| StatementKind::Test(Box::new(Test { name, body }))),
+        (name(), block(inner.clone())).prop_map(|(name, body)| StatementKind::Module(Box::new(Module { name, body }))),
         (vec(arm, 1..3), option::of(block(inner.clone())))
             .prop_map(|(arms, otherwise)| StatementKind::If(If { arms, otherwise })),
         (plain(), block(inner.clone()))

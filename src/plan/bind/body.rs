@@ -93,6 +93,10 @@ pub(in crate::plan) fn converted(expr: Expr, ty: &LogicalType) -> Option<Expr> {
 impl<'a> Binder<'a> {
     /// The variable of the script or body that the query stands in, as its value.
     pub(super) fn variable(&mut self, name: &ast::Ident, span: Span) -> Option<Expr> {
+        if !self.frames.is_empty() {
+            // Nobody's variables are seen by the body of a function.
+            return None;
+        }
         let (ty, value) = self.tables.variable(&name.text)?;
         Some(self.given(GivenName::Variable(name.text.clone()), value, ty, span))
     }
@@ -100,6 +104,9 @@ impl<'a> Binder<'a> {
     /// `r.a`, where `r` is the row of a loop.
     pub(super) fn row_variable(&mut self, parts: &[ast::Ident], span: Span) -> Option<Expr> {
         let [row, column] = parts else { return None };
+        if !self.frames.is_empty() {
+            return None;
+        }
         let name = format!("{}.{}", row.text, column.text);
         let (ty, value) = self.tables.variable(&name)?;
         Some(self.given(GivenName::Variable(name), value, ty, span))
@@ -146,6 +153,14 @@ impl<'a> Binder<'a> {
             name: &call.name,
             args: described.collect(),
         };
+        if !self.in_body
+            && let Some(asking) = self.tables.query_function(&described)
+        {
+            return Some(match asking {
+                Ok(function) => self.inlined(block, function, args, span),
+                Err(error) => self.fail(error),
+            });
+        }
         let callee = match self.tables.routine(&described)? {
             Ok(callee) => callee,
             Err(error) => return Some(self.fail(error)),
@@ -166,7 +181,8 @@ impl<'a> Binder<'a> {
                 None if with_literal(&ty, &value).is_some() => values.push(self.convert_constant(value, &ty)?),
                 None => {
                     let message = format!("an argument of type {ty} is wanted here, not {from}");
-                    return self.fail(Diagnostic::new("42804", place, message));
+                    return self
+                        .fail(Diagnostic::new("42804", place, message).with_help(format!("cast it: `… :: {ty}`")));
                 }
             }
         }

@@ -34,11 +34,21 @@ pub(super) fn column_name(expr: &ast::Expr, dialect: Dialect) -> String {
 pub(super) fn call_name(call: &ast::Call, dialect: Dialect) -> String {
     let mut plain = call.clone();
     plain.name.text = call.name.text.trim_start_matches('@').to_lowercase();
+    // What a module holds is called `m.f` without quotes.
+    let whole_name = plain
+        .name
+        .text
+        .contains('.')
+        .then(|| std::mem::replace(&mut plain.name.text, "f".to_owned()));
     let whole = ast::Expr {
         kind: K::Call(plain),
         span: call.name.span,
     };
-    text(&whole, dialect)
+    let shown = text(&whole, dialect);
+    match (whole_name, shown.split_once('(')) {
+        (Some(name), Some((_, args))) => format!("{name}({args}"),
+        _ => shown,
+    }
 }
 
 /// The expression as it would be written, on one line.

@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Binder;
 use super::subquery::Attach;
-use crate::plan::logical::{AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
+use crate::plan::logical::{Aggregate, AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
 use crate::plan::properties;
 use crate::types::{LogicalType, Value};
 
@@ -285,6 +285,38 @@ pub(super) fn scalar(plan: Plan, value: Expr) -> Result<(Expr, Option<Plan>), Bl
         }
         _ => Err(Blocked(NOT_AGGREGATE)),
     }
+}
+
+/// The value of the only row of a plan, as a value over an aggregate that is still to be joined: more rows are an error.
+pub(super) fn only_row(binder: &mut Binder<'_>, plan: Plan, value: &Expr) -> (Expr, Plan) {
+    let (ty, span) = (value.ty.clone(), value.span);
+    let first = binder.new_column("value", ty.clone(), true);
+    let rows = binder.new_column("count", LogicalType::BigInt, true);
+    let aggregate = |function, arg, ty| Aggregate {
+        function,
+        arg,
+        distinct: false,
+        filter: None,
+        ty,
+    };
+    let counted = Plan::Aggregate {
+        input: Box::new(plan),
+        keys: Vec::new(),
+        aggregates: vec![
+            (
+                first,
+                aggregate(AggregateFunction::AnyValue, Some(value.clone()), ty.clone()),
+            ),
+            (rows, aggregate(AggregateFunction::Count, None, LogicalType::BigInt)),
+        ],
+    };
+    let rows = Expr::column(rows, LogicalType::BigInt, span);
+    let single = super::nested::call("single_row", vec![rows], LogicalType::Boolean, span);
+    let kind = ExprKind::Case {
+        arms: vec![(single, Expr::column(first, ty.clone(), span))],
+        otherwise: Box::new(Expr::literal(Value::Null, ty.clone(), span)),
+    };
+    (Expr { kind, ty, span }, counted)
 }
 
 /// Only projections, filters, orders and limits stand above a global aggregate.

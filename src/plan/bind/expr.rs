@@ -72,9 +72,7 @@ impl<'a> Binder<'a> {
                 otherwise,
             } => self.case(block, operand.as_deref(), arms, otherwise.as_deref(), e.span),
             K::Cast { expr, ty, try_ } => self.explicit_cast(block, expr, ty, *try_, e.span),
-            K::Call(call) if self.tables.macro_named(&call.name.text).is_some() => self.macro_call(block, call),
-            K::Call(call) if Self::has_lambda(call) => self.lambda_call(block, e),
-            K::Call(call) => self.call(block, call, e.span),
+            K::Call(call) => self.any_call(block, call, e),
             K::Ordered { call, order_by } => self.listed_call(block, call, order_by, e.span),
             K::Window {
                 call,
@@ -87,6 +85,15 @@ impl<'a> Binder<'a> {
             K::Map(_) | K::Instance { .. } => self.nested(block, e),
             K::Array(_) | K::Struct(_) | K::Field { .. } | K::Index { .. } | K::Slice { .. } => self.nested(block, e),
             _ => self.own_form(block, e),
+        }
+    }
+
+    fn any_call(&mut self, block: &mut Block<'a>, call: &'a ast::Call, e: &'a ast::Expr) -> Bound<Expr> {
+        match self.module_call(block, e) {
+            Some(bound) => bound,
+            None if self.tables.macro_named(&call.name.text).is_some() => self.macro_call(block, call),
+            None if Self::has_lambda(call) => self.lambda_call(block, e),
+            None => self.call(block, call, e.span),
         }
     }
 
@@ -349,7 +356,7 @@ impl<'a> Binder<'a> {
             return Ok(matched);
         }
         match block.scope.find(parts) {
-            Found::Column(id) => return Ok(self.column_expr(id, span)),
+            Found::Column(id) => return Ok(self.named_column(id, span)),
             Found::Ambiguous(owners) => return self.ambiguous(parts, &owners, span),
             Found::Nothing => {}
         }
@@ -363,7 +370,7 @@ impl<'a> Binder<'a> {
         }
         for at in (0..self.outer.len()).rev() {
             match self.outer.get(at).map(|scope| scope.find(parts)) {
-                Some(Found::Column(id)) => return Ok(self.column_expr(id, span)),
+                Some(Found::Column(id)) => return Ok(self.named_column(id, span)),
                 Some(Found::Ambiguous(owners)) => return self.ambiguous(parts, &owners, span),
                 _ => {}
             }
@@ -377,6 +384,11 @@ impl<'a> Binder<'a> {
         if let Some((id, path)) = self.struct_column(&block.scope, parts) {
             let column = self.column_expr(id, span);
             return self.fields(column, path);
+        }
+        if let [name] = parts
+            && let Some(value) = self.framed_name(name, span)
+        {
+            return value;
         }
         if let Some(value) = self.row_variable(parts, span) {
             return Ok(value);
@@ -392,6 +404,11 @@ impl<'a> Binder<'a> {
             false => error,
         };
         self.fail(error)
+    }
+
+    fn named_column(&self, id: ColumnId, span: Span) -> Expr {
+        self.framed_constant(id, span)
+            .unwrap_or_else(|| self.column_expr(id, span))
     }
 
     /// `s.f` and `t.s.f`, where `s` is a column with fields: the column, and the path of fields into it.

@@ -8,7 +8,8 @@
 //!
 //! Does not: check the function; whoever implements [`crate::plan::TableResolver::lambda`] does.
 
-use gobi_grammar::ast::{self, ArmBody, ExprKind as K, Ident, Query};
+use gobi_grammar::ast::visit::{self, VisitMut};
+use gobi_grammar::ast::{self, ExprKind as K, Ident, Query, StatementKind};
 
 use super::select::Block;
 use super::{Binder, Bound};
@@ -32,9 +33,17 @@ impl<'a> Binder<'a> {
 
     /// A pipe, or a call with a lambda.
     pub(super) fn lambda_call(&mut self, block: &mut Block<'a>, e: &ast::Expr) -> Bound<Expr> {
-        let mut passed = Passed::default();
         let mut body = e.clone();
-        self.pass(block, &mut body, &mut Vec::new(), &mut passed)?;
+        let mut passing = Passing {
+            binder: self,
+            block,
+            shadows: Vec::new(),
+            passed: Passed::default(),
+            done: Ok(()),
+        };
+        passing.expr(&mut body);
+        let (passed, done) = (passing.passed, passing.done);
+        done?;
         let described = passed.values.iter().enumerate().map(|(at, value)| {
             let nullable = match self.in_body {
                 true => {
@@ -72,68 +81,132 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// Puts parameters in the places of what the function does not compute itself.
-    fn pass(
-        &mut self,
-        block: &mut Block<'a>,
-        e: &mut ast::Expr,
-        shadows: &mut Vec<String>,
-        passed: &mut Passed,
-    ) -> Bound<()> {
-        let whole = shadows.is_empty() && !holds_lambda(e);
+    /// An expression that lives as long as the binding.
+    pub(super) fn kept(&self, e: &ast::Expr) -> &'a ast::Expr {
+        let query = Query::of(ast::QueryBody::Values(vec![vec![e.clone()]]), e.span);
+        let kept: &'a Query = self.views.push_get(Box::new(query));
+        match &kept.body {
+            ast::QueryBody::Values(rows) => &rows[0][0],
+            _ => unreachable!("it was made of values"),
+        }
+    }
+}
+
+/// Puts parameters in the places of what the function does not compute itself.
+struct Passing<'p, 'a> {
+    binder: &'p mut Binder<'a>,
+    block: &'p mut Block<'a>,
+    /// Names that lambdas, patterns and blocks declare; there is one, if only an empty one, inside of a lambda.
+    shadows: Vec<String>,
+    passed: Passed,
+    done: Bound<()>,
+}
+
+impl VisitMut for Passing<'_, '_> {
+    fn expr(&mut self, e: &mut ast::Expr) {
+        let whole = self.shadows.is_empty() && !holds_lambda(e);
         match &mut e.kind {
-            K::Literal(_) => return Ok(()),
-            K::Lambda(lambda) => {
-                let before = shadows.len();
-                // What is inside of a lambda without parameters is inside, too.
-                shadows.push(String::new());
-                shadows.extend(lambda.params.iter().map(|param| param.text.clone()));
-                let done = match &mut lambda.body {
-                    ArmBody::Expr(body) => self.pass(block, body, shadows, passed),
-                    ArmBody::Block(body) => {
-                        let span = body.span;
-                        self.unsupported("a lambda with a block in a query is", span)
-                    }
-                };
-                shadows.truncate(before);
-                return done;
-            }
+            K::Literal(_) => {}
+            K::Lambda(lambda) => self.lambda(lambda),
             K::Name(path) => {
                 let own = path
                     .first()
-                    .is_some_and(|first| shadows.iter().any(|s| s.eq_ignore_ascii_case(&first.text)));
-                let function = matches!(path.as_slice(), [name] if self.tables.has_routine(&name.text));
-                if own || function {
-                    return Ok(());
+                    .is_some_and(|first| self.shadows.iter().any(|s| s.eq_ignore_ascii_case(&first.text)));
+                let function = matches!(path.as_slice(), [name] if self.binder.tables.has_routine(&name.text));
+                if !own && !function {
+                    self.hand_over(e);
                 }
-                return self.hand_over(block, e, passed);
             }
             K::Braced(_) | K::Subquery(_) | K::Exists(_) | K::Window { .. } | K::Ordered { .. } | K::Parameter(_) => {
-                return self.hand_over(block, e, passed);
+                self.hand_over(e);
             }
-            K::Call(call) if is_range(call) => {}
-            _ if whole => return self.hand_over(block, e, passed),
-            _ => {}
+            K::Call(call) if is_range(call) => visit::walk_expr(self, e),
+            _ if whole => self.hand_over(e),
+            K::Try(attempt) => {
+                let before = self.shadows.len();
+                if let Some(ast::Catch::Block { name, .. }) = &attempt.catch {
+                    self.shadows.extend(name.iter().map(|name| name.text.clone()));
+                }
+                visit::walk_expr(self, e);
+                self.shadows.truncate(before);
+            }
+            _ => visit::walk_expr(self, e),
         }
-        let mut done = Ok(());
-        e.for_each_child_mut(&mut |child| {
-            let fine = self.pass(block, child, shadows, passed);
-            done = done.and(fine);
-        });
-        done
     }
 
+    fn lambda(&mut self, lambda: &mut ast::Lambda) {
+        let before = self.shadows.len();
+        // What is inside of a lambda without parameters is inside, too.
+        self.shadows.push(String::new());
+        self.shadows
+            .extend(lambda.params.iter().map(|param| param.text.clone()));
+        visit::walk_arm(self, &mut lambda.body);
+        self.shadows.truncate(before);
+    }
+
+    fn arm(&mut self, arm: &mut ast::MatchArm) {
+        let before = self.shadows.len();
+        for pattern in &arm.patterns {
+            if let ast::Pattern::Bind(name) = pattern {
+                self.shadows.push(name.text.clone());
+            }
+        }
+        visit::walk_match_arm(self, arm);
+        self.shadows.truncate(before);
+    }
+
+    fn block(&mut self, block: &mut ast::Block) {
+        let before = self.shadows.len();
+        for statement in &mut block.statements {
+            // What is declared further up is in reach of what comes behind it.
+            self.statement(statement);
+            if let StatementKind::Let(variable) = &statement.kind {
+                self.shadows.push(variable.name.text.clone());
+            }
+        }
+        self.shadows.truncate(before);
+    }
+
+    fn statement(&mut self, statement: &mut ast::Statement) {
+        let before = self.shadows.len();
+        match &statement.kind {
+            StatementKind::For(each) => self.shadows.push(each.name.text.clone()),
+            StatementKind::Routine(routine) => {
+                self.shadows
+                    .extend(routine.params.iter().map(|param| param.name.text.clone()));
+            }
+            _ => {}
+        }
+        visit::walk_statement(self, statement);
+        self.shadows.truncate(before);
+        if let StatementKind::Routine(routine) = &statement.kind {
+            self.shadows.extend(routine.name.iter().map(|name| name.text.clone()));
+        }
+    }
+
+    fn query(&mut self, query: &mut Query) {
+        let refused = self.binder.unsupported("a query in a lambda of a query is", query.span);
+        self.done = self.done.and(refused);
+    }
+}
+
+impl<'a> Passing<'_, 'a> {
     /// Binds an expression, and puts the parameter that has its value in its place.
-    fn hand_over(&mut self, block: &mut Block<'a>, e: &mut ast::Expr, passed: &mut Passed) -> Bound<()> {
-        let known = passed.written.iter().position(|written| written == e);
+    fn hand_over(&mut self, e: &mut ast::Expr) {
+        let known = self.passed.written.iter().position(|written| written == e);
         let at = match known {
             Some(at) => at,
             None => {
-                let value = self.kept(e);
-                let value = self.expr(block, value)?;
-                passed.values.push(value);
-                passed.written.push(e.clone());
-                passed.values.len() - 1
+                let kept: &'a ast::Expr = self.binder.kept(e);
+                match self.binder.expr(self.block, kept) {
+                    Ok(value) => self.passed.values.push(value),
+                    Err(reported) => {
+                        self.done = Err(reported);
+                        return;
+                    }
+                }
+                self.passed.written.push(e.clone());
+                self.passed.values.len() - 1
             }
         };
         *e = ast::Expr {
@@ -144,17 +217,6 @@ impl<'a> Binder<'a> {
             }]),
             span: e.span,
         };
-        Ok(())
-    }
-
-    /// An expression that lives as long as the binding.
-    fn kept(&self, e: &ast::Expr) -> &'a ast::Expr {
-        let query = Query::of(ast::QueryBody::Values(vec![vec![e.clone()]]), e.span);
-        let kept: &'a Query = self.views.push_get(Box::new(query));
-        match &kept.body {
-            ast::QueryBody::Values(rows) => &rows[0][0],
-            _ => unreachable!("it was made of values"),
-        }
     }
 }
 

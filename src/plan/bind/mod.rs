@@ -24,12 +24,14 @@ mod expr;
 mod from;
 mod given;
 mod grouping_sets;
+mod inline;
 mod joins;
 mod lambda;
 mod listed;
 mod literal;
 mod macros;
 mod matching;
+mod modules;
 mod moment;
 mod names;
 mod nested;
@@ -56,6 +58,7 @@ pub(super) use body::{bind_scalar, bind_type, converted};
 pub(super) use coerce::{common_type, misfit};
 pub(super) use macros::{check as check_macro, expand as expand_macro};
 pub(super) use matching::{covers_labels, not_exhaustive};
+pub(super) use modules::of_module;
 pub(super) use nested::call as call_of;
 pub(super) use type_name::is_own_type;
 pub(super) use typed::entries_of;
@@ -126,6 +129,8 @@ struct Binder<'a> {
     matched: Vec<(&'a str, Expr)>,
     /// Macros around the expression.
     macros: usize,
+    /// Functions whose bodies are being bound in the places of calls.
+    frames: Vec<inline::Frame>,
     /// An expression of a body is being bound: names are variables.
     in_body: bool,
     /// Values that the query is to be given each time it runs.
@@ -218,6 +223,7 @@ impl<'a> Binder<'a> {
             system_columns: HashSet::new(),
             matched: Vec::new(),
             macros: 0,
+            frames: Vec::new(),
             in_body: false,
             given: Vec::new(),
         }
@@ -285,11 +291,6 @@ impl<'a> Binder<'a> {
                 relation.and_then(|r| self.order(r, &query.order_by))
             }
             ast::QueryBody::Nested(inner) => self.query(inner).and_then(|r| self.order(r, &query.order_by)),
-            ast::QueryBody::Stream(_) => {
-                let message = "STREAM stands before a query by itself, not inside of another statement";
-                let help = "write `let s = stream select …`, or `for r in stream select … {…}`";
-                self.fail(Diagnostic::new("42601", query.span, message).with_help(help))
-            }
         };
         let limits = self.limits(query);
         let (limit, offset) = limits?;

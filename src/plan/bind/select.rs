@@ -14,7 +14,6 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Distinct, ExprKind as K, GroupBy, SelectItem};
 
 use super::aggregate::Grouping;
-use super::column_names::column_name;
 use super::distinct::can_be_run_again;
 use super::grouping_sets::Sets;
 use super::scope::{Scope, same};
@@ -340,7 +339,7 @@ impl<'a> Binder<'a> {
                 SelectItem::Expr { expr, alias } => self.expr(block, expr).map(|bound| {
                     let name = alias
                         .as_ref()
-                        .map_or_else(|| column_name(expr, self.dialect), |a| a.text.clone());
+                        .map_or_else(|| self.name_of_column(expr), |a| a.text.clone());
                     vec![Item {
                         expr: bound,
                         name,

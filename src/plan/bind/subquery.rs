@@ -62,7 +62,9 @@ impl<'a> Binder<'a> {
         self.outer.push(block.scope.clone());
         let relation = self.query(query);
         self.outer.pop();
-        relation
+        let mut relation = relation?;
+        self.plan_without_frames(&mut relation.plan);
+        Ok(relation)
     }
 
     pub(super) fn one_column(&mut self, relation: &Relation, span: Span) -> Bound<ColumnId> {
@@ -239,7 +241,12 @@ impl<'a> Binder<'a> {
     }
 
     fn unnest(&mut self, block: &Block<'a>, plan: Plan, blocked: Blocked) -> Result<Pulled, Blocked> {
-        let own: HashSet<ColumnId> = block.scope.columns.iter().flat_map(|c| [c.id, c.bare_id()]).collect();
+        let scope = match self.frames.last() {
+            // The names in reach are those of a function's body, which is a part of the block.
+            Some(frame) if self.outer.is_empty() => frame.caller.clone(),
+            _ => block.scope.clone(),
+        };
+        let own: HashSet<ColumnId> = scope.columns.iter().flat_map(|c| [c.id, c.bare_id()]).collect();
         let mut outer: Vec<ColumnId> = plan.free_columns().into_iter().collect();
         outer.sort_unstable();
         if block.from.is_empty() || !outer.iter().all(|id| own.contains(id)) {
@@ -247,7 +254,7 @@ impl<'a> Binder<'a> {
         }
         let source = Source {
             from: block.from,
-            scope: &block.scope,
+            scope: &scope,
             outer,
             present: block.present.clone(),
         };
@@ -277,14 +284,19 @@ impl<'a> Binder<'a> {
             return Ok(Expr { kind, ty, span });
         }
         let value = self.column_expr(column, span);
-        match decorrelate::scalar(relation.plan, value) {
+        match decorrelate::scalar(relation.plan.clone(), value.clone()) {
             Ok((value, None)) => Ok(value),
             Ok((value, Some(aggregate))) => {
                 let pulled = self.pull(block, aggregate, span)?;
                 block.joins().push(keyed(JoinKind::Left, pulled));
                 Ok(value)
             }
-            Err(blocked) => self.blocked(blocked, span),
+            Err(_) => {
+                let (value, counted) = decorrelate::only_row(self, relation.plan, &value);
+                let pulled = self.pull(block, counted, span)?;
+                block.joins().push(keyed(JoinKind::Left, pulled));
+                Ok(value)
+            }
         }
     }
 

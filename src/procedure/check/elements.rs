@@ -193,7 +193,8 @@ impl Checker<'_> {
         };
         if !matches!(array.ty, LogicalType::Array(_)) {
             let message = format!("`{name}` goes over an array, not over {}", array.ty);
-            self.error(Diagnostic::new("42804", span, message));
+            let help = "write its elements in brackets: `[…]`";
+            self.error(Diagnostic::new("42804", span, message).with_help(help));
             return None;
         }
         let held = self.new_variable("", Some(array.ty.clone()), false);

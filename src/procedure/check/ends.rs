@@ -102,7 +102,8 @@ impl Checker<'_> {
             ty if ty.is_integer() || *ty == LogicalType::Null => LogicalType::HugeInt,
             ty => {
                 let message = format!("`{}` adds numbers, not {ty}", flow.chain.name);
-                self.error(Diagnostic::new("42804", span, message));
+                let help = "say what is added: `sum(x => …)`; `join('')` puts texts together";
+                self.error(Diagnostic::new("42804", span, message).with_help(help));
                 return None;
             }
         };

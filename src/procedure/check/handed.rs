@@ -12,6 +12,7 @@ use std::sync::Arc;
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ArmBody, Ident, Span};
 
+use super::super::params::signature;
 use super::super::{Captured, Definition, Handed};
 use super::Checker;
 use super::lambda::Closure;
@@ -117,7 +118,7 @@ impl Checker<'_> {
         }
         if let Some(name) = missing {
             let message = format!("`{}` needs a value for its parameter `{name}`", definition.name);
-            self.error(Diagnostic::new("42883", call.name.span, message));
+            self.error(Diagnostic::new("42883", call.name.span, message).with_help(signature(definition)));
             return None;
         }
         special.routine.params = passed;
@@ -151,7 +152,7 @@ impl Checker<'_> {
             let (from, place) = (value.ty.clone(), value.span);
             let Some(value) = crate::plan::converted(value, &ty) else {
                 let message = format!("an argument of type {ty} is wanted here, not {from}");
-                self.error(Diagnostic::new("42804", place, message));
+                self.error(Diagnostic::new("42804", place, message).with_help(format!("cast it: `… :: {ty}`")));
                 return None;
             };
             args.push(value);
@@ -179,7 +180,7 @@ impl Checker<'_> {
                 written: None,
             }),
             ast::ExprKind::Name(path) => {
-                let name = path.first()?;
+                let name = &self.function_name(path)?;
                 if let Some(closure) = self.closure(&name.text) {
                     return Some(closure.clone());
                 }

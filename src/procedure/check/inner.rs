@@ -12,6 +12,7 @@ use std::sync::Arc;
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ArmBody, Block, RoutineBody, RoutineForm, Span, StatementKind as K};
 
+use super::super::params;
 use super::Checker;
 use super::lambda::Closure;
 use crate::plan::logical::{ColumnId, Expr};
@@ -62,7 +63,7 @@ impl Checker<'_> {
             });
             let Some(value) = given.map(value_of).or(param.default.as_ref()) else {
                 let message = format!("`{}` needs a value for `{}`", call.name.text, param.name.text);
-                self.error(Diagnostic::new("42883", span, message));
+                self.error(Diagnostic::new("42883", span, message).with_help(shape(written)));
                 return None;
             };
             args.push(self.argument(value, param, out)?);
@@ -98,7 +99,7 @@ impl Checker<'_> {
             }
             None => return Some(()),
         };
-        self.error(Diagnostic::new("42883", place, message));
+        self.error(Diagnostic::new("42883", place, message).with_help(shape(written)));
         None
     }
 
@@ -147,6 +148,12 @@ fn block_of(body: &RoutineBody, span: Span) -> Block {
             span,
         },
     }
+}
+
+/// What its calls look like, for help lines.
+fn shape(written: &ast::Routine) -> String {
+    let name: Vec<&str> = written.name.iter().map(|part| part.text.as_str()).collect();
+    params::shape(&name.join("."), &written.params)
 }
 
 fn named(arg: &ast::Expr) -> Option<&ast::Ident> {

@@ -38,14 +38,26 @@ impl Checker<'_> {
     pub(super) fn is_function(&self, expr: &ast::Expr) -> bool {
         match &expr.kind {
             ast::ExprKind::Lambda(_) => true,
-            ast::ExprKind::Name(path) => match path.as_slice() {
-                [name] => {
-                    self.closure(&name.text).is_some()
-                        || self.find(&name.text).is_none() && self.instances.has(&name.text)
-                }
-                _ => false,
-            },
+            ast::ExprKind::Name(path) => self.function_name(path).is_some(),
             _ => false,
+        }
+    }
+
+    /// The name of a function: `f`, or `m.f` of a module.
+    pub(super) fn function_name(&self, path: &[Ident]) -> Option<Ident> {
+        match path {
+            [name] if self.closure(&name.text).is_some() => Some(name.clone()),
+            [name, ..] if self.find(&name.text).is_some() => None,
+            [name] => self.instances.has(&name.text).then(|| name.clone()),
+            [module, name] => {
+                let whole = Ident {
+                    text: format!("{}.{}", module.text, name.text),
+                    quoted: true,
+                    span: module.span.to(name.span),
+                };
+                self.instances.has(&whole.text).then_some(whole)
+            }
+            _ => None,
         }
     }
 
@@ -122,7 +134,7 @@ impl Checker<'_> {
                 self.apply_lambda(lambda, args, function.span, out)
             }
             ast::ExprKind::Name(path) => {
-                let name = path.first()?;
+                let name = &self.function_name(path)?;
                 if let Some(closure) = self.closure(&name.text).cloned() {
                     return self.apply_closure(&closure, args, function.span, out);
                 }
@@ -149,7 +161,9 @@ impl Checker<'_> {
         }
         let plural = if takes == 1 { "" } else { "s" };
         let message = format!("the function takes {takes} argument{plural}, and {of} gives it {given}");
-        self.error(Diagnostic::new("42883", span, message));
+        let params: Vec<&str> = ["a", "b", "c", "d"].into_iter().take(given).collect();
+        let help = format!("write it as `({}) => …`", params.join(", "));
+        self.error(Diagnostic::new("42883", span, message).with_help(help));
         None
     }
 
@@ -242,11 +256,9 @@ impl Checker<'_> {
         let definition = Definition {
             // Which one it is, wherever it is called from.
             name: format!("{shown}@{}", block.span.start),
-            routine,
-            dialect: self.dialect,
             captured: captured.iter().map(captured_as).collect(),
-            constants: Vec::new(),
             functions,
+            ..Definition::of(String::new(), routine, self.dialect)
         };
         // The lifetime of the trait object is shortened here, which no closure does.
         #[allow(clippy::manual_map)]

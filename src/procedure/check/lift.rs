@@ -10,11 +10,12 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ArmBody, Expr, ExprKind, Ident};
 
+use super::super::relational;
 use super::Checker;
 use crate::plan::BodyName;
-use crate::plan::expand_macro;
 use crate::plan::logical::ColumnId;
 use crate::plan::routine::Statement;
+use crate::plan::{expand_macro, of_module};
 
 /// Macros lead to each other so many times at most.
 const MOST_MACROS: usize = 64;
@@ -29,6 +30,16 @@ impl Checker<'_> {
     /// Puts what a call of a macro stands for in its place.
     fn without_macros(&mut self, expr: &mut Expr) -> bool {
         for _ in 0..MOST_MACROS {
+            if let ExprKind::Call(call) = &expr.kind {
+                match self.of_module(call) {
+                    None => {}
+                    Some(Ok(call)) => expr.kind = ExprKind::Call(call),
+                    Some(Err(error)) => {
+                        self.error(error);
+                        return false;
+                    }
+                }
+            }
             let ExprKind::Call(call) = &expr.kind else { return true };
             let Some(made) = self.instances.definitions.macro_named(&call.name.text) else {
                 return true;
@@ -44,6 +55,12 @@ impl Checker<'_> {
         let message = "the macro leads to itself";
         self.error(Diagnostic::new("54001", expr.span, message));
         false
+    }
+
+    /// `m.f(x)` as a call of the module's function or macro.
+    fn of_module(&self, call: &ast::Call) -> Option<Result<ast::Call, Diagnostic>> {
+        let mut members = |name: &str| self.instances.definitions.members(name);
+        of_module(call, &mut members, &|name| self.find(&name.text).is_some())
     }
 
     fn lift(&mut self, expr: &mut Expr, out: &mut Vec<Statement>) -> bool {
@@ -63,6 +80,10 @@ impl Checker<'_> {
             }
             ExprKind::Subquery(query) => Some(self.scalar_query(query, out)),
             ExprKind::Exists(query) => Some(self.exists(query, out)),
+            ExprKind::InQuery { .. } | ExprKind::Compare { .. } if is_over_rows(expr) => {
+                let mut whole = expr.clone();
+                Some(self.over_rows(&mut whole, out))
+            }
             ExprKind::Spawn(call) => Some(self.spawn(call, expr.span, out)),
             ExprKind::Await(value) => Some(self.await_value(value, expr.span, out)),
             ExprKind::Try(attempt) => Some(self.try_value(attempt, expr.span, out)),
@@ -89,9 +110,6 @@ impl Checker<'_> {
     fn lifted_call(&mut self, call: &ast::Call, span: ast::Span, out: &mut Vec<Statement>) -> Option<Option<ColumnId>> {
         if self.closure(&call.name.text).is_some() {
             return Some(self.call_closure(call, out));
-        }
-        if let Some(made) = self.call_of_stream(call, span, out) {
-            return Some(made);
         }
         if let Some(called) = self.call_with_functions(call, span, out) {
             return Some(called);
@@ -120,6 +138,17 @@ impl Checker<'_> {
         None
     }
 
+    /// A comparison with the rows of a query: a query of its own, with the other side as a variable.
+    fn over_rows(&mut self, expr: &mut Expr, out: &mut Vec<Statement>) -> Option<ColumnId> {
+        if let ExprKind::InQuery { expr: tested, .. } | ExprKind::Compare { left: tested, .. } = &mut expr.kind {
+            let value = self.expr(tested, out)?;
+            let held = self.new_variable("", Some(value.ty.clone()), false);
+            self.set(held, value, out);
+            **tested = self.reference(held, tested.span);
+        }
+        self.scalar_query(&relational::value(expr.clone()), out)
+    }
+
     /// An expression that stands for a variable without a name.
     pub(super) fn reference(&mut self, id: ColumnId, span: ast::Span) -> Expr {
         let name = format!("\0{}", id.0);
@@ -141,6 +170,23 @@ impl Checker<'_> {
     }
 }
 
+/// Whether an expression compares something with the rows of a query: IN, or `= ANY (query)` and its kin.
+fn is_over_rows(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::InQuery { .. } => true,
+        ExprKind::Compare { right, .. } => match &right.kind {
+            ExprKind::Call(call) => {
+                let is_set = ["any", "some", "all"]
+                    .iter()
+                    .any(|name| call.name.text.eq_ignore_ascii_case(name));
+                is_set && matches!(call.args.as_slice(), [of] if matches!(of.kind, ExprKind::Subquery(_)))
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 fn has_statements(arm: &ast::MatchArm) -> bool {
     let mut expr = match &arm.body {
         ArmBody::Block(_) => return true,
@@ -155,6 +201,7 @@ pub(super) fn holds_statements(expr: &mut Expr) -> bool {
         expr.kind,
         ExprKind::Subquery(_)
             | ExprKind::Exists(_)
+            | ExprKind::InQuery { .. }
             | ExprKind::Try(_)
             | ExprKind::Spawn(_)
             | ExprKind::Await(_)

@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 
 use gobi_grammar::ast::{self, Span};
-use gobi_grammar::{Diagnostic, similar};
+use gobi_grammar::{Diagnostic, Label, similar};
 
 use super::super::instances::WithInstances;
 use super::Checker;
@@ -147,7 +147,12 @@ impl Checker<'_> {
                     "" => format!("the values have no common type: {ty} and {from}"),
                     name => format!("`{name}` is {ty}, and cannot be given a value of type {from}"),
                 };
-                let error = crate::plan::misfit(&value, &ty, message);
+                let mut error = crate::plan::misfit(&value, &ty, message);
+                let declared = self.lets.iter().find(|(known, _)| *known == id);
+                error.labels.extend(declared.map(|(_, span)| Label {
+                    span: *span,
+                    text: format!("it is {ty} here"),
+                }));
                 self.error(error);
             }
         }

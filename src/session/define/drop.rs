@@ -32,6 +32,7 @@ fn kind_of(kind: ObjectKind) -> Option<&'static str> {
         ObjectKind::Watermark => Some("watermark"),
         ObjectKind::Trigger => Some("trigger"),
         ObjectKind::Type => Some("type"),
+        ObjectKind::Module => Some("module"),
         _ => None,
     }
 }
@@ -50,8 +51,8 @@ pub fn run(drop: &Drop, view: &mut View) -> Result<(), Error> {
             ObjectKind::Schema => schema_name(path)?,
             _ => schema_and_name(path)?,
         };
-        let found = view.catalog().find(&[&schema, &name.text]).cloned();
-        let Some(entry) = found else {
+        let found = found(view, drop.kind, &schema, &name.text);
+        let Some(entry) = found.first().cloned() else {
             if drop.if_exists {
                 continue;
             }
@@ -61,12 +62,36 @@ pub fn run(drop: &Drop, view: &mut View) -> Result<(), Error> {
             return Err(wrong_kind(&entry, kind, name));
         }
         let cascade = drop.behavior == Some(DropBehavior::Cascade);
-        let gone = view.changes.catalog.drop(entry.id, cascade);
-        for entry in gone.map_err(|error| catalog_error(&error, name.span))? {
-            view.changes.tables.remove(&entry.id);
+        for entry in found {
+            let gone = view.changes.catalog.drop(entry.id, cascade);
+            for entry in gone.map_err(|error| catalog_error(&error, name.span))? {
+                view.changes.tables.remove(&entry.id);
+            }
         }
     }
     Ok(())
+}
+
+/// What DROP is about: one object, or the functions of one name for all their receivers.
+fn found(view: &View, kind: ObjectKind, schema: &str, name: &str) -> Vec<Entry> {
+    let catalog = view.catalog();
+    let of_receivers = || {
+        catalog
+            .routines(schema, name)
+            .into_iter()
+            .map(|(entry, _)| entry.clone())
+    };
+    match kind {
+        ObjectKind::Module => catalog
+            .module(schema, name)
+            .map(|(entry, _)| entry.clone())
+            .into_iter()
+            .collect(),
+        _ => match catalog.find(&[schema, name]) {
+            Some(entry) if !matches!(&*entry.entity, Entity::Routine(_)) => vec![entry.clone()],
+            _ => of_receivers().collect(),
+        },
+    }
 }
 
 /// A schema's own name; schemas lie in no schema.

@@ -32,7 +32,6 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
     if done.is_err() {
         session.relations.routines.variables = kept;
     }
-    session.give_up_streams();
     done
 }
 
@@ -208,9 +207,7 @@ pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) ->
 
 /// CALL as an expression.
 pub fn called(session: &Session, call: &ast::CallRoutine, running: Running) -> Result<ast::Expr, Error> {
-    let [name] = call.name.as_slice() else {
-        return Err(super::unsupported("a procedure in a schema", running.span));
-    };
+    let name = &super::listing::whole_name(&call.name);
     if !session.relations.has_routine(&name.text) {
         let message = format!("procedure `{}` does not exist", name.text);
         let mut error = Diagnostic::new("42883", name.span, message);
@@ -419,7 +416,6 @@ pub fn question_types(question: &crate::procedure::Question) -> QuestionTypes {
         given: question.given.iter().map(|(_, ty)| ty.clone()).collect(),
         taken: question.taken.clone(),
         undoes: matches!(question.kind, crate::procedure::QuestionKind::Undo),
-        closes: matches!(question.kind, crate::procedure::QuestionKind::Close),
     }
 }
 

@@ -101,7 +101,10 @@ fn name_of(routine: &ast::Routine, running: Running) -> Result<&ast::Ident, Erro
 pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, running: Running) -> Result<(), Error> {
     let name = name_of(routine, running)?;
     refuse(session, routine, running)?;
-    let before = known::stored(Some(view), &name.text);
+    let (definition, text) = read(session, &name.text, running)?;
+    let receiver = receiver_of(session, &definition)?;
+    let before = view.catalog().routines(crate::catalog::MAIN_SCHEMA, &name.text);
+    let before = before.into_iter().find(|(_, def)| def.receiver == receiver);
     let before = before.map(|(entry, def)| (entry.id, def.clone()));
     if let (
         Some(_),
@@ -120,7 +123,6 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
             return Err(Error::new(Diagnostic::new("42723", name.span, message).with_help(help)));
         }
     }
-    let (definition, text) = read(session, &name.text, running)?;
     if before.as_ref().is_some_and(|(_, def)| def.source.text == text) {
         return Ok(());
     }
@@ -142,6 +144,8 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     let def = RoutineDef {
         name: name.text.clone(),
         procedure: routine.is_procedure,
+        receiver,
+        members: None,
         source: Source {
             text,
             dialect: dialect_name(running.dialect).into(),
@@ -157,6 +161,13 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     };
     let id = made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))?;
     triggers::check_all(session, view, id, &format!("`{}` as it was", name.text), running)
+}
+
+/// The type of a definition's receiver, which tells it from others of its name.
+fn receiver_of(session: &Session, definition: &Definition) -> Result<Option<String>, Error> {
+    let receiver = definition.routine.receiver.as_ref();
+    let bound = receiver.map(|ty| bind_type(ty, definition.dialect, &session.relations.types()));
+    Ok(bound.transpose().map_err(Error::all)?.map(|ty| ty.to_string()))
 }
 
 /// A definition of the database, and what makes functions for it: of the database too, whatever the session has.
@@ -190,7 +201,7 @@ fn read_at(session: &mut Session, name: &str, span: ast::Span, dialect: Dialect)
 }
 
 /// Checks a definition by itself; its types, if they are known, and what it names in the database.
-fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Callable>, Vec<EntityId>), Error> {
+pub fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Callable>, Vec<EntityId>), Error> {
     if definition.is_of_triggers() {
         // It is checked for the tables of the triggers that call it.
         return Ok((None, Vec::new()));
@@ -209,7 +220,10 @@ fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Cal
         .called()
         .into_iter()
         .filter(|name| !name.eq_ignore_ascii_case(&definition.name));
-    names.extend(called.filter_map(|name| known::stored(view, &name).map(|(entry, _)| entry.id)));
+    names.extend(called.flat_map(|name| {
+        let stored = known::stored(view, &name).into_iter();
+        stored.map(|(entry, _)| entry.id).collect::<Vec<_>>()
+    }));
     if let Some(view) = session.relations.view.clone() {
         let running = Running {
             dialect: definition.dialect,
@@ -231,7 +245,7 @@ pub fn signature_of(session: &mut Session, definition: &Definition) -> Result<St
 }
 
 /// `(a bigint, b = …) -> double`; a type that depends on the call is `any`.
-fn signature(definition: &Definition, callable: Option<&Callable>) -> String {
+pub fn signature(definition: &Definition, callable: Option<&Callable>) -> String {
     let rows = rows(definition, callable);
     let (result, params) = rows
         .split_last()
@@ -303,7 +317,7 @@ fn type_text(ty: &ast::TypeName) -> String {
 }
 
 /// What a definition may ask for and the engine does not do yet.
-fn refuse(session: &mut Session, routine: &ast::Routine, running: Running) -> Result<(), Error> {
+pub fn refuse(session: &mut Session, routine: &ast::Routine, running: Running) -> Result<(), Error> {
     session.relations.refresh_routines();
     let known = &session.relations.routines.known;
     let read = Definition::of_routine("", routine.clone(), running.dialect, &|name| known.is_type(name));

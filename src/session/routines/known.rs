@@ -2,7 +2,7 @@
 //!
 //! `CREATE FUNCTION f(a int) RETURN a + 1` is kept as this text; it is read once, and again when the text has changed.
 //!
-//! Invariants: one of the session hides one of the database.
+//! Invariants: one of the session hides one of the database, and both hide those of modules that were imported.
 //!
 //! Does not: check them.
 
@@ -15,7 +15,7 @@ use gobi_grammar::ast::{DefineException, DefineMacro, StatementKind};
 use super::Sources;
 use crate::catalog::{Catalog, Entity, EntityId, Entry, MAIN_SCHEMA, RoutineDef};
 use crate::plan::NamedTypes;
-use crate::procedure::{Definition, Definitions};
+use crate::procedure::{Definition, Definitions, Module};
 use crate::session::settings::parse_dialect;
 use crate::session::store::View;
 use crate::types::LogicalType;
@@ -30,6 +30,14 @@ pub struct Known {
     /// Those of the session that have a receiver.
     methods: Arc<BTreeMap<String, Vec<Arc<Definition>>>>,
     stored: Arc<BTreeMap<String, Arc<Definition>>>,
+    /// Those of the database that have a receiver.
+    stored_methods: Arc<BTreeMap<String, Vec<Arc<Definition>>>>,
+    /// Modules of the session, whose members are among the above.
+    modules: Arc<BTreeMap<String, Arc<Module>>>,
+    /// Modules of the database, likewise.
+    stored_modules: Arc<BTreeMap<String, Arc<Module>>>,
+    /// Modules whose members go by their short names.
+    imports: Arc<Vec<String>>,
     /// Types of the session, and of the database.
     local_types: Arc<BTreeMap<String, (String, LogicalType)>>,
     stored_types: Arc<Vec<(String, LogicalType)>>,
@@ -40,7 +48,16 @@ pub struct Known {
     /// Exceptions of the session, and what they say.
     exceptions: Arc<BTreeMap<String, String>>,
     /// The texts that the stored ones were read from.
-    texts: Arc<BTreeMap<EntityId, (String, Arc<Definition>)>>,
+    texts: Arc<BTreeMap<EntityId, (String, Read)>>,
+}
+
+/// What a text of the database defines.
+#[derive(Clone, Debug)]
+pub enum Read {
+    /// A function or procedure.
+    Routine(Arc<Definition>),
+    /// A module.
+    Module(Arc<Module>),
 }
 
 /// The functions and types of a session at some time, to be told from others.
@@ -50,6 +67,8 @@ pub struct Functions {
     methods: Arc<BTreeMap<String, Vec<Arc<Definition>>>>,
     types: Arc<BTreeMap<String, (String, LogicalType)>>,
     macros: Macros,
+    modules: Arc<BTreeMap<String, Arc<Module>>>,
+    imports: Arc<Vec<String>>,
 }
 
 impl Functions {
@@ -59,21 +78,33 @@ impl Functions {
             && Arc::ptr_eq(&self.methods, &other.methods)
             && Arc::ptr_eq(&self.types, &other.types)
             && Arc::ptr_eq(&self.macros, &other.macros)
+            && Arc::ptr_eq(&self.modules, &other.modules)
+            && Arc::ptr_eq(&self.imports, &other.imports)
     }
 }
 
 impl Definitions for Known {
     fn find(&self, name: &str) -> Option<Arc<Definition>> {
         let key = name.to_lowercase();
-        self.local.get(&key).or_else(|| self.stored.get(&key)).cloned()
+        let named = |key: &str| self.local.get(key).or_else(|| self.stored.get(key)).cloned();
+        named(&key).or_else(|| self.imported(&key).find_map(|key| named(&key)))
     }
 
     fn methods(&self, name: &str) -> Vec<Arc<Definition>> {
-        self.methods.get(&name.to_lowercase()).cloned().unwrap_or_default()
+        let key = name.to_lowercase();
+        let all = std::iter::once(key.clone()).chain(self.imported(&key));
+        let of = |key: String| {
+            let kept = [&self.methods, &self.stored_methods];
+            kept.into_iter()
+                .filter_map(move |kept| kept.get(&key).cloned())
+                .flatten()
+        };
+        all.flat_map(of).collect()
     }
 
     fn names(&self) -> Vec<String> {
-        let all = self.local().chain(self.stored.values());
+        let stored = self.stored.values().chain(self.stored_methods.values().flatten());
+        let all = self.local().chain(stored);
         all.map(|definition| definition.name.clone()).collect()
     }
 
@@ -83,15 +114,43 @@ impl Definitions for Known {
     }
 
     fn macro_named(&self, name: &str) -> Option<Arc<DefineMacro>> {
-        if self.macros.is_empty() {
+        if self.macros.is_empty() && self.modules.is_empty() && self.stored_modules.is_empty() {
             return None;
         }
-        self.macros.get(&name.to_lowercase()).cloned()
+        let key = name.to_lowercase();
+        let named = |key: &str| {
+            let of_module = || {
+                let (module, _) = key.split_once('.')?;
+                let module = self.module(module)?;
+                let mut macros = module.macros.iter();
+                macros.find(|made| made.name.text.to_lowercase() == key).cloned()
+            };
+            self.macros.get(key).cloned().or_else(of_module)
+        };
+        named(&key).or_else(|| self.imported(&key).find_map(|key| named(&key)))
+    }
+
+    fn members(&self, name: &str) -> Option<Vec<String>> {
+        if self.modules.is_empty() && self.stored_modules.is_empty() {
+            return None;
+        }
+        self.module(name).map(|module| module.names().cloned().collect())
     }
 
     fn exception(&self, name: &str) -> Option<String> {
-        self.exceptions.get(&name.to_lowercase()).cloned()
+        let kept = self.exceptions.get(&name.to_lowercase()).cloned();
+        kept.or_else(|| {
+            let modules = self.stored_modules.values();
+            let mut all = modules.flat_map(|module| &module.exceptions);
+            let found = all.find(|exception| exception.name.text.eq_ignore_ascii_case(name))?;
+            Some(said(found))
+        })
     }
+}
+
+/// What an exception says where THROW gives no message.
+fn said(exception: &DefineException) -> String {
+    exception.message.clone().unwrap_or_else(|| exception.name.text.clone())
 }
 
 impl Known {
@@ -102,13 +161,90 @@ impl Known {
             methods: self.methods.clone(),
             types: self.local_types.clone(),
             macros: self.macros.clone(),
+            modules: self.modules.clone(),
+            imports: self.imports.clone(),
         }
     }
 
     /// Keeps an exception.
     pub fn keep_exception(&mut self, exception: &DefineException) {
-        let message = exception.message.clone().unwrap_or_else(|| exception.name.text.clone());
-        Arc::make_mut(&mut self.exceptions).insert(exception.name.text.to_lowercase(), message);
+        Arc::make_mut(&mut self.exceptions).insert(exception.name.text.to_lowercase(), said(exception));
+    }
+
+    /// The names that imported modules may have something under.
+    pub fn imported(&self, key: &str) -> impl Iterator<Item = String> {
+        let imports = if key.contains('.') { &[][..] } else { &self.imports };
+        imports.iter().map(move |module| format!("{module}.{key}"))
+    }
+
+    /// A module.
+    pub fn module(&self, name: &str) -> Option<&Arc<Module>> {
+        let key = name.to_lowercase();
+        self.modules.get(&key).or_else(|| self.stored_modules.get(&key))
+    }
+
+    /// The modules of the session, and those of the database.
+    pub fn modules(&self) -> [impl Iterator<Item = &Arc<Module>>; 2] {
+        [self.modules.values(), self.stored_modules.values()]
+    }
+
+    /// Whether the session has a module of that name.
+    pub fn is_local_module(&self, name: &str) -> bool {
+        self.modules.contains_key(&name.to_lowercase())
+    }
+
+    /// Members go by their short names from here on.
+    pub fn import(&mut self, module: &str) {
+        let key = module.to_lowercase();
+        if !self.imports.contains(&key) {
+            Arc::make_mut(&mut self.imports).push(key);
+        }
+    }
+
+    /// The imported modules that have something of a short name.
+    pub fn importing(&self, name: &str) -> Vec<String> {
+        let found = self.imports.iter().filter_map(|module| self.module(module));
+        let has = |module: &&Arc<Module>| {
+            let whole = format!("{}.{name}", module.name);
+            module.names().any(|known| known.eq_ignore_ascii_case(&whole))
+        };
+        found.filter(has).map(|module| module.name.clone()).collect()
+    }
+
+    /// Keeps a module for the session, in the place of one of that name.
+    pub fn keep_module(&mut self, module: Arc<Module>) {
+        self.forget_module(&module.name);
+        for routine in &module.routines {
+            self.keep(routine.clone());
+        }
+        module
+            .exceptions
+            .iter()
+            .for_each(|exception| self.keep_exception(exception));
+        Arc::make_mut(&mut self.modules).insert(module.name.to_lowercase(), module);
+    }
+
+    /// Forgets a module of the session; whether there was one.
+    pub fn forget_module(&mut self, name: &str) -> bool {
+        let Some(module) = Arc::make_mut(&mut self.modules).remove(&name.to_lowercase()) else {
+            return false;
+        };
+        module.routines.iter().for_each(|routine| self.forget(&routine.name));
+        true
+    }
+
+    /// Puts another module in the place of a stored one, to be checked.
+    pub fn try_module(&mut self, module: Arc<Module>) {
+        let mut stored = Stored::of(self);
+        if let Some(before) = stored.modules.remove(&module.name.to_lowercase()) {
+            for routine in &before.routines {
+                let key = routine.name.to_lowercase();
+                stored.routines.remove(&key);
+                stored.methods.remove(&key);
+            }
+        }
+        stored.put(&Read::Module(module));
+        stored.into(self);
     }
 
     /// Puts other macros in the place of these, and gives these.
@@ -195,14 +331,29 @@ impl Known {
             methods: Arc::default(),
             local_types: Arc::default(),
             macros: Arc::default(),
+            modules: Arc::default(),
+            imports: Arc::default(),
             ..self.clone()
         }
     }
 
     /// Puts another definition in the place of a stored one, to be checked.
     pub fn try_stored(&mut self, definition: Arc<Definition>) {
-        Arc::make_mut(&mut self.local).remove(&definition.name.to_lowercase());
-        Arc::make_mut(&mut self.stored).insert(definition.name.to_lowercase(), definition);
+        let key = definition.name.to_lowercase();
+        match &definition.routine.receiver {
+            None => _ = Arc::make_mut(&mut self.local).remove(&key),
+            Some(receiver) => {
+                if let Some(methods) = Arc::make_mut(&mut self.methods).get_mut(&key) {
+                    methods.retain(|known| known.routine.receiver.as_ref() != Some(receiver));
+                }
+            }
+        }
+        let mut stored = Stored::of(self);
+        if let Some(methods) = stored.methods.get_mut(&key) {
+            methods.retain(|known| known.routine.receiver != definition.routine.receiver);
+        }
+        stored.put(&Read::Routine(definition));
+        stored.into(self);
     }
 
     /// What a catalog has.
@@ -211,42 +362,106 @@ impl Known {
             stored_types: types_of(catalog),
             ..Self::default()
         };
-        let mut stored = BTreeMap::new();
+        let mut stored = Stored::default();
         for entry in catalog.entries() {
             let Entity::Routine(def) = &*entry.entity else { continue };
-            let read = definition(def, &|name| known.is_type(name), sources);
-            stored.extend(read.map(|read| (def.name.to_lowercase(), read)));
+            if let Some(read) = definition(def, &|name| known.is_type(name), sources) {
+                stored.put(&read);
+            }
         }
-        known.stored = Arc::new(stored);
+        stored.into(&mut known);
         known
     }
 
     /// Reads what the database has.
     pub fn read(&mut self, view: Option<&View>, sources: &mut Sources) {
-        let mut stored = BTreeMap::new();
+        let mut stored = Stored::default();
         let mut texts = BTreeMap::new();
         self.stored_types = view.map(|view| types_of(view.catalog())).unwrap_or_default();
         for (entry, def) in entries(view) {
             let known = self.texts.get(&entry.id).filter(|(text, _)| *text == def.source.text);
             let read = match known {
-                Some((_, definition)) => Some(definition.clone()),
+                Some((_, read)) => Some(read.clone()),
                 None => definition(def, &|name| self.is_type(name), sources),
             };
             if let Some(read) = read {
-                stored.insert(def.name.to_lowercase(), read.clone());
+                stored.put(&read);
                 texts.insert(entry.id, (def.source.text.clone(), read));
             }
         }
-        (self.stored, self.texts) = (Arc::new(stored), Arc::new(texts));
+        self.texts = Arc::new(texts);
+        stored.into(self);
     }
 }
 
-/// A stored definition, read; `None` if its text is damaged.
-pub fn definition(def: &RoutineDef, is_type: &dyn Fn(&str) -> bool, sources: &mut Sources) -> Option<Arc<Definition>> {
+/// What a database has, by name.
+#[derive(Default)]
+struct Stored {
+    routines: BTreeMap<String, Arc<Definition>>,
+    methods: BTreeMap<String, Vec<Arc<Definition>>>,
+    modules: BTreeMap<String, Arc<Module>>,
+}
+
+impl Stored {
+    fn of(known: &Known) -> Self {
+        Self {
+            routines: (*known.stored).clone(),
+            methods: (*known.stored_methods).clone(),
+            modules: (*known.stored_modules).clone(),
+        }
+    }
+
+    fn put(&mut self, read: &Read) {
+        match read {
+            Read::Routine(routine) => self.put_routine(routine.clone()),
+            Read::Module(module) => {
+                module
+                    .routines
+                    .iter()
+                    .for_each(|routine| self.put_routine(routine.clone()));
+                self.modules.insert(module.name.to_lowercase(), module.clone());
+            }
+        }
+    }
+
+    fn put_routine(&mut self, routine: Arc<Definition>) {
+        let key = routine.name.to_lowercase();
+        match routine.routine.receiver {
+            Some(_) => self.methods.entry(key).or_default().push(routine),
+            None => _ = self.routines.insert(key, routine),
+        }
+    }
+
+    fn into(self, known: &mut Known) {
+        known.stored = Arc::new(self.routines);
+        known.stored_methods = Arc::new(self.methods);
+        known.stored_modules = Arc::new(self.modules);
+    }
+}
+
+/// What a stored text defines; `None` if it is damaged.
+fn definition(def: &RoutineDef, is_type: &dyn Fn(&str) -> bool, sources: &mut Sources) -> Option<Read> {
     let dialect = parse_dialect(&def.source.dialect)?;
     let origin = sources.add(&def.name, &def.source.text, None);
+    if def.members.is_some() {
+        let module = read_module(&def.source.text, dialect, origin)?;
+        return Module::of(&module, dialect, is_type)
+            .ok()
+            .map(Arc::new)
+            .map(Read::Module);
+    }
     let name = (def.name.as_str(), is_type);
-    read(name, &def.source.text, dialect, origin).map(Arc::new)
+    let routine = read(name, &def.source.text, dialect, origin)?;
+    Some(Read::Routine(Arc::new(routine)))
+}
+
+/// The module of a text.
+pub fn read_module(text: &str, dialect: Dialect, origin: u32) -> Option<gobi_grammar::ast::Module> {
+    let parsed = gobi_grammar::parse_at(text, dialect, origin);
+    match parsed.statements.into_iter().next()?.kind {
+        StatementKind::Module(module) if parsed.diagnostics.is_empty() => Some(*module),
+        _ => None,
+    }
 }
 
 /// The types of a catalog.
@@ -276,7 +491,7 @@ pub fn read(
     }
 }
 
-/// Functions and procedures of the database.
+/// Functions, procedures and modules of the database.
 pub fn entries(view: Option<&View>) -> impl Iterator<Item = (&Entry, &RoutineDef)> {
     let entries = view.into_iter().flat_map(|view| view.catalog().entries());
     entries.filter_map(|entry| match &*entry.entity {
@@ -285,16 +500,28 @@ pub fn entries(view: Option<&View>) -> impl Iterator<Item = (&Entry, &RoutineDef
     })
 }
 
-/// The one of a name.
-pub fn stored<'v>(view: Option<&'v View>, name: &str) -> Option<(&'v Entry, &'v RoutineDef)> {
-    let entry = view?.catalog().find(&[MAIN_SCHEMA, name])?;
-    match &*entry.entity {
-        Entity::Routine(def) => Some((entry, def)),
-        _ => None,
+/// Those of a name: one, or one for each receiver; or the member of a module, which is the module's entry.
+pub fn stored<'v>(view: Option<&'v View>, name: &str) -> Vec<(&'v Entry, &'v RoutineDef)> {
+    let Some(view) = view else { return Vec::new() };
+    let plain = view.catalog().routines(MAIN_SCHEMA, name);
+    if !plain.is_empty() {
+        return plain;
     }
+    let module = name
+        .split_once('.')
+        .and_then(|(module, _)| view.catalog().module(MAIN_SCHEMA, module));
+    let has = |def: &RoutineDef| {
+        let members = def.members.iter().flatten();
+        members.into_iter().any(|member| member.name.eq_ignore_ascii_case(name))
+    };
+    module.into_iter().filter(|(_, def)| has(def)).collect()
 }
 
 /// The names of all.
 pub fn stored_names(view: Option<&View>) -> Vec<String> {
-    entries(view).map(|(_, def)| def.name.clone()).collect()
+    let names = entries(view).flat_map(|(_, def)| match &def.members {
+        None => vec![def.name.clone()],
+        Some(members) => members.iter().map(|member| member.name.clone()).collect(),
+    });
+    names.collect()
 }

@@ -7,10 +7,10 @@
 //! Does not: list the functions of the engine; `docs/functions.md` does.
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{DescribeObject, ObjectKind, Show, Span};
+use gobi_grammar::ast::{DescribeObject, Ident, ObjectKind, Show, Span};
 use gobi_grammar::similar::nearest;
 
-use super::{define, known};
+use super::{Running, define, known, modules};
 use crate::functions::like::LikePattern;
 use crate::procedure::Definitions as _;
 use crate::session::{Error, ResultStream, Session, StatementResult, triggers, types};
@@ -41,13 +41,20 @@ pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
             "session".into(),
         ]);
     }
-    for (_, def) in known::entries(session.relations.view.as_ref()).filter(|(_, def)| def.procedure == procedures) {
-        rows.push(vec![
-            def.name.clone(),
-            def.signature.clone(),
-            def.version.to_string(),
-            "database".into(),
-        ]);
+    for (_, def) in known::entries(session.relations.view.as_ref()) {
+        let mut row = |name: &str, signature: &str| {
+            let cells = [name, signature, &def.version.to_string(), "database"];
+            rows.push(cells.map(str::to_owned).to_vec());
+        };
+        match &def.members {
+            None if def.procedure == procedures => row(&def.name, &def.signature),
+            None => {}
+            Some(members) => {
+                let wanted = if procedures { "procedure" } else { "function" };
+                let members = members.iter().filter(|member| member.kind == wanted);
+                members.for_each(|member| row(&member.name, &member.signature));
+            }
+        }
     }
     rows.retain(|row| {
         pattern
@@ -63,32 +70,58 @@ pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
 }
 
 /// `DESCRIBE FUNCTION f`, `DESCRIBE PROCEDURE p`.
-pub fn describe(session: &mut Session, object: &DescribeObject, span: Span) -> Result<StatementResult, Error> {
-    let [name] = object.name.as_slice() else {
-        return Err(super::unsupported("DESCRIBE of a qualified name", span));
-    };
+pub fn describe(session: &mut Session, object: &DescribeObject, running: Running) -> Result<StatementResult, Error> {
+    let span = running.span;
+    let name = whole_name(&object.name);
+    let name = &name;
     if object.kind == ObjectKind::Trigger {
         return triggers::describe(session, name, span).map(StatementResult::Rows);
     }
     if object.kind == ObjectKind::Type {
         return types::describe(session, name, span).map(StatementResult::Rows);
     }
+    if object.kind == ObjectKind::Module {
+        return modules::describe(session, name, running).map(StatementResult::Rows);
+    }
     if !matches!(object.kind, ObjectKind::Function | ObjectKind::Procedure) {
         return Err(super::unsupported(&format!("DESCRIBE {}", object.kind.words()), span));
     }
     session.relations.refresh_routines();
-    let Some(definition) = session.relations.routines.known.find(&name.text) else {
+    let known = &session.relations.routines.known;
+    let found: Vec<_> = known
+        .find(&name.text)
+        .into_iter()
+        .chain(known.methods(&name.text))
+        .collect();
+    if found.is_empty() {
         let kind = object.kind.words().to_lowercase();
         let mut error = Diagnostic::new("42883", name.span, format!("{kind} `{}` does not exist", name.text));
         let names = session.relations.routines.known.names();
         let near = nearest(&name.text, names.iter().map(String::as_str));
         error.help = near.map(|near| format!("did you mean `{near}`?"));
         return Err(Error::new(error));
-    };
-    let rows = define::described(session, &definition)?;
+    }
+    let mut rows = Vec::new();
+    for definition in found {
+        rows.extend(define::described(session, &definition)?);
+    }
     Ok(StatementResult::Rows(ResultStream::strings(
         &["name", "type", "default"],
         &rows,
         span,
     )))
+}
+
+/// `f`, or `m.f` of a module.
+pub fn whole_name(path: &[Ident]) -> Ident {
+    if let [name] = path {
+        return name.clone();
+    }
+    let texts: Vec<&str> = path.iter().map(|part| part.text.as_str()).collect();
+    let spans = path.iter().map(|part| part.span);
+    Ident {
+        text: texts.join("."),
+        quoted: true,
+        span: spans.reduce(Span::to).unwrap_or_default(),
+    }
 }

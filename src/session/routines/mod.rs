@@ -15,10 +15,10 @@ mod define;
 mod known;
 mod listing;
 mod models;
+mod modules;
 pub mod profiles;
 mod sources;
 mod spawned;
-mod streams;
 mod versions;
 
 use std::collections::HashMap;
@@ -29,11 +29,11 @@ use gobi_grammar::{Diagnostic, Dialect, ast};
 pub use answers::{Answering, Slots};
 pub use body::{explain_call, look as look_at_body, question_types, run as run_body};
 pub use define::{store, stored_definition};
-pub use known::{Functions, Known, Macros};
+pub use known::{Functions, Known, Macros, stored as stored_routines};
 pub use listing::{describe, list};
+pub use modules::{list as list_modules, store as store_module};
 pub use sources::Sources;
 pub use spawned::Spawned;
-pub use streams::Streams;
 
 use profiles::Profiles;
 
@@ -41,6 +41,7 @@ use super::change::Running;
 use super::relations::{Relations, StatementTables};
 use super::store::View;
 use super::{Error, Session, StatementResult, statement, testing, types};
+use crate::catalog::MAIN_SCHEMA;
 use crate::plan::routine::Variable;
 use crate::plan::{NamedTypes, check_macro};
 use crate::procedure::{Definitions, Instances};
@@ -63,6 +64,13 @@ pub struct Routines {
     pub profiles: Profiles,
 }
 
+/// The variables and definitions of a session at some time.
+#[derive(Debug)]
+pub struct State {
+    variables: Vec<Held>,
+    known: Known,
+}
+
 /// A variable of the script.
 #[derive(Clone, Debug)]
 struct Held {
@@ -79,6 +87,19 @@ impl Routines {
     /// Puts variables in the place of the script's; gives those that were there.
     pub fn stand_in(&mut self, inside: Option<Values>) -> Option<Values> {
         std::mem::replace(&mut self.inside, inside)
+    }
+
+    /// What a script that fails leaves as it was.
+    pub fn clone_state(&self) -> State {
+        State {
+            variables: self.variables.clone(),
+            known: self.known.clone(),
+        }
+    }
+
+    /// Puts that back.
+    pub fn restore_state(&mut self, state: State) {
+        (self.variables, self.known) = (state.variables, state.known);
     }
 
     /// For another session, without variables.
@@ -140,7 +161,40 @@ impl Relations {
         if let Some(pinned) = &self.routines.pinned {
             return pinned.find(name).is_some();
         }
-        self.routines.known.is_local(name) || known::stored(self.view.as_ref(), name).is_some()
+        let known = &self.routines.known;
+        let is_there = |name: &str| known.is_local(name) || !known::stored(self.view.as_ref(), name).is_empty();
+        is_there(name) || known.imported(&name.to_lowercase()).any(|name| is_there(&name))
+    }
+
+    /// Whether there is a module of that name.
+    pub fn has_module(&self, name: &str) -> bool {
+        match &self.routines.pinned {
+            Some(pinned) => pinned.module(name).is_some(),
+            None => {
+                let view = self.view.as_ref();
+                let stored = || view.is_some_and(|view| view.catalog().module(MAIN_SCHEMA, name).is_some());
+                self.routines.known.is_local_module(name) || stored()
+            }
+        }
+    }
+
+    /// The whole names of what a module holds.
+    pub fn members(&mut self, name: &str) -> Option<Vec<String>> {
+        self.refresh_routines();
+        self.routines
+            .pinned
+            .as_ref()
+            .unwrap_or(&self.routines.known)
+            .members(name)
+    }
+
+    /// The macro of that name.
+    pub fn macro_named(&mut self, name: &str) -> Option<std::sync::Arc<ast::DefineMacro>> {
+        if name.contains('.') {
+            // It may be one of a module that the database has.
+            self.refresh_routines();
+        }
+        self.routines.known.macro_named(name)
     }
 
     /// Functions and variables, for suggestions.
@@ -183,7 +237,6 @@ pub fn is_ours(kind: &K) -> bool {
             | K::While(_)
             | K::For(_)
             | K::Throw(_)
-            | K::Yield(_)
             | K::Assert(_)
             | K::Eval(_)
             | K::Return(_)
@@ -196,6 +249,8 @@ pub fn is_ours(kind: &K) -> bool {
             | K::DiffRoutine(_)
             | K::DefineException(_)
             | K::DefineMacro(_)
+            | K::Module(_)
+            | K::Import(_)
             | K::Audit(_)
     )
 }
@@ -220,6 +275,8 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
             Err(Error::new(Diagnostic::new("42601", statement.span, message)))
         }
         K::Audit(audit) => models::define_audit(session, audit, running).map(|()| StatementResult::Done),
+        K::Module(module) => modules::define(session, module, running).map(|()| StatementResult::Done),
+        K::Import(names) => modules::import(session, names).map(|()| StatementResult::Done),
         K::DefineMacro(made) => {
             check_macro(made).map_err(Error::new)?;
             session.relations.routines.known.keep_macro(made);
@@ -255,7 +312,7 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
         },
         K::Audit(audit) => models::define_audit(session, audit, running),
         K::Test(test) => body::look(session, &testing::body_of(test, running), running),
-        K::DefineException(_) | K::DefineMacro(_) | K::Return(_) | K::Break | K::Continue => {
+        K::DefineException(_) | K::DefineMacro(_) | K::Import(_) | K::Return(_) | K::Break | K::Continue => {
             run(session, statement, running).map(drop)
         }
         _ => body::look(session, statement, running),
@@ -307,10 +364,13 @@ pub fn announce_type(session: &mut Session, name: &str) {
 }
 
 /// DROP of functions of the session; `None` if it is about something else.
-pub fn drop_local(session: &mut Session, kind: &K) -> Option<StatementResult> {
+pub fn drop_local(session: &mut Session, kind: &K) -> Option<Result<StatementResult, Error>> {
     let K::Drop(drop) = kind else { return None };
     if drop.kind == ObjectKind::Macro {
-        return drop_macros(session, drop);
+        return drop_macros(session, drop).map(Ok);
+    }
+    if drop.kind == ObjectKind::Module {
+        return modules::drop_local(session, drop).map(|dropped| dropped.map(|()| StatementResult::Done));
     }
     if !matches!(drop.kind, ObjectKind::Function | ObjectKind::Procedure) {
         return None;
@@ -322,7 +382,7 @@ pub fn drop_local(session: &mut Session, kind: &K) -> Option<StatementResult> {
         return None;
     }
     drop.names.iter().flatten().for_each(|name| known.forget(&name.text));
-    Some(StatementResult::Done)
+    Some(Ok(StatementResult::Done))
 }
 
 /// DROP MACRO; `None` if one of them is not there.

@@ -61,10 +61,11 @@ impl Profiles {
 
 /// `SHOW PROFILE p`.
 pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStream, Error> {
-    let [name] = show.of.as_slice() else {
+    if show.of.is_empty() {
         let message = "SHOW PROFILE takes the name of a procedure or function: `SHOW PROFILE p`";
         return Err(Error::new(Diagnostic::new("42601", span, message)));
-    };
+    }
+    let name = &super::listing::whole_name(&show.of);
     session.relations.refresh_routines();
     let routines = &session.relations.routines;
     let Some(definition) = routines.known.find(&name.text) else {

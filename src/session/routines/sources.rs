@@ -20,6 +20,8 @@ const FIRST: u32 = 1 << 31;
 pub struct Sources {
     texts: Arc<Vec<Text>>,
     /// Counts scripts.
+    scripts: u64,
+    /// The one that runs.
     script: u64,
     next: u32,
 }
@@ -38,6 +40,7 @@ impl Default for Sources {
     fn default() -> Self {
         Self {
             texts: Arc::default(),
+            scripts: 0,
             script: 0,
             next: FIRST,
         }
@@ -45,9 +48,15 @@ impl Default for Sources {
 }
 
 impl Sources {
-    /// Another script begins.
-    pub fn begin_script(&mut self) {
-        self.script += 1;
+    /// Another script begins; gives the one before it.
+    pub fn begin_script(&mut self) -> u64 {
+        self.scripts += 1;
+        std::mem::replace(&mut self.script, self.scripts)
+    }
+
+    /// A script that another one has begun ends: that goes on.
+    pub fn end_script(&mut self, outer: u64) {
+        self.script = outer;
     }
 
     /// The line of a place, in the script that runs, or in the text of a function of another one.

@@ -13,7 +13,7 @@ use gobi_grammar::similar::nearest;
 
 use super::known::{self, Known};
 use super::{Running, body};
-use crate::catalog::{Catalog, Entity, MAIN_SCHEMA, RoutineDef};
+use crate::catalog::{Catalog, MAIN_SCHEMA};
 use crate::session::points::point_error;
 use crate::session::store::View;
 use crate::session::{Error, ResultStream, Session, StatementResult, timeline, transactions};
@@ -90,12 +90,10 @@ fn resolved(error: crate::plan::ResolveError, span: Span) -> Error {
 }
 
 fn text_of(catalog: &Catalog, name: &str, is_procedure: bool) -> Option<String> {
-    match &*catalog.find(&[MAIN_SCHEMA, name])?.entity {
-        Entity::Routine(RoutineDef { procedure, source, .. }) if *procedure == is_procedure => {
-            Some(source.text.clone())
-        }
-        _ => None,
-    }
+    let routines = catalog.routines(MAIN_SCHEMA, name).into_iter();
+    let texts = routines.filter(|(_, def)| def.procedure == is_procedure);
+    let texts: Vec<String> = texts.map(|(_, def)| def.source.text.clone()).collect();
+    (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
 /// The text before the last change that led to what is seen: along the first parents, as far as history is kept.

@@ -117,7 +117,8 @@ pub fn check_all(
         check(session, view, (id, &def), running).map_err(|error| {
             let why = error.diagnostics.first().map_or("", |first| first.message.as_str());
             let message = format!("{what} is needed by trigger `{}`: {why}", def.name);
-            Error::new(Diagnostic::new("2BP01", running.span, message))
+            let help = format!("change what it calls first, or drop it: `DROP TRIGGER {}`", def.name);
+            Error::new(Diagnostic::new("2BP01", running.span, message).with_help(help))
         })?;
     }
     Ok(())

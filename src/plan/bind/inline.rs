@@ -1,0 +1,303 @@
+//! Functions that ask queries, in a query: their bodies become part of it.
+//!
+//! After `function spent(c int) => (select sum(total) from orders where customer = c)`, `SELECT name, spent(id) FROM customers` is bound as
+//! `SELECT name, (SELECT sum(total) FROM orders WHERE customer = customers.id) FROM customers`, which becomes a join with groups: no
+//! query is run for each row.
+//!
+//! A body is taken so if it is an expression, a query, or a block of `let`, `if` and `return`; the branches of `if` are those of a CASE.
+//!
+//! Invariants: a body sees its parameters and what its own queries read, and nothing of the query around; a column beats a parameter
+//! of the same name, as in the body of a function that is called otherwise.
+//!
+//! Does not: find functions, or say whether one asks queries; see [`crate::plan::TableResolver::query_function`].
+
+use std::collections::HashMap;
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, ArmBody, ExprKind as E, Lambda, Span, StatementKind as K, Value as Written};
+
+use super::coerce::{cast, with_literal};
+use super::scope::{Scope, same};
+use super::select::Block;
+use super::{Binder, Bound, Reported, converted};
+use crate::plan::logical::{ColumnId, Expr, ExprKind, Plan};
+use crate::plan::{Passed, QueryFunction, properties};
+use crate::types::{LogicalType, Value};
+
+/// Functions stand in each other so deep at most.
+const MOST: usize = 32;
+
+/// The body of a function that is being bound in the place of a call.
+#[derive(Debug)]
+pub(super) struct Frame {
+    /// Its names, the innermost last.
+    names: Vec<(String, ColumnId)>,
+    /// What they stand for.
+    values: HashMap<ColumnId, Expr>,
+    /// The columns of the block that the call stands in.
+    pub(super) caller: Scope,
+    name: String,
+}
+
+impl<'a> Binder<'a> {
+    /// The value of a call of such a function.
+    pub(super) fn inlined(
+        &mut self,
+        block: &mut Block<'a>,
+        function: QueryFunction,
+        args: Vec<Expr>,
+        span: Span,
+    ) -> Bound<Expr> {
+        if self.frames.len() >= MOST {
+            let message = format!("`{}` leads to itself through queries", function.name);
+            let help = "in a query, a function that asks queries cannot call itself";
+            return self.fail(Diagnostic::new("54001", span, message).with_help(help));
+        }
+        let mut scope = Scope::default();
+        let (mut names, mut values) = (Vec::new(), HashMap::new());
+        for (name, ty, value) in &function.constants {
+            let value = Expr::literal(value.clone(), ty.clone(), span);
+            let id = self.declare_in(&mut scope, name, value.clone());
+            names.push((name.clone(), id));
+            values.insert(id, value);
+        }
+        for (name, ty, passed) in function.params {
+            let value = match passed {
+                Passed::Default(value) => value,
+                Passed::Argument(at) => args.get(at).cloned().ok_or(Reported)?,
+            };
+            if value.is_volatile() {
+                let message = "an argument that changes from call to call, of a function that asks a query,";
+                return self.unsupported(&format!("{message} is"), value.span);
+            }
+            let value = self.as_type(value, &ty)?;
+            let id = self.declare_in(&mut scope, &name, value.clone());
+            names.push((name, id));
+            values.insert(id, value);
+        }
+        // It lives as long as the binding, as expressions of macros do.
+        let (params, body) = (Vec::new(), function.body);
+        let kind = E::Lambda(Box::new(Lambda { params, body }));
+        let body = self.kept(&ast::Expr { kind, span });
+        let around = std::mem::replace(&mut block.scope, scope);
+        let caller = match self.frames.last() {
+            Some(frame) if self.outer.is_empty() => frame.caller.clone(),
+            _ => around.clone(),
+        };
+        self.frames.push(Frame {
+            names,
+            values,
+            caller,
+            name: function.name,
+        });
+        let value = self.body_alone(block, body, function.dialect, function.returns, span);
+        self.frames.pop();
+        block.scope = around;
+        value
+    }
+
+    /// The body, bound as if nothing stood around it.
+    fn body_alone(
+        &mut self,
+        block: &mut Block<'a>,
+        body: &'a ast::Expr,
+        dialect: gobi_grammar::Dialect,
+        returns: Option<LogicalType>,
+        span: Span,
+    ) -> Bound<Expr> {
+        let ctes = std::mem::take(&mut self.ctes);
+        let recursive = std::mem::take(&mut self.recursive);
+        let outer = std::mem::take(&mut self.outer);
+        let steps = std::mem::take(&mut self.steps);
+        let matched = std::mem::take(&mut self.matched);
+        let aliases = std::mem::take(&mut block.aliases);
+        let dialect = std::mem::replace(&mut self.dialect, dialect);
+        let (aggregates, windows) = (block.aggregates.len(), block.windows.len());
+        self.tables.enter_view();
+        let bound = self.body_value(block, body);
+        let bound = bound.and_then(|value| match returns {
+            Some(ty) => self.as_type(value, &ty),
+            None => Ok(value),
+        });
+        self.tables.leave_view();
+        self.dialect = dialect;
+        block.aliases = aliases;
+        (self.ctes, self.recursive, self.outer) = (ctes, recursive, outer);
+        (self.steps, self.matched) = (steps, matched);
+        if block.aggregates.len() > aggregates || block.windows.len() > windows {
+            let message = "an aggregate in the body of a function needs rows of its own";
+            let help = "write a query in parentheses: `(select … from …)`";
+            return self.fail(Diagnostic::new("42803", span, message).with_help(help));
+        }
+        let mut value = bound?;
+        self.without_frames(&mut value);
+        Ok(value)
+    }
+
+    fn body_value(&mut self, block: &mut Block<'a>, body: &'a ast::Expr) -> Bound<Expr> {
+        let E::Lambda(body) = &body.kind else {
+            return Err(Reported);
+        };
+        match &body.body {
+            ArmBody::Expr(value) => self.expr(block, value),
+            ArmBody::Block(inner) => {
+                let statements: Vec<&'a ast::Statement> = inner.statements.iter().collect();
+                self.steps_of(block, &statements, inner.span)
+            }
+        }
+    }
+
+    fn written(&mut self, block: &mut Block<'a>, value: &'a Written) -> Bound<Expr> {
+        match value {
+            Written::Expr(value) => self.expr(block, value),
+            Written::Query(query) => self.scalar_subquery(block, query, query.span),
+        }
+    }
+
+    /// What statements give, one after the other.
+    fn steps_of(&mut self, block: &mut Block<'a>, statements: &[&'a ast::Statement], span: Span) -> Bound<Expr> {
+        let null = |span| Ok(Expr::literal(Value::Null, LogicalType::Null, span));
+        let Some((first, rest)) = statements.split_first() else {
+            return null(span);
+        };
+        match &first.kind {
+            K::Return(None) => null(first.span),
+            K::Return(Some(value)) => self.written(block, value),
+            K::Eval(value) if rest.is_empty() => self.expr(block, value),
+            K::Query(query) if rest.is_empty() => self.scalar_subquery(block, query, query.span),
+            K::Let(variable) => {
+                let value = self.written(block, &variable.value)?;
+                let value = match &variable.ty {
+                    Some(ty) => {
+                        let ty = self.type_name(ty)?;
+                        self.as_type(value, &ty)?
+                    }
+                    None => value,
+                };
+                self.with_name(block, &variable.name.text, value, |binder, block| {
+                    binder.steps_of(block, rest, span)
+                })
+            }
+            K::Assign(assign) if assign.path.is_empty() => {
+                let value = self.written(block, &assign.value)?;
+                self.with_name(block, &assign.name.text, value, |binder, block| {
+                    binder.steps_of(block, rest, span)
+                })
+            }
+            K::If(branches) => self.branches(block, branches, rest, first.span),
+            other => {
+                let name = self.frames.last().map_or("", |frame| frame.name.as_str());
+                let message = format!("{} in `{name}`, which asks a query, in a query is", other.name());
+                let help = "call it outside of the query, or write it with `let`, `if` and `return` only";
+                let error = Diagnostic::new("0A000", first.span, format!("{message} not supported yet"));
+                self.fail(error.with_help(help))
+            }
+        }
+    }
+
+    /// `if c {…} else {…}` and what follows it: a CASE.
+    fn branches(
+        &mut self,
+        block: &mut Block<'a>,
+        branches: &'a ast::If,
+        rest: &[&'a ast::Statement],
+        span: Span,
+    ) -> Bound<Expr> {
+        let (mut conditions, mut values) = (Vec::new(), Vec::new());
+        let go_on = |body: &'a ast::Block| -> Vec<&'a ast::Statement> {
+            body.statements.iter().chain(rest.iter().copied()).collect()
+        };
+        for (condition, body) in &branches.arms {
+            let bound = self.expr(block, condition)?;
+            conditions.push(self.require_boolean(bound, "`if`")?);
+            values.push(self.steps_of(block, &go_on(body), body.span)?);
+        }
+        values.push(match &branches.otherwise {
+            Some(body) => self.steps_of(block, &go_on(body), body.span)?,
+            None => self.steps_of(block, rest, span)?,
+        });
+        self.case_of(conditions, values, span)
+    }
+
+    /// Goes on with another name in reach.
+    fn with_name(
+        &mut self,
+        block: &mut Block<'a>,
+        name: &str,
+        mut value: Expr,
+        go_on: impl FnOnce(&mut Self, &mut Block<'a>) -> Bound<Expr>,
+    ) -> Bound<Expr> {
+        let before = block.scope.clone();
+        self.without_frames(&mut value);
+        block.scope.columns.retain(|column| !same(&column.name, name));
+        let id = self.declare_in(&mut block.scope, name, value.clone());
+        if let Some(frame) = self.frames.last_mut() {
+            frame.values.insert(id, value);
+            frame.names.push((name.to_owned(), id));
+        }
+        let done = go_on(self, block);
+        if let Some(frame) = self.frames.last_mut() {
+            frame.names.pop();
+        }
+        block.scope = before;
+        done
+    }
+
+    fn declare_in(&mut self, scope: &mut Scope, name: &str, value: Expr) -> ColumnId {
+        let nullable = properties::may_be_null(&value, &value.columns());
+        let id = self.new_column(name, value.ty, nullable);
+        scope.push_relation(None, [(name.to_owned(), id)]);
+        id
+    }
+
+    fn as_type(&mut self, value: Expr, ty: &LogicalType) -> Bound<Expr> {
+        let (from, place) = (value.ty.clone(), value.span);
+        match converted(value.clone(), ty) {
+            Some(value) => Ok(value),
+            None if with_literal(ty, &value).is_some() => Ok(cast(value, ty)),
+            None => {
+                let message = format!("a value of type {ty} is wanted here, not {from}");
+                let help = format!("cast it: `… :: {ty}`");
+                self.fail(Diagnostic::new("42804", place, message).with_help(help))
+            }
+        }
+    }
+
+    /// What a name of a function's body stands for, if that is known without looking at a row.
+    pub(super) fn framed_constant(&self, id: ColumnId, span: Span) -> Option<Expr> {
+        let value = self.frames.iter().rev().find_map(|frame| frame.values.get(&id))?;
+        let is_known = matches!(value.kind, ExprKind::Literal(_));
+        is_known.then(|| Expr { span, ..value.clone() })
+    }
+
+    /// A name of a function's body where a value is wanted that no row has to be looked at for.
+    pub(super) fn framed_name(&mut self, name: &ast::Ident, span: Span) -> Option<Bound<Expr>> {
+        let frame = self.frames.last()?;
+        let mut names = frame.names.iter().rev();
+        let (_, id) = names.find(|(known, _)| same(known, &name.text))?;
+        let id = *id;
+        if let Some(value) = self.framed_constant(id, span) {
+            return Some(Ok(value));
+        }
+        let what = format!("`{}`, where it depends on a row, as a bound is", name.text);
+        Some(self.unsupported(&what, span))
+    }
+
+    /// Puts the arguments in the places of the names of bodies.
+    pub(super) fn without_frames(&self, value: &mut Expr) {
+        for frame in self.frames.iter().rev() {
+            value.substitute(&|id| frame.values.get(&id).cloned());
+        }
+    }
+
+    /// The same in a plan.
+    pub(super) fn plan_without_frames(&self, plan: &mut Plan) {
+        if self.frames.is_empty() {
+            return;
+        }
+        plan.for_each_expr_mut(&mut |e| self.without_frames(e));
+        for child in plan.children_mut() {
+            self.plan_without_frames(child);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Modules: definitions under one name, which see each other without it.
+//!
+//! `module geo { function square(x double) => x * x; function area(r double) => 3.14 * square(r) }` makes `geo.square` and `geo.area`; the
+//! call of `square` inside is one of `geo.square`.
+//!
+//! Invariants: what a definition of a module calls `f` is the module's `f`, unless it declares an `f` of its own: a parameter,
+//! variable or inner function.
+//!
+//! Does not: keep modules, or check what is in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gobi_grammar::ast::visit::{self, VisitMut};
+use gobi_grammar::ast::{
+    self, Call, Catch, DefineException, DefineMacro, Expr, ExprKind, Ident, Lambda, Query, Routine, RoutineForm,
+    Statement, StatementKind as K,
+};
+use gobi_grammar::{Diagnostic, Dialect};
+
+use super::Definition;
+
+/// The definitions of a module, by their whole names.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// Its name, case preserved.
+    pub name: String,
+    /// Functions and procedures.
+    pub routines: Vec<Arc<Definition>>,
+    /// Macros.
+    pub macros: Vec<Arc<DefineMacro>>,
+    /// Exceptions, which have no other names outside.
+    pub exceptions: Vec<DefineException>,
+}
+
+impl Module {
+    /// Reads one; `is_type` tells types from other names.
+    pub fn of(module: &ast::Module, dialect: Dialect, is_type: &dyn Fn(&str) -> bool) -> Result<Self, Diagnostic> {
+        let members = members(module)?;
+        let mut read = Self {
+            name: module.name.text.clone(),
+            routines: Vec::new(),
+            macros: Vec::new(),
+            exceptions: Vec::new(),
+        };
+        for statement in &module.body.statements {
+            let mut statement = statement.clone();
+            Qualify {
+                members: &members,
+                hidden: declared(&mut statement.clone()),
+                queries: 0,
+            }
+            .statement(&mut statement);
+            match statement.kind {
+                K::Routine(routine) => {
+                    let name = whole(&module.name, member_name(&routine).map_or("", |name| &name.text));
+                    let definition = Definition::of_routine(&name, *routine, dialect, is_type);
+                    read.routines.push(Arc::new(definition));
+                }
+                K::DefineMacro(mut made) => {
+                    made.name.text = whole(&module.name, &made.name.text);
+                    read.macros.push(Arc::new(*made));
+                }
+                K::DefineException(exception) => read.exceptions.push(exception),
+                _ => {}
+            }
+        }
+        Ok(read)
+    }
+
+    /// The whole names of what can be called.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        let macros = self.macros.iter().map(|made| &made.name.text);
+        self.routines.iter().map(|routine| &routine.name).chain(macros)
+    }
+}
+
+fn whole(module: &Ident, name: &str) -> String {
+    format!("{}.{name}", module.text)
+}
+
+fn member_name(routine: &Routine) -> Option<&Ident> {
+    match routine.name.as_slice() {
+        [name] if routine.form == RoutineForm::Local => Some(name),
+        _ => None,
+    }
+}
+
+/// The whole names of what a module defines, by the short ones in lower case.
+fn members(module: &ast::Module) -> Result<BTreeMap<String, String>, Diagnostic> {
+    let mut members = BTreeMap::new();
+    let mut seen: Vec<(String, Option<&ast::TypeName>)> = Vec::new();
+    for statement in &module.body.statements {
+        let (name, receiver) = match &statement.kind {
+            K::Routine(routine) => match member_name(routine) {
+                Some(name) => (name, routine.receiver.as_ref()),
+                None => {
+                    let message = "the definitions of a module are kept with it";
+                    let help = "write `function …` or `procedure …`, without `upsert`, `create` and a schema";
+                    return Err(Diagnostic::new("42601", statement.span, message).with_help(help));
+                }
+            },
+            K::DefineMacro(made) => (&made.name, None),
+            K::DefineException(_) => continue,
+            other => {
+                let message = format!("{} in a module", other.name());
+                let help = "a module holds functions, procedures, macros and exceptions";
+                return Err(Diagnostic::new("42601", statement.span, message).with_help(help));
+            }
+        };
+        let key = name.text.to_lowercase();
+        if seen.iter().any(|known| *known == (key.clone(), receiver)) {
+            let message = format!("`{}` is there twice in `{}`", name.text, module.name.text);
+            let help = "give one of them another name";
+            return Err(Diagnostic::new("42723", name.span, message).with_help(help));
+        }
+        seen.push((key.clone(), receiver));
+        members.insert(key, whole(&module.name, &name.text));
+    }
+    Ok(members)
+}
+
+/// Puts the whole names of a module's members in the places of the short ones.
+struct Qualify<'m> {
+    members: &'m BTreeMap<String, String>,
+    /// Names that the definition declares itself.
+    hidden: BTreeSet<String>,
+    /// Queries around: there a bare name is a column, or a variable.
+    queries: usize,
+}
+
+impl Qualify<'_> {
+    fn name(&self, name: &mut Ident) {
+        let key = name.text.to_lowercase();
+        if let Some(whole) = self.members.get(&key).filter(|_| !self.hidden.contains(&key)) {
+            name.text.clone_from(whole);
+            name.quoted = true;
+        }
+    }
+}
+
+impl VisitMut for Qualify<'_> {
+    fn call(&mut self, call: &mut Call) {
+        self.name(&mut call.name);
+        if self.queries > 0 {
+            return;
+        }
+        // A function that is handed over.
+        for arg in &mut call.args {
+            if let ExprKind::Name(path) = &mut arg.kind
+                && let [name] = path.as_mut_slice()
+            {
+                self.name(name);
+            }
+        }
+    }
+
+    fn query(&mut self, query: &mut Query) {
+        self.queries += 1;
+        visit::walk_query(self, query);
+        self.queries -= 1;
+    }
+
+    fn statement(&mut self, statement: &mut Statement) {
+        if let K::CallRoutine(call) = &mut statement.kind
+            && let [name] = call.name.as_mut_slice()
+        {
+            self.name(name);
+        }
+        visit::walk_statement(self, statement);
+    }
+}
+
+/// What a definition declares inside.
+fn declared(statement: &mut Statement) -> BTreeSet<String> {
+    let mut seen = Declared::default();
+    match &mut statement.kind {
+        K::Routine(routine) => {
+            seen.params(routine);
+            visit::walk_routine(&mut seen, routine);
+        }
+        K::DefineMacro(made) => {
+            seen.0
+                .extend(made.params.iter().map(|param| param.name.text.to_lowercase()));
+            seen.expr(&mut made.body);
+        }
+        _ => {}
+    }
+    seen.0
+}
+
+#[derive(Default)]
+struct Declared(BTreeSet<String>);
+
+impl Declared {
+    fn params(&mut self, routine: &Routine) {
+        let params = routine.params.iter();
+        self.0.extend(params.map(|param| param.name.text.to_lowercase()));
+    }
+
+    fn see(&mut self, name: &Ident) {
+        self.0.insert(name.text.to_lowercase());
+    }
+}
+
+impl VisitMut for Declared {
+    fn lambda(&mut self, lambda: &mut Lambda) {
+        lambda.params.iter().for_each(|param| self.see(param));
+        visit::walk_arm(self, &mut lambda.body);
+    }
+
+    fn expr(&mut self, expr: &mut Expr) {
+        if let ExprKind::Try(attempt) = &expr.kind
+            && let Some(Catch::Block { name: Some(name), .. }) = &attempt.catch
+        {
+            self.see(name);
+        }
+        visit::walk_expr(self, expr);
+    }
+
+    fn statement(&mut self, statement: &mut Statement) {
+        match &statement.kind {
+            K::Let(variable) => self.see(&variable.name),
+            K::For(each) => self.see(&each.name),
+            _ => {}
+        }
+        visit::walk_statement(self, statement);
+    }
+
+    fn routine(&mut self, routine: &mut Routine) {
+        // A function inside; the outermost one is not walked through here.
+        routine.name.iter().for_each(|name| self.see(name));
+        self.params(routine);
+        visit::walk_routine(self, routine);
+    }
+}
