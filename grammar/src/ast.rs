@@ -211,6 +211,8 @@ pub enum StatementKind {
     Continue,
     /// `throw …`; without an operand, what was caught.
     Throw(Option<Box<Expr>>),
+    /// `yield …`: a row of the `then` block around it.
+    Yield(Option<Box<Value>>),
     /// `assert …`.
     Assert(Box<Assert>),
     /// `call …`.
@@ -370,6 +372,8 @@ pub enum QueryBody {
     },
     /// `(query)`, which may have an ORDER BY and a LIMIT of its own.
     Nested(Box<Query>),
+    /// `STREAM query`: its rows as they are asked for.
+    Stream(Box<Query>),
 }
 
 /// Set operations.

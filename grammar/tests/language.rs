@@ -389,9 +389,17 @@ fn other_statements() {
 #[test]
 fn forms_that_are_only_recognised() {
     accepts(
-        r#"STREAM SELECT a FROM t"#,
+        r#"let s = stream select a from t where a > 1 limit 3; stream with b as (select 1) from b"#,
         expect![[r#"
-        /* unsupported: STREAM */;
+        let s = STREAM SELECT a FROM t WHERE a > 1 LIMIT 3;
+        STREAM WITH b AS (SELECT 1) FROM b;
+    "#]],
+    );
+    accepts(
+        r#"let s = select a from t then { if a > 1 { yield {b: a} } yield select 1 } return from t then { yield a }"#,
+        expect![[r#"
+        let s = SELECT a FROM t then { if a > 1 { yield {b: a}; }; yield SELECT 1; };
+        return FROM t then { yield a; };
     "#]],
     );
     accepts(

@@ -16,6 +16,7 @@ mod positions;
 mod rows;
 mod statements;
 mod texts;
+mod tidy;
 mod variables;
 
 use std::sync::Arc;
@@ -53,6 +54,10 @@ pub(super) struct Frame {
     handlers: Vec<Block>,
     /// Where BREAK and CONTINUE go.
     loops: Vec<(Block, Block)>,
+    /// The questions that end the loops over rows around the statement.
+    open_rows: Vec<usize>,
+    /// What there was when the routine began.
+    mark: Option<ir::Slot>,
     /// Rounds until the next look.
     fuel: Local,
     /// How deep the routine is in itself.
@@ -102,6 +107,7 @@ pub fn compile(program: &Arc<Program>, body: RoutineId, noted: bool) -> Pipeline
     let mut emitter = Emitter::over(kernel, &mut shared, &plan, &pipeline);
     emitter.begin_routine(routine, &[], Exit::Body(routine.result.clone().map(|(ty, _)| ty)));
     emitter.take_cells();
+    emitter.set_mark(routine);
     emitter.routine_body(routine);
     emitter.close_entry(|_| {});
     let function = emitter.b.finish();
@@ -122,6 +128,7 @@ fn write(
     let mut emitter = Emitter::over(builder, shared, plan, pipeline);
     emitter.begin_routine(routine, &[], Exit::Function(routine.result.clone().map(|(ty, _)| ty)));
     emitter.take_arguments(routine, convention);
+    emitter.set_mark(routine);
     emitter.routine_body(routine);
     emitter.close_entry(|e| e.check_depth(routine));
     emitter.b.finish()
@@ -151,6 +158,8 @@ impl Emitter<'_> {
             exit,
             handlers: Vec::new(),
             loops: Vec::new(),
+            open_rows: Vec::new(),
+            mark: None,
             fuel,
             depth: None,
             place: Span::default(),

@@ -7,8 +7,9 @@
 //! Does not: know sessions.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -17,7 +18,7 @@ use gobi_jit::{Compiler, Options};
 use super::explain::{self, Profile};
 use super::host;
 use super::kernels::{KernelCache, KernelStats};
-use super::memory::{self, Budget, Reservation};
+use super::memory::{Budget, Reservation};
 use super::output::BATCH_BYTES;
 use super::pool::Pool;
 use super::prepare::{self, Prepared};
@@ -67,10 +68,9 @@ pub fn compiler_options() -> Options {
     }
 }
 
-/// Batches of a result that are made ahead of their reader: some, if the memory limit allows.
-fn batches_ahead(limit_bytes: usize) -> usize {
-    let bytes = memory::share(limit_bytes, 32, 8 * BATCH_BYTES);
-    (bytes / BATCH_BYTES).max(2)
+/// Batches of a result that are made ahead of their reader: some, if they may take the memory.
+fn batches_ahead(options: &QueryOptions) -> usize {
+    (options.ahead_bytes / BATCH_BYTES).clamp(2, 8)
 }
 
 impl Engine {
@@ -134,7 +134,7 @@ impl Engine {
         let at_once = prepared.is_small();
         let (sender, receiver) = match at_once {
             true => Results::kept(),
-            false => Results::ahead(batches_ahead(options.memory_limit_bytes)),
+            false => Results::ahead(batches_ahead(&options)),
         };
         let relations = prepared.relations.clone();
         let query = Query::new(
@@ -171,6 +171,7 @@ impl Engine {
             outcome,
             budget,
             cancel: options.cancel,
+            watched: None,
             ended: false,
             progress,
         })
@@ -185,9 +186,14 @@ pub struct BatchStream {
     outcome: Arc<Mutex<Option<Profile>>>,
     budget: Arc<Budget>,
     cancel: CancelToken,
+    /// Stops the query as well, but has a deadline of its own.
+    watched: Option<CancelToken>,
     ended: bool,
     progress: Progress,
 }
+
+/// Who waits for a batch looks so often whether to stop.
+const LOOK_UP: Duration = Duration::from_millis(5);
 
 impl BatchStream {
     /// Columns.
@@ -203,6 +209,29 @@ impl BatchStream {
     /// How far the query is.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
+    }
+
+    /// Stops waiting for the next batch when this token asks, too: that of the statement which wants it now.
+    pub fn watch(&mut self, stop: CancelToken) {
+        self.watched = Some(stop);
+    }
+
+    /// The next batch, while nobody who is watched asks to stop.
+    fn receive(&self) -> Option<Result<RecordBatch, ExecError>> {
+        let Some(watched) = &self.watched else {
+            return self.receiver.recv().ok();
+        };
+        loop {
+            if let Err(error) = watched.check() {
+                self.cancel.cancel();
+                return Some(Err(error));
+            }
+            match self.receiver.recv_timeout(LOOK_UP) {
+                Ok(item) => return Some(item),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
     }
 
     /// Takes bytes from the query's budget, for what is kept of its result.
@@ -223,7 +252,7 @@ impl Iterator for BatchStream {
             self.ended = true;
             return Some(Err(error));
         }
-        let item = self.receiver.recv().ok();
+        let item = self.receive();
         self.ended = !matches!(item, Some(Ok(_)));
         item.map(|item| item.map_err(|error| self.cancel.named(error)))
     }

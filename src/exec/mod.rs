@@ -40,6 +40,7 @@ mod sort;
 pub mod spent;
 mod tables;
 mod temp;
+mod tidy;
 mod window;
 mod worker;
 
@@ -95,11 +96,25 @@ pub struct QueryOptions {
     pub analyze: bool,
     /// Decoded chunks of files are kept for later queries.
     pub keeps_chunks: bool,
+    /// Bytes of a result that are made before somebody takes them, more or less.
+    pub ahead_bytes: usize,
+    /// Its rows may be waited with for long: workers that others may need do not wait with them.
+    pub paused: bool,
     /// Stops the query.
     pub cancel: CancelToken,
 }
 
+/// Rows that wait for their reader take this share of the memory limit at most.
+const AHEAD_SHARE: usize = 32;
+/// And no more than this.
+const AHEAD_BYTES: usize = 64 << 20;
+
 impl QueryOptions {
+    /// Bytes that may wait, of a result that is read as fast as it comes.
+    pub fn ahead_of(memory_limit_bytes: usize) -> usize {
+        memory::share(memory_limit_bytes, AHEAD_SHARE, AHEAD_BYTES)
+    }
+
     /// Whether a query is compiled to the same code with the others, and tells as much of itself.
     pub fn makes_same_code(&self, other: &QueryOptions) -> bool {
         let of = |options: &QueryOptions| {

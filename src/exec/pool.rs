@@ -2,8 +2,8 @@
 //!
 //! `pool.run(2, work)` calls `work(0)` on the calling thread and `work(1)` on a worker, and returns when both are done.
 //!
-//! Invariants: a worker that has not started a job when the caller has finished its own part never starts it, so a busy pool
-//! delays nobody; workers are started when first needed.
+//! Invariants: a worker that has not started a job when the caller has finished its own part never starts it, and keeps nothing of it,
+//! so a busy pool delays nobody; workers are started when first needed.
 //!
 //! Does not: split work; jobs take morsels from a shared counter.
 
@@ -24,33 +24,32 @@ pub struct Pool {
 }
 
 struct Job {
-    work: Work,
     state: Mutex<JobState>,
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct JobState {
+    /// None when the job is over: it may hold what somebody waits for the end of.
+    work: Option<Work>,
     next: usize,
     running: usize,
-    closed: bool,
 }
 
 impl Pool {
     /// Calls `work(i)` for `i` in `0..threads`, as far as workers are free; always for 0.
     pub fn run(&self, threads: usize, work: Work) {
         let job = Arc::new(Job {
-            work,
             state: Mutex::new(JobState {
+                work: Some(work.clone()),
                 next: 1,
-                ..JobState::default()
+                running: 0,
             }),
             changed: Condvar::new(),
         });
         self.offer(threads.saturating_sub(1), &job);
-        (job.work)(0);
+        work(0);
         let mut state = lock(&job.state);
-        state.closed = true;
+        state.work = None;
         while state.running > 0 {
             state = job.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -142,16 +141,15 @@ impl Team<'_> {
 
 fn serve(jobs: &Receiver<Arc<Job>>) {
     while let Ok(job) = jobs.recv() {
-        let number = {
+        let (work, number) = {
             let mut state = lock(&job.state);
-            if state.closed {
-                continue;
-            }
+            let Some(work) = state.work.clone() else { continue };
             state.running += 1;
             state.next += 1;
-            state.next - 1
+            (work, state.next - 1)
         };
-        (job.work)(number);
+        work(number);
+        drop(work);
         lock(&job.state).running -= 1;
         job.changed.notify_all();
     }

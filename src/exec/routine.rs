@@ -21,6 +21,7 @@ use super::host::{self, CELL_BYTES, Host, VALID_AT, cell_value};
 use super::memory::Budget;
 use super::prepare;
 use super::spent::{At, ROUNDS, Spent};
+use super::tidy::{crowded, mark, tidy};
 use super::{ErrorKind, ExecError, JitMode, QueryOptions, worker};
 use crate::compile::PipelineCode;
 use crate::compile::frame::{CANCEL, Slot};
@@ -36,6 +37,8 @@ pub struct QuestionTypes {
     pub taken: Vec<LogicalType>,
     /// It undoes what was done since a question before: rows that were collected since are not to be added.
     pub undoes: bool,
+    /// It ends a loop, maybe after an error: rows that were collected wait for the next question.
+    pub closes: bool,
 }
 
 /// Answers what a body asks.
@@ -89,7 +92,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub(super) struct Asking {
     answers: *mut (dyn Answers + 'static),
-    questions: Arc<Vec<QuestionTypes>>,
+    pub(super) questions: Arc<Vec<QuestionTypes>>,
     /// Rows that are not handed over yet, by their questions, in the order in which these began.
     collected: Vec<(usize, Collected)>,
     /// The error that was caught last.
@@ -277,6 +280,9 @@ host_functions! {
         "throw" => throw(host: *mut u8, site: i64, cells: *const u8) -> i64;
         "catch" => catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64;
         "rethrow" => rethrow(host: *mut u8) -> i64;
+        "mark" => mark(host: *mut u8, mark: *mut u8) -> i64;
+        "crowded" => crowded(host: *mut u8, mark: *mut u8) -> i64;
+        "tidy" => tidy(host: *mut u8, question: i64, mark: *mut u8, cells: *mut u8) -> i64;
     };
 }
 
@@ -373,7 +379,7 @@ unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool,
         .ok_or_else(|| ExecError::internal("an unknown question"))?;
     if types.undoes {
         asking.collected.iter_mut().for_each(|(_, rows)| rows.clear());
-    } else {
+    } else if !types.closes {
         hand_over(host)?;
     }
     // SAFETY: the caller's promise.
@@ -403,7 +409,7 @@ unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool,
 
 /// # Safety
 /// `cell` is the address of a cell.
-unsafe fn put(cell: *mut u8, bits: Option<u128>) {
+pub(super) unsafe fn put(cell: *mut u8, bits: Option<u128>) {
     // SAFETY: the caller's promise.
     unsafe {
         cell.cast::<u128>().write_unaligned(bits.unwrap_or(0));

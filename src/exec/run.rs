@@ -41,10 +41,6 @@ use crate::types::{ColumnChunk, Field};
 
 /// A worker whose rows have to wait for others' goes on for so many morsels.
 const MORSELS_AHEAD: usize = 4;
-/// Rows that have to wait take this share of the memory limit at most.
-const WAITING_SHARE: usize = 32;
-/// And no more than this.
-const WAITING_BYTES: usize = 64 << 20;
 /// Chunks that are not kept for others are shared by workers as far as this share of the memory limit goes.
 const PASSING_SHARE: usize = 32;
 /// And no further than this.
@@ -286,7 +282,11 @@ impl Query {
         let running = Arc::new(self.running(index)?);
         let morsels = Arc::new(Morsels::of(self, pipeline, running.enough())?);
         let parts: Arc<Mutex<Vec<Result<Share, ExecError>>>> = Arc::default();
-        let threads = self.options.threads.min(morsels.len()).max(1);
+        let most = match running.streams && self.options.paused {
+            true => 1,
+            false => self.options.threads,
+        };
+        let threads = most.min(morsels.len()).max(1);
         let schedule = Arc::new(Schedule::new(morsels.len(), if running.streams { 1 } else { threads }));
         let work = {
             let (query, running, parts) = (self.clone(), running.clone(), parts.clone());
@@ -387,11 +387,7 @@ impl Query {
                 Sink::Batches { temp: Some(temp), .. } => temp + 1,
                 _ => 0,
             },
-            ordered: Ordered::new(memory::share(
-                self.options.memory_limit_bytes,
-                WAITING_SHARE,
-                WAITING_BYTES,
-            )),
+            ordered: Ordered::new(self.options.ahead_bytes),
             build,
             groups: groups.map(Arc::new),
             finish,

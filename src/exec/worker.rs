@@ -471,7 +471,7 @@ impl<'q> Worker<'q> {
                 output.rows += count;
                 let enough = self.running.enough().is_some_and(|enough| output.rows as u64 >= enough);
                 // Long texts are copied into the batch: gigabytes would be there twice.
-                full = enough || output.is_full() || self.host.bytes() > TEXT_BYTES;
+                full = enough || output.is_full() || self.host.bytes() > TEXT_BYTES.min(self.query.options.ahead_bytes);
             }
         }
         self.count(code.stages.len(), count, clock);

@@ -191,6 +191,13 @@ pub enum Statement {
         /// Where it stands.
         span: Span,
     },
+    /// Gives back memory that none of these variables reaches, if much was taken since the routine began.
+    Tidy {
+        /// Which question has their types.
+        question: usize,
+        /// All variables that may hold a text, an array or a struct which was made since.
+        variables: Vec<ColumnId>,
+    },
     /// Fails.
     Throw {
         /// The exception's name.
@@ -260,11 +267,25 @@ impl Statement {
     }
 
     /// The statements inside it.
-    fn blocks(&self) -> Vec<&[Statement]> {
+    pub fn blocks(&self) -> Vec<&[Statement]> {
         match self {
             Statement::If { arms, otherwise } => {
                 let bodies = arms.iter().map(|(_, body)| body.as_slice());
                 bodies.chain([otherwise.as_slice()]).collect()
+            }
+            Statement::While { before, body, .. } => vec![before, body],
+            Statement::Range { body, .. } | Statement::Rows { body, .. } => vec![body],
+            Statement::Try { body, handler, .. } => vec![body, handler],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn blocks_mut(&mut self) -> Vec<&mut Vec<Statement>> {
+        match self {
+            Statement::If { arms, otherwise } => {
+                let bodies = arms.iter_mut().map(|(_, body)| body);
+                bodies.chain([otherwise]).collect()
             }
             Statement::While { before, body, .. } => vec![before, body],
             Statement::Range { body, .. } | Statement::Rows { body, .. } => vec![body],
@@ -314,6 +335,8 @@ impl Statement {
                 taken.iter().for_each(|id| see(*id, true));
             }
             Statement::Collect { given, .. } => given.iter().for_each(|id| see(*id, false)),
+            // They hold the same, but elsewhere.
+            Statement::Tidy { variables, .. } => variables.iter().for_each(|id| see(*id, true)),
             Statement::Begin { array, count, room } => {
                 room.iter().for_each(|room| read(&[room], see));
                 [array, count].into_iter().for_each(|id| see(*id, true));

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gobi_grammar::ast::visit::{self, VisitMut};
-use gobi_grammar::ast::{ArmBody, Call, Expr, ExprKind, Query, RoutineBody, Value};
+use gobi_grammar::ast::{ArmBody, Block, Call, Expr, ExprKind, Query, RoutineBody, Statement, StatementKind, Value};
 
 use super::{Definition, Definitions};
 
@@ -77,5 +77,11 @@ pub(super) fn arrowed(body: &RoutineBody) -> ArmBody {
             span: query.span,
             kind: ExprKind::Subquery(query.clone()),
         }),
+        RoutineBody::Value(value @ Value::Then(then)) => {
+            let span = then.query.span;
+            let kind = StatementKind::Return(Some(Box::new(value.clone())));
+            let statements = vec![Statement { kind, span }];
+            ArmBody::Block(Block { statements, span })
+        }
     }
 }

@@ -25,10 +25,13 @@ mod matching;
 mod query;
 mod raising;
 mod statement;
+mod stream;
 mod target;
+mod tidy;
 mod trigger;
 mod unused;
 mod value;
+mod yielding;
 
 use gobi_grammar::ast::{self, Returns, RoutineBody, Span};
 use gobi_grammar::{Diagnostic, Dialect};
@@ -92,6 +95,8 @@ pub(super) struct Checker<'c> {
     loops: usize,
     /// TRYs around it.
     tries: usize,
+    /// What the THEN blocks around it yield.
+    yields: Vec<Option<yielding::Yielded>>,
     /// Rows may have been collected.
     collects: bool,
     /// `returns` of the definition.
@@ -273,6 +278,7 @@ fn settle(
             flow: Assigned::default(),
             loops: 0,
             tries: 0,
+            yields: Vec::new(),
             collects: false,
             wanted: Returned::Inferred,
             returned: None,
@@ -408,14 +414,15 @@ impl Checker<'_> {
             }
             (Returned::Inferred, Some((ty, nullable))) => Some((ty, nullable || falls_through)),
         };
-        // What hangs on a result that is not known yet is looked at again.
-        let again = self.instances.unresolved && result.is_some();
+        // What hangs on a result, or on the type of a variable, that is not known yet is looked at again.
+        let again = self.instances.unresolved && result.is_some() || self.next != *self.assumed;
         if !self.errors.is_empty() && !again {
             self.errors.sort_by_key(|error| (error.span().start, error.span().end));
             self.errors.dedup();
             return Err(self.errors);
         }
         self.warn_of_unused(&body, params);
+        let body = self.tidied(body);
         let routine = Routine {
             name: name.to_owned(),
             variables: self.variables,

@@ -326,6 +326,10 @@ impl Instances {
         self.open.push(number);
         let made = self.make(number, definition, params, tables);
         self.open.pop();
+        if made.is_err() {
+            // Nothing is left of it for those who look again.
+            self.routines.truncate(number);
+        }
         made.map(|()| number)
     }
 

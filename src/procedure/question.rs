@@ -31,6 +31,7 @@ impl Question {
             QuestionKind::Row(query, _)
             | QuestionKind::Exists(query)
             | QuestionKind::Open(query, _)
+            | QuestionKind::Stream(query, _)
             | QuestionKind::Show(query) => Some(query.span),
             QuestionKind::Run(statement) => Some(statement.span),
             QuestionKind::Rows { span, .. } => Some(*span),
@@ -59,6 +60,16 @@ pub enum QuestionKind {
     Exists(Box<ast::Query>),
     /// Begins a query whose rows are asked for one by one.
     Open(Box<ast::Query>, Vec<Field>),
+    /// Begins a stream, whose number is given back.
+    Stream(Box<ast::Query>, Vec<Field>),
+    /// Whether a stream has more rows.
+    HasNext,
+    /// So many rows of a stream, or a batch.
+    Batch,
+    /// A stream is given up.
+    GiveUp,
+    /// Begins a loop over what is left of a stream.
+    Follow,
     /// The next row.
     Next,
     /// No more rows are wanted.
@@ -74,10 +85,14 @@ pub enum QuestionKind {
         /// The INSERT.
         span: ast::Span,
     },
+    /// Variables that may be moved, so that memory which nobody can reach is given back.
+    Tidy,
     /// Nothing but that rows which were collected are added now.
     Flush,
     /// A query whose rows are shown.
     Show(Box<ast::Query>),
+    /// An array whose elements are shown, as rows of these columns.
+    ShowArray(Vec<Field>),
     /// Begins something that may be undone.
     Savepoint,
     /// It is not undone.

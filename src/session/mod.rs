@@ -111,6 +111,8 @@ pub struct Session {
     reads_one_view: bool,
     /// Calls that run by themselves.
     spawned: routines::Spawned,
+    /// Streams whose rows are taken.
+    streams: routines::Streams,
     /// Triggers that are checked and compiled.
     triggers: triggers::Triggers,
     /// What came of the tests so far, if they are run.
@@ -136,6 +138,7 @@ impl Session {
             within: None,
             reads_one_view: false,
             spawned: routines::Spawned::default(),
+            streams: routines::Streams::default(),
             triggers: triggers::Triggers::default(),
             testing: None,
         }
@@ -470,6 +473,12 @@ impl Interrupt {
         if armed.body.is_none() {
             armed.deadline = (timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(timeout_ms));
         }
+    }
+
+    /// Whether a body runs.
+    fn is_in_body(&self) -> bool {
+        let armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        armed.body.is_some()
     }
 
     /// The token of the statement that runs.

@@ -15,7 +15,7 @@ use gobi_grammar::ast::Span;
 
 use super::Error;
 use crate::exec::memory::Reservation;
-use crate::exec::{BatchStream, ExecError, Profile, Progress};
+use crate::exec::{BatchStream, CancelToken, ExecError, Profile, Progress};
 use crate::store::table::Snapshot;
 use crate::types::arrow::arrow_schema;
 use crate::types::{Field, LogicalType, outside};
@@ -153,6 +153,13 @@ impl ResultStream {
             self.is_outside = true;
         }
         self
+    }
+
+    /// Whoever asks for the next batch stops waiting for it when this token asks, too.
+    pub(super) fn watch(&mut self, stop: &CancelToken) {
+        if let Source::Query(stream) = &mut self.source {
+            stream.watch(stop.clone());
+        }
     }
 
     /// Names and types.

@@ -31,6 +31,8 @@ const BYTES_PER_WORKER: usize = 160 << 20;
 
 /// Rows of a batch that a body takes.
 const ROWS_OF_BODY: usize = 1 << 14;
+/// Bytes of rows that are made before a body takes them.
+const AHEAD_OF_BODY_BYTES: usize = 4 << 20;
 
 /// Runs a statement, or starts it if it gives rows.
 pub fn run(
@@ -64,7 +66,7 @@ pub fn run(
         StatementKind::Deallocate(which) => prepared::deallocate(session, which).map(|()| StatementResult::Done),
         StatementKind::Execute(execute) => prepared::run(session, execute, dialect, phases, statement.span),
         StatementKind::Query(query) => {
-            let stream = query_stream(session, query, dialect, phases, statement.span)?;
+            let stream = query_stream(session, query.unstreamed(), dialect, phases, statement.span)?;
             Ok(StatementResult::Rows(stream))
         }
         StatementKind::Copy(copy) => copy::run(session, copy, dialect, phases, statement.span),
@@ -312,18 +314,49 @@ pub fn stream_into(
     wanted: &[Field],
     running: Running,
 ) -> Result<ResultStream, Error> {
-    // A body takes rows one by one: short batches are enough, and need less memory.
-    let options = options(session);
+    let options = options_of_rows(options(session));
+    rows_into(session, query, wanted, &options, running)
+}
+
+/// The same for a query that goes on beyond the statement which opens it, and so is stopped by its reader only.
+pub fn open_stream(
+    session: &mut Session,
+    query: &Query,
+    wanted: &[Field],
+    running: Running,
+) -> Result<ResultStream, Error> {
     let options = QueryOptions {
-        batch_rows: options.batch_rows.min(ROWS_OF_BODY),
-        ..options
+        paused: true,
+        ..options_of_rows(stopped_by(session, CancelToken::default()))
     };
+    let mut stream = rows_into(session, query, wanted, &options, running)?;
+    stream.sources = Some(session.relations.routines.sources.clone());
+    stream.held = std::mem::take(&mut session.relations.held);
+    Ok(stream)
+}
+
+/// A body takes rows one by one: short batches, of which few are made ahead, are enough, and need less memory.
+fn options_of_rows(options: QueryOptions) -> QueryOptions {
+    QueryOptions {
+        batch_rows: options.batch_rows.min(ROWS_OF_BODY),
+        ahead_bytes: options.ahead_bytes.min(AHEAD_OF_BODY_BYTES),
+        ..options
+    }
+}
+
+fn rows_into(
+    session: &mut Session,
+    query: &Query,
+    wanted: &[Field],
+    options: &QueryOptions,
+    running: Running,
+) -> Result<ResultStream, Error> {
     let key = Key::query(query.span, running.dialect);
     let (bound, _) = kept_or_bound(&mut session.relations, key, running.phases, &mut |tables| {
         let bound = plan::bind_into(query, wanted, running.dialect, tables)?;
         Ok((bound, Layout::default()))
     })?;
-    start(&session.engine, bound, &options, running.span)
+    start(&session.engine, bound, options, running.span)
 }
 
 /// A query that has not started.
@@ -484,6 +517,8 @@ fn stopped_by(session: &Session, cancel: CancelToken) -> QueryOptions {
         estimates: false,
         analyze: false,
         keeps_chunks: true,
+        ahead_bytes: QueryOptions::ahead_of(settings.memory_bytes()),
+        paused: false,
         cancel,
     }
 }

@@ -133,15 +133,46 @@ const BLOCK_WORDS: usize = 4096;
 pub struct Objects {
     // INVARIANT: a block is never grown beyond the capacity it was made with.
     blocks: Vec<Vec<u128>>,
+    /// What has a block of its own.
+    large: Vec<Vec<u128>>,
     scratch: Vec<u8>,
     words: usize,
 }
 
+/// How much was made up to a moment.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Made {
+    blocks: usize,
+    words_of_last: usize,
+    large: usize,
+}
+
 impl Objects {
+    /// How much was made so far.
+    pub fn made(&self) -> Made {
+        Made {
+            blocks: self.blocks.len(),
+            words_of_last: self.blocks.last().map_or(0, Vec::len),
+            large: self.large.len(),
+        }
+    }
+
+    /// Forgets what was made since; no address given out since may be used any more.
+    pub fn forget_since(&mut self, made: Made) {
+        self.large.truncate(made.large);
+        self.blocks.truncate(made.blocks);
+        if let Some(last) = self.blocks.last_mut() {
+            last.truncate(made.words_of_last);
+        }
+        self.words = self.blocks.iter().chain(&self.large).map(Vec::capacity).sum();
+    }
+
     /// Forgets everything but a block to begin with; no address given out may be used any more.
     pub fn clear(&mut self) {
         let first = self.blocks.pop().filter(|block| block.capacity() <= BLOCK_WORDS);
         self.blocks.clear();
+        self.large.clear();
         self.words = 0;
         if let Some(mut block) = first {
             block.clear();
@@ -157,7 +188,8 @@ impl Objects {
 
     /// The memory, for an owner that outlives this one.
     pub fn into_buffers(self) -> Vec<Buffer> {
-        self.blocks.into_iter().map(Buffer::from_vec).collect()
+        let blocks = self.blocks.into_iter().chain(self.large);
+        blocks.map(Buffer::from_vec).collect()
     }
 
     /// An object of zeros.
@@ -168,8 +200,7 @@ impl Objects {
             let block = vec![0u128; words];
             let address = block.as_ptr() as u64;
             self.words += block.capacity();
-            let last = self.blocks.len().saturating_sub(1);
-            self.blocks.insert(last, block);
+            self.large.push(block);
             return address;
         }
         let (block, address) = self.room(words);
@@ -267,7 +298,10 @@ impl Objects {
     fn copy(&mut self, bytes: &[u8]) -> u64 {
         let words = bytes.len().max(LEAST_BYTES).div_ceil(16);
         let (whole, rest) = bytes.as_chunks::<16>();
-        let (block, address) = self.room(words);
+        let (block, address) = match words > BLOCK_WORDS {
+            true => self.room_of_its_own(words),
+            false => self.room(words),
+        };
         let end = block.len() + words;
         block.extend(whole.iter().map(|word| u128::from_le_bytes(*word)));
         if !rest.is_empty() {
@@ -277,6 +311,15 @@ impl Objects {
         }
         block.resize(end, 0);
         address
+    }
+
+    fn room_of_its_own(&mut self, words: usize) -> (&mut Vec<u128>, u64) {
+        self.words += words;
+        let at = self.large.len();
+        self.large.push(Vec::with_capacity(words));
+        let block = &mut self.large[at];
+        let address = block.as_mut_ptr() as u64;
+        (block, address)
     }
 
     /// A block that has room for so many words, and the address of the first.
@@ -348,5 +391,27 @@ mod tests {
         };
         assert!(addresses.iter().all(held));
         assert_eq!(array_bytes(300, 8), 2720);
+    }
+
+    #[test]
+    fn what_was_made_before_stays() {
+        let mut objects = Objects::default();
+        let ty = LogicalType::Array(Box::new(LogicalType::BigInt));
+        let small = Value::Array((0..30).map(Value::Int).collect());
+        let large = Value::Array((0..100_000).map(Value::Int).collect());
+        let first = [&small, &large].map(|value| objects.bits(value, &ty).unwrap() as u64);
+        let (made, bytes) = (objects.made(), objects.bytes());
+        for _ in 0..100 {
+            let _ = [&large, &small].map(|value| objects.bits(value, &ty));
+            let _ = objects.zeros(1 << 20);
+        }
+        assert!(objects.bytes() > 100 << 20);
+        objects.forget_since(made);
+        assert_eq!(objects.bytes(), bytes);
+        // SAFETY: these were made before, and lie where they were.
+        let lengths = first.map(|address| unsafe { (address as *const u64).read() });
+        assert_eq!(lengths, [30, 100_000]);
+        let again = objects.bits(&small, &ty).unwrap() as u64;
+        assert!(again > first[0]);
     }
 }

@@ -19,6 +19,10 @@ const ENDLESS: &[&str] = &[
      while true { n = (select count(*) from range(3)) + n % 5 }",
     "for r in select range as n from range(1000000000000) { let x = r.n }",
     "select range as n from range(1000000000000) then { let x = n }",
+    "let s = stream select range as n from range(1000000000000);
+     while s.has_next() { let rows = s.next() }",
+    "let s = stream select count(*) as n from range(1000000000000);
+     let more = s.has_next()",
     "function f(n int) returns int { if n <= 1 { return 1 } return f(n - 1) + f(n - 2) }
      select f(90)",
     "function f(n int) returns int { let x = n
@@ -125,4 +129,35 @@ fn a_spawned_call_has_a_transaction_of_its_own() {
     // One that nobody awaits ends all the same.
     session.run("spawn raise_flag('late')").unwrap();
     drop(session);
+}
+
+#[test]
+fn a_stream_sees_what_was_there_when_it_was_opened() {
+    for jit in [JitMode::On, JitMode::Off] {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(folder.path().join("db")).unwrap();
+        let (mut reader, mut writer) = (database.session(), database.session());
+        reader.settings.jit = jit;
+        reader
+            .run("create table t (a int primary key, b int); insert into t select range, 1 from range(40000)")
+            .unwrap();
+        reader
+            .run(
+                "let s = stream select a, b from t
+                  let first = s.next(10)",
+            )
+            .unwrap();
+        writer
+            .run("delete from t where a % 2 = 0; update t set b = 2; insert into t select range + 1000000, 3 from range(1000)")
+            .unwrap();
+        writer.run("compact t").unwrap();
+        let seen = run(
+            &mut reader,
+            "let count = array_length(first)
+             let sum = first |> sum(r => r.b)
+             for r in s { count = count + 1; sum = sum + r.b }
+             select count, sum, (select count(*) from t)",
+        );
+        assert_eq!(seen.unwrap(), "40000,40000,21000");
+    }
 }

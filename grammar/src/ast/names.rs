@@ -89,12 +89,12 @@ impl StatementKind {
                 MaintainTask::Compact => "COMPACT",
             },
             Self::Cache(_) => "CACHE",
-            _ => self.procedural_words(),
+            _ => self.words_of_programs(),
         }
     }
 
-    /// Those of blocks and definitions.
-    fn procedural_words(&self) -> &'static str {
+    /// Of what the procedural half of the language has.
+    fn words_of_programs(&self) -> &'static str {
         match self {
             Self::Let(_) => "LET",
             Self::Assign(_) => "assignment",
@@ -106,6 +106,7 @@ impl StatementKind {
             Self::Break => "BREAK",
             Self::Continue => "CONTINUE",
             Self::Throw(_) => "THROW",
+            Self::Yield(_) => "YIELD",
             Self::Assert(_) => "ASSERT",
             Self::CallRoutine(_) => "CALL",
             Self::Eval(_) => "expression statement",

@@ -24,6 +24,8 @@ pub enum Value {
     Expr(Expr),
     /// A query.
     Query(Box<Query>),
+    /// What the block behind a query yields.
+    Then(Box<Then>),
 }
 
 /// `let name [: type] = value`.

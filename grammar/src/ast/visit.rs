@@ -11,7 +11,7 @@ use super::{
     ArmBody, Assigned, Assignment, AssignmentKind, Block, Call, Catch, ConflictAction, Cte, Distinct, Expr, ExprKind,
     FrameBound, GroupBy, GroupItem, InsertSource, JoinCondition, Lambda, MatchArm, MergeAction, OrderBy, OrderItem,
     Pattern, Query, QueryBody, Routine, RoutineBody, Select, SelectItem, Statement, StatementKind, Step, TableRef,
-    TableRefKind, Try, Value, Window, With,
+    TableRefKind, Then, Try, Value, Window, With,
 };
 
 /// Sees the parts of a tree, and may change them.
@@ -154,7 +154,7 @@ pub fn walk_query<V: VisitMut + ?Sized>(v: &mut V, query: &mut Query) {
         QueryBody::Select(select) => v.select(select),
         QueryBody::Values(rows) => rows.iter_mut().flatten().for_each(|value| v.expr(value)),
         QueryBody::SetOp { inputs, .. } => inputs.iter_mut().for_each(|input| v.query(input)),
-        QueryBody::Nested(inner) => v.query(inner),
+        QueryBody::Nested(inner) | QueryBody::Stream(inner) => v.query(inner),
     }
     walk_order(v, &mut query.order_by);
     query.limit.iter_mut().for_each(|limit| v.expr(limit));
@@ -240,7 +240,13 @@ fn walk_value<V: VisitMut + ?Sized>(v: &mut V, value: &mut Value) {
     match value {
         Value::Expr(expr) => v.expr(expr),
         Value::Query(query) => v.query(query),
+        Value::Then(then) => walk_then(v, then),
     }
+}
+
+fn walk_then<V: VisitMut + ?Sized>(v: &mut V, then: &mut Then) {
+    v.query(&mut then.query);
+    v.block(&mut then.body);
 }
 
 /// The parts of a statement.
@@ -271,11 +277,10 @@ pub fn walk_statement<V: VisitMut + ?Sized>(v: &mut V, statement: &mut Statement
             walk_value(v, &mut each.values);
             v.block(&mut each.body);
         }
-        StatementKind::Then(then) => {
-            v.query(&mut then.query);
-            v.block(&mut then.body);
+        StatementKind::Then(then) => walk_then(v, then),
+        StatementKind::Return(value) | StatementKind::Yield(value) => {
+            value.iter_mut().for_each(|value| walk_value(v, value));
         }
-        StatementKind::Return(value) => value.iter_mut().for_each(|value| walk_value(v, value)),
         StatementKind::Throw(value) => value.iter_mut().for_each(|value| v.expr(value)),
         StatementKind::Assert(assert) => {
             v.expr(&mut assert.condition);

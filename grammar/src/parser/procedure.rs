@@ -36,10 +36,11 @@ impl Builder<'_> {
                 let body = self.block(inner.next()?);
                 StatementKind::For(Box::new(For { name, values, body }))
             }
-            Rule::return_stmt => StatementKind::Return(operands(node).next().map(|value| Box::new(self.value(value)))),
+            Rule::return_stmt => StatementKind::Return(self.row_value(operands(node)).map(Box::new)),
             Rule::break_stmt => StatementKind::Break,
             Rule::continue_stmt => StatementKind::Continue,
             Rule::throw_stmt => StatementKind::Throw(operands(node).next().map(|value| Box::new(self.expr(value)))),
+            Rule::yield_stmt => StatementKind::Yield(operands(node).next().map(|value| Box::new(self.value(value)))),
             Rule::assert_stmt => {
                 let mut inner = operands(node);
                 let condition = self.expr(inner.next()?);
@@ -97,12 +98,27 @@ impl Builder<'_> {
         }
     }
 
+    /// A value, or a query and the block behind it.
+    fn row_value<'i>(&mut self, mut nodes: impl Iterator<Item = Node<'i>>) -> Option<Value> {
+        let value = self.value(nodes.next()?);
+        let Some(block) = nodes.next() else { return Some(value) };
+        let place = self.span(&block);
+        let body = parts(block).next().map(|block| self.block(block))?;
+        Some(match value {
+            Value::Query(query) => Value::Then(Box::new(Then { query: *query, body })),
+            value => {
+                self.error("42601", place, "a `then` block stands behind a query");
+                value
+            }
+        })
+    }
+
     fn let_stmt(&mut self, node: Node<'_>) -> Option<Let> {
         let mut inner = operands(node).peekable();
         let name = self.ident(&inner.next()?);
         let ty = inner.next_if(|part| part.as_rule() == Rule::let_type);
         let ty = ty.and_then(|ty| parts(ty).next()).map(|ty| self.type_name(ty));
-        let value = self.value(inner.next()?);
+        let value = self.row_value(inner)?;
         Some(Let { name, ty, value })
     }
 
@@ -119,7 +135,7 @@ impl Builder<'_> {
                 false => Step::Index(self.expr(inside)),
             });
         }
-        let value = self.value(inner.next()?);
+        let value = self.row_value(inner)?;
         Some(Assign { name, path, value })
     }
 
@@ -432,6 +448,7 @@ fn operands(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
                 | Rule::for_head
                 | Rule::return_head
                 | Rule::throw_head
+                | Rule::yield_head
                 | Rule::assert_head
                 | Rule::call_head
                 | Rule::restate_word

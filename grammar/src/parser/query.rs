@@ -33,6 +33,8 @@ pub(super) struct Tail {
     offset: Option<Expr>,
     /// The first of ORDER BY, LIMIT and OFFSET.
     place: Option<Span>,
+    /// STREAM.
+    stream: Option<Span>,
 }
 
 impl Query {
@@ -47,6 +49,14 @@ impl Query {
             limit: None,
             offset: None,
             span,
+        }
+    }
+
+    /// The query behind STREAM; the query itself, if there is none.
+    pub fn unstreamed(&self) -> &Self {
+        match &self.body {
+            QueryBody::Stream(query) => query,
+            _ => self,
         }
     }
 }
@@ -147,6 +157,10 @@ impl Builder<'_> {
         let last = built.len().saturating_sub(1);
         let mut operands = Vec::with_capacity(built.len());
         for (at, (op, query, tail)) in built.into_iter().enumerate() {
+            match tail.stream {
+                Some(place) if at > 0 => self.error("42601", place, "STREAM stands before the whole query"),
+                stream => whole.stream = whole.stream.or(stream),
+            }
             whole.as_of = whole.as_of.or(tail.as_of);
             whole.recursive |= tail.recursive;
             whole.ctes.extend(tail.ctes);
@@ -170,21 +184,11 @@ impl Builder<'_> {
             && whole.limit.is_none()
             && whole.offset.is_none();
         let body = set_operations(operands);
-        if let (true, QueryBody::Nested(inner)) = (plain, &body.body) {
-            return Query {
-                span,
-                ..(**inner).clone()
-            };
-        }
-        Query {
-            as_of: whole.as_of.map(Box::new),
-            recursive: whole.recursive,
-            ctes: whole.ctes,
-            body: body.body,
-            order_by: whole.order_by.unwrap_or_default(),
-            limit: whole.limit.flatten(),
-            offset: whole.offset,
-            span,
+        let streams = whole.stream.is_some();
+        let query = whole_query(whole, body, plain, span);
+        match streams {
+            true => Query::of(QueryBody::Stream(Box::new(query)), span),
+            false => query,
         }
     }
 
@@ -202,7 +206,7 @@ impl Builder<'_> {
                         .map(|query| QueryBody::Nested(Box::new(self.query(query))));
                 }
                 Rule::as_of_clause => tail.as_of = self.when(clause),
-                Rule::stream_mark => self.odd("STREAM"),
+                Rule::stream_mark => tail.stream = Some(self.span(&clause)),
                 Rule::with_clause
                 | Rule::order_clause
                 | Rule::limit_clause
@@ -343,6 +347,26 @@ impl Builder<'_> {
     fn clauses_span(&self, clauses: &[Node<'_>]) -> Span {
         let spans: Vec<Span> = clauses.iter().map(|clause| self.span(clause)).collect();
         join_spans(&spans)
+    }
+}
+
+/// A query of its body and what stands behind it; `plain`: nothing does.
+fn whole_query(whole: Tail, body: Query, plain: bool, span: Span) -> Query {
+    if let (true, QueryBody::Nested(inner)) = (plain, &body.body) {
+        return Query {
+            span,
+            ..(**inner).clone()
+        };
+    }
+    Query {
+        as_of: whole.as_of.map(Box::new),
+        recursive: whole.recursive,
+        ctes: whole.ctes,
+        body: body.body,
+        order_by: whole.order_by.unwrap_or_default(),
+        limit: whole.limit.flatten(),
+        offset: whole.offset,
+        span,
     }
 }
 

@@ -325,6 +325,7 @@ fn is_procedural(rule: Rule) -> bool {
             | Rule::break_stmt
             | Rule::continue_stmt
             | Rule::throw_stmt
+            | Rule::yield_stmt
             | Rule::assert_stmt
             | Rule::call_stmt
             | Rule::test_stmt

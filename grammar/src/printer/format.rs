@@ -162,6 +162,7 @@ fn is_verbatim(kind: &StatementKind) -> bool {
             | StatementKind::While(_)
             | StatementKind::For(_)
             | StatementKind::Throw(_)
+            | StatementKind::Yield(_)
             | StatementKind::Assert(_)
             | StatementKind::CallRoutine(_)
             | StatementKind::Eval(_)

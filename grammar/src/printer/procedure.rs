@@ -10,7 +10,7 @@ use super::Printer;
 use super::expr::Level;
 use crate::ast::{
     ArmBody, Assign, Block, Catch, DefineMacro, Expr, ExprKind, If, Lambda, Match, Mode, Param, Pattern, Returns,
-    Routine, RoutineBody, RoutineForm, StatementKind, Step, Try, Value,
+    Routine, RoutineBody, RoutineForm, StatementKind, Step, Then, Try, Value,
 };
 
 impl Printer {
@@ -59,11 +59,7 @@ impl Printer {
                 }
             }
             StatementKind::Eval(value) => self.expr(value),
-            StatementKind::Then(then) => {
-                self.query(&then.query);
-                self.word(" then");
-                self.block(&then.body);
-            }
+            StatementKind::Then(then) => self.then(then),
             StatementKind::Routine(routine) => self.routine(routine),
             _ if self.definition(kind) => {}
             _ => return self.leaving(kind),
@@ -131,6 +127,13 @@ impl Printer {
                     self.expr(value);
                 }
             }
+            StatementKind::Yield(value) => {
+                self.word("yield");
+                if let Some(value) = value {
+                    self.word(" ");
+                    self.value(value);
+                }
+            }
             StatementKind::Assert(assert) => {
                 self.word("assert ");
                 self.expr(&assert.condition);
@@ -148,7 +151,14 @@ impl Printer {
         match value {
             Value::Expr(expr) => self.expr(expr),
             Value::Query(query) => self.query(query),
+            Value::Then(then) => self.then(then),
         }
+    }
+
+    fn then(&mut self, then: &Then) {
+        self.query(&then.query);
+        self.word(" then");
+        self.block(&then.body);
     }
 
     fn block(&mut self, block: &Block) {

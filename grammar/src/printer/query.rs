@@ -101,6 +101,10 @@ impl Printer {
                 self.query(query);
                 self.word(")");
             }
+            QueryBody::Stream(query) => {
+                self.word("STREAM ");
+                self.query(query);
+            }
         }
     }
 

@@ -57,6 +57,7 @@ fn refute(statement: &Statement, assumed: &[bool], next: &mut [bool]) {
                 not(*variable);
             }
         }
+        Statement::Tidy { .. } => {}
         Statement::Ask { taken, .. } | Statement::Rows { taken, .. } => taken.iter().for_each(|id| not(*id)),
         Statement::Try { caught, .. } => caught.iter().for_each(|id| not(*id)),
         Statement::Store { variable, .. } => not(*variable),

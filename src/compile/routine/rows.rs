@@ -47,6 +47,7 @@ impl Emitter<'_> {
         for (field, id) in shape.inputs.iter().enumerate() {
             self.take_field(field, *id, l.i);
         }
+        self.set_mark(routine);
         self.burn();
         self.statements(&routine.body);
         if !self.b.is_terminated() {

@@ -62,6 +62,9 @@ impl Emitter<'_> {
             } => self.count_up(*variable, (start, stop, step), body, *span),
             Statement::Return(value) => {
                 let value = value.as_ref().map(|value| self.expr(value));
+                for question in self.frame_of().open_rows.clone().into_iter().rev() {
+                    self.close_rows(question);
+                }
                 self.give(value);
             }
             Statement::Break => {
@@ -89,6 +92,7 @@ impl Emitter<'_> {
                 body,
                 span,
             } => self.rows(*question, (given, taken), body, *span),
+            Statement::Tidy { question, variables } => self.tidy(*question, variables),
             Statement::Throw { code, message, span } => self.throw(code, message, *span),
             Statement::Try { body, caught, handler } => self.attempt(body, *caught, handler),
             Statement::Rethrow => self.rethrow(),
@@ -286,16 +290,36 @@ impl Emitter<'_> {
         let more = self.b.icmp(IntCond::Sgt, answer, zero);
         self.b.branch(more, round, gone);
         self.b.switch_to(round);
-        self.frame_of().loops.push((end, head));
+        let failing = self.b.cold_block();
+        let frame = self.frame_of();
+        frame.loops.push((end, head));
+        frame.handlers.push(failing);
+        frame.open_rows.push(question + 2);
         self.statements(body);
-        self.frame_of().loops.pop();
+        let frame = self.frame_of();
+        frame.loops.pop();
+        frame.handlers.pop();
+        frame.open_rows.pop();
         if !self.b.is_terminated() {
             self.b.jump(head);
         }
+        // Who leaves the loop by an error leaves no rows open, either.
+        self.b.switch_to(failing);
+        self.close_rows(question + 2);
+        self.leave_routine();
         self.b.switch_to(end);
-        let _ = self.ask(question + 2, &[], &[], span);
+        self.close_rows(question + 2);
         self.b.jump(gone);
         self.b.switch_to(gone);
+    }
+
+    /// Ends a loop over rows before its last row.
+    fn close_rows(&mut self, question: usize) {
+        let cells = self.b.slot(CELL as u32);
+        let (base, host_state) = (self.b.slot_addr(cells), self.slot(Slot::Host));
+        let number = self.b.iconst(Type::I64, question as i64);
+        let (host, sig) = self.host("ask", &[Type::Ptr, Type::I64, Type::Ptr]);
+        let _ = self.b.call_host(host, &sig, &[host_state, number, base]);
     }
 
     // --- errors

@@ -151,6 +151,7 @@ impl<'a> Binder<'a> {
         match value {
             Written::Expr(value) => self.expr(block, value),
             Written::Query(query) => self.scalar_subquery(block, query, query.span),
+            Written::Then(then) => self.unsupported("THEN in a function that a query calls is", then.query.span),
         }
     }
 

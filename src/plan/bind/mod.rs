@@ -291,6 +291,11 @@ impl<'a> Binder<'a> {
                 relation.and_then(|r| self.order(r, &query.order_by))
             }
             ast::QueryBody::Nested(inner) => self.query(inner).and_then(|r| self.order(r, &query.order_by)),
+            ast::QueryBody::Stream(_) => {
+                let message = "STREAM stands before a query by itself, not inside of another statement";
+                let help = "write `let s = stream select …`, or `for r in stream select … {…}`";
+                self.fail(Diagnostic::new("42601", query.span, message).with_help(help))
+            }
         };
         let limits = self.limits(query);
         let (limit, offset) = limits?;

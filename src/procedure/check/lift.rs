@@ -111,6 +111,9 @@ impl Checker<'_> {
         if self.closure(&call.name.text).is_some() {
             return Some(self.call_closure(call, out));
         }
+        if let Some(made) = self.call_of_stream(call, span, out) {
+            return Some(made);
+        }
         if let Some(called) = self.call_with_functions(call, span, out) {
             return Some(called);
         }

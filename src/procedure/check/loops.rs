@@ -9,7 +9,7 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span, StatementKind as K};
 
-use super::Checker;
+use super::{Checker, stream};
 use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::Statement;
 use crate::plan::{converted, entries_of};
@@ -67,6 +67,10 @@ impl Checker<'_> {
             return self.count(each, call, values.span, out);
         }
         let Some(array) = self.expr(values, out) else { return };
+        if let Some(fields) = stream::fields_of(&array.ty) {
+            let fields = fields.to_vec();
+            return self.each_of_stream(each, array, &fields, out);
+        }
         let array = entries_of(array);
         let LogicalType::Array(item) = array.ty.clone() else {
             let message = format!(

@@ -95,8 +95,11 @@ impl Checker<'_> {
         self.instances.questions.len() - 1
     }
 
-    /// The only value of a query, as a variable.
+    /// The only value of a query, as a variable; or a stream of its rows.
     pub(super) fn scalar_query(&mut self, query: &ast::Query, out: &mut Vec<Statement>) -> Option<ColumnId> {
+        if let ast::QueryBody::Stream(streamed) = &query.body {
+            return self.open_stream(streamed, out);
+        }
         let (fields, given) = self.bound_query(query)?;
         let taken = match fields.as_slice() {
             [field] => field.ty.clone(),
@@ -143,6 +146,7 @@ impl Checker<'_> {
 
     /// A query by itself.
     pub(super) fn show(&mut self, query: &ast::Query, out: &mut Vec<Statement>) {
+        let query = query.unstreamed();
         let Some((_, given)) = self.bound_query(query) else {
             return;
         };
@@ -174,7 +178,16 @@ impl Checker<'_> {
     }
 
     /// `query then {…}`: the columns are variables of the block, and `row_number` counts from 1.
-    pub(super) fn then(&mut self, then: &ast::Then, out: &mut Vec<Statement>) {
+    /// The array of what the block yields, if it does.
+    pub(super) fn then(&mut self, then: &ast::Then, out: &mut Vec<Statement>) -> Option<ColumnId> {
+        let at = out.len();
+        self.yields.push(None);
+        self.loop_of_then(then, out);
+        let yielded = self.yields.pop().flatten()?;
+        Some(self.gather(yielded, at, out))
+    }
+
+    fn loop_of_then(&mut self, then: &ast::Then, out: &mut Vec<Statement>) {
         let span = then.query.span;
         let number = self.temporary(LogicalType::BigInt, false);
         let begin = Statement::Set(number, int(0, span));
@@ -184,7 +197,7 @@ impl Checker<'_> {
         let names = self.names.len();
         self.name("row_number", number);
         let before = out.len();
-        self.each_row(None, &then.query, &then.body, out);
+        self.each_row(None, then.query.unstreamed(), &then.body, out);
         self.names.truncate(names);
         if let Some(Statement::Rows { body, .. }) = out.last_mut() {
             body.insert(0, next);
@@ -194,7 +207,7 @@ impl Checker<'_> {
 
     /// `for name in query {…}`.
     pub(super) fn rows(&mut self, each: &ast::For, query: &ast::Query, out: &mut Vec<Statement>) {
-        self.each_row(Some(&each.name.text), query, &each.body, out);
+        self.each_row(Some(&each.name.text), query.unstreamed(), &each.body, out);
     }
 
     /// A loop over the rows of a query, whose columns are variables: `name.column`, or `column`.
@@ -202,14 +215,26 @@ impl Checker<'_> {
         let Some((fields, given)) = self.bound_query(query) else {
             return;
         };
-        let types: Vec<LogicalType> = fields.iter().map(|field| field.ty.clone()).collect();
         let kind = QuestionKind::Open(Box::new(query.clone()), fields.clone());
+        self.loop_of_rows((name, &fields), (kind, given), block, query.span, out);
+    }
+
+    /// The same for rows of these columns, which a question opens.
+    pub(super) fn loop_of_rows(
+        &mut self,
+        (name, fields): (Option<&str>, &[Field]),
+        (kind, given): (QuestionKind, Vec<ColumnId>),
+        block: &ast::Block,
+        span: Span,
+        out: &mut Vec<Statement>,
+    ) {
+        let types: Vec<LogicalType> = fields.iter().map(|field| field.ty.clone()).collect();
         let question = self.question(kind, &given, Vec::new());
         self.question(QuestionKind::Next, &[], types);
         self.question(QuestionKind::Close, &[], Vec::new());
         let names = self.names.len();
         let mut taken = Vec::with_capacity(fields.len());
-        for field in &fields {
+        for field in fields {
             let id = self.temporary(field.ty.clone(), true);
             self.names.push(plan::BodyName {
                 of: name.map(str::to_owned),
@@ -225,7 +250,7 @@ impl Checker<'_> {
             given,
             taken,
             body,
-            span: query.span,
+            span,
         });
     }
 

@@ -39,6 +39,12 @@ impl Checker<'_> {
             K::Query(query) if !self.shows => {
                 self.return_value(Some(&Value::Query(Box::new(query.clone()))), last.span, &mut out);
             }
+            K::Then(then) if !self.shows => {
+                if let Some(rows) = self.then(then, &mut out) {
+                    let rows = self.reference(rows, last.span);
+                    self.return_value(Some(&Value::Expr(rows)), last.span, &mut out);
+                }
+            }
             K::If(branches) if self.wanted != Returned::Void => self.if_value(branches, &mut out),
             _ => out.extend(self.statements(std::slice::from_ref(last))),
         }
@@ -76,6 +82,8 @@ impl Checker<'_> {
             K::While(repeat) => self.repeat(repeat, out),
             K::For(each) => match &each.values {
                 Value::Query(query) => self.rows(each, query, out),
+                // The grammar has none here.
+                Value::Then(then) => self.rows(each, &then.query, out),
                 Value::Expr(values) => match self.rows_of(values) {
                     Some(query) => self.rows(each, &query, out),
                     None => self.each(each, values, out),
@@ -101,7 +109,12 @@ impl Checker<'_> {
                 self.error(Diagnostic::new("0A000", statement.span, message));
             }
             K::Query(query) => self.show(query, out),
-            K::Then(then) => self.then(then, out),
+            K::Then(then) => {
+                if let Some(rows) = self.then(then, out) {
+                    self.show_yielded(rows, statement.span, out);
+                }
+            }
+            K::Yield(value) => self.yield_value(value.as_deref(), statement.span, out),
             K::Routine(routine) => self.inner_function(routine, statement.span, out),
             K::Begin(_) | K::Commit(_) | K::Rollback(_) => {
                 let message = format!(
@@ -125,7 +138,7 @@ impl Checker<'_> {
     }
 
     /// A value; a query gives its only row.
-    fn value(&mut self, value: &Value, out: &mut Vec<Statement>) -> Option<Expr> {
+    pub(super) fn value(&mut self, value: &Value, out: &mut Vec<Statement>) -> Option<Expr> {
         match value {
             Value::Expr(expr) => self.expr(expr, out),
             Value::Query(query) => {
@@ -133,6 +146,7 @@ impl Checker<'_> {
                 let ty = self.variables[id.0 as usize].ty.clone();
                 Some(Expr::column(id, ty, query.span))
             }
+            Value::Then(then) => self.yielded(then, out),
         }
     }
 

@@ -233,6 +233,7 @@ impl Checker<'_> {
                 kind: match value {
                     Written::Expr(value) => K::Eval(Box::new(value.clone())),
                     Written::Query(query) => K::Query((**query).clone()),
+                    Written::Then(then) => K::Then(then.clone()),
                 },
                 span: of.span,
             }])),
@@ -330,7 +331,7 @@ impl Checker<'_> {
                 ast::ExprKind::Name(path) if path.len() == 1 => path[0].text.as_str(),
                 _ => "?",
             },
-            Some(Written::Query(_)) => "?",
+            Some(Written::Query(_) | Written::Then(_)) => "?",
         };
         match word.to_ascii_lowercase().as_str() {
             "" | "new" | "old" => {}

@@ -56,6 +56,7 @@ fn text_of(question: &Question) -> Option<String> {
         QuestionKind::Row(query, _)
         | QuestionKind::Exists(query)
         | QuestionKind::Open(query, _)
+        | QuestionKind::Stream(query, _)
         | QuestionKind::Show(query) => Some(text(ast::StatementKind::Query(*query.clone()))),
         QuestionKind::Run(statement) => Some(text(statement.kind.clone())),
         _ => None,

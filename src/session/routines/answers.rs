@@ -8,22 +8,23 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Ident, Span};
 
+use super::streams::Cursor;
 use super::{Running, spawned};
-use crate::exec::ExecError;
 use crate::exec::routine::Answers;
 use crate::exec::spent::{At, Spent};
+use crate::exec::{CancelToken, ExecError};
 use crate::procedure::{Checked, Question, QuestionKind};
 use crate::session::kept::{Slot, has_one_plan};
 use crate::session::{
     Error, ErrorKind, ResultStream, Session, StatementResult, appender, statement, target, transactions,
 };
-use crate::types::arrow::to_arrow;
-use crate::types::{Field, Value, cell};
+use crate::types::arrow::{arrow_schema, to_arrow};
+use crate::types::{Field, Value, array, cell};
 
 /// Where plans of a body's questions are kept, as long as the body is.
 #[derive(Debug, Default)]
@@ -56,10 +57,12 @@ pub struct Answering<'a> {
     error: Option<Error>,
 }
 
-struct Rows {
-    stream: ResultStream,
-    batch: Option<arrow::array::RecordBatch>,
-    row: usize,
+/// The rows of a loop.
+enum Rows {
+    /// Of its own query.
+    Own(Box<Cursor>),
+    /// Of a stream of the session.
+    Of(i64),
 }
 
 impl<'a> Answering<'a> {
@@ -96,13 +99,20 @@ impl<'a> Answering<'a> {
             QuestionKind::Row(query, fields) => self.row(query, fields, question).map(Some),
             QuestionKind::Exists(query) => self.exists(query).map(|found| Some(vec![Value::Boolean(found)])),
             QuestionKind::Open(query, fields) => {
-                let stream = self.stream(query, Some(fields))?;
-                self.open.push(Rows {
-                    stream,
-                    batch: None,
-                    row: 0,
-                });
+                let mut stream = self.stream(query, Some(fields))?;
+                stream.watch(&self.stop());
+                self.open.push(Rows::Own(Box::new(Cursor::new(stream))));
                 Ok(None)
+            }
+            QuestionKind::Stream(query, fields) => {
+                self.session.refresh_view(span)?;
+                let stream = statement::open_stream(self.session, query, fields, self.running)?;
+                let number = self.session.streams.open(stream, query.span)?;
+                let number = Value::Int(i128::from(number));
+                Ok(Some(vec![Value::Struct(vec![number, Value::Null])]))
+            }
+            QuestionKind::HasNext | QuestionKind::Batch | QuestionKind::GiveUp | QuestionKind::Follow => {
+                self.about_stream(&question.kind, &given)
             }
             QuestionKind::Next => self.next_row(),
             QuestionKind::Close => {
@@ -110,12 +120,22 @@ impl<'a> Answering<'a> {
                 Ok(None)
             }
             QuestionKind::Run(change) => self.run(change, given).map(|()| None),
-            QuestionKind::Rows { .. } | QuestionKind::Flush => Ok(None),
+            QuestionKind::Rows { .. } | QuestionKind::Flush | QuestionKind::Tidy => Ok(None),
             QuestionKind::Show(query) => {
                 let stream = self.stream(query, None)?;
                 let (fields, phases) = (stream.fields().to_vec(), stream.phases());
                 let batches = stream.collect::<Result<Vec<_>, _>>()?;
                 self.shown.push(ResultStream::returned(fields, batches, phases, span));
+                Ok(None)
+            }
+            QuestionKind::ShowArray(fields) => {
+                let rows = match given.into_iter().next() {
+                    Some(Value::Array(rows)) => rows,
+                    _ => Vec::new(),
+                };
+                let batch = batch_of(rows, fields, span)?;
+                let stream = ResultStream::returned(fields.clone(), vec![batch], self.running.phases, span);
+                self.shown.push(stream);
                 Ok(None)
             }
             QuestionKind::Savepoint => {
@@ -134,16 +154,10 @@ impl<'a> Answering<'a> {
                 let number = Value::Int(i128::from(number));
                 Ok(Some(vec![Value::Struct(vec![number, Value::Null])]))
             }
-            QuestionKind::Await => {
-                let number = match given.first() {
-                    Some(Value::Struct(fields)) => fields.first().and_then(Value::as_int),
-                    _ => None,
-                };
-                match number.and_then(|number| i64::try_from(number).ok()) {
-                    Some(number) => spawned::wait(self.session, number, span).map(|value| Some(vec![value])),
-                    None => Ok(Some(vec![Value::Null])),
-                }
-            }
+            QuestionKind::Await => match number_of(given.first()) {
+                Some(number) => spawned::wait(self.session, number, span).map(|value| Some(vec![value])),
+                None => Ok(Some(vec![Value::Null])),
+            },
             QuestionKind::Keep => self.end_savepoint(false),
             QuestionKind::Undo => self.end_savepoint(true),
         }
@@ -232,24 +246,49 @@ impl<'a> Answering<'a> {
         let Some(rows) = self.open.last_mut() else {
             return Ok(None);
         };
-        loop {
-            if let Some(batch) = rows.batch.as_ref().filter(|batch| rows.row < batch.num_rows()) {
-                let values = batch
-                    .columns()
-                    .iter()
-                    .map(|column| cell::value(column, rows.row))
-                    .collect();
-                rows.row += 1;
-                return Ok(Some(values));
+        let next = match rows {
+            Rows::Own(cursor) => cursor.next_row(),
+            Rows::Of(number) => {
+                let (number, stop) = (*number, self.stop());
+                self.session.streams.next_row(number, &stop, self.running.span)
             }
-            match rows.stream.next() {
-                Some(batch) => (rows.batch, rows.row) = (Some(batch?), 0),
-                None => {
-                    self.open.pop();
-                    return Ok(None);
-                }
-            }
+        };
+        if !matches!(next, Ok(Some(_))) {
+            self.open.pop();
         }
+        next
+    }
+
+    /// The token of the statement that the body is of.
+    fn stop(&self) -> CancelToken {
+        statement::options_inside(self.session).cancel
+    }
+
+    /// What a stream is asked.
+    fn about_stream(&mut self, what: &QuestionKind, given: &[Value]) -> Result<Option<Vec<Value>>, Error> {
+        let span = self.running.span;
+        let Some(number) = number_of(given.first()) else {
+            let message = "there is no stream: the value is NULL";
+            return Err(Error::new(Diagnostic::new("22004", span, message)));
+        };
+        let stop = self.stop();
+        let streams = &mut self.session.streams;
+        let answer = match what {
+            QuestionKind::HasNext => Value::Boolean(streams.has_next(number, &stop, span)?),
+            QuestionKind::Batch => {
+                let wanted = given.get(1).and_then(Value::as_int);
+                streams.next(number, wanted, &stop, span)?
+            }
+            QuestionKind::Follow => {
+                self.open.push(Rows::Of(number));
+                return Ok(None);
+            }
+            _ => {
+                streams.close(number);
+                return Ok(None);
+            }
+        };
+        Ok(Some(vec![answer]))
     }
 
     /// Adds rows that were collected.
@@ -366,6 +405,37 @@ impl Answers for Answering<'_> {
             exec
         })
     }
+}
+
+/// The number of a future or of a stream.
+fn number_of(value: Option<&Value>) -> Option<i64> {
+    match value {
+        Some(Value::Struct(fields)) => i64::try_from(fields.first()?.as_int()?).ok(),
+        _ => None,
+    }
+}
+
+/// Values as rows of these columns: structs of them, or values of the only one.
+fn batch_of(rows: Vec<Value>, fields: &[Field], span: Span) -> Result<RecordBatch, Error> {
+    let wrong = |what: String| Error::new(Diagnostic::new("XX000", span, what));
+    let count = rows.len();
+    let mut columns: Vec<Vec<Value>> = fields.iter().map(|_| Vec::with_capacity(count)).collect();
+    for row in rows {
+        let mut cells = match row {
+            Value::Struct(cells) if cells.len() == fields.len() => cells.into_iter(),
+            value => vec![value].into_iter(),
+        };
+        for column in &mut columns {
+            column.push(cells.next().unwrap_or(Value::Null));
+        }
+    }
+    let arrays = columns.iter().zip(fields);
+    let arrays = arrays.map(|(values, field)| array::from_values(values, &field.ty));
+    let arrays: Vec<ArrayRef> = arrays
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong(error.to_string()))?;
+    let options = RecordBatchOptions::new().with_row_count(Some(count));
+    RecordBatch::try_new_with_options(arrow_schema(fields), arrays, &options).map_err(|error| wrong(error.to_string()))
 }
 
 /// The columns, each of which may be NULL here; the table says what it takes.

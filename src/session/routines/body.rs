@@ -32,6 +32,7 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
     if done.is_err() {
         session.relations.routines.variables = kept;
     }
+    session.give_up_streams();
     done
 }
 
@@ -416,6 +417,7 @@ pub fn question_types(question: &crate::procedure::Question) -> QuestionTypes {
         given: question.given.iter().map(|(_, ty)| ty.clone()).collect(),
         taken: question.taken.clone(),
         undoes: matches!(question.kind, crate::procedure::QuestionKind::Undo),
+        closes: matches!(question.kind, crate::procedure::QuestionKind::Close),
     }
 }
 

@@ -19,6 +19,7 @@ mod modules;
 pub mod profiles;
 mod sources;
 mod spawned;
+mod streams;
 mod versions;
 
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ pub use listing::{describe, list};
 pub use modules::{list as list_modules, store as store_module};
 pub use sources::Sources;
 pub use spawned::Spawned;
+pub use streams::Streams;
 
 use profiles::Profiles;
 
@@ -237,6 +239,7 @@ pub fn is_ours(kind: &K) -> bool {
             | K::While(_)
             | K::For(_)
             | K::Throw(_)
+            | K::Yield(_)
             | K::Assert(_)
             | K::Eval(_)
             | K::Return(_)

@@ -132,13 +132,13 @@ pub fn variables(session: &Session, definition: &Definition, spec: Option<&Spec>
 pub fn query_of(definition: &Definition) -> Result<&ast::Query, Error> {
     let query = match &definition.routine.body {
         RoutineBody::Value(ast::Value::Query(query)) => Some(&**query),
-        RoutineBody::Value(ast::Value::Expr(_)) => None,
+        RoutineBody::Value(ast::Value::Expr(_) | ast::Value::Then(_)) => None,
         RoutineBody::Block(block) => match block.statements.as_slice() {
             [only] => match &only.kind {
                 K::Query(query) => Some(query),
                 K::Return(Some(value)) => match &**value {
                     ast::Value::Query(query) => Some(&**query),
-                    ast::Value::Expr(_) => None,
+                    ast::Value::Expr(_) | ast::Value::Then(_) => None,
                 },
                 _ => None,
             },
