@@ -309,6 +309,12 @@ pub struct TriggerDef {
     /// Tables, views and functions that its body names, but not its own tables.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<EntityId>,
+    /// What its body calls the rows before the statement, if not as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_rows: Option<String>,
+    /// The same for those after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_rows: Option<String>,
     /// Does not fire.
     #[serde(default)]
     pub disabled: bool,

@@ -24,6 +24,7 @@ mod loops;
 mod matching;
 mod query;
 mod raising;
+mod rows;
 mod statement;
 mod stream;
 mod target;
@@ -43,6 +44,7 @@ use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
 use crate::plan::{BodyName, NamedTypes, RoutineCall, TableResolver, bind_type};
 use crate::types::{LogicalType, Value};
 use flow::Assigned;
+pub use future::is_future;
 use raising::Raised;
 use std::sync::Arc;
 use trigger::TriggerNames;
@@ -304,6 +306,8 @@ fn wanted(definition: &Definition, types: &NamedTypes) -> Result<Returned, Vec<D
     Ok(match &definition.routine.returns {
         Returns::Inferred => Returned::Inferred,
         Returns::Void => Returned::Void,
+        // PostgreSQL's word for a procedure that only triggers call.
+        Returns::Type(ty) if super::is_trigger(ty) => Returned::Inferred,
         Returns::Type(ty) => Returned::Type(bind_type(ty, definition.dialect, types)?),
     })
 }

@@ -250,13 +250,6 @@ impl Instances {
         call: &RoutineCall<'_>,
         tables: Option<&mut dyn TableResolver>,
     ) -> Result<Callee, Diagnostic> {
-        if definition.routine.mode == Some(gobi_grammar::ast::Mode::Async) {
-            return Err(Diagnostic::new(
-                "0A000",
-                call.name.span,
-                "calls of `as async` functions are not supported yet",
-            ));
-        }
         let types = self.types.clone();
         let mut nothing = WithInstances {
             tables: None,

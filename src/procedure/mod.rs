@@ -37,7 +37,7 @@ use crate::plan::{LambdaCall, NamedTypes};
 use crate::types::{LogicalType, Value};
 pub use check::{
     CALLED, Callable, Checked, CheckedTrigger, Given, RowInput, RowOutput, SKIPPED, TriggerOf, check_body,
-    check_definition, check_trigger,
+    check_definition, check_trigger, is_future,
 };
 pub use instances::Instances;
 pub use module::Module;
@@ -158,8 +158,11 @@ impl Definition {
         words_of(&statement, self.dialect)
     }
 
-    /// Whether it names the row, or the rows, of a trigger, so that it can be checked for the tables of triggers only.
+    /// Whether it names the row, or the rows, of a trigger, or says so, so that it can be checked for the tables of triggers only.
     pub fn is_of_triggers(&self) -> bool {
+        if matches!(&self.routine.returns, ast::Returns::Type(ty) if is_trigger(ty)) {
+            return true;
+        }
         let words = self.words();
         OF_TRIGGERS.iter().any(|word| words.contains(*word))
     }
@@ -203,6 +206,11 @@ const OF_TRIGGERS: &[&str] = &[
     "tg_table_name",
     "skip",
 ];
+
+/// Whether `returns trigger` is written: nothing has that type.
+fn is_trigger(ty: &ast::TypeName) -> bool {
+    ty.name.eq_ignore_ascii_case("trigger")
+}
 
 /// The words of a statement, in lower case: what it may mention is among them.
 fn words_of(statement: &ast::Statement, dialect: Dialect) -> HashSet<String> {

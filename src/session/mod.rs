@@ -111,6 +111,8 @@ pub struct Session {
     reads_one_view: bool,
     /// Calls that run by themselves.
     spawned: routines::Spawned,
+    /// The same as jobs, if there is no database.
+    own_jobs: Arc<routines::Jobs>,
     /// Streams whose rows are taken.
     streams: routines::Streams,
     /// Triggers that are checked and compiled.
@@ -138,6 +140,7 @@ impl Session {
             within: None,
             reads_one_view: false,
             spawned: routines::Spawned::default(),
+            own_jobs: Arc::default(),
             streams: routines::Streams::default(),
             triggers: triggers::Triggers::default(),
             testing: None,
@@ -149,6 +152,7 @@ impl Session {
         let mut other = Self::new(self.engine.clone(), self.settings.clone());
         other.relations = self.relations.another();
         other.store = self.store.as_ref().map(Store::another);
+        other.own_jobs = self.own_jobs.clone();
         other.statement = self.statement.clone();
         other.script = self.script.clone();
         other

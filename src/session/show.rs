@@ -47,6 +47,9 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     if what == "databases" && show.of.is_empty() {
         return attach::show(session, show, span).map(StatementResult::Rows);
     }
+    if what == "jobs" {
+        return routines::jobs::show(session, show, span).map(StatementResult::Rows);
+    }
     if what == "profile" {
         return routines::profiles::show(session, show, span).map(StatementResult::Rows);
     }

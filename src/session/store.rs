@@ -17,6 +17,7 @@ use gobi_grammar::ast::{Ident, Span};
 
 use super::isolation::Isolation;
 use super::locking::{Locked, Locking, commit_error};
+use super::routines::Jobs;
 use super::triggers::Statistics;
 use super::{Error, Interrupt};
 use crate::catalog::{Catalog, EntityId, Storage, TableDef};
@@ -44,6 +45,8 @@ pub struct DatabaseFolder {
     open: Mutex<Option<Arc<Database>>>,
     /// What its triggers have done.
     triggers: Statistics,
+    /// Calls that run by themselves.
+    jobs: Arc<Jobs>,
 }
 
 /// The machine that this process runs on.
@@ -85,6 +88,7 @@ impl DatabaseFolder {
             folder: url.to_path_buf(),
             open: Mutex::default(),
             triggers: Statistics::default(),
+            jobs: Arc::default(),
         })
     }
 
@@ -101,6 +105,7 @@ impl DatabaseFolder {
                 folder: folder.to_path_buf(),
                 open: Mutex::default(),
                 triggers: Statistics::default(),
+                jobs: Arc::default(),
             })
         })
     }
@@ -426,6 +431,11 @@ impl Store {
             )?,
         }
         Ok(Done::Finished)
+    }
+
+    /// Calls that run by themselves in the database.
+    pub fn jobs(&self) -> Arc<Jobs> {
+        self.folder.jobs.clone()
     }
 
     /// What the database's triggers have done, if this is that database.

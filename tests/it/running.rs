@@ -161,3 +161,19 @@ fn a_stream_sees_what_was_there_when_it_was_opened() {
         assert_eq!(seen.unwrap(), "40000,40000,21000");
     }
 }
+
+#[test]
+fn jobs_are_known_to_all_sessions_of_a_database() {
+    let (folder, mut session) = meeting();
+    session
+        .run("upsert procedure later(name string) returns int as async { await spawn raise_flag(name); return 7 }")
+        .unwrap();
+    assert_eq!(run(&mut session, "call later('a')").unwrap(), "1");
+    let mut other = Database::open(folder.path().join("db")).unwrap().session();
+    assert_eq!(run(&mut other, "await 1").unwrap(), "7");
+    assert_eq!(run(&mut other, "call later('a')").unwrap(), "3");
+    assert_eq!(other.run("await 3").unwrap_err().code(), "23505");
+    let listed = run(&mut session, "show jobs like 'call%'").unwrap();
+    assert!(listed.contains("1,call later('a'),done,"), "{listed}");
+    assert!(listed.contains("3,call later('a'),failed,"), "{listed}");
+}

@@ -66,7 +66,11 @@ impl Checker<'_> {
         let bound = self.expr(value, out)?;
         let Some(ty) = awaited(&bound.ty) else {
             let message = format!("`await` takes what `spawn` gives, not {}", bound.ty);
-            self.error(Diagnostic::new("42804", value.span, message));
+            let mut error = Diagnostic::new("42804", value.span, message);
+            if bound.ty.is_integer() {
+                error = error.with_help("the number of a job stands in a statement of its own: `await 1`");
+            }
+            self.error(error);
             return None;
         };
         let held = self.new_variable("", Some(bound.ty.clone()), false);
@@ -88,6 +92,11 @@ fn future_of(ty: LogicalType) -> LogicalType {
         nullable: true,
     });
     LogicalType::Struct(fields.collect())
+}
+
+/// Whether values of a type are futures.
+pub fn is_future(ty: &LogicalType) -> bool {
+    awaited(ty).is_some()
 }
 
 fn awaited(ty: &LogicalType) -> Option<LogicalType> {

@@ -70,6 +70,9 @@ impl Checker<'_> {
         if !self.without_macros(expr) {
             return false;
         }
+        if let Some(row) = self.whole_row(expr) {
+            *expr = row;
+        }
         let made = match &expr.kind {
             ExprKind::Call(call) => self.lifted_call(call, expr.span, out),
             ExprKind::Lambda(_) => {

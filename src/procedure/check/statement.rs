@@ -195,7 +195,10 @@ impl Checker<'_> {
         }
     }
 
-    fn assign(&mut self, assign: &ast::Assign, out: &mut Vec<Statement>) {
+    pub(super) fn assign(&mut self, assign: &ast::Assign, out: &mut Vec<Statement>) {
+        if self.assign_row(assign, out) {
+            return;
+        }
         let value = self.value(&assign.value, out);
         if let Some(column) = self.new_column(assign) {
             match (column, value, assign.path.get(1..)) {

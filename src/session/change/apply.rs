@@ -59,7 +59,7 @@ pub fn apply(
         return statement::bind_change(session, &change, how.running).map(|()| Done::default());
     }
     if view.catalog().table(table.id).is_none() {
-        return triggers::change_view(session, change, table, view, how.running);
+        return triggers::change_view(session, change, table, view, how);
     }
     let watch = Watch::new(view.catalog(), table, &change);
     let firing = Firing::of(session, view, (table.id, &change), how.running)?;

@@ -35,7 +35,10 @@ pub fn insert(session: &mut Session, insert: &Insert, view: &mut View, running: 
     match &insert.on_conflict {
         None => plain.append(session, &table, view, running),
         Some(conflict) => {
-            let keys = conflict_keys(&table.def, conflict)?;
+            let keys = match is_view(view, &table) && !conflict.columns.is_empty() {
+                true => vec![positions(&table.def, &conflict.columns)?],
+                false => conflict_keys(&table.def, conflict)?,
+            };
             let action = match &conflict.action {
                 ConflictAction::Nothing => None,
                 ConflictAction::Update { set, filter } => Some((Action::Update(set), filter.as_ref())),
@@ -49,7 +52,10 @@ pub fn insert(session: &mut Session, insert: &Insert, view: &mut View, running: 
 pub fn upsert(session: &mut Session, upsert: &Upsert, view: &mut View, running: Running) -> Result<Done, Error> {
     let table = table(view, &upsert.target.table)?;
     let places = places(&table.def, &upsert.columns, &upsert.source)?;
-    let key = upsert_key(&table.def, &upsert.key, running.span)?;
+    let key = match is_view(view, &table) && !upsert.key.is_empty() {
+        true => positions(&table.def, &upsert.key)?,
+        false => upsert_key(&table.def, &upsert.key, running.span)?,
+    };
     let plain = Plain {
         with: Some(&upsert.with),
         target: &upsert.target,
@@ -162,6 +168,11 @@ impl<'a> Plain<'a> {
         };
         apply::apply(session, change, table, view, How { running, repeats })
     }
+}
+
+/// Whether triggers stand for the change: a view has no keys, so any of its columns can tell its rows apart.
+fn is_view(view: &View, table: &Table) -> bool {
+    view.catalog().table(table.id).is_none()
 }
 
 /// The columns that values are given for: those that are named, or all; generated ones need not be counted.

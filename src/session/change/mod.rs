@@ -10,13 +10,13 @@
 //!
 //! Does not: lock, or commit.
 
-mod apply;
+pub mod apply;
 mod computed;
 pub mod foreign;
 mod insert;
 mod merge;
 pub mod orphans;
-mod repeated;
+pub mod repeated;
 pub mod shape;
 mod update;
 mod watch;

@@ -134,6 +134,9 @@ fn trigger(catalog: &Catalog, def: &TriggerDef) -> String {
         (false, true) => options.push(format!("args: {{{}}}", args.join(", "))),
         (false, false) => options.push(format!("args: [{}]", args.join(", "))),
     }
+    for (option, name) in [("old_rows", &def.old_rows), ("new_rows", &def.new_rows)] {
+        options.extend(name.iter().map(|name| format!("{option}: {}", string(name))));
+    }
     if def.disabled {
         options.push("enabled: false".into());
     }

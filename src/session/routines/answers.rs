@@ -24,7 +24,7 @@ use crate::session::{
     Error, ErrorKind, ResultStream, Session, StatementResult, appender, statement, target, transactions,
 };
 use crate::types::arrow::{arrow_schema, to_arrow};
-use crate::types::{Field, Value, array, cell};
+use crate::types::{Field, LogicalType, Value, array, cell};
 
 /// Where plans of a body's questions are kept, as long as the body is.
 #[derive(Debug, Default)]
@@ -128,16 +128,7 @@ impl<'a> Answering<'a> {
                 self.shown.push(ResultStream::returned(fields, batches, phases, span));
                 Ok(None)
             }
-            QuestionKind::ShowArray(fields) => {
-                let rows = match given.into_iter().next() {
-                    Some(Value::Array(rows)) => rows,
-                    _ => Vec::new(),
-                };
-                let batch = batch_of(rows, fields, span)?;
-                let stream = ResultStream::returned(fields.clone(), vec![batch], self.running.phases, span);
-                self.shown.push(stream);
-                Ok(None)
-            }
+            QuestionKind::ShowArray(fields) => self.show_rows(given, fields).map(|()| None),
             QuestionKind::Savepoint => {
                 if let Some(within) = &mut self.session.within {
                     within.savepoint();
@@ -147,20 +138,40 @@ impl<'a> Answering<'a> {
                 let name = self.savepoint();
                 self.in_transaction(|session| session.savepoint(&name)).map(|()| None)
             }
-            QuestionKind::Spawn(call) => {
-                let named = question.given.iter().zip(given);
-                let given = named.map(|((name, ty), value)| (name.clone(), ty.clone(), value));
-                let number = spawned::spawn(self.session, call, given.collect(), self.running)?;
-                let number = Value::Int(i128::from(number));
-                Ok(Some(vec![Value::Struct(vec![number, Value::Null])]))
-            }
-            QuestionKind::Await => match number_of(given.first()) {
-                Some(number) => spawned::wait(self.session, number, span).map(|value| Some(vec![value])),
+            QuestionKind::Spawn(call) => self.spawn(call, question, given).map(|future| Some(vec![future])),
+            QuestionKind::Await => match given.first().and_then(spawned::number_of) {
+                Some(number) => spawned::wait(self.session, number, span).map(|(_, value)| Some(vec![value])),
                 None => Ok(Some(vec![Value::Null])),
             },
             QuestionKind::Keep => self.end_savepoint(false),
             QuestionKind::Undo => self.end_savepoint(true),
         }
+    }
+
+    /// Shows the elements of an array as rows.
+    fn show_rows(&mut self, given: Vec<Value>, fields: &[Field]) -> Result<(), Error> {
+        let span = self.running.span;
+        let rows = match given.into_iter().next() {
+            Some(Value::Array(rows)) => rows,
+            _ => Vec::new(),
+        };
+        let batch = batch_of(rows, fields, span)?;
+        let stream = ResultStream::returned(fields.to_vec(), vec![batch], self.running.phases, span);
+        self.shown.push(stream);
+        Ok(())
+    }
+
+    /// Begins a call that runs by itself: its future.
+    fn spawn(&mut self, call: &ast::Expr, question: &Question, given: Vec<Value>) -> Result<Value, Error> {
+        let named = question.given.iter().zip(given);
+        let given = named.map(|((name, ty), value)| (name.clone(), ty.clone(), value));
+        let ty = match question.taken.first() {
+            Some(LogicalType::Struct(fields)) => fields.get(1).map(|field| field.ty.clone()),
+            _ => None,
+        };
+        let ty = ty.unwrap_or(LogicalType::Null);
+        let number = spawned::spawn(self.session, (call, ty), given.collect(), self.running)?;
+        Ok(Value::Struct(vec![Value::Int(i128::from(number)), Value::Null]))
     }
 
     fn savepoint(&self) -> Ident {
@@ -267,7 +278,7 @@ impl<'a> Answering<'a> {
     /// What a stream is asked.
     fn about_stream(&mut self, what: &QuestionKind, given: &[Value]) -> Result<Option<Vec<Value>>, Error> {
         let span = self.running.span;
-        let Some(number) = number_of(given.first()) else {
+        let Some(number) = given.first().and_then(spawned::number_of) else {
             let message = "there is no stream: the value is NULL";
             return Err(Error::new(Diagnostic::new("22004", span, message)));
         };
@@ -404,14 +415,6 @@ impl Answers for Answering<'_> {
             self.error = Some(error);
             exec
         })
-    }
-}
-
-/// The number of a future or of a stream.
-fn number_of(value: Option<&Value>) -> Option<i64> {
-    match value {
-        Some(Value::Struct(fields)) => i64::try_from(fields.first()?.as_int()?).ok(),
-        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ use gobi_grammar::ast::{self, Span, StatementKind as K, Value as Written};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::answers::{Answering, Slots};
-use super::{Held, Running};
+use super::{Held, Running, spawned};
 use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
 use crate::plan::routine::{Routine, Statement, Variable};
@@ -87,19 +87,40 @@ pub fn evaluate(session: &mut Session, value: &ast::Expr, running: Running) -> R
         };
         return run(session, &statement, running);
     }
-    let shown = run(session, &as_let(value, running.span), running)?;
-    let variables = &mut session.relations.routines.variables;
-    let result = variables
-        .iter()
-        .position(|held| held.variable.name == RESULT)
-        .map(|at| variables.remove(at));
+    let (shown, result) = match &value.kind {
+        ast::ExprKind::Await(job) => (StatementResult::Done, Some(spawned::awaited(session, job, running)?)),
+        _ => shown_and_taken(session, value, running)?,
+    };
     match result {
-        Some(held) if held.variable.ty != LogicalType::Null => {
-            let stream = show_value(session, &held, value, running)?;
+        Some((ty, result)) if ty != LogicalType::Null => {
+            let stream = show_value(session, (ty, result), value, running)?;
             Ok(session.show_after(shown, stream))
         }
         _ => Ok(shown),
     }
+}
+
+/// What an expression shows, and its value.
+fn shown_and_taken(
+    session: &mut Session,
+    value: &ast::Expr,
+    running: Running,
+) -> Result<(StatementResult, Option<(LogicalType, Value)>), Error> {
+    let shown = run(session, &as_let(value, running.span), running)?;
+    let variables = &mut session.relations.routines.variables;
+    let result = variables.iter().position(|held| held.variable.name == RESULT);
+    let result = result.map(|at| variables.remove(at));
+    Ok((shown, result.map(|held| (held.variable.ty, held.value))))
+}
+
+/// The value of an expression; what it shows is seen by nobody.
+pub fn taken(
+    session: &mut Session,
+    value: &ast::Expr,
+    running: Running,
+) -> Result<Option<(LogicalType, Value)>, Error> {
+    session.refresh_view(running.span)?;
+    shown_and_taken(session, value, running).map(|(_, taken)| taken)
 }
 
 /// The statement that keeps an expression's value as [`RESULT`].
@@ -116,13 +137,10 @@ fn as_let(value: &ast::Expr, span: Span) -> ast::Statement {
     }
 }
 
-/// The value of a call, which runs by itself; what it shows is seen by nobody.
+/// The value of a call, which runs by itself.
 pub fn value_of(session: &mut Session, call: &ast::Expr, running: Running) -> Result<Value, Error> {
-    session.refresh_view(running.span)?;
-    run(session, &as_let(call, running.span), running)?;
-    let variables = session.relations.routines.variables.iter();
-    let mut results = variables.filter(|held| held.variable.name == RESULT);
-    Ok(results.next().map_or(Value::Null, |held| held.value.clone()))
+    let taken = taken(session, call, running)?;
+    Ok(taken.map_or(Value::Null, |(_, value)| value))
 }
 
 /// The query that an expression by itself is, if it is about a relation.
@@ -171,7 +189,7 @@ fn is_statement(value: &ast::Expr) -> bool {
 /// The value as a result of one row.
 fn show_value(
     session: &mut Session,
-    held: &Held,
+    (ty, value): (LogicalType, Value),
     written: &ast::Expr,
     running: Running,
 ) -> Result<crate::session::ResultStream, Error> {
@@ -193,7 +211,7 @@ fn show_value(
         alias: Some(ident(shown.trim_end().trim_end_matches(';'))),
     };
     let query = crate::session::define::select(vec![item], Vec::new(), None);
-    let inside = std::iter::once((RESULT.to_owned(), (held.variable.ty.clone(), held.value.clone()))).collect();
+    let inside = std::iter::once((RESULT.to_owned(), (ty, value))).collect();
     let outer = session.relations.routines.inside.replace(inside);
     let stream = statement::query_stream(session, &query, running.dialect, running.phases, running.span);
     session.relations.routines.inside = outer;

@@ -328,9 +328,6 @@ pub fn refuse(session: &mut Session, routine: &ast::Routine, running: Running) -
     if let Some(receiver) = &read.routine.receiver {
         bind_type(receiver, running.dialect, &types).map_err(Error::all)?;
     }
-    if routine.mode == Some(ast::Mode::Async) {
-        return Err(unsupported("`as async`", running.span));
-    }
     let mut seen: Vec<&str> = Vec::new();
     for param in &routine.params {
         if seen.iter().any(|name| name.eq_ignore_ascii_case(&param.name.text)) {

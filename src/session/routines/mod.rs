@@ -12,6 +12,7 @@ mod answers;
 mod body;
 pub mod changes;
 mod define;
+pub mod jobs;
 mod known;
 mod listing;
 mod models;
@@ -30,6 +31,7 @@ use gobi_grammar::{Diagnostic, Dialect, ast};
 pub use answers::{Answering, Slots};
 pub use body::{explain_call, look as look_at_body, question_types, run as run_body};
 pub use define::{store, stored_definition};
+pub use jobs::Jobs;
 pub use known::{Functions, Known, Macros, stored as stored_routines};
 pub use listing::{describe, list};
 pub use modules::{list as list_modules, store as store_module};
@@ -263,6 +265,7 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
     match &statement.kind {
         K::Routine(routine) => define::define(session, routine, running),
         K::CallRoutine(call) => match &call.as_of {
+            _ if spawned::is_async(session, call) => spawned::call(session, call, running),
             Some(when) => versions::call(session, call, when, running),
             None => match models::call(session, call, running) {
                 Some(done) => done,

@@ -1,74 +1,50 @@
-//! What `spawn` has started: calls that run at the same time, each in a session and a transaction of its own.
+//! What `spawn` starts, and CALL of what is `as async`: calls that run at the same time, each in a session and a transaction of its own.
 //!
-//! `let a = spawn load('a'); let b = spawn load('b'); await a; await b` runs both at once. A future is a struct of the call's number and of
-//! the type of its value.
+//! `let a = spawn load('a'); let b = spawn load('b'); await a; await b` runs both at once. A future is a struct of the job's number and of
+//! the type of its value; CALL shows the number, by which `await 1` waits in a statement of its own.
 //!
 //! Invariants: a call that was started ends before the session does; being asked to stop while waiting stops what is waited for.
 //!
 //! Does not: see what the transaction that spawned has not committed.
 
-use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{self, Span};
+use gobi_grammar::ast::{self, ExprKind, Span, StatementKind as K};
 
-use super::{Held, Running, body, unsupported};
+use super::{Held, Running, body, models, unsupported};
 use crate::plan::routine::Variable;
-use crate::session::{Error, Interrupt, Session, statement};
-use crate::types::{LogicalType, Value};
+use crate::procedure::Definitions as _;
+use crate::session::{Error, ResultStream, Session, StatementResult, statement};
+use crate::types::arrow::arrow_schema;
+use crate::types::{Field, LogicalType, Value};
 
-/// So many calls may run at once for a session.
-const MOST: usize = 256;
-/// Who waits looks so often whether it is to stop.
-const LOOK: Duration = Duration::from_millis(5);
-
-/// The calls of a session.
+/// The threads of the calls that a session has started.
 #[derive(Debug, Default)]
-pub struct Spawned {
-    runs: BTreeMap<i64, Run>,
-    last: i64,
-}
+pub struct Spawned(Vec<JoinHandle<()>>);
 
-#[derive(Debug)]
-enum Run {
-    Going(Going),
-    Done(Result<Value, Error>),
-}
-
-#[derive(Debug)]
-struct Going {
-    result: Receiver<Result<Value, Error>>,
-    interrupt: Interrupt,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Going {
+impl Drop for Spawned {
     fn drop(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("a call that was spawned panicked");
+        for thread in self.0.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("the thread of a job panicked");
+            }
         }
     }
 }
 
-/// Starts a call; its number.
+/// Starts a call whose value has this type; its number.
 pub fn spawn(
     session: &mut Session,
-    call: &ast::Expr,
+    (call, ty): (&ast::Expr, LogicalType),
     given: Vec<(String, LogicalType, Value)>,
     running: Running,
 ) -> Result<i64, Error> {
     if session.within.is_some() {
         return Err(unsupported("`spawn` in a trigger", running.span));
-    }
-    let going = session.spawned.runs.values().filter(|run| matches!(run, Run::Going(_)));
-    if going.count() >= MOST {
-        let message = format!("more than {MOST} calls were spawned and not awaited");
-        return Err(Error::new(Diagnostic::new("53400", call.span, message)));
     }
     let mut child = session.another();
     let held = given.into_iter().map(|(name, ty, value)| Held {
@@ -82,52 +58,110 @@ pub fn spawn(
         value,
     });
     child.relations.routines.variables = held.collect();
-    let interrupt = child.interrupt();
-    let (sender, result) = sync_channel(1);
-    let call = call.clone();
+    let jobs = session.jobs();
+    let shown = shown(session, call, running);
+    let number = jobs.begin(shown, ty, child.interrupt(), call.span)?;
+    let (call, theirs) = (call.clone(), jobs.clone());
     let work = move || {
-        statement::begins(&mut child, None);
-        // Nobody listens if the session is gone.
-        let _ = sender.send(body::value_of(&mut child, &call, running));
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            statement::begins(&mut child, None);
+            body::value_of(&mut child, &call, running)
+        }));
+        let result = done.unwrap_or_else(|_| {
+            let message = "a call that was spawned panicked";
+            Err(Error::new(Diagnostic::new("XX000", running.span, message)))
+        });
+        // Its locks and its part of the database are given back before anybody knows that it has ended.
+        drop(child);
+        theirs.end(number, result);
     };
     let thread = std::thread::Builder::new().name("gobi-spawned".into()).spawn(work);
     let thread = thread.map_err(|error| {
         let message = format!("cannot start a thread: {error}");
-        Error::new(Diagnostic::new("53000", running.span, message))
+        let error = Error::new(Diagnostic::new("53000", running.span, message));
+        jobs.end(number, Err(error.clone()));
+        error
     })?;
-    session.spawned.last += 1;
-    let number = session.spawned.last;
-    let going = Going {
-        result,
-        interrupt,
-        thread: Some(thread),
-    };
-    session.spawned.runs.insert(number, Run::Going(going));
+    session.spawned.0.retain(|thread| !thread.is_finished());
+    session.spawned.0.push(thread);
     Ok(number)
 }
 
-/// Waits for a call; its value, or its error.
-pub fn wait(session: &mut Session, number: i64, span: Span) -> Result<Value, Error> {
-    let cancel = statement::options_inside(session).cancel;
-    let Some(run) = session.spawned.runs.get_mut(&number) else {
-        let message = "the future is not of a call of this session";
-        return Err(Error::new(Diagnostic::new("22023", span, message)));
-    };
-    let going = match run {
-        Run::Done(result) => return result.clone(),
-        Run::Going(going) => going,
-    };
-    let result = loop {
-        match going.result.recv_timeout(LOOK) {
-            Ok(result) => break result,
-            Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => going.interrupt.cancel(),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                let message = "a call that was spawned panicked";
-                break Err(Error::new(Diagnostic::new("XX000", span, message)));
-            }
+/// The text of a call, in one line.
+fn shown(session: &Session, call: &ast::Expr, running: Running) -> String {
+    let text = session.script.get(call.span.start as usize..call.span.end as usize);
+    let text = match text {
+        // A call that CALL makes has the place of the whole statement.
+        Some(text) if !text.is_empty() => text.to_owned(),
+        _ => {
+            let kind = K::Eval(Box::new(call.clone()));
+            let statement = ast::Statement { kind, span: call.span };
+            gobi_grammar::print(std::slice::from_ref(&statement), running.dialect)
         }
     };
-    *run = Run::Done(result.clone());
-    result
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").trim_end_matches(';').to_owned()
+}
+
+/// Waits for a job; its value, or its error.
+pub fn wait(session: &Session, number: i64, span: Span) -> Result<(LogicalType, Value), Error> {
+    let stop = statement::options_inside(session).cancel;
+    session.jobs().wait(number, &stop, span)
+}
+
+/// Whether CALL starts a job.
+pub fn is_async(session: &mut Session, call: &ast::CallRoutine) -> bool {
+    let [name] = call.name.as_slice() else { return false };
+    session.relations.refresh_routines();
+    let definition = session.relations.routines.known.find(&name.text);
+    definition.is_some_and(|definition| definition.routine.mode == Some(ast::Mode::Async))
+}
+
+/// CALL of what is `as async`: its job is shown.
+pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) -> Result<StatementResult, Error> {
+    if call.as_of.is_some() {
+        return Err(unsupported("CALL … AS OF of what is `as async`", running.span));
+    }
+    if models::is_one(session, call) {
+        return Err(unsupported("a model that is `as async`", running.span));
+    }
+    let value = body::called(session, call, running)?;
+    let kind = ExprKind::Spawn(Box::new(value));
+    let span = running.span;
+    let future = body::taken(session, &ast::Expr { kind, span }, running)?;
+    let number = future.and_then(|(_, future)| number_of(&future)).unwrap_or_default();
+    let fields = vec![Field {
+        name: "job".to_owned(),
+        ty: LogicalType::BigInt,
+        nullable: false,
+    }];
+    let column: ArrayRef = Arc::new(Int64Array::from(vec![number]));
+    let batch = RecordBatch::try_new(arrow_schema(&fields), vec![column]);
+    let batch = batch.map_err(|error| Error::new(Diagnostic::new("XX000", span, error.to_string())))?;
+    Ok(StatementResult::Rows(ResultStream::ready(fields, batch, span)))
+}
+
+/// `await x` as a statement, where `x` is a future or the number of a job: its value, which has a type only then.
+pub fn awaited(session: &mut Session, job: &ast::Expr, running: Running) -> Result<(LogicalType, Value), Error> {
+    let wrong = |ty: &LogicalType| {
+        let message = format!("`await` takes what `spawn` or CALL gives, not {ty}");
+        Error::new(Diagnostic::new("42804", job.span, message))
+    };
+    let Some((ty, value)) = body::taken(session, job, running)? else {
+        return Err(wrong(&LogicalType::Null));
+    };
+    let number = match &value {
+        Value::Int(number) if ty.is_integer() => i64::try_from(*number).ok(),
+        value => number_of(value).filter(|_| crate::procedure::is_future(&ty)),
+    };
+    let number = number.ok_or_else(|| wrong(&ty))?;
+    wait(session, number, job.span)
+}
+
+/// The number of a future or of a stream.
+pub fn number_of(value: &Value) -> Option<i64> {
+    match value {
+        Value::Struct(fields) => i64::try_from(fields.first()?.as_int()?).ok(),
+        _ => None,
+    }
 }

@@ -23,7 +23,7 @@ use crate::session::{Error, Session};
 
 /// The options of `upsert TRIGGER`.
 const OPTIONS: &[&str] = &[
-    "timing", "event", "target", "for", "when", "of", "order", "exe", "call", "args", "enabled",
+    "timing", "event", "target", "for", "when", "of", "order", "exe", "call", "args", "old_rows", "new_rows", "enabled",
 ];
 
 /// UPSERT TRIGGER.
@@ -70,7 +70,6 @@ pub fn create(session: &mut Session, create: &CreateTrigger, view: &mut View, ru
         let name = arg.name.as_ref().map_or(String::new(), |name| name.text.clone());
         (name, shape::source_of(&arg.value, running.dialect))
     });
-    refuse_names(create)?;
     let def = TriggerDef {
         name: name.text.clone(),
         targets: vec![target(view, &create.target)?],
@@ -88,20 +87,17 @@ pub fn create(session: &mut Session, create: &CreateTrigger, view: &mut View, ru
         call: procedure(view, call)?,
         args: args.collect(),
         names: Vec::new(),
+        old_rows: other_name(create.old_table.as_ref(), OLD_ROWS),
+        new_rows: other_name(create.new_table.as_ref(), NEW_ROWS),
         disabled: false,
     };
     put(session, view, def, name, running)
 }
 
-/// REFERENCING gives the rows the names that they have anyway, or is refused: a procedure is checked before its trigger is made.
-fn refuse_names(create: &CreateTrigger) -> Result<(), Error> {
-    for (name, usual) in [(&create.old_table, OLD_ROWS), (&create.new_table, NEW_ROWS)] {
-        if let Some(name) = name.as_ref().filter(|name| !name.text.eq_ignore_ascii_case(usual)) {
-            let help = format!("the rows are called `{usual}`");
-            return Err(unsupported("REFERENCING with another name", name.span).with_help(help));
-        }
-    }
-    Ok(())
+/// What REFERENCING calls the rows, unless it is what they are called anyway.
+fn other_name(name: Option<&Ident>, usual: &str) -> Option<String> {
+    let name = name.filter(|name| !name.text.eq_ignore_ascii_case(usual));
+    name.map(|name| name.text.clone())
 }
 
 /// ENABLE TRIGGER, DISABLE TRIGGER.
@@ -203,6 +199,15 @@ fn fits(view: &View, def: &TriggerDef, span: Span) -> Result<(), Error> {
     }
     if def.timing == Timing::Instead && !def.each_row {
         return Err(user("42601", span, "a trigger of a view is one for each row"));
+    }
+    let [old, new] = ready::names_of_rows(def);
+    if old.eq_ignore_ascii_case(new) {
+        let message = format!("the rows before and after the statement cannot both be called `{new}`");
+        return Err(user("42710", span, message));
+    }
+    if (def.each_row || def.timing != Timing::After) && (def.old_rows.is_some() || def.new_rows.is_some()) {
+        let message = "the rows of a statement have names in a trigger after statements only";
+        return Err(user("42601", span, message).with_help("write `for: 'statement'`, or `FOR EACH STATEMENT`"));
     }
     if !def.of.is_empty()
         && !def
@@ -327,6 +332,8 @@ impl Written<'_> {
             call: self.callee(view)?,
             args: self.args()?,
             names: Vec::new(),
+            old_rows: other_name(self.word("old_rows")?.as_ref(), OLD_ROWS),
+            new_rows: other_name(self.word("new_rows")?.as_ref(), NEW_ROWS),
             disabled: self.disabled()?,
         })
     }

@@ -23,7 +23,7 @@ use gobi_grammar::ast::Assignment;
 
 use super::MAX_DEPTH;
 use super::explained::explained;
-use super::ready::{NEW_ROWS, OLD_ROWS, Ready, Target, of_table};
+use super::ready::{Ready, Target, names_of_rows, of_table};
 use super::within::inside;
 use crate::catalog::{EntityId, Event, Timing};
 use crate::plan::change::{Action, Change, Layout, Source};
@@ -183,6 +183,20 @@ impl Firing {
             .any(|fires| fires.ready.def.timing == Timing::Instead)
     }
 
+    /// What a statement on a view does that no trigger stands for.
+    pub fn stands_not_for(&self, change: &Change<'_>) -> Option<&'static str> {
+        change.arms.iter().enumerate().find_map(|(at, arm)| {
+            let (kind, event) = match arm.action {
+                Action::Nothing => return None,
+                Action::Delete => (2, "DELETE"),
+                Action::Update(_) | Action::Replace(_) => (1, "UPDATE"),
+                Action::Propose | Action::Insert(..) | Action::InsertDefaults => (0, "INSERT"),
+            };
+            let stands = |fires: &Fires| fires.arms.get(at).is_some_and(|arm| arm[kind]);
+            (!self.before.iter().any(stands)).then_some(event)
+        })
+    }
+
     /// Whether rows may become other ones before they are staged.
     pub fn changes_rows(&self) -> bool {
         self.before.iter().any(|fires| fires.ready.trigger.outputs.len() > 1)
@@ -260,7 +274,7 @@ impl Firing {
         for fires in &self.last {
             let given = session.relations.given.len();
             if fires.ready.reads_rows {
-                for (name, batches) in [OLD_ROWS, NEW_ROWS].into_iter().zip(&kept) {
+                for (name, batches) in names_of_rows(&fires.ready.def).into_iter().zip(&kept) {
                     let rows = foreign::relation_of_fields(view, &self.target.columns, batches);
                     let rows = rows.map_err(|error| store_error(&error, self.running.span))?;
                     session.relations.given.push((name.to_owned(), rows));

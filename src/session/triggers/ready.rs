@@ -30,6 +30,14 @@ pub const OLD_ROWS: &str = "old_rows";
 /// What the rows after it are called.
 pub const NEW_ROWS: &str = "new_rows";
 
+/// What the rows of a statement are called in the body of a trigger: those before it, and those after it.
+pub fn names_of_rows(def: &TriggerDef) -> [&str; 2] {
+    [
+        def.old_rows.as_deref().unwrap_or(OLD_ROWS),
+        def.new_rows.as_deref().unwrap_or(NEW_ROWS),
+    ]
+}
+
 /// A trigger that can be run.
 #[derive(Debug)]
 pub struct Ready {
@@ -195,7 +203,7 @@ fn make(
         .transpose()?;
     let args = arguments(session, &def, running.span)?;
     if !def.each_row && def.timing == Timing::After {
-        for name in [OLD_ROWS, NEW_ROWS] {
+        for name in names_of_rows(&def) {
             let none = change::foreign::relation_of_fields(view, &target.columns, &[]);
             let none = none.map_err(|error| store_error(&error, running.span))?;
             session.relations.given.push((name.to_owned(), none));
@@ -228,7 +236,9 @@ fn make(
         id,
         asks: !asked.is_empty(),
         only_adds: asked.iter().all(|question| adds(&question.kind)),
-        reads_rows: [OLD_ROWS, NEW_ROWS].iter().any(|name| words.contains(*name)),
+        reads_rows: names_of_rows(&def)
+            .iter()
+            .any(|name| words.contains(&name.to_lowercase())),
         def,
         slots: Slots::of_body(&trigger.checked),
         trigger,

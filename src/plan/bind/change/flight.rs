@@ -13,12 +13,13 @@ use gobi_grammar::ast::{self, Span};
 use super::super::from::resolve_error;
 use super::super::scope::Scope;
 use super::super::select::{Block, Place};
-use super::super::{Binder, Bound};
+use super::super::{Binder, Bound, Relation};
 use super::Flight;
 use super::narrow::narrowed;
 use crate::plan::change::{ArmRows, Change, Layout, Source};
 use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
 use crate::plan::{Named, ROW_COLUMN};
+use crate::types::{LogicalType, Value};
 
 /// The relation that a proposed row goes by in ON CONFLICT.
 const EXCLUDED: &str = "excluded";
@@ -50,8 +51,10 @@ impl<'a> Binder<'a> {
         let texts: Vec<&str> = target.table.iter().map(|part| part.text.as_str()).collect();
         let relation = match self.tables.by_name(&texts, None) {
             Ok(Some(Named::Table(id))) => self.scan(id),
-            // Its rows have no addresses: whoever changes them does not do so in place.
-            Ok(Some(Named::View(view))) => self.view(*view, &target.table, target.span)?,
+            Ok(Some(Named::View(view))) => {
+                let relation = self.view(*view, &target.table, target.span)?;
+                return Ok(self.target_view(relation, change));
+            }
             Ok(None) => {
                 let message = format!("`{}` is not a table whose rows can be changed", change.shape.name);
                 return self.fail(Diagnostic::new("42809", target.span, message));
@@ -74,6 +77,22 @@ impl<'a> Binder<'a> {
             old,
             ..Flight::of(relation.plan, scope)
         })
+    }
+
+    /// The same for a view. Its rows have no addresses, since whoever changes them does not do so in place, but where one may be
+    /// missing, that has to be told.
+    fn target_view(&mut self, relation: Relation, change: &Change<'_>) -> Flight {
+        let zero = Expr::literal(Value::Int(0), LogicalType::BigInt, change.span);
+        let (plan, made) = self.extended(relation.plan, vec![("there".into(), zero)]);
+        let mut scope = Scope::default();
+        let old: Vec<ColumnId> = relation.output.iter().map(|(id, _)| *id).collect();
+        let columns = relation.output.into_iter().map(|(id, field)| (field.name, id));
+        scope.push_relation(Some(target_name(change.target)), columns);
+        Flight {
+            address: made.first().copied(),
+            old,
+            ..Flight::of(plan, scope)
+        }
     }
 
     fn rows_from(

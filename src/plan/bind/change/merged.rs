@@ -82,7 +82,7 @@ impl<'a> Binder<'a> {
             .columns
             .iter()
             .flat_map(|column| [column.id, column.bare_id()]);
-        for id in in_scope.chain(pairs.partner) {
+        for id in in_scope.chain(pairs.address).chain(pairs.partner) {
             if !ids.contains(&id) {
                 ids.push(id);
             }
@@ -93,6 +93,7 @@ impl<'a> Binder<'a> {
             .iter()
             .zip(&alone.scope.columns)
             .map(|(pair, alone)| (pair.id, alone.id))
+            .chain(pairs.address.zip(alone.address))
             .collect();
         let of_target = alone.plan.output_set();
         let mut nulls = Vec::new();
