@@ -62,6 +62,8 @@ pub struct Locks {
 
 /// Ended transactions that are compared with, at most; what is forgotten is found by the commit.
 const MAX_ENDED: usize = 1 << 16;
+/// Whether there are some to forget is looked up when so many more have come.
+const FORGOTTEN_AT_ONCE: usize = 16;
 /// Commits whose transactions are known by number.
 const MAX_RECENT: usize = 1 << 12;
 
@@ -97,7 +99,7 @@ struct Standing {
 /// What a transaction has written so far.
 #[derive(Debug)]
 struct Claim {
-    footprint: Footprint,
+    footprint: Arc<Footprint>,
     changes: Changes,
     /// Of the keys that it adds, once somebody has asked.
     keys: OnceLock<Result<KeyHashes, StoreError>>,
@@ -106,7 +108,7 @@ struct Claim {
 impl Claim {
     fn of(changes: &Changes) -> Arc<Self> {
         Arc::new(Self {
-            footprint: Footprint::of(changes),
+            footprint: Arc::new(Footprint::of(changes)),
             changes: changes.savepoint(),
             keys: OnceLock::new(),
         })
@@ -428,12 +430,9 @@ fn compare(mine: &Claim, before: Option<&Claim>, others: Others, ended: EndedOth
         }
     }
     for (by, version, theirs) in others {
-        let overlap = match mine.footprint.overlap(&mine.changes, &theirs.footprint)? {
+        let overlap = match touched_by_both(mine, &theirs)? {
             Some(overlap) => Some(overlap),
-            None => match shared_key(mine, before, &theirs)? {
-                Some(overlap) => Some(overlap),
-                None => moved_row(&mine.changes, &theirs.changes)?,
-            },
+            None => shared_key(mine, before, &theirs)?,
         };
         match overlap {
             // Nobody has seen the number yet, so another one will do.
@@ -445,6 +444,17 @@ fn compare(mine: &Claim, before: Option<&Claim>, others: Others, ended: EndedOth
         }
     }
     Ok(Compared::Free)
+}
+
+/// What both touch, the keys of rows left aside.
+fn touched_by_both(mine: &Claim, theirs: &Claim) -> Result<Option<Overlap>, StoreError> {
+    if mine.footprint.both_only_add(&theirs.footprint) {
+        return Ok(None);
+    }
+    match mine.footprint.overlap(&mine.changes, &theirs.footprint)? {
+        Some(overlap) => Ok(Some(overlap)),
+        None => moved_row(&mine.changes, &theirs.changes),
+    }
 }
 
 /// A key that both give to a row, and that the first had not given before.
@@ -499,8 +509,10 @@ impl State {
             Some((id, *version, Arc::clone(claim.as_ref()?)))
         });
         let others = others.collect();
-        let ended = self.newer(id).map(|ended| (ended.id, Arc::clone(&ended.footprint)));
-        let ended = ended.collect();
+        let newer = self
+            .newer(id)
+            .filter(|ended| !claim.footprint.both_only_add(&ended.footprint));
+        let ended = newer.map(|ended| (ended.id, Arc::clone(&ended.footprint))).collect();
         self.versions += 1;
         let standing = Standing {
             claim: Some(Arc::clone(claim)),
@@ -537,14 +549,17 @@ impl State {
                 id,
                 branch: holding.branch,
                 height,
-                footprint: Arc::new(claim.footprint.clone()),
+                footprint: Arc::clone(&claim.footprint),
             });
         }
         self.forget();
     }
 
-    /// Forgets those who ended before everybody's snapshot.
+    /// Forgets those who ended before everybody's snapshot, once there are some.
     fn forget(&mut self) {
+        if !self.holders.is_empty() && self.ended.len() % FORGOTTEN_AT_ONCE != 0 {
+            return;
+        }
         let reads = |holding: &Holding| holding.reads.unwrap_or(0);
         let Some(oldest) = self.holders.values().map(reads).min() else {
             self.ended.clear();

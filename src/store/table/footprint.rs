@@ -31,6 +31,8 @@ pub struct Footprint {
     names: BTreeSet<(Arc<str>, String)>,
     /// Numbers that were given to something new.
     created: BTreeSet<EntityId>,
+    /// Nothing but rows that come.
+    only_adds: bool,
 }
 
 /// What is touched of a table.
@@ -125,7 +127,15 @@ impl Footprint {
             touch.whole = table.is_truncated();
         }
         footprint.definitions(changes);
+        let adds = |touch: &Touch| !touch.whole && touch.rows.is_empty();
+        footprint.only_adds =
+            footprint.names.is_empty() && footprint.created.is_empty() && footprint.tables.values().all(adds);
         footprint
+    }
+
+    /// Whether nothing but rows are added by both, so that they can only have keys in common.
+    pub fn both_only_add(&self, other: &Self) -> bool {
+        self.only_adds && other.only_adds
     }
 
     fn touch(&mut self, id: EntityId, catalog: &Catalog) -> &mut Touch {
@@ -167,6 +177,9 @@ impl Footprint {
 
     /// Whether it has a table that some changes have, too; with `only_deleting`, one of which rows go.
     pub fn has_table_of(&self, changes: &Changes, only_deleting: bool) -> bool {
+        if only_deleting && self.only_adds {
+            return false;
+        }
         let goes = |touch: &Touch| !only_deleting || touch.whole || !touch.rows.is_empty();
         let mut tables = changes.tables.iter().filter(|(_, table)| !table.is_empty());
         tables.any(|(id, _)| self.tables.get(id).is_some_and(goes))

@@ -45,8 +45,10 @@ use crate::types::Value;
 
 /// A longer key is cut, and hashed.
 const MAX_KEY: usize = 1024;
-/// Edits beyond this share of an index are merged with all of it instead of looked up one by one.
+/// Many edits that are beyond this share of an index are merged with all of it.
 const MERGE_SHARE: u64 = 16;
+/// So many edits are put into an index at once.
+const MOST_EDITS: usize = 1 << 14;
 /// Nodes are given to the store in portions of so many bytes.
 const PUT_BYTES: usize = 8 << 20;
 
@@ -58,10 +60,6 @@ pub(super) struct Located {
 }
 
 impl Located {
-    fn encode(&self) -> Vec<u8> {
-        [&self.address.0.to_be_bytes()[..], &self.hash].concat()
-    }
-
     /// An entry of the index with this root.
     pub(super) fn read(root: ObjectId, bytes: &[u8]) -> Result<Self, StoreError> {
         located(root, bytes)
@@ -208,30 +206,41 @@ pub(super) fn update(
     }
     let tree = Tree::new(core, root);
     let count: usize = added.iter().map(Run::len).sum();
-    if count > 1000 && (count + gone.len()) as u64 > tree.len()? / MERGE_SHARE {
+    if count > MOST_EDITS && (count + gone.len()) as u64 > tree.len()? / MERGE_SHARE {
         return rebuild(core, root, &gone, merge(&added)?);
     }
-    let mut new: Keys = Vec::with_capacity(count);
+    let mut edits: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::with_capacity(count);
     let mut merged = merge(&added)?;
     while let Some(EntryRef { key, value, .. }) = merged.peek() {
-        let located = located(root, value)?;
-        if new.last().is_some_and(|(last, _)| last == key) {
-            return Err(Refused::Duplicate(located.address));
+        if edits.last().is_some_and(|(last, _)| last == key) {
+            return Err(Refused::Duplicate(located(root, value)?.address));
         }
-        new.push((key.to_vec(), located));
+        edits.push((key.to_vec(), Some(value.to_vec())));
         merged.advance()?;
     }
-    for (key, located) in &new {
-        if let Some(known) = find(core, root, key)?
-            && gone.get(key) != Some(&known.address)
-        {
-            return Err(Refused::Duplicate(located.address));
+    // What comes in the place of what goes stands last, and so stays.
+    let gone_first = gone.keys().map(|key| (key.clone(), None));
+    let edits: Edit = gone_first.chain(edits).collect();
+    let mut taken = None;
+    let mut replaces = |key: &[u8], value: &[u8]| {
+        let goes = Located::decode(value).is_some_and(|known| gone.get(key) == Some(&known.address));
+        if !goes {
+            taken = Some(key.to_vec());
         }
+        goes
+    };
+    if let Some(edited) = tree::edit_if(core, root, edits, &mut replaces)? {
+        return Ok((edited.root, edited.nodes));
     }
-    let mut edits: Edit = gone.into_keys().map(|key| (key, None)).collect();
-    edits.extend(new.into_iter().map(|(key, located)| (key, Some(located.encode()))));
-    let edited = tree::edit(core, root, edits)?;
-    Ok((edited.root, edited.nodes))
+    let taken = taken.unwrap_or_default();
+    let mut merged = merge(&added)?;
+    while let Some(EntryRef { key, value, .. }) = merged.peek() {
+        if key == taken {
+            return Err(Refused::Duplicate(located(root, value)?.address));
+        }
+        merged.advance()?;
+    }
+    Err(malformed(Kind::NODE, root, "an index refuses a key that nobody gave it").into())
 }
 
 /// Merges all entries of an index with many new ones. Its nodes go ahead of the commit.

@@ -17,7 +17,7 @@ use hashbrown::{HashMap, HashSet};
 use super::build::Builder;
 use super::chunk::{Chunker, Ended};
 use super::node::{Node, NodeEntry};
-use super::splice::splice;
+use super::splice::{Spliced, splice};
 use super::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Tree, empty, malformed_node};
 use crate::store::StoreError;
 use crate::store::object::{Kind, NewObject, ObjectId, Packing, ReadObjects};
@@ -34,32 +34,62 @@ pub struct Edited {
     pub nodes: Vec<NewObject>,
 }
 
+/// Whether the value that a key has, which is given with it, may be replaced.
+pub type Replaces<'a> = dyn FnMut(&[u8], &[u8]) -> bool + 'a;
+
 /// The tree that edits make of another.
 pub fn edit(source: &dyn ReadObjects, root: ObjectId, edits: Edit) -> Result<Edited, StoreError> {
+    let edited = edit_if(source, root, edits, &mut |_, _| true)?;
+    Ok(edited.unwrap_or_else(|| unchanged(root)))
+}
+
+fn unchanged(root: ObjectId) -> Edited {
+    let nodes = Vec::new();
+    Edited { root, nodes }
+}
+
+/// The same; `None` as soon as a value may not be replaced.
+pub fn edit_if(
+    source: &dyn ReadObjects,
+    root: ObjectId,
+    edits: Edit,
+    replaces: &mut Replaces<'_>,
+) -> Result<Option<Edited>, StoreError> {
     edits
         .iter()
         .try_for_each(|(key, value)| check(key, value.as_deref().unwrap_or_default()))?;
-    if let Some(edited) = splice(source, root, &edits)? {
-        return Ok(edited);
+    match splice(source, root, &edits, replaces)? {
+        Spliced::Done(edited) => Ok(Some(edited)),
+        Spliced::Apart => edit_apart(source, root, edits, replaces),
+        Spliced::Refused => Ok(None),
     }
-    let unchanged = Edited {
-        root,
-        nodes: Vec::new(),
-    };
+}
+
+/// Takes every node that edits fall into apart.
+fn edit_apart(
+    source: &dyn ReadObjects,
+    root: ObjectId,
+    edits: Edit,
+    replaces: &mut Replaces<'_>,
+) -> Result<Option<Edited>, StoreError> {
     let mut walker = Walker::new(Tree::new(source, root))?;
     let mut changes = edits;
     let mut nodes = HashMap::new();
     let mut top = Edit::new();
     for level in 0..=walker.root.level {
         if changes.is_empty() {
-            return Ok(unchanged);
+            return Ok(Some(unchanged(root)));
         }
+        let mut any = |_: &[u8], _: &[u8]| true;
+        let replaces: &mut Replaces<'_> = if level == 0 { replaces } else { &mut any };
         let mut cutter = Cutter::new(level, &mut nodes);
-        cutter.run(&mut walker, changes)?;
+        if !cutter.run(&mut walker, changes, replaces)? {
+            return Ok(None);
+        }
         (changes, top) = cutter.finish();
     }
     if changes.is_empty() {
-        return Ok(unchanged);
+        return Ok(Some(unchanged(root)));
     }
     let top = top
         .into_iter()
@@ -69,7 +99,7 @@ pub fn edit(source: &dyn ReadObjects, root: ObjectId, edits: Edit) -> Result<Edi
     // Sorted, so that the same edit writes the same bytes.
     let mut nodes: Vec<_> = nodes.into_values().collect();
     nodes.sort_by_key(|node| node.id);
-    Ok(Edited { root, nodes })
+    Ok(Some(Edited { root, nodes }))
 }
 
 /// The root over the nodes of what was the topmost level: higher levels come, or go.
@@ -246,13 +276,16 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    fn run(&mut self, walker: &mut Walker<'_>, edits: Edit) -> Result<(), StoreError> {
+    /// False as soon as a value may not be replaced.
+    fn run(&mut self, walker: &mut Walker<'_>, edits: Edit, replaces: &mut Replaces<'_>) -> Result<bool, StoreError> {
         let level = self.level();
         let mut edits = edits.into_iter().peekable();
         while let Some((key, _)) = edits.peek() {
             let mut place = walker.seek(level, key)?;
             loop {
-                self.take_apart(&place, &mut edits);
+                if !self.take_apart(&place, &mut edits, replaces) {
+                    return Ok(false);
+                }
                 if self.chunker.is_at_boundary() {
                     break;
                 }
@@ -266,19 +299,20 @@ impl<'a> Cutter<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn level(&self) -> u8 {
         self.chunker.level()
     }
 
-    /// Merges a node's entries with the edits that fall into it.
+    /// Merges a node's entries with the edits that fall into it; false if a value may not be replaced.
     fn take_apart(
         &mut self,
         place: &Place,
         edits: &mut std::iter::Peekable<std::collections::btree_map::IntoIter<Vec<u8>, Option<Vec<u8>>>>,
-    ) {
+        replaces: &mut Replaces<'_>,
+    ) -> bool {
         if let Some(last) = place.node.last() {
             let entry = NodeEntry::of_child(last.key.to_vec(), place.id, place.node.count());
             self.above.entry(entry.key.clone()).or_insert(None);
@@ -290,6 +324,7 @@ impl<'a> Cutter<'a> {
                 self.push(place.id, &key, value.as_deref());
             }
             match edits.next_if(|(key, _)| key == entry.key) {
+                Some((key, Some(_))) if !replaces(&key, entry.value) => return false,
                 Some((key, value)) => self.push(place.id, &key, value.as_deref()),
                 None => self.push(place.id, entry.key, Some(entry.value)),
             }
@@ -299,6 +334,7 @@ impl<'a> Cutter<'a> {
                 self.push(place.id, &key, value.as_deref());
             }
         }
+        true
     }
 
     fn push(&mut self, from: ObjectId, key: &[u8], value: Option<&[u8]>) {

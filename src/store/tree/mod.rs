@@ -30,7 +30,7 @@ use node::{Node, Sought};
 
 pub use build::{Builder, build};
 pub use diff::{Change, Diff, diff, diff_prefix};
-pub use edit::{Edit, Edited, edit};
+pub use edit::{Edit, Edited, edit, edit_if};
 pub use merge::{Conflict, Merged, merge};
 pub(crate) use node::{children, visit_leaf};
 pub use proof::{ProofNodes, Proved, Recorder};

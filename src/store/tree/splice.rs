@@ -1,183 +1,346 @@
-//! A few entries put into a tree without taking its nodes apart: what almost every commit does.
+//! Entries put into a tree node by node: what almost every commit does.
 //!
 //! A row's key goes into a leaf of 40 entries: the bytes before its place and those behind it are copied as they are, and the nodes above
-//! get a new hash in the place of the old one. Nothing is decoded but the way there.
+//! get a new hash in the place of the old one. A leaf that grows too long becomes two. A thousand rows that a compaction has moved get
+//! new values where the old ones stand.
 //!
-//! Invariants: the result is that of [`super::edit()`]. Where a node might end elsewhere than it did, or an entry goes, nothing is
-//! decided here: the answer is `None`.
+//! Invariants: the result is that of [`super::edit()`]. Where a node would no longer end where it did, so that the next one begins
+//! elsewhere, or vanishes, nothing is decided here: the answer is [`Spliced::Apart`].
 //!
 //! Does not: report damage; whoever takes the nodes apart then does.
 
 use std::ops::Range;
 
-use super::chunk::{self, MIN_NODE_BYTES};
-use super::edit::{Edit, Edited};
-use super::node::{entry_size, write_entry, write_head};
+use super::chunk::{self, Chunker, Ended, MIN_NODE_BYTES};
+use super::edit::{Edit, Edited, Replaces};
+use super::node::{NodeEntry, entry_size, write_entry, write_head};
 use super::{MAX_NODE_BYTES, malformed_node};
 use crate::store::StoreError;
 use crate::store::object::{Kind, NewObject, ObjectId, Packing, ReadObjects};
-use crate::store::wire::{Malformed, Reader, write_varint};
+use crate::store::wire::{Malformed, Reader};
 
-/// More edits are as well done by taking nodes apart.
-const MOST: usize = 64;
-
-/// The tree that a few edits make of another; `None` if its nodes must be taken apart.
-pub(super) fn splice(source: &dyn ReadObjects, root: ObjectId, edits: &Edit) -> Result<Option<Edited>, StoreError> {
-    if edits.len() > MOST {
-        return Ok(None);
-    }
-    let mut all = Vec::with_capacity(edits.len());
-    for (key, value) in edits {
-        let Some(value) = value else { return Ok(None) };
-        all.push((key.as_slice(), value.as_slice()));
-    }
-    let nodes = Vec::new();
-    let mut splicer = Splicer { source, nodes };
-    let Some(made) = splicer.node(root, None, &all, true)? else {
-        return Ok(None);
-    };
-    let (root, mut nodes) = (made.id, splicer.nodes);
-    // Sorted, so that the same edit writes the same bytes.
-    nodes.sort_by_key(|node| node.id);
-    Ok(Some(Edited { root, nodes }))
+/// What comes of it.
+pub(super) enum Spliced<T> {
+    /// This.
+    Done(T),
+    /// Nodes must be taken apart.
+    Apart,
+    /// A value may not be replaced.
+    Refused,
 }
 
-struct Splicer<'a> {
+/// The tree that edits make of another.
+pub(super) fn splice(
+    source: &dyn ReadObjects,
+    root: ObjectId,
+    edits: &Edit,
+    replaces: &mut Replaces<'_>,
+) -> Result<Spliced<Edited>, StoreError> {
+    let all: Vec<KeyValue<'_>> = edits.iter().map(|(key, value)| (&**key, value.as_deref())).collect();
+    let mut splicer = Splicer {
+        source,
+        replaces,
+        nodes: Vec::new(),
+    };
+    let (root, mut nodes) = match splicer.node((root, 0), None, &all, true)? {
+        Spliced::Done(made) => match made.as_slice() {
+            [only] => (only.id, splicer.nodes),
+            // The tree gets higher.
+            _ => return Ok(Spliced::Apart),
+        },
+        Spliced::Apart => return Ok(Spliced::Apart),
+        Spliced::Refused => return Ok(Spliced::Refused),
+    };
+    // Sorted, so that the same edit writes the same bytes.
+    nodes.sort_by_key(|node| node.id);
+    Ok(Spliced::Done(Edited { root, nodes }))
+}
+
+struct Splicer<'a, 'e> {
     source: &'a dyn ReadObjects,
+    replaces: &'a mut Replaces<'e>,
     nodes: Vec<NewObject>,
 }
 
-/// A node in the place of another.
+/// A node in the place of another, or of a part of it.
 struct Made {
     id: ObjectId,
-    /// Its last key, if that is another.
+    /// Its last key, if that is another than the old node's.
     last_key: Option<Vec<u8>>,
-    /// Entries that came to the tree below.
-    added: u64,
+    /// Entries of the tree below.
+    count: u64,
 }
 
-type KeyValue<'a> = (&'a [u8], &'a [u8]);
+/// A key, and what becomes of it.
+type KeyValue<'a> = (&'a [u8], Option<&'a [u8]>);
 
-impl Splicer<'_> {
-    /// The node that edits make of one; `is_last` of those on its level.
+impl Splicer<'_, '_> {
+    /// The nodes that edits make of one, which has so many entries below it; `is_last` of those on its level.
     fn node(
         &mut self,
-        id: ObjectId,
+        (id, count): (ObjectId, u64),
         level: Option<u8>,
         edits: &[KeyValue<'_>],
         is_last: bool,
-    ) -> Result<Option<Made>, StoreError> {
+    ) -> Result<Spliced<Vec<Made>>, StoreError> {
         let body = self.source.read(Kind::NODE, id)?;
         let found = body.first().copied();
         if level.is_some_and(|level| found != Some(level)) {
-            return Ok(None);
+            return Ok(Spliced::Apart);
         }
-        let made = match found {
-            Some(0) => leaf(&body, edits, is_last).map_err(|Malformed(what)| malformed_node(id, what))?,
-            Some(level) => self.inner(id, &body, level, edits, is_last)?,
-            None => None,
+        let failed = |Malformed(what)| malformed_node(id, what);
+        let parts = match found {
+            Some(0) => leaf((&body, count), edits, is_last, self.replaces).map_err(failed)?,
+            Some(level) => {
+                let children = match self.children(id, &body, level, edits, is_last)? {
+                    Spliced::Done(children) => children,
+                    Spliced::Apart => return Ok(Spliced::Apart),
+                    Spliced::Refused => return Ok(Spliced::Refused),
+                };
+                inner((&body, count), level, &children, is_last).map_err(failed)?
+            }
+            None => Spliced::Apart,
         };
-        let Some(Spliced { body, last_key, added }) = made else {
-            return Ok(None);
+        let parts = match parts {
+            Spliced::Done(parts) => parts,
+            Spliced::Apart => return Ok(Spliced::Apart),
+            Spliced::Refused => return Ok(Spliced::Refused),
         };
-        let object = NewObject::new(Kind::NODE, body).packed(Packing::Delta(id));
-        let made = Made {
-            id: object.id,
-            last_key,
-            added,
-        };
-        if object.id != id {
-            self.nodes.push(object);
+        let mut made = Vec::with_capacity(parts.len());
+        for Part { body, last_key, count } in parts {
+            let object = NewObject::new(Kind::NODE, body).packed(Packing::Delta(id));
+            made.push(Made {
+                id: object.id,
+                last_key,
+                count,
+            });
+            if object.id != id {
+                self.nodes.push(object);
+            }
         }
-        Ok(Some(made))
+        Ok(Spliced::Done(made))
     }
 
-    /// An inner node whose children are edited first.
-    fn inner(
+    /// What becomes of the children of an inner node that edits fall into.
+    fn children(
         &mut self,
         id: ObjectId,
         body: &[u8],
         level: u8,
         edits: &[KeyValue<'_>],
         is_last: bool,
-    ) -> Result<Option<Spliced>, StoreError> {
+    ) -> Result<Spliced<Vec<Child>>, StoreError> {
         let failed = |Malformed(what)| malformed_node(id, what);
-        let mut spliced = Spliced {
-            body: body.to_vec(),
-            last_key: None,
-            added: 0,
-        };
+        let mut walk = Walk::new(body).map_err(failed)?;
         let mut rest = edits;
-        while let Some((key, _)) = rest.first() {
-            let Some(place) = child_of(&spliced.body, key).map_err(failed)? else {
-                return Ok(None);
-            };
-            let mine = match place.is_last {
+        let mut children = Vec::new();
+        while !rest.is_empty()
+            && let Some(slot) = walk.next().map_err(failed)?
+        {
+            let is_end = walk.is_at_end();
+            let mine = match is_end {
                 true => rest.len(),
-                false => rest.partition_point(|(key, _)| *key <= place.key.as_slice()),
+                false => rest.partition_point(|(key, _)| *key <= walk.key.as_slice()),
             };
-            let (mine, others) = rest.split_at(mine.max(1));
-            rest = others;
-            let Some(made) = self.node(place.child, level.checked_sub(1), mine, is_last && place.is_last)? else {
-                return Ok(None);
-            };
-            let mut value = made.id.0.to_vec();
-            write_varint(&mut value, place.count + made.added);
-            match made.last_key {
-                // Its boundary would be another than the one that its key and size made.
-                None if value.len() != place.value.len() => return Ok(None),
-                None => drop(spliced.body.splice(place.value, value)),
-                Some(key) => {
-                    spliced.body.truncate(place.start);
-                    write_entry(&mut spliced.body, level, &place.before, &key, &value);
-                    spliced.last_key = Some(key);
-                }
+            if mine == 0 {
+                continue;
             }
-            spliced.added += made.added;
+            let (mine, others) = rest.split_at(mine);
+            rest = others;
+            let mut reader = Reader::new(body.get(slot.value.clone()).unwrap_or_default());
+            let (child, count) = (reader.id().map_err(failed)?, reader.varint().map_err(failed)?);
+            let made = match self.node((child, count), level.checked_sub(1), mine, is_last && is_end)? {
+                Spliced::Done(made) => made,
+                Spliced::Apart => return Ok(Spliced::Apart),
+                Spliced::Refused => return Ok(Spliced::Refused),
+            };
+            children.push(Child { slot, count, made });
         }
-        Ok(Some(spliced))
+        Ok(Spliced::Done(children))
     }
+}
+
+/// A child that was edited.
+struct Child {
+    /// Where it stands in its parent.
+    slot: Slot,
+    /// Entries that were below it.
+    count: u64,
+    /// What it becomes.
+    made: Vec<Made>,
 }
 
 /// A node's bytes as they become.
-struct Spliced {
+struct Part {
     body: Vec<u8>,
+    /// Its last key, if that is another than the old node's.
     last_key: Option<Vec<u8>>,
-    added: u64,
+    count: u64,
 }
 
-/// A leaf with some entries more, or other values.
-fn leaf(body: &[u8], edits: &[KeyValue<'_>], is_last: bool) -> Result<Option<Spliced>, Malformed> {
-    let mut spliced = Spliced {
+impl Part {
+    fn of(ended: Ended) -> Self {
+        let Ended { body, last_key, count } = ended;
+        let last_key = Some(last_key);
+        Self { body, last_key, count }
+    }
+}
+
+/// An inner node with other children: their hashes in the place of the old ones, as long as all stand where they did.
+fn inner(
+    (body, count): (&[u8], u64),
+    level: u8,
+    children: &[Child],
+    is_last: bool,
+) -> Result<Spliced<Vec<Part>>, Malformed> {
+    let mut part = Part {
         body: body.to_vec(),
         last_key: None,
-        added: 0,
+        count,
     };
-    for (key, value) in edits {
-        match put(&spliced.body, key, value, is_last)? {
-            None => return Ok(None),
-            Some(Put::Replaced(place)) => drop(spliced.body.splice(place, value.iter().copied())),
-            Some(Put::Added { body, at_end }) => {
-                spliced.body = body;
-                spliced.added += 1;
-                if at_end {
-                    spliced.last_key = Some(key.to_vec());
-                }
+    for Child { slot, count, made } in children {
+        let [only] = made.as_slice() else {
+            return cut_inner(body, level, children, is_last);
+        };
+        let entry = NodeEntry::of_child(Vec::new(), only.id, only.count);
+        part.count = (part.count + only.count).saturating_sub(*count);
+        match &only.last_key {
+            // Nothing is behind it that its length would move.
+            Some(key) if is_last && slot.value.end == body.len() => {
+                let before = slot.key_before(body)?;
+                part.body.truncate(slot.start);
+                write_entry(&mut part.body, level, &before, key, &entry.value);
+                part.last_key = Some(key.clone());
             }
+            // Another size may make another boundary.
+            Some(_) => return cut_inner(body, level, children, is_last),
+            None => match part.body.get_mut(slot.value.clone()) {
+                Some(place) if place.len() == entry.value.len() => place.copy_from_slice(&entry.value),
+                _ => return cut_inner(body, level, children, is_last),
+            },
         }
     }
-    Ok(Some(spliced))
+    Ok(Spliced::Done(vec![part]))
+}
+
+/// The same, cut anew.
+fn cut_inner(body: &[u8], level: u8, children: &[Child], is_last: bool) -> Result<Spliced<Vec<Part>>, Malformed> {
+    let mut cutter = Cutter::new(level);
+    let mut walk = Walk::new(body)?;
+    let mut children = children.iter().peekable();
+    while let Some(slot) = walk.next()? {
+        match children.next_if(|child| child.slot.start == slot.start) {
+            None => cutter.push(&walk.key, body.get(slot.value).unwrap_or_default()),
+            Some(child) => child.made.iter().for_each(|made| {
+                let entry = NodeEntry::of_child(Vec::new(), made.id, made.count);
+                cutter.push(made.last_key.as_ref().unwrap_or(&walk.key), &entry.value);
+            }),
+        }
+    }
+    Ok(cutter.finish(is_last, &walk.key))
+}
+
+/// Puts a node's entries into nodes of their own.
+struct Cutter {
+    chunker: Chunker,
+    parts: Vec<Part>,
+}
+
+impl Cutter {
+    fn new(level: u8) -> Self {
+        Self {
+            chunker: Chunker::new(level),
+            parts: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, key: &[u8], value: &[u8]) {
+        self.parts.extend(self.chunker.push(key, value).map(Part::of));
+    }
+
+    /// The nodes in the place of one whose last key this was, if the next one on the level still begins behind them.
+    fn finish(mut self, is_last: bool, last_key: &[u8]) -> Spliced<Vec<Part>> {
+        if is_last {
+            self.parts.extend(self.chunker.finish().map(Part::of));
+        }
+        if let [only] = self.parts.as_mut_slice() {
+            only.last_key.take_if(|key| key == last_key);
+        }
+        match self.chunker.is_at_boundary() && !self.parts.is_empty() {
+            true => Spliced::Done(self.parts),
+            false => Spliced::Apart,
+        }
+    }
+}
+
+/// A leaf with other entries.
+fn leaf(
+    (body, count): (&[u8], u64),
+    edits: &[KeyValue<'_>],
+    is_last: bool,
+    replaces: &mut Replaces<'_>,
+) -> Result<Spliced<Vec<Part>>, Malformed> {
+    if let [(key, Some(value))] = edits
+        && let Put::Added(part) = put((body, count), key, value, is_last)?
+    {
+        return Ok(Spliced::Done(vec![part]));
+    }
+    let mut walk = Walk::new(body)?;
+    let mut edits_left = edits.iter().peekable();
+    let mut replaced = body.to_vec();
+    let mut is_alike = true;
+    while let Some(slot) = walk.next()? {
+        while let Some((_, value)) = edits_left.next_if(|(key, _)| *key < walk.key.as_slice()) {
+            is_alike &= value.is_none();
+        }
+        let Some((key, value)) = edits_left.next_if(|(key, _)| *key == walk.key.as_slice()) else {
+            continue;
+        };
+        match (value, replaced.get_mut(slot.value)) {
+            (Some(_), Some(place)) if !replaces(key, place) => return Ok(Spliced::Refused),
+            (Some(value), Some(place)) if place.len() == value.len() => place.copy_from_slice(value),
+            _ => is_alike = false,
+        }
+    }
+    if !is_alike || edits_left.any(|(_, value)| value.is_some()) {
+        return cut_leaf(body, edits, is_last);
+    }
+    let (body, last_key) = (replaced, None);
+    Ok(Spliced::Done(vec![Part { body, last_key, count }]))
+}
+
+/// The same, cut anew.
+fn cut_leaf(body: &[u8], edits: &[KeyValue<'_>], is_last: bool) -> Result<Spliced<Vec<Part>>, Malformed> {
+    let mut cutter = Cutter::new(0);
+    let mut walk = Walk::new(body)?;
+    let mut edits = edits.iter().peekable();
+    let mut put = |key: &[u8], value: Option<&[u8]>| {
+        if let Some(value) = value {
+            cutter.push(key, value);
+        }
+    };
+    while let Some(slot) = walk.next()? {
+        while let Some((key, value)) = edits.next_if(|(key, _)| *key < walk.key.as_slice()) {
+            put(key, *value);
+        }
+        match edits.next_if(|(key, _)| *key == walk.key.as_slice()) {
+            Some((key, value)) => put(key, *value),
+            None => put(&walk.key, body.get(slot.value)),
+        }
+    }
+    edits.for_each(|(key, value)| put(key, *value));
+    Ok(cutter.finish(is_last, &walk.key))
 }
 
 enum Put {
-    /// A value as long as the one before stands here now.
-    Replaced(Range<usize>),
-    /// The leaf with one entry more, perhaps its last.
-    Added { body: Vec<u8>, at_end: bool },
+    /// The leaf with one entry more.
+    Added(Part),
+    /// The key is there already, or the leaf might end elsewhere.
+    Elsewise,
 }
 
-/// Puts an entry into a leaf, unless the leaf might end elsewhere then.
-fn put(body: &[u8], key: &[u8], value: &[u8], is_last: bool) -> Result<Option<Put>, Malformed> {
+/// Puts a new entry into a leaf, unless the leaf might end elsewhere then.
+fn put((body, count): (&[u8], u64), key: &[u8], value: &[u8], is_last: bool) -> Result<Put, Malformed> {
     let added = entry_size(key, value);
     let mut walk = Walk::new(body)?;
     let mut made: Option<Vec<u8>> = None;
@@ -185,11 +348,8 @@ fn put(body: &[u8], key: &[u8], value: &[u8], is_last: bool) -> Result<Option<Pu
     while let Some(entry) = walk.next()? {
         let entry_bytes = entry_size(&walk.key, body.get(entry.value.clone()).unwrap_or_default());
         if made.is_none() && walk.key.as_slice() >= key {
-            if walk.key == key {
-                return Ok((entry.value.len() == value.len()).then_some(Put::Replaced(entry.value)));
-            }
-            if chunk::ends_after(0, key, added, size + added) {
-                return Ok(None);
+            if walk.key == key || chunk::ends_after(0, key, added, size + added) {
+                return Ok(Put::Elsewise);
             }
             made = Some(inserted(body, &walk, &entry, (key, value)));
         }
@@ -198,26 +358,30 @@ fn put(body: &[u8], key: &[u8], value: &[u8], is_last: bool) -> Result<Option<Pu
         let passes = size < MIN_NODE_BYTES && size + added >= MIN_NODE_BYTES;
         let ends = passes && !walk.is_at_end() && chunk::ends_after(0, &walk.key, entry_bytes, size + added);
         if made.is_some() && (ends || size + added >= MAX_NODE_BYTES) {
-            return Ok(None);
+            return Ok(Put::Elsewise);
         }
     }
+    let count = count + 1;
     if let Some(body) = made {
-        let at_end = false;
-        return Ok(Some(Put::Added { body, at_end }));
+        let last_key = None;
+        return Ok(Put::Added(Part { body, last_key, count }));
     }
     // Behind all others, where only the end of the tree kept the node open.
     if !is_last || walk.count > 0 && chunk::ends_after(0, &walk.key, last_size, size) {
-        return Ok(None);
+        return Ok(Put::Elsewise);
     }
-    let mut out = head(0, walk.count + 1, body.len() + added);
-    out.extend_from_slice(body.get(walk.first..).unwrap_or_default());
-    write_entry(&mut out, 0, &walk.key, key, value);
-    let (body, at_end) = (out, true);
-    Ok(Some(Put::Added { body, at_end }))
+    let mut body_after = head(0, walk.count + 1, body.len() + added);
+    body_after.extend_from_slice(body.get(walk.first..).unwrap_or_default());
+    write_entry(&mut body_after, 0, &walk.key, key, value);
+    Ok(Put::Added(Part {
+        body: body_after,
+        last_key: Some(key.to_vec()),
+        count,
+    }))
 }
 
 /// A leaf with an entry before the one that the walk is at.
-fn inserted(body: &[u8], walk: &Walk<'_>, next: &Slot, (key, value): KeyValue<'_>) -> Vec<u8> {
+fn inserted(body: &[u8], walk: &Walk<'_>, next: &Slot, (key, value): (&[u8], &[u8])) -> Vec<u8> {
     let mut out = head(0, walk.count + 1, body.len() + entry_size(key, value) + 8);
     out.extend_from_slice(body.get(walk.first..next.start).unwrap_or_default());
     write_entry(&mut out, 0, &walk.before, key, value);
@@ -232,38 +396,6 @@ fn head(level: u8, entries: usize, len: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(len + 4);
     write_head(&mut out, level, entries);
     out
-}
-
-/// Where a child stands in its parent.
-struct Child {
-    child: ObjectId,
-    count: u64,
-    start: usize,
-    value: Range<usize>,
-    key: Vec<u8>,
-    before: Vec<u8>,
-    is_last: bool,
-}
-
-/// The child of an inner node in which a key belongs; the last one for a key behind all others.
-fn child_of(body: &[u8], key: &[u8]) -> Result<Option<Child>, Malformed> {
-    let mut walk = Walk::new(body)?;
-    while let Some(entry) = walk.next()? {
-        if walk.key.as_slice() < key && !walk.is_at_end() {
-            continue;
-        }
-        let mut reader = Reader::new(body.get(entry.value.clone()).unwrap_or_default());
-        return Ok(Some(Child {
-            child: reader.id()?,
-            count: reader.varint()?,
-            start: entry.start,
-            value: entry.value,
-            is_last: walk.is_at_end(),
-            key: walk.key,
-            before: walk.before,
-        }));
-    }
-    Ok(None)
 }
 
 /// Entries of a node, one after the other.
@@ -284,6 +416,19 @@ struct Walk<'a> {
 struct Slot {
     start: usize,
     value: Range<usize>,
+}
+
+impl Slot {
+    /// The key of the entry before this one.
+    fn key_before(&self, body: &[u8]) -> Result<Vec<u8>, Malformed> {
+        let mut walk = Walk::new(body)?;
+        while let Some(slot) = walk.next()? {
+            if slot.start == self.start {
+                break;
+            }
+        }
+        Ok(walk.before)
+    }
 }
 
 impl<'a> Walk<'a> {

@@ -121,8 +121,8 @@ proptest! {
     fn few_edits_make_the_same_tree_without_taking_nodes_apart(
         batches in prop::collection::vec(prop::collection::btree_map(
             prop_oneof![(0_u64..2000).prop_map(key), (0_u64..2000).prop_map(|n| format!("{}", n * n).into_bytes())],
-            prop::collection::vec(any::<u8>(), 40..44).prop_map(Some),
-            1..4,
+            prop::option::weighted(0.9, prop::collection::vec(any::<u8>(), 40..44)),
+            1..12,
         ), 150..300),
         count in 0_u64..300,
     ) {
@@ -132,11 +132,30 @@ proptest! {
         let mut spliced = 0;
         for batch in batches {
             apply(&mut model, &batch);
-            spliced += u32::from(splice::splice(&memory, root, &batch).unwrap().is_some());
+            let made = splice::splice(&memory, root, &batch, &mut |_, _| true).unwrap();
+            spliced += u32::from(matches!(made, splice::Spliced::Done(_)));
             root = memory.edit(root, batch);
             prop_assert_eq!(root, Memory::default().build(&model));
         }
         prop_assert!(spliced > 50);
+    }
+
+    #[test]
+    fn a_value_that_must_stay_refuses_the_edit(
+        count in 1_u64..400, kept in 0_u64..400, batch in prop::collection::btree_map(
+            (0_u64..400).prop_map(key), prop::option::weighted(0.9, prop::collection::vec(any::<u8>(), 0..60)), 1..40,
+        ),
+    ) {
+        let memory = Memory::default();
+        let model = numbered(count);
+        let root = memory.build(&model);
+        let kept = key(kept);
+        let made = edit_if(&memory, root, batch.clone(), &mut |key, old| {
+            assert_eq!(model.get(key).map(Vec::as_slice), Some(old));
+            key != kept
+        });
+        let is_replaced = batch.get(&kept).is_some_and(Option::is_some) && model.contains_key(&kept);
+        prop_assert_eq!(made.unwrap().is_none(), is_replaced);
     }
 
     #[test]
