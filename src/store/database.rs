@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 
 use super::StoreError;
 use super::background::Background;
-use super::group::{Group, Request};
+use super::group::{Group, Request, Work};
 use super::locks::Locks;
 use super::object::{CommitId, Kind};
 use super::table::core::{Core, Opened, lock};
@@ -172,10 +172,14 @@ impl Database {
         changes: &Arc<Changes>,
         about: About,
     ) -> Result<Snapshot, CommitError> {
+        let work = match changes.adds_few() {
+            true => Work::Few(Arc::clone(changes)),
+            false => Work::Ready(changes.prepare(&self.core)?),
+        };
         self.commit_together(Request {
             branch: branch.to_string(),
             base: base.clone(),
-            prepared: changes.prepare(&self.core)?,
+            work,
             about,
             flavor: (0, Vec::new()),
         })
@@ -204,7 +208,7 @@ impl Database {
         let request = Request {
             branch,
             base,
-            prepared,
+            work: Work::Ready(prepared),
             about,
             flavor,
         };

@@ -16,7 +16,7 @@ use std::thread::{self, Thread};
 use super::StoreError;
 use super::database::Database;
 use super::table::core::lock;
-use super::table::{About, CommitError, Prepared, Snapshot};
+use super::table::{About, Changes, CommitError, Prepared, Snapshot};
 use super::timeline::Pending;
 
 /// A transaction that is to be committed.
@@ -25,10 +25,19 @@ pub(super) struct Request {
     pub branch: String,
     /// Where its changes began.
     pub base: Snapshot,
-    pub prepared: Prepared,
+    pub work: Work,
     pub about: About,
     /// The sort of commit, and what belongs to it.
     pub flavor: (u8, Vec<u8>),
+}
+
+/// What it changes.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// A few rows that come, encoded with those of others.
+    Few(Arc<Changes>),
+    /// Encoded.
+    Ready(Prepared),
 }
 
 /// One that waits.
@@ -157,10 +166,14 @@ impl Database {
         if let 2.. = requests.len() {
             about.message = format!("{} of {} transactions", about.message, requests.len());
         }
-        let prepared: Vec<_> = requests
-            .iter()
-            .map(|request| (&request.prepared, &request.base))
-            .collect();
+        let few = requests.iter().filter_map(|request| request.few());
+        let together = Prepared::together(&self.core, &few.collect::<Vec<_>>())?;
+        let mut together = together.iter();
+        let prepared = requests.iter().filter_map(|request| match &request.work {
+            Work::Ready(prepared) => Some((prepared, &request.base)),
+            Work::Few(_) => Some((together.next()?, &request.base)),
+        });
+        let prepared: Vec<_> = prepared.collect();
         let (pending, snapshot) = self.queue(&prepared, &first.branch, &about, first.flavor.clone())?;
         let of = members.to_vec();
         Ok(Made { pending, snapshot, of })
@@ -188,7 +201,18 @@ fn take_alike(alike: &mut Vec<Arc<Waiting>>, waiting: &mut VecDeque<Arc<Waiting>
 impl Request {
     /// Whether it may become one commit with others, all of which began where the definitions were the same.
     fn joins(&self, other: &Snapshot) -> bool {
-        self.flavor.0 == 0 && !self.about.is_quoted && self.prepared.joins(&self.base, other)
+        let joins = match &self.work {
+            Work::Ready(prepared) => prepared.joins(&self.base, other),
+            Work::Few(changes) => changes.joins(&self.base, other),
+        };
+        joins && self.flavor.0 == 0 && !self.about.is_quoted
+    }
+
+    fn few(&self) -> Option<&Arc<Changes>> {
+        match &self.work {
+            Work::Few(changes) => Some(changes),
+            Work::Ready(_) => None,
+        }
     }
 }
 

@@ -29,7 +29,7 @@ use super::relies::Relies;
 use super::rows::Rows;
 use super::runs::{Run, Spill};
 use super::segment::Segment;
-use super::snapshot::{Snapshot, load_state};
+use super::snapshot::Snapshot;
 use crate::catalog::{Catalog, EntityId, KeyDef, TableDef};
 use crate::store::StoreError;
 use crate::store::object::CommitId;
@@ -168,7 +168,7 @@ pub(super) struct Staged {
     /// What indexes say of the rows, if it is a file.
     runs: Option<Arc<FileRuns>>,
     /// The partition of its rows; empty if the table has none.
-    partition: PartitionKey,
+    pub partition: PartitionKey,
 }
 
 /// What indexes say of the rows of a file, made while the rows were in memory.
@@ -231,7 +231,7 @@ impl TableChanges {
     /// Nothing yet, on top of a snapshot.
     pub fn new(base: &Snapshot, table: EntityId) -> Result<Self, StoreError> {
         let core = Arc::clone(base.core());
-        let least = load_state(&core, base.root(), table)?.next_segment;
+        let least = base.state(table)?.next_segment;
         Ok(Self {
             core,
             table,
@@ -249,6 +249,11 @@ impl TableChanges {
     /// Whether nothing is staged.
     pub fn is_empty(&self) -> bool {
         self.staged.is_empty() && self.deletes.is_empty() && !self.truncated
+    }
+
+    /// Whether rows are added, and nothing is done to any.
+    pub(super) fn only_appends(&self) -> bool {
+        self.deletes.is_empty() && !self.truncated
     }
 
     /// Rows appended, and not deleted again.

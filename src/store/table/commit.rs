@@ -19,7 +19,7 @@ use hashbrown::HashSet;
 use roaring::RoaringBitmap;
 
 use super::RowAddress;
-use super::changes::TableChanges;
+use super::changes::{Changes, TableChanges};
 use super::core::{Core, malformed};
 use super::entry::{
     NEXT_ENTITY, Origin, Place, SegmentEntry, TableState, entity_key, segment_key, segment_of_key, segments_prefix,
@@ -34,7 +34,7 @@ use super::reads::Stale;
 use super::relies::same_rows;
 use super::runs::Run;
 use super::segment::{Segment, same_integers};
-use super::snapshot::{ChangedSegments, Snapshot, load_deletes, load_state, read_deletes};
+use super::snapshot::{ChangedSegments, Snapshot, load_deletes, read_deletes};
 use crate::catalog::{Catalog, Entity, EntityId, Entry, KeyDef, TableDef};
 use crate::store::StoreError;
 use crate::store::object::{CommitId, Kind, NewObject, ObjectId};
@@ -59,7 +59,7 @@ pub(in crate::store) struct Queued {
 
 impl Prepared {
     /// The commit of some transactions on top of the newest one; each comes with the snapshot where its changes began.
-    /// Several may only add rows: see [`Prepared::joins`].
+    /// Several may only add rows: see [`Changes::joins`].
     pub(in crate::store) fn apply(
         members: &[(&Self, &Snapshot)],
         branch: &str,
@@ -75,22 +75,27 @@ impl Prepared {
         applying.finish(branch, catalog, about)
     }
 
-    /// Whether it may become one commit with others like it: it adds a few rows to tables that are as they were, and depends on
-    /// nothing that those change.
+    /// Whether it may become one commit with others like it: see [`Changes::joins`].
     pub(in crate::store) fn joins(&self, base: &Snapshot, newest: &Snapshot) -> bool {
-        let changes = &*self.changes;
         let is_small = |table: &ReadyTable| {
             let appended = &table.appended;
             appended.len() <= MOST_JOINED && appended.iter().all(|ready| !matches!(ready.place, Place::File(_)))
         };
+        self.tables.values().all(is_small) && self.changes.joins(base, newest)
+    }
+}
+
+impl Changes {
+    /// Whether they may become one commit with others like them: they add rows to tables that are as they were, and depend on nothing that
+    /// those change.
+    pub(in crate::store) fn joins(&self, base: &Snapshot, newest: &Snapshot) -> bool {
         let only_adds = |table: &TableChanges| !table.is_truncated() && table.committed_deletes().next().is_none();
         Arc::ptr_eq(base.catalog(), newest.catalog())
-            && changes.catalog.changes_since(base.catalog()).is_empty()
-            && changes.reads.is_none()
-            && changes.merges.is_none()
-            && !changes.only_on_base
-            && changes.tables.values().all(only_adds)
-            && self.tables.values().all(is_small)
+            && self.catalog.changes_since(base.catalog()).is_empty()
+            && self.reads.is_none()
+            && self.merges.is_none()
+            && !self.only_on_base
+            && self.tables.values().all(only_adds)
     }
 }
 
@@ -109,6 +114,8 @@ struct Applying<'a> {
     segments: BTreeMap<EntityId, ChangedSegments>,
     appended: BTreeSet<(EntityId, u32)>,
     redefined: BTreeSet<EntityId>,
+    /// Of the tables, afterwards.
+    states: BTreeMap<EntityId, TableState>,
     merges: Option<CommitId>,
 }
 
@@ -148,6 +155,7 @@ impl<'a> Applying<'a> {
             segments: BTreeMap::new(),
             appended: BTreeSet::new(),
             redefined: BTreeSet::new(),
+            states: BTreeMap::new(),
             merges: None,
         }
     }
@@ -278,7 +286,7 @@ impl<'a> Applying<'a> {
         }
         let mut touched = match self.tables.remove(&id) {
             Some(touched) => touched,
-            None => Touched::new(def, &table.keys, load_state(self.core, self.newest.root(), id)?),
+            None => Touched::new(def, &table.keys, TableState::clone(&*self.newest.state(id)?)),
         };
         if changes.is_truncated() {
             self.truncate(id, def, &mut touched.state)?;
@@ -369,6 +377,7 @@ impl<'a> Applying<'a> {
         state.plain = indexes.split_off(keys.keys.min(indexes.len()));
         state.indexes = indexes;
         self.edits.insert(state_key(id), Some(state.encode()));
+        self.states.insert(id, state);
         Ok(())
     }
 
@@ -431,7 +440,7 @@ impl<'a> Applying<'a> {
 
     /// A table whose keys changed, and whose rows did not.
     fn new_keys(&mut self, id: EntityId, def: &TableDef, keys: &Indexed) -> Result<(), CommitError> {
-        let state = load_state(self.core, self.newest.root(), id)?;
+        let state = TableState::clone(&*self.newest.state(id)?);
         let known = state.indexes.iter().chain(&state.plain).map(|(columns, _)| columns);
         let same = state.indexes.len() == keys.keys && known.eq(keys.all.iter().map(|key| &key.columns));
         if same && !keys.all.iter().any(|key| self.retyped(id, def, key)) {
@@ -623,6 +632,7 @@ impl<'a> Applying<'a> {
         objects.retain(|object| seen.insert((object.kind, object.id)));
         let snapshot = Snapshot::new(self.core, None, edited.root, Arc::clone(&catalog));
         snapshot.adopt(self.newest, self.segments, |id| self.redefined.contains(&id));
+        snapshot.has_states(self.states);
         let draft = Draft {
             schema: definitions_hash(&catalog),
             author: about.author.clone(),

@@ -60,7 +60,7 @@ pub struct Fragmentation {
 
 /// Segments of a tier are put together when there are so many.
 const FANOUT: usize = 8;
-/// The same of those of a few rows, which cost a scan less than a commit costs a writer.
+/// The same of those of a few rows, up to 63, which cost a scan less than a commit costs a writer.
 const FANOUT_OF_FEW: usize = 128;
 /// A segment is rewritten without anybody's asking if one row of so many is deleted.
 const DELETED_SHARE: u64 = 3;
@@ -121,7 +121,7 @@ fn choose(parts: &[Part], storage: Storage, effort: Effort) -> Vec<Vec<Part>> {
         let inside = parts
             .iter()
             .filter(|part| !is_large(part, effort) && tier(part) == *wanted);
-        let least = if *wanted == 0 { FANOUT_OF_FEW } else { FANOUT };
+        let least = if *wanted <= 1 { FANOUT_OF_FEW } else { FANOUT };
         inside.count() >= least
     });
     let worn = |part: &Part| match effort {

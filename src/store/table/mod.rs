@@ -52,6 +52,7 @@ mod segment;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod together;
 mod unique;
 
 pub use changelog::{Counts, Shown};

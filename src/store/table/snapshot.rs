@@ -48,6 +48,8 @@ struct Inner {
     tables: Mutex<HashMap<EntityId, Arc<TableSnapshot>>>,
     /// How tables changed that nobody asked for since.
     planned: Mutex<HashMap<EntityId, Arc<Planned>>>,
+    /// States of tables that were written, or asked for.
+    states: Mutex<HashMap<EntityId, Arc<TableState>>>,
 }
 
 /// A table of a snapshot before, and how it changed since: a list that each commit adds to, sharing the rest.
@@ -110,6 +112,7 @@ impl Snapshot {
             _opened: commit.map(|commit| Opened::new(core, commit)),
             tables: Mutex::default(),
             planned: Mutex::default(),
+            states: Mutex::default(),
         }))
     }
 
@@ -128,7 +131,24 @@ impl Snapshot {
         let named = Self::new(&self.0.core, Some(commit), self.0.root, Arc::clone(&self.0.catalog));
         *lock(&named.0.tables) = tables;
         *lock(&named.0.planned) = planned;
+        *lock(&named.0.states) = std::mem::take(&mut *lock(&self.0.states));
         named
+    }
+
+    /// A table's state.
+    pub(super) fn state(&self, table: EntityId) -> Result<Arc<TableState>, StoreError> {
+        if let Some(known) = lock(&self.0.states).get(&table) {
+            return Ok(Arc::clone(known));
+        }
+        let found = Arc::new(load_state(&self.0.core, self.0.root, table)?);
+        lock(&self.0.states).insert(table, Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// What is known of tables' states because they were just written.
+    pub(super) fn has_states(&self, states: impl IntoIterator<Item = (EntityId, TableState)>) {
+        let states = states.into_iter().map(|(id, state)| (id, Arc::new(state)));
+        lock(&self.0.states).extend(states);
     }
 
     /// Takes over what is known of tables: all of it where they are the same in both, what became of their segments where
@@ -197,7 +217,7 @@ impl Snapshot {
             id: table,
             def: def.clone(),
             root: self.0.root,
-            state: load_state(&self.0.core, self.0.root, table)?,
+            state: TableState::clone(&*self.state(table)?),
             parts: OnceLock::new(),
             relation: OnceLock::new(),
             natural: OnceLock::new(),
