@@ -9,6 +9,7 @@
 //! Does not: read or write files (the store keeps entities), or parse the texts that it holds.
 
 mod entity;
+mod indexed;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ pub use entity::{
     NotAnEntity, RoutineDef, SchemaDef, SortColumn, Source, Storage, TableDef, Timing, TriggerDef, TypeDef, ViewDef,
     WatermarkDef,
 };
+
+pub use indexed::Indexed;
 
 use crate::types::LogicalType;
 
@@ -51,6 +54,7 @@ struct Entities {
     next_id: u64,
     /// What stands for all of it.
     hash: OnceLock<[u8; 32]>,
+    indexed: indexed::Known,
 }
 
 /// Why a catalog cannot be changed so.
@@ -128,6 +132,12 @@ impl Catalog {
             Entity::Table(table) => Some(table),
             _ => None,
         }
+    }
+
+    /// What a table has indexes of.
+    pub fn indexed(&self, id: EntityId) -> Arc<Indexed> {
+        let of_table = || self.table(id).map(|def| Indexed::of(self, id, def));
+        self.0.indexed.get(id, || of_table().unwrap_or_default())
     }
 
     /// An entity by `name` or `schema.name`.
@@ -408,6 +418,7 @@ impl Catalog {
     fn entities(&mut self) -> &mut Entities {
         let entities = Arc::make_mut(&mut self.0);
         entities.hash = OnceLock::new();
+        entities.indexed = indexed::Known::default();
         entities
     }
 

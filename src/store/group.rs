@@ -92,6 +92,7 @@ impl Database {
         let mut state = lock(&self.group.0);
         state.waiting.push_back(Arc::clone(&mine));
         loop {
+            // Perhaps it has led.
             if let Some(outcome) = mine.outcome.get() {
                 return outcome.clone();
             }
@@ -100,6 +101,9 @@ impl Database {
                 drop(state);
                 // Woken by the leader, or for no reason; then it waits again.
                 thread::park();
+                if let Some(outcome) = mine.outcome.get() {
+                    return outcome.clone();
+                }
                 state = lock(&self.group.0);
                 continue;
             }

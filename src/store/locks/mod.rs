@@ -114,6 +114,13 @@ impl Claim {
         })
     }
 
+    /// Whether it is known at once that the two have nothing in common.
+    fn is_apart_from(&self, other: &Self) -> bool {
+        let keys = (self.keys.get(), other.keys.get());
+        let apart = matches!(keys, (Some(Ok(mine)), Some(Ok(theirs))) if !mine.may_share(theirs));
+        apart && self.footprint.both_only_add(&other.footprint)
+    }
+
     fn keys(&self) -> Result<&KeyHashes, StoreError> {
         let keys = self.keys.get_or_init(|| KeyHashes::of(&self.changes));
         keys.as_ref().map_err(Clone::clone)
@@ -328,6 +335,9 @@ impl Holder {
     /// Claims everything that is staged, having waited for whoever has some of it.
     pub fn claim(&self, changes: &Changes, patience: &Patience<'_>) -> Result<Claimed, LockError> {
         let claim = Claim::of(changes);
+        if self.locks.open() > 1 {
+            claim.keys()?;
+        }
         let started = std::time::Instant::now();
         let mut waited: Option<Overtaken> = None;
         loop {
@@ -505,8 +515,9 @@ impl State {
     /// Puts a claim in the place of the one before, and gives that and whatever it must be compared with.
     fn publish(&mut self, id: TxnId, claim: &Arc<Claim>) -> (Standing, Others, EndedOthers) {
         let others = self.others(id).filter_map(|(id, holding)| {
-            let Standing { claim, version } = &holding.standing;
-            Some((id, *version, Arc::clone(claim.as_ref()?)))
+            let Standing { claim: theirs, version } = &holding.standing;
+            let theirs = theirs.as_ref().filter(|theirs| !claim.is_apart_from(theirs))?;
+            Some((id, *version, Arc::clone(theirs)))
         });
         let others = others.collect();
         let newer = self

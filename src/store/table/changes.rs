@@ -22,7 +22,7 @@ use super::index::{Keys, StagedKeys, index_key, key_text};
 use super::keyed::keys_of;
 use super::lineage::Kept;
 use super::partition::{self, PartitionKey};
-use super::prepare::{Indexed, Prepared};
+use super::prepare::Prepared;
 use super::publish::Publishing;
 use super::reads::Reads;
 use super::relies::Relies;
@@ -30,7 +30,7 @@ use super::rows::Rows;
 use super::runs::{Run, Spill};
 use super::segment::Segment;
 use super::snapshot::Snapshot;
-use crate::catalog::{Catalog, EntityId, KeyDef, TableDef};
+use crate::catalog::{Catalog, EntityId, Indexed, KeyDef, TableDef};
 use crate::store::StoreError;
 use crate::store::object::CommitId;
 use crate::types::Value;
@@ -97,9 +97,7 @@ impl Changes {
             Entry::Vacant(vacant) => {
                 let mut changes = TableChanges::new(&self.base, table)?;
                 changes.flush_bytes = self.flush_bytes;
-                if let Some(def) = self.catalog.table(table) {
-                    changes.indexed = Indexed::of(&self.catalog, table, def);
-                }
+                changes.indexed = self.catalog.indexed(table);
                 Ok(vacant.insert(changes))
             }
         }
@@ -149,7 +147,7 @@ pub struct TableChanges {
     deletes: BTreeMap<u32, Arc<RoaringBitmap>>,
     truncated: bool,
     /// What the table had indexes of when the first rows were staged.
-    indexed: Indexed,
+    indexed: Arc<Indexed>,
     /// Where entries of its indexes go that are many.
     spill: Option<Arc<Spill>>,
     /// Bytes in memory beyond which rows become a file.
@@ -175,7 +173,7 @@ pub(super) struct Staged {
 #[derive(Debug)]
 struct FileRuns {
     def: TableDef,
-    indexed: Indexed,
+    indexed: Arc<Indexed>,
     runs: Vec<Run>,
 }
 
@@ -183,7 +181,7 @@ impl Staged {
     /// What indexes say of all rows, if that is known for this definition.
     pub(super) fn known_keys(&self, def: &TableDef, indexed: &Indexed) -> Option<&[Run]> {
         let known = self.runs.as_ref()?;
-        (known.def == *def && known.indexed == *indexed).then_some(&known.runs)
+        (known.def == *def && *known.indexed == *indexed).then_some(&known.runs)
     }
 }
 
@@ -239,7 +237,7 @@ impl TableChanges {
             staged: Vec::new(),
             deletes: BTreeMap::new(),
             truncated: false,
-            indexed: Indexed::default(),
+            indexed: Arc::default(),
             spill: None,
             flush_bytes: FLUSH_BYTES,
             publishing: None,
@@ -394,7 +392,7 @@ impl TableChanges {
             staged.body = Body::File(file);
             staged.runs = Some(Arc::new(FileRuns {
                 def: def.clone(),
-                indexed: indexed.clone(),
+                indexed: Arc::clone(indexed),
                 runs,
             }));
         }

@@ -29,13 +29,13 @@ use super::error::{About, CommitError, Conflict, ConflictOn};
 use super::index::{IndexChanges, Refused, all_but, key_text, update};
 use super::lineage::Lineage;
 use super::moved::Moves;
-use super::prepare::{Indexed, Prepared, Ready, ReadyTable};
+use super::prepare::{Prepared, Ready, ReadyTable};
 use super::reads::Stale;
 use super::relies::same_rows;
 use super::runs::Run;
 use super::segment::{Segment, same_integers};
 use super::snapshot::{ChangedSegments, Snapshot, load_deletes, read_deletes};
-use crate::catalog::{Catalog, Entity, EntityId, Entry, KeyDef, TableDef};
+use crate::catalog::{Catalog, Entity, EntityId, Entry, Indexed, KeyDef, TableDef};
 use crate::store::StoreError;
 use crate::store::object::{CommitId, Kind, NewObject, ObjectId};
 use crate::store::timeline::Draft;
@@ -190,7 +190,7 @@ impl<'a> Applying<'a> {
             if let Some(def) = catalog.table(id)
                 && !prepared.tables.contains_key(&id)
             {
-                self.new_keys(id, def, &Indexed::of(&catalog, id, def))?;
+                self.new_keys(id, def, &catalog.indexed(id))?;
             }
         }
         Ok(catalog)

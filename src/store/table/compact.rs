@@ -21,14 +21,14 @@ use super::file::GROUP_ROWS;
 use super::lineage::Kept;
 use super::moved::Moved;
 use super::partition;
-use super::prepare::{Indexed, Prepared, Ready, ReadyTable, ready_rows, sync_files};
+use super::prepare::{Prepared, Ready, ReadyTable, ready_rows, sync_files};
 use super::relation::Part;
 use super::rows::{Column, Rows};
 use super::runs::Spill;
 use super::segment::Open;
 use super::snapshot::Snapshot;
 use super::{Changes, CommitError};
-use crate::catalog::{EntityId, Storage, TableDef};
+use crate::catalog::{EntityId, Indexed, Storage, TableDef};
 use crate::store::StoreError;
 
 /// The flavor of a compaction's commit.
@@ -174,7 +174,7 @@ impl Compaction {
         }
         let mut changes = Changes::new(base);
         let staged = changes.table(table)?;
-        let keys = Indexed::of(base.catalog(), table, def);
+        let keys = base.catalog().indexed(table);
         let mut writer = Writer::new(core, def, &keys);
         let mut from = RoaringBitmap::new();
         for run in &chosen {
@@ -203,9 +203,9 @@ impl Compaction {
 
     /// Hands the changes out, as those of any transaction.
     pub(in crate::store) fn prepared(self) -> Option<(Snapshot, Prepared)> {
-        let def = self.changes.catalog.table(self.table)?;
+        self.changes.catalog.table(self.table)?;
         let ready = ReadyTable {
-            keys: Indexed::of(&self.changes.catalog, self.table, def),
+            keys: self.changes.catalog.indexed(self.table),
             appended: self.appended,
         };
         let tables = [(self.table, ready)].into();

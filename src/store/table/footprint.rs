@@ -317,13 +317,19 @@ impl<'a> AddedKeys<'a> {
     /// Of the rows of some changes, but for those that were there before; only where the other adds rows, too.
     pub fn new(changes: &'a Changes, before: Option<&Changes>, other: &Changes) -> Result<Self, StoreError> {
         let mut tables = BTreeMap::new();
-        for Keyed { id, table, def, keys } in changes.keyed() {
+        for Keyed {
+            id,
+            table,
+            def,
+            indexed,
+        } in changes.keyed()
+        {
             if other.tables.get(&id).is_none_or(|theirs| theirs.staged().is_empty()) {
                 continue;
             }
             let before = before.and_then(|before| before.tables.get(&id));
-            let found = table.keys_since(def, &keys, before)?;
-            tables.insert(id, keys.into_iter().zip(found).collect());
+            let found = table.keys_since(def, indexed.keys(), before)?;
+            tables.insert(id, indexed.keys().iter().cloned().zip(found).collect());
         }
         Ok(Self { changes, tables })
     }

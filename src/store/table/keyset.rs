@@ -7,8 +7,6 @@
 //!
 //! Does not: decide; keys are compared where hashes are the same.
 
-use std::collections::BTreeMap;
-
 use super::changes::Changes;
 use super::prepare::Keyed;
 use crate::catalog::EntityId;
@@ -20,42 +18,51 @@ const MOST_ROWS: u64 = 256;
 
 /// The hashes of the keys of all rows that some changes add.
 #[derive(Debug, Default)]
-pub struct KeyHashes(BTreeMap<EntityId, Hashes>);
-
-#[derive(Debug)]
-enum Hashes {
-    /// In order.
-    These(Vec<u64>),
-    TooMany,
+pub struct KeyHashes {
+    /// Each with its table, in order.
+    known: Vec<(EntityId, u64)>,
+    /// Tables with too many rows.
+    too_many: Vec<EntityId>,
 }
 
 impl KeyHashes {
     /// Of what is staged.
     pub fn of(changes: &Changes) -> Result<Self, StoreError> {
-        let mut tables = BTreeMap::new();
-        for Keyed { id, table, def, keys } in changes.keyed() {
+        let mut hashes = Self::default();
+        for Keyed {
+            id,
+            table,
+            def,
+            indexed,
+        } in changes.keyed()
+        {
             if table.appended() > MOST_ROWS {
-                tables.insert(id, Hashes::TooMany);
+                hashes.too_many.push(id);
                 continue;
             }
-            let found = table.keys_since(def, &keys, None)?;
-            let of_key =
-                |(seed, keys): (u64, super::index::Keys)| keys.into_iter().map(move |(key, _)| checksum(seed, &key));
-            let mut hashes: Vec<u64> = (0..).zip(found).flat_map(of_key).collect();
-            hashes.sort_unstable();
-            tables.insert(id, Hashes::These(hashes));
+            let found = table.keys_since(def, indexed.keys(), None)?;
+            for (seed, keys) in (0..).zip(&found) {
+                let of_keys = keys.iter().map(|(key, _)| (id, checksum(seed, key)));
+                hashes.known.extend(of_keys);
+            }
         }
-        Ok(Self(tables))
+        hashes.known.sort_unstable();
+        Ok(hashes)
     }
 
     /// Whether both may add the same key to a table.
     pub fn may_share(&self, other: &Self) -> bool {
-        self.0.iter().any(|(id, mine)| match (mine, other.0.get(id)) {
-            (_, None) => false,
-            (Hashes::These(mine), Some(Hashes::These(theirs))) => {
-                theirs.iter().any(|hash| mine.binary_search(hash).is_ok())
-            }
-            _ => true,
-        })
+        let has = |one: &Self, hash| one.known.binary_search(hash).is_ok();
+        let (few, many) = match self.known.len() < other.known.len() {
+            true => (self, other),
+            false => (other, self),
+        };
+        few.known.iter().any(|hash| has(many, hash)) || self.may_meet(other) || other.may_meet(self)
+    }
+
+    /// Whether there are too many rows of a table of which the other has some.
+    fn may_meet(&self, other: &Self) -> bool {
+        let has = |id: &EntityId| other.too_many.contains(id) || other.known.iter().any(|(known, _)| known == id);
+        self.too_many.iter().any(has)
     }
 }

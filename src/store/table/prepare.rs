@@ -25,7 +25,7 @@ use super::lineage::Kept;
 use super::rows::Rows;
 use super::runs::{Run, Sorter, Spill};
 use super::segment::Segment;
-use crate::catalog::{Catalog, Entity, EntityId, KeyDef, TableDef};
+use crate::catalog::{EntityId, Indexed, TableDef};
 use crate::store::StoreError;
 use crate::store::object::{Kind, NewObject};
 
@@ -61,7 +61,7 @@ impl Ready {
 /// Changes of a table whose rows are encoded.
 #[derive(Debug)]
 pub(super) struct ReadyTable {
-    pub keys: Indexed,
+    pub keys: Arc<Indexed>,
     pub appended: Vec<Ready>,
 }
 
@@ -81,7 +81,7 @@ impl Prepared {
             let Some(def) = changes.catalog.table(*id) else {
                 continue;
             };
-            let keys = Indexed::of(&changes.catalog, *id, def);
+            let keys = changes.catalog.indexed(*id);
             let mut spill = None;
             let mut ready = |staged| ready(core, (def, &keys), table, staged, &mut spill);
             let appended: Vec<_> = table.staged().iter().map(&mut ready).collect::<Result<_, _>>()?;
@@ -156,36 +156,7 @@ fn of_file(
     })
 }
 
-/// What a table has indexes of: its keys, then its plain indexes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Indexed {
-    pub all: Vec<KeyDef>,
-    /// How many of them are keys.
-    pub keys: usize,
-}
-
 impl Indexed {
-    pub(super) fn of(catalog: &Catalog, id: EntityId, def: &TableDef) -> Self {
-        let mut all = all_keys(catalog, id, def);
-        let keys = all.len();
-        for entry in catalog.entries() {
-            if let Entity::Index(index) = &*entry.entity
-                && index.table == id
-                && all.iter().all(|known| known.columns != index.columns)
-            {
-                all.push(KeyDef {
-                    name: index.name.clone(),
-                    columns: index.columns.clone(),
-                });
-            }
-        }
-        Self { all, keys }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
     /// The keys that a few rows of a segment have in each index.
     pub(super) fn of_rows(
         &self,
@@ -259,31 +230,12 @@ impl Indexed {
     }
 }
 
-/// The keys of a table, and its unique indexes.
-pub(super) fn all_keys(catalog: &Catalog, id: EntityId, def: &TableDef) -> Vec<KeyDef> {
-    let indexes = catalog.entries().filter_map(|entry| match &*entry.entity {
-        Entity::Index(index) if index.table == id && index.unique => Some(KeyDef {
-            name: index.name.clone(),
-            columns: index.columns.clone(),
-        }),
-        _ => None,
-    });
-    let mut keys: Vec<KeyDef> = Vec::new();
-    for key in def.keys().cloned().chain(indexes) {
-        // Two constraints on the same columns share an index.
-        if keys.iter().all(|known| known.columns != key.columns) {
-            keys.push(key);
-        }
-    }
-    keys
-}
-
 /// A table that rows are added to, and its keys.
 pub(super) struct Keyed<'a> {
     pub id: EntityId,
     pub table: &'a TableChanges,
     pub def: &'a TableDef,
-    pub keys: Vec<KeyDef>,
+    pub indexed: Arc<Indexed>,
 }
 
 impl Changes {
@@ -292,11 +244,15 @@ impl Changes {
         let adds = self.tables.iter().filter(|(_, table)| !table.staged().is_empty());
         let keyed = adds.filter_map(|(id, table)| {
             let def = self.catalog.table(*id)?;
-            let keys = all_keys(&self.catalog, *id, def);
-            let id = *id;
-            Some(Keyed { id, table, def, keys })
+            let (id, indexed) = (*id, self.catalog.indexed(*id));
+            Some(Keyed {
+                id,
+                table,
+                def,
+                indexed,
+            })
         });
-        keyed.filter(|keyed| !keyed.keys.is_empty())
+        keyed.filter(|keyed| keyed.indexed.keys > 0)
     }
 }
 

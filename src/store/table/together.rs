@@ -14,7 +14,7 @@ use super::changes::{Body, Changes, Pending, Staged, TableChanges};
 use super::core::Core;
 use super::error::CommitError;
 use super::partition::PartitionKey;
-use super::prepare::{Indexed, Prepared, ReadyTable, ready_rows, sync_files};
+use super::prepare::{Prepared, ReadyTable, ready_rows, sync_files};
 use super::rows::Rows;
 use crate::catalog::EntityId;
 
@@ -123,7 +123,7 @@ fn ready_table(
     let Some(def) = changes.catalog.table(id).filter(|_| !parts.is_empty()) else {
         return Ok(None);
     };
-    let keys = Indexed::of(&changes.catalog, id, def);
+    let keys = changes.catalog.indexed(id);
     let (mut appended, mut spill) = (Vec::with_capacity(parts.len()), None);
     for (_, Together { number, batches }) in parts {
         let pending = Pending::of(batches);

@@ -54,9 +54,15 @@ impl std::fmt::Display for Twice {
 
 /// The first key that rows staged after `before` give twice.
 pub fn find_twice(changes: &Changes, before: Option<&Changes>, newest: &Snapshot) -> Result<Option<Twice>, StoreError> {
-    for Keyed { id, table, def, keys } in changes.keyed() {
+    for Keyed {
+        id,
+        table,
+        def,
+        indexed,
+    } in changes.keyed()
+    {
         let before = before.and_then(|before| before.tables.get(&id));
-        let new = table.keys_since(def, &keys, before)?;
+        let new = table.keys_since(def, indexed.keys(), before)?;
         let looking = Looking {
             changes,
             id,
@@ -65,7 +71,7 @@ pub fn find_twice(changes: &Changes, before: Option<&Changes>, newest: &Snapshot
             before,
             newest,
         };
-        for (key, mut found) in keys.iter().zip(new) {
+        for (key, mut found) in indexed.keys().iter().zip(new) {
             found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
             if let Some(twice) = looking.key(key, &found)? {
                 return Ok(Some(twice));
