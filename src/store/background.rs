@@ -20,7 +20,7 @@ use super::table::{About, Effort};
 use crate::catalog::EntityId;
 
 /// A table is looked at once in so many commits.
-const COMMITS: u32 = 32;
+const COMMITS: u32 = 64;
 /// Rows that are still rewritten once the database is being closed.
 const LAST_ROWS: usize = 20_000;
 

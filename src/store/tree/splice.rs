@@ -1,11 +1,11 @@
 //! Entries put into a tree node by node: what almost every commit does.
 //!
 //! A row's key goes into a leaf of 40 entries: the bytes before its place and those behind it are copied as they are, and the nodes above
-//! get a new hash in the place of the old one. A leaf that grows too long becomes two. A thousand rows that a compaction has moved get
-//! new values where the old ones stand.
+//! get a new hash in the place of the old one. A leaf that grows too long becomes two; one that no longer ends where it did is cut anew
+//! together with the next. A thousand rows that a compaction has moved get new values where the old ones stand.
 //!
-//! Invariants: the result is that of [`super::edit()`]. Where a node would no longer end where it did, so that the next one begins
-//! elsewhere, or vanishes, nothing is decided here: the answer is [`Spliced::Apart`].
+//! Invariants: the result is that of [`super::edit()`]. Where a node that is not a leaf would end elsewhere, or leaves of several parents
+//! must be cut together, or all entries of a node go, nothing is decided here: the answer is [`Spliced::Apart`].
 //!
 //! Does not: report damage; whoever takes the nodes apart then does.
 
@@ -90,35 +90,39 @@ impl Splicer<'_, '_> {
         }
         let failed = |Malformed(what)| malformed_node(id, what);
         let parts = match found {
-            Some(0) => leaf((&body, count), edits, is_last, self.replaces).map_err(failed)?,
+            Some(0) => leaf((&body, id, count), edits, is_last, self.replaces).map_err(failed)?,
             Some(level) => {
                 let children = match self.children(id, &body, level, edits, is_last)? {
                     Spliced::Done(children) => children,
                     Spliced::Apart => return Ok(Spliced::Apart),
                     Spliced::Refused => return Ok(Spliced::Refused),
                 };
-                inner((&body, count), level, &children, is_last).map_err(failed)?
+                inner((&body, id, count), level, &children, is_last).map_err(failed)?
             }
             None => Spliced::Apart,
         };
-        let parts = match parts {
-            Spliced::Done(parts) => parts,
-            Spliced::Apart => return Ok(Spliced::Apart),
-            Spliced::Refused => return Ok(Spliced::Refused),
-        };
+        Ok(match parts {
+            Spliced::Done(parts) => Spliced::Done(self.made(parts, &[id])),
+            Spliced::Apart => Spliced::Apart,
+            Spliced::Refused => Spliced::Refused,
+        })
+    }
+
+    /// Keeps nodes that are not among the old ones.
+    fn made(&mut self, parts: Vec<Part>, old: &[ObjectId]) -> Vec<Made> {
         let mut made = Vec::with_capacity(parts.len());
-        for Part { body, last_key, count } in parts {
-            let object = NewObject::new(Kind::NODE, body).packed(Packing::Delta(id));
+        for part in parts {
+            let object = NewObject::new(Kind::NODE, part.body).packed(Packing::Delta(part.base));
             made.push(Made {
                 id: object.id,
-                last_key,
-                count,
+                last_key: part.last_key,
+                count: part.count,
             });
-            if object.id != id {
+            if !old.contains(&object.id) {
                 self.nodes.push(object);
             }
         }
-        Ok(Spliced::Done(made))
+        made
     }
 
     /// What becomes of the children of an inner node that edits fall into.
@@ -146,17 +150,75 @@ impl Splicer<'_, '_> {
                 continue;
             }
             let (mine, others) = rest.split_at(mine);
-            rest = others;
-            let mut reader = Reader::new(body.get(slot.value.clone()).unwrap_or_default());
-            let (child, count) = (reader.id().map_err(failed)?, reader.varint().map_err(failed)?);
+            let (child, count) = slot.child(body).map_err(failed)?;
             let made = match self.node((child, count), level.checked_sub(1), mine, is_last && is_end)? {
                 Spliced::Done(made) => made,
+                Spliced::Apart if level == 1 && !is_end => {
+                    match self.leaves((id, body), &mut walk, (slot, rest), is_last, &mut children)? {
+                        Spliced::Done(others) => rest = others,
+                        Spliced::Apart => return Ok(Spliced::Apart),
+                        Spliced::Refused => return Ok(Spliced::Refused),
+                    }
+                    continue;
+                }
                 Spliced::Apart => return Ok(Spliced::Apart),
                 Spliced::Refused => return Ok(Spliced::Refused),
             };
+            rest = others;
             children.push(Child { slot, count, made });
         }
         Ok(Spliced::Done(children))
+    }
+
+    /// Cuts a leaf together with those behind it, up to where one ends as it did; the edits behind that.
+    fn leaves<'e>(
+        &mut self,
+        (id, body): (ObjectId, &[u8]),
+        walk: &mut Walk<'_>,
+        (first, edits): (Slot, &'e [KeyValue<'e>]),
+        is_last: bool,
+        children: &mut Vec<Child>,
+    ) -> Result<Spliced<&'e [KeyValue<'e>]>, StoreError> {
+        let failed = |Malformed(what)| malformed_node(id, what);
+        let (mut cutter, mut old, mut rest) = (Cutter::new(0, id), Vec::new(), edits);
+        let at = children.len();
+        let mut next = Some(first);
+        while let Some(slot) = next {
+            let (leaf, count) = slot.child(body).map_err(failed)?;
+            let is_end = walk.is_at_end();
+            let mine = match is_end {
+                true => rest.len(),
+                false => rest.partition_point(|(key, _)| *key <= walk.key.as_slice()),
+            };
+            let (mine, others) = rest.split_at(mine);
+            rest = others;
+            let leaf_body = self.source.read(Kind::NODE, leaf)?;
+            if leaf_body.first() != Some(&0) {
+                return Ok(Spliced::Apart);
+            }
+            cutter.from = leaf;
+            let cut = cut_leaf(&mut cutter, &leaf_body, mine, self.replaces);
+            if cut.map_err(|Malformed(what)| malformed_node(leaf, what))?.is_none() {
+                return Ok(Spliced::Refused);
+            }
+            old.push(leaf);
+            let made = Vec::new();
+            children.push(Child { slot, count, made });
+            if is_end || cutter.chunker.is_at_boundary() {
+                break;
+            }
+            next = walk.next().map_err(failed)?;
+        }
+        match cutter.finish(is_last && walk.is_at_end(), &[]) {
+            Spliced::Done(parts) => {
+                let made = self.made(parts, &old);
+                if let Some(first) = children.get_mut(at) {
+                    first.made = made;
+                }
+                Ok(Spliced::Done(rest))
+            }
+            _ => Ok(Spliced::Apart),
+        }
     }
 }
 
@@ -166,7 +228,7 @@ struct Child {
     slot: Slot,
     /// Entries that were below it.
     count: u64,
-    /// What it becomes.
+    /// What it becomes; nothing if the child before it has its entries, too.
     made: Vec<Made>,
 }
 
@@ -176,19 +238,25 @@ struct Part {
     /// Its last key, if that is another than the old node's.
     last_key: Option<Vec<u8>>,
     count: u64,
+    /// The old node in which it begins.
+    base: ObjectId,
 }
 
 impl Part {
-    fn of(ended: Ended) -> Self {
+    fn of(ended: Ended, base: ObjectId) -> Self {
         let Ended { body, last_key, count } = ended;
-        let last_key = Some(last_key);
-        Self { body, last_key, count }
+        Self {
+            body,
+            last_key: Some(last_key),
+            count,
+            base,
+        }
     }
 }
 
 /// An inner node with other children: their hashes in the place of the old ones, as long as all stand where they did.
 fn inner(
-    (body, count): (&[u8], u64),
+    (body, id, count): (&[u8], ObjectId, u64),
     level: u8,
     children: &[Child],
     is_last: bool,
@@ -197,10 +265,11 @@ fn inner(
         body: body.to_vec(),
         last_key: None,
         count,
+        base: id,
     };
     for Child { slot, count, made } in children {
         let [only] = made.as_slice() else {
-            return cut_inner(body, level, children, is_last);
+            return cut_inner((body, id), level, children, is_last);
         };
         let entry = NodeEntry::of_child(Vec::new(), only.id, only.count);
         part.count = (part.count + only.count).saturating_sub(*count);
@@ -213,10 +282,10 @@ fn inner(
                 part.last_key = Some(key.clone());
             }
             // Another size may make another boundary.
-            Some(_) => return cut_inner(body, level, children, is_last),
+            Some(_) => return cut_inner((body, id), level, children, is_last),
             None => match part.body.get_mut(slot.value.clone()) {
                 Some(place) if place.len() == entry.value.len() => place.copy_from_slice(&entry.value),
-                _ => return cut_inner(body, level, children, is_last),
+                _ => return cut_inner((body, id), level, children, is_last),
             },
         }
     }
@@ -224,8 +293,13 @@ fn inner(
 }
 
 /// The same, cut anew.
-fn cut_inner(body: &[u8], level: u8, children: &[Child], is_last: bool) -> Result<Spliced<Vec<Part>>, Malformed> {
-    let mut cutter = Cutter::new(level);
+fn cut_inner(
+    (body, id): (&[u8], ObjectId),
+    level: u8,
+    children: &[Child],
+    is_last: bool,
+) -> Result<Spliced<Vec<Part>>, Malformed> {
+    let mut cutter = Cutter::new(level, id);
     let mut walk = Walk::new(body)?;
     let mut children = children.iter().peekable();
     while let Some(slot) = walk.next()? {
@@ -244,24 +318,35 @@ fn cut_inner(body: &[u8], level: u8, children: &[Child], is_last: bool) -> Resul
 struct Cutter {
     chunker: Chunker,
     parts: Vec<Part>,
+    /// The old node whose entries come.
+    from: ObjectId,
+    /// Where the node that goes on begins.
+    base: ObjectId,
 }
 
 impl Cutter {
-    fn new(level: u8) -> Self {
+    fn new(level: u8, from: ObjectId) -> Self {
         Self {
             chunker: Chunker::new(level),
             parts: Vec::new(),
+            from,
+            base: from,
         }
     }
 
     fn push(&mut self, key: &[u8], value: &[u8]) {
-        self.parts.extend(self.chunker.push(key, value).map(Part::of));
+        if self.chunker.is_at_boundary() {
+            self.base = self.from;
+        }
+        let ended = self.chunker.push(key, value);
+        self.parts.extend(ended.map(|ended| Part::of(ended, self.base)));
     }
 
     /// The nodes in the place of one whose last key this was, if the next one on the level still begins behind them.
     fn finish(mut self, is_last: bool, last_key: &[u8]) -> Spliced<Vec<Part>> {
         if is_last {
-            self.parts.extend(self.chunker.finish().map(Part::of));
+            let last = self.chunker.finish();
+            self.parts.extend(last.map(|ended| Part::of(ended, self.base)));
         }
         if let [only] = self.parts.as_mut_slice() {
             only.last_key.take_if(|key| key == last_key);
@@ -275,13 +360,13 @@ impl Cutter {
 
 /// A leaf with other entries.
 fn leaf(
-    (body, count): (&[u8], u64),
+    (body, id, count): (&[u8], ObjectId, u64),
     edits: &[KeyValue<'_>],
     is_last: bool,
     replaces: &mut Replaces<'_>,
 ) -> Result<Spliced<Vec<Part>>, Malformed> {
     if let [(key, Some(value))] = edits
-        && let Put::Added(part) = put((body, count), key, value, is_last)?
+        && let Put::Added(part) = put((body, id, count), key, value, is_last)?
     {
         return Ok(Spliced::Done(vec![part]));
     }
@@ -303,15 +388,27 @@ fn leaf(
         }
     }
     if !is_alike || edits_left.any(|(_, value)| value.is_some()) {
-        return cut_leaf(body, edits, is_last);
+        let mut cutter = Cutter::new(0, id);
+        return Ok(match cut_leaf(&mut cutter, body, edits, replaces)? {
+            Some(last_key) => cutter.finish(is_last, &last_key),
+            None => Spliced::Refused,
+        });
     }
-    let (body, last_key) = (replaced, None);
-    Ok(Spliced::Done(vec![Part { body, last_key, count }]))
+    Ok(Spliced::Done(vec![Part {
+        body: replaced,
+        last_key: None,
+        count,
+        base: id,
+    }]))
 }
 
-/// The same, cut anew.
-fn cut_leaf(body: &[u8], edits: &[KeyValue<'_>], is_last: bool) -> Result<Spliced<Vec<Part>>, Malformed> {
-    let mut cutter = Cutter::new(0);
+/// Gives a cutter the entries of a leaf, with edits among them; the last key that the leaf had, or `None` if a value may not be replaced.
+fn cut_leaf(
+    cutter: &mut Cutter,
+    body: &[u8],
+    edits: &[KeyValue<'_>],
+    replaces: &mut Replaces<'_>,
+) -> Result<Option<Vec<u8>>, Malformed> {
     let mut walk = Walk::new(body)?;
     let mut edits = edits.iter().peekable();
     let mut put = |key: &[u8], value: Option<&[u8]>| {
@@ -323,13 +420,15 @@ fn cut_leaf(body: &[u8], edits: &[KeyValue<'_>], is_last: bool) -> Result<Splice
         while let Some((key, value)) = edits.next_if(|(key, _)| *key < walk.key.as_slice()) {
             put(key, *value);
         }
+        let old = body.get(slot.value).unwrap_or_default();
         match edits.next_if(|(key, _)| *key == walk.key.as_slice()) {
+            Some((key, Some(_))) if !replaces(key, old) => return Ok(None),
             Some((key, value)) => put(key, *value),
-            None => put(&walk.key, body.get(slot.value)),
+            None => put(&walk.key, Some(old)),
         }
     }
     edits.for_each(|(key, value)| put(key, *value));
-    Ok(cutter.finish(is_last, &walk.key))
+    Ok(Some(walk.key))
 }
 
 enum Put {
@@ -340,7 +439,12 @@ enum Put {
 }
 
 /// Puts a new entry into a leaf, unless the leaf might end elsewhere then.
-fn put((body, count): (&[u8], u64), key: &[u8], value: &[u8], is_last: bool) -> Result<Put, Malformed> {
+fn put(
+    (body, base, count): (&[u8], ObjectId, u64),
+    key: &[u8],
+    value: &[u8],
+    is_last: bool,
+) -> Result<Put, Malformed> {
     let added = entry_size(key, value);
     let mut walk = Walk::new(body)?;
     let mut made: Option<Vec<u8>> = None;
@@ -364,7 +468,12 @@ fn put((body, count): (&[u8], u64), key: &[u8], value: &[u8], is_last: bool) -> 
     let count = count + 1;
     if let Some(body) = made {
         let last_key = None;
-        return Ok(Put::Added(Part { body, last_key, count }));
+        return Ok(Put::Added(Part {
+            body,
+            last_key,
+            count,
+            base,
+        }));
     }
     // Behind all others, where only the end of the tree kept the node open.
     if !is_last || walk.count > 0 && chunk::ends_after(0, &walk.key, last_size, size) {
@@ -377,6 +486,7 @@ fn put((body, count): (&[u8], u64), key: &[u8], value: &[u8], is_last: bool) -> 
         body: body_after,
         last_key: Some(key.to_vec()),
         count,
+        base,
     }))
 }
 
@@ -419,6 +529,12 @@ struct Slot {
 }
 
 impl Slot {
+    /// The child of an inner node, and the entries below it.
+    fn child(&self, body: &[u8]) -> Result<(ObjectId, u64), Malformed> {
+        let mut reader = Reader::new(body.get(self.value.clone()).unwrap_or_default());
+        Ok((reader.id()?, reader.varint()?))
+    }
+
     /// The key of the entry before this one.
     fn key_before(&self, body: &[u8]) -> Result<Vec<u8>, Malformed> {
         let mut walk = Walk::new(body)?;

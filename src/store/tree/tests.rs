@@ -123,7 +123,7 @@ proptest! {
             prop_oneof![(0_u64..2000).prop_map(key), (0_u64..2000).prop_map(|n| format!("{}", n * n).into_bytes())],
             prop::option::weighted(0.9, prop::collection::vec(any::<u8>(), 40..44)),
             1..12,
-        ), 150..300),
+        ), 60..120),
         count in 0_u64..300,
     ) {
         let memory = Memory::default();
@@ -137,7 +137,28 @@ proptest! {
             root = memory.edit(root, batch);
             prop_assert_eq!(root, Memory::default().build(&model));
         }
-        prop_assert!(spliced > 50);
+        prop_assert!(spliced > 40);
+    }
+
+    #[test]
+    fn keys_that_come_in_several_places_at_once_make_the_same_tree(
+        steps in prop::collection::vec((0_u64..8, 1_u64..12, 30_usize..60), 100),
+    ) {
+        let memory = Memory::default();
+        let mut model = numbered(0);
+        let mut root = memory.build(&model);
+        let mut next = [0_u64; 8];
+        for steps in steps.chunks(4) {
+            let mut batch = Edit::new();
+            for (place, count, bytes) in steps {
+                let at = &mut next[usize::try_from(*place).unwrap()];
+                batch.extend((*at..*at + count).map(|number| (key(place * 10_000 + number), Some(vec![1; *bytes]))));
+                *at += count;
+            }
+            apply(&mut model, &batch);
+            root = memory.edit(root, batch);
+            prop_assert_eq!(root, Memory::default().build(&model));
+        }
     }
 
     #[test]
