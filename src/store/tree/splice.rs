@@ -439,12 +439,7 @@ enum Put {
 }
 
 /// Puts a new entry into a leaf, unless the leaf might end elsewhere then.
-fn put(
-    (body, base, count): (&[u8], ObjectId, u64),
-    key: &[u8],
-    value: &[u8],
-    is_last: bool,
-) -> Result<Put, Malformed> {
+fn put((body, base, count): (&[u8], ObjectId, u64), key: &[u8], value: &[u8], is_last: bool) -> Result<Put, Malformed> {
     let added = entry_size(key, value);
     let mut walk = Walk::new(body)?;
     let mut made: Option<Vec<u8>> = None;
