@@ -8,10 +8,14 @@
 //!
 //! Does not: change anything; the session does, with the rows of that query.
 
+use std::sync::OnceLock;
+
+use arrow::datatypes::SchemaRef;
 use gobi_grammar::Dialect;
 use gobi_grammar::ast::{self, Span};
 
 use crate::types::Field;
+use crate::types::arrow::arrow_schema;
 
 /// What a table asks of its rows.
 #[derive(Clone, Debug)]
@@ -22,6 +26,32 @@ pub struct Shape {
     pub columns: Vec<ShapeColumn>,
     /// Conditions; each row satisfies them, or they are NULL for it.
     pub checks: Vec<Rule>,
+    /// See [`Shape::unchecked`].
+    pub unchecked: OnceLock<Unchecked>,
+}
+
+/// The columns of rows that nobody has looked at yet, so that any value may be missing.
+#[derive(Clone, Debug)]
+pub struct Unchecked {
+    /// The columns.
+    pub fields: Vec<Field>,
+    /// The same for Arrow.
+    pub schema: SchemaRef,
+}
+
+impl Shape {
+    /// The table's columns in rows that are not checked yet.
+    pub fn unchecked(&self) -> &Unchecked {
+        self.unchecked.get_or_init(|| {
+            let nullable = |column: &ShapeColumn| Field {
+                nullable: true,
+                ..column.field.clone()
+            };
+            let fields: Vec<Field> = self.columns.iter().map(nullable).collect();
+            let schema = arrow_schema(&fields);
+            Unchecked { fields, schema }
+        })
+    }
 }
 
 /// A column that is written.

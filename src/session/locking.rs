@@ -8,6 +8,7 @@
 //!
 //! Does not: keep locks; the store does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gobi_grammar::Diagnostic;
@@ -54,7 +55,7 @@ pub enum Locked {
 
 impl Locking<'_> {
     /// Locks what is staged; waits if it must.
-    pub fn lock(&self, changes: &Changes) -> Result<Locked, Error> {
+    pub fn lock(&self, changes: &Arc<Changes>) -> Result<Locked, Error> {
         loop {
             match self.holder.claim(changes, &self.patience()) {
                 Err(error) => return Err(self.failed(&error)),

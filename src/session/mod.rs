@@ -94,6 +94,8 @@ pub struct Session {
     relations: Relations,
     store: Option<Store>,
     databases: Databases,
+    /// Tables that it has changed.
+    tables: change::Known,
     scripts: scripts::Scripts,
     prepared: prepared::Named,
     interrupt: Interrupt,
@@ -130,6 +132,7 @@ impl Session {
             relations: Relations::default(),
             store: None,
             databases: Databases::default(),
+            tables: change::Known::default(),
             scripts: scripts::Scripts::default(),
             prepared: prepared::Named::new(),
             interrupt: Interrupt::default(),

@@ -104,8 +104,24 @@ impl ResultStream {
 
     /// Rows that a statement gives that has run already.
     pub(super) fn returned(fields: Vec<Field>, batches: Vec<RecordBatch>, phases: Phases, statement: Span) -> Self {
+        let schema = arrow_schema(&fields);
+        Self::of_batches((fields, schema), batches, phases, statement)
+    }
+
+    /// The rows of one batch.
+    pub(super) fn of_batch(fields: Vec<Field>, batch: RecordBatch, phases: Phases, statement: Span) -> Self {
+        let schema = batch.schema();
+        Self::of_batches((fields, schema), vec![batch], phases, statement)
+    }
+
+    fn of_batches(
+        (fields, schema): (Vec<Field>, SchemaRef),
+        batches: Vec<RecordBatch>,
+        phases: Phases,
+        statement: Span,
+    ) -> Self {
         Self {
-            schema: arrow_schema(&fields),
+            schema,
             fields,
             source: Source::Ready(batches.into_iter()),
             phases,

@@ -6,6 +6,7 @@
 //!
 //! Does not: parse, or hold rows.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -21,7 +22,7 @@ use super::{
     script, settings, show, timeline, transactions, types,
 };
 use crate::exec::{CancelToken, Engine, Prepared, QueryOptions};
-use crate::plan::change::{Change, Layout};
+use crate::plan::change::{Change, Layout, Unchecked};
 use crate::plan::{self, logical};
 use crate::types::arrow::arrow_schema;
 use crate::types::{Field, Value, array};
@@ -173,21 +174,16 @@ pub fn changed_rows(
 fn given_rows(session: &mut Session, change: &Change<'_>, running: Running) -> Option<(ResultStream, Layout)> {
     let tables = StatementTables::new(&mut session.relations);
     let (columns, layout) = plan::given_rows(change, running.dialect, &tables)?;
-    let fields: Vec<Field> = change.shape.columns.iter().map(|column| column.field.clone()).collect();
-    let arrays = columns.iter().zip(&fields);
+    // That a value is missing is told by who checks the rows.
+    let Unchecked { fields, schema } = change.shape.unchecked();
+    let arrays = columns.iter().zip(fields);
     let arrays = arrays.map(|(values, field)| array::from_values(values, &field.ty).ok());
     let arrays: Vec<ArrayRef> = arrays.collect::<Option<_>>()?;
-    // That a value is missing is told by who checks the rows.
-    let nullable = fields.into_iter().map(|field| Field {
-        nullable: true,
-        ..field
-    });
-    let fields: Vec<Field> = nullable.collect();
     let options = RecordBatchOptions::new().with_row_count(columns.first().map(Vec::len));
-    let batch = RecordBatch::try_new_with_options(arrow_schema(&fields), arrays, &options).ok()?;
+    let batch = RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options).ok()?;
     // Nothing runs here, but locks may be waited for, and that can be stopped.
     session.interrupt.arm();
-    let stream = ResultStream::returned(fields, vec![batch], running.phases, running.span);
+    let stream = ResultStream::of_batch(fields.clone(), batch, running.phases, running.span);
     Some((stream, layout))
 }
 

@@ -398,7 +398,17 @@ impl Store {
             (None, Some(holder)) => (holder, None, self.running.isolation),
             (None, None) => {
                 let message = Message::Kind(message);
-                return commit(view, &self.branch, message, span, None, self.running.compacts).map(|()| Done::Finished);
+                let changed = (view.base, Arc::new(view.changes));
+                let committed = commit(
+                    &view.database,
+                    changed,
+                    &self.branch,
+                    message,
+                    span,
+                    None,
+                    self.running.compacts,
+                );
+                return committed.map(|()| Done::Finished);
             }
         };
         if view.changes.is_empty(&view.base) {
@@ -415,14 +425,16 @@ impl Store {
             cancel: &self.running.interrupt.token(),
             span,
         };
-        if let Locked::Again(least) = locking.lock(&view.changes)? {
+        let changes = Arc::new(view.changes);
+        if let Locked::Again(least) = locking.lock(&changes)? {
             self.least_entity = self.least_entity.max(least);
             return Ok(Done::Again);
         }
         match &mut self.transaction {
-            Some(transaction) => transaction.changes = view.changes,
+            Some(transaction) => transaction.changes = Arc::unwrap_or_clone(changes),
             None => commit(
-                view,
+                &view.database,
+                (view.base, changes),
                 &self.branch,
                 Message::Kind(message),
                 span,
@@ -553,14 +565,10 @@ impl Store {
         if transaction.failed {
             return Err(user("25P02", span, "the transaction failed, and was rolled back"));
         }
-        let view = View {
-            name: Arc::clone(&self.name),
-            database: transaction.database,
-            base: transaction.changes.base().clone(),
-            changes: transaction.changes,
-        };
+        let base = transaction.changes.base().clone();
         commit(
-            view,
+            &transaction.database,
+            (base, Arc::new(transaction.changes)),
             &self.branch,
             message,
             span,
@@ -637,15 +645,17 @@ impl Transaction {
     }
 }
 
+/// Commits what was changed since a snapshot.
 fn commit(
-    view: View,
+    database: &Arc<Database>,
+    (base, changes): (Snapshot, Arc<Changes>),
     branch: &str,
     message: Message<'_>,
     span: Span,
     holder: Option<Holder>,
     compacts: bool,
 ) -> Result<(), Error> {
-    if view.changes.is_empty(&view.base) {
+    if changes.is_empty(&base) {
         return Ok(());
     }
     let about = About {
@@ -653,15 +663,8 @@ fn commit(
         message: message.text().to_string(),
         is_quoted: matches!(message, Message::Quoted(_)),
     };
-    let View {
-        database,
-        base,
-        changes,
-        ..
-    } = view;
-    let changes = Arc::new(changes);
     let done = database.commit_changes(branch, &base, &changes, about);
-    let snapshot = done.map_err(|error| commit_error(&database, &changes, &error, span))?;
+    let snapshot = done.map_err(|error| commit_error(database, &changes, &error, span))?;
     if let (Some(holder), Some(commit)) = (holder, snapshot.commit_id()) {
         let height = database.height(&snapshot).map_err(|error| store_error(&error, span))?;
         holder.committed(commit, height);

@@ -14,7 +14,7 @@ use gobi_grammar::ast::{
 
 use super::apply::{self, How};
 use super::repeated::Repeats;
-use super::{Done, Running, Table, positions, shape, table, user};
+use super::{Done, Running, Table, positions, table, user};
 use crate::catalog::{KeyDef, TableDef};
 use crate::plan::change::{Action, Arm, ArmRows, Change, Proposed, Source};
 use crate::session::store::View;
@@ -22,7 +22,7 @@ use crate::session::{Error, Session};
 
 /// INSERT.
 pub fn insert(session: &mut Session, insert: &Insert, view: &mut View, running: Running) -> Result<Done, Error> {
-    let table = table(view, &insert.target.table)?;
+    let table = table(session, view, &insert.target.table)?;
     let places = places(&table.def, &insert.columns, &insert.source)?;
     let plain = Plain {
         with: Some(&insert.with),
@@ -50,7 +50,7 @@ pub fn insert(session: &mut Session, insert: &Insert, view: &mut View, running: 
 
 /// UPSERT.
 pub fn upsert(session: &mut Session, upsert: &Upsert, view: &mut View, running: Running) -> Result<Done, Error> {
-    let table = table(view, &upsert.target.table)?;
+    let table = table(session, view, &upsert.target.table)?;
     let places = places(&table.def, &upsert.columns, &upsert.source)?;
     let key = match is_view(view, &table) && !upsert.key.is_empty() {
         true => positions(&table.def, &upsert.key)?,
@@ -115,11 +115,11 @@ impl<'a> Plain<'a> {
     }
 
     fn append(&self, session: &mut Session, table: &Table, view: &mut View, running: Running) -> Result<Done, Error> {
-        let shape = shape::shape(&table.def, running.span)?;
+        let shape = table.shape(running.span)?;
         let change = Change {
             with: self.with,
             returning: self.returning,
-            ..Change::adding(&shape, self.target, self.proposed(), running.span)
+            ..Change::adding(shape, self.target, self.proposed(), running.span)
         };
         apply::apply(session, change, table, view, How::plain(running))
     }
@@ -133,7 +133,7 @@ impl<'a> Plain<'a> {
         view: &mut View,
         running: Running,
     ) -> Result<Done, Error> {
-        let shape = shape::shape(&table.def, running.span)?;
+        let shape = table.shape(running.span)?;
         let repeats = match action {
             Some(_) => Repeats::Refused(keys.to_vec()),
             None => Repeats::LeftOut(keys.to_vec()),
@@ -153,7 +153,7 @@ impl<'a> Plain<'a> {
             action,
         });
         let change = Change {
-            shape: &shape,
+            shape,
             target: self.target,
             with: self.with,
             source: Source::Conflicting {

@@ -11,15 +11,15 @@ use gobi_grammar::ast::{Merge, MergeAction, MergeRows};
 
 use super::apply::{self, How};
 use super::repeated::Repeats;
-use super::{Done, Running, positions, shape, table};
+use super::{Done, Running, positions, table};
 use crate::plan::change::{Action, Arm, ArmRows, Change, Source};
 use crate::session::store::View;
 use crate::session::{Error, Session};
 
 /// MERGE.
 pub fn merge(session: &mut Session, merge: &Merge, view: &mut View, running: Running) -> Result<Done, Error> {
-    let table = table(view, &merge.target.table)?;
-    let shape = shape::shape(&table.def, running.span)?;
+    let table = table(session, view, &merge.target.table)?;
+    let shape = table.shape(running.span)?;
     let mut places = Vec::with_capacity(merge.clauses.len());
     for clause in &merge.clauses {
         places.push(match &clause.action {
@@ -43,7 +43,7 @@ pub fn merge(session: &mut Session, merge: &Merge, view: &mut View, running: Run
         },
     });
     let change = Change {
-        shape: &shape,
+        shape,
         target: &merge.target,
         with: Some(&merge.with),
         source: Source::Merge {

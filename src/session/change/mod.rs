@@ -14,6 +14,7 @@ pub mod apply;
 mod computed;
 pub mod foreign;
 mod insert;
+mod known;
 mod merge;
 pub mod orphans;
 pub mod repeated;
@@ -23,6 +24,8 @@ mod watch;
 
 use gobi_grammar::ast::{Ident, Path, Query, Span, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect};
+
+pub use known::{Known, Table};
 
 use super::define::drop::not_a_table;
 use super::define::schema_and_name;
@@ -50,15 +53,6 @@ pub struct Done {
     pub rows: u64,
     /// What RETURNING gives.
     pub returned: Option<ResultStream>,
-}
-
-/// The table that a statement changes.
-#[derive(Clone, Debug)]
-pub struct Table {
-    /// Its number.
-    pub id: EntityId,
-    /// Its definition.
-    pub def: TableDef,
 }
 
 /// Runs a statement that changes rows.
@@ -106,7 +100,7 @@ pub fn fill_columns(
     view: &mut View,
     running: Running,
 ) -> Result<u64, Error> {
-    let table = Table { id, def: def.clone() };
+    let table = Table::new(id, def.clone());
     insert::fill(session, query, columns, &table, view, running).map(|done| done.rows)
 }
 
@@ -144,14 +138,16 @@ pub fn target(view: &View, path: &Path) -> Result<(EntityId, TableDef), Error> {
 }
 
 /// The table, or the view whose changes triggers stand for, that a statement changes.
-fn table(view: &View, path: &Path) -> Result<Table, Error> {
+fn table(session: &mut Session, view: &View, path: &Path) -> Result<Table, Error> {
     let (schema, name) = schema_and_name(view.local(path))?;
-    if let Some(entry) = view.catalog().find(&[&schema, &name.text])
-        && let Entity::View(def) = &*entry.entity
-    {
-        return triggers::view_as_table(view, entry.id, def, name);
+    if let Some(entry) = view.catalog().find(&[&schema, &name.text]) {
+        match &*entry.entity {
+            Entity::View(def) => return triggers::view_as_table(view, entry.id, def, name),
+            Entity::Table(def) => return Ok(session.tables.table(entry, def)),
+            _ => {}
+        }
     }
-    target(view, path).map(|(id, def)| Table { id, def })
+    target(view, path).map(|(id, def)| Table::new(id, def))
 }
 
 /// Where columns are in a table.

@@ -6,6 +6,8 @@
 //!
 //! Does not: bind.
 
+use std::sync::OnceLock;
+
 use gobi_grammar::ast::{Expr, InsertSource, QueryBody, SelectItem, Span, Statement, StatementKind, Target};
 use gobi_grammar::{Diagnostic, Dialect};
 
@@ -39,6 +41,7 @@ pub fn shape(def: &TableDef, span: Span) -> Result<Shape, Error> {
         name: def.name.clone(),
         columns,
         checks: checks.collect::<Result<_, _>>()?,
+        unchecked: OnceLock::new(),
     })
 }
 

@@ -11,17 +11,17 @@ use gobi_grammar::ast::{Delete, Update};
 
 use super::apply::{self, How};
 use super::repeated::Repeats;
-use super::{Done, Running, shape, table};
+use super::{Done, Running, table};
 use crate::plan::change::{Action, Arm, ArmRows, Change, Source};
 use crate::session::store::View;
 use crate::session::{Error, Session};
 
 /// UPDATE.
 pub fn update(session: &mut Session, update: &Update, view: &mut View, running: Running) -> Result<Done, Error> {
-    let table = table(view, &update.target.table)?;
-    let shape = shape::shape(&table.def, running.span)?;
+    let table = table(session, view, &update.target.table)?;
+    let shape = table.shape(running.span)?;
     let change = Change {
-        shape: &shape,
+        shape,
         target: &update.target,
         with: Some(&update.with),
         source: Source::From {
@@ -38,10 +38,10 @@ pub fn update(session: &mut Session, update: &Update, view: &mut View, running: 
 
 /// DELETE.
 pub fn delete(session: &mut Session, delete: &Delete, view: &mut View, running: Running) -> Result<Done, Error> {
-    let table = table(view, &delete.target.table)?;
-    let shape = shape::shape(&table.def, running.span)?;
+    let table = table(session, view, &delete.target.table)?;
+    let shape = table.shape(running.span)?;
     let change = Change {
-        shape: &shape,
+        shape,
         target: &delete.target,
         with: Some(&delete.with),
         source: Source::From {

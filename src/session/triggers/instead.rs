@@ -40,7 +40,7 @@ pub fn table_of(view: &View, id: EntityId, def: &ViewDef, name: &Ident) -> Resul
     for field in &def.columns {
         table.add(&field.name, field.ty.clone());
     }
-    Ok(Table { id, def: table })
+    Ok(Table::new(id, table))
 }
 
 /// Runs a change of a view.

@@ -100,16 +100,16 @@ struct Standing {
 #[derive(Debug)]
 struct Claim {
     footprint: Arc<Footprint>,
-    changes: Changes,
+    changes: Arc<Changes>,
     /// Of the keys that it adds, once somebody has asked.
     keys: OnceLock<Result<KeyHashes, StoreError>>,
 }
 
 impl Claim {
-    fn of(changes: &Changes) -> Arc<Self> {
+    fn of(changes: Arc<Changes>) -> Arc<Self> {
         Arc::new(Self {
-            footprint: Arc::new(Footprint::of(changes)),
-            changes: changes.savepoint(),
+            footprint: Arc::new(Footprint::of(&changes)),
+            changes,
             keys: OnceLock::new(),
         })
     }
@@ -333,8 +333,8 @@ impl Holder {
     }
 
     /// Claims everything that is staged, having waited for whoever has some of it.
-    pub fn claim(&self, changes: &Changes, patience: &Patience<'_>) -> Result<Claimed, LockError> {
-        let claim = Claim::of(changes);
+    pub fn claim(&self, changes: &Arc<Changes>, patience: &Patience<'_>) -> Result<Claimed, LockError> {
+        let claim = Claim::of(Arc::clone(changes));
         if self.locks.open() > 1 {
             claim.keys()?;
         }
@@ -398,7 +398,7 @@ impl Holder {
 
     /// Gives back whatever was claimed since these were the changes: a savepoint, or nothing.
     pub fn give_back(&self, changes: Option<&Changes>) {
-        let claim = changes.map(Claim::of);
+        let claim = changes.map(|changes| Claim::of(Arc::new(changes.savepoint())));
         let mut state = lock(&self.locks.state);
         state.versions += 1;
         let version = state.versions;
@@ -418,14 +418,16 @@ impl Holder {
 
     /// The transaction has been committed, as a commit of this height.
     pub fn committed(self, commit: CommitId, height: Option<u64>) {
-        let mut state = lock(&self.locks.state);
-        state.end(self.id, Some((commit, height.map_or(0, |height| height + 1))));
+        let ended = lock(&self.locks.state).end(self.id, Some((commit, height.map_or(0, |height| height + 1))));
+        // What it held is given up when others may go on.
+        drop(ended);
     }
 }
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        lock(&self.locks.state).end(self.id, None);
+        let ended = lock(&self.locks.state).end(self.id, None);
+        drop(ended);
         self.locks.tell();
     }
 }
@@ -473,7 +475,7 @@ fn shared_key(mine: &Claim, before: Option<&Claim>, theirs: &Claim) -> Result<Op
     if !both || !mine.keys()?.may_share(theirs.keys()?) {
         return Ok(None);
     }
-    let before = before.map(|before| &before.changes);
+    let before = before.map(|before| &*before.changes);
     AddedKeys::new(&mine.changes, before, &theirs.changes)?.shared(&theirs.changes)
 }
 
@@ -546,24 +548,23 @@ impl State {
         }
     }
 
-    fn end(&mut self, id: TxnId, commit: Option<(CommitId, u64)>) {
-        let Some(holding) = self.holders.remove(&id) else {
-            return;
-        };
+    fn end(&mut self, id: TxnId, commit: Option<(CommitId, u64)>) -> Option<Holding> {
+        let holding = self.holders.remove(&id)?;
         self.release(id, |_| true, commit.is_some());
-        if let (Some((commit, height)), Some(claim)) = (commit, holding.standing.claim) {
+        if let (Some((commit, height)), Some(claim)) = (commit, &holding.standing.claim) {
             if self.recent.len() >= MAX_RECENT {
                 self.recent.pop_front();
             }
             self.recent.push_back((commit, id));
             self.ended.push_back(Ended {
                 id,
-                branch: holding.branch,
+                branch: Arc::clone(&holding.branch),
                 height,
                 footprint: Arc::clone(&claim.footprint),
             });
         }
         self.forget();
+        Some(holding)
     }
 
     /// Forgets those who ended before everybody's snapshot, once there are some.

@@ -129,7 +129,7 @@ fn blocked(holder: &Holder, changes: &Changes) -> Option<String> {
         cancelled: Box::new(|| true),
         timeout: None,
     };
-    match holder.claim(changes, &impatience) {
+    match holder.claim(&Arc::new(changes.savepoint()), &impatience) {
         Ok(Claimed::Held) => None,
         Ok(Claimed::Overtaken(overtaken)) => Some(overtaken.to_string()),
         Err(error) => Some(error.to_string()),
@@ -231,7 +231,7 @@ fn of_many_who_want_the_same_each_gets_it_in_turn() {
                         stage.delete(&mut changes, (row * 3 + thread) % 5);
                     }
                     stage.append(&mut changes, 50..60);
-                    assert_eq!(holder.claim(&changes, &patience()).unwrap(), Claimed::Held);
+                    assert_eq!(holder.claim(&Arc::new(changes), &patience()).unwrap(), Claimed::Held);
                     assert!(!inside.swap(true, Ordering::SeqCst));
                     turns.fetch_add(1, Ordering::SeqCst);
                     inside.store(false, Ordering::SeqCst);
@@ -257,10 +257,10 @@ fn circles_are_broken_wherever_they_close() {
                     scope.spawn(move || {
                         let holder = stage.holder("round");
                         let mut changes = stage.deleted(at);
-                        holder.claim(&changes, &patience()).unwrap();
+                        holder.claim(&Arc::new(changes.savepoint()), &patience()).unwrap();
                         barrier.wait();
                         stage.delete(&mut changes, (at + 1) % 4);
-                        match holder.claim(&changes, &patience()) {
+                        match holder.claim(&Arc::new(changes), &patience()) {
                             Ok(claimed) => assert_eq!(claimed, Claimed::Held),
                             Err(LockError::Deadlock { .. }) => drop(victims.fetch_add(1, Ordering::SeqCst)),
                             Err(other) => panic!("{other}"),
