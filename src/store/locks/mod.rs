@@ -569,7 +569,7 @@ impl State {
 
     /// Forgets those who ended before everybody's snapshot, once there are some.
     fn forget(&mut self) {
-        if !self.holders.is_empty() && self.ended.len() % FORGOTTEN_AT_ONCE != 0 {
+        if !self.holders.is_empty() && !self.ended.len().is_multiple_of(FORGOTTEN_AT_ONCE) {
             return;
         }
         let reads = |holding: &Holding| holding.reads.unwrap_or(0);
