@@ -38,6 +38,7 @@ use crate::host::{HostError, HostTable};
 use crate::interp::Interpreter;
 use crate::ir::{FuncId, Function, Module, Type};
 use crate::lower::{self, Links};
+use crate::quiet;
 use crate::runtime::{self, Runtime};
 use crate::verify::{VerifyError, verify};
 
@@ -222,6 +223,8 @@ struct Compilation<'a> {
     module: &'a Module,
     jit: Memory,
     links: Links,
+    /// Cold blocks can call without changing registers.
+    has_quiet: bool,
     /// Set if a symbol was asked for that nobody knows.
     unresolved: Arc<AtomicBool>,
     dump: Option<Dump>,
@@ -236,6 +239,12 @@ impl<'a> Compilation<'a> {
         for host in &module.hosts {
             builder.symbol(host_symbol(&host.name), compiler.hosts.resolve(host)?.address());
         }
+        let quiet = (!module.hosts.is_empty())
+            .then(|| quiet::address(&compiler.isa))
+            .flatten();
+        if let Some(address) = quiet {
+            builder.symbol(quiet::NAME, address);
+        }
         let unresolved = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&unresolved);
         // Asked before the process's own symbols; since it always answers, those are never asked.
@@ -249,6 +258,7 @@ impl<'a> Compilation<'a> {
             module,
             jit: Memory::new(JITModule::new(builder)),
             links: Links::default(),
+            has_quiet: quiet.is_some(),
             unresolved,
             dump: compiler.options.dump.then(Dump::default),
             code_sizes: Vec::new(),
@@ -283,6 +293,12 @@ impl<'a> Compilation<'a> {
                 .jit
                 .declare_function(&host_symbol(&host.name), Linkage::Import, &sig)?;
             self.links.hosts.push(id);
+        }
+        if self.has_quiet {
+            let id = self
+                .jit
+                .declare_function(quiet::NAME, Linkage::Import, &quiet::signature())?;
+            self.links.quiet = Some(id);
         }
         let is_wide = |function: &Function| function.values.contains(&Type::I128);
         if self.module.functions.iter().any(is_wide) {

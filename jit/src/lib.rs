@@ -28,6 +28,7 @@ mod flow;
 mod host;
 mod interp;
 mod lower;
+mod quiet;
 mod runtime;
 #[doc(hidden)]
 pub mod testing;

@@ -28,6 +28,7 @@ pub(crate) use types::{function_signature, host_signature, runtime_signature};
 
 use crate::flow::Flow;
 use crate::ir::{Block, Function, Inst, Local, Op, Terminator, Type, Value};
+use crate::quiet;
 use crate::runtime::Runtime;
 
 /// What names in IR stand for in the Cranelift module.
@@ -37,6 +38,8 @@ pub(crate) struct Links {
     pub functions: Vec<LinkId>,
     /// Per host function of the module.
     pub hosts: Vec<LinkId>,
+    /// The call of [`quiet`], if there is one.
+    pub quiet: Option<LinkId>,
     /// Per runtime function, in the order of [`Runtime::ALL`]; there if the module has 128-bit integers.
     pub runtime: Vec<LinkId>,
 }
@@ -53,7 +56,10 @@ pub(crate) fn lower(
     let mut lowering = Lowering::new(function, jit, links, FunctionBuilder::new(out, context));
     lowering.prologue();
     let numbers = first_numbers(function);
-    for block in Flow::of(function).order {
+    let flow = Flow::of(function);
+    let cold = cold_blocks(function, &flow);
+    for block in flow.order {
+        lowering.is_cold = cold[block.idx()];
         lowering.block(block, numbers[block.idx()]);
     }
     lowering.b.seal_all_blocks();
@@ -69,6 +75,22 @@ pub(crate) fn first_numbers(function: &Function) -> Vec<u32> {
         first
     };
     function.blocks.iter().map(number).collect()
+}
+
+/// Which blocks are executed rarely: those that say so, and those to which only they lead.
+fn cold_blocks(function: &Function, flow: &Flow) -> Vec<bool> {
+    let mut cold = vec![true; function.blocks.len()];
+    cold[0] = false;
+    // In this order all ways to a block but those back to the head of a loop are seen before it.
+    for block in &flow.order {
+        let data = &function.blocks[block.idx()];
+        cold[block.idx()] |= data.cold;
+        if !cold[block.idx()] {
+            data.term
+                .for_each_target(|to| cold[to.idx()] = function.blocks[to.idx()].cold);
+        }
+    }
+    cold
 }
 
 /// What lowering knows of a value.
@@ -97,6 +119,10 @@ struct Lowering<'a, 'b> {
     callees: Vec<(LinkId, clif::FuncRef)>,
     /// Where runtime functions write their result.
     wide_slot: Option<clif::StackSlot>,
+    /// Where calls of [`quiet`] have their arguments and their result.
+    quiet_slot: Option<clif::StackSlot>,
+    /// The block being lowered is executed rarely.
+    is_cold: bool,
 }
 
 impl<'a, 'b> Lowering<'a, 'b> {
@@ -128,6 +154,8 @@ impl<'a, 'b> Lowering<'a, 'b> {
             slots,
             callees: Vec::new(),
             wide_slot: None,
+            quiet_slot: None,
+            is_cold: false,
         }
     }
 
@@ -151,7 +179,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
         if block.0 != 0 {
             self.b.switch_to_block(target);
         }
-        if data.cold {
+        if self.is_cold {
             self.b.set_cold_block(target);
         }
         for (i, inst) in data.insts.iter().enumerate() {
@@ -217,7 +245,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
             Op::Get(local) => self.b.use_var(self.locals[local.idx()]),
             Op::Set(local, value) => return self.set(*local, *value),
             Op::Call(callee, args) => return self.call(self.links.functions[callee.idx()], args, inst),
-            Op::CallHost(callee, args) => return self.call(self.links.hosts[callee.idx()], args, inst),
+            Op::CallHost(callee, args) => return self.call_host(self.links.hosts[callee.idx()], args, inst),
         };
         self.define(inst, &[result]);
     }
@@ -233,6 +261,48 @@ impl<'a, 'b> Lowering<'a, 'b> {
         let call = self.b.ins().call(callee, &args);
         let results = self.b.inst_results(call).to_vec();
         self.define(inst, &results);
+    }
+
+    fn call_host(&mut self, callee: LinkId, args: &[Value], inst: &Inst) {
+        let passes = args
+            .iter()
+            .chain(&inst.result)
+            .all(|value| quiet::passes(self.ty(*value)));
+        match self.links.quiet {
+            Some(quiet) if self.is_cold && passes && args.len() <= quiet::WORDS => {
+                self.call_quietly(quiet, callee, args, inst);
+            }
+            _ => self.call(callee, args, inst),
+        }
+    }
+
+    /// A call that changes no register.
+    fn call_quietly(&mut self, quiet: LinkId, callee: LinkId, args: &[Value], inst: &Inst) {
+        let slot = match self.quiet_slot {
+            Some(slot) => slot,
+            None => {
+                let bytes = 8 * quiet::WORDS as u32;
+                let data = clif::StackSlotData::new(clif::StackSlotKind::ExplicitSlot, bytes, 4);
+                *self.quiet_slot.insert(self.b.create_sized_stack_slot(data))
+            }
+        };
+        let words = self.b.ins().stack_addr(clif::types::I64, slot, 0);
+        for (at, arg) in args.iter().enumerate() {
+            let (narrow, word) = (self.ty(*arg).bytes() < 8, self.value(*arg));
+            let word = match narrow {
+                true => self.b.ins().sextend(clif::types::I64, word),
+                false => word,
+            };
+            self.b.ins().store(memory::FLAGS, word, words, 8 * at as i32);
+        }
+        let (quiet, callee) = (self.callee(quiet), self.callee(callee));
+        let callee = self.b.ins().func_addr(clif::types::I64, callee);
+        self.b.ins().call(quiet, &[callee, words]);
+        if let Some(result) = inst.result {
+            let ty = types::clif_type(self.ty(result));
+            let result = self.b.ins().load(ty, memory::FLAGS, words, 0);
+            self.define(inst, &[result]);
+        }
     }
 
     fn callee(&mut self, link: LinkId) -> clif::FuncRef {

@@ -12,7 +12,7 @@ use cranelift_codegen::ir::{self as clif, InstBuilder, MemFlagsData};
 use super::{Known, Lowering, types};
 use crate::ir::{Inst, Type, Value};
 
-const FLAGS: MemFlagsData = MemFlagsData::new().with_trap_code(None);
+pub(super) const FLAGS: MemFlagsData = MemFlagsData::new().with_trap_code(None);
 
 impl Lowering<'_, '_> {
     pub(super) fn load(&mut self, ty: Type, ptr: Value, offset: i32) -> clif::Value {
