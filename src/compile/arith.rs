@@ -13,8 +13,9 @@ use gobi_jit::ir::{Checked, FloatCond, IntCond, Type, Value};
 
 use super::emit::Emitter;
 use super::frame::Slot;
+use super::narrow::{common, multiples, only};
 use super::value::{Kind, Nullable, both, kind_of};
-use super::{HostCall, HostWork};
+use super::{HostCall, HostWork, texts};
 use crate::functions::{self, FunctionId};
 use crate::plan::physical::facts::exact_range;
 use crate::plan::physical::logical::{ArithOp, ChainStep, Expr, ExprKind};
@@ -38,6 +39,9 @@ fn within(inner: Range, outer: Range) -> bool {
 
 impl Emitter<'_> {
     pub(super) fn chain(&mut self, first: &Expr, rest: &[ChainStep]) -> Nullable {
+        if let Some(pieces) = texts::joined(first, rest) {
+            return self.join_texts(&pieces);
+        }
         let mut left = self.expr(first);
         let mut ty = first.ty.clone();
         for step in rest {
@@ -101,12 +105,15 @@ impl Emitter<'_> {
             e.site(OUT_OF_RANGE, &message, types.clone(), step.span)
         };
         let (value, kind) = if narrow && fits_i64(range) {
-            (self.plain(step.op, x.value, y.value), Kind::Int)
-        } else if narrow && fits_i64(limit) {
-            let (value, overflow) = self.b.checked(checked(step.op), x.value, y.value);
-            let site = site(self);
-            self.fail_if(overflow, valid, site, &[&x, &y]);
+            let product = (step.op == ArithOp::Mul).then(|| only(&y)).flatten();
+            let value = match product {
+                Some(by) => self.times(x.value, by),
+                None => self.plain(step.op, x.value, y.value),
+            };
             (value, Kind::Int)
+        } else if narrow && fits_i64(limit) {
+            let site = site(self);
+            (self.narrow_step(step.op, (&x, &y), valid, site), Kind::Int)
         } else {
             let (a, b) = (self.widened(x.clone()).value, self.widened(y.clone()).value);
             let value = if range.is_some() {
@@ -125,7 +132,7 @@ impl Emitter<'_> {
         };
         if within(range, limit) || limit == full(kind) {
             return Nullable {
-                range: range.filter(|_| within(range, limit)).or(limit),
+                range: multiples(step.op, common(range, limit), [&x, &y]),
                 ..result
             };
         }
@@ -156,10 +163,7 @@ impl Emitter<'_> {
             self.b.or(below, above)
         };
         self.fail_if(outside, value.valid, site, operands);
-        let range = match (value.range, limit) {
-            (Some(own), Some(limit)) => Some((own.0.max(limit.0), own.1.min(limit.1))),
-            (own, limit) => own.or(limit),
-        };
+        let range = common(value.range, limit);
         let checked = Nullable { range, ..value };
         if checked.kind == Kind::Wide && fits_i64(range) {
             let low = self.b.trunc(checked.value, Type::I64);
@@ -172,7 +176,7 @@ impl Emitter<'_> {
         checked
     }
 
-    fn plain(&mut self, op: ArithOp, x: Value, y: Value) -> Value {
+    pub(super) fn plain(&mut self, op: ArithOp, x: Value, y: Value) -> Value {
         match op {
             ArithOp::Add => self.b.add(x, y),
             ArithOp::Sub => self.b.sub(x, y),
@@ -194,10 +198,17 @@ impl Emitter<'_> {
             self.fail_if(is_zero, valid, site, &[]);
         }
         let limit = step.ty.stored_range();
+        let range = exact_range(step.op, a.range, b.range);
+        if let Some(value) = self.divide_by_power(step.op, &a, &b) {
+            return Nullable {
+                range,
+                ..Nullable::new(value, a.kind, valid)
+            };
+        }
         if step.op == ArithOp::Rem {
             let value = self.b.srem(a.value, b.value);
             return Nullable {
-                range: a.range.map(|(l, h)| (l.min(0), h.max(0))),
+                range,
                 ..Nullable::new(value, a.kind, valid)
             };
         }
@@ -223,7 +234,7 @@ impl Emitter<'_> {
         }
         let value = self.b.sdiv(a.value, b.value);
         let result = Nullable {
-            range: exact_range(step.op, a.range, b.range),
+            range,
             ..Nullable::new(value, a.kind, valid)
         };
         self.check_range(result, limit, site, &[&a, &b])
@@ -286,6 +297,7 @@ impl Emitter<'_> {
             (LogicalType::Boolean, to) if to.is_integer() => {
                 Nullable::int(self.b.uext(x.value, Type::I64), x.valid, Some((0, 1)))
             }
+            (from, LogicalType::String) if texts::has_digits(from) && x.kind == Kind::Int => self.digits(&x),
             (LogicalType::Timestamp, LogicalType::TimestampTz) | (LogicalType::TimestampTz, LogicalType::Timestamp) => {
                 x
             }
@@ -423,6 +435,9 @@ impl Emitter<'_> {
             let part = self.access(native, args, expr);
             return self.shared(part, &expr.ty);
         }
+        if let Some(text) = texts::concatenated(expr).and_then(|args| self.concat(args)) {
+            return text;
+        }
         let values: Vec<Nullable> = args
             .iter()
             .map(|arg| {
@@ -464,9 +479,9 @@ impl Emitter<'_> {
         } else {
             value
         };
-        let range = expr
-            .ty
-            .stored_range()
+        let range = self
+            .facts(expr)
+            .range
             .filter(|_| matches!(kind, Kind::Int | Kind::Wide));
         Nullable {
             range,
@@ -703,7 +718,7 @@ fn narrow_type(ty: &LogicalType) -> Type {
     }
 }
 
-fn checked(op: ArithOp) -> Checked {
+pub(super) fn checked(op: ArithOp) -> Checked {
     match op {
         ArithOp::Add => Checked::Add,
         ArithOp::Sub => Checked::Sub,

@@ -92,6 +92,8 @@ pub(super) struct Emitter<'a> {
     pub(super) fields: BTreeSet<usize>,
     /// What is known of the routine being written, if this is no kernel over rows.
     pub(super) routine: Option<Box<Frame>>,
+    /// Errors count only if this is true.
+    pub(super) counts_if: Option<Value>,
 }
 
 /// A loop over `0..count` that is being written; see [`Emitter::begin_loop`].
@@ -133,15 +135,15 @@ impl<'a> Emitter<'a> {
             columns: HashMap::new(),
             fields: BTreeSet::new(),
             routine: None,
+            counts_if: None,
         }
     }
 
-    /// Closes the entry block, after what is still to be done there; the blocks are all ended.
-    pub(super) fn close_entry(&mut self, last: impl FnOnce(&mut Self)) {
+    /// Closes the entry block by what is still to be done there, which ends in a jump to the body; the other blocks are all ended.
+    pub(super) fn close_entry(&mut self, last: impl FnOnce(&mut Self, Block)) {
         self.b.switch_to(self.entry);
         self.b.clear_note();
-        last(self);
-        self.b.jump(self.body);
+        last(self, self.body);
     }
 
     /// Ends the kernel with its result.
@@ -313,7 +315,8 @@ impl<'a> Emitter<'a> {
 
     /// A column of the row at hand.
     pub(super) fn column(&mut self, id: ColumnId) -> Nullable {
-        if self.routine.is_some() {
+        if let Some(routine) = &mut self.routine {
+            routine.known.shared(id);
             let (value, ty) = (self.variable(id), self.type_of(id));
             return self.shared(value, &ty);
         }
@@ -333,9 +336,13 @@ impl<'a> Emitter<'a> {
     /// Emits something that may not be executed: what it computes is not remembered for code that comes after it.
     pub(super) fn conditionally<T>(&mut self, emit: impl FnOnce(&mut Self) -> T) -> T {
         let (columns, addresses) = (self.columns.clone(), self.row_addresses.clone());
+        let known = self.routine.as_ref().map(|routine| routine.known.clone());
         let result = emit(self);
         self.columns = columns;
         self.row_addresses = addresses;
+        if let (Some(routine), Some(before)) = (&mut self.routine, known) {
+            routine.known.meet(&before);
+        }
         result
     }
 
@@ -547,13 +554,28 @@ impl<'a> Emitter<'a> {
 
     /// Leaves the kernel with an error if `failed` (and the row is one for which it counts).
     pub(super) fn fail_if(&mut self, failed: Value, valid: Option<Value>, site: usize, operands: &[&Nullable]) {
-        let failed = match valid {
-            Some(valid) => self.b.and(failed, valid),
-            None => failed,
-        };
+        if operands.is_empty() && valid.is_none() && self.counts_if.is_none() && self.exit_if(failed, site) {
+            return;
+        }
+        self.fail_with(failed, valid, site, |_| {
+            operands.iter().map(|operand| (*operand).clone()).collect()
+        });
+    }
+
+    /// The same, with operands that are computed only then.
+    pub(super) fn fail_with(
+        &mut self,
+        failed: Value,
+        valid: Option<Value>,
+        site: usize,
+        operands: impl FnOnce(&mut Self) -> Vec<Nullable>,
+    ) {
+        let counts = [valid, self.counts_if].into_iter().flatten();
+        let failed = counts.fold(failed, |failed, counts| self.b.and(failed, counts));
         let (error, go_on) = (self.b.cold_block(), self.b.block());
         self.b.branch(failed, error, go_on);
         self.b.switch_to(error);
+        let operands = operands(self);
         for (operand, slot) in operands.iter().zip([Slot::ErrorLeft, Slot::ErrorRight]) {
             self.store_operand(operand, slot);
         }
@@ -563,6 +585,9 @@ impl<'a> Emitter<'a> {
 
     /// Ends the current block by leaving the kernel with an error.
     pub(super) fn leave_with_error(&mut self, site: usize) {
+        if self.exit_at(site) {
+            return;
+        }
         let frame = self.frame();
         let number = self.b.iconst(Type::I64, site as i64);
         self.b.store(number, frame, frame::ERROR_SITE);

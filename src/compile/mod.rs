@@ -20,6 +20,7 @@ pub mod groups;
 mod keys;
 mod marks;
 mod mask;
+mod narrow;
 mod nested;
 mod range;
 mod repeat;
@@ -27,6 +28,7 @@ pub mod routine;
 mod sinks;
 mod stages;
 mod strings;
+mod texts;
 mod value;
 mod walk;
 

@@ -15,7 +15,7 @@ use super::frame::Slot;
 use super::value::{Kind, Nullable, both};
 use crate::functions;
 use crate::functions::Native;
-use crate::plan::physical::logical::{CompareOp, Expr, ExprKind};
+use crate::plan::physical::logical::{ColumnId, CompareOp, Expr, ExprKind};
 use crate::plan::physical::{Facts, Span};
 use crate::types::nested::{ELEMENTS_AT, LEAST_BYTES, NestedLayout};
 use crate::types::{LogicalType, Value as Literal};
@@ -40,15 +40,21 @@ impl Emitter<'_> {
         match native {
             Native::SquareRoot => self.square_root(of, expr),
             Native::Length => {
-                let object = self.followable(of, ty);
-                let length = self.b.load(Type::I64, object, 0);
+                let known = self.routine_variable(&args[0]).and_then(|id| self.length_of(id));
+                let length = known.unwrap_or_else(|| {
+                    let object = self.followable(of, ty);
+                    self.b.load(Type::I64, object, 0)
+                });
                 Nullable::int(length, of.valid, Some((0, MOST)))
             }
             Native::Element { checked } => {
                 let index = self.expr(&args[1]);
                 let index = self.natural(index, &args[1].ty);
-                let full = matches!(args[0].kind, ExprKind::Column(id) if self.is_full(id));
-                self.element(of, &index, (checked, full), expr)
+                let ids = (self.routine_variable(&args[0]), self.routine_variable(&args[1]));
+                match checked {
+                    true => self.element_at(of, (ids, &index), expr),
+                    false => self.element_if_any(of, (ids.0, &index), expr),
+                }
             }
             Native::Field => {
                 let name = match args.get(1).map(|arg| &arg.kind) {
@@ -75,30 +81,66 @@ impl Emitter<'_> {
     /// Number of elements; 0 for NULL.
     pub(super) fn array_length(&mut self, array: &Expr) -> Value {
         let value = self.looked_into(array);
+        if let Some(length) = self.routine_variable(array).and_then(|id| self.length_of(id)) {
+            return length;
+        }
         let object = self.followable(&value, &array.ty);
         self.b.load(Type::I64, object, 0)
     }
 
-    /// `full`: no element of the array is NULL.
-    fn element(&mut self, array: &Nullable, index: &Nullable, (checked, full): (bool, bool), expr: &Expr) -> Nullable {
-        let item = &expr.ty;
-        let object = self.followable(array, &LogicalType::Array(Box::new(item.clone())));
-        let length = self.b.load(Type::I64, object, 0);
-        let mut valid = both(&mut self.b, array.valid, index.valid);
-        let at = if checked {
-            self.within(index, length, valid, expr.span)
-        } else {
-            let zero = self.b.iconst(Type::I64, 0);
-            let from_end = self.b.icmp(IntCond::Slt, index.value, zero);
-            let counted_back = self.b.add(index.value, length);
-            let at = self.b.select(from_end, counted_back, index.value);
-            let inside = self.b.icmp(IntCond::Ult, at, length);
-            valid = both(&mut self.b, valid, Some(inside));
-            // What is not there is not read: the first place of an object always exists.
-            self.b.select(inside, at, zero)
+    /// The variable of a routine that an expression is.
+    fn routine_variable(&self, expr: &Expr) -> Option<ColumnId> {
+        expr.as_column().filter(|_| self.routine.is_some())
+    }
+
+    /// An element; a position outside the array is an error.
+    fn element_at(
+        &mut self,
+        array: &Nullable,
+        ((of, position), index): ((Option<ColumnId>, Option<ColumnId>), &Nullable),
+        expr: &Expr,
+    ) -> Nullable {
+        let object = self.followable(array, &LogicalType::Array(Box::new(expr.ty.clone())));
+        let valid = both(&mut self.b, array.valid, index.valid);
+        let at = self.position(object, (of, position), (index, valid), expr.span);
+        self.element(object, (at, valid), of, expr)
+    }
+
+    /// An element; NULL for a position outside the array.
+    fn element_if_any(
+        &mut self,
+        array: &Nullable,
+        (of, index): (Option<ColumnId>, &Nullable),
+        expr: &Expr,
+    ) -> Nullable {
+        let object = self.followable(array, &LogicalType::Array(Box::new(expr.ty.clone())));
+        let length = match of.and_then(|of| self.length_of(of)) {
+            Some(length) => length,
+            None => self.b.load(Type::I64, object, 0),
         };
+        let zero = self.b.iconst(Type::I64, 0);
+        let from_end = self.b.icmp(IntCond::Slt, index.value, zero);
+        let counted_back = self.b.add(index.value, length);
+        let at = self.b.select(from_end, counted_back, index.value);
+        let inside = self.b.icmp(IntCond::Ult, at, length);
+        let valid = both(&mut self.b, array.valid, index.valid);
+        let valid = both(&mut self.b, valid, Some(inside));
+        // What is not there is not read: the first place of an object always exists.
+        let at = self.b.select(inside, at, zero);
+        self.element(object, (at, valid), of, expr)
+    }
+
+    /// The element at a place of an array, which may be that of a variable.
+    fn element(
+        &mut self,
+        object: Value,
+        (at, mut valid): (Value, Option<Value>),
+        of: Option<ColumnId>,
+        expr: &Expr,
+    ) -> Nullable {
+        let item = &expr.ty;
         let stride = item.physical().bytes() as u32;
-        if !full {
+        if !of.is_some_and(|of| self.is_full(of)) {
             let room = self.array_room(object);
             let flags = self.b.index(object, room, stride, ELEMENTS_AT as i32);
             let flag = self.b.index(flags, at, 1, 0);

@@ -10,15 +10,21 @@
 //! Does not: check types or names; the routine is checked.
 
 mod arrays;
+mod bounds;
 mod call;
+mod changes;
+mod conditions;
+mod exits;
+mod known;
+mod loops;
 mod parts;
-mod positions;
 mod rows;
 mod statements;
 mod texts;
 mod tidy;
 mod variables;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use gobi_jit::ir::{Block, IntCond, Local, Type, Value};
@@ -33,6 +39,9 @@ use crate::plan::physical::routine::{Program, Routine, RoutineId};
 use crate::plan::physical::{Facts, Finish, PhysicalPlan, Pipeline, Sink, Span};
 use crate::types::LogicalType;
 use call::Convention;
+use exits::ErrorExit;
+use known::{Known, Range};
+use loops::Meter;
 pub use rows::compile_rows;
 use variables::Place;
 
@@ -50,6 +59,8 @@ pub(super) struct Frame {
     places: Vec<Place>,
     facts: Vec<Facts>,
     exit: Exit,
+    /// Where errors leave the routine, once one does.
+    error_exit: Option<ErrorExit>,
     /// Where errors go, the innermost TRY last.
     handlers: Vec<Block>,
     /// Where BREAK and CONTINUE go.
@@ -58,6 +69,8 @@ pub(super) struct Frame {
     open_rows: Vec<usize>,
     /// What there was when the routine began.
     mark: Option<ir::Slot>,
+    /// What counts the rounds of these loops.
+    meters: Vec<Option<Meter>>,
     /// Rounds until the next look.
     fuel: Local,
     /// How deep the routine is in itself.
@@ -72,8 +85,12 @@ pub(super) struct Frame {
     handed_over: Vec<ColumnId>,
     /// Which variables are arrays without NULLs.
     full: Vec<bool>,
-    /// Which are never below zero.
-    never_negative: Vec<bool>,
+    /// Which are stored into.
+    stored_into: HashSet<ColumnId>,
+    /// The bounds of those that are whole numbers.
+    bounds: Vec<Option<Range>>,
+    /// What is known here.
+    pub(super) known: Known,
 }
 
 /// How a routine is left.
@@ -89,8 +106,18 @@ enum Exit {
 impl Frame {
     /// What is known of a variable.
     pub(super) fn facts(&self, id: ColumnId) -> Facts {
-        let known = self.facts.get(id.0 as usize);
-        known.map_or_else(|| Facts::of_type(&LogicalType::Null, true), Clone::clone)
+        let facts = self.facts.get(id.0 as usize);
+        let mut facts = facts.map_or_else(|| Facts::of_type(&LogicalType::Null, true), Clone::clone);
+        facts.range = self.bounds_of(id).or(facts.range);
+        facts
+    }
+
+    /// The bounds of a variable that is a whole number and never NULL.
+    fn bounds_of(&self, id: ColumnId) -> Option<Range> {
+        let always = self.bounds.get(id.0 as usize).copied().flatten()?;
+        let here = self.known.range(id).unwrap_or(always);
+        let both = (always.0.max(here.0), always.1.min(here.1));
+        Some(if both.0 <= both.1 { both } else { always })
     }
 }
 
@@ -109,7 +136,7 @@ pub fn compile(program: &Arc<Program>, body: RoutineId, noted: bool) -> Pipeline
     emitter.take_cells();
     emitter.set_mark(routine);
     emitter.routine_body(routine);
-    emitter.close_entry(|_| {});
+    emitter.close_entry(|e, body| e.write_exit(routine, body));
     let function = emitter.b.finish();
     let id = shared.module.add_function(function);
     super::code_of(shared, Kernel { id, fields: Vec::new() })
@@ -130,7 +157,10 @@ fn write(
     emitter.take_arguments(routine, convention);
     emitter.set_mark(routine);
     emitter.routine_body(routine);
-    emitter.close_entry(|e| e.check_depth(routine));
+    emitter.close_entry(|e, body| {
+        e.check_depth(routine);
+        e.write_exit(routine, body);
+    });
     emitter.b.finish()
 }
 
@@ -156,10 +186,12 @@ impl Emitter<'_> {
             places,
             facts,
             exit,
+            error_exit: None,
             handlers: Vec::new(),
             loops: Vec::new(),
             open_rows: Vec::new(),
             mark: None,
+            meters: Vec::new(),
             fuel,
             depth: None,
             place: Span::default(),
@@ -167,7 +199,9 @@ impl Emitter<'_> {
             in_place,
             handed_over: arrays::handed_over(routine),
             full: routine.variables.iter().map(|variable| variable.full).collect(),
-            never_negative: positions::never_negative(routine, given),
+            stored_into: arrays::stored_into(routine),
+            bounds: bounds::bounds(routine, given),
+            known: Known::default(),
         }));
         let full = self.b.iconst(Type::I64, FUEL);
         self.b.set(fuel, full);
@@ -209,15 +243,15 @@ impl Emitter<'_> {
         self.b.switch_to(look);
         let full = self.b.iconst(Type::I64, FUEL);
         self.b.store(full, frame, offset);
-        self.stop_if_asked(go_on);
+        self.stop_if_asked(go_on, FUEL);
         self.b.switch_to(go_on);
     }
 
-    /// Once per round of a loop.
-    fn burn(&mut self) {
+    /// Once per round of a loop, which costs so much.
+    fn burn(&mut self, weight: i64) {
         let fuel = self.frame_of().fuel;
         let left = self.b.get(fuel);
-        let one = self.b.iconst(Type::I64, 1);
+        let one = self.b.iconst(Type::I64, weight);
         let less = self.b.sub(left, one);
         self.b.set(fuel, less);
         let zero = self.b.iconst(Type::I64, 0);
@@ -227,12 +261,12 @@ impl Emitter<'_> {
         self.b.switch_to(look);
         let full = self.b.iconst(Type::I64, FUEL);
         self.b.set(fuel, full);
-        self.stop_if_asked(go_on);
+        self.stop_if_asked(go_on, FUEL / weight);
         self.b.switch_to(go_on);
     }
 
-    /// Ends the block: out of the routine if somebody asked to stop, else to where it goes on.
-    fn stop_if_asked(&mut self, go_on: Block) {
+    /// Ends the block, after so many rounds: out of the routine if somebody asked to stop, else to where it goes on.
+    fn stop_if_asked(&mut self, go_on: Block, rounds: i64) {
         let frame = self.frame();
         let flag = self.b.load(Type::Ptr, frame, super::frame::CANCEL);
         // Not hoisted: the entry block itself may look.
@@ -241,34 +275,14 @@ impl Emitter<'_> {
         let place = self.frame_of().place;
         let site = self.site("57014", "", [None, None], place);
         let site = self.b.iconst(Type::I64, site as i64);
-        let (host, sig) = self.host("tick", &[Type::Ptr, Type::Ptr, Type::I64]);
-        let asked = self.b.call_host(host, &sig, &[host_state, flag, site]).unwrap_or(flag);
+        let rounds = self.b.iconst(Type::I64, rounds);
+        let (host, sig) = self.host("tick", &[Type::Ptr, Type::Ptr, Type::I64, Type::I64]);
+        let args = [host_state, flag, site, rounds];
+        let asked = self.b.call_host(host, &sig, &args).unwrap_or(flag);
         let asked = self.b.trunc(asked, Type::I8);
-        let stop = self.b.cold_block();
-        self.b.branch(asked, stop, go_on);
-        self.b.switch_to(stop);
         let site = self.site("57014", "the query was cancelled", [None, None], Span::default());
-        self.leave_with_error(site);
-    }
-
-    /// Ends the block after an error: to the innermost TRY, or out of the routine.
-    pub(super) fn leave_routine(&mut self) {
-        if let Some(handler) = self.frame_of().handlers.last().copied() {
-            return self.b.jump(handler);
-        }
-        match &self.frame_of().exit {
-            Exit::Body(_) | Exit::Row(_) => {
-                let failed = self.b.iconst(Type::I64, -1);
-                self.b.ret(&[failed]);
-            }
-            Exit::Function(ty) => {
-                let kind = ty.as_ref().map(super::value::kind_of);
-                let value = kind.map(|kind| self.no_result(kind));
-                let state = self.b.iconst(Type::I8, FAILED);
-                let results: Vec<Value> = value.into_iter().chain([state]).collect();
-                self.b.ret(&results);
-            }
-        }
+        self.fail_if(asked, None, site, &[]);
+        self.b.jump(go_on);
     }
 
     /// What stands in the place of a result that there is not.

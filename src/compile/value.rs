@@ -9,7 +9,7 @@
 //! Does not: know expressions.
 
 use gobi_jit::FunctionBuilder;
-use gobi_jit::ir::{Type, Value};
+use gobi_jit::ir::{IntCond, Op, Type, Value};
 
 use crate::plan::physical::DictionaryRef;
 use crate::types::{LogicalType, Physical};
@@ -113,10 +113,32 @@ pub(super) fn both(b: &mut FunctionBuilder, x: Option<Value>, y: Option<Value>) 
     }
 }
 
-/// `not` of a truth value.
+/// `not` of a truth value; of a comparison that was just written, its opposite.
 pub(super) fn invert(b: &mut FunctionBuilder, x: Value) -> Value {
+    let block = &b.function().blocks[b.current().idx()];
+    let made = block.insts.iter().rev().take(4).find(|inst| inst.result == Some(x));
+    if let Some(&Op::ICmp(cond, left, right)) = made.map(|inst| &inst.op)
+        && b.ty(x) == Type::I8
+    {
+        return b.icmp(opposite(cond), left, right);
+    }
     let one = b.iconst(Type::I8, 1);
     b.xor(x, one)
+}
+
+fn opposite(cond: IntCond) -> IntCond {
+    match cond {
+        IntCond::Eq => IntCond::Ne,
+        IntCond::Ne => IntCond::Eq,
+        IntCond::Slt => IntCond::Sge,
+        IntCond::Sle => IntCond::Sgt,
+        IntCond::Sgt => IntCond::Sle,
+        IntCond::Sge => IntCond::Slt,
+        IntCond::Ult => IntCond::Uge,
+        IntCond::Ule => IntCond::Ugt,
+        IntCond::Ugt => IntCond::Ule,
+        IntCond::Uge => IntCond::Ult,
+    }
 }
 
 /// True, and not NULL.

@@ -1,7 +1,7 @@
-//! Arrays, structs and texts of bodies that change in their place.
+//! Arrays and structs of bodies that change in their place.
 //!
 //! `a[i] = x` asks for an `a` of its own before its first store: a copy with a mark, into which it may write from then on. `a.append(x)`
-//! asks for twice the room where there is none left, and so does `text = text || x`.
+//! asks for twice the room where there is none left.
 //!
 //! Invariants: what is marked belongs to one variable alone; where an object is copied, those inside it belong to two, and lose their
 //! marks; until an array that `map` and the like write is complete, the length in its head is 0.
@@ -28,6 +28,17 @@ pub(super) extern "C" fn array_room(host: *mut u8, place: *mut u8, count: i64, r
             moved(host, old, (count, wanted.min(most).max(count + 1).max(LEAST)), stride)
         })
     }
+}
+
+/// Says of all elements of an array that they are there.
+pub(super) extern "C" fn array_filled(object: *mut u8, stride: i64) -> i64 {
+    let stride = usize::try_from(stride).unwrap_or(0);
+    // SAFETY: generated code passes an array that it has made, whose length is in its head, and how its elements are stored.
+    unsafe {
+        let flags = object.add(ELEMENTS_AT + room(object) * stride);
+        flags.write_bytes(1, length(object));
+    }
+    0
 }
 
 /// Puts the address of a marked array with room for more elements in the place of another; 1: there is no memory.
@@ -70,67 +81,6 @@ pub(super) extern "C" fn object_own(host: *mut u8, place: *mut u8, layout: *cons
     }
 }
 
-/// Adds a text behind one that is built in a variable, whose view is at `view`. `room` tells how many bytes there are where it
-/// lies, if nobody but the variable may write behind it, else 0. 1: there is no memory.
-pub(super) extern "C" fn text_extend(host: *mut u8, view: *mut u8, room: *mut u8, piece: *const u8) -> i64 {
-    // SAFETY: generated code passes the host, the addresses of two views of texts that live, and of the variable's room.
-    unsafe {
-        let host = &mut *host.cast::<Host>();
-        let (length, more) = (view.cast::<u32>().read() as usize, super::host::text_of(piece));
-        let wanted = length + more.len();
-        let room = room.cast::<u64>();
-        let result = if wanted <= room.read() as usize {
-            // Behind the text is the variable's own room; the piece may be a part of the text, never of the room.
-            let start = view.add(8).cast::<*mut u8>().read_unaligned();
-            start.add(length).copy_from_nonoverlapping(more.as_ptr(), more.len());
-            view.cast::<u32>().write(wanted as u32);
-            Ok(())
-        } else {
-            rebuilt(host, (view, room), more)
-        };
-        match result {
-            Ok(()) => 0,
-            Err(error) => {
-                host.error = Some(error);
-                1
-            }
-        }
-    }
-}
-
-/// # Safety
-/// As for [`text_extend`].
-unsafe fn rebuilt(host: &mut Host, (view, room): (*mut u8, *mut u64), more: &[u8]) -> Result<(), ExecError> {
-    // SAFETY: the caller's promise; the new memory is as long as the text's room.
-    unsafe {
-        let text = super::host::text_of(view);
-        let wanted = text.len() + more.len();
-        if u32::try_from(wanted).is_err() {
-            return Err(ExecError::resource("a text has four billion bytes at most".into()));
-        }
-        let mut short = [0u8; 16];
-        if wanted <= 12 {
-            short[..4].copy_from_slice(&(wanted as u32).to_le_bytes());
-            short[4..4 + text.len()].copy_from_slice(text);
-            short[4 + text.len()..4 + wanted].copy_from_slice(more);
-            room.write(0);
-        } else {
-            let bytes = wanted.saturating_mul(2).min(u32::MAX as usize);
-            let start = fresh(host, bytes)?;
-            start.copy_from_nonoverlapping(text.as_ptr(), text.len());
-            start
-                .add(text.len())
-                .copy_from_nonoverlapping(more.as_ptr(), more.len());
-            short[..4].copy_from_slice(&(wanted as u32).to_le_bytes());
-            short[4..8].copy_from_slice(std::slice::from_raw_parts(start, 4));
-            short[8..].copy_from_slice(&(start as u64).to_le_bytes());
-            room.write(bytes as u64);
-        }
-        view.copy_from_nonoverlapping(short.as_ptr(), 16);
-    }
-    Ok(())
-}
-
 /// # Safety
 /// `host` is the kernel's, and `place` holds the address of an object.
 unsafe fn replaced(
@@ -156,7 +106,7 @@ unsafe fn replaced(
 }
 
 /// Memory of zeros.
-fn fresh(host: &mut Host, bytes: usize) -> Result<*mut u8, ExecError> {
+pub(super) fn fresh(host: &mut Host, bytes: usize) -> Result<*mut u8, ExecError> {
     host.admit(bytes)?;
     let address = host.arena.zeros(bytes) as *mut u8;
     host.settle()?;

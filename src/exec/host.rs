@@ -12,10 +12,11 @@ use std::sync::{Arc, OnceLock};
 
 use gobi_jit::{HostTable, host_functions};
 
-use super::growing::{array_grow, array_room, object_own, text_extend};
+use super::growing::{array_filled, array_grow, array_room, object_own};
 use super::lists::{self, Lists};
 use super::memory::{Budget, Reservation};
 use super::routine::{self, Asking};
+use super::texts::{int_text, text_concat, text_extend, text_extend_int};
 use super::{CancelToken, ExecError, nested, operators};
 use crate::compile::{HostCall, HostWork, Pattern, PipelineCode};
 use crate::functions::like::LikePattern;
@@ -33,7 +34,7 @@ pub struct Host {
     /// States of `array_agg`.
     lists: Lists,
     /// Text of the call at hand.
-    scratch: Vec<u8>,
+    pub(super) scratch: Vec<u8>,
     env: functions::Env,
     /// What a body can ask.
     pub(super) asking: Option<Asking>,
@@ -107,14 +108,17 @@ impl Host {
     }
 
     /// As [`Self::settle`], as the status of a host function.
-    fn settled(&mut self) -> i64 {
+    pub(super) fn settled(&mut self) -> i64 {
         match self.settle() {
             Ok(()) => 0,
-            Err(error) => {
-                self.error = Some(error);
-                1
-            }
+            Err(error) => self.failed(error),
         }
+    }
+
+    /// The status of a host function that leaves an error.
+    pub(super) fn failed(&mut self, error: ExecError) -> i64 {
+        self.error = Some(error);
+        1
     }
 }
 
@@ -138,9 +142,13 @@ host_functions! {
         "list_merge" => list_merge(host: *mut u8, into: *mut u8, from: *mut u8) -> i64;
         "list_finish" => list_finish(host: *mut u8, state: i64) -> i64;
         "array_room" => array_room(host: *mut u8, place: *mut u8, count: i64, room: i64, stride: i64) -> i64;
+        "array_filled" => array_filled(object: *mut u8, stride: i64) -> i64;
         "array_grow" => array_grow(host: *mut u8, place: *mut u8, layout: *const u8) -> i64;
         "object_own" => object_own(host: *mut u8, place: *mut u8, layout: *const u8) -> i64;
+        "int_text" => int_text(host: *mut u8, view: *mut u8, number: i64) -> i64;
+        "text_concat" => text_concat(host: *mut u8, views: *mut u8, count: i64) -> i64;
         "text_extend" => text_extend(host: *mut u8, view: *mut u8, room: *mut u8, piece: *const u8) -> i64;
+        "text_extend_int" => text_extend_int(host: *mut u8, view: *mut u8, room: *mut u8, number: i64) -> i64;
         "nested_hash" => nested_hash(layout: *const u8, x: *const u8) -> i64;
     };
 }

@@ -40,6 +40,7 @@ mod sort;
 pub mod spent;
 mod tables;
 mod temp;
+mod texts;
 mod tidy;
 mod window;
 mod worker;

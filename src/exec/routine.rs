@@ -20,7 +20,7 @@ use super::frame::Frame;
 use super::host::{self, CELL_BYTES, Host, VALID_AT, cell_value};
 use super::memory::Budget;
 use super::prepare;
-use super::spent::{At, ROUNDS, Spent};
+use super::spent::{At, Spent};
 use super::tidy::{crowded, mark, tidy};
 use super::{ErrorKind, ExecError, JitMode, QueryOptions, worker};
 use crate::compile::PipelineCode;
@@ -274,7 +274,7 @@ fn hand_over(host: &mut Host) -> Result<(), ExecError> {
 host_functions! {
     /// What bodies can call besides what queries can.
     pub(super) static FUNCTIONS = {
-        "tick" => tick(host: *mut u8, flag: *const u8, site: i64) -> i64;
+        "tick" => tick(host: *mut u8, flag: *const u8, site: i64, rounds: i64) -> i64;
         "collect" => collect(host: *mut u8, question: i64, cells: *mut u8) -> i64;
         "ask" => ask(host: *mut u8, question: i64, cells: *mut u8) -> i64;
         "throw" => throw(host: *mut u8, site: i64, cells: *const u8) -> i64;
@@ -286,13 +286,13 @@ host_functions! {
     };
 }
 
-/// Whether to stop; the time since the last event was that of the loop at a site.
-extern "C" fn tick(host: *mut u8, flag: *const u8, site: i64) -> i64 {
+/// Whether to stop; the time since the last event was that of so many rounds of the loop at a site.
+extern "C" fn tick(host: *mut u8, flag: *const u8, site: i64, rounds: i64) -> i64 {
     // SAFETY: the frame's host slot holds the kernel's `Host`, which nothing else uses meanwhile.
     let host = unsafe { &mut *host.cast::<Host>() };
     let site = host.code.sites.get(usize::try_from(site).unwrap_or(usize::MAX));
     if let (Some(asking), Some(site)) = (&mut host.asking, site) {
-        asking.spent.on(At::Place(site.span.start), ROUNDS, 0);
+        asking.spent.on(At::Place(site.span.start), rounds.cast_unsigned(), 0);
     }
     if flag.is_null() {
         return 0;

@@ -11,9 +11,6 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// Rounds of a loop between two looks.
-pub const ROUNDS: u64 = 4_096;
-
 /// What happened at a place of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
@@ -77,11 +74,11 @@ mod tests {
     fn every_event_counts_where_it_is_said_to() {
         let mut spent = Spent::default();
         spent.on(At::Question(1), 1, 5);
-        spent.on(At::Place(7), ROUNDS, 0);
+        spent.on(At::Place(7), 4_096, 0);
         spent.on(At::Question(1), 1, 2);
         let (counts, _) = spent.end();
         let of = |at| counts.get(&at).map(|count| (count.calls, count.rows));
         assert_eq!(of(At::Question(1)), Some((2, 7)));
-        assert_eq!(of(At::Place(7)), Some((ROUNDS, 0)));
+        assert_eq!(of(At::Place(7)), Some((4_096, 0)));
     }
 }

@@ -299,16 +299,36 @@ impl Statement {
         Statement::each(statements, &mut |statement| statement.own_mentions(see));
     }
 
-    fn own_mentions(&self, see: &mut dyn FnMut(ColumnId, bool)) {
+    /// Calls `see` with each expression of the statement itself.
+    pub fn exprs<'s>(&'s self, see: &mut dyn FnMut(&'s Expr)) {
         match self {
-            Statement::Set(id, value) => {
-                read(&[value], see);
-                see(*id, true);
-            }
-            Statement::Store {
-                variable, path, value, ..
-            } => {
-                read(&[value], see);
+            Statement::Set(_, value)
+            | Statement::Store { value, .. }
+            | Statement::Eval(value)
+            | Statement::Append { value, .. } => see(value),
+            Statement::Return(value) => value.iter().for_each(see),
+            Statement::If { arms, .. } => arms.iter().for_each(|(condition, _)| see(condition)),
+            Statement::While { condition, .. } => see(condition),
+            Statement::Range { start, stop, step, .. } => [start, stop, step].into_iter().for_each(see),
+            Statement::Begin { room, .. } => room.iter().for_each(see),
+            Statement::Throw { code, message, .. } => [code, message].into_iter().for_each(see),
+            Statement::Ask { .. }
+            | Statement::Rows { .. }
+            | Statement::Collect { .. }
+            | Statement::Tidy { .. }
+            | Statement::Complete { .. }
+            | Statement::Try { .. }
+            | Statement::Break
+            | Statement::Continue
+            | Statement::Rethrow => {}
+        }
+    }
+
+    fn own_mentions(&self, see: &mut dyn FnMut(ColumnId, bool)) {
+        self.exprs(&mut |expr| expr.columns().into_iter().for_each(|id| see(id, false)));
+        match self {
+            Statement::Set(id, _) => see(*id, true),
+            Statement::Store { variable, path, .. } => {
                 for part in path {
                     if let Part::Element(index) = part {
                         see(*index, false);
@@ -317,19 +337,7 @@ impl Statement {
                 see(*variable, false);
                 see(*variable, true);
             }
-            Statement::Eval(value) | Statement::Return(Some(value)) => read(&[value], see),
-            Statement::If { arms, .. } => arms.iter().for_each(|(condition, _)| read(&[condition], see)),
-            Statement::While { condition, .. } => read(&[condition], see),
-            Statement::Range {
-                variable,
-                start,
-                stop,
-                step,
-                ..
-            } => {
-                read(&[start, stop, step], see);
-                see(*variable, true);
-            }
+            Statement::Range { variable, .. } => see(*variable, true),
             Statement::Ask { given, taken, .. } | Statement::Rows { given, taken, .. } => {
                 given.iter().for_each(|id| see(*id, false));
                 taken.iter().for_each(|id| see(*id, true));
@@ -337,24 +345,11 @@ impl Statement {
             Statement::Collect { given, .. } => given.iter().for_each(|id| see(*id, false)),
             // They hold the same, but elsewhere.
             Statement::Tidy { variables, .. } => variables.iter().for_each(|id| see(*id, true)),
-            Statement::Begin { array, count, room } => {
-                room.iter().for_each(|room| read(&[room], see));
-                [array, count].into_iter().for_each(|id| see(*id, true));
-            }
-            Statement::Append { array, count, value } => {
-                read(&[value], see);
-                [array, count].into_iter().for_each(|id| see(*id, true));
-            }
-            Statement::Complete { array, count } => [array, count].into_iter().for_each(|id| see(*id, true)),
-            Statement::Throw { code, message, .. } => read(&[code, message], see),
+            Statement::Begin { array, count, .. }
+            | Statement::Append { array, count, .. }
+            | Statement::Complete { array, count } => [array, count].into_iter().for_each(|id| see(*id, true)),
             Statement::Try { caught, .. } => caught.iter().for_each(|id| see(*id, true)),
-            Statement::Return(None) | Statement::Break | Statement::Continue | Statement::Rethrow => {}
+            _ => {}
         }
-    }
-}
-
-fn read(exprs: &[&Expr], see: &mut dyn FnMut(ColumnId, bool)) {
-    for expr in exprs {
-        expr.columns().into_iter().for_each(|id| see(id, false));
     }
 }

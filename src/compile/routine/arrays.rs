@@ -1,13 +1,14 @@
 //! Arrays that grow element by element, written in place.
 //!
-//! An element goes behind those that are there: two stores, one for the value and one for its validity byte. Where there is no room
+//! An element goes behind those that are there: two stores, one for the value and one for its validity byte; of arrays that are built
+//! without NULLs, these bytes are written at once in the end. Where there is no room
 //! for it, the host moves the array to twice the room. So does `a = array_append(a, x)`, if `a` has its array for itself.
 //!
 //! Invariants: nobody else has the address of an array that is not complete, or that has a mark.
 //!
 //! Does not: say when others may have an array; [`parts`](super::parts) does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gobi_jit::ir::{IntCond, Type, Value};
 
@@ -32,6 +33,28 @@ pub(super) fn changes_in_place(routine: &Routine) -> bool {
         };
     });
     changes
+}
+
+/// The variables of which a routine assigns parts.
+pub(super) fn stored_into(routine: &Routine) -> HashSet<ColumnId> {
+    let mut found = HashSet::new();
+    Statement::each(&routine.body, &mut |statement| {
+        if let Statement::Store { variable, .. } = statement {
+            found.insert(*variable);
+        }
+    });
+    found
+}
+
+/// How many elements or fields an array or struct has that is written out in the text: a copy of it costs no more than it does.
+pub(super) fn written_out(value: &Expr) -> Option<usize> {
+    match &value.kind {
+        ExprKind::Literal(Literal::Array(items) | Literal::Struct(items)) => Some(items.len()),
+        _ => match called(value)? {
+            ("list_value" | "row", items) => Some(items.len()),
+            _ => None,
+        },
+    }
 }
 
 /// Variables whose array, once it is complete, is read at one place only: who has it from there has it alone.
@@ -118,27 +141,37 @@ impl Emitter<'_> {
         self.b.jump(go_on);
         self.b.switch_to(go_on);
         let object = self.variable(array).value;
-        self.put_element(object, at, &value, &item);
+        // If none is NULL, the flags are written at once when the array is complete.
+        let full = self.is_full(array);
+        self.put_element((object, at), &value, &item, full);
         let one = self.b.iconst(Type::I64, 1);
         let next = self.b.add(at, one);
         self.set_variable(count, Nullable::int(next, None, None));
     }
 
-    fn put_element(&mut self, object: Value, at: Value, value: &Nullable, item: &LogicalType) {
-        let place = self.element_place(object, at, item, false);
+    fn put_element(&mut self, (object, at): (Value, Value), value: &Nullable, item: &LogicalType, full: bool) {
+        let place = self.element_place(object, at, item, full);
         self.put_part(place, value, item.physical());
     }
 
     pub(super) fn complete_array(&mut self, array: ColumnId, count: ColumnId) {
         let object = self.variable(array).value;
         let count = self.variable(count).value;
+        self.set_length(array, count);
         let zero = self.b.iconst(Type::I64, 0);
         let empty = self.b.icmp(IntCond::Eq, count, zero);
         let (filled, go_on) = (self.b.block(), self.b.block());
         self.b.branch(empty, go_on, filled);
         self.b.switch_to(filled);
         self.b.store(count, object, 0);
+        if self.is_full(array) {
+            let stride = self.stride_of(array);
+            let (host, sig) = self.host("array_filled", &[Type::Ptr, Type::I64]);
+            let _ = self.b.call_host(host, &sig, &[object, stride]);
+        }
         if self.frame_of().in_place {
+            // An empty array has no elements that are stored into.
+            self.frame_of().known.owned(array);
             let (one, ty) = (self.b.iconst(Type::I8, 1), self.type_of(array));
             self.b.store(one, object, mark_at(&ty));
         }
@@ -167,7 +200,10 @@ impl Emitter<'_> {
         }
         for value in &values {
             let object = self.variable(array).value;
-            let length = self.b.load(Type::I64, object, 0);
+            let length = match self.length_of(array) {
+                Some(length) => length,
+                None => self.b.load(Type::I64, object, 0),
+            };
             let room = self.array_room(object);
             let fits = self.b.icmp(IntCond::Slt, length, room);
             let mark = self.b.load(Type::I8, object, mark_at(&ty));
@@ -176,14 +212,15 @@ impl Emitter<'_> {
             self.b.branch(fits, go_on, grow);
             self.b.switch_to(grow);
             let new = self.replaced("array_grow", object, &ty);
-            self.set_variable(array, Nullable::new(new, Kind::Nested, None));
+            self.set_object(array, new);
             self.b.jump(go_on);
             self.b.switch_to(go_on);
             let object = self.variable(array).value;
-            self.put_element(object, length, value, &item);
+            self.put_element((object, length), value, &item, false);
             let one = self.b.iconst(Type::I64, 1);
             let more = self.b.add(length, one);
             self.b.store(more, object, 0);
+            self.set_length(array, more);
         }
     }
 

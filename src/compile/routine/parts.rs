@@ -41,10 +41,16 @@ impl Emitter<'_> {
         let done = self.b.block();
         let mut ty = self.type_of(variable);
         let whole = self.variable(variable);
-        let mut object = self.owned(&whole, &ty, Holder::Variable(variable), done);
+        let mut object = match self.frame_of().known.owns(variable) && whole.valid.is_none() {
+            true => whole.value,
+            false => self.owned(&whole, &ty, Holder::Variable(variable), done),
+        };
+        if whole.valid.is_none() {
+            self.frame_of().known.owned(variable);
+        }
         for (depth, step) in path.iter().enumerate() {
-            let full = depth == 0 && self.is_full(variable);
-            let (place, part) = self.place_in(object, (&ty, full), step, span);
+            let of = (depth == 0).then_some(variable);
+            let (place, part) = self.place_in(object, (&ty, of), step, span);
             ty = part;
             if depth + 1 == path.len() {
                 let value = self.natural(value.clone(), &ty);
@@ -63,7 +69,7 @@ impl Emitter<'_> {
     fn place_in(
         &mut self,
         object: Value,
-        (ty, full): (&LogicalType, bool),
+        (ty, of): (&LogicalType, Option<ColumnId>),
         step: &Part,
         span: Span,
     ) -> (Place, LogicalType) {
@@ -74,15 +80,16 @@ impl Emitter<'_> {
                 let flag = Some(self.b.index(object, zero, 1, *i as i32));
                 (Place { at, flag }, fields[*i].ty.clone())
             }
-            (Part::Element(index), LogicalType::Array(item), _) => {
-                let index = self.variable(*index);
+            (Part::Element(id), LogicalType::Array(item), _) => {
+                let index = self.variable(*id);
                 if let Some(valid) = index.valid {
                     let missing = crate::compile::value::invert(&mut self.b, valid);
                     let site = self.site("22004", "the position of an element is NULL", [None, None], span);
                     self.fail_if(missing, None, site, &[]);
                 }
-                let length = self.b.load(Type::I64, object, 0);
-                let at = self.within(&index.with_valid(None), length, None, span);
+                let index = index.with_valid(None);
+                let at = self.position(object, (of, Some(*id)), (&index, None), span);
+                let full = of.is_some_and(|of| self.is_full(of));
                 (self.element_place(object, at, item, full), (**item).clone())
             }
             _ => unreachable!("the checker follows types"),
@@ -152,12 +159,24 @@ impl Emitter<'_> {
         let new = self.replaced("object_own", object, ty);
         self.b.set(held, new);
         match holder {
-            Holder::Variable(id) => self.set_variable(id, Nullable::new(new, Kind::Nested, None)),
+            Holder::Variable(id) => self.set_object(id, new),
             Holder::Part(place) => self.put_part(place, &Nullable::new(new, Kind::Nested, None), Physical::Nested),
         }
         self.b.jump(go_on);
         self.b.switch_to(go_on);
         self.b.get(held)
+    }
+
+    /// A variable has its array or struct for itself from here on.
+    pub(super) fn own_variable(&mut self, id: ColumnId) {
+        let (value, ty) = (self.variable(id), self.type_of(id));
+        if value.valid.is_none() && value.kind == Kind::Nested {
+            let done = self.b.block();
+            let _ = self.owned(&value, &ty, Holder::Variable(id), done);
+            self.b.jump(done);
+            self.b.switch_to(done);
+            self.frame_of().known.owned(id);
+        }
     }
 
     /// The object that the host puts in the place of another one.
@@ -190,15 +209,43 @@ impl Emitter<'_> {
         value
     }
 
-    /// A position in `0..length`; negative ones count from the end. Fails outside of it, unless the position is not valid: then
-    /// it is 0.
-    pub(in crate::compile) fn within(
+    /// A position in an array, which may be that of a variable, as another variable may be the position. Fails outside of it, unless
+    /// what is read is not valid: then it is 0.
+    pub(in crate::compile) fn position(
         &mut self,
-        index: &Nullable,
-        length: Value,
-        valid: Option<Value>,
+        object: Value,
+        (array, position): (Option<ColumnId>, Option<ColumnId>),
+        (index, valid): (&Nullable, Option<Value>),
         span: Span,
     ) -> Value {
+        if let (Some(array), Some(range), None) = (array, index.range, valid)
+            && self.frame_of().known.is_range_inside(array, range)
+        {
+            return index.value;
+        }
+        let both = array.zip(position).filter(|_| valid.is_none());
+        if let Some((array, position)) = both
+            && self.frame_of().known.is_inside(array, position)
+        {
+            return index.value;
+        }
+        let length = match array.and_then(|array| self.length_of(array)) {
+            Some(length) => length,
+            None => self.b.load(Type::I64, object, 0),
+        };
+        let at = self.within(index, length, valid, span);
+        if let Some((array, position)) = both
+            && index.range.is_some_and(|(least, _)| least >= 0)
+            && self.counts_if.is_none()
+        {
+            self.frame_of().known.found_inside(array, position);
+        }
+        at
+    }
+
+    /// A position in `0..length`; negative ones count from the end. Fails outside of it, unless the position is not valid: then
+    /// it is 0.
+    fn within(&mut self, index: &Nullable, length: Value, valid: Option<Value>, span: Span) -> Value {
         let inside = self.b.icmp(IntCond::Ult, index.value, length);
         if index.range.is_some_and(|(least, _)| least >= 0) {
             return self.within_from_start(index, (length, inside), valid, span);

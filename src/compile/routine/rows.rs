@@ -30,7 +30,7 @@ pub fn compile_rows(program: &Arc<Program>, body: RoutineId, shape: &RowShape, n
     let kernel = FunctionBuilder::new("rows", &[Type::Ptr, Type::I64, Type::I64], &[Type::I64]);
     let mut emitter = Emitter::over(kernel, &mut shared, &plan, &pipeline);
     emitter.row_loop(routine, shape);
-    emitter.close_entry(|_| {});
+    emitter.close_entry(|e, body| e.write_exit(routine, body));
     let id = {
         let function = emitter.b.finish();
         shared.module.add_function(function)
@@ -48,7 +48,7 @@ impl Emitter<'_> {
             self.take_field(field, *id, l.i);
         }
         self.set_mark(routine);
-        self.burn();
+        self.burn(1);
         self.statements(&routine.body);
         if !self.b.is_terminated() {
             self.b.jump(next);

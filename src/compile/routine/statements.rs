@@ -6,17 +6,23 @@
 //!
 //! Does not: compute expressions.
 
-use gobi_jit::ir::{Block, Checked, IntCond, Type, Value};
+use gobi_jit::ir::{Block, IntCond, Type, Value};
 
+use super::known::Known;
 use super::variables::CELL;
 use super::{arrays, texts};
 use crate::compile::emit::Emitter;
 use crate::compile::frame::Slot;
-use crate::compile::value::{Nullable, is_true};
 use crate::plan::physical::Span;
 use crate::plan::physical::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::physical::routine::Statement;
-use crate::types::Value as Literal;
+use crate::types::LogicalType;
+
+/// Where branches meet, and what holds on all of them.
+struct Join {
+    block: Block,
+    known: Known,
+}
 
 impl Emitter<'_> {
     /// Writes statements until one does not end.
@@ -100,17 +106,54 @@ impl Emitter<'_> {
     }
 
     fn set(&mut self, variable: ColumnId, value: &Expr) {
+        if self.count_round(variable, value) {
+            return;
+        }
         if let Some(pieces) = texts::pieces(variable, value) {
             return self.extend_text(variable, &pieces, value);
         }
         if let Some(elements) = arrays::appended(variable, value).filter(|_| self.always_has_a_value(variable)) {
             return self.push(variable, &elements);
         }
-        let value = match value.kind {
-            ExprKind::Column(id) if self.frame_of().handed_over.contains(&id) => self.variable(id),
-            _ => self.expr(value),
+        match value.kind {
+            ExprKind::Column(id) if self.frame_of().handed_over.contains(&id) => {
+                let array = self.variable(id);
+                self.set_variable(variable, array);
+                let known = &mut self.frame_of().known;
+                if known.owns(id) {
+                    known.shared(id);
+                    known.owned(variable);
+                }
+            }
+            _ => {
+                let result = self.expr(value);
+                self.set_variable(variable, result);
+                self.learn(variable, value);
+            }
+        }
+    }
+
+    /// What follows from an assignment.
+    fn learn(&mut self, variable: ColumnId, value: &Expr) {
+        if value.ty.is_integer() && self.is_plain_number(variable) {
+            if let Some(array) = self.measured(value) {
+                self.frame_of().known.measures(variable, array);
+            }
+            if let ExprKind::Column(of) = value.kind
+                && self.is_plain_number(of)
+            {
+                self.frame_of().known.copied(variable, of);
+            }
+        }
+        let Some(parts) = arrays::written_out(value) else {
+            return;
         };
-        self.set_variable(variable, value);
+        if matches!(value.ty, LogicalType::Array(_)) {
+            self.frame_of().known.has_at_least(variable, parts as i128);
+        }
+        if self.frame_of().stored_into.contains(&variable) {
+            self.own_variable(variable);
+        }
     }
 
     fn innermost(&mut self) -> (Block, Block) {
@@ -118,120 +161,58 @@ impl Emitter<'_> {
     }
 
     fn branches(&mut self, arms: &[(Expr, Vec<Statement>)], otherwise: &[Statement]) {
+        if let [(condition, body)] = arms
+            && let Some(choice) = self.choice(condition, body, otherwise)
+        {
+            return self.choose(condition, &choice);
+        }
         let mut join = None;
         for (condition, body) in arms {
-            let condition = self.expr(condition);
-            let taken = is_true(&mut self.b, &condition);
+            let before = self.frame_of().known.clone();
             let (then, next) = (self.b.block(), self.b.block());
-            self.b.branch(taken, then, next);
+            self.branch_on(condition, then, next);
+            let mut after = self.frame_of().known.clone();
+            after.meet(&before);
             self.b.switch_to(then);
+            self.assume(condition, true);
             self.statements(body);
             self.join(&mut join);
             self.b.switch_to(next);
+            self.frame_of().known = after;
+            self.assume(condition, false);
         }
         self.statements(otherwise);
         self.join(&mut join);
         if let Some(join) = join {
-            self.b.switch_to(join);
+            self.meet_at(join);
         }
     }
 
     /// Ends the block, if it is open, by a jump to where branches meet.
-    fn join(&mut self, join: &mut Option<Block>) {
-        if !self.b.is_terminated() {
-            let to = *join.get_or_insert_with(|| self.b.block());
-            self.b.jump(to);
-        }
-    }
-
-    fn repeat(&mut self, before: &[Statement], condition: &Expr, body: &[Statement]) {
-        let (head, end) = (self.b.block(), self.b.block());
-        self.b.jump(head);
-        self.b.switch_to(head);
-        self.burn();
-        self.statements(before);
+    fn join(&mut self, join: &mut Option<Join>) {
         if self.b.is_terminated() {
-            // What is done before the test never ends; the loop is left by nothing else.
-            return self.seal(end);
+            return;
         }
-        let condition = self.expr(condition);
-        let go_on = is_true(&mut self.b, &condition);
-        let round = self.b.block();
-        self.b.branch(go_on, round, end);
-        self.b.switch_to(round);
-        self.frame_of().loops.push((end, head));
-        self.statements(body);
-        self.frame_of().loops.pop();
-        if !self.b.is_terminated() {
-            self.b.jump(head);
-        }
-        self.b.switch_to(end);
+        let known = self.frame_of().known.clone();
+        let block = match join {
+            Some(join) => {
+                join.known.meet(&known);
+                join.block
+            }
+            None => {
+                join.insert(Join {
+                    block: self.b.block(),
+                    known,
+                })
+                .block
+            }
+        };
+        self.b.jump(block);
     }
 
-    /// Ends a block that nothing leads to.
-    fn seal(&mut self, block: Block) {
-        self.b.switch_to(block);
-        self.give(None);
-    }
-
-    /// `for x in range(start, stop, step)`; none if one of them is NULL.
-    fn count_up(&mut self, variable: ColumnId, bounds: (&Expr, &Expr, &Expr), body: &[Statement], span: Span) {
-        let values = [bounds.0, bounds.1, bounds.2].map(|bound| self.expr(bound));
-        let valid = values.iter().fold(None, |valid, value| {
-            crate::compile::value::both(&mut self.b, valid, value.valid)
-        });
-        let goes_up = values[2].range.is_some_and(|(least, _)| least >= 0);
-        let [start, stop, step] = values.map(|value| value.value);
-        let by_one = matches!(&bounds.2.kind, ExprKind::Literal(Literal::Int(1)));
-        if !by_one {
-            let zero = self.b.iconst(Type::I64, 0);
-            let stands = self.b.icmp(IntCond::Eq, step, zero);
-            let site = self.site("22023", "the step of a range cannot be 0", [None, None], span);
-            self.fail_if(stands, valid, site, &[]);
-        }
-        let counter = self.b.local(Type::I64);
-        self.b.set(counter, start);
-        let (head, round, next, end) = (self.b.block(), self.b.block(), self.b.block(), self.b.block());
-        match valid {
-            Some(valid) => self.b.branch(valid, head, end),
-            None => self.b.jump(head),
-        }
-        self.b.switch_to(head);
-        let at = self.b.get(counter);
-        let more = self.is_before(at, stop, step, goes_up);
-        self.b.branch(more, round, end);
-        self.b.switch_to(round);
-        self.burn();
-        self.set_variable(variable, Nullable::int(at, None, None));
-        self.frame_of().loops.push((end, next));
-        self.statements(body);
-        self.frame_of().loops.pop();
-        if !self.b.is_terminated() {
-            self.b.jump(next);
-        }
-        self.b.switch_to(next);
-        let at = self.b.get(counter);
-        let (sum, overflow) = self.b.checked(Checked::Add, at, step);
-        self.b.set(counter, sum);
-        if by_one {
-            // What is before an i64 has a successor.
-            self.b.jump(head);
-        } else {
-            self.b.branch(overflow, end, head);
-        }
-        self.b.switch_to(end);
-    }
-
-    /// `goes_up`: the step is not negative.
-    fn is_before(&mut self, at: Value, stop: Value, step: Value, goes_up: bool) -> Value {
-        let below = self.b.icmp(IntCond::Slt, at, stop);
-        if goes_up {
-            return below;
-        }
-        let above = self.b.icmp(IntCond::Sgt, at, stop);
-        let zero = self.b.iconst(Type::I64, 0);
-        let up = self.b.icmp(IntCond::Sgt, step, zero);
-        self.b.select(up, below, above)
+    fn meet_at(&mut self, join: Join) {
+        self.b.switch_to(join.block);
+        self.frame_of().known = join.known;
     }
 
     // --- what the session does
@@ -282,9 +263,11 @@ impl Emitter<'_> {
         // The question opens the rows; the one after it asks for the next, the one after that ends them early.
         let _ = self.ask(question, given, &[], span);
         let (head, round, end, gone) = (self.b.block(), self.b.block(), self.b.block(), self.b.block());
+        self.enter_loop(&[body], &[], taken);
+        let outside = self.frame_of().known.clone();
         self.b.jump(head);
         self.b.switch_to(head);
-        self.burn();
+        self.burn(1);
         let answer = self.ask(question + 1, &[], taken, span);
         let zero = self.b.iconst(Type::I64, 0);
         let more = self.b.icmp(IntCond::Sgt, answer, zero);
@@ -292,17 +275,13 @@ impl Emitter<'_> {
         self.b.switch_to(round);
         let failing = self.b.cold_block();
         let frame = self.frame_of();
-        frame.loops.push((end, head));
         frame.handlers.push(failing);
         frame.open_rows.push(question + 2);
-        self.statements(body);
+        self.round(body, (end, head), None);
         let frame = self.frame_of();
-        frame.loops.pop();
         frame.handlers.pop();
         frame.open_rows.pop();
-        if !self.b.is_terminated() {
-            self.b.jump(head);
-        }
+        frame.known = outside;
         // Who leaves the loop by an error leaves no rows open, either.
         self.b.switch_to(failing);
         self.close_rows(question + 2);
@@ -341,11 +320,15 @@ impl Emitter<'_> {
     fn attempt(&mut self, body: &[Statement], caught: [ColumnId; 3], handler: &[Statement]) {
         let handling = self.b.cold_block();
         self.frame_of().handlers.push(handling);
+        let before = self.frame_of().known.clone();
+        self.enter_loop(&[body], &[], &[]);
+        let caught_with = std::mem::replace(&mut self.frame_of().known, before);
         self.statements(body);
         self.frame_of().handlers.pop();
         let mut join = None;
         self.join(&mut join);
         self.b.switch_to(handling);
+        self.frame_of().known = caught_with;
         let slot = self.b.slot(96);
         let cells = self.b.slot_addr(slot);
         let host_state = self.slot(Slot::Host);
@@ -368,7 +351,7 @@ impl Emitter<'_> {
         self.statements(handler);
         self.join(&mut join);
         if let Some(join) = join {
-            self.b.switch_to(join);
+            self.meet_at(join);
         }
     }
 

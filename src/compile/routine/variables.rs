@@ -29,6 +29,8 @@ pub(super) struct Place {
     valid: Option<Local>,
     kind: Kind,
     pub(super) ty: LogicalType,
+    /// How many elements an array has.
+    length: Option<Local>,
     /// How much room of its own a text that is built there has.
     room: Option<ir::Slot>,
 }
@@ -57,6 +59,7 @@ impl Emitter<'_> {
             valid: variable.nullable.then(|| self.b.local(Type::I8)),
             kind,
             ty: variable.ty.clone(),
+            length: matches!(variable.ty, LogicalType::Array(_)).then(|| self.b.local(Type::I64)),
             room: built.then(|| self.b.slot(16)),
         }
     }
@@ -90,14 +93,9 @@ impl Emitter<'_> {
             Held::Memory(slot) => self.b.slot_addr(slot),
         };
         let valid = place.valid.map(|flag| self.b.get(flag));
-        let never_negative = self.frame_of().never_negative.get(id.0 as usize) == Some(&true);
         let range = match place.kind {
-            Kind::Int | Kind::Wide => place.ty.stored_range(),
+            Kind::Int | Kind::Wide => self.bounds_of(id).or_else(|| place.ty.stored_range()),
             _ => None,
-        };
-        let range = match never_negative {
-            true => range.map(|(_, most)| (0, most)),
-            false => range,
         };
         Nullable {
             range,
@@ -105,10 +103,40 @@ impl Emitter<'_> {
         }
     }
 
+    /// How many elements the array of a variable has.
+    pub(in crate::compile) fn length_of(&mut self, id: ColumnId) -> Option<Value> {
+        let length = self.place_of(id).length?;
+        Some(self.b.get(length))
+    }
+
+    /// Says how many elements the array of a variable has now.
+    pub(super) fn set_length(&mut self, id: ColumnId, count: Value) {
+        if let Some(length) = self.place_of(id).length {
+            self.b.set(length, count);
+        }
+    }
+
+    /// Puts another object with as many elements in the place of a variable's.
+    pub(super) fn set_object(&mut self, id: ColumnId, object: Value) {
+        let place = self.place_of(id);
+        if let Held::Local(local) = place.held {
+            self.b.set(local, object);
+        }
+        if let Some(flag) = place.valid {
+            let valid = self.b.iconst(Type::I8, 1);
+            self.b.set(flag, valid);
+        }
+    }
+
     /// Assigns a variable.
     pub(super) fn set_variable(&mut self, id: ColumnId, value: Nullable) {
         let place = self.place_of(id);
         let value = self.natural(value, &place.ty);
+        let known = &mut self.frame_of().known;
+        known.forget(id);
+        if let Some(range) = value.range.filter(|_| place.kind == Kind::Int && place.valid.is_none()) {
+            known.bound(id, range);
+        }
         match place.held {
             Held::Local(local) => self.b.set(local, value.value),
             Held::Memory(slot) => {
@@ -120,6 +148,11 @@ impl Emitter<'_> {
         if let Some(room) = place.room {
             let (address, none) = (self.b.slot_addr(room), self.b.iconst(Type::I64, 0));
             self.b.store(none, address, 0);
+        }
+        if let Some(length) = place.length {
+            let object = self.followable(&value, &place.ty);
+            let count = self.b.load(Type::I64, object, 0);
+            self.b.set(length, count);
         }
         if let Some(flag) = place.valid {
             let valid = match value.valid {

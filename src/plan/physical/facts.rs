@@ -9,8 +9,12 @@
 //! Does not: look at data.
 
 use super::{DictionaryRef, PhysicalPlan};
+use crate::functions::Native;
 use crate::plan::logical::{ArithOp, ColumnId, Expr, ExprKind};
 use crate::types::{ColumnStats, Layout, LogicalType, Physical, Value};
+
+/// Functions whose value is never below zero.
+const COUNTS: &[&str] = &["length", "strlen", "octet_length", "abs"];
 
 /// What is known of a column or an expression.
 #[derive(Clone, Debug)]
@@ -135,7 +139,8 @@ pub fn facts_of(expr: &Expr, columns: &dyn Fn(ColumnId) -> Facts) -> Facts {
             let def = crate::functions::function(*function);
             let strict = def.nulls == crate::functions::NullRule::Strict;
             let nullable = !strict || args.iter().any(|arg| recur(arg).nullable);
-            plain(None, nullable)
+            let counts = def.native == Some(Native::Length) || COUNTS.contains(&def.name);
+            plain(counts.then_some((0, i64::MAX.into())), nullable)
         }
         ExprKind::Routine { nullable, .. } => plain(None, *nullable),
     }
@@ -209,7 +214,11 @@ pub fn exact_range(op: ArithOp, a: Option<(i128, i128)>, b: Option<(i128, i128)>
         }
         ArithOp::Rem => {
             let most = b.0.checked_abs()?.max(b.1.checked_abs()?).checked_sub(1)?.max(0);
-            Some((if a.0 < 0 { -most } else { 0 }, if a.1 > 0 { most } else { 0 }))
+            Some((a.0.max(-most).min(0), a.1.min(most).max(0)))
+        }
+        ArithOp::IntDiv if b.0 > 0 => {
+            let corners = [a.0 / b.0, a.0 / b.1, a.1 / b.0, a.1 / b.1];
+            Some((*corners.iter().min()?, *corners.iter().max()?))
         }
         ArithOp::Div | ArithOp::IntDiv => {
             let most = a.0.checked_abs()?.max(a.1.checked_abs()?);

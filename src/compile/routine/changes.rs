@@ -1,0 +1,107 @@
+//! What statements change, and how much a round of them costs, before they are written.
+//!
+//! In `while i < n { a[i] = b[i]; c = a; i = i + 1 }` the variables `c` and `i` become others, while `a` keeps its length, and is handed on as a whole.
+//!
+//! Invariants: what is not found here does not change.
+//!
+//! Does not: write anything.
+
+use std::collections::HashMap;
+
+use super::known::Known;
+use super::{FUEL, arrays};
+use crate::functions;
+use crate::plan::physical::logical::{ColumnId, Expr, ExprKind};
+use crate::plan::physical::routine::Statement;
+
+/// Rounds that a loop inside another one, or a call, counts for.
+const INNER: i64 = 64;
+
+/// What statements change.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// Variables that become others, not only in a part.
+    assigned: HashMap<ColumnId, i32>,
+    /// Arrays and structs that are read as a whole.
+    shared: Vec<ColumnId>,
+}
+
+impl Changes {
+    pub(super) fn of_statements(&mut self, statements: &[Statement]) {
+        Statement::mentions(statements, &mut |id, assigned| {
+            if assigned {
+                *self.assigned.entry(id).or_insert(0) += 1;
+            }
+        });
+        Statement::each(statements, &mut |statement| {
+            match statement {
+                Statement::Store { variable, .. } => *self.assigned.entry(*variable).or_insert(0) -= 1,
+                Statement::Set(id, value) if arrays::appended(*id, value).is_some() => {
+                    *self.assigned.entry(*id).or_insert(0) -= 1;
+                    // What is added may be the array itself.
+                    if let ExprKind::Call { args, .. } = &value.kind {
+                        args.iter().skip(1).for_each(|arg| self.of_expr(arg));
+                    }
+                    return;
+                }
+                _ => {}
+            }
+            statement.exprs(&mut |expr| self.of_expr(expr));
+        });
+        self.assigned.retain(|_, times| *times > 0);
+    }
+
+    pub(super) fn of_expr(&mut self, expr: &Expr) {
+        match &expr.kind {
+            ExprKind::Column(id) if expr.ty.is_nested() => self.shared.push(*id),
+            ExprKind::Call { function, args } if functions::function(*function).native.is_some() => {
+                let looked_into = matches!(args.first().map(|arg| &arg.kind), Some(ExprKind::Column(_)));
+                let rest = args.iter().skip(usize::from(looked_into));
+                rest.for_each(|arg| self.of_expr(arg));
+            }
+            _ => expr.for_each_child(&mut |child| self.of_expr(child)),
+        }
+    }
+
+    pub(super) fn apply(&self, known: &mut Known) {
+        self.assigned.keys().for_each(|id| known.forget(*id));
+        self.shared.iter().for_each(|id| known.shared(*id));
+    }
+}
+
+/// Whether statements assign no more than elements of an array.
+pub(super) fn keeps_length(body: &[Statement], array: ColumnId) -> bool {
+    let mut changes = Changes::default();
+    changes.of_statements(body);
+    !changes.assigned.contains_key(&array)
+}
+
+/// Fuel that a round of a loop with this body takes; 1: there are no loops and calls inside.
+pub(super) fn weight(body: &[Statement]) -> i64 {
+    let mut weight = 1;
+    Statement::each(body, &mut |statement| {
+        let is_loop = matches!(
+            statement,
+            Statement::While { .. } | Statement::Range { .. } | Statement::Rows { .. }
+        );
+        weight += i64::from(is_loop) * INNER;
+        statement.exprs(&mut |expr| {
+            expr.visit(&mut |expr| weight += i64::from(matches!(expr.kind, ExprKind::Routine { .. })) * INNER);
+        });
+    });
+    weight.min(FUEL / 16)
+}
+
+/// Whether a body goes on with the next round early.
+pub(super) fn continues(body: &[Statement]) -> bool {
+    let mut found = false;
+    Statement::each(body, &mut |statement| found |= matches!(statement, Statement::Continue));
+    found
+}
+
+/// Whether a body may leave its loop.
+pub(super) fn leaves_early(body: &[Statement]) -> bool {
+    let mut found = false;
+    Statement::each(body, &mut |statement| found |= matches!(statement, Statement::Break));
+    found
+}
