@@ -15,7 +15,7 @@ use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, type
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{Linkage, Module as _, ModuleResult};
+use cranelift_module::{Linkage, Module as _};
 
 use crate::ir::Type;
 use crate::runtime;
@@ -40,14 +40,14 @@ pub(crate) fn signature() -> Signature {
 /// Where it is, if the machine can have it.
 pub(crate) fn address(isa: &OwnedTargetIsa) -> Option<*const u8> {
     static ADDRESS: OnceLock<Option<usize>> = OnceLock::new();
-    let address = *ADDRESS.get_or_init(|| made(isa).ok());
+    let address = *ADDRESS.get_or_init(|| made(isa));
     address.map(|address| address as *const u8)
 }
 
-fn made(isa: &OwnedTargetIsa) -> ModuleResult<usize> {
+fn made(isa: &OwnedTargetIsa) -> Option<usize> {
     let builder = JITBuilder::with_isa(isa.clone(), Box::new(runtime::libcall_name));
     let mut module = JITModule::new(builder);
-    let id = module.declare_function(NAME, Linkage::Local, &signature())?;
+    let id = module.declare_function(NAME, Linkage::Local, &signature()).ok()?;
     let mut context = module.make_context();
     context.func.signature = signature();
     let mut scratch = FunctionBuilderContext::new();
@@ -67,10 +67,10 @@ fn made(isa: &OwnedTargetIsa) -> ModuleResult<usize> {
     b.ins().return_(&[]);
     b.seal_all_blocks();
     b.finalize(module.target_config());
-    module.define_function(id, &mut context)?;
-    module.finalize_definitions()?;
+    module.define_function(id, &mut context).ok()?;
+    module.finalize_definitions().ok()?;
     // Dropping the module leaves the code where it is.
-    Ok(module.get_finalized_function(id) as usize)
+    Some(module.get_finalized_function(id) as usize)
 }
 
 /// A host function with as many words as can be.

@@ -298,6 +298,7 @@ impl Emitter<'_> {
                 Nullable::int(self.b.uext(x.value, Type::I64), x.valid, Some((0, 1)))
             }
             (from, LogicalType::String) if texts::has_digits(from) && x.kind == Kind::Int => self.digits(&x),
+            (LogicalType::Enum(labels), LogicalType::String) if x.kind == Kind::Int => self.label(&x, labels),
             (LogicalType::Timestamp, LogicalType::TimestampTz) | (LogicalType::TimestampTz, LogicalType::Timestamp) => {
                 x
             }

@@ -1,4 +1,4 @@
-//! Texts that are made: the digits of whole numbers, and texts put one behind the other.
+//! Texts that are made: the digits of whole numbers, the labels of enums, and texts put one behind the other.
 //!
 //! `'#' || n || '.'` calls the host twice: for the digits of `n`, and for the text of the three views that lie side by side on the stack.
 //!
@@ -13,7 +13,8 @@ use super::emit::Emitter;
 use super::value::{Kind, Nullable, both};
 use crate::functions;
 use crate::plan::physical::logical::{ArithOp, ChainStep, Expr, ExprKind};
-use crate::types::{LogicalType, Physical};
+use crate::types::nested::ELEMENTS_AT;
+use crate::types::{EnumType, LogicalType, Physical, Value as Literal};
 
 /// Bytes of a view.
 const VIEW: i32 = 16;
@@ -108,6 +109,15 @@ impl Emitter<'_> {
         let status = self.b.call_host(host, &sig, &[host_state, base, count]);
         self.fail_if_status(status);
         Nullable::new(base, Kind::Text, None)
+    }
+
+    /// The label of an enum's number: an element of an array that the code holds.
+    pub(super) fn label(&mut self, number: &Nullable, labels: &EnumType) -> Nullable {
+        let ty = LogicalType::Array(Box::new(LogicalType::String));
+        let texts = labels.labels.iter().map(|label| Literal::String(label.as_str().into()));
+        let table = self.nested_literal(&Literal::Array(texts.collect()), &ty);
+        let view = self.b.index(table.value, number.value, VIEW as u32, ELEMENTS_AT as i32);
+        Nullable::new(view, Kind::Text, number.valid)
     }
 
     /// The text of a whole number.

@@ -20,12 +20,11 @@ const VIEW: usize = 16;
 const SHORT: usize = 12;
 
 /// The pairs of digits from 00 to 99.
-const PAIRS: [u8; 200] = {
-    let mut pairs = [0; 200];
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
     let mut i = 0;
     while i < 100 {
-        pairs[2 * i] = b'0' + (i / 10) as u8;
-        pairs[2 * i + 1] = b'0' + (i % 10) as u8;
+        pairs[i] = [b'0' + (i / 10) as u8, b'0' + (i % 10) as u8];
         i += 1;
     }
     pairs
@@ -37,24 +36,32 @@ fn digit_count(number: i64) -> usize {
     digits + usize::from(number < 0)
 }
 
-/// Writes a number's digits, which fill the bytes.
-fn write_digits(number: i64, bytes: &mut [u8]) {
+/// Writes a number's digits in front of a place.
+///
+/// # Safety
+/// There is room for as many bytes as [`digit_count`] says.
+#[inline]
+unsafe fn write_digits(number: i64, end: *mut u8) {
     let mut rest = number.unsigned_abs();
-    let mut at = bytes.len();
-    while rest >= 100 {
-        let pair = 2 * (rest % 100) as usize;
-        rest /= 100;
-        at -= 2;
-        bytes[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
-    }
-    if rest >= 10 {
-        let pair = 2 * rest as usize;
-        bytes[at - 2..at].copy_from_slice(&PAIRS[pair..pair + 2]);
-    } else {
-        bytes[at - 1] = b'0' + rest as u8;
-    }
-    if number < 0 {
-        bytes[0] = b'-';
+    let mut at = end;
+    // SAFETY: the caller's promise; a pair is less than 100.
+    unsafe {
+        while rest >= 100 {
+            let pair = PAIRS[(rest % 100) as usize];
+            rest /= 100;
+            at = at.sub(2);
+            at.cast::<[u8; 2]>().write_unaligned(pair);
+        }
+        if rest >= 10 {
+            at = at.sub(2);
+            at.cast::<[u8; 2]>().write_unaligned(PAIRS[rest as usize]);
+        } else {
+            at = at.sub(1);
+            at.write(b'0' + rest as u8);
+        }
+        if number < 0 {
+            at.sub(1).write(b'-');
+        }
     }
 }
 
@@ -65,7 +72,7 @@ pub(super) extern "C" fn int_text(host: *mut u8, view: *mut u8, number: i64) -> 
         let host = &mut *host.cast::<Host>();
         let mut buffer = [0; MOST_DIGITS];
         let text = &mut buffer[..digit_count(number)];
-        write_digits(number, text);
+        write_digits(number, text.as_mut_ptr().add(text.len()));
         view.cast::<u128>().write_unaligned(host.arena.text(text));
         match text.len() <= SHORT {
             true => 0,
@@ -114,7 +121,7 @@ pub(super) extern "C" fn text_extend_int(host: *mut u8, view: *mut u8, room: *mu
     // SAFETY: as for `text_extend`.
     unsafe {
         extend(host, (view, room), count, |place| {
-            write_digits(number, std::slice::from_raw_parts_mut(place, count));
+            write_digits(number, place.add(count));
         })
     }
 }
@@ -197,7 +204,8 @@ mod tests {
         for number in numbers.flat_map(|number| [number, number.wrapping_neg()]) {
             let mut buffer = [0; MOST_DIGITS];
             let text = &mut buffer[..digit_count(number)];
-            write_digits(number, text);
+            // SAFETY: the bytes are as many as there are digits.
+            unsafe { write_digits(number, text.as_mut_ptr().add(text.len())) };
             assert_eq!(text, number.to_string().as_bytes());
         }
     }
