@@ -399,6 +399,11 @@ pub fn of_module(
     bind::of_module(call, members, is_value)
 }
 
+/// `range(…)` as the array of its numbers; `None` if a call is another one.
+pub fn as_numbers(call: &ast::Call, span: ast::Span) -> Option<ast::Expr> {
+    bind::as_numbers(call, span)
+}
+
 /// What a call of a macro stands for.
 pub fn expand_macro(call: &ast::Call, made: &ast::DefineMacro) -> Result<ast::Expr, Diagnostic> {
     bind::expand_macro(call, made)

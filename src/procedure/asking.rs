@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gobi_grammar::ast::visit::{self, VisitMut};
-use gobi_grammar::ast::{ArmBody, Block, Call, Expr, ExprKind, Query, RoutineBody, Statement, StatementKind, Value};
+use gobi_grammar::ast::{
+    ArmBody, Block, Call, Expr, ExprKind, Query, RoutineBody, Statement, StatementKind, TableRef, TableRefKind, Value,
+};
 
 use super::{Definition, Definitions};
 
@@ -36,6 +38,13 @@ impl VisitMut for Asked {
     fn query(&mut self, query: &mut Query) {
         self.queries = true;
         visit::walk_query(self, query);
+    }
+
+    fn relation(&mut self, relation: &mut TableRef) {
+        if let TableRefKind::Function { name, .. } = &relation.kind {
+            self.calls.insert(name.text.to_lowercase());
+        }
+        visit::walk_relation(self, relation);
     }
 
     fn call(&mut self, call: &mut Call) {

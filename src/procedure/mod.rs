@@ -42,7 +42,7 @@ pub use check::{
 pub use instances::Instances;
 pub use module::Module;
 pub use question::{Question, QuestionKind};
-pub use relational::statement_rows;
+pub use relational::{all_of, statement_rows};
 
 /// A function or procedure as it was written.
 #[derive(Clone, Debug)]
@@ -143,6 +143,20 @@ impl Definition {
             routine.params.insert(0, ast::Param { name, ty, default });
         }
         Self::of(name.to_owned(), routine, dialect)
+    }
+
+    /// Whether its value is that of a query, so that it is a relation where one is wanted.
+    pub fn gives_rows(&self) -> bool {
+        let routine = &self.routine;
+        let is_query = match &routine.body {
+            ast::RoutineBody::Value(value) => matches!(value, ast::Value::Query(_)),
+            ast::RoutineBody::Block(block) => match block.statements.last().map(|last| &last.kind) {
+                Some(ast::StatementKind::Query(_)) => true,
+                Some(ast::StatementKind::Return(Some(value))) => matches!(**value, ast::Value::Query(_)),
+                _ => false,
+            },
+        };
+        is_query && !routine.is_procedure && routine.returns == ast::Returns::Inferred
     }
 
     fn asked(&self) -> &asking::Asked {

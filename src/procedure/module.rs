@@ -14,7 +14,7 @@ use std::sync::Arc;
 use gobi_grammar::ast::visit::{self, VisitMut};
 use gobi_grammar::ast::{
     self, Call, Catch, DefineException, DefineMacro, Expr, ExprKind, Ident, Lambda, Query, Routine, RoutineForm,
-    Statement, StatementKind as K,
+    Statement, StatementKind as K, TableRef, TableRefKind,
 };
 use gobi_grammar::{Diagnostic, Dialect};
 
@@ -159,6 +159,13 @@ impl VisitMut for Qualify<'_> {
         self.queries += 1;
         visit::walk_query(self, query);
         self.queries -= 1;
+    }
+
+    fn relation(&mut self, relation: &mut TableRef) {
+        if let TableRefKind::Function { name, .. } = &mut relation.kind {
+            self.name(name);
+        }
+        visit::walk_relation(self, relation);
     }
 
     fn statement(&mut self, statement: &mut Statement) {

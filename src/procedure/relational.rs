@@ -43,7 +43,7 @@ pub(super) fn relation(expr: &Expr) -> Option<TableRefKind> {
 }
 
 /// All rows of a relation.
-pub(super) fn all_of(from: TableRefKind, span: Span) -> Query {
+pub fn all_of(from: TableRefKind, span: Span) -> Query {
     select(star(None, span), table(from, None, span), None, span)
 }
 
@@ -144,6 +144,13 @@ pub(super) fn ended(rows: &Rows, chain: &Chain) -> Option<Query> {
     let item = SelectItem::Expr { expr, alias: None };
     let from = table(TableRefKind::Query(Box::new(rows.query.clone())), Some(alias), span);
     Some(select(item, from, None, span))
+}
+
+/// A value over the rows of a query.
+pub(super) fn column_of(expr: Expr, rows: Query) -> Query {
+    let span = expr.span;
+    let from = table(TableRefKind::Query(Box::new(rows)), None, span);
+    select(SelectItem::Expr { expr, alias: None }, from, None, span)
 }
 
 /// The query that gives one value.

@@ -236,7 +236,8 @@ pub fn walk_routine<V: VisitMut + ?Sized>(v: &mut V, routine: &mut Routine) {
     }
 }
 
-fn walk_value<V: VisitMut + ?Sized>(v: &mut V, value: &mut Value) {
+/// An expression, a query, or a query with a block.
+pub fn walk_value<V: VisitMut + ?Sized>(v: &mut V, value: &mut Value) {
     match value {
         Value::Expr(expr) => v.expr(expr),
         Value::Query(query) => v.query(query),

@@ -159,7 +159,7 @@ impl Builder<'_> {
 }
 
 /// `m.f` as one name.
-fn of_module(module: Ident, name: &Ident) -> Ident {
+pub(super) fn of_module(module: Ident, name: &Ident) -> Ident {
     Ident {
         text: format!("{}.{}", module.text, name.text),
         quoted: true,

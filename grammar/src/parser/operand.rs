@@ -274,7 +274,7 @@ impl Builder<'_> {
         feature
     }
 
-    fn named_arg(&mut self, node: Node<'_>) -> Option<Expr> {
+    pub(super) fn named_arg(&mut self, node: Node<'_>) -> Option<Expr> {
         let span = self.span(&node);
         let mut inner = parts(node);
         let name = self.ident(&inner.next()?);

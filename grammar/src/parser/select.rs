@@ -7,6 +7,7 @@
 //! Does not: read ORDER BY and LIMIT, which belong to the query; see `query`.
 
 use super::Builder;
+use super::lambda::of_module;
 use super::operand::unquote;
 use super::rules::Rule;
 use super::tree::{Node, has, parts};
@@ -320,9 +321,14 @@ impl Builder<'_> {
             None => TableRefKind::Name(path),
             Some(args) => {
                 let name = path.pop()?;
-                if !path.is_empty() {
-                    self.odd("qualified table function");
-                }
+                let name = match path.as_slice() {
+                    [] => name,
+                    [module] => of_module(module.clone(), &name),
+                    _ => {
+                        self.odd("qualified table function");
+                        name
+                    }
+                };
                 TableRefKind::Function { name, args }
             }
         })
@@ -332,7 +338,7 @@ impl Builder<'_> {
         let mut args = Vec::new();
         for part in parts(node) {
             match part.as_rule() {
-                Rule::named_arg => self.odd("named argument"),
+                Rule::named_arg => args.extend(self.named_arg(part)),
                 Rule::query => {
                     let span = self.span(&part);
                     let query = Box::new(self.query(part));

@@ -29,9 +29,6 @@ pub(super) struct Pulled {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocked(pub(super) &'static str);
 
-/// A scalar subquery that may give several rows, which nothing checks yet.
-pub(super) const NOT_AGGREGATE: &str = "a value other than an aggregate";
-
 /// `outer = inner` with the inner side made of the subquery's columns only.
 pub(super) fn outer_inner(predicate: &Expr, inner: &HashSet<ColumnId>) -> Option<(Expr, Expr)> {
     let ExprKind::Compare {
@@ -283,7 +280,7 @@ pub(super) fn scalar(plan: Plan, value: Expr) -> Result<(Expr, Option<Plan>), Bl
             };
             Ok((value, Some(aggregate)))
         }
-        _ => Err(Blocked(NOT_AGGREGATE)),
+        _ => Err(Blocked("a value other than an aggregate")),
     }
 }
 

@@ -93,7 +93,14 @@ impl<'a> Binder<'a> {
             Some(bound) => bound,
             None if self.tables.macro_named(&call.name.text).is_some() => self.macro_call(block, call),
             None if Self::has_lambda(call) => self.lambda_call(block, e),
-            None => self.call(block, call, e.span),
+            None if self.in_body || self.tables.has_routine(&call.name.text) => self.call(block, call, e.span),
+            None => match super::lambda::as_numbers(call, e.span) {
+                Some(numbers) => {
+                    let numbers = self.kept(&numbers);
+                    self.lambda_call(block, numbers)
+                }
+                None => self.call(block, call, e.span),
+            },
         }
     }
 

@@ -16,7 +16,7 @@ use super::select::{Block, Place};
 use super::{Binder, Bound, Relation, Reported};
 use crate::plan::eval;
 use crate::plan::logical::{ColumnId, Expr, JoinKind, Plan, TableId};
-use crate::plan::{LIVE_COLUMN, Moment, Named, ResolveError};
+use crate::plan::{LIVE_COLUMN, Moment, Named, ResolveError, RoutineCall};
 use crate::types::{Field, LogicalType, Value};
 
 impl<'a> Binder<'a> {
@@ -413,12 +413,7 @@ impl<'a> Binder<'a> {
             "range" => false,
             "generate_series" => true,
             "unnest" => return self.fail(Diagnostic::new("42883", name.span, "`unnest` takes one array")),
-            _ => {
-                let mut error = Diagnostic::new("42883", name.span, format!("table function `{lower}` does not exist"));
-                let known = ["range", "generate_series", "unnest"].map(String::from);
-                error.help = super::names::suggestion(&lower, known);
-                return self.fail(error);
-            }
+            _ => return self.own_table_function(name, args),
         };
         let bound: Vec<Bound<Option<i64>>> = args.iter().map(|arg| self.constant_integer(arg, &lower)).collect();
         let bound: Vec<Option<i64>> = bound.into_iter().collect::<Bound<_>>()?;
@@ -453,6 +448,41 @@ impl<'a> Binder<'a> {
             },
             output: vec![(column, field(&lower, LogicalType::BigInt, false))],
         })
+    }
+
+    /// A function of the user's that gives rows.
+    fn own_table_function(&mut self, name: &'a ast::Ident, args: &'a [ast::Expr]) -> Bound<Relation> {
+        if !self.tables.has_routine(&name.text) {
+            let message = format!("table function `{}` does not exist", name.text);
+            let mut error = Diagnostic::new("42883", name.span, message);
+            let mut known = ["range", "generate_series", "unnest"].map(String::from).to_vec();
+            known.extend(self.tables.routine_names());
+            error.help = super::names::suggestion(&name.text, known);
+            return self.fail(error);
+        }
+        let (mut names, mut values) = (Vec::with_capacity(args.len()), Vec::with_capacity(args.len()));
+        for arg in args {
+            let (given, value) = match &arg.kind {
+                ast::ExprKind::Named { name, value } => (Some(name), &**value),
+                _ => (None, arg),
+            };
+            names.push(given);
+            values.push(self.constant(value, "an argument of a table function")?);
+        }
+        let described = names.iter().zip(&values);
+        let call = RoutineCall {
+            name,
+            args: described.map(|(name, value)| (*name, value.ty.clone(), true)).collect(),
+        };
+        match self.tables.query_function(&call) {
+            Some(Ok(function)) => self.inlined_rows(function, values, name.span),
+            Some(Err(error)) => self.fail(error),
+            None => {
+                let message = format!("`{}` gives a value, not rows", name.text);
+                let help = format!("its body has to be a query; `select {}(…)` shows its value", name.text);
+                self.fail(Diagnostic::new("42809", name.span, message).with_help(help))
+            }
+        }
     }
 
     /// A block for expressions over one scope.

@@ -6,6 +6,8 @@
 //!
 //! A body is taken so if it is an expression, a query, or a block of `let`, `if` and `return`; the branches of `if` are those of a CASE.
 //!
+//! In FROM, such a function is a relation: the query of its body, for arguments that are the same for all rows.
+//!
 //! Invariants: a body sees its parameters and what its own queries read, and nothing of the query around; a column beats a parameter
 //! of the same name, as in the body of a function that is called otherwise.
 //!
@@ -13,13 +15,13 @@
 
 use std::collections::HashMap;
 
-use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ArmBody, ExprKind as E, Lambda, Span, StatementKind as K, Value as Written};
+use gobi_grammar::{Diagnostic, Dialect};
 
 use super::coerce::{cast, with_literal};
 use super::scope::{Scope, same};
-use super::select::Block;
-use super::{Binder, Bound, Reported, converted};
+use super::select::{Block, Place};
+use super::{Binder, Bound, Relation, Reported, converted};
 use crate::plan::logical::{ColumnId, Expr, ExprKind, Plan};
 use crate::plan::{Passed, QueryFunction, properties};
 use crate::types::{LogicalType, Value};
@@ -48,18 +50,79 @@ impl<'a> Binder<'a> {
         args: Vec<Expr>,
         span: Span,
     ) -> Bound<Expr> {
+        let returns = function.returns.clone();
+        let caller = match self.frames.last() {
+            Some(frame) if self.outer.is_empty() => frame.caller.clone(),
+            _ => block.scope.clone(),
+        };
+        let around = block.scope.clone();
+        let (body, dialect) = self.enter(block, function, args, caller, span)?;
+        let (aggregates, windows) = (block.aggregates.len(), block.windows.len());
+        let value = self.alone(block, dialect, |binder, block| {
+            let value = binder.body_value(block, body)?;
+            match returns {
+                Some(ty) => binder.as_type(value, &ty),
+                None => Ok(value),
+            }
+        });
+        let value = value.map(|mut value| {
+            self.without_frames(&mut value);
+            value
+        });
+        self.frames.pop();
+        block.scope = around;
+        if block.aggregates.len() > aggregates || block.windows.len() > windows {
+            let message = "an aggregate in the body of a function needs rows of its own";
+            let help = "write a query in parentheses: `(select … from …)`";
+            return self.fail(Diagnostic::new("42803", span, message).with_help(help));
+        }
+        value
+    }
+
+    /// The rows that a call of such a function gives, in FROM.
+    pub(super) fn inlined_rows(&mut self, function: QueryFunction, args: Vec<Expr>, span: Span) -> Bound<Relation> {
+        let name = function.name.clone();
+        let mut block = Block::new(Scope::default(), Place::Other);
+        let (body, dialect) = self.enter(&mut block, function, args, Scope::default(), span)?;
+        let relation = self.alone(&mut block, dialect, |binder, block| {
+            binder.body_rows(block, body, &name)
+        });
+        self.frames.pop();
+        let relation = relation?;
+        if !block.joins().is_empty() || !relation.plan.free_columns().is_empty() {
+            return self.unsupported("a function that gives rows for values of the row before it is", span);
+        }
+        Ok(relation)
+    }
+
+    /// Puts the names of a function into reach; its body, and how that is to be read.
+    fn enter(
+        &mut self,
+        block: &mut Block<'a>,
+        function: QueryFunction,
+        args: Vec<Expr>,
+        caller: Scope,
+        span: Span,
+    ) -> Bound<(&'a ast::Expr, Dialect)> {
         if self.frames.len() >= MOST {
             let message = format!("`{}` leads to itself through queries", function.name);
             let help = "in a query, a function that asks queries cannot call itself";
             return self.fail(Diagnostic::new("54001", span, message).with_help(help));
         }
+        let mut frame = Frame {
+            names: Vec::new(),
+            values: HashMap::new(),
+            caller,
+            name: function.name,
+        };
         let mut scope = Scope::default();
-        let (mut names, mut values) = (Vec::new(), HashMap::new());
-        for (name, ty, value) in &function.constants {
-            let value = Expr::literal(value.clone(), ty.clone(), span);
-            let id = self.declare_in(&mut scope, name, value.clone());
-            names.push((name.clone(), id));
-            values.insert(id, value);
+        let mut declare = |binder: &mut Self, name: String, value: Expr| {
+            let id = binder.declare_in(&mut scope, &name, value.clone());
+            frame.names.push((name, id));
+            frame.values.insert(id, value);
+        };
+        for (name, ty, value) in function.constants {
+            declare(self, name, Expr::literal(value, ty, span));
         }
         for (name, ty, passed) in function.params {
             let value = match passed {
@@ -71,40 +134,24 @@ impl<'a> Binder<'a> {
                 return self.unsupported(&format!("{message} is"), value.span);
             }
             let value = self.as_type(value, &ty)?;
-            let id = self.declare_in(&mut scope, &name, value.clone());
-            names.push((name, id));
-            values.insert(id, value);
+            declare(self, name, value);
         }
         // It lives as long as the binding, as expressions of macros do.
         let (params, body) = (Vec::new(), function.body);
         let kind = E::Lambda(Box::new(Lambda { params, body }));
         let body = self.kept(&ast::Expr { kind, span });
-        let around = std::mem::replace(&mut block.scope, scope);
-        let caller = match self.frames.last() {
-            Some(frame) if self.outer.is_empty() => frame.caller.clone(),
-            _ => around.clone(),
-        };
-        self.frames.push(Frame {
-            names,
-            values,
-            caller,
-            name: function.name,
-        });
-        let value = self.body_alone(block, body, function.dialect, function.returns, span);
-        self.frames.pop();
-        block.scope = around;
-        value
+        block.scope = scope;
+        self.frames.push(frame);
+        Ok((body, function.dialect))
     }
 
-    /// The body, bound as if nothing stood around it.
-    fn body_alone(
+    /// Binds something as if nothing stood around it.
+    fn alone<T>(
         &mut self,
         block: &mut Block<'a>,
-        body: &'a ast::Expr,
-        dialect: gobi_grammar::Dialect,
-        returns: Option<LogicalType>,
-        span: Span,
-    ) -> Bound<Expr> {
+        dialect: Dialect,
+        bind: impl FnOnce(&mut Self, &mut Block<'a>) -> Bound<T>,
+    ) -> Bound<T> {
         let ctes = std::mem::take(&mut self.ctes);
         let recursive = std::mem::take(&mut self.recursive);
         let outer = std::mem::take(&mut self.outer);
@@ -112,26 +159,67 @@ impl<'a> Binder<'a> {
         let matched = std::mem::take(&mut self.matched);
         let aliases = std::mem::take(&mut block.aliases);
         let dialect = std::mem::replace(&mut self.dialect, dialect);
-        let (aggregates, windows) = (block.aggregates.len(), block.windows.len());
         self.tables.enter_view();
-        let bound = self.body_value(block, body);
-        let bound = bound.and_then(|value| match returns {
-            Some(ty) => self.as_type(value, &ty),
-            None => Ok(value),
-        });
+        let bound = bind(self, block);
         self.tables.leave_view();
         self.dialect = dialect;
         block.aliases = aliases;
         (self.ctes, self.recursive, self.outer) = (ctes, recursive, outer);
         (self.steps, self.matched) = (steps, matched);
-        if block.aggregates.len() > aggregates || block.windows.len() > windows {
-            let message = "an aggregate in the body of a function needs rows of its own";
-            let help = "write a query in parentheses: `(select … from …)`";
-            return self.fail(Diagnostic::new("42803", span, message).with_help(help));
+        bound
+    }
+
+    fn body_rows(&mut self, block: &mut Block<'a>, body: &'a ast::Expr, name: &str) -> Bound<Relation> {
+        let E::Lambda(lambda) = &body.kind else {
+            return Err(Reported);
+        };
+        match &lambda.body {
+            ArmBody::Expr(value) => match &value.kind {
+                E::Subquery(query) => self.subquery(block, query),
+                _ => self.no_rows(name, value.span),
+            },
+            ArmBody::Block(inner) => {
+                let statements: Vec<&'a ast::Statement> = inner.statements.iter().collect();
+                self.rows_of_steps(block, &statements, name, inner.span)
+            }
         }
-        let mut value = bound?;
-        self.without_frames(&mut value);
-        Ok(value)
+    }
+
+    /// The rows of the query at the end.
+    fn rows_of_steps(
+        &mut self,
+        block: &mut Block<'a>,
+        statements: &[&'a ast::Statement],
+        name: &str,
+        span: Span,
+    ) -> Bound<Relation> {
+        let Some((first, rest)) = statements.split_first() else {
+            return self.no_rows(name, span);
+        };
+        match &first.kind {
+            K::Query(query) if rest.is_empty() => self.subquery(block, query),
+            K::Return(Some(value)) => match &**value {
+                Written::Query(query) => self.subquery(block, query),
+                Written::Expr(ast::Expr {
+                    kind: E::Subquery(query),
+                    ..
+                }) => self.subquery(block, query),
+                _ => self.no_rows(name, first.span),
+            },
+            K::Let(variable) => {
+                let value = self.let_value(block, variable)?;
+                self.with_name(block, &variable.name.text, value, |binder, block| {
+                    binder.rows_of_steps(block, rest, name, span)
+                })
+            }
+            _ => self.no_rows(name, first.span),
+        }
+    }
+
+    fn no_rows<T>(&mut self, name: &str, span: Span) -> Bound<T> {
+        let message = format!("`{name}` gives no rows: its body is not a query, or `let` and a query");
+        let help = format!("call it where a value stands: `select {name}(…)`");
+        self.fail(Diagnostic::new("42809", span, message).with_help(help))
     }
 
     fn body_value(&mut self, block: &mut Block<'a>, body: &'a ast::Expr) -> Bound<Expr> {
@@ -139,7 +227,10 @@ impl<'a> Binder<'a> {
             return Err(Reported);
         };
         match &body.body {
-            ArmBody::Expr(value) => self.expr(block, value),
+            ArmBody::Expr(value) => match &value.kind {
+                E::Subquery(query) => self.row_subquery(block, query),
+                _ => self.expr(block, value),
+            },
             ArmBody::Block(inner) => {
                 let statements: Vec<&'a ast::Statement> = inner.statements.iter().collect();
                 self.steps_of(block, &statements, inner.span)
@@ -150,7 +241,7 @@ impl<'a> Binder<'a> {
     fn written(&mut self, block: &mut Block<'a>, value: &'a Written) -> Bound<Expr> {
         match value {
             Written::Expr(value) => self.expr(block, value),
-            Written::Query(query) => self.scalar_subquery(block, query, query.span),
+            Written::Query(query) => self.row_subquery(block, query),
             Written::Then(then) => self.unsupported("THEN in a function that a query calls is", then.query.span),
         }
     }
@@ -165,16 +256,9 @@ impl<'a> Binder<'a> {
             K::Return(None) => null(first.span),
             K::Return(Some(value)) => self.written(block, value),
             K::Eval(value) if rest.is_empty() => self.expr(block, value),
-            K::Query(query) if rest.is_empty() => self.scalar_subquery(block, query, query.span),
+            K::Query(query) if rest.is_empty() => self.row_subquery(block, query),
             K::Let(variable) => {
-                let value = self.written(block, &variable.value)?;
-                let value = match &variable.ty {
-                    Some(ty) => {
-                        let ty = self.type_name(ty)?;
-                        self.as_type(value, &ty)?
-                    }
-                    None => value,
-                };
+                let value = self.let_value(block, variable)?;
                 self.with_name(block, &variable.name.text, value, |binder, block| {
                     binder.steps_of(block, rest, span)
                 })
@@ -193,6 +277,17 @@ impl<'a> Binder<'a> {
                 let error = Diagnostic::new("0A000", first.span, format!("{message} not supported yet"));
                 self.fail(error.with_help(help))
             }
+        }
+    }
+
+    fn let_value(&mut self, block: &mut Block<'a>, variable: &'a ast::Let) -> Bound<Expr> {
+        let value = self.written(block, &variable.value)?;
+        match &variable.ty {
+            Some(ty) => {
+                let ty = self.type_name(ty)?;
+                self.as_type(value, &ty)
+            }
+            None => Ok(value),
         }
     }
 
@@ -221,13 +316,13 @@ impl<'a> Binder<'a> {
     }
 
     /// Goes on with another name in reach.
-    fn with_name(
+    fn with_name<T>(
         &mut self,
         block: &mut Block<'a>,
         name: &str,
         mut value: Expr,
-        go_on: impl FnOnce(&mut Self, &mut Block<'a>) -> Bound<Expr>,
-    ) -> Bound<Expr> {
+        go_on: impl FnOnce(&mut Self, &mut Block<'a>) -> Bound<T>,
+    ) -> Bound<T> {
         let before = block.scope.clone();
         self.without_frames(&mut value);
         block.scope.columns.retain(|column| !same(&column.name, name));

@@ -225,6 +225,30 @@ fn is_range(call: &ast::Call) -> bool {
     matches!(call.name.text.to_lowercase().as_str(), "range" | "generate_series")
 }
 
+/// `range(…)` as the array of its numbers: `map(range(…), n => n)`; `None` if a call is another one.
+pub(in crate::plan) fn as_numbers(call: &ast::Call, span: ast::Span) -> Option<ast::Expr> {
+    if !is_range(call) {
+        return None;
+    }
+    let ident = |text: &str| Ident {
+        text: text.to_owned(),
+        quoted: true,
+        span,
+    };
+    let of = |kind| ast::Expr { kind, span };
+    let same = K::Lambda(Box::new(ast::Lambda {
+        params: vec![ident("n")],
+        body: ast::ArmBody::Expr(of(K::Name(vec![ident("n")]))),
+    }));
+    Some(of(K::Call(ast::Call {
+        name: ident("map"),
+        distinct: false,
+        star: false,
+        args: vec![of(K::Call(call.clone())), of(same)],
+        filter: None,
+    })))
+}
+
 /// The name of a parameter, which no text has.
 fn param(at: usize) -> String {
     format!("${at}")

@@ -9,13 +9,15 @@
 //! Does not: keep macros.
 
 use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::visit::{self, VisitMut};
 use gobi_grammar::ast::{
-    ArmBody, Call, DefineMacro, Expr, ExprKind as K, Ident, OrderBy, Pattern, Query, QueryBody, Span,
+    Block, Call, Catch, DefineMacro, Expr, ExprKind as K, Ident, Lambda, MatchArm, OrderBy, Pattern, Query, QueryBody,
+    Span, Statement, StatementKind as S,
 };
 
 use super::names::suggestion;
 use super::scope::same;
-use super::select::Block;
+use super::select;
 use super::{Binder, Bound, Reported};
 use crate::plan::logical;
 
@@ -25,6 +27,7 @@ pub(super) const MOST: usize = 64;
 /// The expression that a call of a macro stands for.
 pub(in crate::plan) fn expand(call: &Call, made: &DefineMacro) -> Result<Expr, Diagnostic> {
     let mut walk = Walk {
+        params: made.params.len(),
         names: arguments(call, made)?,
         fresh: call.name.span.start,
         place: Some(call.name.span),
@@ -54,6 +57,7 @@ pub(in crate::plan) fn check(made: &DefineMacro) -> Result<(), Diagnostic> {
         .iter()
         .map(|param| (param.name.text.clone(), Stands::Renamed(param.name.clone())));
     let mut walk = Walk {
+        params: made.params.len(),
         names: names.collect(),
         fresh: 0,
         place: None,
@@ -125,7 +129,7 @@ fn arguments(call: &Call, made: &DefineMacro) -> Result<Vec<(String, Stands)>, D
 
 impl<'a> Binder<'a> {
     /// A call of a macro: what it stands for.
-    pub(super) fn macro_call(&mut self, block: &mut Block<'a>, call: &'a Call) -> Bound<logical::Expr> {
+    pub(super) fn macro_call(&mut self, block: &mut select::Block<'a>, call: &'a Call) -> Bound<logical::Expr> {
         let Some(made) = self.tables.macro_named(&call.name.text) else {
             return Err(Reported);
         };
@@ -163,6 +167,8 @@ impl<'a> Binder<'a> {
 }
 
 struct Walk {
+    /// How many of the names are those of parameters.
+    params: usize,
     /// The innermost last.
     names: Vec<(String, Stands)>,
     /// Makes names differ from those of other calls.
@@ -172,7 +178,7 @@ struct Walk {
     error: Option<Diagnostic>,
 }
 
-impl Walk {
+impl VisitMut for Walk {
     fn expr(&mut self, e: &mut Expr) {
         let written = e.span;
         if let Some(place) = self.place {
@@ -183,51 +189,115 @@ impl Walk {
                 let path = std::mem::take(path);
                 *e = self.name(path, e.span);
             }
-            K::Lambda(lambda) => {
+            K::Braced(_) | K::Subquery(_) | K::Exists(_) | K::InQuery { .. } => {
+                self.fail("0A000", written, "a query in a macro is not supported yet");
+            }
+            K::Try(attempt) => {
                 let before = self.names.len();
-                lambda.params.iter_mut().for_each(|param| self.rename(param));
-                self.arm(&mut lambda.body, written);
+                if let Some(Catch::Block { name: Some(name), .. }) = &mut attempt.catch {
+                    self.rename(name);
+                }
+                visit::walk_expr(self, e);
                 self.names.truncate(before);
             }
-            K::Match(matching) => {
-                self.expr(&mut matching.subject);
-                for arm in &mut matching.arms {
-                    let before = self.names.len();
-                    arm.patterns.iter_mut().for_each(|pattern| self.pattern(pattern));
-                    arm.guard.iter_mut().for_each(|guard| self.expr(guard));
-                    self.arm(&mut arm.body, written);
-                    self.names.truncate(before);
+            _ => visit::walk_expr(self, e),
+        }
+    }
+
+    fn call(&mut self, call: &mut Call) {
+        let known = self.names.iter().rev().find(|(known, _)| same(known, &call.name.text));
+        if let Some((_, Stands::Renamed(name))) = known
+            && self.place.is_some()
+        {
+            call.name = name.clone();
+        }
+    }
+
+    fn lambda(&mut self, lambda: &mut Lambda) {
+        let before = self.names.len();
+        lambda.params.iter_mut().for_each(|param| self.rename(param));
+        visit::walk_arm(self, &mut lambda.body);
+        self.names.truncate(before);
+    }
+
+    fn arm(&mut self, arm: &mut MatchArm) {
+        let before = self.names.len();
+        for pattern in &mut arm.patterns {
+            if let Pattern::Bind(name) = pattern {
+                self.rename(name);
+            }
+        }
+        visit::walk_match_arm(self, arm);
+        self.names.truncate(before);
+    }
+
+    fn block(&mut self, block: &mut Block) {
+        let before = self.names.len();
+        block.statements.iter_mut().for_each(|inner| self.statement(inner));
+        self.names.truncate(before);
+    }
+
+    fn statement(&mut self, statement: &mut Statement) {
+        if let Some(place) = self.place {
+            statement.span = place;
+        }
+        let before = self.names.len();
+        match &mut statement.kind {
+            S::Let(_) => {
+                visit::walk_statement(self, statement);
+                if let S::Let(variable) = &mut statement.kind {
+                    self.rename(&mut variable.name);
                 }
             }
-            K::Braced(_) | K::Subquery(_) | K::Exists(_) | K::InQuery { .. } | K::Try(_) | K::Window { .. } => {
-                self.fail("0A000", written, "this form in a macro is not supported yet");
+            S::Assign(assign) => {
+                match self.stands_for(&assign.name) {
+                    Some(Stands::Renamed(name)) if !self.is_param(&assign.name) => assign.name = name,
+                    _ => {
+                        let message = format!(
+                            "`{}` is no variable of the macro, which assigns only its own",
+                            assign.name.text
+                        );
+                        self.fail("42601", assign.name.span, &message);
+                    }
+                }
+                visit::walk_statement(self, statement);
             }
-            K::Ordered { call, order_by } => {
-                call.args.iter_mut().for_each(|part| self.expr(part));
-                call.filter.iter_mut().for_each(|part| self.expr(part));
-                order_by.iter_mut().for_each(|item| self.expr(&mut item.expr));
+            S::For(each) => {
+                visit::walk_value(self, &mut each.values);
+                self.rename(&mut each.name);
+                self.block(&mut each.body);
+                self.names.truncate(before);
             }
-            _ => e.for_each_child_mut(&mut |child| self.expr(child)),
+            S::If(_)
+            | S::While(_)
+            | S::Return(_)
+            | S::Eval(_)
+            | S::Throw(_)
+            | S::Assert(_)
+            | S::Break
+            | S::Continue => {
+                visit::walk_statement(self, statement);
+            }
+            other => {
+                let message = format!("{} in a macro is not supported yet", other.name());
+                self.fail("0A000", statement.span, &message);
+            }
         }
     }
+}
 
-    fn arm(&mut self, body: &mut ArmBody, span: Span) {
-        match body {
-            ArmBody::Expr(value) => self.expr(value),
-            ArmBody::Block(_) => self.fail("0A000", span, "a block in a macro is not supported yet"),
-        }
+impl Walk {
+    /// What a name stands for, the innermost first.
+    fn stands_for(&self, name: &Ident) -> Option<Stands> {
+        let mut names = self.names.iter().rev();
+        let found = names.find(|(known, _)| same(known, &name.text))?;
+        Some(found.1.clone())
     }
 
-    fn pattern(&mut self, pattern: &mut Pattern) {
-        match pattern {
-            Pattern::Any(_) => {}
-            Pattern::Bind(name) => self.rename(name),
-            Pattern::Value(value) => self.expr(value),
-            Pattern::Range(low, high) => {
-                self.expr(low);
-                self.expr(high);
-            }
-        }
+    /// Whether a name is that of a parameter, and of nothing inside.
+    fn is_param(&self, name: &Ident) -> bool {
+        let at = self.names.iter().rposition(|(known, _)| same(known, &name.text));
+        at.is_some_and(|at| at < self.params)
     }
 
     /// A name that the body gives to something: from here on it is another one.
@@ -242,12 +312,7 @@ impl Walk {
     }
 
     fn name(&mut self, mut path: Vec<Ident>, span: Span) -> Expr {
-        let found = path.first().and_then(|first| {
-            let mut names = self.names.iter().rev();
-            names
-                .find(|(known, _)| same(known, &first.text))
-                .map(|(_, stands)| stands.clone())
-        });
+        let found = path.first().and_then(|first| self.stands_for(first));
         match found {
             Some(Stands::Renamed(name)) => {
                 path[0] = name;

@@ -56,6 +56,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 pub(super) use body::{bind_scalar, bind_type, converted};
 pub(super) use coerce::{common_type, misfit};
+pub(super) use lambda::as_numbers;
 pub(super) use macros::{check as check_macro, expand as expand_macro};
 pub(super) use matching::{covers_labels, not_exhaustive};
 pub(super) use modules::of_module;

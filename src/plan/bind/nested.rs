@@ -103,7 +103,12 @@ impl<'a> Binder<'a> {
         let exact = fields.iter().find(|field| field.name == name);
         let Some(field) = exact.or_else(|| fields.iter().find(|field| same(&field.name, name))) else {
             let mut error = Diagnostic::new("42703", place, format!("field `{name}` does not exist"));
-            error.help = suggestion(name, fields.iter().map(|field| field.name.clone()));
+            let names = fields.iter().map(|field| field.name.clone());
+            error.help = suggestion(name, names.clone()).or_else(|| {
+                let some: Vec<String> = names.take(8).map(|name| format!("`{name}`")).collect();
+                let more = if fields.len() > some.len() { ", …" } else { "" };
+                Some(format!("its fields are {}{more}", some.join(", ")))
+            });
             return self.fail(error);
         };
         let (ty, span) = (field.ty.clone(), of.span.to(place));

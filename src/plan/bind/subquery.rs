@@ -21,7 +21,7 @@ use super::{Binder, Bound, Relation};
 use crate::plan::logical::{
     Aggregate, AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan, SubqueryId,
 };
-use crate::types::{LogicalType, Value};
+use crate::types::{Field, LogicalType, Value};
 
 /// A subquery to be joined with the plan of its block.
 #[derive(Clone, Debug)]
@@ -148,7 +148,7 @@ impl<'a> Binder<'a> {
 
     pub(super) fn add_value(&mut self, plan: Plan, column: ColumnId) -> SubqueryId {
         let info = self.info(column);
-        let field = crate::types::Field {
+        let field = Field {
             name: info.name.clone(),
             ty: info.ty.clone(),
             nullable: true,
@@ -263,19 +263,52 @@ impl<'a> Binder<'a> {
 
     fn blocked<T>(&mut self, Blocked(what): Blocked, span: Span) -> Bound<T> {
         let message = format!("a correlated subquery with {what} is not supported yet");
-        let error = Diagnostic::new("0A000", span, message);
-        self.fail(match what {
-            decorrelate::NOT_AGGREGATE => {
-                error.with_help("if it gives one row at most, wrap its column in any_value()")
-            }
-            _ => error,
-        })
+        self.fail(Diagnostic::new("0A000", span, message))
     }
 
     /// `(SELECT …)` as a value.
     pub(super) fn scalar_subquery(&mut self, block: &mut Block<'a>, query: &'a ast::Query, span: Span) -> Bound<Expr> {
         let relation = self.subquery(block, query)?;
         let column = self.one_column(&relation, query.span)?;
+        self.only_value(block, relation, column, span)
+    }
+
+    /// The same; of several columns it is a struct.
+    pub(super) fn row_subquery(&mut self, block: &mut Block<'a>, query: &'a ast::Query) -> Bound<Expr> {
+        let span = query.span;
+        let mut relation = self.subquery(block, query)?;
+        let column = match relation.output.as_slice() {
+            [(id, _)] => *id,
+            columns => {
+                let fields: Vec<Field> = columns
+                    .iter()
+                    .map(|(_, field)| Field {
+                        nullable: true,
+                        ..field.clone()
+                    })
+                    .collect();
+                let values = columns.iter().map(|(id, _)| self.column_expr(*id, span)).collect();
+                let ty = LogicalType::Struct(fields);
+                let row = super::nested::call("row", values, ty.clone(), span);
+                let id = self.new_column("row", ty, false);
+                relation.plan = Plan::Project {
+                    input: Box::new(relation.plan),
+                    columns: vec![(id, row)],
+                };
+                id
+            }
+        };
+        let field = Field {
+            name: self.info(column).name.clone(),
+            ty: self.info(column).ty.clone(),
+            nullable: true,
+        };
+        relation.output = vec![(column, field)];
+        self.only_value(block, relation, column, span)
+    }
+
+    /// The value of the only row of a relation.
+    fn only_value(&mut self, block: &mut Block<'a>, relation: Relation, column: ColumnId, span: Span) -> Bound<Expr> {
         let free = relation.plan.free_columns();
         if free.is_empty() {
             let ty = self.info(column).ty.clone();

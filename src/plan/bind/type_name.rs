@@ -76,7 +76,9 @@ const LATER: &[&str] = &["uuid", "json", "enum", "secret", "exception", "future"
 /// Whether a name is that of a type of the language's own.
 pub(in crate::plan) fn is_own_type(name: &str) -> bool {
     let lower = name.to_lowercase();
-    let own = ["int", "decimal", "numeric", "dec", "array", "list", "struct", "map"];
+    let own = [
+        "int", "uint", "decimal", "numeric", "dec", "array", "list", "struct", "map",
+    ];
     own.contains(&lower.as_str()) || LATER.contains(&lower.as_str()) || SIMPLE.iter().any(|(known, _)| *known == lower)
 }
 
@@ -85,6 +87,10 @@ impl Binder<'_> {
     pub(super) fn type_name(&mut self, name: &TypeName) -> Bound<LogicalType> {
         let lower = name.name.to_lowercase();
         match lower.as_str() {
+            "uint" => Ok(match self.dialect {
+                Dialect::Grizzly => LogicalType::UBigInt,
+                Dialect::Ansi => LogicalType::UInteger,
+            }),
             "int" => Ok(match self.dialect {
                 Dialect::Grizzly => LogicalType::BigInt,
                 Dialect::Ansi => LogicalType::Integer,

@@ -15,7 +15,7 @@ use super::Checker;
 use crate::plan::BodyName;
 use crate::plan::logical::ColumnId;
 use crate::plan::routine::Statement;
-use crate::plan::{expand_macro, of_module};
+use crate::plan::{as_numbers, expand_macro, of_module};
 
 /// Macros lead to each other so many times at most.
 const MOST_MACROS: usize = 64;
@@ -24,7 +24,25 @@ impl Checker<'_> {
     /// The expression without such parts; `None` after an error.
     pub(super) fn lifted(&mut self, expr: &Expr, out: &mut Vec<Statement>) -> Option<Expr> {
         let mut expr = expr.clone();
-        self.lift(&mut expr, out).then_some(expr)
+        (self.expanded(&mut expr) && self.lift(&mut expr, out)).then_some(expr)
+    }
+
+    /// Puts what calls of macros stand for in their places, before anything is told from the forms of calls.
+    fn expanded(&mut self, expr: &mut Expr) -> bool {
+        loop {
+            if matches!(expr.kind, ExprKind::Pipe { .. }) {
+                *expr = super::super::chain::unpiped(expr);
+            }
+            if !self.without_macros(expr) {
+                return false;
+            }
+            if !matches!(expr.kind, ExprKind::Pipe { .. }) {
+                break;
+            }
+        }
+        let mut fine = true;
+        expr.for_each_child_mut(&mut |child| fine &= self.expanded(child));
+        fine
     }
 
     /// Puts what a call of a macro stands for in its place.
@@ -58,7 +76,7 @@ impl Checker<'_> {
     }
 
     /// `m.f(x)` as a call of the module's function or macro.
-    fn of_module(&self, call: &ast::Call) -> Option<Result<ast::Call, Diagnostic>> {
+    pub(super) fn of_module(&self, call: &ast::Call) -> Option<Result<ast::Call, Diagnostic>> {
         let mut members = |name: &str| self.instances.definitions.members(name);
         of_module(call, &mut members, &|name| self.find(&name.text).is_some())
     }
@@ -70,10 +88,18 @@ impl Checker<'_> {
         if !self.without_macros(expr) {
             return false;
         }
-        if let Some(row) = self.whole_row(expr) {
-            *expr = row;
+        match self.whole_row(expr) {
+            Some(row) => *expr = row,
+            None => self.row_as_struct(expr),
+        }
+        if let ExprKind::Call(call) = &expr.kind
+            && !self.is_own(&call.name.text)
+            && let Some(numbers) = as_numbers(call, expr.span)
+        {
+            *expr = numbers;
         }
         let made = match &expr.kind {
+            ExprKind::Field { expr: of, name } => self.field_of_rows(of, name, out),
             ExprKind::Call(call) => self.lifted_call(call, expr.span, out),
             ExprKind::Lambda(_) => {
                 let message = "a lambda stands only where a function is wanted";
@@ -142,6 +168,40 @@ impl Checker<'_> {
             return Some(None);
         }
         None
+    }
+
+    /// `r`, the row of a loop, is a struct of its columns.
+    fn row_as_struct(&self, expr: &mut Expr) {
+        let ExprKind::Name(path) = &expr.kind else { return };
+        let [row] = path.as_slice() else { return };
+        if self.find(&row.text).is_some() {
+            return;
+        }
+        let is_of = |known: &&BodyName| known.of.as_ref().is_some_and(|of| of.eq_ignore_ascii_case(&row.text));
+        let column = |known: &BodyName| {
+            let name = Ident {
+                text: known.name.clone(),
+                quoted: true,
+                span: expr.span,
+            };
+            let kind = ExprKind::Name(vec![row.clone(), name.clone()]);
+            (name, Expr { kind, span: expr.span })
+        };
+        let columns: Vec<(Ident, Expr)> = self.names.iter().filter(is_of).map(column).collect();
+        if !columns.is_empty() {
+            expr.kind = ExprKind::Struct(columns);
+        }
+    }
+
+    /// `f(x).a`, where `f` gives rows: the column `a` of the only one.
+    fn field_of_rows(&mut self, of: &Expr, name: &Ident, out: &mut Vec<Statement>) -> Option<Option<ColumnId>> {
+        let ExprKind::Call(call) = &of.kind else { return None };
+        let query = self.rows_of_call(call, of.span, out)?;
+        let column = Expr {
+            kind: ExprKind::Name(vec![name.clone()]),
+            span: name.span,
+        };
+        Some(self.scalar_query(&relational::column_of(column, query), out))
     }
 
     /// A comparison with the rows of a query: a query of its own, with the other side as a variable.

@@ -160,21 +160,54 @@ impl Checker<'_> {
     }
 
     /// The query that a relation, or a chain over one, is, if a query alone does all of it.
-    pub(super) fn rows_of(&mut self, values: &ast::Expr) -> Option<ast::Query> {
+    pub(super) fn rows_of(&mut self, values: &ast::Expr, out: &mut Vec<Statement>) -> Option<ast::Query> {
         if let ast::ExprKind::Braced(_) = &values.kind {
             let from = self.relation(values)?;
             return Some(relational::all_of(from, values.span));
+        }
+        if let ast::ExprKind::Subquery(query) = &values.kind {
+            // An array that a query gives is gone through itself.
+            let (fields, _) = self.bound_query(query)?;
+            let whole = matches!(fields.as_slice(), [field] if field.ty.is_nested());
+            return (!whole).then(|| (**query).clone());
         }
         let values = chain::unpiped(values);
         let ast::ExprKind::Call(call) = &values.kind else {
             return None;
         };
+        if let Some(query) = self.rows_of_call(call, values.span, out) {
+            return Some(query);
+        }
         let chain = chain::of(call, values.span, &|name| self.is_own(name), &|arg| {
             self.is_function(arg)
         })?;
         let from = self.relation(&chain.source)?;
         let rows = relational::rows(&chain, from);
         (rows.done == chain.stages.len() && chain.end == chain::End::Array).then_some(rows.query)
+    }
+
+    /// The query of a call of a function that gives rows.
+    pub(super) fn rows_of_call(
+        &mut self,
+        call: &ast::Call,
+        span: Span,
+        out: &mut Vec<Statement>,
+    ) -> Option<ast::Query> {
+        let whole = self.of_module(call).and_then(Result::ok);
+        let call = whole.as_ref().unwrap_or(call);
+        let definition = self.instances.definitions.find(&call.name.text)?;
+        if self.closure(&call.name.text).is_some() || !definition.gives_rows() {
+            return None;
+        }
+        let mut args = Vec::with_capacity(call.args.len());
+        for arg in &call.args {
+            let value = self.expr(arg, out)?;
+            let held = self.new_variable("", Some(value.ty.clone()), false);
+            self.set(held, value, out);
+            args.push(self.reference(held, arg.span));
+        }
+        let name = call.name.clone();
+        Some(relational::all_of(ast::TableRefKind::Function { name, args }, span))
     }
 
     /// `query then {…}`: the columns are variables of the block, and `row_number` counts from 1.

@@ -84,7 +84,7 @@ impl Checker<'_> {
                 Value::Query(query) => self.rows(each, query, out),
                 // The grammar has none here.
                 Value::Then(then) => self.rows(each, &then.query, out),
-                Value::Expr(values) => match self.rows_of(values) {
+                Value::Expr(values) => match self.rows_of(values, out) {
                     Some(query) => self.rows(each, &query, out),
                     None => self.each(each, values, out),
                 },

@@ -15,7 +15,7 @@ use super::{Held, Running, spawned};
 use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
 use crate::plan::routine::{Routine, Statement, Variable};
-use crate::procedure::{Checked, check_body, statement_rows};
+use crate::procedure::{Checked, Definitions as _, all_of, check_body, statement_rows};
 use crate::session::explain::{ExplainOptions, Explanation, bodies};
 use crate::session::relations::StatementTables;
 use crate::session::{Error, Session, StatementResult, statement};
@@ -147,6 +147,13 @@ pub fn value_of(session: &mut Session, call: &ast::Expr, running: Running) -> Re
 pub fn rows_of(session: &Session, value: &ast::Expr) -> Option<ast::Query> {
     let routines = &session.relations.routines;
     let is_own = |name: &str| session.relations.has_routine(name);
+    if let ast::ExprKind::Call(call) = &value.kind
+        && let Some(definition) = routines.known.find(&call.name.text)
+        && definition.gives_rows()
+    {
+        let (name, args) = (call.name.clone(), call.args.clone());
+        return Some(all_of(ast::TableRefKind::Function { name, args }, value.span));
+    }
     statement_rows(value, &|name| routines.is_variable(name), &is_own)
 }
 
