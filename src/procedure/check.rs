@@ -90,6 +90,10 @@ pub(super) struct Checker<'c> {
     names: Vec<BodyName>,
     /// What LET declares, and where.
     lets: Vec<(ColumnId, Span)>,
+    /// What variables with names are given, and where.
+    given: Vec<(ColumnId, Span, LogicalType)>,
+    /// Errors, by their numbers, about values that do not fit these variables.
+    misfits: Vec<(usize, ColumnId)>,
     /// Names that stand for lambdas.
     closures: Vec<lambda::Closure>,
     flow: Assigned,
@@ -276,6 +280,8 @@ fn settle(
             declared: Vec::new(),
             names: Vec::new(),
             lets: Vec::new(),
+            given: Vec::new(),
+            misfits: Vec::new(),
             closures: Vec::new(),
             flow: Assigned::default(),
             loops: 0,
@@ -421,6 +427,7 @@ impl Checker<'_> {
         // What hangs on a result, or on the type of a variable, that is not known yet is looked at again.
         let again = self.instances.unresolved && result.is_some() || self.next != *self.assumed;
         if !self.errors.is_empty() && !again {
+            self.name_both_uses();
             self.errors.sort_by_key(|error| (error.span().start, error.span().end));
             self.errors.dedup();
             return Err(self.errors);

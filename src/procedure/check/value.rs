@@ -132,6 +132,9 @@ impl Checker<'_> {
             self.next.types[at] = Some(wider);
         }
         let from = value.ty.clone();
+        if !self.variables[at].name.is_empty() {
+            self.given.push((id, value.span, from.clone()));
+        }
         let fits = self.declared[at] || widened(&ty, &from).is_none();
         match converted(value.clone(), &ty) {
             Some(value) if fits => {
@@ -147,13 +150,31 @@ impl Checker<'_> {
                     "" => format!("the values have no common type: {ty} and {from}"),
                     name => format!("`{name}` is {ty}, and cannot be given a value of type {from}"),
                 };
-                let mut error = crate::plan::misfit(&value, &ty, message);
-                let declared = self.lets.iter().find(|(known, _)| *known == id);
-                error.labels.extend(declared.map(|(_, span)| Label {
-                    span: *span,
-                    text: format!("it is {ty} here"),
-                }));
+                let error = crate::plan::misfit(&value, &ty, message);
+                self.misfits.push((self.errors.len(), id));
                 self.error(error);
+            }
+        }
+    }
+
+    /// Shows beside a value that does not fit another one which the variable is given.
+    pub(super) fn name_both_uses(&mut self) {
+        for (at, id) in std::mem::take(&mut self.misfits) {
+            let Some(error) = self.errors.get_mut(at) else { continue };
+            let place = error.span();
+            let here = self
+                .given
+                .iter()
+                .find(|(known, span, _)| *known == id && is_at(*span, place));
+            let Some((_, _, ty)) = here else { continue };
+            let differs = |other: &&(ColumnId, Span, LogicalType)| {
+                other.0 == id && !is_at(other.1, place) && common_type(&other.2, ty).is_none()
+            };
+            if let Some((_, span, other)) = self.given.iter().find(differs) {
+                error.labels.push(Label {
+                    span: *span,
+                    text: format!("it is given a value of type {other} here"),
+                });
             }
         }
     }
@@ -173,6 +194,10 @@ impl Checker<'_> {
         };
         self.error(error);
     }
+}
+
+fn is_at(span: Span, place: Span) -> bool {
+    (span.start, span.end) == (place.start, place.end)
 }
 
 /// The variables that an expression mentions, and where.
