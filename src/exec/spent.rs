@@ -22,6 +22,15 @@ pub struct Count {
     pub nanos: u64,
 }
 
+impl Count {
+    /// Adds another one.
+    pub fn add(&mut self, other: Count) {
+        self.calls += other.calls;
+        self.rows += other.rows;
+        self.nanos += other.nanos;
+    }
+}
+
 /// Something that time is spent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum At {

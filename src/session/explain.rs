@@ -232,13 +232,13 @@ fn pipelines(plan: exec::Explain, profile: Option<&Profile>, jit: bool) -> Vec<P
 
 impl Explanation {
     /// Of a body.
-    pub fn of_body(title: String, body: Pipeline, phases: Phases) -> Self {
+    pub fn of_body(title: String, parts: Vec<Pipeline>, phases: Phases, ran: bool) -> Self {
         Self {
             logical: serde_json::json!({ "body": &title }),
             plan: vec![title],
-            pipelines: vec![body],
+            pipelines: parts,
             triggers: Vec::new(),
-            phases_ms: PhasesMs::of(phases, false),
+            phases_ms: PhasesMs::of(phases, ran),
         }
     }
 

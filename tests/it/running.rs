@@ -177,3 +177,34 @@ fn jobs_are_known_to_all_sessions_of_a_database() {
     assert!(listed.contains("1,call later('a'),done,"), "{listed}");
     assert!(listed.contains("3,call later('a'),failed,"), "{listed}");
 }
+
+#[test]
+fn a_call_that_is_analysed_runs_and_is_shown_by_statements_and_lines() {
+    let (_folder, mut session) = meeting();
+    session
+        .run(
+            "create table t (a int);
+             upsert procedure fill(most int) {
+               for i in range(most) { insert into t values (i) }
+               for r in select a from t where a < 10 { let x = r.a }
+               select 'nobody sees this'
+             }",
+        )
+        .unwrap();
+    let shown = run(&mut session, "explain analyze call fill(100)").unwrap();
+    for part in [
+        "call fill",
+        "insert into t, collected: once per batch",
+        "100 rows, ",
+        "10 rows, ",
+        "lines of fill",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert_eq!(run(&mut session, "select count(*) from t").unwrap(), "100");
+    run(&mut session, "explain call fill(100)").unwrap();
+    assert_eq!(run(&mut session, "select count(*) from t").unwrap(), "100");
+    let code = run(&mut session, "explain analyze jit call fill(1)").unwrap();
+    assert!(code.contains("; fill:2"), "{code}");
+    assert_eq!(run(&mut session, "select count(*) from t").unwrap(), "101");
+}

@@ -11,13 +11,20 @@ use std::collections::HashMap;
 
 use gobi_grammar::ast::{self, Span};
 
-use super::{Code, Operator, Pipeline};
+use super::{Code, Measured, Operator, Pipeline, micros_text};
 use crate::exec::PipelineExplain;
 use crate::procedure::{Checked, Question, QuestionKind};
 use crate::session::routines::Sources;
 
 /// A body as a part of an explanation.
-pub fn pipeline(title: String, operators: Vec<Operator>, code: Option<(PipelineExplain, &Sources)>) -> Pipeline {
+///
+/// `time` is where time was measured: the nanoseconds of a line of a text.
+pub fn pipeline(
+    title: String,
+    operators: Vec<Operator>,
+    code: Option<(PipelineExplain, &Sources)>,
+    time: TimeOf<'_>,
+) -> Pipeline {
     let (compile_us, interpreted) = code.as_ref().map_or((0, None), |(explain, _)| {
         (explain.compile_us, explain.interpreted.clone())
     });
@@ -26,15 +33,27 @@ pub fn pipeline(title: String, operators: Vec<Operator>, code: Option<(PipelineE
         operators,
         compile_us,
         interpreted,
-        code: code.map(|(explain, sources)| beside_lines(&explain, sources)),
+        code: code.map(|(explain, sources)| beside_lines(&explain, sources, time)),
     }
 }
 
+/// The time of a line, if it was measured, in nanoseconds.
+pub type TimeOf<'t> = &'t dyn Fn(&str, usize) -> Option<u64>;
+
 /// What a body asks for, in the order in which it is checked.
-pub fn asked(checked: &Checked) -> Vec<Operator> {
+///
+/// `measured` is what happened at a place, if that is known.
+pub fn asked(checked: &Checked, measured: &dyn Fn(u32) -> Option<Measured>) -> Vec<Operator> {
     let numbers = checked.program.questions().into_iter();
     let questions = numbers.filter_map(|number| checked.questions.get(number));
-    questions.filter_map(text_of).map(Operator::plain).collect()
+    let operator = |question: &Question| {
+        let place = question.span().map(|span| span.start);
+        Some(Operator {
+            measured: place.and_then(measured),
+            ..Operator::plain(text_of(question)?)
+        })
+    };
+    questions.filter_map(operator).collect()
 }
 
 /// What a question asks for, unless that is only a part of something.
@@ -63,12 +82,12 @@ fn text_of(question: &Question) -> Option<String> {
     }
 }
 
-fn beside_lines(explain: &PipelineExplain, sources: &Sources) -> Code {
+fn beside_lines(explain: &PipelineExplain, sources: &Sources, time: TimeOf<'_>) -> Code {
     let mut headings = HashMap::new();
     let mut ir = Vec::new();
     for line in explain.ir.lines() {
         match declared(line) {
-            Some((number, place)) => _ = headings.insert(number, heading(sources, place)),
+            Some((number, place)) => _ = headings.insert(number, heading(sources, place, time)),
             None => ir.push(line),
         }
     }
@@ -99,9 +118,10 @@ fn declared(line: &str) -> Option<(u32, u32)> {
     Some((number.parse().ok()?, place.strip_suffix('"')?.parse().ok()?))
 }
 
-fn heading(sources: &Sources, place: u32) -> Option<String> {
+fn heading(sources: &Sources, place: u32, time: TimeOf<'_>) -> Option<String> {
     let (name, line, text) = sources.line_text(place)?;
-    Some(format!("; {name}:{line}  {}", text.trim()))
+    let spent = time(name, line).map_or_else(String::new, |nanos| format!("  ({})", micros_text(nanos / 1000)));
+    Some(format!("; {name}:{line}  {}{spent}", text.trim()))
 }
 
 /// The line without the note of its operation, and the note.

@@ -16,7 +16,6 @@ use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
 use crate::plan::routine::{Routine, Statement, Variable};
 use crate::procedure::{Checked, Definitions as _, all_of, check_body, statement_rows};
-use crate::session::explain::{ExplainOptions, Explanation, bodies};
 use crate::session::relations::StatementTables;
 use crate::session::{Error, Session, StatementResult, statement};
 use crate::types::cast::cast;
@@ -263,42 +262,8 @@ pub fn called(session: &Session, call: &ast::CallRoutine, running: Running) -> R
     Ok(ast::Expr { kind, span })
 }
 
-/// EXPLAIN CALL: what the procedure asks for, and its code.
-pub fn explain_call(
-    session: &mut Session,
-    call: &ast::CallRoutine,
-    show: ExplainOptions,
-    running: Running,
-) -> Result<Explanation, Error> {
-    if show.analyze {
-        return Err(super::unsupported("EXPLAIN ANALYZE of CALL", running.span));
-    }
-    session.refresh_view(running.span)?;
-    let value = called(session, call, running)?;
-    let statement = ast::Statement {
-        kind: K::Eval(Box::new(value)),
-        span: running.span,
-    };
-    let params = params(session, &statement, running)?;
-    let checked = checked(session, std::slice::from_ref(&statement), &params, running)?;
-    let options = statement::options_inside(session);
-    let code = match show.jit {
-        false => None,
-        true => {
-            let code = compile::routine::compile(&checked.program, checked.body, true);
-            let explained = session.engine.explain_body(&code, &options);
-            Some(explained.map_err(|error| Error::from_exec(error, running.span))?)
-        }
-    };
-    let sources = &session.relations.routines.sources;
-    let name: Vec<&str> = call.name.iter().map(|part| part.text.as_str()).collect();
-    let title = format!("call {}", name.join("."));
-    let body = bodies::pipeline(title.clone(), bodies::asked(&checked), code.map(|code| (code, sources)));
-    Ok(Explanation::of_body(title, body, running.phases))
-}
-
 /// The variables of the script, and those that the statement declares.
-fn params(session: &Session, statement: &ast::Statement, running: Running) -> Result<Vec<Held>, Error> {
+pub(super) fn params(session: &Session, statement: &ast::Statement, running: Running) -> Result<Vec<Held>, Error> {
     let mut params = session.relations.routines.variables.clone();
     let mut new = Vec::new();
     declared(statement, &mut new);
@@ -348,7 +313,7 @@ fn declared<'s>(statement: &'s ast::Statement, into: &mut Vec<&'s ast::Let>) {
     }
 }
 
-fn checked(
+pub(super) fn checked(
     session: &mut Session,
     statements: &[ast::Statement],
     params: &[Held],

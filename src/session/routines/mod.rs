@@ -12,6 +12,7 @@ mod answers;
 mod body;
 pub mod changes;
 mod define;
+mod explained;
 pub mod jobs;
 mod known;
 mod listing;
@@ -29,8 +30,9 @@ use gobi_grammar::ast::{ObjectKind, Span, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect, ast};
 
 pub use answers::{Answering, Slots};
-pub use body::{explain_call, look as look_at_body, question_types, run as run_body};
+pub use body::{look as look_at_body, question_types, run as run_body};
 pub use define::{store, stored_definition};
+pub use explained::explain_call;
 pub use jobs::Jobs;
 pub use known::{Functions, Known, Macros, stored as stored_routines};
 pub use listing::{describe, list};
@@ -358,10 +360,12 @@ pub fn model_target(session: &mut Session, name: &str) -> Option<[String; 2]> {
 pub fn query_of(session: &mut Session, name: &str) -> Option<(ast::Query, Dialect, Values)> {
     session.relations.refresh_routines();
     let definition = session.relations.routines.known.find(name)?;
-    let query = models::query_of(&definition).ok()?.clone();
+    let parts = models::Parts::of(&definition).ok()?;
     let spec = models::Spec::of(&definition.name, &definition.routine).ok()?;
-    let given = models::variables(session, &definition, spec.as_ref()).ok()?;
-    Some((query, definition.dialect, given))
+    let mut given = models::variables(session, &definition, spec.as_ref()).ok()?;
+    let looked = parts.look(session, definition.dialect, &mut given, &mut Vec::new());
+    looked.ok()?;
+    Some((parts.query, definition.dialect, given))
 }
 
 /// A script declares a type.

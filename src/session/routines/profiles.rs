@@ -23,7 +23,11 @@ use crate::types::{Field, LogicalType, Value, array};
 
 /// What was spent, by the names of what it was spent in, in lower case.
 #[derive(Debug, Default)]
-pub struct Profiles(HashMap<String, Profile>);
+pub struct Profiles {
+    known: HashMap<String, Profile>,
+    /// The same by places in texts, as long as one run is measured.
+    places: Option<BTreeMap<u32, Count>>,
+}
 
 #[derive(Debug, Default)]
 struct Profile {
@@ -38,24 +42,39 @@ impl Profiles {
         let mut names = BTreeSet::new();
         let mut last = None;
         for (at, count) in counts {
-            let Some((name, line, _)) = place(at).and_then(|place| sources.line_text(place)) else {
+            let Some(place) = place(at) else { continue };
+            if let Some(places) = &mut self.places {
+                places.entry(place).or_default().add(count);
+            }
+            let Some((name, line, _)) = sources.line_text(place) else {
                 continue;
             };
             let name = name.to_lowercase();
-            let sum = self.0.entry(name.clone()).or_default().lines.entry(line).or_default();
-            sum.calls += count.calls;
-            sum.rows += count.rows;
-            sum.nanos += count.nanos;
+            let lines = &mut self.known.entry(name.clone()).or_default().lines;
+            lines.entry(line).or_default().add(count);
             last = Some((name.clone(), line));
             names.insert(name);
         }
         if let Some((name, line)) = last {
-            let line = self.0.get_mut(&name).and_then(|profile| profile.lines.get_mut(&line));
+            let line = self
+                .known
+                .get_mut(&name)
+                .and_then(|profile| profile.lines.get_mut(&line));
             line.into_iter().for_each(|line| line.nanos += rest);
         }
         for name in names {
-            self.0.entry(name).or_default().runs += 1;
+            self.known.entry(name).or_default().runs += 1;
         }
+    }
+
+    /// Begins to measure one run.
+    pub fn begin_run(&mut self) {
+        self.places = Some(BTreeMap::new());
+    }
+
+    /// What happened since, by places.
+    pub fn end_run(&mut self) -> BTreeMap<u32, Count> {
+        self.places.take().unwrap_or_default()
     }
 }
 
@@ -76,7 +95,7 @@ pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
         error.help = near.map(|near| format!("did you mean `{near}`?"));
         return Err(Error::new(error));
     };
-    let profile = routines.profiles.0.get(&name.text.to_lowercase());
+    let profile = routines.profiles.known.get(&name.text.to_lowercase());
     let place = definition.routine.name.first().map_or(0, |name| name.span.start);
     let text = routines.sources.text_of(place).unwrap_or_default();
     let count = |at: usize| profile.and_then(|profile| profile.lines.get(&(at + 1)));

@@ -49,11 +49,16 @@ pub fn explained(
             operators.push(Operator::plain(format!("set NEW.{}", field.name)));
         }
     }
-    operators.extend(bodies::asked(&ready.trigger.checked));
+    operators.extend(bodies::asked(&ready.trigger.checked, &|_| None));
     let code = if jit { Some(code(session, ready, span)?) } else { None };
     let sources = &session.relations.routines.sources;
     let title = format!("trigger {}", def.name);
-    Ok(bodies::pipeline(title, operators, code.map(|code| (code, sources))))
+    Ok(bodies::pipeline(
+        title,
+        operators,
+        code.map(|code| (code, sources)),
+        &|_, _| None,
+    ))
 }
 
 fn place_of(ready: &Ready) -> &'static str {

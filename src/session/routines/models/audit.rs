@@ -61,6 +61,7 @@ pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> R
         session,
         running,
         query: &audit.query,
+        variables: &[],
         dialect: running.dialect,
         given: super::Given::new(),
     };
@@ -80,6 +81,7 @@ pub fn forget(session: &mut Session, drop: &ast::Drop, running: Running) -> Resu
         session,
         running,
         query: &query,
+        variables: &[],
         dialect: running.dialect,
         given: super::Given::new(),
     };

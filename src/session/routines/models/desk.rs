@@ -13,7 +13,7 @@ use gobi_grammar::ast::{self, Statement, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::spec::{Kind, Spec};
-use super::{Done, Given, INTERVAL};
+use super::{Done, Given, INTERVAL, parts};
 use crate::formats::Relation;
 use crate::session::change::Running;
 use crate::session::change::foreign::relation_of_fields;
@@ -29,6 +29,8 @@ pub struct Desk<'d> {
     pub session: &'d mut Session,
     pub running: Running,
     pub query: &'d ast::Query,
+    /// Variables before it.
+    pub variables: &'d [(String, ast::Query)],
     /// How the query's text is read.
     pub dialect: Dialect,
     /// The values of parameters.
@@ -76,7 +78,9 @@ impl Desk<'_> {
     pub fn rows(&mut self) -> Result<Rows, Error> {
         let running = self.running;
         self.session.refresh_view(running.span)?;
-        let outer = self.session.relations.routines.inside.replace(self.given.clone());
+        let mut given = self.given.clone();
+        parts::compute(self.session, self.variables, &mut given, self.dialect, running)?;
+        let outer = self.session.relations.routines.inside.replace(given);
         let stream = statement::query_stream(self.session, self.query, self.dialect, running.phases, running.span);
         self.session.relations.routines.inside = outer;
         let stream = stream?;

@@ -17,6 +17,7 @@ mod desk;
 mod dimension;
 mod journal;
 mod load;
+mod parts;
 mod spec;
 mod target;
 
@@ -24,7 +25,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{self, CallRoutine, RoutineBody, Span, StatementKind as K};
+use gobi_grammar::ast::{self, CallRoutine, Span};
 
 use super::Running;
 use crate::catalog::EntityId;
@@ -35,6 +36,7 @@ use crate::session::{Error, ResultStream, Session, StatementResult, prepared, st
 use crate::types::{LogicalType, Value};
 pub use audit::{define as define_audit, forget as forget_audit};
 use desk::Desk;
+pub use parts::Parts;
 use spec::Kind;
 pub use spec::Spec;
 
@@ -85,16 +87,23 @@ pub fn is_one(session: &mut Session, call: &CallRoutine) -> bool {
 
 /// Looks for errors in a model, and for what it names.
 pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Result<Vec<EntityId>, Error> {
-    let query = query_of(definition)?;
-    let given = variables(session, definition, Some(spec))?;
+    let parts = Parts::of(definition)?;
+    let query = &parts.query;
+    let mut given = variables(session, definition, Some(spec))?;
+    let mut names = Vec::new();
+    parts.look(session, definition.dialect, &mut given, &mut names)?;
     if let (Kind::View | Kind::Embedded, Some(param)) = (spec.kind, definition.routine.params.first()) {
         let message = format!("a model of kind `{}` has no parameters", spec.kind.name());
         return Err(Error::new(Diagnostic::new("42601", param.name.span, message)));
     }
+    if matches!(spec.kind, Kind::View | Kind::Embedded) && !parts.variables.is_empty() {
+        let message = format!("a model of kind `{}` has no variables", spec.kind.name());
+        return Err(Error::new(Diagnostic::new("42601", query.span, message)));
+    }
     let outer = session.relations.routines.inside.replace(given);
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = statement::bind(query, definition.dialect, &mut tables);
-    let names = tables.named();
+    names.extend(tables.named());
     session.relations.routines.inside = outer;
     let bound = bound?;
     let columns: Vec<&str> = bound.output.iter().map(|(_, field)| field.name.as_str()).collect();
@@ -128,34 +137,6 @@ pub fn variables(session: &Session, definition: &Definition, spec: Option<&Spec>
     Ok(given)
 }
 
-/// The query that a model is.
-pub fn query_of(definition: &Definition) -> Result<&ast::Query, Error> {
-    let query = match &definition.routine.body {
-        RoutineBody::Value(ast::Value::Query(query)) => Some(&**query),
-        RoutineBody::Value(ast::Value::Expr(_) | ast::Value::Then(_)) => None,
-        RoutineBody::Block(block) => match block.statements.as_slice() {
-            [only] => match &only.kind {
-                K::Query(query) => Some(query),
-                K::Return(Some(value)) => match &**value {
-                    ast::Value::Query(query) => Some(&**query),
-                    ast::Value::Expr(_) | ast::Value::Then(_) => None,
-                },
-                _ => None,
-            },
-            _ => None,
-        },
-    };
-    query.ok_or_else(|| {
-        let span = definition
-            .routine
-            .name
-            .last()
-            .map_or_else(Span::default, |name| name.span);
-        let message = "a model whose body is anything but one query is not supported yet";
-        Error::new(Diagnostic::new("0A000", span, message).with_help("write `=> select …`"))
-    })
-}
-
 /// Runs a model: all of it, or nothing.
 fn run(
     session: &mut Session,
@@ -164,7 +145,7 @@ fn run(
     spec: &Spec,
     running: Running,
 ) -> Result<StatementResult, Error> {
-    let query = query_of(definition)?.clone();
+    let Parts { variables, query } = Parts::of(definition)?;
     let (given, until) = arguments(session, call, definition, running)?;
     if session.store.is_none() {
         return Err(transactions::without_database("a model", running.span));
@@ -174,6 +155,7 @@ fn run(
         session,
         running,
         query: &query,
+        variables: &variables,
         dialect: definition.dialect,
         given,
     };
