@@ -9,32 +9,32 @@
 //!
 //! Does not: check or compile.
 
+mod events;
+mod rows;
+
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, new_null_array,
-};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Field as ArrowField, Int64Type, Schema};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::Int64Type;
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::Assignment;
+
+use events::{concerns, has_old};
+use rows::Changed;
 
 use super::MAX_DEPTH;
 use super::explained::explained;
 use super::ready::{Ready, Target, names_of_rows, of_table};
 use super::within::inside;
-use crate::catalog::{EntityId, Event, Timing};
-use crate::plan::change::{Action, Change, Layout, Source};
-use crate::procedure::{CALLED, RowInput, RowOutput, SKIPPED};
+use crate::catalog::{EntityId, Timing};
+use crate::plan::change::{Action, Change, Layout};
+use crate::procedure::{CALLED, RowInput};
 use crate::session::change::{Running, foreign};
 use crate::session::explain::Capture;
 use crate::session::routines::Answering;
 use crate::session::store::{View, store_error};
 use crate::session::{Error, Session, statement};
-use crate::types::Field;
-use crate::types::arrow::to_arrow;
 
 /// The triggers of a statement.
 #[derive(Debug)]
@@ -63,16 +63,6 @@ struct Fires {
     done: Cell<(u64, u64)>,
     /// For each arm of the statement, whether it fires for rows that are inserted, updated, deleted.
     arms: Vec<[bool; 3]>,
-}
-
-/// Rows that have changed.
-#[derive(Clone, Debug)]
-struct Changed {
-    /// By the places of the table's columns; those that are not wanted are not there.
-    old: Vec<Option<ArrayRef>>,
-    new: Vec<ArrayRef>,
-    /// The number of the arm, and what happened: 0 inserted, 1 updated, 2 deleted.
-    kinds: Vec<(usize, usize)>,
 }
 
 impl Firing {
@@ -287,41 +277,6 @@ impl Firing {
         Ok(())
     }
 
-    /// The rows of a batch, as triggers see them.
-    fn changed(&self, batch: &RecordBatch, (change, layout, first_old): (&Change<'_>, &Layout, usize)) -> Changed {
-        let mut old = vec![None; self.target.columns.len()];
-        for (at, place) in self.old.iter().enumerate() {
-            if let Some(slot) = old.get_mut(*place) {
-                *slot = batch.columns().get(first_old + at).cloned();
-            }
-        }
-        let (first, count) = layout.new;
-        let new = batch.columns().get(first..first + count).unwrap_or_default().to_vec();
-        let addresses = layout
-            .address
-            .and_then(|at| batch.columns().get(at))
-            .map(|c| c.as_primitive::<Int64Type>());
-        let actions = layout.action.and_then(|at| batch.columns().get(at));
-        let actions = actions.map(|column| column.as_primitive::<arrow::datatypes::Int32Type>());
-        let kinds = (0..batch.num_rows()).map(|row| {
-            let arm = actions.map_or(0, |actions| usize::try_from(actions.value(row)).unwrap_or_default());
-            let makes = change.arms.get(arm).is_some_and(|arm| arm.action.makes_a_row());
-            let had = addresses.is_some_and(|addresses| addresses.is_valid(row))
-                || addresses.is_none() && has_old_row(change, arm);
-            let kind = match (had, makes) {
-                (true, true) => 1,
-                (true, false) => 2,
-                _ => 0,
-            };
-            (arm, kind)
-        });
-        Changed {
-            old,
-            new,
-            kinds: kinds.collect(),
-        }
-    }
-
     /// Runs the body of a trigger for rows.
     fn run(
         &self,
@@ -344,15 +299,6 @@ impl Firing {
         });
         let columns: Vec<ArrayRef> = columns.collect();
         self.call(session, view, fires, &columns, rows)
-    }
-
-    fn column(&self, at: usize, array: Option<ArrayRef>, rows: usize) -> ArrayRef {
-        let ty = self
-            .target
-            .columns
-            .get(at)
-            .map_or(arrow::datatypes::DataType::Null, |field| to_arrow(&field.ty));
-        array.unwrap_or_else(|| new_null_array(&ty, rows))
     }
 
     /// Runs the body of a trigger of the statement.
@@ -429,128 +375,10 @@ impl Firing {
         let help = "let one of them leave alone the rows that another has changed, by WHEN";
         Error::new(Diagnostic::new("54001", self.running.span, message).with_help(help))
     }
-
-    /// The batch as a trigger before rows leaves it.
-    fn replaced(
-        &self,
-        batch: &RecordBatch,
-        layout: &Layout,
-        ready: &Ready,
-        out: Vec<ArrayRef>,
-    ) -> Result<RecordBatch, Error> {
-        let internal = |error: arrow::error::ArrowError| {
-            Error::new(Diagnostic::new("XX000", self.running.span, error.to_string()))
-        };
-        let keep: Option<BooleanArray> = out.first().map(|state| {
-            let states = state.as_primitive::<Int64Type>().values().iter();
-            states.map(|state| Some(*state != SKIPPED as i64)).collect()
-        });
-        let mut columns = batch.columns().to_vec();
-        for (output, array) in ready.trigger.outputs.iter().zip(out) {
-            if let RowOutput::New(at) = output
-                && *at < layout.new.1
-                && let Some(column) = columns.get_mut(layout.new.0 + at)
-            {
-                *column = array;
-            }
-        }
-        let schema = batch.schema();
-        let fields = schema
-            .fields()
-            .iter()
-            .map(|field| ArrowField::clone(field).with_nullable(true));
-        let schema = Schema::new(fields.collect::<Vec<_>>());
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let batch = RecordBatch::try_new_with_options(schema.into(), columns, &options).map_err(internal)?;
-        match keep {
-            Some(keep) if keep.false_count() > 0 => filter_record_batch(&batch, &keep).map_err(internal),
-            _ => Ok(batch),
-        }
-    }
-
-    /// Keeps the rows for triggers that read them all.
-    fn keep(&mut self, changed: &Changed) -> Result<(), Error> {
-        let Some([old, new]) = &mut self.kept else {
-            return Ok(());
-        };
-        let span = self.running.span;
-        let columns = &self.target.columns;
-        let values: Vec<ArrayRef> = changed.old.iter().flatten().cloned().collect();
-        let both: [(&mut Vec<RecordBatch>, &[ArrayRef], [usize; 2]); 2] =
-            [(old, &values, [1, 2]), (new, &changed.new, [0, 1])];
-        for (batches, values, kinds) in both {
-            if values.len() < columns.len() || columns.is_empty() {
-                continue;
-            }
-            let mask: BooleanArray = changed
-                .kinds
-                .iter()
-                .map(|(_, kind)| Some(kinds.contains(kind)))
-                .collect();
-            let batch = batch_of(columns, values).and_then(|batch| filter_record_batch(&batch, &mask));
-            let batch = batch.map_err(|error| Error::new(Diagnostic::new("XX000", span, error.to_string())))?;
-            if batch.num_rows() > 0 {
-                batches.push(batch);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn batch_of(columns: &[Field], values: &[ArrayRef]) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let fields = columns
-        .iter()
-        .map(|field| ArrowField::new(&field.name, to_arrow(&field.ty), true));
-    RecordBatch::try_new(Schema::new(fields.collect::<Vec<_>>()).into(), values.to_vec())
 }
 
 /// How many rows have such a state.
 fn count(out: &[ArrayRef], is: impl Fn(i64) -> bool) -> u64 {
     let states = out.first().map(|state| state.as_primitive::<Int64Type>().values());
     states.map_or(0, |states| states.iter().filter(|state| is(**state)).count() as u64)
-}
-
-/// Whether a row of the table was there that an arm is about, where there are no addresses: in a view.
-fn has_old_row(change: &Change<'_>, arm: usize) -> bool {
-    change.arms.get(arm).is_some_and(|arm| has_old(&arm.action))
-}
-
-fn has_old(action: &Action<'_>) -> bool {
-    matches!(action, Action::Update(_) | Action::Replace(_) | Action::Delete)
-}
-
-/// Whether a trigger fires for rows that an arm inserts, updates, deletes.
-fn concerns(ready: &Ready, change: &Change<'_>, action: &Action<'_>) -> [bool; 3] {
-    let upserts = matches!(
-        change.source,
-        Source::Conflicting { update: true, .. } | Source::Merge { .. }
-    );
-    let has = |event: Event| ready.def.events.contains(&event);
-    let upsert = upserts && has(Event::Upsert);
-    match action {
-        Action::Propose | Action::Insert(..) | Action::InsertDefaults => [has(Event::Insert) || upsert, false, false],
-        Action::Update(set) => [false, (has(Event::Update) || upsert) && sets(ready, set), false],
-        Action::Replace(places) => {
-            let names = places
-                .iter()
-                .filter_map(|at| change.shape.columns.get(*at))
-                .map(|c| c.field.name.as_str());
-            let any = ready.def.of.is_empty() || names.into_iter().any(|name| is_of(ready, name));
-            [false, (has(Event::Update) || upsert) && any, false]
-        }
-        Action::Delete => [false, false, has(Event::Delete)],
-        Action::Nothing => [false; 3],
-    }
-}
-
-/// Whether an UPDATE sets one of the trigger's columns.
-fn sets(ready: &Ready, set: &[Assignment]) -> bool {
-    ready.def.of.is_empty()
-        || set
-            .iter()
-            .any(|assignment| assignment.columns().any(|name| is_of(ready, name)))
-}
-
-fn is_of(ready: &Ready, name: &str) -> bool {
-    ready.def.of.iter().any(|of| of.eq_ignore_ascii_case(name))
 }
