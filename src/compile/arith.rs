@@ -436,6 +436,9 @@ impl Emitter<'_> {
             let part = self.access(native, args, expr);
             return self.shared(part, &expr.ty);
         }
+        if let Some(value) = self.look_up(def.name, args, expr) {
+            return value;
+        }
         if let Some(text) = texts::concatenated(expr).and_then(|args| self.concat(args)) {
             return text;
         }

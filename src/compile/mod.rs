@@ -18,6 +18,7 @@ mod expr;
 pub mod frame;
 pub mod groups;
 mod keys;
+mod maps;
 mod marks;
 mod mask;
 mod narrow;

@@ -67,7 +67,7 @@ impl Emitter<'_> {
     }
 
     /// An array or struct of which only a part is read, so that a body that has it for itself keeps it so.
-    fn looked_into(&mut self, expr: &Expr) -> Nullable {
+    pub(super) fn looked_into(&mut self, expr: &Expr) -> Nullable {
         match &expr.kind {
             ExprKind::Column(id) if self.routine.is_some() && expr.ty.is_nested() => self.variable(*id),
             ExprKind::Call { function, args } => match functions::function(*function).native {

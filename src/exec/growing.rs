@@ -115,7 +115,7 @@ pub(super) fn fresh(host: &mut Host, bytes: usize) -> Result<*mut u8, ExecError>
 
 /// # Safety
 /// `old` is an array of `count` elements of so many bytes.
-unsafe fn moved(
+pub(super) unsafe fn moved(
     host: &mut Host,
     old: *const u8,
     (count, wanted): (usize, usize),
@@ -148,7 +148,7 @@ fn stride(layout: &NestedLayout) -> usize {
 ///
 /// # Safety
 /// Both are objects of this layout.
-unsafe fn taken_over(old: *const u8, new: *mut u8, layout: &NestedLayout) {
+pub(super) unsafe fn taken_over(old: *const u8, new: *mut u8, layout: &NestedLayout) {
     let at = layout.mark_at();
     // SAFETY: the caller's promise.
     unsafe {

@@ -14,6 +14,7 @@ use gobi_jit::{HostTable, host_functions};
 
 use super::growing::{array_filled, array_grow, array_room, object_own};
 use super::lists::{self, Lists};
+use super::maps::{Maps, map_find, map_put};
 use super::memory::{Budget, Reservation};
 use super::routine::{self, Asking};
 use super::texts::{int_text, text_concat, text_extend, text_extend_int};
@@ -31,6 +32,8 @@ pub struct Host {
     pub(super) code: Arc<PipelineCode>,
     /// Texts, arrays and structs made by functions.
     pub(super) arena: Objects,
+    /// Indexes of maps in it.
+    pub(super) maps: Maps,
     /// States of `array_agg`.
     lists: Lists,
     /// Text of the call at hand.
@@ -64,6 +67,7 @@ impl Host {
         Ok(Box::new(Self {
             code,
             arena: Objects::default(),
+            maps: Maps::default(),
             lists: Lists::default(),
             scratch: Vec::new(),
             env,
@@ -79,6 +83,7 @@ impl Host {
     /// Forgets texts, arrays and structs made so far; nothing may point to them any more.
     pub fn reset(&mut self) -> Result<(), ExecError> {
         self.arena.clear();
+        self.maps.forget();
         self.settle()
     }
 
@@ -145,6 +150,8 @@ host_functions! {
         "array_filled" => array_filled(object: *mut u8, stride: i64) -> i64;
         "array_grow" => array_grow(host: *mut u8, place: *mut u8, layout: *const u8) -> i64;
         "object_own" => object_own(host: *mut u8, place: *mut u8, layout: *const u8) -> i64;
+        "map_find" => map_find(host: *mut u8, object: *const u8, layout: *const u8, cell: *mut u8) -> i64;
+        "map_put" => map_put(host: *mut u8, place: *mut u8, layout: *const u8, cells: *const u8) -> i64;
         "int_text" => int_text(host: *mut u8, view: *mut u8, number: i64) -> i64;
         "text_concat" => text_concat(host: *mut u8, views: *mut u8, count: i64) -> i64;
         "text_extend" => text_extend(host: *mut u8, view: *mut u8, room: *mut u8, piece: *const u8) -> i64;

@@ -19,6 +19,7 @@ mod growing;
 mod host;
 mod kernels;
 mod lists;
+mod maps;
 pub mod memory;
 mod merge;
 mod morsels;

@@ -133,7 +133,7 @@ pub unsafe fn compare(x: *const u8, y: *const u8, layout: &NestedLayout) -> Orde
 
 /// # Safety
 /// The parts, where there are any, have this shape.
-unsafe fn compare_parts(x: Part, y: Part, shape: &Shape) -> Ordering {
+pub(super) unsafe fn compare_parts(x: Part, y: Part, shape: &Shape) -> Ordering {
     let (Some(x), Some(y)) = (x, y) else {
         return x.is_none().cmp(&y.is_none());
     };
@@ -163,6 +163,17 @@ pub unsafe fn hash(at: *const u8, layout: &NestedLayout) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     // SAFETY: the caller's promise.
     unsafe { hash_into(&mut hasher, at, layout) };
+    hasher.finish()
+}
+
+/// Hash of a part.
+///
+/// # Safety
+/// The part, if there is one, has this shape.
+pub(super) unsafe fn hash_of(part: Part, shape: &Shape) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    // SAFETY: the caller's promise.
+    unsafe { hash_part(&mut hasher, part, shape) };
     hasher.finish()
 }
 

@@ -182,6 +182,7 @@ impl Body {
         let answers: *mut (dyn Answers + 'static) = unsafe { std::mem::transmute(std::ptr::from_mut(answers)) };
         let budget = Budget::new(options.memory_limit_bytes);
         let mut host = host_for(&self.code, answers, &self.questions, &budget)?;
+        host.maps.lasting = true;
         let mut frame = Frame::new(&self.code);
         frame.set(Slot::Cells, cells.as_mut_ptr() as u64);
         // SAFETY: the frame's slots are set for the code, and what they point to lives until the call has ended.

@@ -85,6 +85,7 @@ unsafe fn move_all(host: &mut Host, number: usize, since: Mark, cells: *mut u8) 
         .map(|(at, ty)| unsafe { held(cells.add(CELL_BYTES * at), ty) });
     let held: Vec<Value> = held.collect();
     host.arena.forget_since(since.made);
+    host.maps.forget();
     for (at, (value, ty)) in held.iter().zip(&types.taken).enumerate() {
         let bits = host.arena.bits(value, ty);
         // SAFETY: the caller's promise.

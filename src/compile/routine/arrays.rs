@@ -15,6 +15,7 @@ use gobi_jit::ir::{IntCond, Type, Value};
 use super::parts::mark_at;
 use crate::compile::emit::Emitter;
 use crate::compile::frame::Slot;
+use crate::compile::maps;
 use crate::compile::value::{Kind, Nullable};
 use crate::functions;
 use crate::plan::physical::Span;
@@ -28,7 +29,7 @@ pub(super) fn changes_in_place(routine: &Routine) -> bool {
     Statement::each(&routine.body, &mut |statement| {
         changes |= match statement {
             Statement::Store { .. } => true,
-            Statement::Set(id, value) => appended(*id, value).is_some(),
+            Statement::Set(id, value) => appended(*id, value).is_some() || maps::entry_put(*id, value).is_some(),
             _ => false,
         };
     });

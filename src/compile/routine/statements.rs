@@ -13,6 +13,7 @@ use super::variables::CELL;
 use super::{arrays, texts};
 use crate::compile::emit::Emitter;
 use crate::compile::frame::Slot;
+use crate::compile::maps;
 use crate::plan::physical::Span;
 use crate::plan::physical::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::physical::routine::Statement;
@@ -111,6 +112,9 @@ impl Emitter<'_> {
         }
         if let Some(pieces) = texts::pieces(variable, value) {
             return self.extend_text(variable, &pieces, value);
+        }
+        if let Some(entry) = maps::entry_put(variable, value) {
+            return self.put_entry(variable, entry, value);
         }
         if let Some(elements) = arrays::appended(variable, value).filter(|_| self.always_has_a_value(variable)) {
             return self.push(variable, &elements);

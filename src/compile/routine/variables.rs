@@ -117,7 +117,7 @@ impl Emitter<'_> {
     }
 
     /// Puts another object with as many elements in the place of a variable's.
-    pub(super) fn set_object(&mut self, id: ColumnId, object: Value) {
+    pub(in crate::compile) fn set_object(&mut self, id: ColumnId, object: Value) {
         let place = self.place_of(id);
         if let Held::Local(local) = place.held {
             self.b.set(local, object);
