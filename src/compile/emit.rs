@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub(super) layouts: Vec<Box<NestedLayout>>,
     pub(super) helpers: HashMap<strings::Helper, FuncId>,
     pub(super) routines: HashMap<RoutineId, FuncId>,
+    /// Which routines have loops, or call others that have.
+    pub(super) loops: HashMap<RoutineId, bool>,
     /// Instructions of bodies carry the places of their statements.
     pub(super) notes_places: bool,
 }
@@ -60,6 +62,7 @@ impl Shared {
             layouts: Vec::new(),
             helpers: HashMap::new(),
             routines: HashMap::new(),
+            loops: HashMap::new(),
             notes_places: false,
         }
     }

@@ -249,6 +249,14 @@ impl Statement {
         }
     }
 
+    /// Whether it does something again and again.
+    pub fn is_loop(&self) -> bool {
+        matches!(
+            self,
+            Statement::While { .. } | Statement::Range { .. } | Statement::Rows { .. }
+        )
+    }
+
     /// Where it stands, as far as that is known.
     pub fn span(&self) -> Option<Span> {
         match self {

@@ -10,12 +10,15 @@ use std::collections::HashMap;
 
 use super::known::Known;
 use super::{FUEL, arrays};
+use crate::compile::emit::Emitter;
 use crate::functions;
 use crate::plan::physical::logical::{ColumnId, Expr, ExprKind};
-use crate::plan::physical::routine::Statement;
+use crate::plan::physical::routine::{RoutineId, Statement};
 
-/// Rounds that a loop inside another one, or a call, counts for.
-const INNER: i64 = 64;
+/// Rounds that a loop inside another one counts for.
+const INNER_LOOP: i64 = 8;
+/// Rounds that a call counts for, of a routine that has loops.
+const CALL_OF_LOOPS: i64 = 256;
 
 /// What statements change.
 #[derive(Default)]
@@ -76,20 +79,48 @@ pub(super) fn keeps_length(body: &[Statement], array: ColumnId) -> bool {
     !changes.assigned.contains_key(&array)
 }
 
-/// Fuel that a round of a loop with this body takes; 1: there are no loops and calls inside.
-pub(super) fn weight(body: &[Statement]) -> i64 {
-    let mut weight = 1;
-    Statement::each(body, &mut |statement| {
-        let is_loop = matches!(
-            statement,
-            Statement::While { .. } | Statement::Range { .. } | Statement::Rows { .. }
-        );
-        weight += i64::from(is_loop) * INNER;
-        statement.exprs(&mut |expr| {
-            expr.visit(&mut |expr| weight += i64::from(matches!(expr.kind, ExprKind::Routine { .. })) * INNER);
+impl Emitter<'_> {
+    /// Fuel that a round of a loop with this body takes; 1: there are no loops inside, nor calls of routines that have some.
+    pub(super) fn weight(&mut self, body: &[Statement]) -> i64 {
+        let (mut weight, mut called) = (1, Vec::new());
+        Statement::each(body, &mut |statement| {
+            weight += i64::from(statement.is_loop()) * INNER_LOOP;
+            statement.exprs(&mut |expr| called.extend(routines_of(expr)));
         });
+        for id in called {
+            weight += i64::from(self.loops(id)) * CALL_OF_LOOPS;
+        }
+        weight.min(FUEL / 4)
+    }
+
+    /// Whether a routine, or one that it calls, has loops.
+    fn loops(&mut self, id: RoutineId) -> bool {
+        if let Some(known) = self.shared.loops.get(&id) {
+            return *known;
+        }
+        let plan = self.plan;
+        let routine = &plan.program.routines[id.0 as usize];
+        // Who calls itself looks by itself whether to stop.
+        self.shared.loops.insert(id, routine.recursive);
+        let (mut found, mut called) = (routine.recursive, Vec::new());
+        Statement::each(&routine.body, &mut |statement| {
+            found |= statement.is_loop();
+            statement.exprs(&mut |expr| called.extend(routines_of(expr)));
+        });
+        let found = found || called.into_iter().any(|id| self.loops(id));
+        self.shared.loops.insert(id, found);
+        found
+    }
+}
+
+fn routines_of(expr: &Expr) -> Vec<RoutineId> {
+    let mut found = Vec::new();
+    expr.visit(&mut |expr| {
+        if let ExprKind::Routine { routine, .. } = expr.kind {
+            found.push(routine);
+        }
     });
-    weight.min(FUEL / 16)
+    found
 }
 
 /// Whether a body goes on with the next round early.

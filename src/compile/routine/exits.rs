@@ -117,11 +117,6 @@ impl Emitter<'_> {
 
 fn has_loops(routine: &Routine) -> bool {
     let mut found = false;
-    Statement::each(&routine.body, &mut |statement| {
-        found |= matches!(
-            statement,
-            Statement::While { .. } | Statement::Range { .. } | Statement::Rows { .. }
-        );
-    });
+    Statement::each(&routine.body, &mut |statement| found |= statement.is_loop());
     found
 }

@@ -4,14 +4,14 @@
 //! at most 4096 rounds, and only there looks whether somebody asked to stop, and whether the range goes on. In `while x != 1 { …; steps =
 //! steps + 1 }` the test whether `steps` still fits is that look as well.
 //!
-//! Invariants: between two looks there are at most some million rounds: a loop inside another one, or a call, costs the outer one the
-//! fuel of [`INNER`](super::changes) rounds; what a loop assigns is forgotten at its head.
+//! Invariants: between two looks there are at most some million rounds: a loop inside another one, or a call of a routine with loops, costs
+//! the outer one the fuel of several rounds; what a loop assigns is forgotten at its head.
 //!
 //! Does not: know what the rounds do.
 
 use gobi_jit::ir::{Block, Checked, IntCond, Local, Type, Value};
 
-use super::changes::{Changes, continues, keeps_length, leaves_early, weight};
+use super::changes::{Changes, continues, keeps_length, leaves_early};
 use super::{FUEL, bounds};
 use crate::compile::emit::Emitter;
 use crate::compile::value::{Nullable, both};
@@ -65,7 +65,8 @@ impl Emitter<'_> {
         self.b.switch_to(head);
         self.assume(condition, true);
         if meter.is_none() {
-            self.burn(weight(body));
+            let weight = self.weight(body);
+            self.burn(weight);
         }
         self.round(body, (end, next), meter);
         self.b.switch_to(next);
@@ -95,7 +96,8 @@ impl Emitter<'_> {
     ) {
         self.b.jump(head);
         self.b.switch_to(head);
-        self.burn(weight(before) + weight(body));
+        let weight = self.weight(before) + self.weight(body);
+        self.burn(weight);
         let at_head = self.frame_of().known.clone();
         self.statements(before);
         if self.b.is_terminated() {
@@ -145,7 +147,7 @@ impl Emitter<'_> {
 
     /// The counter of a loop, if it has one, and no loops or calls inside; what it has before its first round is known.
     fn meter(&mut self, body: &[Statement]) -> Option<Meter> {
-        if weight(body) > 1 || continues(body) {
+        if continues(body) || self.weight(body) > 1 {
             return None;
         }
         let (variable, by) = body.iter().find_map(|statement| self.counts(statement, body))?;
@@ -291,10 +293,9 @@ impl Emitter<'_> {
             }
             e.round(body, (end, next), None);
         };
-        if weight(body) == 1 && !matches!(counting.way, Way::Either) {
-            self.in_pieces(counter, counting, end, round);
-        } else {
-            self.one_by_one(counter, counting, (weight(body), end), round);
+        match (self.weight(body), counting.way) {
+            (1, Way::Up | Way::DownByOne) => self.in_pieces(counter, counting, end, round),
+            (weight, _) => self.one_by_one(counter, counting, (weight, end), round),
         }
         self.b.switch_to(end);
         self.frame_of().known = outside;
