@@ -13,10 +13,11 @@
 //!
 //! # The life of a commit
 //!
-//! Transactions queue up with their rows encoded; one of those that wait makes a commit of several, where they may share one
-//! (`group`), and of each other by itself. It edits trees ([`tree::edit`]) and submits a draft with the new nodes
-//! ([`timeline::Draft`]). Under the queue's lock the commit gets its place in the log and its id. The first thread to wait writes all that is queued as one group at the end
-//! of the open pack, syncs it once, adds the commits to the log and moves the branches. HEAD follows every few megabytes.
+//! Transactions queue up, with their rows encoded if those are many; one of those that wait makes a commit of several, where they may
+//! share one (`group`), and of each other by itself. Few rows that share a commit share a segment. It edits trees ([`tree::edit`]) and
+//! submits a draft with the new nodes ([`timeline::Draft`]). Under the queue's lock the commit gets its place in the log and its id.
+//! The first thread to wait writes all that is queued as one group at the end of the open pack, syncs it once, adds the commits to the
+//! log and moves the branches. HEAD follows every few megabytes.
 //!
 //! # The format, version 1
 //!

@@ -54,6 +54,51 @@ fn rows_of_several_transactions_make_one_commit() {
 }
 
 #[test]
+fn their_rows_make_one_segment_of_a_table_and_of_each_partition() {
+    let disk = SimDisk::new();
+    let mut parted = pairs("t");
+    parted.partition_by = vec![parted.columns[1].no];
+    let (database, id, base) = with_table(&disk, parted);
+    let mut changes = Changes::new(&base);
+    let plain = changes.catalog.create("main", Entity::Table(pairs("u"))).unwrap();
+    let base = database.commit("main", &base, changes, about()).unwrap();
+    let staged = |table: EntityId, rows: &[(i64, &str)]| {
+        let mut changes = Changes::new(&base);
+        let def = base.catalog().table(table).unwrap().clone();
+        changes.table(table).unwrap().append(&def, &batch(rows)).unwrap();
+        assert!(changes.adds_few());
+        Arc::new(changes)
+    };
+    let all = [
+        staged(plain, &[(1, "x")]),
+        staged(id, &[(1, "x"), (2, "y")]),
+        staged(id, &[(3, "y")]),
+        staged(plain, &[(2, "y")]),
+        staged(id, &[(4, "x")]),
+    ];
+    let prepared = Prepared::together(&database.core, &all.each_ref()).unwrap();
+    let members: Vec<_> = prepared.iter().map(|prepared| (prepared, &base)).collect();
+    let next = queue(&database, &members).unwrap();
+    let segments = |table: EntityId| next.table(table).unwrap().parts().unwrap().len();
+    assert_eq!((segments(plain), segments(id)), (1, 2));
+    assert_eq!(texts(&next, plain), ["1 x", "2 y"]);
+    let mut found = texts(&next, id);
+    found.sort();
+    assert_eq!(found, ["1 x", "2 y", "3 y", "4 x"]);
+    assert!(database.verify(true).unwrap().is_clean());
+    // Rows that take the place of others, or are many, are encoded by themselves.
+    let mut changes = Changes::new(&next);
+    let def = next.catalog().table(plain).unwrap().clone();
+    let first = rows(&*next.table(plain).unwrap().relation(None).unwrap())[0].0;
+    changes.table(plain).unwrap().delete(&[first]);
+    assert!(!changes.adds_few());
+    let mut changes = Changes::new(&next);
+    let many: Vec<(i64, &str)> = (0..65).map(|a| (a, "x")).collect();
+    changes.table(plain).unwrap().append(&def, &batch(&many)).unwrap();
+    assert!(!changes.adds_few());
+}
+
+#[test]
 fn a_key_that_two_of_them_add_is_refused() {
     let disk = SimDisk::new();
     let (database, id, base) = with_table(&disk, keyed("t"));
