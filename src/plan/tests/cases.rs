@@ -106,7 +106,6 @@ pub(super) const ERRORS: &[&str] = &[
     "select distinct on (n_name) n_name from nation",
     "select row_number() over (order by n_name) from nation",
     "select n_name from nation intersect all select r_name from region",
-    "select (select n_name from nation where n_regionkey = r_regionkey) from region",
     "select r.* from nation anti join region r on n_regionkey = r_regionkey",
     "select * from range(1, 10, 0)",
     "select * from 'missing.parquet'",
