@@ -425,7 +425,8 @@ impl Checker<'_> {
             (Returned::Inferred, Some((ty, nullable))) => Some((ty, nullable || falls_through)),
         };
         // What hangs on a result, or on the type of a variable, that is not known yet is looked at again.
-        let again = self.instances.unresolved && result.is_some() || self.next != *self.assumed;
+        let unknown = self.variables.iter().any(|variable| variable.ty == LogicalType::Null);
+        let again = self.instances.unresolved && result.is_some() || unknown && self.next != *self.assumed;
         if !self.errors.is_empty() && !again {
             self.name_both_uses();
             self.errors.sort_by_key(|error| (error.span().start, error.span().end));
