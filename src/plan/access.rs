@@ -161,7 +161,7 @@ impl Limits {
                 } else if let Some((id, value)) = values.column_and_value(right, left)
                     && id == column
                 {
-                    self.compare(mirrored(*op), &value);
+                    self.compare(op.mirrored(), &value);
                 }
             }
             _ => {}
@@ -180,16 +180,6 @@ impl Limits {
             CompareOp::Gt | CompareOp::GtEq => self.low = self.low.take().or(end(op == CompareOp::GtEq)),
             CompareOp::NotEq | CompareOp::Distinct | CompareOp::NotDistinct => {}
         }
-    }
-}
-
-fn mirrored(op: CompareOp) -> CompareOp {
-    match op {
-        CompareOp::Lt => CompareOp::Gt,
-        CompareOp::LtEq => CompareOp::GtEq,
-        CompareOp::Gt => CompareOp::Lt,
-        CompareOp::GtEq => CompareOp::LtEq,
-        other => other,
     }
 }
 

@@ -539,3 +539,16 @@ pub enum CompareOp {
     /// IS NOT DISTINCT FROM.
     NotDistinct,
 }
+
+impl CompareOp {
+    /// The operator for the operands exchanged: `a < b` is `b > a`.
+    pub fn mirrored(self) -> Self {
+        match self {
+            Self::Lt => Self::Gt,
+            Self::LtEq => Self::GtEq,
+            Self::Gt => Self::Lt,
+            Self::GtEq => Self::LtEq,
+            other => other,
+        }
+    }
+}

@@ -50,7 +50,7 @@ fn note_plan(reads: &Reads, plan: &Plan, tables: &[(TableId, EntityId, TableDef)
             ExprKind::Compare { op, left, right } => {
                 let (column, value, op) = match (column(left), right.as_literal()) {
                     (Some(column), Some(value)) => (column, value, *op),
-                    _ => (column(right)?, left.as_literal()?, turned(*op)),
+                    _ => (column(right)?, left.as_literal()?, op.mirrored()),
                 };
                 let value = value.clone();
                 let allowed = match op {
@@ -76,16 +76,5 @@ fn note_plan(reads: &Reads, plan: &Plan, tables: &[(TableId, EntityId, TableDef)
     }
     for child in plan.children() {
         note_plan(reads, child, tables, scanned);
-    }
-}
-
-/// The operator with its sides exchanged.
-fn turned(op: CompareOp) -> CompareOp {
-    match op {
-        CompareOp::Lt => CompareOp::Gt,
-        CompareOp::LtEq => CompareOp::GtEq,
-        CompareOp::Gt => CompareOp::Lt,
-        CompareOp::GtEq => CompareOp::LtEq,
-        other => other,
     }
 }

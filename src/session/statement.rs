@@ -33,7 +33,7 @@ const BYTES_PER_WORKER: usize = 160 << 20;
 /// Rows of a batch that a body takes.
 const ROWS_OF_BODY: usize = 1 << 14;
 /// Bytes of rows that are made before a body takes them.
-const AHEAD_OF_BODY_BYTES: usize = 4 << 20;
+const AHEAD_OF_BODY_BYTES: usize = 1 << 20;
 
 /// Runs a statement, or starts it if it gives rows.
 pub fn run(

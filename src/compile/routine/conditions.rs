@@ -89,7 +89,7 @@ impl Emitter<'_> {
                 let op = if holds { Some(*op) } else { opposite(*op) };
                 if let Some(op) = op.filter(|_| known && left.ty.is_integer()) {
                     self.assume_order(op, left, right);
-                    self.assume_order(turned(op), right, left);
+                    self.assume_order(op.mirrored(), right, left);
                 }
             }
             _ => {}
@@ -263,16 +263,5 @@ fn opposite(op: CompareOp) -> Option<CompareOp> {
         CompareOp::GtEq => Some(CompareOp::Lt),
         CompareOp::NotEq => Some(CompareOp::Eq),
         _ => None,
-    }
-}
-
-/// The same with its sides exchanged.
-fn turned(op: CompareOp) -> CompareOp {
-    match op {
-        CompareOp::Lt => CompareOp::Gt,
-        CompareOp::LtEq => CompareOp::GtEq,
-        CompareOp::Gt => CompareOp::Lt,
-        CompareOp::GtEq => CompareOp::LtEq,
-        other => other,
     }
 }

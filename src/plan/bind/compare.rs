@@ -35,11 +35,11 @@ impl Binder<'_> {
         let (left, right) = (eval::fold(left), eval::fold(right));
         match (left.as_literal().is_some(), right.as_literal().is_some()) {
             (false, true) => self.compare_literal(op, left, right),
-            (true, false) => self.compare_literal(mirrored(op), right, left),
+            (true, false) => self.compare_literal(op.mirrored(), right, left),
             // Of two constants, a string gives way to the other one, on whichever side it stands.
             (true, true) if is_plain(&left) && right.ty == LogicalType::String => self.compare_literal(op, left, right),
             (true, true) if left.ty == LogicalType::String && is_plain(&right) => {
-                self.compare_literal(mirrored(op), right, left)
+                self.compare_literal(op.mirrored(), right, left)
             }
             _ => self.compare_general(op, left, right),
         }
@@ -151,17 +151,6 @@ fn literal_list(expr: &Expr, items: &[Expr], negated: bool, span: Span) -> Optio
         true => Expr::and(vec![test, unknown], span),
         false => Expr::or(vec![test, unknown], span),
     })
-}
-
-/// `a < b` is `b > a`.
-pub(super) fn mirrored(op: CompareOp) -> CompareOp {
-    match op {
-        CompareOp::Lt => CompareOp::Gt,
-        CompareOp::LtEq => CompareOp::GtEq,
-        CompareOp::Gt => CompareOp::Lt,
-        CompareOp::GtEq => CompareOp::LtEq,
-        other => other,
-    }
 }
 
 /// A comparison whose outcome is known but for NULL: `e = e` or `e <> e`.
