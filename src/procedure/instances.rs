@@ -26,6 +26,9 @@ use crate::plan::{
 };
 use crate::types::{LogicalType, Value};
 
+/// A function that is checked for so many types while it is checked for others never comes to an end.
+const MOST_TYPES: usize = 16;
+
 /// The routines of one statement, made as they are called.
 #[derive(Debug)]
 pub struct Instances {
@@ -307,6 +310,12 @@ impl Instances {
             );
             let help = "cast the argument, as in `null :: int`, or declare the parameter's type";
             return Err(Diagnostic::new("42P18", call.name.span, message).with_help(help));
+        }
+        let open = self.open.iter().filter_map(|open| self.routines.get(*open));
+        if open.filter(|open| open.name == definition.name).count() >= MOST_TYPES {
+            let message = format!("`{}` calls itself with other types each time", definition.name);
+            let help = "declare the types of its parameters, so that each call has the same";
+            return Err(Diagnostic::new("54001", call.name.span, message).with_help(help));
         }
         let number = self.routines.len();
         self.routines.push(Instance {

@@ -94,6 +94,8 @@ pub struct Session {
     relations: Relations,
     store: Option<Store>,
     databases: Databases,
+    /// CALLs within one another.
+    calls: usize,
     /// Tables that it has changed.
     tables: change::Known,
     scripts: scripts::Scripts,
@@ -132,6 +134,7 @@ impl Session {
             relations: Relations::default(),
             store: None,
             databases: Databases::default(),
+            calls: 0,
             tables: change::Known::default(),
             scripts: scripts::Scripts::default(),
             prepared: prepared::Named::new(),

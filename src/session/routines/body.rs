@@ -224,10 +224,23 @@ fn show_value(
     stream
 }
 
+/// A CALL within another one takes the stack of a whole statement.
+const MOST_CALLS: usize = 64;
+
 /// CALL: the procedure's body is run; what it gives is shown.
 pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) -> Result<StatementResult, Error> {
     let value = called(session, call, running)?;
-    evaluate(session, &value, running)
+    if session.calls >= MOST_CALLS {
+        let message = format!("procedures call each other more than {MOST_CALLS} deep");
+        let help = "let a condition end it, write a loop, or let it return its result: functions call each other up to 1000 deep";
+        return Err(Error::new(
+            Diagnostic::new("54001", running.span, message).with_help(help),
+        ));
+    }
+    session.calls += 1;
+    let done = evaluate(session, &value, running);
+    session.calls -= 1;
+    done
 }
 
 /// CALL as an expression.
