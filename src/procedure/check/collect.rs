@@ -1,7 +1,7 @@
 //! INSERT of values: rows that are collected, and added when the body asks for something else, or ends.
 //!
 //! `for i in range(1000) { insert into t values (i, 'x') }` adds its rows at once; with a query of `t` in the loop they are there when it
-//! is asked.
+//! is asked. In a TRY each INSERT adds its rows by itself.
 //!
 //! Invariants: what is collected has the types of the table's columns.
 //!
@@ -54,6 +54,8 @@ impl Checker<'_> {
                 .into_iter()
                 .map(|given| Statement::Collect { question, given, span }),
         );
+        // Behind a row that is refused nothing of the block is done.
+        self.flush_in_try(span, out);
         true
     }
 
