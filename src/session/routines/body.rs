@@ -225,7 +225,7 @@ fn show_value(
 }
 
 /// A CALL within another one takes the stack of a whole statement.
-const MOST_CALLS: usize = 64;
+const MOST_CALLS: usize = 24;
 
 /// CALL: the procedure's body is run; what it gives is shown.
 pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) -> Result<StatementResult, Error> {
