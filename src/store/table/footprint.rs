@@ -18,7 +18,6 @@ use super::RowAddress;
 use super::changes::Changes;
 use super::index::Keys;
 use super::moved::Moves;
-use super::prepare::Keyed;
 use super::snapshot::Snapshot;
 use crate::catalog::{Catalog, Entity, EntityId, KeyDef};
 use crate::store::StoreError;
@@ -317,19 +316,14 @@ impl<'a> AddedKeys<'a> {
     /// Of the rows of some changes, but for those that were there before; only where the other adds rows, too.
     pub fn new(changes: &'a Changes, before: Option<&Changes>, other: &Changes) -> Result<Self, StoreError> {
         let mut tables = BTreeMap::new();
-        for Keyed {
-            id,
-            table,
-            def,
-            indexed,
-        } in changes.keyed()
-        {
+        for keyed in changes.keyed() {
+            let id = keyed.id;
             if other.tables.get(&id).is_none_or(|theirs| theirs.staged().is_empty()) {
                 continue;
             }
             let before = before.and_then(|before| before.tables.get(&id));
-            let found = table.keys_since(def, indexed.keys(), before)?;
-            tables.insert(id, indexed.keys().iter().cloned().zip(found).collect());
+            let found = keyed.since(before)?;
+            tables.insert(id, keyed.indexed.keys().iter().cloned().zip(found).collect());
         }
         Ok(Self { changes, tables })
     }

@@ -8,7 +8,6 @@
 //! Does not: decide; keys are compared where hashes are the same.
 
 use super::changes::Changes;
-use super::prepare::Keyed;
 use crate::catalog::EntityId;
 use crate::store::StoreError;
 use crate::store::wire::checksum;
@@ -29,18 +28,13 @@ impl KeyHashes {
     /// Of what is staged.
     pub fn of(changes: &Changes) -> Result<Self, StoreError> {
         let mut hashes = Self::default();
-        for Keyed {
-            id,
-            table,
-            def,
-            indexed,
-        } in changes.keyed()
-        {
-            if table.appended() > MOST_ROWS {
+        for keyed in changes.keyed() {
+            let id = keyed.id;
+            if keyed.table.appended() > MOST_ROWS {
                 hashes.too_many.push(id);
                 continue;
             }
-            let found = table.keys_since(def, indexed.keys(), None)?;
+            let found = keyed.since(None)?;
             for (seed, keys) in (0..).zip(&found) {
                 let of_keys = keys.iter().map(|(key, _)| (id, checksum(seed, key)));
                 hashes.known.extend(of_keys);

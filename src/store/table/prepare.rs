@@ -238,6 +238,13 @@ pub(super) struct Keyed<'a> {
     pub indexed: Arc<Indexed>,
 }
 
+impl Keyed<'_> {
+    /// The keys of the rows, but for those that were there before; of each of the table's keys.
+    pub(super) fn since(&self, before: Option<&TableChanges>) -> Result<Vec<Keys>, StoreError> {
+        self.table.keys_since(self.def, self.indexed.keys(), before)
+    }
+}
+
 impl Changes {
     /// Tables with keys that rows are added to, and that are still there.
     pub(super) fn keyed(&self) -> impl Iterator<Item = Keyed<'_>> {

@@ -12,7 +12,6 @@ use super::RowAddress;
 use super::changes::{Changes, TableChanges};
 use super::core::Core;
 use super::index::{Keys, Located};
-use super::prepare::Keyed;
 use super::snapshot::{Snapshot, load_state};
 use crate::catalog::{EntityId, KeyDef, TableDef};
 use crate::store::StoreError;
@@ -54,24 +53,19 @@ impl std::fmt::Display for Twice {
 
 /// The first key that rows staged after `before` give twice.
 pub fn find_twice(changes: &Changes, before: Option<&Changes>, newest: &Snapshot) -> Result<Option<Twice>, StoreError> {
-    for Keyed {
-        id,
-        table,
-        def,
-        indexed,
-    } in changes.keyed()
-    {
+    for keyed in changes.keyed() {
+        let id = keyed.id;
         let before = before.and_then(|before| before.tables.get(&id));
-        let new = table.keys_since(def, indexed.keys(), before)?;
+        let new = keyed.since(before)?;
         let looking = Looking {
             changes,
             id,
-            def,
-            table,
+            def: keyed.def,
+            table: keyed.table,
             before,
             newest,
         };
-        for (key, mut found) in indexed.keys().iter().zip(new) {
+        for (key, mut found) in keyed.indexed.keys().iter().zip(new) {
             found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
             if let Some(twice) = looking.key(key, &found)? {
                 return Ok(Some(twice));
