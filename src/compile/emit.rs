@@ -16,6 +16,7 @@ use gobi_jit::{FunctionBuilder, ModuleBuilder};
 
 use super::frame::{self, FrameLayout, Slot};
 use super::routine::Frame;
+use super::routine::StackNeed;
 use super::value::{Kind, Nullable};
 use super::{Constant, HostCall, Kernel, Lookup, Pattern, Site, strings};
 use crate::plan::physical::logical::{ColumnId, Expr};
@@ -41,6 +42,8 @@ pub(super) struct Shared {
     pub(super) layouts: Vec<Box<NestedLayout>>,
     pub(super) helpers: HashMap<strings::Helper, FuncId>,
     pub(super) routines: HashMap<RoutineId, FuncId>,
+    /// The stack that they take.
+    pub(super) stack: StackNeed,
     /// Which routines have loops, or call others that have.
     pub(super) loops: HashMap<RoutineId, bool>,
     /// Instructions of bodies carry the places of their statements.
@@ -62,6 +65,7 @@ impl Shared {
             layouts: Vec::new(),
             helpers: HashMap::new(),
             routines: HashMap::new(),
+            stack: StackNeed::default(),
             loops: HashMap::new(),
             notes_places: false,
         }

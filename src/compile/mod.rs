@@ -64,6 +64,8 @@ pub struct PipelineCode {
     pub merge: Option<Kernel>,
     /// How many vectors of row numbers the stages use.
     pub vectors: usize,
+    /// Stack that the functions which the kernels call may take.
+    pub stack_bytes: usize,
     /// Places where a kernel can fail.
     pub sites: Vec<Site>,
     /// Dictionaries whose strings the kernels read.
@@ -268,6 +270,7 @@ fn code_of(shared: emit::Shared, sink: Kernel) -> PipelineCode {
         sink,
         merge: None,
         vectors: 0,
+        stack_bytes: shared.stack.bytes(),
         sites: shared.sites,
         dictionaries: shared.dictionaries,
         constants: shared.constants,

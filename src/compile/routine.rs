@@ -47,8 +47,9 @@ use variables::Place;
 
 /// The deepest that a function may call itself.
 const MAX_DEPTH: u32 = 1_000;
-/// Bytes of stack that functions which call themselves may take together.
-const STACK_BYTES: u32 = 768 << 10;
+/// Bytes of stack that functions which call themselves may take together: no function is so large that it cannot be
+/// [`MAX_DEPTH`] deep, unless it takes a page for each.
+const STACK_BYTES: u32 = 256 << 20;
 /// Rounds of loops, or calls, until the next look at whether to stop.
 const FUEL: i64 = 4_096;
 /// State of a result: an error.
@@ -157,8 +158,10 @@ fn write(
     emitter.take_arguments(routine, convention);
     emitter.set_mark(routine);
     emitter.routine_body(routine);
+    let frame_bytes = frame_bytes(emitter.b.function());
+    emitter.shared.stack.add(frame_bytes, routine.recursive);
     emitter.close_entry(|e, body| {
-        e.check_depth(routine);
+        e.check_depth(routine, frame_bytes);
         e.write_exit(routine, body);
     });
     emitter.b.finish()
@@ -215,9 +218,9 @@ impl Emitter<'_> {
     }
 
     /// In the entry block: an error if the routine is too deep in itself, and a look at whether to stop.
-    fn check_depth(&mut self, routine: &Routine) {
+    fn check_depth(&mut self, routine: &Routine, frame_bytes: u32) {
         let Some(depth) = self.frame_of().depth else { return };
-        let limit = deepest(self.b.function());
+        let limit = deepest(frame_bytes);
         let most = self.b.iconst(Type::I64, i64::from(limit));
         let too_deep = self.b.icmp(IntCond::Sgt, depth, most);
         // Functions without a name, and those inside bodies, have their place behind it.
@@ -294,12 +297,44 @@ impl Emitter<'_> {
     }
 }
 
-/// How deep a function may be in itself, by the stack that it takes.
-fn deepest(function: &ir::Function) -> u32 {
+/// The stack that functions take.
+#[derive(Debug, Default)]
+pub(super) struct StackNeed {
+    /// One after the other, each once.
+    once_bytes: usize,
+    /// Those that call themselves, all of them as deep as they may be.
+    deep_bytes: usize,
+}
+
+impl StackNeed {
+    fn add(&mut self, frame_bytes: u32, recursive: bool) {
+        self.once_bytes += frame_bytes as usize;
+        if recursive {
+            let deep = u64::from(frame_bytes) * u64::from(deepest(frame_bytes));
+            self.deep_bytes = self.deep_bytes.max(usize::try_from(deep).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// The most that they can take together: how deep they are is counted for all that call each other.
+    pub(super) fn bytes(&self) -> usize {
+        self.once_bytes.saturating_add(self.deep_bytes)
+    }
+}
+
+/// What a call of a function takes of the stack, at most.
+fn frame_bytes(function: &ir::Function) -> u32 {
     let slots: u32 = function.slots.iter().sum();
     let locals = 16 * u32::try_from(function.locals.len()).unwrap_or(u32::MAX / 64);
     let values = 4 * u32::try_from(function.values.len()).unwrap_or(u32::MAX / 64);
-    (STACK_BYTES / (256 + slots + locals + values)).clamp(16, MAX_DEPTH)
+    256_u32
+        .saturating_add(slots)
+        .saturating_add(locals)
+        .saturating_add(values)
+}
+
+/// How deep a function may be in itself.
+fn deepest(frame_bytes: u32) -> u32 {
+    (STACK_BYTES / frame_bytes).clamp(16, MAX_DEPTH)
 }
 
 impl PhysicalPlan {

@@ -26,6 +26,7 @@ use super::{ErrorKind, ExecError, JitMode, QueryOptions, worker};
 use crate::compile::PipelineCode;
 use crate::compile::frame::{CANCEL, Slot};
 use crate::types::nested::Objects;
+use crate::types::stack::{with_bytes, with_room};
 use crate::types::{LogicalType, Value};
 
 /// The types of a question's values.
@@ -241,8 +242,10 @@ pub(super) unsafe fn call(
     host.cancel = options.cancel.clone();
     frame.set(Slot::Host, std::ptr::from_mut(host) as u64);
     frame.set_header(CANCEL, options.cancel.address());
-    // SAFETY: the caller's promise.
-    let status = unsafe { executable.call_kernel(code.sink.id, frame.address(), 0, rows as i64) };
+    let status = with_bytes(code.stack_bytes, || {
+        // SAFETY: the caller's promise.
+        unsafe { executable.call_kernel(code.sink.id, frame.address(), 0, rows as i64) }
+    });
     match status {
         0 => {
             hand_over(host)?;
@@ -354,7 +357,9 @@ extern "C" fn ask(host: *mut u8, question: i64, cells: *mut u8) -> i64 {
     let host = unsafe { &mut *host.cast::<Host>() };
     let number = usize::try_from(question).unwrap_or(usize::MAX);
     // SAFETY: generated code passes the cells of this question.
-    let asked = catch_unwind(AssertUnwindSafe(|| unsafe { answer(host, number, cells) }));
+    let asked = catch_unwind(AssertUnwindSafe(|| {
+        with_room(|| unsafe { answer(host, number, cells) })
+    }));
     match asked {
         Ok(Ok(answered)) => i64::from(answered),
         Ok(Err(error)) => {

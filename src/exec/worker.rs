@@ -30,6 +30,7 @@ use crate::formats::Rows;
 use crate::functions::Scalar;
 use crate::plan::physical::logical::JoinKind;
 use crate::plan::physical::{JoinStrategy, PhysicalPlan, Pipeline, RowField, Sink, SourceKind, StateKind};
+use crate::types::stack::with_bytes;
 use crate::types::{ColumnChunk, LogicalType, Physical};
 
 /// What a worker has collected.
@@ -522,12 +523,13 @@ impl<'q> Worker<'q> {
     }
 
     fn call(&mut self, kernel: &Kernel, start: usize, count: usize) -> Result<usize, ExecError> {
+        let address = self.frame.address();
         // SAFETY: the frame's slots point to memory that lives at least as long as the worker, with room for a block
         // wherever the kernel writes.
-        let given = unsafe {
+        let given = with_bytes(self.code.stack_bytes, || unsafe {
             self.executable
-                .call_kernel(kernel.id, self.frame.address(), start as i64, count as i64)
-        };
+                .call_kernel(kernel.id, address, start as i64, count as i64)
+        });
         usize::try_from(given).map_err(|_| failure(self.code, &self.frame, &mut self.host))
     }
 }

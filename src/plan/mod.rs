@@ -29,6 +29,7 @@ use std::sync::Arc;
 use gobi_grammar::{Diagnostic, Dialect, ast};
 
 use crate::types::{EnumType, Field, LogicalType, TableStats, Value};
+pub use bind::Expansions;
 use logical::TableId;
 pub use named_types::NamedTypes;
 use routine::{Program, RoutineId};
@@ -405,8 +406,12 @@ pub fn as_numbers(call: &ast::Call, span: ast::Span) -> Option<ast::Expr> {
 }
 
 /// What a call of a macro stands for.
-pub fn expand_macro(call: &ast::Call, made: &ast::DefineMacro) -> Result<ast::Expr, Diagnostic> {
-    bind::expand_macro(call, made)
+pub fn expand_macro(
+    call: &ast::Call,
+    made: &ast::DefineMacro,
+    so_far: &mut Expansions,
+) -> Result<ast::Expr, Diagnostic> {
+    bind::expand_macro(call, made, so_far)
 }
 
 /// What is wrong with a macro.

@@ -41,7 +41,7 @@ use super::instances::Instances;
 use super::{Definition, Question};
 use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
-use crate::plan::{BodyName, NamedTypes, RoutineCall, TableResolver, bind_type};
+use crate::plan::{BodyName, Expansions, NamedTypes, RoutineCall, TableResolver, bind_type};
 use crate::types::{LogicalType, Value};
 use flow::Assigned;
 pub use future::is_future;
@@ -96,6 +96,9 @@ pub(super) struct Checker<'c> {
     misfits: Vec<(usize, ColumnId)>,
     /// Names that stand for lambdas.
     closures: Vec<lambda::Closure>,
+    /// How often such a lambda was applied.
+    applied: usize,
+    expansions: Expansions,
     flow: Assigned,
     /// Loops around the statement.
     loops: usize,
@@ -283,6 +286,8 @@ fn settle(
             given: Vec::new(),
             misfits: Vec::new(),
             closures: Vec::new(),
+            applied: 0,
+            expansions: Expansions::default(),
             flow: Assigned::default(),
             loops: 0,
             tries: 0,

@@ -17,17 +17,21 @@ use super::check::{self, Assumed};
 use super::generics;
 use super::params::{Param, params};
 use super::question::Question;
-use super::{Definition, Definitions, NoDefinitions};
+use super::{Definition, Definitions, NoDefinitions, base_of};
 use crate::plan::logical::{Expr, ExprKind, TableId};
 use crate::plan::routine::{Program, Routine, RoutineId, Variable};
 use crate::plan::{
     Callee, LambdaCall, Moment, Named, NamedTypes, QueryFunction, ResolveError, RoutineCall, TableInfo, TableResolver,
     bind_type,
 };
+use crate::types::stack::with_room;
 use crate::types::{LogicalType, Value};
 
 /// A function that is checked for so many types while it is checked for others never comes to an end.
 const MOST_TYPES: usize = 16;
+
+/// So many functions may stand between a statement and a function that is checked for it.
+const MOST_OPEN: usize = 1_000;
 
 /// The routines of one statement, made as they are called.
 #[derive(Debug)]
@@ -51,10 +55,20 @@ pub struct Instances {
 #[derive(Debug)]
 struct Instance {
     name: String,
+    /// `None`: nothing calls it.
+    definition: Option<Arc<Definition>>,
     params: Vec<(LogicalType, bool)>,
     result: Option<Option<(LogicalType, bool)>>,
     routine: Routine,
     recursive: bool,
+}
+
+impl Instance {
+    fn is_of(&self, definition: &Definition) -> bool {
+        self.name.eq_ignore_ascii_case(&definition.name)
+            // A name that is written stands for one definition; others are those of a place.
+            && (!self.name.contains('@') || self.definition.as_ref().is_some_and(|own| own.is_same(definition)))
+    }
 }
 
 impl Default for Instances {
@@ -120,6 +134,7 @@ impl Instances {
     pub(super) fn add(&mut self, routine: Routine) -> RoutineId {
         self.routines.push(Instance {
             name: routine.name.clone(),
+            definition: None,
             params: Vec::new(),
             result: None,
             routine,
@@ -292,7 +307,7 @@ impl Instances {
         call: &RoutineCall<'_>,
         tables: Option<&mut dyn TableResolver>,
     ) -> Result<usize, Diagnostic> {
-        let same = |instance: &Instance| instance.name.eq_ignore_ascii_case(&definition.name) && instance.params == key;
+        let same = |instance: &Instance| instance.is_of(definition) && instance.params == key;
         if let Some(known) = self.routines.iter().position(same) {
             if let Some(at) = self.open.iter().position(|open| *open == known) {
                 // Everything between a call and the routine that it leads back to may be in itself.
@@ -311,28 +326,55 @@ impl Instances {
             let help = "cast the argument, as in `null :: int`, or declare the parameter's type";
             return Err(Diagnostic::new("42P18", call.name.span, message).with_help(help));
         }
-        let open = self.open.iter().filter_map(|open| self.routines.get(*open));
-        if open.filter(|open| open.name == definition.name).count() >= MOST_TYPES {
-            let message = format!("`{}` calls itself with other types each time", definition.name);
-            let help = "declare the types of its parameters, so that each call has the same";
-            return Err(Diagnostic::new("54001", call.name.span, message).with_help(help));
-        }
+        self.check_ends(definition, call)?;
         let number = self.routines.len();
         self.routines.push(Instance {
             name: definition.name.clone(),
+            definition: Some(definition.clone()),
             params: key.to_vec(),
             result: None,
             routine: Routine::default(),
             recursive: false,
         });
         self.open.push(number);
-        let made = self.make(number, definition, params, tables);
+        let made = with_room(|| self.make(number, definition, params, tables));
         self.open.pop();
         if made.is_err() {
             // Nothing is left of it for those who look again.
             self.routines.truncate(number);
         }
         made.map(|()| number)
+    }
+
+    /// An error if functions have called each other for ever other types, or with ever other functions.
+    fn check_ends(&self, definition: &Definition, call: &RoutineCall<'_>) -> Result<(), Diagnostic> {
+        if self.open.len() >= MOST_OPEN {
+            let message = format!("functions call each other through more than {MOST_OPEN} others");
+            let help = "let one of them do the work of several";
+            return Err(Diagnostic::new("54001", call.name.span, message).with_help(help));
+        }
+        let open = self.open.iter().filter_map(|open| self.routines.get(*open));
+        let open = open.filter(|open| {
+            open.definition
+                .as_ref()
+                .is_some_and(|open| open.is_written_as(definition))
+        });
+        if open.count() < MOST_TYPES {
+            return Ok(());
+        }
+        let name = base_of(&definition.name);
+        let (what, help) = match definition.functions.is_empty() {
+            true => (
+                "types",
+                "declare the types of its parameters, so that each call has the same",
+            ),
+            false => (
+                "functions",
+                "there is code for each function that it is called with: hand on the one that it is given",
+            ),
+        };
+        let message = format!("`{name}` calls itself with other {what} each time");
+        Err(Diagnostic::new("54001", call.name.span, message).with_help(help))
     }
 
     /// Checks the body until what was assumed of the result is so.

@@ -64,7 +64,7 @@ pub struct Definition {
 }
 
 /// A function that a definition is called with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Handed {
     /// What the definition calls it.
     pub name: String,
@@ -72,12 +72,14 @@ pub struct Handed {
     pub lambda: Arc<ast::Lambda>,
     /// What it names of where it was written, and which of the first parameters have the values.
     pub kept: Vec<(Captured, usize)>,
+    /// The functions that it names of where it was written.
+    pub functions: Vec<Handed>,
     /// What is said of parameters and result, if it was written as a function inside a body.
     pub written: Option<Arc<ast::Routine>>,
 }
 
 /// A variable that a lambda names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Captured {
     /// `r` of `r.price`.
     pub of: Option<String>,
@@ -159,6 +161,16 @@ impl Definition {
         is_query && !routine.is_procedure && routine.returns == ast::Returns::Inferred
     }
 
+    /// Whether another definition of the same name and place is the same function: one that is written once may be called with others.
+    fn is_same(&self, other: &Self) -> bool {
+        self.functions == other.functions && self.captured == other.captured && self.routine == other.routine
+    }
+
+    /// Whether another definition has the same text, whatever it is called with.
+    fn is_written_as(&self, other: &Self) -> bool {
+        base_of(&self.name) == base_of(&other.name) && self.routine.body == other.routine.body
+    }
+
     fn asked(&self) -> &asking::Asked {
         self.asked.get_or_init(|| asking::Asked::of(self))
     }
@@ -180,6 +192,11 @@ impl Definition {
         let words = self.words();
         OF_TRIGGERS.iter().any(|word| words.contains(*word))
     }
+}
+
+/// The name as it was written: behind it stand the places of the functions that it is called with, or its own.
+fn base_of(name: &str) -> &str {
+    name.split('@').next().unwrap_or_default()
 }
 
 /// A function without a name.

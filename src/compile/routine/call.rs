@@ -16,6 +16,7 @@ use crate::compile::emit::Emitter;
 use crate::compile::value::{Kind, Nullable, kind_of};
 use crate::plan::physical::logical::Expr;
 use crate::plan::physical::routine::{Routine, RoutineId};
+use crate::types::stack::with_room;
 
 /// How a routine is called.
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ impl Emitter<'_> {
         let name = format!("f_{}_{}", letters.collect::<String>(), id.0);
         let function = self.shared.module.declare_function(&name, convention.signature());
         self.shared.routines.insert(id, function);
-        let written = write(self.shared, plan, self.pipeline, (routine, convention), &name);
+        let written = with_room(|| write(self.shared, plan, self.pipeline, (routine, convention), &name));
         self.shared.module.define(function, written);
         function
     }

@@ -16,11 +16,20 @@ use super::{Binder, Bound, Reported, coerce};
 use crate::plan::eval;
 use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind, GivenName};
 use crate::types::cast::castable;
+use crate::types::stack::with_room;
 use crate::types::{LogicalType, Value};
 
 impl<'a> Binder<'a> {
     /// Binds an expression.
     pub(super) fn expr(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
+        let open = self.expansions.open();
+        self.expansions.enter();
+        let bound = with_room(|| self.expr_here(block, e));
+        self.expansions.leave(open);
+        bound
+    }
+
+    fn expr_here(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
         use ast::ExprKind as K;
         match &e.kind {
             K::Literal(literal) => self.literal(literal, false, e.span),

@@ -15,29 +15,32 @@ use gobi_grammar::ast::{
     Span, Statement, StatementKind as S,
 };
 
+use super::expansion::{Expansions, MOST_PARTS, Size, too_large};
 use super::names::suggestion;
 use super::scope::same;
 use super::select;
 use super::{Binder, Bound, Reported};
 use crate::plan::logical;
 
-/// Macros lead to each other so many times at most.
-pub(super) const MOST: usize = 64;
-
-/// The expression that a call of a macro stands for.
-pub(in crate::plan) fn expand(call: &Call, made: &DefineMacro) -> Result<Expr, Diagnostic> {
+/// The expression that a call of a macro stands for, counted.
+pub(in crate::plan) fn expand(call: &Call, made: &DefineMacro, so_far: &mut Expansions) -> Result<Expr, Diagnostic> {
     let mut walk = Walk {
         params: made.params.len(),
         names: arguments(call, made)?,
         fresh: call.name.span.start,
         place: Some(call.name.span),
+        level: 0,
+        size: Size::default(),
         error: None,
     };
     let mut body = made.body.clone();
     walk.expr(&mut body);
+    if walk.size.parts > MOST_PARTS {
+        return Err(too_large(call));
+    }
     match walk.error {
         Some(error) => Err(error),
-        None => Ok(body),
+        None => so_far.add(call, walk.size).map(|()| body),
     }
 }
 
@@ -61,6 +64,8 @@ pub(in crate::plan) fn check(made: &DefineMacro) -> Result<(), Diagnostic> {
         names: names.collect(),
         fresh: 0,
         place: None,
+        level: 0,
+        size: Size::default(),
         error: None,
     };
     walk.expr(&mut made.body.clone());
@@ -71,7 +76,7 @@ pub(in crate::plan) fn check(made: &DefineMacro) -> Result<(), Diagnostic> {
 #[derive(Clone)]
 enum Stands {
     /// An argument.
-    For(Expr),
+    For(Expr, Size),
     /// A name of the body's own, which nobody else can write.
     Renamed(Ident),
 }
@@ -122,7 +127,7 @@ fn arguments(call: &Call, made: &DefineMacro) -> Result<Vec<(String, Stands)>, D
             );
             return Err(wrong(call.name.span, message));
         };
-        names.push((param.name.text.clone(), Stands::For(value.clone())));
+        names.push((param.name.text.clone(), Stands::For(value.clone(), Size::of(value))));
     }
     Ok(names)
 }
@@ -133,11 +138,11 @@ impl<'a> Binder<'a> {
         let Some(made) = self.tables.macro_named(&call.name.text) else {
             return Err(Reported);
         };
-        if self.macros >= MOST {
-            let message = format!("the macro `{}` leads to itself", call.name.text);
-            return self.fail(Diagnostic::new("54001", call.name.span, message));
+        if self.expansions.is_full() {
+            return Err(Reported);
         }
-        let expanded = match expand(call, &made) {
+        let open = self.expansions.open();
+        let expanded = match expand(call, &made, &mut self.expansions) {
             Ok(expanded) => expanded,
             Err(error) => return self.fail(error),
         };
@@ -159,9 +164,9 @@ impl<'a> Binder<'a> {
         let Some(expanded) = rows.first().and_then(|row| row.first()) else {
             return Err(Reported);
         };
-        self.macros += 1;
+        self.expansions.enter();
         let bound = self.expr(block, expanded);
-        self.macros -= 1;
+        self.expansions.leave(open);
         bound
     }
 }
@@ -173,6 +178,10 @@ struct Walk {
     names: Vec<(String, Stands)>,
     /// Makes names differ from those of other calls.
     fresh: u32,
+    /// How deep the expression at hand stands in others.
+    level: usize,
+    /// What was made so far.
+    size: Size,
     /// Where errors are reported: the call; none while the macro itself is checked.
     place: Option<Span>,
     error: Option<Diagnostic>,
@@ -184,6 +193,8 @@ impl VisitMut for Walk {
         if let Some(place) = self.place {
             e.span = place;
         }
+        self.level += 1;
+        self.count(Size { parts: 1, levels: 1 });
         match &mut e.kind {
             K::Name(path) => {
                 let path = std::mem::take(path);
@@ -202,6 +213,7 @@ impl VisitMut for Walk {
             }
             _ => visit::walk_expr(self, e),
         }
+        self.level -= 1;
     }
 
     fn call(&mut self, call: &mut Call) {
@@ -289,9 +301,18 @@ impl VisitMut for Walk {
 impl Walk {
     /// What a name stands for, the innermost first.
     fn stands_for(&self, name: &Ident) -> Option<Stands> {
+        self.known(name).cloned()
+    }
+
+    fn known(&self, name: &Ident) -> Option<&Stands> {
         let mut names = self.names.iter().rev();
         let found = names.find(|(known, _)| same(known, &name.text))?;
-        Some(found.1.clone())
+        Some(&found.1)
+    }
+
+    fn count(&mut self, more: Size) {
+        self.size.parts += more.parts;
+        self.size.levels = self.size.levels.max(self.level + more.levels);
     }
 
     /// Whether a name is that of a parameter, and of nothing inside.
@@ -312,14 +333,22 @@ impl Walk {
     }
 
     fn name(&mut self, mut path: Vec<Ident>, span: Span) -> Expr {
-        let found = path.first().and_then(|first| self.stands_for(first));
+        if let Some(Stands::For(_, size)) = path.first().and_then(|first| self.known(first)) {
+            let size = *size;
+            self.count(size);
+        }
+        let is_too_much = self.size.parts > MOST_PARTS;
+        let found = path
+            .first()
+            .filter(|_| !is_too_much)
+            .and_then(|first| self.stands_for(first));
         match found {
             Some(Stands::Renamed(name)) => {
                 path[0] = name;
                 let kind = K::Name(path);
                 Expr { kind, span }
             }
-            Some(Stands::For(value)) => path.into_iter().skip(1).fold(value, |expr, name| match expr.kind {
+            Some(Stands::For(value, _)) => path.into_iter().skip(1).fold(value, |expr, name| match expr.kind {
                 K::Name(mut longer) => {
                     longer.push(name);
                     let kind = K::Name(longer);
@@ -331,6 +360,11 @@ impl Walk {
                     Expr { kind, span }
                 }
             }),
+            // What is too much is not made: the error comes when all was counted.
+            None if is_too_much => Expr {
+                kind: K::Name(path),
+                span,
+            },
             None => {
                 if let Some(first) = path.first() {
                     let message = format!("`{}` is no parameter of the macro", first.text);

@@ -20,6 +20,7 @@ mod compare;
 mod decorrelate;
 mod distinct;
 mod domain;
+mod expansion;
 mod expr;
 mod from;
 mod given;
@@ -56,6 +57,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 pub(super) use body::{bind_scalar, bind_type, converted};
 pub(super) use coerce::{common_type, misfit};
+pub use expansion::Expansions;
 pub(super) use lambda::as_numbers;
 pub(super) use macros::{check as check_macro, expand as expand_macro};
 pub(super) use matching::{covers_labels, not_exhaustive};
@@ -129,7 +131,7 @@ struct Binder<'a> {
     /// What the names of patterns stand for.
     matched: Vec<(&'a str, Expr)>,
     /// Macros around the expression.
-    macros: usize,
+    expansions: Expansions,
     /// Functions whose bodies are being bound in the places of calls.
     frames: Vec<inline::Frame>,
     /// An expression of a body is being bound: names are variables.
@@ -223,7 +225,7 @@ impl<'a> Binder<'a> {
             as_of: None,
             system_columns: HashSet::new(),
             matched: Vec::new(),
-            macros: 0,
+            expansions: Expansions::default(),
             frames: Vec::new(),
             in_body: false,
             given: Vec::new(),

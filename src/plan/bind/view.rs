@@ -13,6 +13,10 @@ use gobi_grammar::ast::{self, Span};
 
 use super::{Binder, Bound, Relation};
 use crate::plan::View;
+use crate::types::stack::with_room;
+
+/// Views stand in each other so deep at most.
+const MOST: usize = 128;
 
 impl<'a> Binder<'a> {
     /// Binds a view's query in a place of its own.
@@ -21,6 +25,11 @@ impl<'a> Binder<'a> {
         if self.in_views.iter().any(|outer| super::scope::same(outer, &name)) {
             let message = format!("the view `{name}` leads to itself");
             return self.fail(Diagnostic::new("42P17", span, message));
+        }
+        if self.in_views.len() >= MOST {
+            let message = format!("views name each other more than {MOST} deep");
+            let help = "let a table keep what one of them gives";
+            return self.fail(Diagnostic::new("54001", span, message).with_help(help));
         }
         let query: &'a ast::Query = self.views.push_get(Box::new(view.query));
         let errors = self.errors.len();
@@ -31,7 +40,7 @@ impl<'a> Binder<'a> {
         let dialect = std::mem::replace(&mut self.dialect, view.dialect);
         self.in_views.push(name.clone());
         self.tables.enter_view();
-        let bound = self.query(query);
+        let bound = with_room(|| self.query(query));
         self.tables.leave_view();
         self.in_views.pop();
         (self.ctes, self.recursive, self.outer, self.dialect) = (ctes, recursive, outer, dialect);

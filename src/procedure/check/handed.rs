@@ -21,22 +21,13 @@ use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
 use crate::types::LogicalType;
 
+/// A function that is handed on may name one that its body was called with, and so on.
+const MOST_WITHIN: usize = 64;
+
 impl Checker<'_> {
     /// Names the functions that the definition is called with.
     pub(super) fn take_functions(&mut self, functions: &[Handed]) {
-        for handed in functions {
-            let kept = handed.kept.iter().map(|(captured, at)| BodyName {
-                of: captured.of.clone(),
-                name: captured.name.clone(),
-                id: ColumnId(u32::try_from(*at).unwrap_or(u32::MAX)),
-            });
-            self.closures.push(Closure {
-                name: handed.name.clone(),
-                lambda: Arc::clone(&handed.lambda),
-                kept: kept.collect(),
-                written: handed.written.clone(),
-            });
-        }
+        self.closures.extend(functions.iter().map(taken));
     }
 
     /// A call that has functions among its arguments; `None` if it is another one.
@@ -66,8 +57,7 @@ impl Checker<'_> {
         out: &mut Vec<Statement>,
     ) -> Option<Expr> {
         let mut special = (**definition).clone();
-        let mut values: Vec<Expr> = Vec::new();
-        let mut passed: Vec<ast::Param> = Vec::new();
+        let mut kept: Vec<ColumnId> = Vec::new();
         let mut rest: Vec<(ast::Param, Option<Expr>)> = Vec::new();
         let params = std::mem::take(&mut special.routine.params);
         if call.args.len() > params.len() {
@@ -91,21 +81,18 @@ impl Checker<'_> {
                 continue;
             }
             let closure = self.closure_of(arg)?;
+            if closure.depth() > MOST_WITHIN {
+                let message = format!("functions that are handed on name each other more than {MOST_WITHIN} deep");
+                self.error(Diagnostic::new("54001", arg.span, message).with_help("hand on the one that is given"));
+                return None;
+            }
             // Which lambda it is, wherever it comes from.
             special.name = format!("{}@{}", special.name, place_of(&closure.lambda));
-            let mut kept = Vec::new();
-            for name in &closure.kept {
-                kept.push((captured(name), values.len()));
-                values.push(self.held(name.id, span));
-                passed.push(hidden(values.len(), span));
-            }
-            special.functions.push(Handed {
-                name: param.name.text.clone(),
-                lambda: closure.lambda,
-                kept,
-                written: closure.written,
-            });
+            let name = param.name.text.clone();
+            special.functions.push(Closure { name, ..closure }.handed(&mut kept));
         }
+        let mut values: Vec<Expr> = kept.into_iter().map(|id| self.held(id, span)).collect();
+        let mut passed: Vec<ast::Param> = (0..values.len()).map(|at| hidden(at, span)).collect();
         let mut missing = None;
         for (param, value) in rest {
             match value {
@@ -173,12 +160,16 @@ impl Checker<'_> {
     /// A function as a lambda, and what it names.
     fn closure_of(&mut self, function: &ast::Expr) -> Option<Closure> {
         match &function.kind {
-            ast::ExprKind::Lambda(lambda) => Some(Closure {
-                name: String::new(),
-                kept: self.mentioned(lambda),
-                lambda: Arc::new((**lambda).clone()),
-                written: None,
-            }),
+            ast::ExprKind::Lambda(lambda) => {
+                let words = self.words_in(lambda);
+                Some(Closure {
+                    name: String::new(),
+                    kept: self.mentioned(lambda, &words),
+                    functions: self.functions_in(lambda, &words),
+                    lambda: Arc::new((**lambda).clone()),
+                    written: None,
+                })
+            }
             ast::ExprKind::Name(path) => {
                 let name = &self.function_name(path)?;
                 if let Some(closure) = self.closure(&name.text) {
@@ -190,11 +181,28 @@ impl Checker<'_> {
                     name: String::new(),
                     lambda,
                     kept: Vec::new(),
+                    functions: Arc::default(),
                     written: None,
                 })
             }
             _ => None,
         }
+    }
+}
+
+/// A function that a definition is called with, inside of it.
+fn taken(handed: &Handed) -> Closure {
+    let kept = handed.kept.iter().map(|(captured, at)| BodyName {
+        of: captured.of.clone(),
+        name: captured.name.clone(),
+        id: ColumnId(u32::try_from(*at).unwrap_or(u32::MAX)),
+    });
+    Closure {
+        name: handed.name.clone(),
+        lambda: Arc::clone(&handed.lambda),
+        kept: kept.collect(),
+        functions: handed.functions.iter().map(taken).collect(),
+        written: handed.written.clone(),
     }
 }
 

@@ -21,6 +21,10 @@ use crate::plan::BodyName;
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
 use crate::types::LogicalType;
+use crate::types::stack::with_room;
+
+/// Lambdas without blocks stand where they are applied, in one body at most so often.
+const MOST_APPLIED: usize = 2_000;
 
 /// A lambda that a variable stands for.
 #[derive(Clone, Debug)]
@@ -29,6 +33,8 @@ pub(super) struct Closure {
     pub(super) lambda: Arc<ast::Lambda>,
     /// Names that it mentions, and where their values are kept.
     pub(super) kept: Vec<BodyName>,
+    /// The functions that it mentions.
+    pub(super) functions: Arc<[Closure]>,
     /// What is said of parameters and result, if it was written as a function.
     pub(super) written: Option<Arc<ast::Routine>>,
 }
@@ -82,7 +88,9 @@ impl Checker<'_> {
             );
             return self.error(Diagnostic::new("42804", name.span, message));
         }
-        let mut kept = self.mentioned(lambda);
+        let words = self.words_in(lambda);
+        let mut kept = self.mentioned(lambda, &words);
+        let functions = self.functions_in(lambda, &words);
         for name in &mut kept {
             let value = self.held(name.id, Span::default());
             let copy = self.new_variable("", Some(value.ty.clone()), false);
@@ -93,6 +101,7 @@ impl Checker<'_> {
             name: name.text.clone(),
             lambda: Arc::new(lambda.clone()),
             kept,
+            functions,
             written: None,
         });
     }
@@ -175,14 +184,29 @@ impl Checker<'_> {
         out: &mut Vec<Statement>,
     ) -> Option<Expr> {
         self.check_count(&closure.lambda, args.len(), "the call", span)?;
-        let names = self.names.len();
-        self.names.extend(closure.kept.iter().cloned());
+        // It sees what there was where it was written, and, if it was written as a function, itself.
+        let names = std::mem::replace(&mut self.names, closure.kept.clone());
+        let itself = closure.written.iter().map(|_| closure.clone());
+        let inside = closure.functions.iter().cloned().chain(itself).collect();
+        let closures = std::mem::replace(&mut self.closures, inside);
+        self.applied += 1;
         let value = match &closure.written {
+            _ if self.applied > MOST_APPLIED => self.too_many(span),
             Some(written) => self.call_block(&closure.lambda, Some(written), args, span),
-            None => self.apply_lambda(&closure.lambda, args, span, out),
+            None => with_room(|| self.apply_lambda(&closure.lambda, args, span, out)),
         };
-        self.names.truncate(names);
+        self.names = names;
+        self.closures = closures;
         value
+    }
+
+    fn too_many(&mut self, span: Span) -> Option<Expr> {
+        if self.applied == MOST_APPLIED + 1 {
+            let message = format!("functions that are handed on stand for each other more than {MOST_APPLIED} times");
+            let help = "one that names another twice doubles it each time: give the value a name, or write `x => {…}`";
+            self.error(Diagnostic::new("54001", span, message).with_help(help));
+        }
+        None
     }
 
     fn apply_lambda(
@@ -205,8 +229,7 @@ impl Checker<'_> {
     }
 
     /// The names in reach that a lambda mentions, and that have a value; not its parameters.
-    pub(super) fn mentioned(&self, lambda: &ast::Lambda) -> Vec<BodyName> {
-        let words = self.words_in(lambda);
+    pub(super) fn mentioned(&self, lambda: &ast::Lambda, words: &HashSet<String>) -> Vec<BodyName> {
         let mut found: Vec<BodyName> = Vec::new();
         for name in self.names.iter().rev() {
             let same = |other: &BodyName| {
@@ -234,10 +257,16 @@ impl Checker<'_> {
         let ArmBody::Block(block) = &lambda.body else {
             return None;
         };
-        let captured = self.mentioned(lambda);
+        let words = self.words_in(lambda);
+        let captured = self.mentioned(lambda, &words);
         let mut params: Vec<ColumnId> = captured.iter().map(|name| name.id).collect();
+        let functions = self.functions_in(lambda, &words);
+        let functions = functions
+            .iter()
+            .map(|closure| closure.clone().handed(&mut params))
+            .collect();
         let mut names: Vec<String> = captured.iter().map(|name| name.name.clone()).collect();
-        let functions = self.functions_in(lambda, (&mut names, &mut params));
+        names.extend((names.len()..params.len()).map(|at| format!("\0{at}")));
         params.extend(args);
         names.extend(lambda.params.iter().map(|param| param.text.clone()));
         let values: Vec<Expr> = params.iter().map(|id| self.held(*id, span)).collect();
@@ -292,51 +321,47 @@ impl Checker<'_> {
     }
 }
 
-impl Checker<'_> {
-    /// The functions in reach that a lambda mentions, or that these mention, itself among them; what they keep becomes parameters
-    /// that have no name.
-    fn functions_in(
-        &mut self,
-        lambda: &ast::Lambda,
-        (names, params): (&mut Vec<String>, &mut Vec<ColumnId>),
-    ) -> Vec<Handed> {
-        let mut words = self.words_in(lambda);
-        for param in &lambda.params {
-            words.remove(&param.text.to_lowercase());
-        }
-        let mut functions: Vec<Handed> = Vec::new();
-        while let Some(closure) = self.next_function(&words, &functions) {
-            words.extend(self.words_in(&closure.lambda));
-            let mut kept = Vec::with_capacity(closure.kept.len());
-            for name in &closure.kept {
-                kept.push((captured_as(name), params.len()));
-                names.push(format!("\0{}", params.len()));
-                params.push(name.id);
-            }
-            functions.push(Handed {
-                name: closure.name,
-                lambda: closure.lambda,
-                kept,
-                written: closure.written,
-            });
-        }
-        functions
+impl Closure {
+    /// How many functions it names within one another, itself among them.
+    pub(super) fn depth(&self) -> usize {
+        1 + self.functions.iter().map(Closure::depth).max().unwrap_or(0)
     }
 
-    /// A function in reach that is among the words, and not among those found already.
-    fn next_function(&self, words: &HashSet<String>, found: &[Handed]) -> Option<Closure> {
-        let mut reach = self.closures.iter().rev();
-        let next = reach.find(|closure| {
-            let known = found
-                .iter()
-                .any(|handed| handed.name.eq_ignore_ascii_case(&closure.name));
-            !known && words.contains(&closure.name.to_lowercase())
-        });
-        next.cloned()
+    /// The function as what another one is called with; the variables that it keeps go to the parameters.
+    pub(super) fn handed(self, params: &mut Vec<ColumnId>) -> Handed {
+        let mut kept = Vec::with_capacity(self.kept.len());
+        for name in &self.kept {
+            kept.push((captured_as(name), params.len()));
+            params.push(name.id);
+        }
+        let functions: Vec<Closure> = self.functions.to_vec();
+        Handed {
+            name: self.name,
+            lambda: self.lambda,
+            kept,
+            functions: functions.into_iter().map(|function| function.handed(params)).collect(),
+            written: self.written,
+        }
+    }
+}
+
+impl Checker<'_> {
+    /// The functions in reach that a lambda mentions, of which these are the words.
+    pub(super) fn functions_in(&self, lambda: &ast::Lambda, words: &HashSet<String>) -> Arc<[Closure]> {
+        let mut functions: Vec<Closure> = Vec::new();
+        for closure in self.closures.iter().rev() {
+            let same = |name: &str| name.eq_ignore_ascii_case(&closure.name);
+            let is_hidden = lambda.params.iter().any(|param| same(&param.text));
+            let is_known = functions.iter().any(|known| same(&known.name));
+            if words.contains(&closure.name.to_lowercase()) && !is_hidden && !is_known {
+                functions.push(closure.clone());
+            }
+        }
+        functions.into()
     }
 
     /// The words of a lambda, in lower case.
-    fn words_in(&self, lambda: &ast::Lambda) -> HashSet<String> {
+    pub(super) fn words_in(&self, lambda: &ast::Lambda) -> HashSet<String> {
         let value = ast::Expr {
             kind: ast::ExprKind::Lambda(Box::new(lambda.clone())),
             span: Span::default(),

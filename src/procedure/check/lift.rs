@@ -16,9 +16,7 @@ use crate::plan::BodyName;
 use crate::plan::logical::ColumnId;
 use crate::plan::routine::Statement;
 use crate::plan::{as_numbers, expand_macro, of_module};
-
-/// Macros lead to each other so many times at most.
-const MOST_MACROS: usize = 64;
+use crate::types::stack::with_room;
 
 impl Checker<'_> {
     /// The expression without such parts; `None` after an error.
@@ -29,6 +27,14 @@ impl Checker<'_> {
 
     /// Puts what calls of macros stand for in their places, before anything is told from the forms of calls.
     fn expanded(&mut self, expr: &mut Expr) -> bool {
+        let open = self.expansions.open();
+        self.expansions.enter();
+        let fine = with_room(|| self.expanded_here(expr));
+        self.expansions.leave(open);
+        fine
+    }
+
+    fn expanded_here(&mut self, expr: &mut Expr) -> bool {
         loop {
             if matches!(expr.kind, ExprKind::Pipe { .. }) {
                 *expr = super::super::chain::unpiped(expr);
@@ -47,7 +53,7 @@ impl Checker<'_> {
 
     /// Puts what a call of a macro stands for in its place.
     fn without_macros(&mut self, expr: &mut Expr) -> bool {
-        for _ in 0..MOST_MACROS {
+        loop {
             if let ExprKind::Call(call) = &expr.kind {
                 match self.of_module(call) {
                     None => {}
@@ -62,7 +68,7 @@ impl Checker<'_> {
             let Some(made) = self.instances.definitions.macro_named(&call.name.text) else {
                 return true;
             };
-            match expand_macro(call, &made) {
+            match expand_macro(call, &made, &mut self.expansions) {
                 Ok(expanded) => *expr = expanded,
                 Err(error) => {
                     self.error(error);
@@ -70,9 +76,6 @@ impl Checker<'_> {
                 }
             }
         }
-        let message = "the macro leads to itself";
-        self.error(Diagnostic::new("54001", expr.span, message));
-        false
     }
 
     /// `m.f(x)` as a call of the module's function or macro.
@@ -82,6 +85,10 @@ impl Checker<'_> {
     }
 
     fn lift(&mut self, expr: &mut Expr, out: &mut Vec<Statement>) -> bool {
+        with_room(|| self.lift_here(expr, out))
+    }
+
+    fn lift_here(&mut self, expr: &mut Expr, out: &mut Vec<Statement>) -> bool {
         if matches!(expr.kind, ExprKind::Pipe { .. }) {
             *expr = super::super::chain::unpiped(expr);
         }

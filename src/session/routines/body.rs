@@ -19,6 +19,7 @@ use crate::procedure::{Checked, Definitions as _, all_of, check_body, statement_
 use crate::session::relations::StatementTables;
 use crate::session::{Error, Session, StatementResult, statement};
 use crate::types::cast::cast;
+use crate::types::stack::with_room;
 use crate::types::{LogicalType, Value};
 
 /// The name of the variable that an expression statement leaves its value in.
@@ -224,8 +225,8 @@ fn show_value(
     stream
 }
 
-/// A CALL within another one takes the stack of a whole statement.
-const MOST_CALLS: usize = 24;
+/// CALLs within one another.
+const MOST_CALLS: usize = 256;
 
 /// CALL: the procedure's body is run; what it gives is shown.
 pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) -> Result<StatementResult, Error> {
@@ -238,7 +239,7 @@ pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) ->
         ));
     }
     session.calls += 1;
-    let done = evaluate(session, &value, running);
+    let done = with_room(|| evaluate(session, &value, running));
     session.calls -= 1;
     done
 }
