@@ -356,10 +356,11 @@ extern "C" fn ask(host: *mut u8, question: i64, cells: *mut u8) -> i64 {
     // SAFETY: the frame's host slot holds the body's `Host`, which nothing else uses while it asks.
     let host = unsafe { &mut *host.cast::<Host>() };
     let number = usize::try_from(question).unwrap_or(usize::MAX);
-    // SAFETY: generated code passes the cells of this question.
-    let asked = catch_unwind(AssertUnwindSafe(|| {
-        with_room(|| unsafe { answer(host, number, cells) })
-    }));
+    let asked = || {
+        // SAFETY: generated code passes the cells of this question.
+        unsafe { answer(host, number, cells) }
+    };
+    let asked = catch_unwind(AssertUnwindSafe(|| with_room(asked)));
     match asked {
         Ok(Ok(answered)) => i64::from(answered),
         Ok(Err(error)) => {
