@@ -19,7 +19,6 @@ use super::lambda::Closure;
 use crate::plan::BodyName;
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
-use crate::types::LogicalType;
 
 /// A function that is handed on may name one that its body was called with, and so on.
 const MOST_WITHIN: usize = 64;
@@ -113,10 +112,7 @@ impl Checker<'_> {
     }
 
     fn call_special(&mut self, special: Definition, values: Vec<Expr>, span: Span) -> Option<Expr> {
-        let typed: Vec<(LogicalType, bool)> = values
-            .iter()
-            .map(|value| (value.ty.clone(), self.may_be_null(value)))
-            .collect();
+        let typed = self.types_of(&values);
         // The lifetime of the trait object is shortened here, which no closure does.
         #[allow(clippy::manual_map)]
         let tables = match &mut self.tables {

@@ -270,10 +270,7 @@ impl Checker<'_> {
         params.extend(args);
         names.extend(lambda.params.iter().map(|param| param.text.clone()));
         let values: Vec<Expr> = params.iter().map(|id| self.held(*id, span)).collect();
-        let typed: Vec<(LogicalType, bool)> = values
-            .iter()
-            .map(|value| (value.ty.clone(), self.may_be_null(value)))
-            .collect();
+        let typed = self.types_of(&values);
         let body = ast::RoutineBody::Block(block.clone());
         let mut routine = unnamed(names.iter().map(String::as_str), body, block.span);
         let mut shown = "lambda".to_owned();
@@ -346,6 +343,14 @@ impl Closure {
 }
 
 impl Checker<'_> {
+    /// The types of values, and whether they may be NULL.
+    pub(super) fn types_of(&self, values: &[Expr]) -> Vec<(LogicalType, bool)> {
+        let values = values.iter();
+        values
+            .map(|value| (value.ty.clone(), self.may_be_null(value)))
+            .collect()
+    }
+
     /// The functions in reach that a lambda mentions, of which these are the words.
     pub(super) fn functions_in(&self, lambda: &ast::Lambda, words: &HashSet<String>) -> Arc<[Closure]> {
         let mut functions: Vec<Closure> = Vec::new();
