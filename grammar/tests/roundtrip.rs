@@ -27,15 +27,17 @@ fn commented(text: &str, dialect: Dialect, gaps: &[(usize, u8)]) -> (String, usi
         match chosen
             .iter()
             .find(|(gap, _)| *gap == at && splits)
-            .map(|(_, what)| what % 4)
+            .map(|(_, what)| what % 6)
         {
             Some(0) => out.push_str("/* in */ "),
             Some(1) => out.push_str("-- end\n"),
             Some(2) => out.push_str("\n-- own\n"),
             Some(3) => out.push_str("\n/* own\n too */ "),
+            Some(4) => out.push('\n'),
+            Some(5) => out.push_str("\n\n\n"),
             _ => {}
         }
-        count += usize::from(chosen.iter().any(|(gap, _)| *gap == at && splits));
+        count += usize::from(chosen.iter().any(|(gap, what)| *gap == at && splits && what % 6 < 4));
         out.push_str(&text[token.start..token.end]);
     }
     (out, count)
@@ -79,7 +81,7 @@ proptest! {
     #[test]
     fn formatting_keeps_the_meaning_and_the_comments_and_is_stable(
         script in support::script(),
-        gaps in vec((any::<usize>(), any::<u8>()), 0..6),
+        gaps in vec((any::<usize>(), any::<u8>()), 0..9),
     ) {
         for dialect in DIALECTS {
             let (text, count) = commented(&print(&script.0, dialect), dialect, &gaps);

@@ -71,6 +71,37 @@ fn examples_print_what_they_should() {
     assert!(count >= 5, "{count} examples were found");
 }
 
+/// `gobi fmt` changes nothing of what a program does. Programs with errors are left out, as errors show lines of the program.
+#[test]
+fn formatted_programs_print_the_same() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/language");
+    let (mut failures, mut count) = (Vec::new(), 0);
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "grz") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let expected = fs::read_to_string(path.with_extension("out")).unwrap();
+        for ((name, program), (_, shown)) in programs(&text).into_iter().zip(programs(&expected)) {
+            let is_error = shown.contains("error[") || program.contains("SHOW PROFILE") || program.contains("DIFF");
+            let Ok(formatted) = gobi_grammar::format(program, gobi_grammar::Dialect::Grizzly) else {
+                continue;
+            };
+            if is_error {
+                continue;
+            }
+            count += 1;
+            let shown_now = run(&name, &formatted, JitMode::Off);
+            if shown_now.trim() != shown.trim() {
+                failures.push(format!("{name}\n{formatted}\n{shown_now}\nnot\n{shown}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    assert!(count > 100, "{count} programs were found");
+}
+
 /// Names and texts.
 fn programs(text: &str) -> Vec<(String, &str)> {
     let mut out = Vec::new();

@@ -7,19 +7,27 @@
 //!
 //! Does not: choose between one line and several; see `layout`.
 
+mod blocks;
 mod clauses;
+mod expressions;
+mod programs;
 
+pub(super) use self::blocks::{Closed, closes, is_left};
+use self::programs::{declares, is_program};
 use super::layout::Event;
 use crate::parser::rules::Rule;
 use crate::parser::tree::{Node, is_keyword};
 use crate::scan::{Kind, Token};
+
+/// Stands for a bracket that holds on to what is in it, among those that are open.
+const HUG: &str = "";
 
 /// The events of one statement, as they are made.
 pub(super) struct Tree<'a> {
     script: &'a str,
     /// Where the statement begins in the script.
     base: usize,
-    tokens: &'a [Token],
+    tokens: Vec<Token>,
     /// The next token to write.
     at: usize,
     events: Vec<Event>,
@@ -37,12 +45,26 @@ pub(super) struct Tree<'a> {
     brackets: Vec<&'a str>,
     /// The next VALUES row is assigned to columns.
     assigns: bool,
-    /// Nested queries: the clauses of the outermost one always stand on lines of their own.
+    /// Nested queries: the clauses of the outermost one stand on lines of their own.
     queries: usize,
+    /// Unless the text has it on one line, within a program.
+    compact: bool,
+    /// Words of the language are written in lower case: those of programs.
+    lower: bool,
+    /// Blocks around what is written.
+    blocks: usize,
+    /// The event that the statement begins with.
+    first: usize,
+    /// The next expression begins on the line of what is before it.
+    hangs: bool,
+    /// A block stands behind the next expression.
+    heads: bool,
+    /// The next bracket holds on to what is in it.
+    hugs: bool,
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn new(script: &'a str, base: usize, tokens: &'a [Token]) -> Self {
+    pub(super) fn new(script: &'a str, base: usize, tokens: Vec<Token>) -> Self {
         Self {
             script,
             base,
@@ -57,13 +79,23 @@ impl<'a> Tree<'a> {
             brackets: Vec::new(),
             assigns: false,
             queries: 0,
+            compact: false,
+            lower: false,
+            blocks: 0,
+            first: 0,
+            hangs: false,
+            heads: false,
+            hugs: false,
         }
     }
 
-    /// The events, after whatever tokens are left.
-    pub(super) fn finish(mut self) -> Vec<Event> {
+    /// The events, after whatever tokens are left, and a semicolon if one is wanted.
+    pub(super) fn finish(mut self, semicolon: bool) -> Vec<Event> {
         self.raw_until(usize::MAX);
         self.flush();
+        if semicolon {
+            self.events.push(Event::Text(";".to_owned()));
+        }
         self.events
     }
 
@@ -72,11 +104,15 @@ impl<'a> Tree<'a> {
         let start = self.base + node.as_span().start();
         let end = start + node.as_str().trim_end().len();
         self.raw_until(start);
+        if is_program(node.as_rule()) {
+            return self.program(node, end);
+        }
         match node.as_rule() {
             Rule::query => self.query(node, end),
             Rule::query_term | Rule::query_rest => self.children(node, end, Self::clause),
             Rule::expr | Rule::plain_expr | Rule::case_operand => self.expression(node, end),
             Rule::case_expr => self.case(node, end),
+            Rule::window_spec => self.window(node, end),
             Rule::table_item => self.table_item(node, end),
             Rule::join_condition => self.indented(node, end),
             Rule::param => self.parameter(start, end),
@@ -91,6 +127,7 @@ impl<'a> Tree<'a> {
             }
             rule if is_clause(rule) => self.clause(node),
             Rule::type_generic => {
+                self.cut(end);
                 self.types += 1;
                 self.children(node, end, Self::node);
                 self.types -= 1;
@@ -116,7 +153,12 @@ impl<'a> Tree<'a> {
                 self.verbatim -= 1;
             }
             rule => {
-                if is_glued(rule) || rule == Rule::column_list && !self.last.eq_ignore_ascii_case("using") {
+                let is_separate = match rule {
+                    Rule::column_list => self.last.eq_ignore_ascii_case("using"),
+                    Rule::type_fields | Rule::type_labels => self.last.eq_ignore_ascii_case("as"),
+                    _ => !is_glued(rule),
+                };
+                if !is_separate {
                     self.glue = true;
                 }
                 self.children(node, end, Self::node);
@@ -136,9 +178,11 @@ impl<'a> Tree<'a> {
     }
 
     fn query(&mut self, node: Node<'_>, end: usize) {
+        let lower = std::mem::replace(&mut self.lower, false);
         self.queries += 1;
         self.children(node, end, Self::clause);
         self.queries -= 1;
+        self.lower = lower;
     }
 
     /// A part of a query: each begins a line.
@@ -186,14 +230,18 @@ impl<'a> Tree<'a> {
             .find(|event| !matches!(event, Event::Begin | Event::Indent | Event::Dedent))
         {
             None => true,
-            Some(Event::Soft | Event::Line | Event::Hard) => true,
+            Some(Event::Soft | Event::Line | Event::Hard | Event::Blank) => true,
             Some(_) => false,
         }
     }
 
     fn clause_break(&mut self) {
         let outermost = self.queries <= 1 && self.brackets.is_empty();
-        self.push(if outermost { Event::Hard } else { Event::Line });
+        self.push(if outermost && !self.compact {
+            Event::Hard
+        } else {
+            Event::Line
+        });
     }
 
     fn cte_part(&mut self, node: Node<'_>) {
@@ -250,50 +298,6 @@ impl<'a> Tree<'a> {
         self.push(Event::Dedent);
     }
 
-    /// AND and OR may begin lines; the AND of BETWEEN may not.
-    fn expression(&mut self, node: Node<'_>, end: usize) {
-        self.push(Event::Begin);
-        let mut between = false;
-        for inner in node.into_inner() {
-            match inner.as_rule() {
-                Rule::op_between => between = true,
-                Rule::op_and if between => between = false,
-                Rule::op_and | Rule::op_or => {
-                    self.raw_until(self.base + inner.as_span().start());
-                    self.push(Event::Line);
-                }
-                _ => {}
-            }
-            self.node(inner);
-        }
-        self.raw_until(end);
-        self.push(Event::End);
-    }
-
-    fn case(&mut self, node: Node<'_>, end: usize) {
-        self.push(Event::Begin);
-        let mut indented = false;
-        for inner in node.into_inner() {
-            match inner.as_rule() {
-                Rule::case_arm | Rule::case_else => {
-                    if !indented {
-                        indented = true;
-                        self.push(Event::Indent);
-                    }
-                    self.push(Event::Line);
-                }
-                Rule::kw_end => {
-                    self.push(Event::Dedent);
-                    self.push(Event::Line);
-                }
-                _ => {}
-            }
-            self.node(inner);
-        }
-        self.raw_until(end);
-        self.push(Event::End);
-    }
-
     fn table_item(&mut self, node: Node<'_>, end: usize) {
         self.push(Event::Begin);
         for inner in node.into_inner() {
@@ -330,11 +334,34 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// The `>` that ends a type or metadata may have been read as one with what comes behind it: as `>=`.
+    fn cut(&mut self, end: usize) {
+        let at = self.tokens.partition_point(|token| token.end <= end);
+        let Some(token) = self.tokens.get(at).copied().filter(|token| token.start < end) else {
+            return;
+        };
+        let mut rest = Token { start: end, ..token };
+        if let Some(first) = self.tokens.get_mut(at) {
+            first.end = end;
+        }
+        // `=` and `>` are an arrow.
+        let next = self.tokens.get(at + 1).copied();
+        let next = next.filter(|next| next.start == rest.end && self.script.get(rest.start..next.end) == Some("=>"));
+        match next {
+            Some(next) => {
+                rest.end = next.end;
+                self.tokens.splice(at + 1..at + 2, [rest]);
+            }
+            None => self.tokens.insert(at + 1, rest),
+        }
+    }
+
     fn token(&mut self, token: Token) {
         let text = self.script.get(token.start..token.end).unwrap_or_default();
         match text {
             ")" | "]" | "}" => self.closer(text),
             "," => self.write(",", true),
+            "::" if declares(self.last) => self.write(text, false),
             "." | "::" => {
                 self.write(text, true);
                 self.glue = true;
@@ -350,6 +377,7 @@ impl<'a> Tree<'a> {
         match text {
             "(" | "[" | "{" => self.opener(text),
             "?" if token.kind == Kind::Symbol => self.glue = true,
+            "," if self.brackets.last() == Some(&HUG) => self.push(Event::Space),
             "," if self.verbatim == 0 || !self.brackets.is_empty() => self.push(Event::Line),
             _ => {}
         }
@@ -361,19 +389,20 @@ impl<'a> Tree<'a> {
             .get(self.at.wrapping_sub(1))
             .is_some_and(|before| before.end == token.start);
         let keep_adjacent = self.skimmed > 0 && adjacent && self.at > 0;
-        let calls = text == "("
-            && ["cast", "try_cast", "extract"]
-                .iter()
-                .any(|word| self.last.eq_ignore_ascii_case(word));
+        let behind = |words: &[&str]| words.iter().any(|word| self.last.eq_ignore_ascii_case(word));
+        let calls =
+            text == "(" && behind(&["cast", "try_cast", "extract", "struct"]) || text == "{" && behind(&["map"]);
         let glue = self.glue || keep_adjacent || calls;
         // `- -x` must not become a comment, `? [0]` must not become `?[0]`.
         let after_mark = self.last == "?" && !adjacent;
         let merges = self.last == "-" && text.starts_with('-') || after_mark && text == "[";
-        if self.verbatim == 0 && token.kind == Kind::Word && !text.starts_with('@') {
-            self.write_owned(text.to_ascii_uppercase(), glue && !merges);
-        } else {
-            self.write_owned(text.to_owned(), glue && !merges);
-        }
+        let is_keyword = self.verbatim == 0 && token.kind == Kind::Word && !text.starts_with('@');
+        let text_written = match is_keyword {
+            true if self.lower => text.to_ascii_lowercase(),
+            true => text.to_ascii_uppercase(),
+            false => text.to_owned(),
+        };
+        self.write_owned(text_written, glue && !merges);
         self.last = text;
     }
 
@@ -393,15 +422,20 @@ impl<'a> Tree<'a> {
     }
 
     fn opener(&mut self, text: &'a str) {
-        self.brackets.push(text);
         self.glue = true;
+        if std::mem::take(&mut self.hugs) {
+            self.brackets.push(HUG);
+            return;
+        }
+        self.brackets.push(text);
         self.push(Event::Begin);
         self.push(Event::Indent);
         self.push(Event::Soft);
     }
 
     fn closer(&mut self, text: &'a str) {
-        if self.brackets.pop().is_some() {
+        let open = self.brackets.pop();
+        if open.is_some_and(|open| open != HUG) {
             self.push(Event::Dedent);
             self.push(Event::Soft);
             self.write(text, true);
@@ -414,7 +448,10 @@ impl<'a> Tree<'a> {
     /// Adds an event, after the comments that wait before it.
     fn push(&mut self, event: Event) {
         // The edges of groups are no place for a comment: it belongs to the break or the token that comes next.
-        if matches!(event, Event::Line | Event::Soft | Event::Hard | Event::Space) {
+        if matches!(
+            event,
+            Event::Line | Event::Soft | Event::Hard | Event::Blank | Event::Space
+        ) {
             self.flush();
         }
         let before = self
@@ -422,7 +459,7 @@ impl<'a> Tree<'a> {
             .iter()
             .rev()
             .find(|event| !matches!(event, Event::Begin | Event::Indent | Event::End));
-        if event == Event::Space && matches!(before, Some(Event::Line | Event::Soft | Event::Hard)) {
+        if event == Event::Space && matches!(before, Some(Event::Line | Event::Soft | Event::Hard | Event::Blank)) {
             return;
         }
         self.events.push(event);
@@ -508,5 +545,7 @@ fn is_glued(rule: Rule) -> bool {
             | Rule::array_suffix
             | Rule::table_args
             | Rule::slice_colon
+            | Rule::target_index
+            | Rule::macro_params
     )
 }

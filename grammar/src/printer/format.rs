@@ -14,9 +14,9 @@
 
 use pest::Parser as _;
 
-use super::events::Tree;
+use super::events::{Closed, Tree, closes, is_left};
 use super::layout::lay_out;
-use crate::ast::{Statement, StatementKind};
+use crate::ast::Statement;
 use crate::parser::on_deep_stack;
 use crate::parser::rules::{Rule, Script};
 use crate::scan::{self, Kind, Token};
@@ -66,9 +66,6 @@ impl<'a> Formatter<'a> {
             self.break_line(start);
             let text = self.statement(statement, start, end);
             self.out.push_str(&text);
-            if self.wants_semicolon(statement, &text, end) {
-                self.out.push(';');
-            }
             self.done = end;
         }
         self.gap(self.script.len());
@@ -127,55 +124,33 @@ impl<'a> Formatter<'a> {
         self.tokens.get(first..last).unwrap_or_default().to_vec()
     }
 
+    /// A statement, with its semicolon if it takes one.
     fn statement(&self, statement: &Statement, start: usize, end: usize) -> String {
         let source = self.script.get(start..end).unwrap_or_default();
-        if is_verbatim(&statement.kind) {
-            return source.to_owned();
+        let parsed = self.text.get(start..end).map(|text| Script::parse(Rule::single, text));
+        let node = match parsed {
+            Some(Ok(mut pairs)) if !is_left(&statement.kind) => {
+                pairs.next().and_then(|single| single.into_inner().next())
+            }
+            _ => None,
+        };
+        let Some(node) = node else {
+            let ends_by_block = source.ends_with('}');
+            let semicolon = self.wants_semicolon(if ends_by_block { Closed::Value } else { Closed::No }, end);
+            return format!("{source}{}", if semicolon { ";" } else { "" });
+        };
+        let semicolon = self.wants_semicolon(closes(&node), end);
+        let mut tree = Tree::new(self.script, start, self.tokens_between(start, end));
+        tree.statement(node);
+        lay_out(&tree.finish(semicolon))
+    }
+
+    /// A function or another block ends by its brace and takes no semicolon; a value that ends so has one if it had one.
+    fn wants_semicolon(&self, closed: Closed, end: usize) -> bool {
+        match closed {
+            Closed::No => true,
+            Closed::Block => false,
+            Closed::Value => self.text.get(end..).unwrap_or_default().trim_start().starts_with(';'),
         }
-        let Some(Ok(mut pairs)) = self.text.get(start..end).map(|text| Script::parse(Rule::single, text)) else {
-            return source.to_owned();
-        };
-        let Some(node) = pairs.next().and_then(|single| single.into_inner().next()) else {
-            return source.to_owned();
-        };
-        let tokens = self.tokens_between(start, end);
-        let mut tree = Tree::new(self.script, start, &tokens);
-        tree.node(node);
-        lay_out(&tree.finish())
     }
-
-    /// A function or another block ends by its brace and takes no semicolon, unless it had one.
-    fn wants_semicolon(&self, statement: &Statement, text: &str, end: usize) -> bool {
-        let is_block = is_verbatim(&statement.kind) && text.ends_with('}');
-        !is_block || self.text.get(end..).unwrap_or_default().trim_start().starts_with(';')
-    }
-}
-
-/// Statements whose layout is the user's own: blocks, and what is only recognised by its first words.
-fn is_verbatim(kind: &StatementKind) -> bool {
-    matches!(
-        kind,
-        StatementKind::Unsupported { .. }
-            | StatementKind::Let(_)
-            | StatementKind::Assign(_)
-            | StatementKind::If(_)
-            | StatementKind::While(_)
-            | StatementKind::For(_)
-            | StatementKind::Throw(_)
-            | StatementKind::Yield(_)
-            | StatementKind::Assert(_)
-            | StatementKind::CallRoutine(_)
-            | StatementKind::Eval(_)
-            | StatementKind::DefineException(_)
-            | StatementKind::DefineType(_)
-            | StatementKind::DefineMacro(_)
-            | StatementKind::Module(_)
-            | StatementKind::Import(_)
-            | StatementKind::Routine(_)
-            | StatementKind::Test(_)
-            | StatementKind::Then(_)
-            | StatementKind::Return(_)
-            | StatementKind::Break
-            | StatementKind::Continue
-    )
 }

@@ -9,7 +9,7 @@
 
 /// Lines longer than this are broken where they can be.
 const WIDTH: usize = 100;
-const INDENT: usize = 4;
+const INDENT: usize = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -23,6 +23,10 @@ pub(super) enum Event {
     Soft,
     /// Always a newline; breaks every group around it.
     Hard,
+    /// A newline and an empty line; breaks every group around it.
+    Blank,
+    /// A semicolon where the group is broken: behind the last statement of a block.
+    Last,
     Begin,
     End,
     Indent,
@@ -38,6 +42,7 @@ pub(super) fn lay_out(events: &[Event]) -> String {
         column: 0,
         indent: 0,
         newline: false,
+        blank: false,
         space: false,
     };
     let mut flat: Vec<bool> = Vec::new();
@@ -47,8 +52,10 @@ pub(super) fn lay_out(events: &[Event]) -> String {
             Event::Text(text) => writer.text(text),
             Event::Space => writer.space = true,
             Event::Line if is_flat => writer.space = true,
-            Event::Soft if is_flat => {}
+            Event::Soft | Event::Last if is_flat => {}
+            Event::Last => writer.text(";"),
             Event::Line | Event::Soft | Event::Hard => writer.newline = true,
+            Event::Blank => (writer.newline, writer.blank) = (true, true),
             Event::Begin => {
                 let fits = measures.fits(at, writer.next_column());
                 flat.push(is_flat || fits);
@@ -68,20 +75,21 @@ struct Writer<'a> {
     column: usize,
     indent: usize,
     newline: bool,
+    blank: bool,
     space: bool,
 }
 
 impl Writer<'_> {
     fn text(&mut self, text: &str) {
         if self.newline && !self.out.is_empty() {
-            self.out.push('\n');
+            self.out.push_str(if self.blank { "\n\n" } else { "\n" });
             self.out.extend(std::iter::repeat_n(' ', self.indent * INDENT));
             self.column = self.indent * INDENT;
         } else if self.space && self.column > 0 {
             self.out.push(' ');
             self.column += 1;
         }
-        (self.newline, self.space) = (false, false);
+        (self.newline, self.blank, self.space) = (false, false, false);
         self.out.push_str(text);
         self.column += text.chars().count();
     }
@@ -120,8 +128,8 @@ impl Measures {
                     width += text.chars().count();
                     breaks += usize::from(text.contains('\n'));
                 }
-                Event::Space | Event::Line => width += 1,
-                Event::Hard => breaks += 1,
+                Event::Space | Event::Line | Event::Last => width += 1,
+                Event::Hard | Event::Blank => breaks += 1,
                 Event::Begin => open.push(at),
                 Event::End => {
                     if let Some(slot) = open.pop().and_then(|begin: usize| ends.get_mut(begin)) {
@@ -136,7 +144,7 @@ impl Measures {
         let mut next_break = vec![events.len(); events.len() + 1];
         let mut next = events.len();
         for (at, event) in events.iter().enumerate().rev() {
-            if matches!(event, Event::Line | Event::Soft | Event::Hard) {
+            if matches!(event, Event::Line | Event::Soft | Event::Hard | Event::Blank) {
                 next = at;
             }
             if let Some(slot) = next_break.get_mut(at) {

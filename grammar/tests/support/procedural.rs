@@ -165,11 +165,78 @@ fn nested(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> {
             .prop_map(|(arms, otherwise)| StatementKind::If(If { arms, otherwise })),
         (plain(), block(inner.clone()))
             .prop_map(|(condition, body)| StatementKind::While(Box::new(While { condition, body }))),
-        (name(), value(), block(inner)).prop_map(|(name, values, body)| StatementKind::For(Box::new(For {
+        (name(), value(), block(inner.clone())).prop_map(|(name, values, body)| StatementKind::For(Box::new(For {
             name,
             values,
             body
         }))),
+        (name(), holding(block(inner.clone()))).prop_map(|(name, value)| {
+            let value = Value::Expr(value);
+            StatementKind::Let(Box::new(Let { name, ty: None, value }))
+        }),
+        holding(block(inner.clone())).prop_map(|value| StatementKind::Eval(Box::new(value))),
+        (name(), query(expr()), block(inner)).prop_map(|(name, query, body)| {
+            let value = Value::Then(Box::new(Then { query, body }));
+            StatementKind::Let(Box::new(Let { name, ty: None, value }))
+        }),
+    ]
+    .boxed()
+}
+
+/// An expression with blocks in it.
+fn holding(block: BoxedStrategy<Block>) -> BoxedStrategy<Expr> {
+    let body = prop_oneof![
+        1 => plain().prop_map(|value| ArmBody::Expr(value)),
+        1 => block.clone().prop_map(ArmBody::Block),
+    ]
+    .boxed();
+    let lambda = (vec(name(), 1..3), body.clone())
+        .prop_map(|(params, body)| of(ExprKind::Lambda(Box::new(Lambda { params, body }))))
+        .boxed();
+    let call = |name: &'static str, args: Vec<Expr>| Call {
+        name: Ident {
+            text: name.to_owned(),
+            quoted: false,
+            span: span(),
+        },
+        distinct: false,
+        star: false,
+        args,
+        filter: None,
+    };
+    let stage = (vec(plain(), 0..2), option::of(lambda.clone())).prop_map(move |(mut args, last)| {
+        args.extend(last);
+        call("map", args)
+    });
+    let pattern = prop_oneof![
+        Just(Pattern::Any(span())),
+        (0u32..9).prop_map(|number| Pattern::Value(of(ExprKind::Literal(Literal::Integer(number.to_string()))))),
+        (0u32..9, 10u32..19).prop_map(|(low, high)| {
+            let number = |n: u32| of(ExprKind::Literal(Literal::Integer(n.to_string())));
+            Pattern::Range(number(low), number(high))
+        }),
+    ];
+    let arm = (vec(pattern, 1..3), option::of(plain()), body.clone()).prop_map(|(patterns, guard, body)| MatchArm {
+        patterns,
+        guard,
+        body,
+    });
+    let named = (option::of(name()), block).prop_map(|(name, body)| Catch::Block { name, body });
+    let arms = vec((name(), body.clone()), 1..3).prop_map(Catch::Arms);
+    let subject = name().prop_map(|name| of(ExprKind::Name(vec![name])));
+    prop_oneof![
+        (subject.clone(), vec(arm, 1..4))
+            .prop_map(|(subject, arms)| of(ExprKind::Match(Box::new(Match { subject, arms })))),
+        (body, option::of(prop_oneof![named, arms]))
+            .prop_map(|(body, catch)| of(ExprKind::Try(Box::new(Try { body, catch })))),
+        (subject, vec(stage, 1..4)).prop_map(|(source, stages)| of(ExprKind::Pipe {
+            source: Box::new(source),
+            stages
+        })),
+        (vec(plain(), 0..2), lambda).prop_map(move |(mut args, last)| {
+            args.push(last);
+            of(ExprKind::Call(call("f", args)))
+        }),
     ]
     .boxed()
 }
@@ -199,9 +266,14 @@ fn routine(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> 
         1 => vec(name(), 2..4).prop_map(|names| (None, names)),
     ];
     let body = prop_oneof![
-        3 => block(inner).prop_map(RoutineBody::Block),
-        1 => plain().prop_map(|value| RoutineBody::Value(Value::Expr(value))),
+        3 => block(inner.clone()).prop_map(RoutineBody::Block),
+        1 => value().prop_map(RoutineBody::Value),
+        1 => holding(block(inner)).prop_map(|value| RoutineBody::Value(Value::Expr(value))),
     ];
+    let about = (
+        vec((name(), plain()), 0..3),
+        option::of(prop::sample::select(&[Mode::Sync, Mode::Async][..])),
+    );
     (
         form,
         flag(),
@@ -210,21 +282,27 @@ fn routine(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> 
         vec(param, 0..3),
         vec(name(), 0..2),
         returns,
-        body,
+        (about, body),
     )
         .prop_map(
-            |(form, is_procedure, name, (receiver, type_params), params, raises, returns, body)| {
+            |(form, is_procedure, name, (receiver, type_params), params, raises, returns, (about, body))| {
+                let (metadata, mode) = about;
+                let metadata = if form == RoutineForm::Upsert {
+                    metadata
+                } else {
+                    Vec::new()
+                };
                 StatementKind::Routine(Box::new(Routine {
                     is_procedure: is_procedure && form != RoutineForm::Local,
                     form,
                     name: vec![name],
-                    metadata: Vec::new(),
+                    metadata,
                     receiver,
                     type_params,
                     params,
                     raises,
                     returns,
-                    mode: None,
+                    mode,
                     body,
                 }))
             },

@@ -15,7 +15,7 @@ impl Tree<'_> {
     /// WITH, and then the statement on a line of its own, as it is behind EXPLAIN and PREPARE.
     pub(super) fn change(&mut self, node: Node<'_>, end: usize) {
         let mut with = false;
-        if !self.events.is_empty() {
+        if self.events.len() > self.first {
             self.clause_break();
         }
         for inner in node.into_inner() {
