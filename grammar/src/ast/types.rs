@@ -6,6 +6,8 @@
 //!
 //! Does not: say whether a name is taken, or labels differ.
 
+use std::fmt;
+
 use super::{Expr, Ident, Path, Span, TypeName};
 
 /// `type enum as Tier('basic')`, `type struct as P(a int)`, `CREATE TYPE t AS …`.
@@ -44,4 +46,23 @@ pub enum TypeBody {
     Struct(Vec<(Ident, TypeName)>),
     /// Another type.
     Alias(TypeName),
+}
+
+impl fmt::Display for TypeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |parts: Vec<String>| parts.join(", ");
+        let fields = self.fields.iter().map(|(name, ty)| format!("{} {ty}", name.text));
+        match (self.args.is_empty(), self.fields.is_empty(), self.params.is_empty()) {
+            (false, ..) => {
+                let args = self.args.iter().map(ToString::to_string);
+                write!(f, "{}<{}>", self.name, list(args.collect()))
+            }
+            (_, false, _) => write!(f, "{}({})", self.name, list(fields.collect())),
+            (.., false) => {
+                let params = self.params.iter().map(ToString::to_string);
+                write!(f, "{}({})", self.name, list(params.collect()))
+            }
+            _ => f.write_str(&self.name),
+        }
+    }
 }

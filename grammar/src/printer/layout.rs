@@ -190,6 +190,6 @@ mod tests {
     fn a_group_breaks_only_when_it_does_not_fit() {
         assert_eq!(call(2), "f(argument, argument)");
         assert_eq!(call(12).lines().count(), 14);
-        assert!(call(12).starts_with("f(\n    argument,\n"));
+        assert!(call(12).starts_with("f(\n  argument,\n"));
     }
 }
