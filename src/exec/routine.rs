@@ -47,6 +47,9 @@ pub trait Answers {
     /// The answer to a question; `None`: there is none (no row).
     fn answer(&mut self, question: usize, given: Vec<Value>) -> Result<Option<Vec<Value>>, ExecError>;
 
+    /// The rows that statements have written since this was asked last.
+    fn written(&mut self) -> u64;
+
     /// The line of a place in the text, if it is known.
     fn line(&self, place: u32) -> Option<u32>;
 
@@ -403,7 +406,8 @@ unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool,
     let answers = unsafe { &mut *asking.answers };
     let answer = answers.answer(number, given)?;
     let gives_row = answer.is_some() && !types.taken.is_empty();
-    asking.spent.on(At::Question(number), 1, u64::from(gives_row));
+    let rows = u64::from(gives_row) + answers.written();
+    asking.spent.on(At::Question(number), 1, rows);
     let Some(values) = answer else { return Ok(false) };
     for (at, (value, ty)) in values.iter().zip(&types.taken).enumerate() {
         let bits = host.arena.bits(value, ty);

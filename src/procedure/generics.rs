@@ -47,7 +47,8 @@ pub(super) fn bound(
         let Some(found) = found else {
             let message = format!(
                 "what `{}` of `{}` stands for cannot be told from the arguments",
-                generic.text, definition.name
+                generic.text,
+                definition.shown_name()
             );
             let error = Diagnostic::new("42P18", call.name.span, message);
             return Err(error.with_help(super::params::signature(definition)));
@@ -116,7 +117,11 @@ fn ambiguous(definition: &Definition, call: &RoutineCall<'_>, error: &Ambiguous)
     let Ambiguous { generic, types, by } = error;
     let message = format!(
         "`{generic}` of `{}` is {} by `{}`, and {} by `{}`",
-        definition.name, types[0], by[0], types[1], by[1]
+        definition.shown_name(),
+        types[0],
+        by[0],
+        types[1],
+        by[1]
     );
     Diagnostic::new("42P18", call.name.span, message).with_help("cast one of them: `… :: type`")
 }

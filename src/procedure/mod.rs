@@ -26,6 +26,7 @@ mod module;
 mod params;
 mod question;
 mod relational;
+mod showing;
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -145,6 +146,11 @@ impl Definition {
             routine.params.insert(0, ast::Param { name, ty, default });
         }
         Self::of(name.to_owned(), routine, dialect)
+    }
+
+    /// What it was called where it was written.
+    pub fn shown_name(&self) -> &str {
+        base_of(&self.name)
     }
 
     /// Whether its value is that of a query, so that it is a relation where one is wanted.

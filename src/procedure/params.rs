@@ -78,7 +78,8 @@ pub(super) fn params(
             (None, None) => {
                 let message = format!(
                     "`{}` needs a value for its parameter `{}`",
-                    definition.name, param.name.text
+                    definition.shown_name(),
+                    param.name.text
                 );
                 return Err(Diagnostic::new("42883", call.name.span, message).with_help(signature(definition)));
             }
@@ -93,7 +94,7 @@ fn named(definition: &Definition, name: &gobi_grammar::ast::Ident) -> Result<usi
         .iter()
         .position(|param| param.name.text.eq_ignore_ascii_case(&name.text));
     found.ok_or_else(|| {
-        let message = format!("`{}` has no parameter `{}`", definition.name, name.text);
+        let message = format!("`{}` has no parameter `{}`", definition.shown_name(), name.text);
         let mut error = Diagnostic::new("42883", name.span, message);
         let names = params.iter().map(|param| param.name.text.as_str());
         let near = nearest(&name.text, names).map(|near| format!("did you mean `{near}`?"));
@@ -105,19 +106,22 @@ fn named(definition: &Definition, name: &gobi_grammar::ast::Ident) -> Result<usi
 fn wrong_count(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
     let (takes, given) = (definition.routine.params.len(), call.args.len());
     let plural = if takes == 1 { "" } else { "s" };
-    let message = format!("`{}` takes {takes} argument{plural}, not {given}", definition.name);
+    let message = format!(
+        "`{}` takes {takes} argument{plural}, not {given}",
+        definition.shown_name()
+    );
     Diagnostic::new("42883", call.name.span, message).with_help(signature(definition))
 }
 
 /// `f(a int, b = …)`, for help lines.
 pub(super) fn signature(definition: &Definition) -> String {
-    shape(&definition.name, &definition.routine.params)
+    shape(definition.shown_name(), &definition.routine.params)
 }
 
 /// The same of a function by its name and parameters.
 pub(super) fn shape(name: &str, params: &[gobi_grammar::ast::Param]) -> String {
     let shown = params.iter().map(|param| {
-        let ty = param.ty.as_ref().map(|ty| format!(" {}", ty.name)).unwrap_or_default();
+        let ty = param.ty.as_ref().map(|ty| format!(" {ty}")).unwrap_or_default();
         let default = if param.default.is_some() { " = …" } else { "" };
         format!("{}{ty}{default}", param.name.text)
     });

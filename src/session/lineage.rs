@@ -8,13 +8,16 @@
 //! Does not: follow what a text makes up while it runs.
 
 mod columns;
+mod written;
+
+pub use written::{Written, note};
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Show, Span};
 use gobi_grammar::similar::nearest;
 
 use super::{Error, ResultStream, Session, routines, transactions};
-use crate::catalog::{Catalog, Entity, EntityId, Entry};
+use crate::catalog::{Catalog, Entity, EntityId, Entry, MAIN_SCHEMA};
 
 /// `SHOW LINEAGE name`.
 pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStream, Error> {
@@ -26,10 +29,10 @@ pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
         return Err(Error::new(Diagnostic::new("42601", span, message)));
     };
     let parts: Vec<&str> = show.of.iter().map(|part| part.text.as_str()).collect();
-    let Some(found) = catalog.find(&parts) else {
-        let of = parts.split_last().and_then(|(_, object)| catalog.find(object));
+    let Some(found) = object(catalog, &parts) else {
+        let of = parts.split_last().and_then(|(_, parts)| object(catalog, parts));
         return match of {
-            Some(object) => columns::show(session, object.id, last, span),
+            Some(of) => columns::show(session, of.id, last, span),
             None => Err(unknown(catalog, &parts, last.span)),
         };
     };
@@ -74,10 +77,25 @@ pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
     ))
 }
 
+/// An object by its name: a table, a view or a routine, else a trigger, else a module, else a function of receivers.
+fn object<'c>(catalog: &'c Catalog, parts: &[&str]) -> Option<&'c Entry> {
+    let (schema, name) = match parts {
+        [name] => (MAIN_SCHEMA, *name),
+        [schema, name] => (*schema, *name),
+        _ => return None,
+    };
+    let trigger = || catalog.trigger(schema, name).and_then(|(id, _)| catalog.get(id));
+    let module = || catalog.module(schema, name).map(|(entry, _)| entry);
+    let method = || catalog.routines(schema, name).first().map(|(entry, _)| *entry);
+    let found = catalog.find(parts).or_else(trigger).or_else(module);
+    found.or_else(method)
+}
+
 /// What an object names; a table is made from nothing, whatever its keys refer to.
 fn made_from(entry: &Entry) -> Vec<EntityId> {
     match &*entry.entity {
         Entity::Table(_) | Entity::Index(_) | Entity::Schema(_) => Vec::new(),
+        Entity::Trigger(trigger) => [entry.entity.needs(), trigger.targets.clone()].concat(),
         other => other.needs(),
     }
 }

@@ -18,11 +18,12 @@ use super::databases::{Other, Seen, TEMP, Which};
 use super::error::format_code;
 use super::history;
 use super::kept::Slot;
+use super::lineage::Written;
 use super::picks::Origin;
 use super::points::point_error;
 use super::routines::Routines;
 use super::store::View;
-use crate::catalog::{Entity, Entry, MAIN_SCHEMA, TableDef};
+use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, TableDef};
 use crate::formats::{self, FormatError, OpenOptions, Relation};
 use crate::plan::logical::TableId;
 use crate::plan::{Moment, Parameter, ResolveError, TableInfo};
@@ -48,6 +49,10 @@ pub struct Relations {
     pub parameters: Vec<(String, Parameter)>,
     /// Rows that the engine gives a name of its own, for statements that it makes itself.
     pub given: Vec<(String, Arc<dyn Relation>)>,
+    /// The table whose rows those are, while lineage is asked for.
+    pub given_of: Option<EntityId>,
+    /// What changes that are only looked at would make columns from, while somebody asks.
+    pub written: Option<Vec<Written>>,
     /// Variables and functions.
     pub routines: Routines,
     /// Where the plan of what runs next is kept.

@@ -102,8 +102,7 @@ impl<'a> Binder<'a> {
     }
 
     /// `r.a`, where `r` is the row of a loop.
-    pub(super) fn row_variable(&mut self, parts: &[ast::Ident], span: Span) -> Option<Expr> {
-        let [row, column] = parts else { return None };
+    pub(super) fn row_variable(&mut self, row: &ast::Ident, column: &ast::Ident, span: Span) -> Option<Expr> {
         if !self.frames.is_empty() {
             return None;
         }

@@ -406,8 +406,10 @@ impl<'a> Binder<'a> {
         {
             return value;
         }
-        if let Some(value) = self.row_variable(parts, span) {
-            return Ok(value);
+        if let [row, column, path @ ..] = parts
+            && let Some(value) = self.row_variable(row, column, span)
+        {
+            return self.fields(value, path);
         }
         if let [name, path @ ..] = parts
             && let Some(value) = self.variable(name, span)
@@ -461,6 +463,11 @@ impl<'a> Binder<'a> {
                 );
                 let help = "such a join gives the columns of its left side only; use INNER JOIN or LEFT JOIN";
                 return Diagnostic::new("42P01", span, message).with_help(help);
+            }
+            if self.in_body {
+                let message = format!("variable `{}` does not exist", relation.text);
+                let known = reach().flat_map(Scope::names).collect();
+                return with_suggestion(Diagnostic::new("42703", relation.span, message), &relation.text, known);
             }
             let message = format!("relation `{}` is not in FROM", relation.text);
             let error = Diagnostic::new("42P01", relation.span, message);

@@ -103,7 +103,7 @@ impl Checker<'_> {
             passed.push(param);
         }
         if let Some(name) = missing {
-            let message = format!("`{}` needs a value for its parameter `{name}`", definition.name);
+            let message = format!("`{}` needs a value for its parameter `{name}`", definition.shown_name());
             self.error(Diagnostic::new("42883", call.name.span, message).with_help(signature(definition)));
             return None;
         }

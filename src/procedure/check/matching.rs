@@ -257,6 +257,7 @@ impl Checker<'_> {
         for (name, body) in arms {
             self.flow = before.clone();
             let mut statements = Vec::new();
+            let errors = self.errors.len();
             match (body, result) {
                 (ArmBody::Expr(value), None) => {
                     let value = self.expr(value, &mut statements).map(Statement::Eval);
@@ -267,6 +268,7 @@ impl Checker<'_> {
                     self.valued_block(&block.statements, block.span, None, &mut statements)
                 }
             }
+            self.advise_catch(name, errors);
             match &mut after {
                 Some(after) => after.meet(&self.flow),
                 None => after = Some(self.flow.clone()),
@@ -282,6 +284,23 @@ impl Checker<'_> {
             arms: branches,
             otherwise,
         });
+    }
+
+    /// What stands before the arrow is an exception; whoever uses it as a variable wants `catch e {…}`.
+    fn advise_catch(&mut self, name: &ast::Ident, errors: usize) {
+        let unknown = format!("variable `{}` does not exist", name.text);
+        for error in self
+            .errors
+            .iter_mut()
+            .skip(errors)
+            .filter(|error| error.message == unknown)
+        {
+            let help = format!(
+                "before the arrow stands the name of an exception; `catch {} {{ … }}` has the error as a variable",
+                name.text
+            );
+            error.help = Some(help);
+        }
     }
 
     fn is_exception(&self, name: &str, code: ColumnId, span: Span) -> Expr {

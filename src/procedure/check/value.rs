@@ -74,6 +74,10 @@ impl Checker<'_> {
         missing.retain(|(id, _)| !self.flow.has(*id));
         for (id, span) in &missing {
             let name = &self.variables[id.0 as usize].name;
+            if name.is_empty() && !self.errors.is_empty() {
+                // What would have given it a value is wrong, and that was said.
+                continue;
+            }
             let message = format!("variable `{name}` may have no value here");
             let help = "give it a value before, on every way that leads here";
             self.error(Diagnostic::new("42P20", *span, message).with_help(help));
@@ -181,6 +185,16 @@ impl Checker<'_> {
 
     /// There is no variable of that name.
     pub(super) fn unknown(&mut self, name: &ast::Ident) {
+        let is_row = |known: &crate::plan::BodyName| {
+            let of = known.of.as_deref();
+            of.is_some_and(|of| of.eq_ignore_ascii_case(&name.text))
+        };
+        if self.names.iter().any(is_row) {
+            let message = format!("`{}` is a row, whose columns cannot be changed", name.text);
+            let help = "take it into a variable first: `let x = …`";
+            self.error(Diagnostic::new("42809", name.span, message).with_help(help));
+            return;
+        }
         let message = format!("variable `{}` does not exist", name.text);
         let mut error = Diagnostic::new("42703", name.span, message);
         let known = self

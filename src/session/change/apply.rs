@@ -22,7 +22,7 @@ use crate::session::explain::Capture;
 use crate::session::store::{View, store_error};
 use crate::session::triggers;
 use crate::session::triggers::fire::Firing;
-use crate::session::{Error, ResultStream, Session, statement};
+use crate::session::{Error, ResultStream, Session, lineage, statement};
 use crate::store::table::RowAddress;
 use crate::types::arrow::arrow_schema;
 use crate::types::cell;
@@ -55,6 +55,9 @@ pub fn apply(
     how: How,
 ) -> Result<Done, Error> {
     let span = how.running.span;
+    if how.running.only_bind && session.relations.written.is_some() {
+        return lineage::note(session, &change, table.id, how.running).map(|()| Done::default());
+    }
     if how.running.only_bind {
         return statement::bind_change(session, &change, how.running).map(|()| Done::default());
     }

@@ -23,7 +23,7 @@ use super::{catalog_error, schema_and_name, views};
 use crate::catalog::{Entity, EntityId, KeyDef, TableDef};
 use crate::session::change::Running;
 use crate::session::store::View;
-use crate::session::{Error, Session, triggers};
+use crate::session::{Error, Session, routines, triggers};
 
 /// ALTER TABLE.
 pub fn run(session: &mut Session, alter: &AlterTable, view: &mut View, running: Running) -> Result<(), Error> {
@@ -124,19 +124,38 @@ impl Altering<'_> {
         replaced.map_err(|error| catalog_error(&error, span))
     }
 
-    /// Takes a definition, unless that ends a view; with CASCADE those views go. `what` names what goes away.
+    /// Takes a definition, unless that ends a view or a program; with CASCADE those go. `what` names what goes away.
     fn put_visible(&mut self, def: TableDef, cascade: bool, what: &str, span: Span) -> Result<(), Error> {
         let before = self.view.clone();
         self.put(def, span)?;
         if cascade {
             for view in views::broken(self.session, &before, self.view, self.id) {
-                let gone = self.view.changes.catalog.drop(view, true);
-                gone.map_err(|error| catalog_error(&error, span))?;
+                self.drop(view, span)?;
             }
             views::refresh(self.session, self.view, self.id);
+            for routine in routines::broken(self.session, &before, self.view, self.id) {
+                self.drop(routine.id, span)?;
+            }
+            return triggers::drop_broken(self.session, self.view, self.id, self.running);
+        }
+        views::keep_dependants(self.session, &before, self.view, self.id, what, span)?;
+        let broken = routines::broken(self.session, &before, self.view, self.id);
+        if broken.is_empty() {
             return Ok(());
         }
-        views::keep_dependants(self.session, &before, self.view, self.id, what, span)
+        let names: Vec<String> = broken.into_iter().map(|broken| broken.what).collect();
+        let message = format!("{what} is needed by {}", names.join(", "));
+        let help = "drop them first, or replace them with ones that do without";
+        Err(Error::new(Diagnostic::new("2BP01", span, message).with_help(help)))
+    }
+
+    /// Drops what needs a part of the table, and what needs that; it may have gone with another one.
+    fn drop(&mut self, id: EntityId, span: Span) -> Result<(), Error> {
+        if self.view.catalog().get(id).is_none() {
+            return Ok(());
+        }
+        let gone = self.view.changes.catalog.drop(id, true);
+        gone.map(drop).map_err(|error| catalog_error(&error, span))
     }
 
     /// Where a column is.

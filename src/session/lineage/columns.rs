@@ -4,24 +4,26 @@
 //! `downstream | 1 | view | big | twice`, and `SHOW LINEAGE big.twice` gives `upstream | 1 | table | orders | total`.
 //!
 //! Invariants: what the binder says is shown; a view is a step of its own, whatever it reads. A model is a step between its sources
-//! and its table.
+//! and its table; so is a procedure or a trigger whose statements write a column, which is shown as `table.column` there.
 //!
-//! Does not: follow statements of procedures, or what only decides which rows there are.
+//! Does not: follow what only decides which rows there are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Span};
 use gobi_grammar::similar::nearest;
+use gobi_grammar::{Diagnostic, Dialect};
 
 use super::walk;
+use super::written::{self, Written};
 use crate::catalog::{Catalog, Entity, EntityId};
 use crate::plan::origins::origins;
+use crate::session::change::Running;
 use crate::session::relations::StatementTables;
-use crate::session::{Error, ResultStream, Session, define, routines, statement};
+use crate::session::{Error, Phases, ResultStream, Session, define, routines, statement};
 
 /// A column of an object.
-type Column = (EntityId, String);
+pub type Column = (EntityId, String);
 
 /// Columns, and what each is made from at once.
 type Edges = BTreeMap<Column, BTreeSet<Column>>;
@@ -72,6 +74,7 @@ fn edges(session: &mut Session, catalog: &Catalog, object: EntityId) -> (Edges, 
         Some(Entity::View(def)) => def.columns.iter().map(|field| field.name.clone()).collect(),
         _ => Vec::new(),
     };
+    statements(session, catalog, &mut edges);
     for entry in catalog.entries() {
         let outputs = match &*entry.entity {
             Entity::View(def) => of_view(session, def),
@@ -98,6 +101,32 @@ fn edges(session: &mut Session, catalog: &Catalog, object: EntityId) -> (Edges, 
         }
     }
     (edges, known)
+}
+
+/// The edges of what the statements of procedures and triggers write.
+fn statements(session: &mut Session, catalog: &Catalog, edges: &mut Edges) {
+    let Some(view) = session.relations.view.clone() else {
+        return;
+    };
+    let running = Running {
+        dialect: Dialect::Grizzly,
+        phases: Phases::default(),
+        span: Span::default(),
+        only_bind: true,
+    };
+    for entry in catalog.entries() {
+        let all = match &*entry.entity {
+            Entity::Routine(_) => written::of_routine(session, entry.id),
+            Entity::Trigger(def) => written::of_trigger(session, &view, entry.id, def, running),
+            _ => continue,
+        };
+        for Written { column, from } in all {
+            let Some(table) = catalog.get(column.0) else { continue };
+            let step = (entry.id, format!("{}.{}", table.entity.name(), column.1));
+            edges.entry(column).or_default().insert(step.clone());
+            edges.entry(step).or_default().extend(from);
+        }
+    }
 }
 
 type Outputs = Vec<(String, BTreeSet<Column>)>;

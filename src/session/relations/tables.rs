@@ -285,7 +285,11 @@ impl<'r> StatementTables<'r> {
 
     fn found(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
         if let Some(given) = self.relations.given(parts) {
-            return Ok(Some(Named::Table(self.opened(given))));
+            let table = self.opened(given);
+            if let Some(of) = self.relations.given_of {
+                return Ok(Some(self.note_object(table, of)));
+            }
+            return Ok(Some(Named::Table(table)));
         }
         let home = self.inside.last().copied().flatten();
         let Some((which, parts)) = self.relations.seek(parts, home) else {

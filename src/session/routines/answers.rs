@@ -51,6 +51,8 @@ pub struct Answering<'a> {
     /// Loops over rows that are open, innermost last.
     open: Vec<Rows>,
     savepoints: usize,
+    /// Rows that statements have written, for the profile.
+    written: u64,
     /// Results of bare queries, in order.
     pub shown: Vec<ResultStream>,
     /// The error of the session that the body failed with, whole.
@@ -74,6 +76,7 @@ impl<'a> Answering<'a> {
             running,
             open: Vec::new(),
             savepoints: 0,
+            written: 0,
             shown: Vec::new(),
             error: None,
         }
@@ -338,18 +341,29 @@ impl<'a> Answering<'a> {
 
     fn run(&mut self, change: &ast::Statement, _given: Vec<Value>) -> Result<(), Error> {
         let running = self.running;
-        let result = statement::run(self.session, change, running.dialect, running.phases)?;
-        if let StatementResult::Rows(stream) = result {
-            let (fields, phases) = (stream.fields().to_vec(), stream.phases());
-            let batches = stream.collect::<Result<Vec<_>, _>>()?;
-            self.shown
-                .push(ResultStream::returned(fields, batches, phases, running.span));
+        match statement::run(self.session, change, running.dialect, running.phases)? {
+            StatementResult::RowsAffected(rows) => self.written += rows,
+            StatementResult::Done => {}
+            StatementResult::Rows(stream) => {
+                let (fields, phases) = (stream.fields().to_vec(), stream.phases());
+                let batches = stream.collect::<Result<Vec<_>, _>>()?;
+                let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+                // What CALL gives was written by nobody.
+                let is_returning = !matches!(change.kind, ast::StatementKind::CallRoutine(_));
+                self.written += if is_returning { rows as u64 } else { 0 };
+                let shown = ResultStream::returned(fields, batches, phases, running.span);
+                self.shown.push(shown);
+            }
         }
         Ok(())
     }
 }
 
 impl Answers for Answering<'_> {
+    fn written(&mut self) -> u64 {
+        std::mem::take(&mut self.written)
+    }
+
     fn line(&self, place: u32) -> Option<u32> {
         self.session
             .relations

@@ -7,11 +7,13 @@
 //!
 //! Does not: answer what bodies ask; `answers` does.
 
+use std::sync::Arc;
+
 use gobi_grammar::ast::{self, Span, StatementKind as K, Value as Written};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::answers::{Answering, Slots};
-use super::{Held, Running, spawned};
+use super::{Held, Known, Running, spawned};
 use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
 use crate::plan::routine::{Routine, Statement, Variable};
@@ -79,6 +81,16 @@ pub fn evaluate(session: &mut Session, value: &ast::Expr, running: Running) -> R
     if let Some(query) = rows_of(session, value) {
         let stream = statement::query_stream(session, &query, running.dialect, running.phases, running.span)?;
         return Ok(StatementResult::Rows(stream));
+    }
+    if let Some(known) = showing(session, value) {
+        let outer = session.relations.routines.pinned.replace(known);
+        let statement = ast::Statement {
+            kind: K::Eval(Box::new(value.clone())),
+            span: running.span,
+        };
+        let done = run(session, &statement, running);
+        session.relations.routines.pinned = outer;
+        return done;
     }
     if is_statement(value) {
         let statement = ast::Statement {
@@ -155,6 +167,24 @@ pub fn rows_of(session: &Session, value: &ast::Expr) -> Option<ast::Query> {
         return Some(all_of(ast::TableRefKind::Function { name, args }, value.span));
     }
     statement_rows(value, &|name| routines.is_variable(name), &is_own)
+}
+
+/// What is known of routines, with the one that is called showing the rows of the query that it ends with; `None` if it has none.
+fn showing(session: &mut Session, value: &ast::Expr) -> Option<Known> {
+    let ast::ExprKind::Call(call) = &value.kind else {
+        return None;
+    };
+    session.relations.refresh_routines();
+    let routines = &session.relations.routines;
+    let known = routines.pinned.as_ref().unwrap_or(&routines.known);
+    let definition = known.find(&call.name.text)?;
+    if !definition.routine.is_procedure && !definition.has_effects() {
+        return None;
+    }
+    let shown = definition.showing()?;
+    let mut known = known.clone();
+    known.try_stored(Arc::new(shown));
+    Some(known)
 }
 
 /// Checks a statement over the script's variables, which are NULLs of their types behind it.

@@ -118,7 +118,9 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
             return Ok(());
         }
         if !or_replace {
-            let message = format!("the function `{}` exists already", name.text);
+            let is_procedure = before.as_ref().is_some_and(|(_, def)| def.procedure);
+            let kind = if is_procedure { "procedure" } else { "function" };
+            let message = format!("the {kind} `{}` exists already", name.text);
             let help = "write `CREATE OR REPLACE`, or `upsert`";
             return Err(Error::new(Diagnostic::new("42723", name.span, message).with_help(help)));
         }
@@ -270,7 +272,7 @@ fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>
         let ty = callable
             .and_then(|callable| callable.params.get(at))
             .map(ToString::to_string)
-            .or_else(|| param.ty.as_ref().map(type_text));
+            .or_else(|| param.ty.as_ref().map(ToString::to_string));
         let default = param.default.as_ref().map(|value| {
             let statement = ast::Statement {
                 kind: ast::StatementKind::Eval(Box::new(value.clone())),
@@ -288,32 +290,13 @@ fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>
     let result = match (callable, &definition.routine.returns) {
         (Some(callable), _) if callable.result.0 == LogicalType::Null => "void".to_owned(),
         (Some(callable), _) => callable.result.0.to_string(),
-        (None, ast::Returns::Type(ty)) => type_text(ty),
+        (None, ast::Returns::Type(ty)) => ty.to_string(),
         (None, ast::Returns::Void) => "void".to_owned(),
         (None, ast::Returns::Inferred) => "any".to_owned(),
     };
     params
         .chain([vec!["returns".to_owned(), result, String::new()]])
         .collect()
-}
-
-/// A type as it is written.
-fn type_text(ty: &ast::TypeName) -> String {
-    let list = |types: Vec<String>| types.join(", ");
-    let fields = ty
-        .fields
-        .iter()
-        .map(|(name, ty)| format!("{} {}", name.text, type_text(ty)));
-    match (ty.args.is_empty(), ty.fields.is_empty(), ty.params.is_empty()) {
-        (false, ..) => format!("{}<{}>", ty.name, list(ty.args.iter().map(type_text).collect())),
-        (_, false, _) => format!("{}({})", ty.name, list(fields.collect())),
-        (.., false) => format!(
-            "{}({})",
-            ty.name,
-            list(ty.params.iter().map(ToString::to_string).collect())
-        ),
-        _ => ty.name.clone(),
-    }
 }
 
 /// What a definition may ask for and the engine does not do yet.

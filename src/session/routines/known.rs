@@ -373,6 +373,15 @@ impl Known {
         known
     }
 
+    /// The definitions that were read from the text of an entry of the database: those of a module, or one.
+    pub fn of_entry(&self, id: EntityId) -> Vec<Arc<Definition>> {
+        match self.texts.get(&id).map(|(_, read)| read) {
+            Some(Read::Routine(definition)) => vec![definition.clone()],
+            Some(Read::Module(module)) => module.routines.clone(),
+            None => Vec::new(),
+        }
+    }
+
     /// Reads what the database has.
     pub fn read(&mut self, view: Option<&View>, sources: &mut Sources) {
         let mut stored = Stored::default();

@@ -28,7 +28,7 @@ use crate::catalog::EntityId;
 pub use instead::{change_view, table_of as view_as_table};
 pub use listing::{describe, list};
 use ready::Ready;
-pub use ready::check_all;
+pub use ready::{check_all, drop_broken, look};
 pub use statistics::Statistics;
 pub use within::Within;
 

@@ -112,24 +112,42 @@ pub fn check_all(
     what: &str,
     running: Running,
 ) -> Result<(), Error> {
-    let concerns =
-        |def: &TriggerDef| def.targets.contains(&changed) || def.call == changed || def.names.contains(&changed);
-    let entries = view.catalog().entries();
-    let all: Vec<(EntityId, TriggerDef)> = entries
-        .filter_map(|entry| match &*entry.entity {
-            Entity::Trigger(def) if concerns(def) => Some((entry.id, def.clone())),
-            _ => None,
-        })
-        .collect();
-    for (id, def) in all {
+    for (id, def) in concerned(view, changed) {
         check(session, view, (id, &def), running).map_err(|error| {
-            let why = error.diagnostics.first().map_or("", |first| first.message.as_str());
-            let message = format!("{what} is needed by trigger `{}`: {why}", def.name);
+            let first = error.diagnostics.first();
+            let why = first.map_or("", |first| first.message.as_str());
+            let place = first.map(|first| first.span().start);
+            let sources = &session.relations.routines.sources;
+            let line = place.and_then(|place| sources.line_text(place));
+            let line = line.map_or(String::new(), |(name, line, _)| format!(" (line {line} of `{name}`)"));
+            let message = format!("{what} is needed by trigger `{}`{line}: {why}", def.name);
             let help = format!("change what it calls first, or drop it: `DROP TRIGGER {}`", def.name);
             Error::new(Diagnostic::new("2BP01", running.span, message).with_help(help))
         })?;
     }
     Ok(())
+}
+
+/// Drops the triggers of those that do not check any more.
+pub fn drop_broken(session: &mut Session, view: &mut View, changed: EntityId, running: Running) -> Result<(), Error> {
+    for (id, def) in concerned(view, changed) {
+        if check(session, view, (id, &def), running).is_err() {
+            let gone = view.changes.catalog.drop(id, true);
+            gone.map_err(|error| Error::new(Diagnostic::new(error.code(), running.span, error.to_string())))?;
+        }
+    }
+    Ok(())
+}
+
+/// The triggers that a table or a procedure is of concern for.
+fn concerned(view: &View, changed: EntityId) -> Vec<(EntityId, TriggerDef)> {
+    let concerns =
+        |def: &TriggerDef| def.targets.contains(&changed) || def.call == changed || def.names.contains(&changed);
+    let triggers = view.catalog().entries().filter_map(|entry| match &*entry.entity {
+        Entity::Trigger(def) if concerns(def) => Some((entry.id, def.clone())),
+        _ => None,
+    });
+    triggers.collect()
 }
 
 /// Checks a trigger for all its targets, and notes what its body names.
@@ -155,6 +173,23 @@ pub fn check(
         drop(view.changes.catalog.replace(id, Entity::Trigger(def)));
     }
     Ok(())
+}
+
+/// Checks a trigger for one of its targets, whatever is known of it.
+pub fn look(
+    session: &mut Session,
+    view: &View,
+    (id, def): (EntityId, &TriggerDef),
+    target: EntityId,
+    running: Running,
+) -> Result<(), Error> {
+    let Some(target) = Target::of(view, target) else {
+        return Ok(());
+    };
+    let given = session.relations.given.len();
+    let made = make(session, view, (id, def.clone()), &target, running);
+    session.relations.given.truncate(given);
+    made.map(drop)
 }
 
 fn ready(
@@ -220,9 +255,9 @@ fn make(
     };
     let mut tables = StatementTables::new(&mut session.relations);
     let trigger = check_trigger(&definition, &of, &mut instances, &mut tables).map_err(Error::all)?;
-    let named = tables.named().to_vec();
+    let mut named = tables.named().to_vec();
     let called = instances.called();
-    routines::changes::check(session, &instances.asked(), view, running)?;
+    named.extend(routines::changes::check(session, &instances.asked(), view, running)?);
     let body = code(session, &trigger, target, running.span)?;
     let routines = called
         .iter()
