@@ -186,7 +186,7 @@ fn nested(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> {
 /// An expression with blocks in it.
 fn holding(block: BoxedStrategy<Block>) -> BoxedStrategy<Expr> {
     let body = prop_oneof![
-        1 => plain().prop_map(|value| ArmBody::Expr(value)),
+        1 => plain().prop_map(ArmBody::Expr),
         1 => block.clone().prop_map(ArmBody::Block),
     ]
     .boxed();
