@@ -10,18 +10,22 @@
 
 use arrow::array::ArrayRef;
 
-use super::host::{CELL_BYTES, VALID_AT};
+use super::host::{CELL_BYTES, VALID_AT, cell_weight};
 use super::{ExecError, output};
 use crate::types::LogicalType;
 
 /// So many rows are kept at most.
-pub const MOST_ROWS: usize = 1 << 16;
+const MOST_ROWS: usize = 1 << 16;
+/// So many bytes of texts, arrays and structs.
+const MOST_BYTES: usize = 16 << 20;
 
 /// The rows of one INSERT.
 #[derive(Debug, Default)]
 pub struct Collected {
     /// How many.
     pub rows: usize,
+    /// What their texts, arrays and structs take, of which each row has its own copy.
+    bytes: usize,
     columns: Vec<Column>,
 }
 
@@ -55,16 +59,25 @@ impl Collected {
             };
             match valid {
                 0 => column.values.resize(column.values.len() + width, 0),
-                _ => column.values.extend_from_slice(value),
+                _ => {
+                    column.values.extend_from_slice(value);
+                    // SAFETY: the caller's promise.
+                    self.bytes += unsafe { cell_weight(cells.add(CELL_BYTES * at), &column.ty, MOST_BYTES) };
+                }
             }
             column.valid.push(valid);
         }
         self.rows += 1;
     }
 
+    /// Whether it is time to hand them over.
+    pub fn is_full(&self) -> bool {
+        self.rows >= MOST_ROWS || self.bytes > MOST_BYTES
+    }
+
     /// The rows as columns; there are none any more.
     pub fn take(&mut self) -> Result<Vec<ArrayRef>, ExecError> {
-        self.rows = 0;
+        (self.rows, self.bytes) = (0, 0);
         let mut arrays = Vec::with_capacity(self.columns.len());
         for column in &mut self.columns {
             arrays.push(output::array(&column.ty, &column.values, &column.valid)?);
@@ -76,7 +89,7 @@ impl Collected {
 
     /// Forgets the rows.
     pub fn clear(&mut self) {
-        self.rows = 0;
+        (self.rows, self.bytes) = (0, 0);
         for column in &mut self.columns {
             column.values.clear();
             column.valid.clear();

@@ -137,6 +137,40 @@ pub(super) unsafe fn moved(
     Ok(new)
 }
 
+/// The elements of arrays in one array, which nobody may write to.
+///
+/// # Safety
+/// The objects are arrays of this layout.
+pub(super) unsafe fn joined(
+    host: &mut Host,
+    arrays: &[*const u8],
+    layout: &NestedLayout,
+) -> Result<*mut u8, ExecError> {
+    let stride = stride(layout);
+    // SAFETY: the caller's promise.
+    let count = arrays.iter().map(|array| unsafe { length(*array) }).sum::<usize>();
+    let Ok(head) = u32::try_from(count) else {
+        return Err(ExecError::resource("an array has four billion elements at most".into()));
+    };
+    let new = fresh(host, array_bytes(count, stride))?;
+    // SAFETY: each array has its elements and, behind its room, their flags; the new one has room for all of them.
+    unsafe {
+        new.cast::<u64>().write(count as u64);
+        new.add(ROOM_AT).cast::<u32>().write(head);
+        let mut at = 0;
+        for array in arrays {
+            let (length, flags) = (length(*array), ELEMENTS_AT + room(*array) * stride);
+            new.add(ELEMENTS_AT + at * stride)
+                .copy_from_nonoverlapping(array.add(ELEMENTS_AT), length * stride);
+            new.add(ELEMENTS_AT + count * stride + at)
+                .copy_from_nonoverlapping(array.add(flags), length);
+            at += length;
+        }
+        unmark_parts(new, layout);
+    }
+    Ok(new)
+}
+
 fn stride(layout: &NestedLayout) -> usize {
     match layout {
         NestedLayout::Array { item } => item.bytes(),

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use gobi_jit::{HostTable, host_functions};
 
-use super::growing::{array_filled, array_grow, array_room, object_own};
+use super::growing::{self, array_filled, array_grow, array_room, object_own};
 use super::lists::{self, Lists};
 use super::maps::{Maps, map_find, map_put};
 use super::memory::{Budget, Reservation};
@@ -24,6 +24,7 @@ use crate::functions::like::LikePattern;
 use crate::functions::{self, Scalar};
 use crate::types::cast::{self, CastError};
 use crate::types::nested::{NestedLayout, Objects, interval_bits};
+use crate::types::value::TEXT_HEAD_BYTES;
 use crate::types::{Interval, LogicalType, Physical, Value};
 
 /// A worker's side of host calls.
@@ -52,6 +53,13 @@ pub struct Host {
     /// What went wrong.
     pub error: Option<ExecError>,
 }
+
+/// Less is not worth counting before it is made.
+const SMALL_BYTES: usize = 1 << 16;
+/// A larger buffer is given up behind the call that needed it.
+const KEPT_SCRATCH_BYTES: usize = 1 << 20;
+/// A value takes so many times its bytes where it is written as a text, piece by piece.
+const WRITTEN: usize = 4;
 
 /// After so many bytes a call looks whether the query was cancelled: rows of a block may make gigabytes.
 const LOOK_BYTES: usize = 1 << 22;
@@ -92,9 +100,13 @@ impl Host {
         self.arena.bytes()
     }
 
+    fn made_bytes(&self) -> usize {
+        self.arena.bytes() + self.lists.bytes() + self.maps.bytes()
+    }
+
     /// Takes what was made since the last call from the budget.
     pub(super) fn settle(&mut self) -> Result<(), ExecError> {
-        let bytes = self.arena.bytes() + self.lists.bytes();
+        let bytes = self.made_bytes();
         if bytes == self.held.bytes() {
             return Ok(());
         }
@@ -106,10 +118,39 @@ impl Host {
         self.held.resize(bytes, self.operator)
     }
 
+    /// Bytes that can still be made.
+    pub(super) fn left_bytes(&self) -> usize {
+        self.held.budget().left_bytes()
+    }
+
+    /// Sees that these cells can be read as values, of which nothing is shared; what they take is held until the next
+    /// [`Self::settle`].
+    ///
+    /// # Safety
+    /// There is a cell for each type.
+    pub(super) unsafe fn admit_values(&mut self, cells: *const u8, types: &[LogicalType]) -> Result<usize, ExecError> {
+        let mut bytes = 0_usize;
+        for (at, ty) in types.iter().enumerate() {
+            // SAFETY: the caller's promise.
+            bytes = bytes.saturating_add(unsafe { cell_weight(cells.add(CELL_BYTES * at), ty, self.left_bytes()) });
+        }
+        if bytes > SMALL_BYTES {
+            self.admit(bytes)?;
+        }
+        Ok(bytes)
+    }
+
     /// Sees that so many bytes more can be made.
     pub(super) fn admit(&mut self, bytes: usize) -> Result<(), ExecError> {
-        let held = self.arena.bytes() + self.lists.bytes();
-        self.held.resize(held + bytes, self.operator)
+        let held = self.made_bytes();
+        self.held.resize(held.saturating_add(bytes), self.operator)
+    }
+
+    /// Gives up the buffer of the call at hand if it has become large.
+    pub(super) fn keep_scratch(&mut self, scratch: Vec<u8>) {
+        if scratch.capacity() <= KEPT_SCRATCH_BYTES {
+            self.scratch = scratch;
+        }
     }
 
     /// As [`Self::settle`], as the status of a host function.
@@ -186,11 +227,14 @@ extern "C" fn list_add(host: *mut u8, place: *mut u8, cell: *const u8, stride: i
     unsafe {
         let valid = cell.add(VALID_AT).read() != 0;
         let host = &mut *host.cast::<Host>();
-        host.lists.add(
-            place.cast(),
-            valid.then_some(cell),
-            usize::try_from(stride).unwrap_or(0),
-        );
+        let stride = usize::try_from(stride).unwrap_or(0);
+        let grows = lists::grows(place.cast(), (1, stride));
+        if grows > SMALL_BYTES
+            && let Err(error) = host.admit(grows)
+        {
+            return host.failed(error);
+        }
+        host.lists.add(place.cast(), valid.then_some(cell), stride);
         host.settled()
     }
 }
@@ -199,6 +243,12 @@ extern "C" fn list_merge(host: *mut u8, into: *mut u8, from: *mut u8) -> i64 {
     // SAFETY: as above; the two states are of different tables, which nobody else changes.
     unsafe {
         let host = &mut *host.cast::<Host>();
+        let grows = lists::grows_by_merge(into.cast(), from.cast());
+        if grows > SMALL_BYTES
+            && let Err(error) = host.admit(grows)
+        {
+            return host.failed(error);
+        }
         host.lists.merge(into.cast(), from.cast());
         host.settled()
     }
@@ -209,6 +259,13 @@ extern "C" fn list_finish(host: *mut u8, state: i64) -> i64 {
     // SAFETY: as above; the groups are complete.
     unsafe {
         let host = &mut *host.cast::<Host>();
+        let bytes = lists::list_bytes(state.cast_unsigned());
+        if bytes > SMALL_BYTES
+            && let Err(error) = host.admit(2 * bytes)
+        {
+            host.error = Some(error);
+            return 0;
+        }
         let address = lists::finished(state.cast_unsigned(), &mut host.arena);
         match host.settled() {
             0 => address.cast_signed(),
@@ -250,11 +307,16 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
     let bits = if let Some(body) = on_elements(call) {
         // SAFETY: as above.
         unsafe { over_elements(host, call, body, cells.add(CELL_BYTES))? }
+    } else if is_concat(call) {
+        // SAFETY: as above.
+        unsafe { joined(host, call, cells.add(CELL_BYTES))? }
     } else if takes_values(call) {
+        // SAFETY: as above.
+        let given = unsafe { host.admit_values(cells.add(CELL_BYTES), &call.args) }?;
         // SAFETY: as above.
         let value_of = |(i, ty): (usize, &LogicalType)| unsafe { cell_value(cell(i), ty) };
         let args: Vec<Value> = call.args.iter().enumerate().map(value_of).collect();
-        on_values(host, call, &args)?
+        on_values(host, call, (&args, given))?
     } else {
         // SAFETY: as above.
         let arg = |i: usize| unsafe { read_cell(cell(i), &call.args[i]) };
@@ -273,6 +335,39 @@ unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<()
         cells.add(VALID_AT).write(u8::from(bits.is_some()));
     }
     Ok(())
+}
+
+/// Whether a call puts arrays of one type together.
+fn is_concat(call: &HostCall) -> bool {
+    let HostWork::Function(function) = call.work else {
+        return false;
+    };
+    functions::function(function).name == "array_concat"
+        && matches!(call.result, LogicalType::Array(_))
+        && call.args.iter().all(|arg| *arg == call.result)
+}
+
+/// # Safety
+/// `cells` has a cell for each argument.
+unsafe fn joined(host: &mut Host, call: &HostCall, cells: *const u8) -> Result<Option<u128>, ExecError> {
+    let Some(layout) = NestedLayout::of(&call.result) else {
+        return Err(ExecError::internal("an array without elements"));
+    };
+    let mut objects = Vec::with_capacity(call.args.len());
+    for at in 0..call.args.len() {
+        // SAFETY: the caller's promise; a value is the address of an array.
+        let object = unsafe {
+            let cell = cells.add(CELL_BYTES * at);
+            (cell.add(VALID_AT).read() != 0).then(|| cell.cast::<*const u8>().read_unaligned())
+        };
+        match object {
+            Some(object) if !object.is_null() => objects.push(object),
+            _ => return Ok(None),
+        }
+    }
+    // SAFETY: the objects are arrays of the result's type.
+    let made = unsafe { growing::joined(host, &objects, &layout) }?;
+    Ok(Some(u128::from(made as u64)))
 }
 
 /// The body on elements, for calls of functions that have one.
@@ -320,11 +415,12 @@ unsafe fn over_elements(
     let mut scratch = std::mem::take(&mut host.scratch);
     scratch.clear();
     let row = functions::ItemsCall { item, rest: &rest };
-    let bits = match body(&row, &mut items, &mut scratch) {
+    let called = functions::within(host.held.budget().left_bytes(), || body(&row, &mut items, &mut scratch));
+    let bits = match called {
         Ok(made) => Ok(scalar_bits(&mut host.arena, &made, &call.result)),
-        Err(error) => Err(ExecError::user(error.code, error.message)),
+        Err(error) => Err(ExecError::of_function(error)),
     };
-    host.scratch = scratch;
+    host.keep_scratch(scratch);
     bits
 }
 
@@ -338,12 +434,23 @@ fn takes_values(call: &HostCall) -> bool {
     }
 }
 
-fn on_values(host: &mut Host, call: &HostCall, args: &[Value]) -> Result<Option<u128>, ExecError> {
+fn on_values(
+    host: &mut Host,
+    call: &HostCall,
+    (args, given_bytes): (&[Value], usize),
+) -> Result<Option<u128>, ExecError> {
     let (types, result) = (&call.args, &call.result);
+    let is_large = given_bytes > SMALL_BYTES;
+    if is_large && matches!(call.work, HostWork::Cast { .. } | HostWork::Concat) {
+        host.admit(given_bytes.saturating_mul(WRITTEN))?;
+    }
     let value = match (call.work, args) {
         (HostWork::Function(function), args) => {
-            let made = functions::call_values(function, args, types, result, &host.env);
-            made.map_err(|error| ExecError::user(error.code, error.message))?
+            let left = host.left_bytes();
+            let made = functions::within(left, || {
+                functions::call_values(function, args, types, result, &host.env)
+            });
+            made.map_err(ExecError::of_function)?
         }
         (HostWork::Cast { try_ }, [value]) => match cast::cast(value, &types[0], result) {
             Ok(value) => value,
@@ -355,20 +462,44 @@ fn on_values(host: &mut Host, call: &HostCall, args: &[Value]) -> Result<Option<
         (HostWork::Concat, [x, y]) => Value::String((x.display(&types[0]) + &y.display(&types[1])).into()),
         _ => return Err(ExecError::internal("a call with other arguments than it takes")),
     };
+    if is_large || result.is_nested() {
+        let made = value.weight();
+        if made > SMALL_BYTES {
+            // It is copied twice on its way.
+            host.admit(given_bytes.saturating_add(made.saturating_mul(3)))?;
+        }
+    }
     Ok(host.arena.bits(&value, result))
 }
 
 fn on_scalars(host: &mut Host, call: &HostCall, args: &[Scalar<'_>]) -> Result<Option<u128>, ExecError> {
     match (call.work, args) {
         (HostWork::Function(function), args) => scalar_function(host, function, (args, &call.args), &call.result),
-        (HostWork::Cast { try_ }, [arg]) => match converted(host, arg, &call.args[0], &call.result) {
-            Err(_) if try_ => Ok(None),
-            done => done.map_err(|error| ExecError::user(error.code, error.message)),
-        },
+        (HostWork::Cast { try_ }, [arg]) => {
+            if let Scalar::Bytes(text) = arg
+                && call.result.is_nested()
+                && text.len() > SMALL_BYTES
+            {
+                host.admit(parsed_bytes(text))?;
+            }
+            match converted(host, arg, &call.args[0], &call.result) {
+                Err(_) if try_ => Ok(None),
+                done => done.map_err(|error| ExecError::user(error.code, error.message)),
+            }
+        }
         (HostWork::Concat, [Scalar::Null, _] | [_, Scalar::Null]) => Ok(None),
         (HostWork::Concat, args) => {
+            let bytes = |arg: &Scalar<'_>| match arg {
+                Scalar::Bytes(bytes) => bytes.len(),
+                _ => 0,
+            };
+            let total: usize = args.iter().map(bytes).sum();
+            if total > SMALL_BYTES {
+                host.admit(total.saturating_mul(2))?;
+            }
             let mut scratch = std::mem::take(&mut host.scratch);
             scratch.clear();
+            scratch.reserve(total);
             for (arg, ty) in args.iter().zip(&call.args) {
                 match arg {
                     Scalar::Bytes(bytes) if *ty == LogicalType::String => scratch.extend_from_slice(bytes),
@@ -376,7 +507,7 @@ fn on_scalars(host: &mut Host, call: &HostCall, args: &[Scalar<'_>]) -> Result<O
                 }
             }
             let bits = host.arena.text(&scratch);
-            host.scratch = scratch;
+            host.keep_scratch(scratch);
             Ok(Some(bits))
         }
         (
@@ -393,6 +524,16 @@ fn on_scalars(host: &mut Host, call: &HostCall, args: &[Scalar<'_>]) -> Result<O
         }))),
         _ => Ok(None),
     }
+}
+
+/// What the values of a text take, at most, and the objects that they become.
+fn parsed_bytes(text: &[u8]) -> usize {
+    let ends = text
+        .iter()
+        .filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{'))
+        .count();
+    let each = 2 * size_of::<Value>() + 2 * TEXT_HEAD_BYTES;
+    (ends + 1).saturating_mul(each).saturating_add(text.len())
 }
 
 fn converted(
@@ -429,11 +570,14 @@ fn scalar_function(
         result,
         env: &host.env,
     };
-    let bits = match functions::call(function, &row, &mut scratch) {
+    let called = functions::within(host.held.budget().left_bytes(), || {
+        functions::call(function, &row, &mut scratch)
+    });
+    let bits = match called {
         Ok(made) => Ok(scalar_bits(&mut host.arena, &made, result)),
-        Err(error) => Err(ExecError::user(error.code, error.message)),
+        Err(error) => Err(ExecError::of_function(error)),
     };
-    host.scratch = scratch;
+    host.keep_scratch(scratch);
     bits
 }
 
@@ -471,6 +615,27 @@ unsafe fn read_cell<'a>(cell: *const u8, ty: &LogicalType) -> Scalar<'a> {
             return Scalar::Null;
         }
         read_scalar(cell, ty.physical())
+    }
+}
+
+/// What the value of a cell takes beside the cell, nothing shared; counted up to `most`.
+///
+/// # Safety
+/// As [`read_cell`]; the value may be nested.
+pub(super) unsafe fn cell_weight(cell: *const u8, ty: &LogicalType, most: usize) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if cell.add(VALID_AT).read() == 0 {
+            return 0;
+        }
+        match NestedLayout::of(ty) {
+            Some(layout) => {
+                let object = cell.cast::<*const u8>().read_unaligned();
+                nested::weight(object, &layout, (size_of::<Value>(), most))
+            }
+            None if ty.physical() == Physical::Str => text_of(cell).len(),
+            None => 0,
+        }
     }
 }
 

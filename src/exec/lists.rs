@@ -98,6 +98,48 @@ impl Lists {
     }
 }
 
+/// Memory that a list asks for when it gets so many values of so many bytes: what it has is there until all is copied.
+///
+/// # Safety
+/// `place` holds 0 or the address of a list.
+pub unsafe fn grows(place: Place, (count, stride): (usize, usize)) -> usize {
+    // SAFETY: the caller's promise.
+    let Some(list) = (unsafe { (place.read_unaligned() as *const Growing).as_ref() }) else {
+        return 0;
+    };
+    let grown = |bytes: &Vec<u8>, more: usize| match bytes.capacity() - bytes.len() {
+        room if room >= more => 0,
+        _ => (2 * bytes.capacity()).max(bytes.len() + more),
+    };
+    grown(&list.values, count * stride) + grown(&list.valid, count)
+}
+
+/// The same for a list that gets the values of another.
+///
+/// # Safety
+/// As for [`Lists::merge`].
+pub unsafe fn grows_by_merge(into: Place, from: Place) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (from.read_unaligned() as *const Growing).as_ref() {
+            Some(other) if !other.valid.is_empty() => {
+                grows(into, (other.valid.len(), other.values.len() / other.valid.len()))
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// Bytes of a list's values.
+///
+/// # Safety
+/// As for [`finished`].
+pub unsafe fn list_bytes(state: u64) -> usize {
+    // SAFETY: the caller's promise.
+    let list = unsafe { (state as *const Growing).as_ref() };
+    list.map_or(0, |list| list.values.len() + list.valid.len())
+}
+
 /// The array of a state's values; 0 of 0.
 ///
 /// # Safety

@@ -31,6 +31,8 @@ pub(super) struct Maps {
     /// Objects stay where they are until this is said to be over.
     pub(super) lasting: bool,
     known: HashMap<usize, Known>,
+    /// What the indexes take.
+    bytes: usize,
 }
 
 /// A map that was asked.
@@ -52,6 +54,12 @@ impl Maps {
     /// Forgets all indexes.
     pub(super) fn forget(&mut self) {
         self.known.clear();
+        self.bytes = 0;
+    }
+
+    /// Bytes of the indexes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
@@ -161,14 +169,18 @@ impl<'l> Entries<'l> {
         if known.asked < SELDOM {
             return (0..count).find(|i| is_it(*i));
         }
+        let before = known.index.slots.len();
         // SAFETY: as above.
-        unsafe {
+        let found = unsafe {
             for i in known.index.count..count {
                 let part = field(self.at(object, i), self.key.offset, 0);
                 known.index.add(nested::hash_of(part, &self.key.shape));
             }
             known.index.find(nested::hash_of(Some(key), &self.key.shape), is_it)
-        }
+        };
+        let slots = known.index.slots.len() - before;
+        maps.bytes += slots * size_of::<(u32, u32)>();
+        found
     }
 }
 

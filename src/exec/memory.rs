@@ -48,6 +48,11 @@ impl Budget {
         })
     }
 
+    /// Bytes that nobody has taken.
+    pub fn left_bytes(&self) -> usize {
+        self.limit_bytes.saturating_sub(self.used_bytes.load(Ordering::Relaxed))
+    }
+
     /// The bytes that may be taken in all.
     pub fn limit_bytes(&self) -> usize {
         self.limit_bytes
@@ -72,6 +77,11 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// What it is taken from.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     /// Bytes taken.
     pub fn bytes(&self) -> usize {
         self.bytes

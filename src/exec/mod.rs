@@ -56,6 +56,7 @@ pub use prepare::{Phases, Prepared};
 pub use row_body::RowBody;
 
 use crate::formats::FormatError;
+use crate::functions::{FunctionError, NO_MEMORY};
 use crate::plan::physical::Span;
 
 /// Sizes of what all queries share.
@@ -228,6 +229,9 @@ pub struct ExecError {
     pub exception: Option<String>,
 }
 
+/// What helps where there is too little memory.
+const MORE_MEMORY: &str = "raise `memory_limit`, or let the query keep fewer rows at once";
+
 impl ExecError {
     fn new(kind: ErrorKind, code: &'static str, message: String) -> Self {
         Self {
@@ -260,6 +264,17 @@ impl ExecError {
         Self::new(ErrorKind::Resource, "53000", message)
     }
 
+    /// The error of a function.
+    pub(crate) fn of_function(error: FunctionError) -> Self {
+        match error.code {
+            NO_MEMORY => Self {
+                help: Some(MORE_MEMORY.into()),
+                ..Self::new(ErrorKind::Resource, NO_MEMORY, error.message)
+            },
+            code => Self::user(code, error.message),
+        }
+    }
+
     pub(crate) fn cancelled() -> Self {
         Self::new(ErrorKind::Cancelled, "57014", "the query was cancelled".into())
     }
@@ -275,9 +290,8 @@ impl ExecError {
             size(used),
             size(limit)
         );
-        let help = Some("raise `memory_limit`, or let the query keep fewer rows at once".into());
         Self {
-            help,
+            help: Some(MORE_MEMORY.into()),
             ..Self::new(ErrorKind::Resource, "53200", message)
         }
     }

@@ -12,6 +12,7 @@ use std::hash::Hasher;
 
 use super::host::{read_scalar, text_of, to_value};
 use crate::types::nested::{ELEMENTS_AT, NestedLayout, ROOM_AT, Shape};
+use crate::types::value::TEXT_HEAD_BYTES;
 use crate::types::{Interval, LogicalType, Physical, Value};
 
 /// A part of an object: where it lies, if it is not NULL.
@@ -48,6 +49,59 @@ pub unsafe fn element(at: *const u8, stride: usize, i: usize) -> Part {
 pub unsafe fn field(at: *const u8, offset: usize, i: usize) -> Part {
     // SAFETY: the caller's promise.
     unsafe { (at.add(i).read() != 0).then(|| at.add(offset)) }
+}
+
+/// Bytes that an object takes as a [`Value`], or, with another number of bytes for each value, anywhere else where nothing is
+/// shared: of two arrays that are the same one each counts. It stops counting once there are more than `most`.
+///
+/// # Safety
+/// `at` is the address of an object of this layout, or null for NULL.
+pub unsafe fn weight(at: *const u8, layout: &NestedLayout, (each, most): (usize, usize)) -> usize {
+    if at.is_null() {
+        return each;
+    }
+    // SAFETY: the caller's promise, passed on for each part.
+    unsafe {
+        match layout {
+            NestedLayout::Array { item } => {
+                let count = length(at);
+                let mut bytes = each + count.saturating_mul(each);
+                if matches!(item, Shape::Nested(_) | Shape::Flat(Physical::Str)) {
+                    let stride = item.bytes();
+                    for i in 0..count {
+                        if bytes > most {
+                            break;
+                        }
+                        bytes = bytes.saturating_add(part_weight(element(at, stride, i), item, (each, most)));
+                    }
+                }
+                bytes
+            }
+            NestedLayout::Struct { fields, .. } => {
+                let mut bytes = each * (fields.len() + 1);
+                for (i, place) in fields.iter().enumerate() {
+                    bytes = bytes.saturating_add(part_weight(field(at, place.offset, i), &place.shape, (each, most)));
+                }
+                bytes
+            }
+        }
+    }
+}
+
+/// What a part takes beside its own place.
+///
+/// # Safety
+/// The part, if there is one, has this shape.
+unsafe fn part_weight(part: Part, shape: &Shape, limits: (usize, usize)) -> usize {
+    let Some(at) = part else { return 0 };
+    // SAFETY: the caller's promise.
+    unsafe {
+        match shape {
+            Shape::Nested(layout) => weight(at.cast::<*const u8>().read_unaligned(), layout, limits),
+            Shape::Flat(Physical::Str) => TEXT_HEAD_BYTES + text_of(at).len(),
+            Shape::Flat(_) => 0,
+        }
+    }
 }
 
 /// # Safety

@@ -8,6 +8,7 @@
 //!
 //! Does not: sort.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::ArrayData;
@@ -41,7 +42,8 @@ pub struct Output {
     pub rows: usize,
 }
 
-const OPERATOR: &str = "result batch";
+/// Who takes memory for batches.
+pub const OPERATOR: &str = "result batch";
 /// Some batches wait for their reader, so none takes much more than this.
 pub const BATCH_BYTES: usize = 4 << 20;
 /// Room is made for so many rows at least: kernels write several at once.
@@ -113,21 +115,79 @@ impl Output {
         }
     }
 
-    /// Makes a batch of what was written, and starts over.
-    pub fn take(&mut self, fields: &[Field], schema: &SchemaRef) -> Result<RecordBatch, ExecError> {
-        let rows = self.rows;
+    /// The first of the rows from `start` on that would make the batch of those before it larger than `most`; and the bytes that are
+    /// copied for these.
+    pub fn end_of_part(&self, fields: &[Field], start: usize, most: usize) -> (usize, usize) {
+        let is_own = |ty: &LogicalType| ty.is_nested() || ty.physical() == Physical::Str;
+        let columns = self.columns.iter().zip(fields).filter(|(_, field)| is_own(&field.ty));
+        let columns: Vec<OwnColumn<'_>> = columns
+            .map(|((values, validity), field)| OwnColumn {
+                values: values.as_slice(),
+                validity: validity.as_slice(),
+                width: field.ty.physical().bytes(),
+                layout: NestedLayout::of(&field.ty),
+            })
+            .collect();
+        if columns.is_empty() {
+            return (self.rows, 0);
+        }
+        let mut bytes = 0_usize;
+        for row in start..self.rows {
+            let more = columns.iter().map(|column| column.bytes(row, most));
+            let more = more.fold(0_usize, usize::saturating_add);
+            if row > start && bytes.saturating_add(more) > most {
+                return (row, bytes);
+            }
+            bytes = bytes.saturating_add(more);
+        }
+        (self.rows, bytes)
+    }
+
+    /// Makes a batch of some of the rows that were written.
+    pub fn part(&self, rows: Range<usize>, fields: &[Field], schema: &SchemaRef) -> Result<RecordBatch, ExecError> {
         let arrays = self.columns.iter().zip(fields).map(|((values, validity), field)| {
-            let valid = &validity.as_slice::<u8>()[..rows];
-            let bytes = &values.as_slice::<u8>()[..rows * field.ty.physical().bytes()];
+            let valid = &validity.as_slice::<u8>()[rows.clone()];
+            let width = field.ty.physical().bytes();
+            let bytes = &values.as_slice::<u8>()[rows.start * width..rows.end * width];
             array(&field.ty, bytes, valid)
         });
         let arrays: Vec<ArrayRef> = arrays.collect::<Result<_, _>>()?;
-        self.rows = 0;
+        let rows = rows.len();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(schema.clone(), arrays, &options)
             .map_err(|e| ExecError::internal(&format!("a batch does not fit its schema: {e}")))
     }
 }
+
+/// A column whose values refer to bytes that a batch has copies of.
+struct OwnColumn<'o> {
+    values: &'o [u8],
+    validity: &'o [u8],
+    width: usize,
+    layout: Option<NestedLayout>,
+}
+
+impl OwnColumn<'_> {
+    /// What the value of a row takes beside its own place; an array or a struct is counted up to `most`.
+    fn bytes(&self, row: usize, most: usize) -> usize {
+        let value = self.values.get(row * self.width..).unwrap_or_default();
+        match &self.layout {
+            _ if self.validity.get(row) == Some(&0) => 0,
+            Some(layout) => {
+                let object = u64::from_le_bytes(*value.first_chunk().unwrap_or(&[0; 8])) as *const u8;
+                // SAFETY: a valid address that a kernel wrote is that of an object of its column's type.
+                unsafe { nested::weight(object, layout, (COPIED_BYTES, most)) }
+            }
+            None => match u32::from_le_bytes(*value.first_chunk().unwrap_or(&[0; 4])) as usize {
+                0..=12 => 0,
+                length => length,
+            },
+        }
+    }
+}
+
+/// What a value takes on its way into an array, about.
+const COPIED_BYTES: usize = 16;
 
 /// The lists at these addresses; texts and elements are copied out of the objects.
 fn lists(item: &LogicalType, bytes: &[u8], valid: &[u8], nulls: Option<NullBuffer>) -> Result<ArrayRef, ExecError> {

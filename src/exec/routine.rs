@@ -13,11 +13,11 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use gobi_jit::{Executable, Interpreter, abi, host_functions};
 
-use super::collected::{Collected, MOST_ROWS};
+use super::collected::Collected;
 use super::engine::{Engine, Shared};
 use super::explain::{self, PipelineExplain};
 use super::frame::Frame;
-use super::host::{self, CELL_BYTES, Host, VALID_AT, cell_value};
+use super::host::{self, CELL_BYTES, Host, VALID_AT, cell_value, cell_weight};
 use super::memory::Budget;
 use super::prepare;
 use super::spent::{At, Spent};
@@ -28,6 +28,9 @@ use crate::compile::frame::{CANCEL, Slot};
 use crate::types::nested::Objects;
 use crate::types::stack::{with_bytes, with_room};
 use crate::types::{LogicalType, Value};
+
+/// Who takes memory for what a script keeps from one statement to the next.
+const VARIABLES: &str = "what the script keeps";
 
 /// The types of a question's values.
 #[derive(Clone, Debug, Default)]
@@ -185,12 +188,22 @@ impl Body {
         // SAFETY: only the lifetime is forgotten; the host goes before `answers` does.
         let answers: *mut (dyn Answers + 'static) = unsafe { std::mem::transmute(std::ptr::from_mut(answers)) };
         let budget = Budget::new(options.memory_limit_bytes);
+        let given_bytes = params.iter().map(Value::weight).sum::<usize>();
+        let _held = budget.reserve(given_bytes.saturating_add(given.bytes()), VARIABLES)?;
         let mut host = host_for(&self.code, answers, &self.questions, &budget)?;
         host.maps.lasting = true;
         let mut frame = Frame::new(&self.code);
         frame.set(Slot::Cells, cells.as_mut_ptr() as u64);
         // SAFETY: the frame's slots are set for the code, and what they point to lives until the call has ended.
         unsafe { call(&self.code, &self.executable, &mut frame, &mut host, 0, options) }?;
+        let mut taken = budget.reserve(0, VARIABLES)?;
+        let types = self.result.iter().chain(&self.params);
+        let left_cells = cells.iter().skip(usize::from(self.result.is_none()));
+        for (cell, ty) in left_cells.zip(types) {
+            // SAFETY: as below.
+            let bytes = unsafe { cell_weight(cell.as_ptr().cast(), ty, budget.left_bytes()) };
+            taken.resize(taken.bytes().saturating_add(bytes), VARIABLES)?;
+        }
         let read = |cell: &[u128; 2], ty: &LogicalType| {
             // SAFETY: the kernel left a value of this type, and the arenas that it may point into live.
             unsafe { cell_value(cell.as_ptr().cast(), ty) }
@@ -264,7 +277,7 @@ pub(super) unsafe fn call(
 }
 
 /// Hands over the rows that were collected.
-fn hand_over(host: &mut Host) -> Result<(), ExecError> {
+pub(super) fn hand_over(host: &mut Host) -> Result<(), ExecError> {
     let Some(asking) = &mut host.asking else { return Ok(()) };
     for (question, collected) in &mut asking.collected {
         if collected.rows > 0 {
@@ -348,7 +361,7 @@ unsafe fn keep(host: &mut Host, number: usize, cells: *const u8) -> Result<(), E
     let collected = &mut asking.collected[at].1;
     // SAFETY: the caller's promise.
     unsafe { collected.add(&types.given, cells) };
-    match collected.rows >= MOST_ROWS {
+    match collected.is_full() {
         true => hand_over(host),
         false => Ok(()),
     }
@@ -392,6 +405,8 @@ unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool,
     } else if !types.closes {
         hand_over(host)?;
     }
+    // SAFETY: the caller's promise.
+    unsafe { host.admit_values(cells, &types.given) }?;
     // SAFETY: the caller's promise.
     let given = types
         .given

@@ -18,6 +18,8 @@ const MOST_DIGITS: usize = 20;
 const VIEW: usize = 16;
 /// Texts of so many bytes lie in their view.
 const SHORT: usize = 12;
+/// Less is not worth asking for.
+const LARGE: usize = 1 << 16;
 
 /// The pairs of digits from 00 to 99.
 const PAIRS: [[u8; 2]; 100] = {
@@ -87,18 +89,22 @@ pub(super) extern "C" fn text_concat(host: *mut u8, views: *mut u8, count: i64) 
     unsafe {
         let host = &mut *host.cast::<Host>();
         let count = usize::try_from(count).unwrap_or(0);
+        let total: usize = (0..count).map(|i| text_of(views.add(VIEW * i)).len()).sum();
+        if u32::try_from(total).is_err() {
+            return host.failed(too_long());
+        }
+        if total > LARGE
+            && let Err(error) = host.admit(2 * total)
+        {
+            return host.failed(error);
+        }
         let mut scratch = std::mem::take(&mut host.scratch);
         scratch.clear();
+        scratch.reserve(total);
         (0..count).for_each(|i| scratch.extend_from_slice(text_of(views.add(VIEW * i))));
-        let done = match u32::try_from(scratch.len()) {
-            Ok(_) => {
-                views.cast::<u128>().write_unaligned(host.arena.text(&scratch));
-                host.settled()
-            }
-            Err(_) => host.failed(too_long()),
-        };
-        host.scratch = scratch;
-        done
+        views.cast::<u128>().write_unaligned(host.arena.text(&scratch));
+        host.keep_scratch(scratch);
+        host.settled()
     }
 }
 

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::ExecError;
 use super::host::{CELL_BYTES, Host, VALID_AT, cell_value};
-use super::routine::put;
+use super::routine::{hand_over, put};
 use crate::types::nested::Made;
 use crate::types::{LogicalType, Value};
 
@@ -77,6 +77,18 @@ unsafe fn move_all(host: &mut Host, number: usize, since: Mark, cells: *mut u8) 
     let questions = host.asking.as_ref().map(|asking| asking.questions.clone());
     let types = questions.as_ref().and_then(|questions| questions.get(number));
     let types = types.ok_or_else(|| ExecError::internal("an unknown question"))?;
+    // Rows that were collected refer to what was made.
+    hand_over(host)?;
+    let before = host.arena.bytes();
+    // SAFETY: the caller's promise.
+    if unsafe { host.admit_values(cells, &types.taken) }.is_err() {
+        // There is no room to do it in.
+        host.settle()?;
+        return Ok(Mark {
+            limit_bytes: 2 * before,
+            ..since
+        });
+    }
     // SAFETY: the caller's promise.
     let held = types
         .taken

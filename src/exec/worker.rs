@@ -20,7 +20,7 @@ use super::frame::Frame;
 use super::group_sink::GroupSink;
 use super::host::{Host, read_scalar, to_value};
 use super::morsels::Morsel;
-use super::output::Output;
+use super::output::{self, Output};
 use super::run::{Query, Running};
 use super::tables::{Groups, PartialBuild, bitmap};
 use super::{ExecError, simd};
@@ -483,11 +483,20 @@ impl<'q> Worker<'q> {
     fn flush(&mut self) -> Result<(), ExecError> {
         if let SinkState::Batches { output, done, .. } = &mut self.sink {
             if output.rows > 0 {
-                self.query.options.cancel.check()?;
-                let batch = output.take(&self.running.fields, &self.running.schema)?;
-                if let Some(batch) = self.running.give(self.query, self.morsel, batch)? {
-                    done.push(batch);
+                let (fields, schema) = (&self.running.fields, &self.running.schema);
+                let mut start = 0;
+                while start < output.rows {
+                    self.query.options.cancel.check()?;
+                    let most = TEXT_BYTES.min(self.query.options.ahead_bytes);
+                    let (end, bytes) = output.end_of_part(fields, start, most);
+                    let _held = self.query.budget.reserve(bytes, output::OPERATOR)?;
+                    let batch = output.part(start..end, fields, schema)?;
+                    if let Some(batch) = self.running.give(self.query, self.morsel, batch)? {
+                        done.push(batch);
+                    }
+                    start = end;
                 }
+                output.rows = 0;
             }
             self.host.reset()?;
             self.pins.clear();

@@ -84,6 +84,9 @@ pub struct Env {
     compiled: Compiled,
 }
 
+/// The SQLSTATE of a function that would make more than there is memory for.
+pub const NO_MEMORY: &str = "53200";
+
 /// A function that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -238,6 +241,34 @@ impl<'a> Scalar<'a> {
 /// Longest text that a function makes.
 const MAX_TEXT_BYTES: usize = 1 << 28;
 
+thread_local! {
+    /// Memory that the call at hand may take.
+    static LEFT_BYTES: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Calls a function, which may take so much memory for what it makes.
+pub fn within<R>(bytes: usize, call: impl FnOnce() -> R) -> R {
+    let outer = LEFT_BYTES.replace(bytes);
+    let made = call();
+    LEFT_BYTES.set(outer);
+    made
+}
+
+/// Whether so many values may be made, each with a text of its own.
+pub(super) fn room_of_values(count: usize, text_bytes: usize) -> Result<(), FunctionError> {
+    let left = LEFT_BYTES.get();
+    let bytes = count.saturating_mul(VALUE_BYTES).saturating_add(text_bytes);
+    match bytes <= left {
+        true => Ok(()),
+        false => Err(FunctionError::no_memory(format!("{count} values"), bytes, left)),
+    }
+}
+
+/// What a value takes, and the head of its text.
+const VALUE_BYTES: usize = size_of::<Value>() + 32;
+/// A text is there twice before it is in its place, and has room to grow.
+const COPIES: usize = 3;
+
 /// Adds to the text being made.
 pub(super) fn push(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), FunctionError> {
     room(out.len().saturating_add(bytes.len()))?;
@@ -248,7 +279,15 @@ pub(super) fn push(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), FunctionError>
 /// Whether so long a text may be made.
 pub(super) fn room(bytes: usize) -> Result<(), FunctionError> {
     if bytes <= MAX_TEXT_BYTES {
-        return Ok(());
+        let (wanted, left) = (bytes.saturating_mul(COPIES), LEFT_BYTES.get());
+        return match wanted <= left {
+            true => Ok(()),
+            false => Err(FunctionError::no_memory(
+                format!("a text of {bytes} bytes"),
+                wanted,
+                left,
+            )),
+        };
     }
     Err(FunctionError::new(
         "54000",
@@ -257,6 +296,13 @@ pub(super) fn room(bytes: usize) -> Result<(), FunctionError> {
 }
 
 impl FunctionError {
+    fn no_memory(what: String, bytes: usize, left: usize) -> Self {
+        Self::new(
+            NO_MEMORY,
+            format!("{what} would take {bytes} bytes of memory, and {left} are left"),
+        )
+    }
+
     pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             code,

@@ -42,7 +42,9 @@ mod tests;
 
 use std::sync::LazyLock;
 
-pub use body::{Answer, Body, Call, Env, FunctionError, ItemsBody, ItemsCall, Scalar, ValuesBody, ValuesCall};
+pub use body::{
+    Answer, Body, Call, Env, FunctionError, ItemsBody, ItemsCall, NO_MEMORY, Scalar, ValuesBody, ValuesCall, within,
+};
 pub use entry::{Emit, EmitArgs, Function, Native, NullRule};
 pub use params::{Class, Param, common_type};
 pub use part::Part;

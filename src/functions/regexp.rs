@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use regex::{Captures, Regex, RegexBuilder};
 
-use super::body::{Answer, Call, FunctionError, Scalar, ValuesCall, push};
+use super::body::{Answer, Call, FunctionError, Scalar, ValuesCall, push, room_of_values};
 use super::entry::{on_values, strict};
 use super::{Function, Param as P, returns};
 use crate::types::{LogicalType, Value};
@@ -269,20 +269,33 @@ fn extract_all(call: &ValuesCall<'_>) -> Result<Value, FunctionError> {
     };
     let pieces = pattern.captures_iter(text);
     let pieces = pieces.map(|groups| groups.get(group).map_or(Value::Null, |piece| string(piece.as_str())));
-    Ok(Value::Array(pieces.collect()))
+    gathered(pieces)
 }
 
 fn split(call: &ValuesCall<'_>) -> Result<Value, FunctionError> {
     let pattern = call.env.compiled().get(text(call, 1).as_bytes(), &[])?;
-    Ok(Value::Array(pattern.split(text(call, 0)).map(string).collect()))
+    gathered(pattern.split(text(call, 0)).map(string))
 }
 
 fn split_plain(call: &ValuesCall<'_>) -> Result<Value, FunctionError> {
     let (text, separator) = (text(call, 0), text(call, 1));
-    Ok(Value::Array(match separator.is_empty() {
-        true => text.chars().map(|c| string(c.encode_utf8(&mut [0; 4]))).collect(),
-        false => text.split(separator).map(string).collect(),
-    }))
+    match separator.is_empty() {
+        true => gathered(text.chars().map(|c| string(c.encode_utf8(&mut [0; 4])))),
+        false => gathered(text.split(separator).map(string)),
+    }
+}
+
+/// Pieces of a text as an array, of which there may be as many as there is memory for.
+fn gathered(pieces: impl Iterator<Item = Value>) -> Result<Value, FunctionError> {
+    let (mut all, mut text_bytes) = (Vec::new(), 0);
+    for piece in pieces {
+        if let Value::String(text) = &piece {
+            text_bytes += text.len();
+        }
+        all.push(piece);
+        room_of_values(all.len(), text_bytes)?;
+    }
+    Ok(Value::Array(all))
 }
 
 fn text<'a>(call: &ValuesCall<'a>, i: usize) -> &'a str {

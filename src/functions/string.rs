@@ -170,6 +170,7 @@ fn upper_char(c: char) -> char {
 
 fn lower<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
     let bytes = call.bytes(0)?;
+    room(bytes.len())?;
     if bytes.is_ascii() {
         out.extend(bytes.iter().map(u8::to_ascii_lowercase));
     } else {
@@ -180,6 +181,7 @@ fn lower<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
 
 fn upper<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
     let bytes = call.bytes(0)?;
+    room(bytes.len())?;
     if bytes.is_ascii() {
         out.extend(bytes.iter().map(u8::to_ascii_uppercase));
     } else {
@@ -190,6 +192,7 @@ fn upper<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
 
 fn initcap<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
     let mut in_word = false;
+    room(call.bytes(0)?.len())?;
     for c in call.text(0)?.chars() {
         push_char(out, if in_word { lower_char(c) } else { upper_char(c) });
         in_word = c.is_alphanumeric();
@@ -198,6 +201,7 @@ fn initcap<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
 }
 
 fn reverse<'a>(call: &Call<'a>, out: &'a mut Vec<u8>) -> Answer<'a> {
+    room(call.bytes(0)?.len())?;
     call.text(0)?.chars().rev().for_each(|c| push_char(out, c));
     Ok(Scalar::Bytes(out))
 }

@@ -8,6 +8,7 @@
 //!
 //! Does not: cache, buffer, or know formats.
 
+mod machine;
 mod memory;
 mod none;
 mod real;
@@ -21,6 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub use machine::memory_bytes;
 pub use memory::MemoryDisk;
 pub use real::{RealClock, RealDisk, RealRandom};
 

@@ -16,6 +16,9 @@ use crate::functions::{self, Env, FunctionId, Resolved};
 use crate::types::value::total_order;
 use crate::types::{Interval, LogicalType, Value};
 
+/// Memory that a value takes at most that is computed while a query is planned.
+const FOLDED_BYTES: usize = 1 << 16;
+
 /// The expression, or the literal that it always is.
 pub fn fold(expr: Expr) -> Expr {
     if expr.as_literal().is_some() {
@@ -97,7 +100,10 @@ fn call(function: FunctionId, args: &[Expr], ty: &LogicalType) -> Option<Value> 
         arg_types: args.iter().map(|arg| arg.ty.clone()).collect(),
         result: ty.clone(),
     };
-    functions::evaluate(&resolved, &values, &Env::new(0, 0)).ok()
+    // What is large is made when the query runs, where memory is counted.
+    functions::within(FOLDED_BYTES, || {
+        functions::evaluate(&resolved, &values, &Env::new(0, 0)).ok()
+    })
 }
 
 /// `Some(None)` is unknown.

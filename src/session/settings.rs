@@ -13,6 +13,7 @@ use gobi_grammar::Dialect;
 
 use super::isolation::Isolation;
 use crate::exec::JitMode;
+use crate::host;
 
 /// What can be set.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ pub struct Settings {
     pub dialect: Dialect,
     /// Workers of a query; 0 takes every core.
     pub threads: usize,
-    /// Budget of a query; 0 takes four fifths of the machine's memory.
+    /// Budget of a query; 0 takes four fifths of the memory of the machine, or of its container.
     pub memory_limit_bytes: usize,
     /// Rows that one step of a pipeline takes at once.
     pub batch_rows: usize,
@@ -188,7 +189,7 @@ impl Settings {
         if self.memory_limit_bytes > 0 {
             return self.memory_limit_bytes;
         }
-        static PHYSICAL: LazyLock<Option<usize>> = LazyLock::new(physical_memory_bytes);
+        static PHYSICAL: LazyLock<Option<usize>> = LazyLock::new(host::memory_bytes);
         PHYSICAL.map_or(usize::MAX, |bytes| bytes / 5 * 4)
     }
 }
@@ -323,13 +324,6 @@ fn size_text(bytes: usize) -> String {
         _ if bytes.is_multiple_of(1_000_000) => format!("{}MB", bytes / 1_000_000),
         _ => format!("{bytes}B"),
     }
-}
-
-fn physical_memory_bytes() -> Option<usize> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 #[cfg(test)]

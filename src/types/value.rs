@@ -36,6 +36,9 @@ pub enum Value {
     Struct(Vec<Value>),
 }
 
+/// What a text takes beside its bytes.
+pub const TEXT_HEAD_BYTES: usize = 32;
+
 /// An interval: its three parts do not convert into each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
@@ -49,6 +52,17 @@ pub struct Interval {
 }
 
 impl Value {
+    /// Bytes that it takes, with what it refers to.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Value::String(text) => TEXT_HEAD_BYTES + text.len(),
+                Value::Blob(bytes) => TEXT_HEAD_BYTES + bytes.len(),
+                Value::Array(parts) | Value::Struct(parts) => parts.iter().map(Value::weight).sum(),
+                _ => 0,
+            }
+    }
+
     /// The integer stored, if it is one.
     pub fn as_int(&self) -> Option<i128> {
         match self {

@@ -1,4 +1,5 @@
-//! Where a body gives back memory: at the beginning of each round of a loop that takes texts, arrays or structs from its session.
+//! Where a body gives back memory: at the beginning of each round of a loop that takes texts, arrays or structs from its session, or adds
+//! rows of them.
 //!
 //! `while s.has_next() { let batch = s.next(); … }` makes an array in each round; without this all of them would be there until the body
 //! has ended.
@@ -51,12 +52,14 @@ impl Checker<'_> {
         })
     }
 
-    /// Whether a statement, or one inside of it, is given something by the session that takes memory.
+    /// Whether a statement, or one inside of it, is given something by the session, or gives it something, that takes memory.
     fn takes(&self, statement: &Statement) -> bool {
         let given = match statement {
             Statement::Ask { taken, .. } | Statement::Rows { taken, .. } => {
                 taken.iter().any(|id| self.takes_memory(*id))
             }
+            // A row of texts is made for being handed over.
+            Statement::Collect { given, .. } => given.iter().any(|id| self.takes_memory(*id)),
             _ => false,
         };
         given || statement.blocks().into_iter().flatten().any(|inner| self.takes(inner))
