@@ -101,6 +101,8 @@ pub(super) struct Emitter<'a> {
     pub(super) routine: Option<Box<Frame>>,
     /// Errors count only if this is true.
     pub(super) counts_if: Option<Value>,
+    /// An element is looked for that is assigned, not read.
+    pub(super) stores: bool,
 }
 
 /// A loop over `0..count` that is being written; see [`Emitter::begin_loop`].
@@ -143,6 +145,7 @@ impl<'a> Emitter<'a> {
             fields: BTreeSet::new(),
             routine: None,
             counts_if: None,
+            stores: false,
         }
     }
 

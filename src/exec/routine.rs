@@ -41,6 +41,8 @@ pub struct QuestionTypes {
     pub taken: Vec<LogicalType>,
     /// It undoes what was done since a question before: rows that were collected since are not to be added.
     pub undoes: bool,
+    /// It begins a TRY (1), or ends one (-1): in one rows are not collected, so that one that is refused is so where it is added.
+    pub tries: i32,
     /// It ends a loop, maybe after an error: rows that were collected wait for the next question.
     pub closes: bool,
 }
@@ -102,6 +104,10 @@ pub(super) struct Asking {
     pub(super) questions: Arc<Vec<QuestionTypes>>,
     /// Rows that are not handed over yet, by their questions, in the order in which these began.
     collected: Vec<(usize, Collected)>,
+    /// How many TRYs there are around what runs, of whichever function.
+    tries: i32,
+    /// A row was refused.
+    refused: bool,
     /// The error that was caught last.
     caught: Option<ExecError>,
     spent: Spent,
@@ -237,6 +243,8 @@ pub(super) fn host_for(
         answers,
         questions: questions.clone(),
         collected: Vec::new(),
+        tries: 0,
+        refused: false,
         caught: None,
         spent: Spent::default(),
     });
@@ -272,8 +280,20 @@ pub(super) unsafe fn call(
             Ok(())
         }
         abi::STATUS_DEPTH => Err(ExecError::user("54001", "calls are nested too deeply")),
-        _ => Err(options.cancel.named(worker::failure(code, frame, host))),
+        _ => {
+            let failure = options.cancel.named(worker::failure(code, frame, host));
+            refused_before(host, failure, options)
+        }
     }
+}
+
+/// An error of a body, or that of a row which was added before it, and is refused.
+fn refused_before(host: &mut Host, failure: ExecError, options: &QueryOptions) -> Result<(), ExecError> {
+    let is_known = host.asking.as_ref().is_none_or(|asking| asking.refused);
+    if !is_known && failure.kind == ErrorKind::User && !options.cancel.is_cancelled() {
+        hand_over(host)?;
+    }
+    Err(failure)
 }
 
 /// Hands over the rows that were collected.
@@ -284,7 +304,9 @@ pub(super) fn hand_over(host: &mut Host) -> Result<(), ExecError> {
             let rows = collected.rows as u64;
             let columns = collected.take()?;
             // SAFETY: as for `answer`.
-            unsafe { &mut *asking.answers }.rows(*question, columns)?;
+            let added = unsafe { &mut *asking.answers }.rows(*question, columns);
+            asking.refused |= added.is_err();
+            added?;
             asking.spent.on(At::Question(*question), rows, rows);
         }
     }
@@ -361,7 +383,7 @@ unsafe fn keep(host: &mut Host, number: usize, cells: *const u8) -> Result<(), E
     let collected = &mut asking.collected[at].1;
     // SAFETY: the caller's promise.
     unsafe { collected.add(&types.given, cells) };
-    match collected.is_full() {
+    match collected.is_full() || asking.tries > 0 {
         true => hand_over(host),
         false => Ok(()),
     }
@@ -400,7 +422,9 @@ unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool,
     let types = questions
         .get(number)
         .ok_or_else(|| ExecError::internal("an unknown question"))?;
+    asking.tries += types.tries;
     if types.undoes {
+        asking.refused = false;
         asking.collected.iter_mut().for_each(|(_, rows)| rows.clear());
     } else if !types.closes {
         hand_over(host)?;

@@ -141,6 +141,14 @@ impl Qualify<'_> {
 
 impl VisitMut for Qualify<'_> {
     fn call(&mut self, call: &mut Call) {
+        let whole = self.members.get(&call.name.text.to_lowercase());
+        let of = whole.and_then(|whole| whole.split_once('.')).map(|(module, _)| module);
+        let is_module =
+            |path: &[Ident]| matches!(path, [name] if of.is_some_and(|of| of.eq_ignore_ascii_case(&name.text)));
+        if matches!(call.args.first().map(|first| &first.kind), Some(ExprKind::Name(path)) if is_module(path)) {
+            // `m.f(x)` inside of `m`.
+            call.args.remove(0);
+        }
         self.name(&mut call.name);
         if self.queries > 0 {
             return;

@@ -16,6 +16,7 @@ pub fn of(code: &str, message: &str) -> Option<&'static str> {
         "22003" if message.contains(" does not fit in ") => "take a type with more room; `try_cast` gives NULL instead",
         "22012" => "`nullif(…, 0)` as the divisor gives NULL instead",
         "2202E" if message.starts_with("index ") => "`a?[i]` is NULL outside of the array",
+        "2202E" if message.starts_with("there is no element ") => "`a = a || [x]` adds one at the end",
         "54001" if message.contains(" calls itself ") => "let a condition end it, or write a loop",
         "21000" if message.starts_with("a subquery used as a value") => "add LIMIT 1, or an aggregate such as `min(…)`",
         _ => return None,

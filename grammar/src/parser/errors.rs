@@ -152,12 +152,27 @@ fn unknown_statement(place: &Place<'_>) -> Option<Diagnostic> {
         span,
         format!("expected a statement, found {}", describe(first, text)),
     );
+    if let Some(help) = read_as_an_alias(place) {
+        return Some(diagnostic.with_help(help));
+    }
     Some(
         match nearest(text, statement_words().iter().copied()).filter(|_| is_word) {
             Some(word) => diagnostic.with_help(format!("did you mean `{word}`?")),
             None => diagnostic,
         },
     )
+}
+
+/// A name that begins a line, and that the statement before it has taken.
+fn read_as_an_alias(place: &Place<'_>) -> Option<String> {
+    let (token, text) = place.token(0)?;
+    if !matches!(text, "." | "[" | "(" | "=" | ":=" | "|>") {
+        return None;
+    }
+    let before = place.script.get(..token.start)?;
+    let line = before.rsplit('\n').next()?.trim();
+    let is_name = !line.is_empty() && line.chars().all(|c| c.is_alphanumeric() || c == '_');
+    is_name.then(|| format!("`{line}` was read as a part of the statement before it: put a `;` between them"))
 }
 
 /// What was expected, as a list for people; long lists of clauses are cut to an example.

@@ -60,6 +60,16 @@ impl Builder<'_> {
             let word = node.as_str().split_whitespace().next().unwrap_or_default();
             let span = Span::new(start, start + word.len());
             self.error("42601", span, format!("expected `;` or a new line before `{word}`"));
+            let before = here
+                .get_input()
+                .get(..end.saturating_sub(self.base))
+                .unwrap_or_default();
+            let last = before.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            if last.eq_ignore_ascii_case("call") {
+                self.help("a call that is a value is written without `call`: `let x = p(1)`");
+            } else if last.eq_ignore_ascii_case("begin") {
+                self.help("a body stands in braces: `{ … }`");
+            }
         }
     }
 

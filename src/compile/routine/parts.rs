@@ -88,7 +88,9 @@ impl Emitter<'_> {
                     self.fail_if(missing, None, site, &[]);
                 }
                 let index = index.with_valid(None);
+                self.stores = true;
                 let at = self.position(object, (of, Some(*id)), (&index, None), span);
+                self.stores = false;
                 let full = of.is_some_and(|of| self.is_full(of));
                 (self.element_place(object, at, item, full), (**item).clone())
             }
@@ -287,7 +289,10 @@ impl Emitter<'_> {
     }
 
     fn fail_outside(&mut self, index: &Nullable, (length, outside): (Value, Value), valid: Option<Value>, span: Span) {
-        let message = "index {0} is out of range for an array of length {1}";
+        let message = match self.stores {
+            true => "there is no element {0} to assign in an array of length {1}",
+            false => "index {0} is out of range for an array of length {1}",
+        };
         let operands = [Some(LogicalType::BigInt), Some(LogicalType::BigInt)];
         let site = self.site("2202E", message, operands, span);
         self.fail_if(outside, valid, site, &[index, &Nullable::int(length, None, None)]);

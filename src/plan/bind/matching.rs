@@ -10,6 +10,7 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ArmBody, Pattern, Span};
 
+use super::coerce::unify;
 use super::scope::same;
 use super::select::Block;
 use super::{Binder, Bound, Reported};
@@ -47,6 +48,9 @@ impl<'a> Binder<'a> {
         }
         if !complete {
             values.push(Expr::literal(Value::Null, LogicalType::Null, span));
+        }
+        if let Some(error) = misfit_of_arms(&values) {
+            return self.fail(error);
         }
         self.case_of(conditions, values, span)
     }
@@ -144,6 +148,16 @@ impl<'a> Binder<'a> {
         };
         all && (!nullable || has(ast::Literal::Null))
     }
+}
+
+/// The first arm whose value has no type in common with those before it.
+fn misfit_of_arms(values: &[Expr]) -> Option<Diagnostic> {
+    let arms: Vec<&Expr> = values.iter().collect();
+    let common = |end: usize| unify(arms.get(..end).unwrap_or_default());
+    let at = (1..arms.len()).find(|at| common(at + 1).is_none())?;
+    let (before, odd) = (common(at)?, arms.get(at)?);
+    let message = format!("the arms of `match` have no common type: {before} and {}", odd.ty);
+    Some(Diagnostic::new("42804", odd.span, message).with_help("cast them to one type with `::`"))
 }
 
 /// What is wrong with a MATCH whose arms leave values out.

@@ -124,11 +124,12 @@ impl Altering<'_> {
         replaced.map_err(|error| catalog_error(&error, span))
     }
 
-    /// Takes a definition, unless that ends a view or a program; with CASCADE those go. `what` names what goes away.
-    fn put_visible(&mut self, def: TableDef, cascade: bool, what: &str, span: Span) -> Result<(), Error> {
+    /// Takes a definition, unless that ends a view or a program; with CASCADE, where it may stand, those go. `what` names what
+    /// goes away.
+    fn put_visible(&mut self, def: TableDef, cascade: Option<bool>, what: &str, span: Span) -> Result<(), Error> {
         let before = self.view.clone();
         self.put(def, span)?;
-        if cascade {
+        if cascade == Some(true) {
             for view in views::broken(self.session, &before, self.view, self.id) {
                 self.drop(view, span)?;
             }
@@ -136,16 +137,21 @@ impl Altering<'_> {
             for routine in routines::broken(self.session, &before, self.view, self.id) {
                 self.drop(routine.id, span)?;
             }
+            routines::refresh(self.session, self.view, self.id);
             return triggers::drop_broken(self.session, self.view, self.id, self.running);
         }
         views::keep_dependants(self.session, &before, self.view, self.id, what, span)?;
         let broken = routines::broken(self.session, &before, self.view, self.id);
         if broken.is_empty() {
+            routines::refresh(self.session, self.view, self.id);
             return Ok(());
         }
         let names: Vec<String> = broken.into_iter().map(|broken| broken.what).collect();
         let message = format!("{what} is needed by {}", names.join(", "));
-        let help = "drop them first, or replace them with ones that do without";
+        let help = match cascade {
+            Some(_) => "drop them first, or with it: `CASCADE`",
+            None => "drop them first, or replace them with ones that do without",
+        };
         Err(Error::new(Diagnostic::new("2BP01", span, message).with_help(help)))
     }
 

@@ -17,7 +17,7 @@ use super::{Held, Known, Running, spawned};
 use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
 use crate::plan::routine::{Routine, Statement, Variable};
-use crate::procedure::{Checked, Definitions as _, all_of, check_body, statement_rows};
+use crate::procedure::{Checked, Definitions as _, Question, QuestionKind, all_of, check_body, statement_rows};
 use crate::session::relations::StatementTables;
 use crate::session::{Error, Session, StatementResult, statement};
 use crate::types::cast::cast;
@@ -446,12 +446,17 @@ fn execute(
 }
 
 /// The types of a question's values.
-pub fn question_types(question: &crate::procedure::Question) -> QuestionTypes {
+pub fn question_types(question: &Question) -> QuestionTypes {
     QuestionTypes {
         given: question.given.iter().map(|(_, ty)| ty.clone()).collect(),
         taken: question.taken.clone(),
-        undoes: matches!(question.kind, crate::procedure::QuestionKind::Undo),
-        closes: matches!(question.kind, crate::procedure::QuestionKind::Close),
+        undoes: matches!(question.kind, QuestionKind::Undo),
+        tries: match question.kind {
+            QuestionKind::Savepoint => 1,
+            QuestionKind::Keep | QuestionKind::Undo => -1,
+            _ => 0,
+        },
+        closes: matches!(question.kind, QuestionKind::Close),
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::define;
 use super::models::{self, Spec};
-use crate::catalog::{Entity, EntityId};
+use crate::catalog::{Entity, EntityId, RoutineDef};
 use crate::procedure::Definition;
 use crate::session::store::View;
 use crate::session::{Error, Session};
@@ -49,6 +49,36 @@ pub fn broken(session: &mut Session, before: &View, after: &View, changed: Entit
     }
     session.relations.refresh_routines();
     found
+}
+
+/// Gives the routines that name an entity the signatures that they have now.
+pub fn refresh(session: &mut Session, after: &mut View, changed: EntityId) {
+    let outer = session.relations.view.replace(after.clone());
+    session.relations.refresh_routines();
+    for id in after.catalog().dependants(changed) {
+        let Some(Entity::Routine(def)) = after.catalog().get(id).map(|entry| (*entry.entity).clone()) else {
+            continue;
+        };
+        let definitions = session.relations.routines.known.of_entry(id);
+        let [definition] = definitions.as_slice() else { continue };
+        let is_plain = def.members.is_none() && !definition.is_of_triggers();
+        if !is_plain || !matches!(Spec::of(&definition.name, &definition.routine), Ok(None)) {
+            continue;
+        }
+        if let Ok(signature) = define::signature_of(session, definition)
+            && signature != def.signature
+        {
+            // The name stays, so nothing else has it.
+            drop(
+                after
+                    .changes
+                    .catalog
+                    .replace(id, Entity::Routine(RoutineDef { signature, ..def })),
+            );
+        }
+    }
+    session.relations.view = outer;
+    session.relations.refresh_routines();
 }
 
 /// What is wrong with a routine of the database in the session's view.

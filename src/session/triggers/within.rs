@@ -4,15 +4,15 @@
 //!
 //! Invariants: what is changed inside is part of the statement around it: it is committed with it, or dropped with it.
 //!
-//! Does not: lock; the statement does when it is done.
+//! Does not: lock, or look at keys but in a TRY; the statement does when it is done.
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::Span;
 
 use crate::session::databases::Which;
-use crate::session::store::View;
+use crate::session::store::{View, store_error};
 use crate::session::{Error, Session};
-use crate::store::table::Changes;
+use crate::store::table::{Changes, find_twice};
 
 /// The statement that is going on.
 #[derive(Debug)]
@@ -58,8 +58,19 @@ pub fn framed<T>(
             Err(Error::new(Diagnostic::new("0A000", span, message)))
         }
     };
+    let done = done.and_then(|done| keys_are_new(&view, savepoints.last(), span).map(|()| done));
     session.within = Some(Within { view, savepoints });
     done
+}
+
+/// In a TRY, a key that is there already is an error of the statement that adds it, not of the one around the trigger.
+fn keys_are_new(view: &View, since: Option<&Changes>, span: Span) -> Result<(), Error> {
+    let Some(since) = since else { return Ok(()) };
+    let twice = find_twice(&view.changes, Some(since), &view.base).map_err(|error| store_error(&error, span))?;
+    match twice {
+        Some(twice) => Err(Error::new(Diagnostic::new("23505", span, twice.to_string()))),
+        None => Ok(()),
+    }
 }
 
 /// Does something as part of the statement that changes `view`.

@@ -125,7 +125,7 @@ impl Altering<'_> {
             return Err(Error::new(Diagnostic::new("2BP01", name.span, message).with_help(help)));
         }
         self.forget(&mut def, &column.name, column.no, &indexes, name.span)?;
-        self.put_visible(def, cascade, &what, name.span)
+        self.put_visible(def, Some(cascade), &what, name.span)
     }
 
     fn indexes_of(&self, no: ColumnNo) -> Vec<EntityId> {
@@ -252,6 +252,6 @@ impl Altering<'_> {
             return Err(user("42P16", name.span, message));
         }
         column.not_null = false;
-        self.put_visible(def, false, "NOT NULL", name.span)
+        self.put_visible(def, None, "NOT NULL", name.span)
     }
 }

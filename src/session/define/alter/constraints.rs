@@ -73,7 +73,7 @@ impl Altering<'_> {
             self.check_reference(&def, key)?;
         }
         // The views have been fine with the lenient definition, which shows the same columns.
-        self.put_visible(def, false, "the definition", span)
+        self.put_visible(def, None, "the definition", span)
     }
 
     /// Whether the table has any row.

@@ -41,7 +41,7 @@ impl Altering<'_> {
         }
         self.check_expressions(&def, name.span)?;
         let what = format!("the column `{old}` of `{table}`");
-        self.put_visible(def, false, &what, name.span)
+        self.put_visible(def, None, &what, name.span)
     }
 
     /// `RENAME TO t`.
@@ -53,7 +53,7 @@ impl Altering<'_> {
         }
         self.check_expressions(&def, to.span)?;
         let what = format!("the name `{old}`");
-        self.put_visible(def, false, &what, to.span)
+        self.put_visible(def, None, &what, to.span)
     }
 }
 

@@ -45,7 +45,7 @@ impl Altering<'_> {
         column.ty = wanted;
         let what = format!("the type of `{}` of `{}`", column.name, def.name);
         self.check_expressions(&def, span)?;
-        self.put_visible(def, false, &what, span)
+        self.put_visible(def, None, &what, span)
     }
 
     /// A foreign key that a column is part of, on either side.
