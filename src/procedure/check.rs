@@ -317,6 +317,7 @@ fn wanted(definition: &Definition, types: &NamedTypes) -> Result<Returned, Vec<D
     Ok(match &definition.routine.returns {
         Returns::Inferred => Returned::Inferred,
         Returns::Void => Returned::Void,
+        Returns::Rows(_) => return Err(vec![super::returned::no_rows(definition)]),
         // PostgreSQL's word for a procedure that only triggers call.
         Returns::Type(ty) if super::is_trigger(ty) => Returned::Inferred,
         Returns::Type(ty) => Returned::Type(bind_type(ty, definition.dialect, types)?),

@@ -137,7 +137,7 @@ pub(super) fn take_receiver(routine: &mut gobi_grammar::ast::Routine, is_type: &
     let params = routine.params.iter().filter_map(|param| param.ty.as_ref());
     let result = match &routine.returns {
         Returns::Type(ty) => Some(ty),
-        Returns::Inferred | Returns::Void => None,
+        Returns::Inferred | Returns::Void | Returns::Rows(_) => None,
     };
     if params.chain(result).any(|ty| mentions(ty, &receiver.name)) {
         routine.type_params = vec![Ident {

@@ -191,7 +191,7 @@ impl Instances {
         let types = generics::bound(definition, call, declared)?;
         let returns = match &definition.routine.returns {
             Returns::Type(ty) => Some(bind_type(ty, definition.dialect, &types).map_err(check::first)?),
-            Returns::Inferred | Returns::Void => None,
+            Returns::Inferred | Returns::Void | Returns::Rows(_) => None,
         };
         let mut nothing = WithInstances {
             tables: None,

@@ -26,6 +26,7 @@ mod module;
 mod params;
 mod question;
 mod relational;
+mod returned;
 mod showing;
 
 use std::collections::HashSet;
@@ -133,6 +134,7 @@ impl Definition {
     /// place of a receiver is a parameter that stands for types.
     pub fn of_routine(name: &str, mut routine: ast::Routine, dialect: Dialect, is_type: &dyn Fn(&str) -> bool) -> Self {
         generics::take_receiver(&mut routine, is_type);
+        returned::as_query(&mut routine);
         if let Some(receiver) = &routine.receiver {
             let span = receiver.span;
             let text = "self".to_owned();

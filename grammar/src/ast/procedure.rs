@@ -230,6 +230,8 @@ pub enum Returns {
     Void,
     /// A type.
     Type(TypeName),
+    /// `relation`, `relation(a int)`: the rows of the query that the body ends with, as these columns if there are any.
+    Rows(Vec<(Ident, TypeName)>),
 }
 
 /// How a call is run.

@@ -270,6 +270,10 @@ impl Builder<'_> {
             Rule::raises_clause => routine.raises = operands(part).map(|name| self.ident(&name)).collect(),
             Rule::returns_clause => {
                 routine.returns = match operands(part).next() {
+                    Some(rows) if rows.as_rule() == Rule::returns_rows => {
+                        let fields = operands(rows).find(|part| part.as_rule() == Rule::type_fields);
+                        Returns::Rows(fields.map(|fields| self.type_fields(fields)).unwrap_or_default())
+                    }
                     Some(ty) => Returns::Type(self.type_name(ty)),
                     None => Returns::Void,
                 }

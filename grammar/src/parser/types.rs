@@ -90,7 +90,7 @@ impl Builder<'_> {
         TypeBody::Enum(labels.collect())
     }
 
-    fn type_fields(&mut self, node: Node<'_>) -> Vec<(Ident, TypeName)> {
+    pub(super) fn type_fields(&mut self, node: Node<'_>) -> Vec<(Ident, TypeName)> {
         let mut fields = Vec::new();
         for field in parts(node) {
             let mut inner = parts(field);

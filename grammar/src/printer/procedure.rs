@@ -256,6 +256,18 @@ impl Printer {
         match &routine.returns {
             Returns::Inferred => {}
             Returns::Void => self.word(" returns void"),
+            Returns::Rows(columns) => {
+                self.word(" returns relation");
+                if !columns.is_empty() {
+                    self.word("(");
+                    self.list(columns, |printer, (name, ty)| {
+                        printer.ident(name);
+                        printer.word(" ");
+                        printer.type_name(ty);
+                    });
+                    self.word(")");
+                }
+            }
             Returns::Type(ty) => {
                 self.word(" returns ");
                 self.type_name(ty);

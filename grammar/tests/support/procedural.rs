@@ -258,6 +258,7 @@ fn routine(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> 
     let returns = prop_oneof![
         Just(Returns::Inferred),
         Just(Returns::Void),
+        vec((name(), type_name()), 0..3).prop_map(Returns::Rows),
         type_name().prop_map(Returns::Type)
     ];
     let generics = prop_oneof![

@@ -292,6 +292,7 @@ fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>
         (Some(callable), _) => callable.result.0.to_string(),
         (None, ast::Returns::Type(ty)) => ty.to_string(),
         (None, ast::Returns::Void) => "void".to_owned(),
+        (None, ast::Returns::Rows(_)) => "relation".to_owned(),
         (None, ast::Returns::Inferred) => "any".to_owned(),
     };
     params

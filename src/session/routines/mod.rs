@@ -149,6 +149,24 @@ impl Routines {
         NamedTypes::new(stored.chain(self.known.local_types()))
     }
 
+    /// The variables that a statement which runs now may mention.
+    fn seen(&self) -> Vec<Held> {
+        let Some(inside) = &self.inside else {
+            return self.variables.clone();
+        };
+        let held = |(name, (ty, value)): (&String, &(LogicalType, Value))| Held {
+            variable: Variable {
+                name: name.clone(),
+                ty: ty.clone(),
+                nullable: *value == Value::Null,
+                full: false,
+            },
+            declared: true,
+            value: value.clone(),
+        };
+        inside.iter().map(held).collect()
+    }
+
     fn is_variable(&self, name: &str) -> bool {
         self.variables
             .iter()

@@ -20,7 +20,7 @@ use crate::plan::routine::Variable;
 use crate::procedure::Definitions as _;
 use crate::session::{Error, ResultStream, Session, StatementResult, statement};
 use crate::types::arrow::arrow_schema;
-use crate::types::{Field, LogicalType, Value};
+use crate::types::{Field, LogicalType, Value, cell};
 
 /// The threads of the calls that a session has started.
 #[derive(Debug, Default)]
@@ -58,14 +58,57 @@ pub fn spawn(
         value,
     });
     child.relations.routines.variables = held.collect();
-    let jobs = session.jobs();
     let shown = shown(session, call, running);
-    let number = jobs.begin(shown, ty, child.interrupt(), call.span)?;
-    let (call, theirs) = (call.clone(), jobs.clone());
+    let call = call.clone();
+    let work = move |child: &mut Session| body::value_of(child, &call, running);
+    start(session, child, (shown, ty), running, work)
+}
+
+/// Starts the run of a model, whose value is the row that CALL shows.
+fn spawn_model(session: &mut Session, call: &ast::CallRoutine, running: Running) -> Result<i64, Error> {
+    let mut child = session.another();
+    child.relations.routines.variables = session.relations.routines.seen();
+    let text = session
+        .script
+        .get(running.span.start as usize..running.span.end as usize);
+    let shown = text
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let call = call.clone();
+    let work = move |child: &mut Session| {
+        child.refresh_view(running.span)?;
+        let done = models::call(child, &call, running);
+        let Some(StatementResult::Rows(stream)) = done.transpose()? else {
+            return Ok(Value::Null);
+        };
+        let mut row = Value::Null;
+        for batch in stream {
+            let batch = batch?;
+            let cells = batch.columns().iter().filter(|_| batch.num_rows() > 0);
+            row = Value::Struct(cells.map(|column| cell::value(column, 0)).collect());
+        }
+        Ok(row)
+    };
+    start(session, child, (shown, models::row_type()), running, work)
+}
+
+/// Starts something in a session of its own; the number of the job.
+fn start(
+    session: &mut Session,
+    mut child: Session,
+    (shown, ty): (String, LogicalType),
+    running: Running,
+    work: impl FnOnce(&mut Session) -> Result<Value, Error> + Send + 'static,
+) -> Result<i64, Error> {
+    let jobs = session.jobs();
+    let number = jobs.begin(shown, ty, child.interrupt(), running.span)?;
+    let theirs = jobs.clone();
     let work = move || {
         let done = catch_unwind(AssertUnwindSafe(|| {
             statement::begins(&mut child, None);
-            body::value_of(&mut child, &call, running)
+            work(&mut child)
         }));
         let result = done.unwrap_or_else(|_| {
             let message = "a call that was spawned panicked";
@@ -122,14 +165,18 @@ pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) ->
     if call.as_of.is_some() {
         return Err(unsupported("CALL … AS OF of what is `as async`", running.span));
     }
-    if models::is_one(session, call) {
-        return Err(unsupported("a model that is `as async`", running.span));
-    }
-    let value = body::called(session, call, running)?;
-    let kind = ExprKind::Spawn(Box::new(value));
     let span = running.span;
-    let future = body::taken(session, &ast::Expr { kind, span }, running)?;
-    let number = future.and_then(|(_, future)| number_of(&future)).unwrap_or_default();
+    let number = if models::is_one(session, call) {
+        if session.within.is_some() {
+            return Err(unsupported("CALL of a model in a trigger", span));
+        }
+        spawn_model(session, call, running)?
+    } else {
+        let value = body::called(session, call, running)?;
+        let kind = ExprKind::Spawn(Box::new(value));
+        let future = body::taken(session, &ast::Expr { kind, span }, running)?;
+        future.and_then(|(_, future)| number_of(&future)).unwrap_or_default()
+    };
     let fields = vec![Field {
         name: "job".to_owned(),
         ty: LogicalType::BigInt,

@@ -33,7 +33,7 @@ use crate::plan::{NamedTypes, Parameter, bind_type, constant};
 use crate::procedure::{Definition, Definitions as _};
 use crate::session::relations::StatementTables;
 use crate::session::{Error, ResultStream, Session, StatementResult, prepared, statement, transactions};
-use crate::types::{LogicalType, Value};
+use crate::types::{Field, LogicalType, Value};
 pub use audit::{define as define_audit, forget as forget_audit};
 use desk::Desk;
 pub use parts::Parts;
@@ -172,12 +172,24 @@ fn run(
         done.removed.to_string(),
         done.found,
     ];
-    let names = ["model", "kind", "from", "until", "added", "removed", "found"];
     Ok(StatementResult::Rows(ResultStream::strings(
-        &names,
+        &COLUMNS,
         &[row],
         running.span,
     )))
+}
+
+/// What CALL of a model shows.
+const COLUMNS: [&str; 7] = ["model", "kind", "from", "until", "added", "removed", "found"];
+
+/// That as one value.
+pub fn row_type() -> LogicalType {
+    let field = |name: &&str| Field {
+        name: (*name).to_owned(),
+        ty: LogicalType::String,
+        nullable: true,
+    };
+    LogicalType::Struct(COLUMNS.iter().map(field).collect())
 }
 
 type Given = super::Values;

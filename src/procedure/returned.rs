@@ -1,0 +1,86 @@
+//! `returns relation`: the rows of the query that a body ends with.
+//!
+//! `function due() returns relation(id int, total double) => select id, net from orders` gives what
+//! `select id :: int as id, total :: double as total from (select id, net from orders) as q(id, total)` does.
+//!
+//! Invariants: what is left of a relation that a routine returns is the query, whose columns say what they are.
+//!
+//! Does not: bind.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{
+    Expr, ExprKind, Ident, Query, QueryBody, Returns, Routine, RoutineBody, SelectItem, StatementKind, TableRefKind,
+    TypeName, Value,
+};
+
+use super::Definition;
+use super::relational::all_of;
+
+/// Makes the query that a body ends with one of the columns that the routine returns, and leaves it at that.
+pub(super) fn as_query(routine: &mut Routine) {
+    let Returns::Rows(columns) = &routine.returns else {
+        return;
+    };
+    let columns = columns.clone();
+    let query = match &mut routine.body {
+        RoutineBody::Value(Value::Query(query)) => &mut **query,
+        RoutineBody::Value(_) => return,
+        RoutineBody::Block(block) => match block.statements.last_mut().map(|last| &mut last.kind) {
+            Some(StatementKind::Query(query)) => query,
+            Some(StatementKind::Return(Some(value))) => match &mut **value {
+                Value::Query(query) => &mut **query,
+                _ => return,
+            },
+            _ => return,
+        },
+    };
+    if !columns.is_empty() {
+        *query = typed(query, &columns);
+    }
+    routine.returns = Returns::Inferred;
+}
+
+/// The query with its columns called and typed so.
+fn typed(query: &Query, columns: &[(Ident, TypeName)]) -> Query {
+    let mut outer = all_of(TableRefKind::Query(Box::new(query.clone())), query.span);
+    if let QueryBody::Select(select) = &mut outer.body {
+        select.items = columns.iter().map(|(name, ty)| item(name, ty)).collect();
+        for table in &mut select.from {
+            table.alias = Some(Ident {
+                text: "rows".to_owned(),
+                quoted: true,
+                span: query.span,
+            });
+            table.columns = columns.iter().map(|(name, _)| name.clone()).collect();
+        }
+    }
+    outer
+}
+
+fn item(name: &Ident, ty: &TypeName) -> SelectItem {
+    let span = name.span;
+    let expr = Box::new(Expr {
+        kind: ExprKind::Name(vec![name.clone()]),
+        span,
+    });
+    let kind = ExprKind::Cast {
+        expr,
+        ty: ty.clone(),
+        try_: false,
+    };
+    SelectItem::Expr {
+        expr: Expr { kind, span },
+        alias: Some(name.clone()),
+    }
+}
+
+/// A routine that returns a relation, and ends with something else.
+pub(super) fn no_rows(definition: &Definition) -> Diagnostic {
+    let name = definition.routine.name.last();
+    let message = format!(
+        "`{}` returns a relation, and does not end with a query",
+        definition.shown_name()
+    );
+    let span = name.map_or_else(Default::default, |name| name.span);
+    Diagnostic::new("42P18", span, message).with_help("end it with `select …`")
+}
