@@ -130,7 +130,8 @@ impl Tree<'_> {
             "rlike", "glob", "div", "escape",
         ];
         let mut semicolon = false;
-        for token in self.tokens.iter().skip_while(|token| token.start < end) {
+        let behind = self.tokens.partition_point(|token| token.start < end);
+        for token in self.tokens.iter().skip(behind) {
             let text = self.script.get(token.start..token.end).unwrap_or_default();
             match token.kind {
                 crate::scan::Kind::Comment => {}
