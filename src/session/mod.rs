@@ -14,6 +14,7 @@
 // The walk through this room names its private modules; readers of the source follow it.
 #![allow(rustdoc::private_intra_doc_links)]
 
+mod adding;
 mod advice;
 mod appender;
 mod attach;

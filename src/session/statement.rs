@@ -13,6 +13,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use gobi_grammar::ast::{ObjectKind, Query, Set, Span, Statement, StatementKind};
 use gobi_grammar::{Diagnostic, Dialect};
 
+use super::adding;
 use super::change::Running;
 use super::kept::{Key, Slot};
 use super::relations::{Relations, Scanned, StatementTables};
@@ -137,6 +138,7 @@ pub fn begins(session: &mut Session, kind: Option<&StatementKind>) {
         interrupt: session.interrupt.clone(),
         changes: kind.is_none_or(transactions::changes),
         upserts: kind.is_some_and(transactions::upserts),
+        adds_to: kind.and_then(adding::target).cloned(),
         compacts: session.settings.auto_compact,
         memory_bytes: session.settings.memory_bytes(),
     };

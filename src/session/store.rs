@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{Ident, Span};
+use gobi_grammar::ast::{self, Ident, Span};
 
 use super::isolation::Isolation;
 use super::locking::{Locked, Locking, commit_error};
@@ -78,6 +78,7 @@ impl DatabaseFolder {
             pack_bytes: 4 << 20,
             checkpoint_bytes: 1 << 20,
             step_bytes: 4 << 10,
+            goes_ahead: false,
             ..Options::default()
         };
         Arc::new(Self {
@@ -147,8 +148,7 @@ impl DatabaseFolder {
     pub fn database(&self, write: bool) -> Result<Option<Arc<Database>>, StoreError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(database) = &*open {
-            let timeline = database.timeline();
-            if timeline.mode() == Mode::Write || !write && timeline.is_current()? {
+            if database.mode() == Mode::Write || !write && database.is_current()? {
                 return Ok(Some(database.clone()));
             }
         }
@@ -170,7 +170,7 @@ impl DatabaseFolder {
 impl Drop for DatabaseFolder {
     fn drop(&mut self) {
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(database) = open.take().filter(|database| database.timeline().mode() == Mode::Write) {
+        if let Some(database) = open.take().filter(|database| database.mode() == Mode::Write) {
             // What was committed is durable without it; the next opening only reads more.
             if let Err(error) = database.close() {
                 tracing::warn!("closing the database: {error}");
@@ -215,6 +215,8 @@ pub struct StatementLocks {
     pub changes: bool,
     /// Whether it takes a key that is there for a row to be changed.
     pub upserts: bool,
+    /// The table that it adds rows to, if it looks at no row.
+    pub adds_to: Option<ast::Path>,
     /// Whether tables are compacted behind its commit.
     pub compacts: bool,
     /// Memory that it may take.
@@ -296,6 +298,7 @@ impl Store {
                 interrupt: Interrupt::default(),
                 changes: false,
                 upserts: false,
+                adds_to: None,
                 compacts: false,
                 memory_bytes: usize::MAX,
             },
@@ -330,18 +333,39 @@ impl Store {
             return Ok(None);
         };
         let base = database.head(&self.branch).map_err(failed)?;
+        self.view_of(database, base, span).map(Some)
+    }
+
+    /// What a statement reads that only adds rows, and looks at none: some that were added a moment ago may be missing.
+    fn view_for_rows(&self, span: Span) -> Result<Option<View>, Error> {
+        let is_alone = self.transaction.is_none() && self.running.isolation != Isolation::Serializable;
+        let Some(path) = self.running.adds_to.as_ref().filter(|_| is_alone) else {
+            return Ok(None);
+        };
+        let failed = |error: StoreError| store_error(&error, span);
+        let Some(database) = self.folder.database(true).map_err(failed)? else {
+            return Ok(None);
+        };
+        let Some(base) = database.base_for_rows(&self.branch).map_err(failed)? else {
+            return Ok(None);
+        };
+        let view = self.view_of(database, base, span)?;
+        Ok(view.takes_rows_alone(path).then_some(view))
+    }
+
+    fn view_of(&self, database: Arc<Database>, base: Snapshot, span: Span) -> Result<View, Error> {
         if base.commit_id().is_none() && *self.branch != *MAIN {
             let message = format!("the branch `{}` was dropped", self.branch);
             let help = "`USE BRANCH main` goes back";
             return Err(Error::new(Diagnostic::new("42704", span, message).with_help(help)));
         }
         let changes = Changes::new(&base);
-        Ok(Some(View {
+        Ok(View {
             name: Arc::clone(&self.name),
             database,
             base,
             changes,
-        }))
+        })
     }
 
     /// The database for upkeep, which changes no row; `None` if there is none.
@@ -371,7 +395,10 @@ impl Store {
                 }
             }
         }
-        let view = self.view(span)?;
+        let view = match self.view_for_rows(span)? {
+            Some(view) => Some(view),
+            None => self.view(span)?,
+        };
         let mut view = view.ok_or_else(|| user("XX000", span, "the database was not made"))?;
         if let Some(holder) = &self.alone {
             holder.reads(view.database.height(&view.base).map_err(failed)?);
@@ -663,8 +690,20 @@ fn commit(
         message: message.text().to_string(),
         is_quoted: matches!(message, Message::Quoted(_)),
     };
+    let by = holder.as_ref().map(Holder::id);
+    let ahead = database.commit_ahead(branch, &changes, &about, by);
+    let failed = |error| commit_error(database, &changes, &error, span);
+    if let Some(height) = ahead.map_err(failed)? {
+        if let Some(holder) = holder {
+            holder.went_ahead(height);
+        }
+        if compacts {
+            database.catch_up_later(branch, changes.tables.keys().copied());
+        }
+        return Ok(());
+    }
     let done = database.commit_changes(branch, &base, &changes, about);
-    let snapshot = done.map_err(|error| commit_error(database, &changes, &error, span))?;
+    let snapshot = done.map_err(failed)?;
     if let (Some(holder), Some(commit)) = (holder, snapshot.commit_id()) {
         let height = database.height(&snapshot).map_err(|error| store_error(&error, span))?;
         holder.committed(commit, height);

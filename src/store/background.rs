@@ -1,4 +1,4 @@
-//! The worker that compacts tables behind the commits.
+//! The worker that compacts tables behind the commits, and makes commits of what went ahead of them.
 //!
 //! After an INSERT the session says `database.compact_later("main", [t])`; now and then a thread looks at the segments of `t`, and
 //! puts small ones together if there are many of a size. Nobody waits for it.
@@ -10,9 +10,10 @@
 //! Does not: decide what is worth it; see [`super::table::Effort`].
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::database::Database;
 use super::table::core::lock;
@@ -21,6 +22,10 @@ use crate::catalog::EntityId;
 
 /// A table is looked at once in so many commits.
 const COMMITS: u32 = 64;
+/// So long after a transaction went ahead commits are made of all that did.
+const PAUSE: Duration = Duration::from_millis(4);
+/// Transactions that went ahead are few commits.
+const AHEAD_OF_COMMIT: usize = 16;
 /// Rows that are still rewritten once the database is being closed.
 const LAST_ROWS: usize = 20_000;
 
@@ -37,8 +42,20 @@ struct Shared {
     state: Mutex<State>,
     /// There is something to be done.
     called: Condvar,
+    /// Transactions went ahead.
+    ahead: AtomicBool,
+    /// How many.
+    went_ahead: AtomicUsize,
     /// Rows rewritten since the database is being closed.
     last_rows: AtomicUsize,
+}
+
+/// What the worker does.
+enum Task {
+    /// Looks at a table of a branch.
+    Compact(String, EntityId),
+    /// Makes commits of what went ahead.
+    CatchUp,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +93,27 @@ impl Database {
             return;
         }
         drop(state);
+        self.call_worker();
+    }
+
+    /// Has commits made of what went ahead, a little later. Returns at once.
+    pub fn catch_up_later(self: &Arc<Self>, branch: &str, tables: impl IntoIterator<Item = EntityId>) {
+        let shared = &self.background.shared;
+        if shared
+            .went_ahead
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(AHEAD_OF_COMMIT)
+        {
+            self.compact_later(branch, tables);
+        }
+        if !shared.ahead.swap(true, Ordering::SeqCst) {
+            self.call_worker();
+        }
+    }
+
+    /// Wakes the worker, or makes it.
+    fn call_worker(self: &Arc<Self>) {
+        let background = &self.background;
         let mut thread = lock(&background.thread);
         if thread.is_none() && !lock(&background.shared.state).closing {
             let (shared, database) = (Arc::clone(&background.shared), Arc::downgrade(self));
@@ -135,23 +173,34 @@ impl Drop for Background {
 impl Shared {
     /// Does what is queued, until the database is closed or gone.
     fn work_off(&self, database: &Weak<Database>) {
-        while let Some((branch, table)) = self.next() {
-            match database.upgrade() {
-                Some(database) => database.work(&branch, table, self),
-                None => return,
+        while let Some(task) = self.next() {
+            let Some(database) = database.upgrade() else { return };
+            match task {
+                Task::Compact(branch, table) => database.work(&branch, table, self),
+                Task::CatchUp => {
+                    if let Err(error) = database.catch_up() {
+                        tracing::warn!("what was acknowledged is no commit yet: {error}");
+                    }
+                }
             }
         }
     }
 
     /// What is to be done next, when there is something; `None` at the end.
-    fn next(&self) -> Option<(String, EntityId)> {
+    fn next(&self) -> Option<Task> {
         let mut state = lock(&self.state);
         loop {
-            if let Some(next) = state.queue.pop_front() {
-                return Some(next);
+            if let Some((branch, table)) = state.queue.pop_front() {
+                return Some(Task::Compact(branch, table));
             }
             if state.closing {
                 return None;
+            }
+            if self.ahead.load(Ordering::SeqCst) {
+                let waited = self.called.wait_timeout(state, PAUSE);
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
+                self.ahead.store(false, Ordering::SeqCst);
+                return Some(Task::CatchUp);
             }
             state = self.called.wait(state).unwrap_or_else(PoisonError::into_inner);
         }

@@ -23,6 +23,7 @@ impl Database {
     /// Gives up snapshots that are older than so many microseconds, none without a number, and removes what only they needed; or
     /// only says what would be removed.
     pub fn collect(&self, keep_us: Option<i64>, dry_run: bool) -> Result<Collected, StoreError> {
+        self.catch_up()?;
         self.forget_known();
         let now = self.core.machine.clock.now_us();
         let retention = Retention {

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::StoreError;
+use super::ahead::Ahead;
 use super::background::Background;
 use super::group::{Group, Request, Work};
 use super::locks::Locks;
@@ -35,11 +36,14 @@ use crate::host::Disk;
 pub struct Database {
     pub(super) core: Arc<Core>,
     /// The newest snapshot of each branch, which may not be durable yet. Held while a commit is queued.
-    queued: Mutex<HashMap<String, Snapshot>>,
+    pub(super) queued: Mutex<HashMap<String, Snapshot>>,
     /// Snapshots that were asked for or made lately.
     known: Mutex<HashMap<CommitId, Snapshot>>,
     locks: Arc<Locks>,
     pub(super) group: Group,
+    pub(super) ahead: Ahead,
+    /// Whether transactions that add a few rows are durable before they are a commit.
+    pub(super) goes_ahead: bool,
     pub(super) background: Background,
 }
 
@@ -65,14 +69,18 @@ impl Database {
         if mode == Mode::Write {
             prepare_segments(&core)?;
         }
-        Ok(Arc::new(Self {
+        let database = Arc::new(Self {
             core: Arc::new(core),
             queued: Mutex::default(),
             known: Mutex::default(),
             locks,
             group: Group::default(),
+            ahead: Ahead::default(),
+            goes_ahead: options.goes_ahead && mode == Mode::Write,
             background: Background::default(),
-        }))
+        });
+        database.found_ahead()?;
+        Ok(database)
     }
 
     /// Whether a folder holds a database.
@@ -89,8 +97,13 @@ impl Database {
         }
     }
 
-    /// History, proofs, branches and tags.
+    /// History, proofs, branches and tags: all that is known now is durable, and part of it. If it is not, whatever is asked of it
+    /// fails.
     pub fn timeline(&self) -> &Timeline {
+        let behind = self.catch_up().and_then(|()| self.core.timeline.settle());
+        if let Err(error) = behind {
+            tracing::warn!("what was acknowledged is no commit yet: {error}");
+        }
         &self.core.timeline
     }
 
@@ -116,8 +129,9 @@ impl Database {
         Ok(next)
     }
 
-    /// The last commit of a branch; an empty snapshot if it has none.
+    /// The last commit of a branch, with all that was acknowledged; an empty snapshot if it has none.
     pub fn head(&self, branch: &str) -> Result<Snapshot, StoreError> {
+        self.catch_up()?;
         match self.core.timeline.resolve(RefKind::Branch, branch) {
             Some(commit) => self.snapshot(commit),
             None => Snapshot::load(&self.core, None),
@@ -142,6 +156,7 @@ impl Database {
 
     /// Forgets snapshots that nobody else has.
     pub(super) fn forget_known(&self) {
+        self.forget_bases();
         lock(&self.known).clear();
     }
 
@@ -227,7 +242,7 @@ impl Database {
         about: &About,
         (flavor, extra): (u8, Vec<u8>),
     ) -> Result<(Pending<'_>, Snapshot), CommitError> {
-        let mut queued = lock(&self.queued);
+        let mut queued = self.queue_alone()?;
         let newest = self.newest(&queued, branch, members)?;
         let mut made = Prepared::apply(members, branch, &newest, about)?;
         (made.draft.flavor, made.draft.extra) = (flavor, extra);
@@ -238,7 +253,7 @@ impl Database {
     }
 
     /// The snapshot that the next commit of a branch goes on top of.
-    fn newest(
+    pub(super) fn newest(
         &self,
         queued: &HashMap<String, Snapshot>,
         branch: &str,
@@ -248,14 +263,16 @@ impl Database {
         if let Some((_, base)) = members.iter().find(|(_, base)| base.commit_id() == tip) {
             return Ok((*base).clone());
         }
-        match queued.get(branch).filter(|snapshot| snapshot.commit_id() == tip) {
-            Some(snapshot) => Ok(snapshot.clone()),
-            None => Snapshot::load(&self.core, tip),
+        if let Some(snapshot) = queued.get(branch).filter(|snapshot| snapshot.commit_id() == tip) {
+            return Ok(snapshot.clone());
         }
+        let known = tip.and_then(|tip| lock(&self.known).get(&tip).cloned());
+        known.map_or_else(|| Snapshot::load(&self.core, tip), Ok)
     }
 
     /// The files that a reader needs beside HEAD, and how much of each.
     pub fn files(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.catch_up()?;
         let mut files = self.core.timeline.files()?;
         let folder = self.core.segments_folder();
         let disk = &self.core.machine.disk;
@@ -280,7 +297,8 @@ impl Database {
     /// Writes a checkpoint and gives the folder free. Snapshots can be read on.
     pub fn close(&self) -> Result<(), StoreError> {
         self.stop_compacting();
-        self.core.close()
+        let caught_up = self.catch_up();
+        self.core.close().and(caught_up)
     }
 }
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::log::LogHead;
 use super::object::CommitId;
+use super::redo::Unfinished;
 use super::wire::{Malformed, Reader, checksum, write_bytes, write_signed, write_varint};
 use super::{Damage, FORMAT_VERSION, StoreError};
 use crate::host::{Disk, read_range};
@@ -49,6 +50,8 @@ pub(crate) struct Head {
     pub next_pack: u32,
     pub packs: Vec<HeadPack>,
     pub refs: Refs,
+    /// What is durable, and part of no commit yet.
+    pub redo: Unfinished,
 }
 
 /// A pack as HEAD knows it.
@@ -87,6 +90,9 @@ impl Head {
             write_bytes(&mut body, name.as_bytes());
             write_varint(&mut body, *index);
             body.extend(id.0);
+        }
+        if !self.redo.is_empty() {
+            self.redo.encode(&mut body);
         }
         let mut out = MAGIC.to_vec();
         out.extend(FORMAT_VERSION.to_le_bytes());
@@ -133,6 +139,10 @@ impl Head {
             let key = (RefKind::of_code(reader.byte()?)?, reader.text()?);
             refs.insert(key, (reader.varint()?, reader.id()?));
         }
+        let redo = match reader.left() {
+            0 => Unfinished::default(),
+            _ => Unfinished::decode(&mut reader)?,
+        };
         reader.finish()?;
         Ok(Self {
             log: LogHead { size, root },
@@ -143,6 +153,7 @@ impl Head {
             next_pack,
             packs,
             refs,
+            redo,
         })
     }
 
@@ -248,6 +259,7 @@ mod tests {
                 indexed: 300,
             }],
             refs: Refs::from([((RefKind::Branch, "main".into()), (6, root))]),
+            redo: Unfinished::default(),
         };
         let bytes = head.encode();
         assert_eq!(Head::decode(&bytes), Ok(Ok(head)));

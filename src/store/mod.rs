@@ -99,6 +99,7 @@
 //! can be torn, together with what was put ahead of its commit. What is dropped is overwritten with zeros before anything
 //! follows it, and the salt keeps bytes inside objects from passing for headers.
 
+mod ahead;
 mod background;
 pub mod cache;
 mod collect;
@@ -113,6 +114,7 @@ pub mod log;
 pub mod object;
 pub(crate) mod pack;
 pub mod packed;
+pub(crate) mod redo;
 pub mod table;
 pub mod timeline;
 pub mod tree;

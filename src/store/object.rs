@@ -51,6 +51,13 @@ impl Kind {
     pub(crate) const LOG_NODE: Self = Self(0x01);
     /// A change of a branch or tag: stands in packs, is read at recovery only, and has no name.
     pub(crate) const REF: Self = Self(0x0f);
+    /// What is durable before it is a commit: likewise.
+    pub(crate) const REDO: Self = Self(0x0e);
+
+    /// Whether records of this kind have no name, and are no objects.
+    pub(crate) fn is_nameless(self) -> bool {
+        [Self::REF, Self::REDO].contains(&self)
+    }
 }
 
 impl fmt::Display for Kind {
@@ -65,6 +72,7 @@ impl fmt::Display for Kind {
             Self::LINEAGE => out.write_str("lineage"),
             Self::FILE => out.write_str("segment file"),
             Self::REF => out.write_str("change of a branch"),
+            Self::REDO => out.write_str("redo record"),
             Self(other) => write!(out, "object of kind {other}"),
         }
     }

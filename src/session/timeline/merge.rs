@@ -83,7 +83,7 @@ fn merge_into(
     let branch = merge.into.as_ref().map(|into| into.text.as_str());
     let branch = branch.or_else(|| session.store.as_ref().map(|store| store.branch()));
     if let (true, Some(branch)) = (base == tip && is_straight(view, tip, theirs).map_err(failed)?, branch) {
-        let moved = timeline.set_ref(RefKind::Branch, branch, Some(tip), Some(theirs));
+        let moved = view.database.set_ref(RefKind::Branch, branch, Some(tip), Some(theirs));
         return moved.map(|()| Vec::new()).map_err(failed);
     }
     let kept = |commit| view.kept(commit).map_err(|error| resolved(error, running.span));

@@ -74,13 +74,12 @@ pub fn drop(session: &mut Session, drop: &Drop, view: &View, span: Span) -> Resu
             let why = if in_use { "is in use" } else { "is always there" };
             return Err(user("55006", name.span, format!("the branch `{}` {why}", name.text)));
         }
-        let timeline = view.database.timeline();
         let commit = match view.named(kind, &name.text) {
             Ok(commit) => commit,
             Err(_) if drop.if_exists => continue,
             Err(error) => return Err(resolved(error, name.span)),
         };
-        let dropped = timeline.set_ref(kind, &name.text, Some(commit), None);
+        let dropped = view.database.set_ref(kind, &name.text, Some(commit), None);
         dropped.map_err(|error| store_error(&error, name.span))?;
     }
     Ok(StatementResult::Done)
@@ -102,7 +101,7 @@ fn create_ref(
         let message = format!("{what} `{}` exists already", name.text);
         return Err(user("42710", name.span, message));
     }
-    let made = timeline.set_ref(kind, &name.text, None, Some(commit));
+    let made = view.database.set_ref(kind, &name.text, None, Some(commit));
     made.map_err(|error| store_error(&error, name.span))?;
     Ok(StatementResult::Done)
 }

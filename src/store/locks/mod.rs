@@ -265,6 +265,12 @@ impl Locks {
         }
     }
 
+    /// A commit was made of transactions that had ended before.
+    pub(super) fn made(&self, commit: CommitId, of: impl IntoIterator<Item = TxnId>) {
+        let mut state = lock(&self.state);
+        of.into_iter().for_each(|id| state.is_in(commit, id));
+    }
+
     /// How many transactions have not ended.
     pub(super) fn open(&self) -> usize {
         lock(&self.state).holders.len()
@@ -416,9 +422,15 @@ impl Holder {
         self.locks.tell();
     }
 
+    /// The transaction is durable, and will be a commit of at least this height.
+    pub fn went_ahead(self, height: u64) {
+        let ended = lock(&self.locks.state).end(self.id, Some((None, height + 1)));
+        drop(ended);
+    }
+
     /// The transaction has been committed, as a commit of this height.
     pub fn committed(self, commit: CommitId, height: Option<u64>) {
-        let ended = lock(&self.locks.state).end(self.id, Some((commit, height.map_or(0, |height| height + 1))));
+        let ended = lock(&self.locks.state).end(self.id, Some((Some(commit), height.map_or(0, |height| height + 1))));
         // What it held is given up when others may go on.
         drop(ended);
     }
@@ -548,14 +560,20 @@ impl State {
         }
     }
 
-    fn end(&mut self, id: TxnId, commit: Option<(CommitId, u64)>) -> Option<Holding> {
+    fn is_in(&mut self, commit: CommitId, id: TxnId) {
+        if self.recent.len() >= MAX_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((commit, id));
+    }
+
+    fn end(&mut self, id: TxnId, commit: Option<(Option<CommitId>, u64)>) -> Option<Holding> {
         let holding = self.holders.remove(&id)?;
         self.release(id, |_| true, commit.is_some());
         if let (Some((commit, height)), Some(claim)) = (commit, &holding.standing.claim) {
-            if self.recent.len() >= MAX_RECENT {
-                self.recent.pop_front();
+            if let Some(commit) = commit {
+                self.is_in(commit, id);
             }
-            self.recent.push_back((commit, id));
             self.ended.push_back(Ended {
                 id,
                 branch: Arc::clone(&holding.branch),

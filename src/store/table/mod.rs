@@ -15,6 +15,7 @@
 //! Does not: know SQL, or who waits for whom: it says where two transactions meet (`footprint`, `unique`, `reads`), and
 //! [`super::locks`] what follows from that.
 
+mod ahead;
 mod block;
 mod cell;
 mod cells;
@@ -55,6 +56,7 @@ mod tests;
 mod together;
 mod unique;
 
+pub(in crate::store) use ahead::{KeyHash, WrittenAhead};
 pub use changelog::{Counts, Shown};
 pub use changes::{Changes, TableChanges};
 pub use check::Checked;

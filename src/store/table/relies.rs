@@ -46,6 +46,11 @@ pub enum Presence {
 }
 
 impl Relies {
+    /// Whether it relies on nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.none_gone.is_empty() && self.none_new.is_empty()
+    }
+
     /// A key of a table is there.
     pub fn on_key(&mut self, base: &Snapshot, table: EntityId, key: &KeyDef, values: &[Value]) {
         let Some(bytes) = index_key(values) else { return };

@@ -299,7 +299,7 @@ impl Copy<'_> {
     fn pack(&mut self, pack: &PackFile, live: &HashSet<(Kind, u64)>) -> Result<(), StoreError> {
         let mut offsets = Vec::new();
         scan_all(pack, &mut |offset, kind, prefix, _| {
-            if kind != Kind::REF && live.contains(&(kind, prefix)) {
+            if !kind.is_nameless() && live.contains(&(kind, prefix)) {
                 offsets.push(offset);
             }
             Ok(())

@@ -36,6 +36,7 @@ use super::head::Refs;
 use super::log::{Frontier, Levels};
 use super::object::{CommitId, Kind, ObjectId, ReadObjects};
 use super::pack::PackFile;
+use super::redo::RedoRecord;
 use crate::host::{Clock, Disk, Lock, Random};
 
 pub use super::head::RefKind;
@@ -82,6 +83,8 @@ pub struct Options {
     pub step_bytes: u64,
     /// Bodies kept in memory.
     pub cache_bytes: usize,
+    /// Whether a few rows are durable before they are part of a commit: where a sync costs little.
+    pub goes_ahead: bool,
 }
 
 impl Default for Options {
@@ -92,6 +95,7 @@ impl Default for Options {
             unindexed_bytes: 1 << 20,
             step_bytes: 128 << 10,
             cache_bytes: 16 << 20,
+            goes_ahead: true,
         }
     }
 }
@@ -112,6 +116,8 @@ pub struct Timeline {
     /// Held by whoever relies on an object being in the store until that is queued; a collection holds all others off.
     gate: RwLock<()>,
     writable: bool,
+    /// Records that were found when it was opened, until somebody makes commits of them.
+    found: Mutex<Vec<RedoRecord>>,
     /// Held until the timeline is closed.
     lock: Mutex<Option<Box<dyn Lock>>>,
     /// Keeps another process from removing what is read here.

@@ -21,6 +21,7 @@ use crate::store::head::{Head, HeadPack, RefChange, Refs};
 use crate::store::log::{Frontier, Levels, LogHead, empty_root};
 use crate::store::object::{Kind, ObjectId};
 use crate::store::pack::{Group, PACK_HEADER, PackFile, PackWriter, index_name, pack_name, read_group, scan};
+use crate::store::redo::{Redo, Unfinished};
 use crate::store::wire::Malformed;
 use crate::store::{Damage, StoreError};
 
@@ -63,6 +64,7 @@ impl Timeline {
             next_pack: 1,
             packs: vec![first],
             refs: Refs::new(),
+            redo: Unfinished::default(),
         };
         head.write(&*disk, folder)?;
         let view = View {
@@ -74,7 +76,14 @@ impl Timeline {
             horizon_us: head.horizon_us,
         };
         let writer = Writer::new(writer, 0, 0, 1);
-        Ok(Self::assemble(machine, folder, options, view, Some((writer, lock))))
+        let redo = Unfinished::default();
+        Ok(Self::assemble(
+            machine,
+            folder,
+            options,
+            (view, redo),
+            Some((writer, lock)),
+        ))
     }
 
     /// Opens the database in a folder.
@@ -88,7 +97,7 @@ impl Timeline {
                 loop {
                     match Recovered::load(&*machine.disk, folder) {
                         Ok(found) => {
-                            let mut timeline = Self::assemble(machine, folder, options, found.view, None);
+                            let mut timeline = Self::assemble(machine, folder, options, (found.view, found.redo), None);
                             timeline._shared = shared;
                             return Ok(timeline);
                         }
@@ -116,11 +125,12 @@ impl Timeline {
         let mut writer = Writer::new(pack, found.sequence, found.head.indexed_sequence, found.head.next_pack);
         writer.checkpointed = found.head.packs.last().map_or(0, |pack| pack.end);
         writer.changed = found.sequence != found.head.sequence;
+        writer.redo.clone_from(&found.redo);
         Ok(Self::assemble(
             machine,
             folder,
             options,
-            found.view,
+            (found.view, found.redo),
             Some((writer, lock)),
         ))
     }
@@ -129,10 +139,10 @@ impl Timeline {
         machine: Machine,
         folder: &Path,
         options: Options,
-        view: View,
+        (view, redo): (View, Unfinished),
         writer: Option<(Writer, Box<dyn Lock>)>,
     ) -> Self {
-        let queue = Queue::new(view.refs.clone(), view.levels.size(), view.time_us);
+        let queue = Queue::new(view.refs.clone(), view.levels.size(), view.time_us, &redo);
         let (writer, lock) = writer.unzip();
         Self {
             machine,
@@ -146,6 +156,7 @@ impl Timeline {
             places: Mutex::default(),
             gate: RwLock::new(()),
             writable: lock.is_some(),
+            found: Mutex::new(redo.records().cloned().collect()),
             lock: Mutex::new(lock),
             _shared: None,
         }
@@ -189,6 +200,8 @@ struct Recovered {
     view: View,
     /// The number of the next group.
     sequence: u64,
+    /// What is durable, and part of no commit.
+    redo: Unfinished,
 }
 
 impl Recovered {
@@ -220,7 +233,13 @@ impl Recovered {
             horizon_us: head.horizon_us,
         };
         let sequence = head.sequence;
-        let mut found = Self { head, view, sequence };
+        let redo = head.redo.clone();
+        let mut found = Self {
+            head,
+            view,
+            sequence,
+            redo,
+        };
         found.replay(folder)?;
         Ok(found)
     }
@@ -260,9 +279,10 @@ impl Recovered {
                     }
                     self.view.append(ObjectId::of(Kind::COMMIT, bytes), commit.time_us)?;
                 }
+                Kind::REDO if is_new => self.redo.take(Redo::decode(bytes).map_err(failed)?),
                 _ => {}
             }
-            if header.kind != Kind::REF {
+            if !header.kind.is_nameless() {
                 entries.push((header.prefix, u32::try_from(found.offset).unwrap_or(u32::MAX)));
             }
         }

@@ -21,6 +21,7 @@ use crate::store::commit::{Commit, MAX_AUTHOR_BYTES, MAX_MESSAGE_BYTES, MAX_PARE
 use crate::store::head::{MAX_NAME_BYTES, RefChange, RefKind, Refs};
 use crate::store::object::{CommitId, Kind, NewObject, ObjectId, Packing};
 use crate::store::pack::{MAX_GROUP_BYTES, MAX_OBJECT_BYTES};
+use crate::store::redo::{Redo, RedoRecord, Unfinished};
 
 /// A commit to be made.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct Draft {
     pub flavor: u8,
     /// Whatever else belongs into the record.
     pub extra: Vec<u8>,
+    /// If it takes in what is durable already: redo records up to a number, of which the last was queued at this time.
+    pub redone: Option<(u64, i64)>,
     /// What the root leads to and the store lacks; those it has are left out.
     pub objects: Vec<NewObject>,
 }
@@ -63,6 +66,7 @@ impl Draft {
             message: String::new(),
             flavor: 0,
             extra: Vec::new(),
+            redone: None,
             objects: Vec::new(),
         }
     }
@@ -102,6 +106,11 @@ impl Pending<'_> {
         self.id
     }
 
+    /// What [`Timeline::wait`] waits for.
+    pub(in crate::store) fn ticket(&self) -> u64 {
+        self.ticket
+    }
+
     /// Returns when it is durable.
     pub fn wait(self) -> Result<CommitId, StoreError> {
         self.timeline.wait(self.ticket)?;
@@ -109,12 +118,24 @@ impl Pending<'_> {
     }
 }
 
+/// A redo record that is queued.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct QueuedRedo {
+    /// Counts records.
+    pub number: u64,
+    /// When it was queued.
+    pub time_us: i64,
+    /// What to wait for.
+    pub ticket: u64,
+}
+
 /// Something to be written in a group.
 #[derive(Debug)]
 pub(super) struct Item {
     pub objects: Vec<NewObject>,
     pub commit: Option<(Commit, NewObject)>,
-    pub change: RefChange,
+    pub change: Option<RefChange>,
+    pub redo: Option<Redo>,
     pub ticket: u64,
     pub bytes: u64,
 }
@@ -127,7 +148,10 @@ pub(super) struct Queue {
     commits: BTreeMap<u64, CommitId>,
     refs: Refs,
     log_size: u64,
+    /// The time of the last commit.
     time_us: i64,
+    /// The last redo record, and the last that is part of a commit.
+    redo: (u64, u64),
     /// Tickets given out; those up to `done` are durable.
     tickets: u64,
     done: u64,
@@ -138,8 +162,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(refs: Refs, log_size: u64, time_us: i64) -> Self {
+    pub(super) fn new(refs: Refs, log_size: u64, time_us: i64, redo: &Unfinished) -> Self {
+        let first = redo.records().next().map_or(1, |record| record.number);
+        let last = redo.records().last().map_or(0, |record| record.number);
         Self {
+            redo: (last, first - 1),
             items: VecDeque::new(),
             commits: BTreeMap::new(),
             refs,
@@ -160,13 +187,34 @@ impl Queue {
         }
     }
 
-    fn push(&mut self, objects: Vec<NewObject>, commit: Option<(Commit, NewObject)>, change: RefChange) -> u64 {
+    /// Only commits of redo records may be queued while there are any.
+    fn check_redone(&self, redone: Option<(u64, i64)>) -> Result<(), StoreError> {
+        let (last, done) = self.redo;
+        match redone {
+            None if done < last => Err(StoreError::Unfit(format!(
+                "redo record {last} is not part of a commit yet"
+            ))),
+            Some((number, _)) if number <= done || number > last => {
+                Err(StoreError::Unfit(format!("redo record {number} is not to be done now")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn push(
+        &mut self,
+        objects: Vec<NewObject>,
+        commit: Option<(Commit, NewObject)>,
+        change: Option<RefChange>,
+        redo: Option<Redo>,
+    ) -> u64 {
         self.tickets += 1;
         let bytes = objects.iter().map(|object| object.body.len() as u64).sum();
         self.items.push_back(Item {
             objects,
             commit,
             change,
+            redo,
             ticket: self.tickets,
             bytes,
         });
@@ -267,7 +315,11 @@ impl Timeline {
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let objects = self.lacking(std::mem::take(&mut draft.objects))?;
         let parent = draft.parent.map(|id| self.place(id)).transpose()?;
-        let mut queue = self.writable_queue()?;
+        let mut queue = match draft.redone {
+            Some(_) => self.sound_queue()?,
+            None => self.writable_queue()?,
+        };
+        queue.check_redone(draft.redone)?;
         let key = (RefKind::Branch, draft.branch.clone());
         let found = queue.refs.get(&key).map(|(_, id)| *id);
         if found != draft.parent {
@@ -287,7 +339,10 @@ impl Timeline {
             Some(parent) => self.jump_of(&queue.commits, *parent)?,
             None => index,
         };
-        let time_us = self.machine.clock.now_us().max(queue.time_us.saturating_add(1));
+        let wanted_us = draft.redone.map(|(_, time_us)| time_us);
+        let wanted_us = wanted_us.unwrap_or_else(|| self.machine.clock.now_us());
+        let time_us = wanted_us.max(queue.time_us.saturating_add(1));
+        let redone = draft.redone.map(|(number, _)| number);
         let change = RefChange {
             kind: RefKind::Branch,
             name: std::mem::take(&mut draft.branch),
@@ -302,8 +357,9 @@ impl Timeline {
         queue.commits.insert(index, id);
         queue.log_size += 1;
         queue.time_us = time_us;
+        queue.redo.1 = redone.unwrap_or(queue.redo.1);
         self.in_flight_mut().add(objects.iter().chain([&object]));
-        let ticket = queue.push(objects, Some((commit, object)), change);
+        let ticket = queue.push(objects, Some((commit, object)), Some(change), redone.map(Redo::Done));
         let timeline = self;
         Ok(Pending { timeline, id, ticket })
     }
@@ -338,6 +394,7 @@ impl Timeline {
         let record = target.map(|id| self.commit_record(id)).transpose()?;
         target.map_or(Ok(()), |id| self.check_kept(id))?;
         let mut queue = self.writable_queue()?;
+        queue.check_redone(None)?;
         let key = (kind, name.to_string());
         let found = queue.refs.get(&key).map(|(_, id)| *id);
         if found != expected {
@@ -354,7 +411,7 @@ impl Timeline {
             name: name.to_string(),
             target: index,
         };
-        let ticket = queue.push(Vec::new(), None, change);
+        let ticket = queue.push(Vec::new(), None, Some(change), None);
         drop(queue);
         drop(gate);
         self.wait(ticket)
@@ -370,9 +427,37 @@ impl Timeline {
         lock(&self.queue).refs.get(&key).map(|(_, id)| *id)
     }
 
-    fn writable_queue(&self) -> Result<MutexGuard<'_, Queue>, StoreError> {
+    /// Queues what is to become part of a commit later: it is durable when [`Timeline::wait`] has returned.
+    pub(in crate::store) fn redo(&self, body: Arc<[u8]>) -> Result<QueuedRedo, StoreError> {
+        let mut queue = self.writable_queue()?;
+        let record = RedoRecord {
+            number: queue.redo.0 + 1,
+            time_us: self.machine.clock.now_us(),
+            body,
+        };
+        queue.redo.0 = record.number;
+        let (number, time_us) = (record.number, record.time_us);
+        let ticket = queue.push(Vec::new(), None, None, Some(Redo::Record(record)));
+        Ok(QueuedRedo {
+            number,
+            time_us,
+            ticket,
+        })
+    }
+
+    /// The redo records that were found when the folder was opened, once.
+    pub(in crate::store) fn take_found(&self) -> Vec<RedoRecord> {
+        std::mem::take(&mut lock(&self.found))
+    }
+
+    fn sound_queue(&self) -> Result<MutexGuard<'_, Queue>, StoreError> {
         let queue = lock(&self.queue);
         queue.check()?;
+        Ok(queue)
+    }
+
+    fn writable_queue(&self) -> Result<MutexGuard<'_, Queue>, StoreError> {
+        let queue = self.sound_queue()?;
         if self.is_writable() {
             Ok(queue)
         } else {
@@ -396,7 +481,7 @@ impl Timeline {
     }
 
     /// Returns when the ticket's item is durable, having led if nobody else did.
-    pub(super) fn wait(&self, ticket: u64) -> Result<(), StoreError> {
+    pub(in crate::store) fn wait(&self, ticket: u64) -> Result<(), StoreError> {
         let mut queue = lock(&self.queue);
         loop {
             if queue.done >= ticket {
@@ -423,9 +508,9 @@ impl Timeline {
             match written {
                 Ok(()) => {
                     queue.settle(&settled);
-                    settled
-                        .iter()
-                        .for_each(|item| self.in_flight_mut().remove(&item.objects));
+                    // Whoever only reads has them nowhere else.
+                    let written = settled.iter().filter(|_| self.is_writable());
+                    written.for_each(|item| self.in_flight_mut().remove(&item.objects));
                 }
                 Err(error) => queue.stopped = Some(Arc::new(error)),
             }
@@ -460,6 +545,11 @@ impl Drop for Leading<'_> {
 }
 
 impl Item {
+    /// Whether it says nothing but what redo records said before it.
+    pub(super) fn is_done_again(&self) -> bool {
+        matches!(self.redo, Some(Redo::Done(_)))
+    }
+
     fn summary(&self) -> Summary {
         let commit = self.commit.as_ref();
         let objects = self.objects.iter().chain(commit.map(|(_, object)| object));

@@ -330,7 +330,7 @@ impl<'a> Walk<'a> {
                 }
             };
             rest = rest.get(record.header.total_len()..).unwrap_or_default();
-            if record.header.kind != Kind::REF {
+            if !record.header.kind.is_nameless() {
                 entries.push((record.header.prefix, u32::try_from(offset).unwrap_or(u32::MAX)));
                 let object = self.object(pack, offset, &record, commit, bases);
                 object.or_else(|error| self.report.note(error, commit))?;

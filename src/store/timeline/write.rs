@@ -20,6 +20,7 @@ use crate::store::head::{Head, HeadPack, RefChange, Refs};
 use crate::store::log::Levels;
 use crate::store::object::{Kind, NewObject, Packing};
 use crate::store::pack::{GroupDraft, IndexFile, PackFile, PackWriter, index_name};
+use crate::store::redo::Unfinished;
 
 /// The open pack and the counters that go with it.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(super) struct Writer {
     pub dirty: bool,
     /// Something happened since the last checkpoint.
     pub changed: bool,
+    /// What was written, and is part of no commit yet.
+    pub redo: Unfinished,
 }
 
 impl Writer {
@@ -48,7 +51,14 @@ impl Writer {
             next_pack,
             dirty: false,
             changed: false,
+            redo: Unfinished::default(),
         }
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.pack.sync()?;
+        self.dirty = false;
+        Ok(())
     }
 }
 
@@ -68,8 +78,13 @@ impl Timeline {
         self.folder.join("log")
     }
 
-    /// Writes items as a group, makes them durable and publishes them.
+    /// Writes items as a group, makes them durable and publishes them. Commits of what is durable are written without a sync; and
+    /// by whoever only reads, not even written.
     pub(super) fn write_items(&self, items: Vec<Item>) -> Result<(), StoreError> {
+        let needs_sync = items.iter().any(|item| !item.is_done_again());
+        if !self.writable && !needs_sync {
+            return self.publish(items);
+        }
         let mut guard = lock(&self.writer);
         let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
         self.rotate_if_full(writer)?;
@@ -84,10 +99,19 @@ impl Timeline {
         for change in last_changes(&items) {
             writer.pack.add_nameless(&mut group, Kind::REF, &change.encode());
         }
+        for redo in items.iter().filter_map(|item| item.redo.as_ref()) {
+            writer.pack.add_nameless(&mut group, Kind::REDO, &redo.encode());
+        }
         writer.pack.append(group)?;
-        writer.pack.sync()?;
-        (writer.dirty, writer.changed) = (false, true);
+        (writer.dirty, writer.changed) = (true, true);
+        if needs_sync {
+            writer.sync()?;
+        }
         writer.sequence += 1;
+        items
+            .iter()
+            .filter_map(|item| item.redo.clone())
+            .for_each(|redo| writer.redo.take(redo));
         self.publish(items)?;
         if writer.pack.end() - writer.checkpointed >= self.options.checkpoint_bytes
             && let Err(error) = self.write_checkpoint(writer)
@@ -104,8 +128,10 @@ impl Timeline {
             if let Some((commit, object)) = &item.commit {
                 view.append(object.id, commit.time_us)?;
             }
-            let View { levels, refs, .. } = &mut *view;
-            apply_ref(refs, levels, item.change)?;
+            if let Some(change) = item.change {
+                let View { levels, refs, .. } = &mut *view;
+                apply_ref(refs, levels, change)?;
+            }
             for object in item.objects.iter().chain(item.commit.iter().map(|(_, object)| object)) {
                 self.cache.insert(object.kind, object.id, &object.body);
                 if let Packing::Delta(base) = object.packing {
@@ -174,10 +200,18 @@ impl Timeline {
         Ok(())
     }
 
+    /// Makes everything durable that can be read: commits of what was durable before them, too.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        self.drain()?;
+        match lock(&self.writer).as_mut().filter(|writer| writer.dirty) {
+            Some(writer) => writer.sync().inspect_err(|error| self.stop(error)),
+            None => Ok(()),
+        }
+    }
+
     fn write_checkpoint(&self, writer: &mut Writer) -> Result<(), StoreError> {
         if writer.dirty {
-            writer.pack.sync()?;
-            writer.dirty = false;
+            writer.sync()?;
         }
         let pack = Arc::clone(writer.pack.pack());
         let covered = pack.index().map_or(0, |index| index.covered());
@@ -256,7 +290,7 @@ impl Timeline {
 /// Where branches and tags point after a group, which is there as a whole or not at all: the steps in between are nobody's.
 fn last_changes(items: &[Item]) -> Vec<&RefChange> {
     let mut seen = HashSet::new();
-    let changes = items.iter().rev().map(|item| &item.change);
+    let changes = items.iter().rev().filter_map(|item| item.change.as_ref());
     let mut last: Vec<&RefChange> = changes
         .filter(|change| seen.insert((change.kind, &change.name)))
         .collect();
@@ -289,5 +323,6 @@ fn head_of(view: &View, writer: &Writer) -> Head {
         next_pack: writer.next_pack,
         packs: view.packs.iter().map(of_pack).collect(),
         refs: view.refs.clone(),
+        redo: writer.redo.clone(),
     }
 }

@@ -1,0 +1,380 @@
+//! Transactions that are durable before they are a commit.
+//!
+//! Sixteen sessions insert a row each, again and again. To make a commit of each, or of what sixteen do at a time, costs more than the
+//! disk does: nodes are edited and hashed. So such a transaction is written as a redo record, and is acknowledged when that is synced.
+//! A little later, or when somebody wants to read, one commit is made of all that came meanwhile: "INSERT of 120 transactions". Those
+//! that came one after the other, each after the one before was acknowledged, still become a commit each.
+//!
+//! The walk: [`Database::commit_ahead`] looks the new keys up in the newest commit, and then, under a mutex, among those that came since;
+//! then it queues the record. [`Database::catch_up`] makes the commits: whoever reads a branch, changes anything else, or looks at the
+//! history calls it first; and so does the worker, a few milliseconds later.
+//!
+//! Invariants: nobody sees a state of a branch that lacks what was acknowledged before. Only what cannot fail goes ahead: rows that come to
+//! tables that are as they were, with keys that are there nowhere. While another commit is queued, nothing goes ahead. What goes ahead
+//! is a commit after the next opening, whatever happens.
+//!
+//! Does not: order transactions that run side by side; none of them has seen another.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::StoreError;
+use super::database::Database;
+use super::locks::TxnId;
+use super::object::CommitId;
+use super::table::core::lock;
+use super::table::{About, Changes, CommitError, KeyHash, Prepared, Snapshot, WrittenAhead};
+use super::timeline::{Draft, Mode, RefKind};
+
+/// If so many wait, commits are made of them at once.
+const MOST: usize = 512;
+/// Commits of a branch for which it is known which keys came since.
+const GENERATIONS: usize = 3;
+
+/// What is durable, and no commit yet.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    state: Mutex<State>,
+    /// How many are no commit yet.
+    count: AtomicUsize,
+    /// The last redo record that was acknowledged.
+    acknowledged: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// In the order of their records.
+    entries: Vec<Entry>,
+    /// By branch, oldest first: what keys are compared with.
+    branches: HashMap<String, VecDeque<Generation>>,
+}
+
+/// A transaction.
+#[derive(Debug)]
+struct Entry {
+    branch: String,
+    changes: Arc<Changes>,
+    about: About,
+    by: Option<TxnId>,
+    /// Its record.
+    number: u64,
+    time_us: i64,
+    /// The last record that had been acknowledged when it began.
+    after: u64,
+}
+
+/// The time between two commits of a branch.
+#[derive(Debug)]
+struct Generation {
+    /// The commit at its beginning, once it is made.
+    base: Option<Snapshot>,
+    /// The least height that a commit of what goes ahead now can have.
+    height: u64,
+    /// Keys that came.
+    keys: HashSet<KeyHash>,
+}
+
+impl State {
+    /// The newest commit of a branch that nothing but what went ahead follows.
+    fn base(&self, branch: &str) -> Option<Snapshot> {
+        let generations = self.branches.get(branch)?;
+        generations.iter().rev().find_map(|generation| generation.base.clone())
+    }
+
+    /// Notes keys that came to a branch, if they have not come since a commit; the height that their commit will have, at least.
+    fn admit(&mut self, branch: &str, base: Option<CommitId>, keys: &[KeyHash]) -> Admitted {
+        let Some(generations) = self.branches.get_mut(branch) else {
+            return Admitted::Late;
+        };
+        let is_base = |generation: &Generation| generation.base.as_ref().is_some_and(|known| known.commit_id() == base);
+        let Some(from) = generations.iter().position(is_base) else {
+            return Admitted::Late;
+        };
+        let mut since = generations.iter().skip(from);
+        if since.any(|generation| keys.iter().any(|key| generation.keys.contains(key))) {
+            return Admitted::Taken;
+        }
+        let Some(last) = generations.back_mut() else {
+            return Admitted::Late;
+        };
+        last.keys.extend(keys);
+        Admitted::At(last.height)
+    }
+
+    /// Commits are about to be made of all entries: what comes from now on is not among them.
+    fn take(&mut self) -> Vec<Entry> {
+        let entries = std::mem::take(&mut self.entries);
+        for (branch, generations) in &mut self.branches {
+            if let Some(height) = generations.back().map(|last| last.height)
+                && entries.iter().any(|entry| entry.branch == *branch)
+            {
+                generations.push_back(Generation {
+                    base: None,
+                    height: height + 1,
+                    keys: HashSet::new(),
+                });
+            }
+        }
+        entries
+    }
+
+    /// A commit was made of what had come to a branch.
+    fn begin(&mut self, branch: &str, base: &Snapshot, height: u64) {
+        let Some(generations) = self.branches.get_mut(branch) else {
+            return;
+        };
+        if let Some(last) = generations.back_mut().filter(|last| last.base.is_none()) {
+            last.base = Some(base.clone());
+            last.height = last.height.max(height);
+        }
+        while generations.len() > GENERATIONS {
+            generations.pop_front();
+        }
+    }
+}
+
+/// Whether a transaction may go ahead.
+enum Admitted {
+    /// It does, and its commit will have at least this height.
+    At(u64),
+    /// One of its keys may have come meanwhile.
+    Taken,
+    /// Too much has happened since the commit that it looked its keys up in.
+    Late,
+}
+
+/// The queue of a database's commits, held.
+pub(super) type Queued<'a> = MutexGuard<'a, HashMap<String, Snapshot>>;
+
+impl Database {
+    /// Makes a transaction durable that only adds a few rows, without a commit; the height that its commit will have. `None`: it has to
+    /// be committed as others are.
+    pub fn commit_ahead(
+        &self,
+        branch: &str,
+        changes: &Arc<Changes>,
+        about: &About,
+        by: Option<TxnId>,
+    ) -> Result<Option<u64>, CommitError> {
+        if about.is_quoted || !changes.goes_ahead() {
+            return Ok(None);
+        }
+        let after = self.ahead.acknowledged.load(Ordering::SeqCst);
+        let record: Arc<[u8]> = changes.encode_ahead(branch, about, after)?.into();
+        for _ in 0..GENERATIONS {
+            let Some(base) = self.base_for_rows(branch)? else {
+                return Ok(None);
+            };
+            if !Arc::ptr_eq(base.catalog(), changes.base().catalog()) {
+                return Ok(None);
+            }
+            let Some(keys) = changes.new_keys(&base)? else {
+                return Ok(None);
+            };
+            let mut state = lock(&self.ahead.state);
+            let height = match state.admit(branch, base.commit_id(), &keys) {
+                Admitted::At(height) => height,
+                Admitted::Taken => return Ok(None),
+                Admitted::Late => continue,
+            };
+            let queued = self.core.timeline.redo(record)?;
+            let waiting = self.ahead.count.fetch_add(1, Ordering::SeqCst) + 1;
+            state.entries.push(Entry {
+                branch: branch.to_string(),
+                changes: Arc::clone(changes),
+                about: about.clone(),
+                by,
+                number: queued.number,
+                time_us: queued.time_us,
+                after,
+            });
+            drop(state);
+            self.core.timeline.wait(queued.ticket)?;
+            self.ahead.acknowledged.fetch_max(queued.number, Ordering::SeqCst);
+            if waiting >= MOST
+                && let Err(error) = self.catch_up()
+            {
+                tracing::warn!("what was acknowledged is no commit yet: {error}");
+            }
+            return Ok(Some(height));
+        }
+        Ok(None)
+    }
+
+    /// A recent commit of a branch, for a statement that only adds rows and looks at none: nothing but rows that came may be missing.
+    /// `None`: it has to look at the newest like any other.
+    pub fn base_for_rows(&self, branch: &str) -> Result<Option<Snapshot>, StoreError> {
+        if let Some(base) = lock(&self.ahead.state).base(branch) {
+            return Ok(Some(base));
+        }
+        if !self.goes_ahead {
+            return Ok(None);
+        }
+        let mut queued = lock(&self.queued);
+        self.make_commits(&mut queued)?;
+        let newest = self.newest(&queued, branch, &[])?;
+        let Some(height) = self.height(&newest)? else {
+            return Ok(None);
+        };
+        queued.insert(branch.to_string(), newest.clone());
+        let generation = Generation {
+            base: Some(newest.clone()),
+            height: height + 1,
+            keys: HashSet::new(),
+        };
+        let mut state = lock(&self.ahead.state);
+        state.branches.insert(branch.to_string(), VecDeque::from([generation]));
+        Ok(Some(newest))
+    }
+
+    /// Makes commits of all that is durable and none yet, so that it can be read.
+    pub(super) fn catch_up(&self) -> Result<(), StoreError> {
+        if self.ahead.count.load(Ordering::SeqCst) == 0 {
+            return Ok(());
+        }
+        let mut queued = lock(&self.queued);
+        let last = self.make_commits(&mut queued)?;
+        drop(queued);
+        last.map_or(Ok(()), |ticket| self.core.timeline.wait(ticket))
+    }
+
+    /// The queue of commits, for one that is not of what went ahead: all that did is a commit now, and nothing does until the queue is
+    /// given back.
+    pub(super) fn queue_alone(&self) -> Result<Queued<'_>, StoreError> {
+        let mut queued = lock(&self.queued);
+        lock(&self.ahead.state).branches.clear();
+        self.make_commits(&mut queued)?;
+        Ok(queued)
+    }
+
+    /// Makes, moves or removes a branch or tag: see [`super::timeline::Timeline::set_ref`].
+    pub fn set_ref(
+        &self,
+        kind: RefKind,
+        name: &str,
+        expected: Option<CommitId>,
+        target: Option<CommitId>,
+    ) -> Result<(), StoreError> {
+        let queued = self.queue_alone()?;
+        let set = self.core.timeline.set_ref(kind, name, expected, target);
+        drop(queued);
+        set
+    }
+
+    /// Snapshots that only what goes ahead needs are not kept any longer.
+    pub(super) fn forget_bases(&self) {
+        lock(&self.ahead.state).branches.clear();
+    }
+
+    /// Takes over what was durable, and no commit, when the database was opened.
+    pub(super) fn found_ahead(&self) -> Result<(), StoreError> {
+        let mut entries = Vec::new();
+        for record in self.core.timeline.take_found() {
+            let written = WrittenAhead::decode(&record.body)?;
+            let newest = self.newest(&lock(&self.queued), &written.branch, &[])?;
+            entries.push(Entry {
+                changes: Arc::new(written.changes(&newest)?),
+                branch: written.branch,
+                about: written.about,
+                by: None,
+                number: record.number,
+                time_us: record.time_us,
+                after: written.after,
+            });
+        }
+        self.ahead.count.store(entries.len(), Ordering::SeqCst);
+        lock(&self.ahead.state).entries = entries;
+        Ok(())
+    }
+
+    /// Makes commits of all entries; what to wait for until they can be read.
+    fn make_commits(&self, queued: &mut Queued<'_>) -> Result<Option<u64>, StoreError> {
+        if self.ahead.count.load(Ordering::SeqCst) == 0 {
+            return Ok(None);
+        }
+        let entries = lock(&self.ahead.state).take();
+        let mut ticket = None;
+        let mut rest = entries.as_slice();
+        while let Some(len) = first_run(rest) {
+            let (run, after) = rest.split_at(len);
+            match self.make_commit(queued, run) {
+                Ok(made) => ticket = Some(made),
+                Err(error) => {
+                    let left = entries.len() - rest.len();
+                    let failed = entries.into_iter().skip(left);
+                    let mut state = lock(&self.ahead.state);
+                    let newer = std::mem::take(&mut state.entries);
+                    state.entries = failed.chain(newer).collect();
+                    return Err(error);
+                }
+            }
+            self.ahead.count.fetch_sub(len, Ordering::SeqCst);
+            rest = after;
+        }
+        for (branch, newest) in queued.iter() {
+            let height = self.height(newest)?.map_or(0, |height| height + 1);
+            lock(&self.ahead.state).begin(branch, newest, height);
+        }
+        Ok(ticket)
+    }
+
+    /// One commit of some entries, queued.
+    fn make_commit(&self, queued: &mut Queued<'_>, run: &[Entry]) -> Result<u64, StoreError> {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else {
+            return Err(StoreError::Interrupted);
+        };
+        let mut about = first.about.clone();
+        if let 2.. = run.len() {
+            about.message = format!("{} of {} transactions", about.message, run.len());
+        }
+        let changes: Vec<&Arc<Changes>> = run.iter().map(|entry| &entry.changes).collect();
+        let made = || -> Result<_, CommitError> {
+            let prepared = Prepared::together(&self.core, &changes)?;
+            let bases = changes.iter().map(|changes| changes.base());
+            let members: Vec<(&Prepared, &Snapshot)> = prepared.iter().zip(bases).collect();
+            let newest = self.newest(queued, &first.branch, &[])?;
+            Prepared::apply(&members, &first.branch, &newest, &about)
+        };
+        let made = made().map_err(|error| match error {
+            CommitError::Store(error) => error,
+            error => StoreError::Unfit(format!("what was acknowledged cannot be committed: {error}")),
+        })?;
+        let draft = Draft {
+            redone: Some((last.number, last.time_us)),
+            ..made.draft
+        };
+        let pending = self.core.timeline.submit(draft)?;
+        let (commit, ticket) = (pending.id(), pending.ticket());
+        let snapshot = made.snapshot.committed(commit);
+        self.remember(commit, &snapshot);
+        queued.insert(first.branch.clone(), snapshot);
+        self.locks().made(commit, run.iter().filter_map(|entry| entry.by));
+        Ok(ticket)
+    }
+
+    /// For what the database was opened.
+    pub fn mode(&self) -> Mode {
+        self.core.timeline.mode()
+    }
+
+    /// Whether another process has written nothing since it was opened.
+    pub fn is_current(&self) -> Result<bool, StoreError> {
+        self.core.timeline.is_current()
+    }
+}
+
+/// How many entries may share a commit with the first one: each began before all that come before it were acknowledged.
+fn first_run(entries: &[Entry]) -> Option<usize> {
+    let first = entries.first()?;
+    let mut last = first;
+    let alike = entries.iter().take_while(|entry| {
+        let joins = entry.branch == first.branch
+            && entry.about == first.about
+            && (entry.number == first.number || entry.after < last.number)
+            && Arc::ptr_eq(entry.changes.base().catalog(), first.changes.base().catalog());
+        last = entry;
+        joins
+    });
+    Some(alike.count())
+}
