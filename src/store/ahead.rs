@@ -28,7 +28,7 @@ use super::table::{About, Changes, CommitError, KeyHash, Prepared, Snapshot, Wri
 use super::timeline::{Draft, Mode, RefKind};
 
 /// If so many wait, commits are made of them at once.
-const MOST: usize = 512;
+const MOST: usize = 1024;
 /// Commits of a branch for which it is known which keys came since.
 const GENERATIONS: usize = 3;
 

@@ -23,7 +23,7 @@ use crate::catalog::EntityId;
 /// A table is looked at once in so many commits.
 const COMMITS: u32 = 64;
 /// So long after a transaction went ahead commits are made of all that did.
-const PAUSE: Duration = Duration::from_millis(4);
+const PAUSE: Duration = Duration::from_millis(10);
 /// Transactions that went ahead are few commits.
 const AHEAD_OF_COMMIT: usize = 16;
 /// Rows that are still rewritten once the database is being closed.

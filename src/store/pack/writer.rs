@@ -30,6 +30,8 @@ const LEVEL: i32 = 1;
 const RECENT_BYTES: usize = 4 << 20;
 /// Of those, bases that others have taken the place of; one that becomes two nodes is asked for twice.
 const MOST_REPLACED: usize = 64;
+/// So many bytes are kept from group to group.
+const MOST_SPARE: usize = 1 << 18;
 /// Bytes of a group's header.
 const HEADER: usize = GROUP_HEADER as usize;
 /// About what a record takes beside its body.
@@ -53,6 +55,8 @@ pub(crate) struct PackWriter {
     step: u64,
     compressor: Option<zstd::bulk::Compressor<'static>>,
     recent: Recent,
+    /// Where the last group was put together.
+    spare: Vec<u8>,
 }
 
 impl fmt::Debug for PackWriter {
@@ -75,11 +79,17 @@ pub(crate) struct GroupDraft {
 impl GroupDraft {
     /// An empty group of a number, for a log of a size.
     pub(crate) fn new(sequence: u64, log_size: u64) -> Self {
+        Self::within(Vec::new(), sequence, log_size)
+    }
+
+    fn within(mut bytes: Vec<u8>, sequence: u64, log_size: u64) -> Self {
+        bytes.clear();
+        bytes.resize(HEADER, 0);
         Self {
             sequence,
             log_size,
             commits: 0,
-            bytes: vec![0; HEADER],
+            bytes,
             entries: Vec::new(),
         }
     }
@@ -156,6 +166,7 @@ impl PackWriter {
             step,
             compressor: zstd::bulk::Compressor::new(LEVEL).ok(),
             recent: Recent::default(),
+            spare: Vec::new(),
         }
     }
 
@@ -197,6 +208,11 @@ impl PackWriter {
         Ok(())
     }
 
+    /// An empty group of a number, for a log of a size.
+    pub(crate) fn begin(&mut self, sequence: u64, log_size: u64) -> GroupDraft {
+        GroupDraft::within(std::mem::take(&mut self.spare), sequence, log_size)
+    }
+
     /// Adds a record that has no name and is found by scanning only.
     pub(crate) fn add_nameless(&mut self, group: &mut GroupDraft, kind: Kind, bytes: &[u8]) {
         let record = NewRecord {
@@ -231,6 +247,9 @@ impl PackWriter {
             .map_err(|error| StoreError::io(self.pack.path(), error))?;
         self.end = end;
         self.pack.extend(&group.entries, end);
+        if group.bytes.capacity() <= MOST_SPARE {
+            self.spare = group.bytes;
+        }
         Ok(())
     }
 

@@ -27,7 +27,9 @@ mod verify;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::Thread;
 
 use hashbrown::HashMap;
 
@@ -109,6 +111,10 @@ pub struct Timeline {
     view: RwLock<View>,
     queue: Mutex<Queue>,
     in_flight: RwLock<InFlight>,
+    /// Threads that are to be woken by whoever is.
+    woken: Mutex<Vec<Thread>>,
+    /// The last ticket that is durable.
+    durable: AtomicU64,
     writer: Mutex<Option<Writer>>,
     cache: ObjectCache,
     /// Where commits stand that were asked for lately.

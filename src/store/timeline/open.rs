@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::cache::ObjectCache;
@@ -151,6 +152,8 @@ impl Timeline {
             view: RwLock::new(view),
             queue: Mutex::new(queue),
             in_flight: RwLock::new(InFlight::default()),
+            woken: Mutex::default(),
+            durable: AtomicU64::new(0),
             writer: Mutex::new(writer),
             cache: ObjectCache::new(options.cache_bytes),
             places: Mutex::default(),

@@ -10,6 +10,7 @@
 //! Does not: write; see [`super::write`].
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError, RwLockWriteGuard};
 use std::thread::{self, Thread};
 
@@ -235,20 +236,24 @@ impl Queue {
         taken
     }
 
-    /// Wakes those whose tickets are durable, and one more to lead the next group; all of them if there will be none.
+    /// One to lead the next group if nobody does, and those whose tickets are durable; all of them if there will be no next group.
     /// Waking everybody each time costs more than a sync does.
-    fn wake(&mut self) {
+    fn to_wake(&mut self) -> (Option<Thread>, Vec<Thread>) {
         let (done, is_stopped) = (self.done, self.stopped.is_some());
-        let mut leaders = 1;
+        let (mut leader, mut woken) = (None, Vec::new());
+        let needs_leader = !self.leading;
         self.waiting.retain(|(ticket, thread)| {
-            let leads = *ticket > done && leaders > 0;
-            leaders -= i32::from(leads);
-            let wakes = leads || *ticket <= done || is_stopped;
-            if wakes {
-                thread.unpark();
+            if *ticket <= done || is_stopped {
+                woken.push(thread.clone());
+                return false;
             }
-            !wakes
+            let leads = needs_leader && leader.is_none();
+            if leads {
+                leader = Some(thread.clone());
+            }
+            !leads
         });
+        (leader, woken)
     }
 
     /// Notes what is durable now.
@@ -301,6 +306,8 @@ impl InFlight {
 
 /// Bodies written at a time, by all commits of a group.
 const GROUP_BYTES: u64 = 64 << 20;
+/// Groups that one thread writes before another one has to.
+const ROUNDS: usize = 8;
 
 impl Timeline {
     /// Makes a commit and returns when it is durable.
@@ -482,40 +489,74 @@ impl Timeline {
 
     /// Returns when the ticket's item is durable, having led if nobody else did.
     pub(in crate::store) fn wait(&self, ticket: u64) -> Result<(), StoreError> {
+        let waited = self.wait_for(ticket);
+        // Whoever wrote has woken one of those that waited for it; that one wakes the others.
+        let woken = std::mem::take(&mut *lock(&self.woken));
+        woken.into_iter().for_each(|thread| thread.unpark());
+        waited
+    }
+
+    fn wait_for(&self, ticket: u64) -> Result<(), StoreError> {
         let mut queue = lock(&self.queue);
         loop {
             if queue.done >= ticket {
                 return Ok(());
             }
             queue.check()?;
-            if queue.leading {
-                queue.waiting.push((ticket, thread::current()));
-                drop(queue);
-                // Woken by the leader, or for no reason; then it waits again.
-                thread::park();
-                queue = lock(&self.queue);
+            if !queue.leading {
+                queue = self.lead(queue);
                 continue;
             }
-            queue.leading = true;
+            queue.waiting.push((ticket, thread::current()));
+            drop(queue);
+            // Woken by the leader, or for no reason; then it waits again.
+            thread::park();
+            if self.durable.load(Ordering::Acquire) >= ticket {
+                return Ok(());
+            }
+            queue = lock(&self.queue);
+        }
+    }
+
+    /// Writes what is queued, and what is queued meanwhile, some groups of it: to give way to another thread after each takes as long as
+    /// a sync does, and the disk would be idle. So it would be while all that waited for a group are woken.
+    fn lead<'q>(&'q self, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
+        queue.leading = true;
+        for round in 1.. {
             let items = queue.take(GROUP_BYTES);
             drop(queue);
             let settled: Vec<_> = items.iter().map(Item::summary).collect();
             let leading = Leading(self);
             let written = self.write_items(items);
             drop(leading);
+            // Whoever only reads has the objects nowhere else.
+            if written.is_ok() && self.is_writable() {
+                let mut in_flight = self.in_flight_mut();
+                settled.iter().for_each(|item| in_flight.remove(&item.objects));
+            }
             queue = lock(&self.queue);
-            queue.leading = false;
             match written {
-                Ok(()) => {
-                    queue.settle(&settled);
-                    // Whoever only reads has them nowhere else.
-                    let written = settled.iter().filter(|_| self.is_writable());
-                    written.for_each(|item| self.in_flight_mut().remove(&item.objects));
-                }
+                Ok(()) => queue.settle(&settled),
                 Err(error) => queue.stopped = Some(Arc::new(error)),
             }
-            queue.wake();
+            let goes_on = round < ROUNDS && queue.stopped.is_none() && !queue.items.is_empty();
+            queue.leading = goes_on;
+            self.wakes(&mut queue);
+            if !goes_on {
+                break;
+            }
         }
+        queue
+    }
+
+    /// Wakes the next leader, and one of those whose tickets are durable: it wakes the others. Nobody learns that a ticket is durable before
+    /// the list of those is there, so whoever leaves finds it.
+    fn wakes(&self, queue: &mut Queue) {
+        let (leader, mut woken) = queue.to_wake();
+        let first = woken.pop();
+        lock(&self.woken).append(&mut woken);
+        self.durable.store(queue.done, Ordering::Release);
+        leader.into_iter().chain(first).for_each(|thread| thread.unpark());
     }
 
     /// Waits for everything queued.
@@ -528,7 +569,7 @@ impl Timeline {
     pub(super) fn stop(&self, error: &StoreError) {
         let mut queue = lock(&self.queue);
         queue.stopped.get_or_insert_with(|| Arc::new(error.clone()));
-        queue.wake();
+        self.wakes(&mut queue);
     }
 }
 

@@ -88,7 +88,7 @@ impl Timeline {
         let mut guard = lock(&self.writer);
         let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
         self.rotate_if_full(writer)?;
-        let mut group = GroupDraft::new(writer.sequence, self.view().levels.size());
+        let mut group = writer.pack.begin(writer.sequence, self.view().levels.size());
         for item in &items {
             let commit = item.commit.iter().map(|(_, object)| object);
             item.objects
