@@ -153,6 +153,7 @@ pub fn small() -> Options {
         unindexed_bytes: 8 << 10,
         step_bytes: 4 << 10,
         cache_bytes: 64 << 10,
+        goes_ahead: true,
     }
 }
 
@@ -168,6 +169,7 @@ pub fn engine() -> Arc<Engine> {
     Arc::new(Engine::new(EngineConfig {
         threads: 1,
         cache_bytes: 32 << 20,
+        goes_ahead: true,
     }))
 }
 

@@ -42,6 +42,7 @@ fn small() -> Options {
         unindexed_bytes: 3 << 10,
         step_bytes: 2 << 10,
         cache_bytes: 1 << 20,
+        goes_ahead: true,
     }
 }
 
