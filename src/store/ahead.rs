@@ -38,6 +38,8 @@ pub(super) struct Ahead {
     state: Mutex<State>,
     /// How many are no commit yet.
     count: AtomicUsize,
+    /// What to wait for until the last commit can be read that was made of some.
+    made: AtomicU64,
     /// The last redo record that was acknowledged.
     acknowledged: AtomicU64,
 }
@@ -230,13 +232,11 @@ impl Database {
 
     /// Makes commits of all that is durable and none yet, so that it can be read.
     pub(super) fn catch_up(&self) -> Result<(), StoreError> {
-        if self.ahead.count.load(Ordering::SeqCst) == 0 {
-            return Ok(());
+        if self.ahead.count.load(Ordering::SeqCst) > 0 {
+            self.make_commits(&mut lock(&self.queued))?;
         }
-        let mut queued = lock(&self.queued);
-        let last = self.make_commits(&mut queued)?;
-        drop(queued);
-        last.map_or(Ok(()), |ticket| self.core.timeline.wait(ticket))
+        // Another thread may have made them a moment ago.
+        self.core.timeline.wait(self.ahead.made.load(Ordering::SeqCst))
     }
 
     /// The queue of commits, for one that is not of what went ahead: all that did is a commit now, and nothing does until the queue is
@@ -288,18 +288,17 @@ impl Database {
         Ok(())
     }
 
-    /// Makes commits of all entries; what to wait for until they can be read.
-    fn make_commits(&self, queued: &mut Queued<'_>) -> Result<Option<u64>, StoreError> {
+    /// Makes commits of all entries.
+    fn make_commits(&self, queued: &mut Queued<'_>) -> Result<(), StoreError> {
         if self.ahead.count.load(Ordering::SeqCst) == 0 {
-            return Ok(None);
+            return Ok(());
         }
         let entries = lock(&self.ahead.state).take();
-        let mut ticket = None;
         let mut rest = entries.as_slice();
         while let Some(len) = first_run(rest) {
             let (run, after) = rest.split_at(len);
             match self.make_commit(queued, run) {
-                Ok(made) => ticket = Some(made),
+                Ok(made) => drop(self.ahead.made.fetch_max(made, Ordering::SeqCst)),
                 Err(error) => {
                     let left = entries.len() - rest.len();
                     let failed = entries.into_iter().skip(left);
@@ -316,10 +315,10 @@ impl Database {
             let height = self.height(newest)?.map_or(0, |height| height + 1);
             lock(&self.ahead.state).begin(branch, newest, height);
         }
-        Ok(ticket)
+        Ok(())
     }
 
-    /// One commit of some entries, queued.
+    /// One commit of some entries, queued; what to wait for until it can be read.
     fn make_commit(&self, queued: &mut Queued<'_>, run: &[Entry]) -> Result<u64, StoreError> {
         let (Some(first), Some(last)) = (run.first(), run.last()) else {
             return Err(StoreError::Interrupted);

@@ -85,7 +85,6 @@ fn two_hundred_killed_processes_lose_nothing_acknowledged() {
     let engine = Arc::new(Engine::new(EngineConfig {
         threads: 1,
         cache_bytes: 8 << 20,
-        goes_ahead: true,
     }));
     let random = SimRandom::new(5);
     let (mut next, mut row) = (1, 0);

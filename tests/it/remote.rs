@@ -32,7 +32,6 @@ fn session_in(folder: Arc<DatabaseFolder>) -> Session {
     let config = EngineConfig {
         threads: 1,
         cache_bytes: 1 << 20,
-        goes_ahead: true,
     };
     Session::new(Arc::new(Engine::new(config)), Settings::default()).with_database(folder)
 }

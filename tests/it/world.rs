@@ -169,7 +169,6 @@ pub fn engine() -> Arc<Engine> {
     Arc::new(Engine::new(EngineConfig {
         threads: 1,
         cache_bytes: 32 << 20,
-        goes_ahead: true,
     }))
 }
 

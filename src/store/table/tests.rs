@@ -400,6 +400,7 @@ fn an_old_snapshot_takes_no_number_twice() {
     assert_eq!(texts(&head, id).len(), 6);
 }
 
+mod ahead;
 mod compact;
 mod conflicts;
 mod crash;

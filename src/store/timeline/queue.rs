@@ -489,6 +489,9 @@ impl Timeline {
 
     /// Returns when the ticket's item is durable, having led if nobody else did.
     pub(in crate::store) fn wait(&self, ticket: u64) -> Result<(), StoreError> {
+        if self.durable.load(Ordering::Acquire) >= ticket {
+            return Ok(());
+        }
         let waited = self.wait_for(ticket);
         // Whoever wrote has woken one of those that waited for it; that one wakes the others.
         let woken = std::mem::take(&mut *lock(&self.woken));
