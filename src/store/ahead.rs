@@ -239,6 +239,11 @@ impl Database {
         self.core.timeline.wait(self.ahead.made.load(Ordering::SeqCst))
     }
 
+    /// Whether there are commits that are in memory only, since nothing is written here.
+    pub(super) fn has_made_up(&self) -> bool {
+        self.mode() == Mode::Read && self.ahead.made.load(Ordering::SeqCst) > 0
+    }
+
     /// The queue of commits, for one that is not of what went ahead: all that did is a commit now, and nothing does until the queue is
     /// given back.
     pub(super) fn queue_alone(&self) -> Result<Queued<'_>, StoreError> {

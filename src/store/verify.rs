@@ -21,7 +21,11 @@ impl Database {
     /// Reads what is durable again: HEAD, the log, and all packs; if `deep`, every part of every file too.
     pub fn verify(&self, deep: bool) -> Result<Report, StoreError> {
         let seen = SeenFiles::default();
-        let mut report = self.core.timeline.verify(true, &seen)?;
+        let mut report = match self.has_made_up() {
+            // Who only reads has commits in memory that are not in the folder.
+            true => verify_folder(self.core.machine.clone(), &self.core.folder, true, &seen)?,
+            false => self.core.timeline.verify(true, &seen)?,
+        };
         let mut damaged = Vec::new();
         let files = seen.take();
         for (checked, (id, _)) in verify_files(&self.core, &files, deep).into_iter().zip(&files) {

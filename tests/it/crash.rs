@@ -99,7 +99,7 @@ fn check(point: &Point, engine: &Arc<Engine>) -> Result<(), String> {
     }
     let script = "CREATE TABLE after_crash (k bigint, v string); INSERT INTO after_crash VALUES (1, 'x')";
     run(&mut session, script).map_err(|error| format!("{error:?}"))?;
-    let after = timeline.log_head().size;
+    let after = database.timeline().log_head().size;
     (after == size as u64 + 2)
         .then_some(())
         .ok_or_else(|| format!("{after} commits after {size} and two more"))
