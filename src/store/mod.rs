@@ -19,6 +19,10 @@
 //! The first thread to wait writes all that is queued as one group at the end of the open pack, syncs it once, adds the commits to the
 //! log and moves the branches. HEAD follows every few megabytes.
 //!
+//! A transaction that only adds a few rows, with keys that are there nowhere, is durable before it is a commit (`ahead`): it is written as a
+//! redo record, and its rows become part of a commit when somebody reads, when anything else is committed, or some milliseconds later. That
+//! commit is written without a sync of its own, since the next opening would make it again.
+//!
 //! # The format, version 1
 //!
 //! ```text
@@ -34,7 +38,7 @@
 //! Numbers are little-endian; `varint` is LEB128 in the fewest bytes; `signed` is a varint after zigzag; `bytes` and `text`
 //! are a varint length and so many bytes. Checksums are XXH3-64 under a seed. An id is SHA-256 of the object's kind, as one
 //! byte, and its body. Kinds: 00 commit, 02 tree node, 03 catalog object, 04 segment, 05 deletion vector, 06 blob, 07 parts of
-//! a segment file, 08 lineage of a segment's rows, 0f ref (in packs
+//! a segment file, 08 lineage of a segment's rows, 0e redo and 0f ref (in packs
 //! only, without an id), 10 and above: the layers above. 01 is what the log's nodes are hashed with.
 //!
 //! **Pack.** 32 bytes, then groups without gaps, then zeros that were prepared ahead of their use.
@@ -61,6 +65,11 @@
 //!
 //! **Ref.** 0 branch or 1 tag (1), name (text), log index of its commit plus one, or 0 if it goes (varint).
 //!
+//! **Redo.** 0 (1), number of the record (varint), time in µs (signed), and to its end: the last record that was acknowledged when it began
+//! (varint), branch, author, message (texts), number of tables (varint), per table its number (varint), number of blocks (varint) and
+//! blocks of rows (bytes; see [`table`]). Or 1 (1), and the number up to which records are part of commits of this group or earlier ones
+//! (varint).
+//!
 //! **Tree node.** level (1, 0 for a leaf), number of entries (varint); per entry: bytes that its key shares with the one before
 //! (varint), the rest of the key (bytes); in a leaf the value (bytes), else the child's id (32), the key being the child's last,
 //! and the number of entries below it (varint). A node ends after an entry if it is at least 512 bytes long, counting
@@ -81,7 +90,8 @@
 //! (varint), its root (32), time of the last commit, time before which snapshots may have
 //! been given up (signed), number of the next group, number of the first group that the open
 //! pack's index does not cover, number of the next pack, number of packs, per pack its number, length and indexed length
-//! (varints); number of refs (varint), per ref kind (1), name (text), log index (varint), id (32).
+//! (varints); number of refs (varint), per ref kind (1), name (text), log index (varint), id (32); and if redo records are not part of a commit
+//! yet, their number (varint), per record its number (varint), time (signed) and the rest of it (bytes).
 //!
 //! **A database in one file.** See [`packed`].
 //!
