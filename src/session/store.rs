@@ -147,10 +147,10 @@ impl DatabaseFolder {
     /// another process has committed last.
     pub fn database(&self, write: bool) -> Result<Option<Arc<Database>>, StoreError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(database) = &*open {
-            if database.mode() == Mode::Write || !write && database.is_current()? {
-                return Ok(Some(database.clone()));
-            }
+        if let Some(database) = &*open
+            && (database.mode() == Mode::Write || !write && database.is_current()?)
+        {
+            return Ok(Some(database.clone()));
         }
         let (machine, mode) = if self.is_packed {
             (packed::machine_of(&self.machine, &self.folder)?, Mode::Read)

@@ -238,7 +238,7 @@ impl Queue {
 
     /// One to lead the next group if nobody does, and those whose tickets are durable; all of them if there will be no next group.
     /// Waking everybody each time costs more than a sync does.
-    fn to_wake(&mut self) -> (Option<Thread>, Vec<Thread>) {
+    fn take_woken(&mut self) -> (Option<Thread>, Vec<Thread>) {
         let (done, is_stopped) = (self.done, self.stopped.is_some());
         let (mut leader, mut woken) = (None, Vec::new());
         let needs_leader = !self.leading;
@@ -555,7 +555,7 @@ impl Timeline {
     /// Wakes the next leader, and one of those whose tickets are durable: it wakes the others. Nobody learns that a ticket is durable before
     /// the list of those is there, so whoever leaves finds it.
     fn wakes(&self, queue: &mut Queue) {
-        let (leader, mut woken) = queue.to_wake();
+        let (leader, mut woken) = queue.take_woken();
         let first = woken.pop();
         lock(&self.woken).append(&mut woken);
         self.durable.store(queue.done, Ordering::Release);
