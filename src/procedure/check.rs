@@ -37,6 +37,7 @@ mod yielding;
 use gobi_grammar::ast::{self, Returns, RoutineBody, Span};
 use gobi_grammar::{Diagnostic, Dialect};
 
+use super::inferring;
 use super::instances::Instances;
 use super::{Definition, Question};
 use crate::plan::logical::{ColumnId, Expr};
@@ -213,7 +214,7 @@ pub(super) fn check_function(
     checked.map_err(first)
 }
 
-/// Checks a definition by itself: with the types that are declared, or, where one is not, only its names.
+/// Checks a definition by itself: with the types that are declared, and, where one is not, those that its body says.
 pub fn check_definition(
     definition: &Definition,
     instances: &mut Instances,
@@ -227,10 +228,14 @@ pub fn check_definition(
     let mut types = Vec::new();
     for param in &definition.routine.params {
         match &param.ty {
-            Some(ty) => types.push(bind_type(ty, definition.dialect, &instances.types)?),
-            None => return Ok(None),
+            Some(ty) => types.push(Some(bind_type(ty, definition.dialect, &instances.types)?)),
+            None => types.push(None),
         }
     }
+    if types.contains(&None) {
+        return inferring::inferred(definition, &types, instances, tables);
+    }
+    let types: Vec<LogicalType> = types.into_iter().flatten().collect();
     let name = ast::Ident {
         text: definition.name.clone(),
         quoted: false,
@@ -243,8 +248,8 @@ pub fn check_definition(
     match instances.call(&call, Some(tables)) {
         None => Ok(None),
         Some(Ok(callee)) => Ok(Some(Callable {
-            params: types,
-            result: (callee.result, callee.nullable),
+            params: types.iter().map(|ty| Some(ty.to_string())).collect(),
+            result: Some(inferring::result_of(&[callee.result])),
         })),
         Some(Err(error)) => Err(vec![error]),
     }
@@ -253,10 +258,10 @@ pub fn check_definition(
 /// The types of a definition.
 #[derive(Debug)]
 pub struct Callable {
-    /// Of its parameters.
-    pub params: Vec<LogicalType>,
-    /// Of its result, and whether that may be NULL.
-    pub result: (LogicalType, bool),
+    /// Those that its parameters take, in words; `None` if nothing is known of it.
+    pub params: Vec<Option<String>>,
+    /// What it gives, in words; `None` if nothing is known of it.
+    pub result: Option<String>,
 }
 
 /// Checks again and again, until the assumptions are true.

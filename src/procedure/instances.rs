@@ -48,6 +48,8 @@ pub struct Instances {
     open: Vec<usize>,
     /// A result was asked for that is not known yet.
     pub(super) unresolved: bool,
+    /// A variable that is a text is not taken for what may be written as one.
+    pub(super) strict: bool,
     /// What names of types stand for in the routine that is being checked.
     pub(super) types: NamedTypes,
 }
@@ -89,6 +91,7 @@ impl Instances {
             inlined: Vec::new(),
             open: Vec::new(),
             unresolved: false,
+            strict: false,
         }
     }
 

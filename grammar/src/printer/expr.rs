@@ -61,7 +61,9 @@ impl Printer {
                 Some((ChainOp::Add | ChainOp::Sub | ChainOp::Concat, _, _)) => Level::Additive,
                 _ => Level::Multiplicative,
             },
-            ExprKind::Neg(_) | ExprKind::Try(_) | ExprKind::Spawn(_) | ExprKind::Await(_) => Level::Unary,
+            // It goes on as far as it can, so that nothing but `??` may stand behind it.
+            ExprKind::Try(_) => Level::Or,
+            ExprKind::Neg(_) | ExprKind::Spawn(_) | ExprKind::Await(_) => Level::Unary,
             _ => Level::Primary,
         }
     }

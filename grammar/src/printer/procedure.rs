@@ -380,7 +380,9 @@ impl Printer {
     fn attempt(&mut self, attempt: &Try) {
         self.word("try ");
         match &attempt.body {
-            ArmBody::Expr(expr) => self.at(expr, Level::Unary),
+            // Another TRY would take the CATCH.
+            ArmBody::Expr(expr) if matches!(expr.kind, ExprKind::Try(_)) => self.at(expr, Level::Unary),
+            ArmBody::Expr(expr) => self.at(expr, Level::Or),
             ArmBody::Block(block) => self.block(block),
         }
         match &attempt.catch {

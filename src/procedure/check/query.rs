@@ -48,12 +48,17 @@ impl Checker<'_> {
             },
             variables,
             used: RefCell::default(),
+            typed: false,
         };
         match plan::bind(query, self.dialect, &mut resolver) {
             Ok(bound) => {
-                let mut used = resolver.used.into_inner();
+                let mut used = std::mem::take(resolver.used.get_mut());
                 used.sort();
                 used.dedup();
+                if let Some(error) = mistyped(query, self.dialect, &mut resolver, &used) {
+                    self.errors.push(error);
+                    return None;
+                }
                 let fields = bound.output.into_iter().map(|(_, field)| field).collect();
                 for id in &used {
                     self.read(*id, query.span);
@@ -330,6 +335,27 @@ impl Checker<'_> {
     }
 }
 
+/// What is wrong with the types of variables in a query. Without their values they stand for NULL, which goes with everything; a text may
+/// yet become what stands beside it.
+fn mistyped(
+    query: &ast::Query,
+    dialect: gobi_grammar::Dialect,
+    resolver: &mut BodyTables<'_>,
+    used: &[ColumnId],
+) -> Option<Diagnostic> {
+    let strict = resolver.inner.instances.strict;
+    let is_open = |ty: &LogicalType| *ty == LogicalType::Null || *ty == LogicalType::String && !strict;
+    let mut of_used = resolver.variables.values().filter(|(_, id)| used.contains(id));
+    if used.is_empty() || of_used.any(|(ty, _)| is_open(ty)) {
+        return None;
+    }
+    resolver.typed = true;
+    let errors = plan::bind(query, dialect, resolver).err()?;
+    errors
+        .into_iter()
+        .find(|error| ["42804", "42883"].contains(&error.code))
+}
+
 /// A name as it is written: `x`, or `r.x`.
 fn shown(name: &plan::BodyName) -> String {
     match &name.of {
@@ -343,9 +369,15 @@ struct BodyTables<'b> {
     inner: WithInstances<'b>,
     variables: HashMap<String, (LogicalType, ColumnId)>,
     used: RefCell<Vec<ColumnId>>,
+    /// Variables are values of their types, not NULLs.
+    typed: bool,
 }
 
 impl TableResolver for BodyTables<'_> {
+    fn keeps_plans(&self) -> bool {
+        self.typed
+    }
+
     fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
         self.inner.by_name(parts, moment)
     }

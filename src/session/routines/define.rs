@@ -270,8 +270,7 @@ pub fn described(session: &mut Session, definition: &Definition) -> Result<Vec<V
 fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>> {
     let params = definition.routine.params.iter().enumerate().map(|(at, param)| {
         let ty = callable
-            .and_then(|callable| callable.params.get(at))
-            .map(ToString::to_string)
+            .and_then(|callable| callable.params.get(at)?.clone())
             .or_else(|| param.ty.as_ref().map(ToString::to_string));
         let default = param.default.as_ref().map(|value| {
             let statement = ast::Statement {
@@ -287,9 +286,9 @@ fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>
             default.unwrap_or_default(),
         ]
     });
-    let result = match (callable, &definition.routine.returns) {
-        (Some(callable), _) if callable.result.0 == LogicalType::Null => "void".to_owned(),
-        (Some(callable), _) => callable.result.0.to_string(),
+    let result = callable.and_then(|callable| callable.result.as_ref());
+    let result = match (result, &definition.routine.returns) {
+        (Some(result), _) => result.clone(),
         (None, ast::Returns::Type(ty)) => ty.to_string(),
         (None, ast::Returns::Void) => "void".to_owned(),
         (None, ast::Returns::Rows(_)) => "relation".to_owned(),
