@@ -9,20 +9,29 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::logical::{ColumnId, Expr, ExprKind, Plan, Query, TableId};
+use super::logical::{ColumnId, Expr, ExprKind, GivenName, Plan, Query, TableId};
 
 /// A column of a relation, by its place in the schema.
 pub type Origin = (TableId, usize);
 
+/// What a column is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    /// Columns of relations.
+    pub columns: BTreeSet<Origin>,
+    /// Variables around the query, if its plan is one to be kept.
+    pub variables: BTreeSet<String>,
+}
+
 /// For each column of the result, what it is made from. The query is as it was bound.
-pub fn origins(query: &Query) -> Vec<BTreeSet<Origin>> {
+pub fn origins(query: &Query) -> Vec<Origins> {
     let mut walk = Walk {
         query,
         made: HashMap::new(),
     };
     walk.query(query);
     let of = |id: ColumnId| {
-        let mut found = BTreeSet::new();
+        let mut found = Origins::default();
         walk.follow(id, &mut found, &mut HashSet::new());
         found
     };
@@ -111,13 +120,13 @@ impl<'q> Walk<'q> {
         }
     }
 
-    fn follow(&self, id: ColumnId, found: &mut BTreeSet<Origin>, seen: &mut HashSet<ColumnId>) {
+    fn follow(&self, id: ColumnId, found: &mut Origins, seen: &mut HashSet<ColumnId>) {
         if !seen.insert(id) {
             return;
         }
         for made in self.made.get(&id).into_iter().flatten() {
             match made {
-                Made::Scanned(origin) => _ = found.insert(*origin),
+                Made::Scanned(origin) => _ = found.columns.insert(*origin),
                 Made::Taken(from) => self.follow(*from, found, seen),
                 Made::Computed(expr) => {
                     // A column that is passed on has the same number below.
@@ -129,10 +138,14 @@ impl<'q> Walk<'q> {
         }
     }
 
-    fn follow_expr(&self, expr: &Expr, found: &mut BTreeSet<Origin>, seen: &mut HashSet<ColumnId>) {
+    fn follow_expr(&self, expr: &Expr, found: &mut Origins, seen: &mut HashSet<ColumnId>) {
         expr.visit(&mut |part| match &part.kind {
             ExprKind::Column(id) => self.follow(*id, found, seen),
             ExprKind::Subquery(subquery) => {
+                let given = self.query.given.iter().find(|given| given.subquery == Some(*subquery));
+                if let Some(GivenName::Variable(name)) = given.map(|given| &given.name) {
+                    found.variables.insert(name.clone());
+                }
                 let inner = self.query.subqueries.get(subquery.0 as usize);
                 let output = inner.into_iter().flat_map(|inner| &inner.output);
                 output.for_each(|(id, _)| self.follow(*id, found, seen));

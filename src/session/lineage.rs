@@ -8,9 +8,10 @@
 //! Does not: follow what a text makes up while it runs.
 
 mod columns;
+mod following;
 mod written;
 
-pub use written::{Written, note};
+pub use written::{Collected, note};
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Show, Span};

@@ -18,7 +18,7 @@ use super::databases::{Other, Seen, TEMP, Which};
 use super::error::format_code;
 use super::history;
 use super::kept::Slot;
-use super::lineage::Written;
+use super::lineage::Collected;
 use super::picks::Origin;
 use super::points::point_error;
 use super::routines::Routines;
@@ -52,7 +52,7 @@ pub struct Relations {
     /// The table whose rows those are, while lineage is asked for.
     pub given_of: Option<EntityId>,
     /// What changes that are only looked at would make columns from, while somebody asks.
-    pub written: Option<Vec<Written>>,
+    pub written: Option<Collected>,
     /// Variables and functions.
     pub routines: Routines,
     /// Where the plan of what runs next is kept.

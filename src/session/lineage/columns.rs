@@ -17,7 +17,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 use super::walk;
 use super::written::{self, Written};
 use crate::catalog::{Catalog, Entity, EntityId};
-use crate::plan::origins::origins;
+use crate::plan::origins::{Origins, origins};
 use crate::session::change::Running;
 use crate::session::relations::StatementTables;
 use crate::session::{Error, Phases, ResultStream, Session, define, routines, statement};
@@ -124,7 +124,7 @@ fn statements(session: &mut Session, catalog: &Catalog, edges: &mut Edges) {
             let Some(table) = catalog.get(column.0) else { continue };
             let step = (entry.id, format!("{}.{}", table.entity.name(), column.1));
             edges.entry(column).or_default().insert(step.clone());
-            edges.entry(step).or_default().extend(from);
+            edges.entry(step).or_default().extend(from.columns);
         }
     }
 }
@@ -158,11 +158,12 @@ fn bound(session: &mut Session, query: &gobi_grammar::ast::Query, dialect: gobi_
     let Ok(bound) = statement::bind(query, dialect, &mut tables) else {
         return Vec::new();
     };
-    let column = |(table, at): (crate::plan::logical::TableId, usize)| tables.column_of(table, at);
-    let all = origins(&bound);
-    let outputs = bound.output.iter().zip(all);
-    let output = |((_, field), from): (&(_, crate::types::Field), BTreeSet<_>)| {
-        (field.name.clone(), from.into_iter().filter_map(column).collect())
+    let outputs = bound.output.iter().zip(origins(&bound));
+    let columns = |from: Origins| {
+        let columns = from.columns.into_iter();
+        columns.filter_map(|(table, at)| tables.column_of(table, at)).collect()
     };
-    outputs.map(output).collect()
+    outputs
+        .map(|((_, field), from)| (field.name.clone(), columns(from)))
+        .collect()
 }

@@ -25,6 +25,8 @@ pub fn check(
     running: Running,
 ) -> Result<Vec<EntityId>, Error> {
     let mut names = Vec::new();
+    let written = &mut session.relations.written;
+    written.iter_mut().for_each(|written| written.variables_of(questions));
     let changes = questions.iter().filter_map(|question| match &question.kind {
         QuestionKind::Run(statement) => Some((question, statement)),
         _ => None,

@@ -82,21 +82,31 @@ pub fn refresh(session: &mut Session, after: &mut View, changed: EntityId) {
 }
 
 /// What is wrong with a routine of the database in the session's view.
-pub fn error_of(session: &mut Session, id: EntityId) -> Option<Error> {
+fn error_of(session: &mut Session, id: EntityId) -> Option<Error> {
+    let mut error = None;
+    each_of(session, id, &mut |session, definition| {
+        if error.is_none() {
+            error = check_alone(session, definition).err();
+        }
+    });
+    error
+}
+
+/// Does something with each definition of an entry, while nothing of the session's is known.
+pub fn each_of(session: &mut Session, id: EntityId, work: &mut dyn FnMut(&mut Session, &Arc<Definition>)) {
     session.relations.refresh_routines();
     let kept = session.relations.routines.known.clone();
     session.relations.routines.known = kept.stored_only();
     let warnings = std::mem::take(&mut session.relations.routines.warnings);
-    let definitions = kept.of_entry(id);
-    let error = definitions
-        .into_iter()
-        .find_map(|definition| check(session, &definition).err());
+    for definition in kept.of_entry(id) {
+        work(session, &definition);
+    }
     session.relations.routines.known = kept;
     session.relations.routines.warnings = warnings;
-    error
 }
 
-fn check(session: &mut Session, definition: &Arc<Definition>) -> Result<(), Error> {
+/// Checks one definition.
+pub fn check_alone(session: &mut Session, definition: &Arc<Definition>) -> Result<(), Error> {
     match Spec::of(&definition.name, &definition.routine).map_err(Error::new)? {
         Some(spec) => models::check(session, definition, &spec).map(drop),
         None => define::checked(session, definition).map(drop),

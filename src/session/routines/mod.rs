@@ -33,7 +33,7 @@ use gobi_grammar::{Diagnostic, Dialect, ast};
 pub use answers::{Answering, Slots};
 pub use body::{look as look_at_body, question_types, run as run_body};
 pub use define::{store, stored_definition};
-pub use dependants::{broken, error_of, refresh};
+pub use dependants::{broken, check_alone, each_of, refresh};
 pub use explained::explain_call;
 pub use jobs::Jobs;
 pub use known::{Functions, Known, Macros, stored as stored_routines};
