@@ -7,6 +7,7 @@
 //! Does not: say which columns there are, or which may be assigned.
 
 use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::visit::{self, VisitMut};
 use gobi_grammar::ast::{self, Expr, ExprKind, Ident, Literal, Span, Step};
 
 use super::Checker;
@@ -86,6 +87,83 @@ impl Checker<'_> {
             );
         }
         true
+    }
+}
+
+impl Checker<'_> {
+    /// The statements, in whose queries and changes `NEW` and `OLD` by themselves are structs of their columns.
+    pub(super) fn with_whole_rows(&self, block: &ast::Block) -> ast::Block {
+        let mut block = block.clone();
+        let mut declares = Declares(false);
+        declares.block(&mut block);
+        if !declares.0 {
+            WholeRows {
+                checker: self,
+                within: 0,
+            }
+            .block(&mut block);
+        }
+        block
+    }
+}
+
+/// Puts structs in the places of rows, within statements of SQL.
+struct WholeRows<'c, 'a> {
+    checker: &'c Checker<'a>,
+    within: usize,
+}
+
+impl VisitMut for WholeRows<'_, '_> {
+    fn statement(&mut self, statement: &mut ast::Statement) {
+        use ast::StatementKind as K;
+        let is_change = matches!(
+            statement.kind,
+            K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_)
+        );
+        self.within += usize::from(is_change);
+        visit::walk_statement(self, statement);
+        self.within -= usize::from(is_change);
+    }
+
+    fn query(&mut self, query: &mut ast::Query) {
+        self.within += 1;
+        visit::walk_query(self, query);
+        self.within -= 1;
+    }
+
+    fn expr(&mut self, expr: &mut Expr) {
+        match self.checker.whole_row(expr).filter(|_| self.within > 0) {
+            Some(row) => *expr = row,
+            None => visit::walk_expr(self, expr),
+        }
+    }
+}
+
+/// Whether something else is called like a row.
+struct Declares(bool);
+
+impl Declares {
+    fn name(&mut self, name: &Ident) {
+        self.0 |= ["new", "old"].iter().any(|row| name.text.eq_ignore_ascii_case(row));
+    }
+}
+
+impl VisitMut for Declares {
+    fn statement(&mut self, statement: &mut ast::Statement) {
+        match &statement.kind {
+            ast::StatementKind::Let(variable) => self.name(&variable.name),
+            ast::StatementKind::For(each) => self.name(&each.name),
+            _ => {}
+        }
+        visit::walk_statement(self, statement);
+    }
+
+    fn relation(&mut self, relation: &mut ast::TableRef) {
+        relation.alias.iter().for_each(|alias| self.name(alias));
+        if let ast::TableRefKind::Name(path) = &relation.kind {
+            path.last().into_iter().for_each(|name| self.name(name));
+        }
+        visit::walk_relation(self, relation);
     }
 }
 

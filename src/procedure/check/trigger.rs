@@ -228,7 +228,10 @@ impl Checker<'_> {
         let mut body = vec![Statement::Set(names.state, literal(CALLED, of.span))];
         self.trigger_params(definition, of, &mut body);
         match &definition.routine.body {
-            RoutineBody::Block(block) => body.extend(self.statements(&block.statements)),
+            RoutineBody::Block(block) => {
+                let block = self.with_whole_rows(block);
+                body.extend(self.statements(&block.statements));
+            }
             RoutineBody::Value(value) => body.extend(self.statements(&[ast::Statement {
                 kind: match value {
                     Written::Expr(value) => K::Eval(Box::new(value.clone())),

@@ -19,9 +19,9 @@ impl Tree<'_> {
     pub(in crate::printer) fn statement(&mut self, node: Node<'_>) {
         let brackets = std::mem::take(&mut self.brackets);
         let saved = (self.queries, self.compact, self.lower, self.first);
-        let is_program = is_wrapped(node.as_rule());
-        self.compact = (self.blocks > 0 || is_program) && !node.as_str().trim_end().contains('\n');
+        let is_program = super::programs::is_procedural(node.as_rule());
         let wraps = self.blocks > 0 || is_program;
+        self.compact = wraps && is_one_line(&node);
         (self.queries, self.lower) = (0, false);
         if wraps {
             self.push(Event::Begin);
@@ -213,11 +213,6 @@ fn ends_by_try(node: &Node<'_>) -> bool {
             _ => return false,
         }
     }
-}
-
-/// Statements that are groups of their own at the top of a script.
-fn is_wrapped(rule: Rule) -> bool {
-    super::programs::is_procedural(rule)
 }
 
 /// Whether the author wrote it on one line.

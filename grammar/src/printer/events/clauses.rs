@@ -86,9 +86,11 @@ impl Tree<'_> {
 
     /// The changes of ALTER TABLE: one a line if they do not fit one.
     pub(super) fn actions(&mut self, node: Node<'_>, end: usize) {
+        // Behind a comment that ends its line they are on lines of their own already.
+        let is_broken = self.events.last() == Some(&Event::Hard);
         self.push(Event::Begin);
         self.push(Event::Indent);
-        self.push(Event::Line);
+        self.push(if is_broken { Event::Hard } else { Event::Line });
         self.children(node, end, Self::node);
         self.push(Event::Dedent);
         self.push(Event::End);
