@@ -6,11 +6,10 @@
 //!
 //! Does not: run anything.
 
-use std::collections::HashSet;
-
 use gobi_grammar::ast;
+use gobi_grammar::ast::visit::{self, VisitMut};
 
-use super::{Definition, words_of};
+use super::Definition;
 
 impl Definition {
     /// The same, but for the query that it ends with: its rows are shown, and are not its value. `None` if it ends otherwise, or
@@ -35,21 +34,16 @@ impl Definition {
             _ => return None,
         };
         let is_plain = routine.returns == ast::Returns::Inferred && routine.receiver.is_none();
-        // A RETURN further up, or a call of itself, takes the value.
-        let name = self.name.to_lowercase();
-        let takes = |words: HashSet<String>| words.contains("return") || words.contains(&name);
-        if !is_plain || takes(words_of(&ending, self.dialect)) {
-            return None;
-        }
-        if block
-            .statements
-            .iter()
-            .any(|inner| takes(words_of(inner, self.dialect)))
-        {
-            return None;
-        }
-        let span = ending.span;
         block.statements.push(ending);
+        let mut taking = Taking {
+            name: &self.name,
+            takes: false,
+        };
+        taking.block(&mut block);
+        if !is_plain || taking.takes {
+            return None;
+        }
+        let span = block.span;
         block.statements.push(ast::Statement {
             kind: ast::StatementKind::Return(None),
             span,
@@ -74,6 +68,23 @@ impl Definition {
         before
             .iter()
             .any(|statement| !matches!(statement.kind, ast::StatementKind::Let(_)))
+    }
+}
+
+/// Whether somebody takes the value of a RETURN, or of the routine itself.
+struct Taking<'n> {
+    name: &'n str,
+    takes: bool,
+}
+
+impl VisitMut for Taking<'_> {
+    fn statement(&mut self, statement: &mut ast::Statement) {
+        self.takes |= matches!(statement.kind, ast::StatementKind::Return(Some(_)));
+        visit::walk_statement(self, statement);
+    }
+
+    fn call(&mut self, call: &mut ast::Call) {
+        self.takes |= call.name.text.eq_ignore_ascii_case(self.name);
     }
 }
 
