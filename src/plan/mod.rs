@@ -391,6 +391,16 @@ pub fn covers_labels(labels: &EnumType, nullable: bool, matching: &ast::Match) -
     bind::covers_labels(labels, nullable, matching)
 }
 
+/// A name that a struct's pattern gives, where it is one of several patterns of an arm.
+pub fn one_of_several(arm: &ast::MatchArm) -> Option<&ast::Ident> {
+    bind::one_of_several(arm)
+}
+
+/// The error of such a name.
+pub fn not_in_all(name: &ast::Ident) -> Diagnostic {
+    bind::not_in_all(name)
+}
+
 /// `m.f(x)` as a call of `f` of the module `m`, if there is such a module and `m` is nothing else here.
 pub fn of_module(
     call: &ast::Call,

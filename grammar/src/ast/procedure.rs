@@ -292,6 +292,41 @@ pub enum Pattern {
     Value(Expr),
     /// `low..high`, both included.
     Range(Expr, Expr),
+    /// `{x: 0, y}`: a struct whose fields match; what is named alone has its own name.
+    Fields(Vec<(Ident, Pattern)>, Span),
+}
+
+impl Pattern {
+    /// Calls `f` with each name that the pattern gives to something.
+    pub fn each_name<'p>(&'p self, f: &mut dyn FnMut(&'p Ident)) {
+        match self {
+            Pattern::Bind(name) => f(name),
+            Pattern::Fields(fields, _) => fields.iter().for_each(|(_, pattern)| pattern.each_name(f)),
+            Pattern::Any(_) | Pattern::Value(_) | Pattern::Range(..) => {}
+        }
+    }
+
+    /// The same, to change the names.
+    pub fn each_name_mut(&mut self, f: &mut dyn FnMut(&mut Ident)) {
+        match self {
+            Pattern::Bind(name) => f(name),
+            Pattern::Fields(fields, _) => fields.iter_mut().for_each(|(_, pattern)| pattern.each_name_mut(f)),
+            Pattern::Any(_) | Pattern::Value(_) | Pattern::Range(..) => {}
+        }
+    }
+
+    /// Calls `f` with each expression in the pattern.
+    pub fn each_value_mut(&mut self, f: &mut dyn FnMut(&mut Expr)) {
+        match self {
+            Pattern::Value(value) => f(value),
+            Pattern::Range(low, high) => {
+                f(low);
+                f(high);
+            }
+            Pattern::Fields(fields, _) => fields.iter_mut().for_each(|(_, pattern)| pattern.each_value_mut(f)),
+            Pattern::Any(_) | Pattern::Bind(_) => {}
+        }
+    }
 }
 
 /// The right side of an arm.

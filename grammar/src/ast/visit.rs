@@ -10,8 +10,8 @@
 use super::{
     ArmBody, Assigned, Assignment, AssignmentKind, Block, Call, Catch, ConflictAction, Cte, Distinct, Expr, ExprKind,
     FrameBound, GroupBy, GroupItem, InsertSource, JoinCondition, Lambda, MatchArm, MergeAction, OrderBy, OrderItem,
-    Pattern, Query, QueryBody, Routine, RoutineBody, Select, SelectItem, Statement, StatementKind, Step, TableRef,
-    TableRefKind, Then, Try, Value, Window, With,
+    Query, QueryBody, Routine, RoutineBody, Select, SelectItem, Statement, StatementKind, Step, TableRef, TableRefKind,
+    Then, Try, Value, Window, With,
 };
 
 /// Sees the parts of a tree, and may change them.
@@ -126,14 +126,7 @@ fn walk_try<V: VisitMut + ?Sized>(v: &mut V, attempt: &mut Try) {
 /// The patterns, the guard and the body of an arm.
 pub fn walk_match_arm<V: VisitMut + ?Sized>(v: &mut V, arm: &mut MatchArm) {
     for pattern in &mut arm.patterns {
-        match pattern {
-            Pattern::Value(value) => v.expr(value),
-            Pattern::Range(low, high) => {
-                v.expr(low);
-                v.expr(high);
-            }
-            Pattern::Any(_) | Pattern::Bind(_) => {}
-        }
+        pattern.each_value_mut(&mut |value| v.expr(value));
     }
     arm.guard.iter_mut().for_each(|guard| v.expr(guard));
     walk_arm(v, &mut arm.body);

@@ -6,7 +6,7 @@
 //!
 //! Does not: recurse; the caller does.
 
-use super::{ArmBody, Expr, ExprKind, Pattern};
+use super::{ArmBody, Expr, ExprKind};
 
 impl Expr {
     /// Calls `f` on each direct child, which it may replace.
@@ -90,14 +90,7 @@ impl Expr {
                 f(&mut matching.subject);
                 for arm in &mut matching.arms {
                     for pattern in &mut arm.patterns {
-                        match pattern {
-                            Pattern::Value(value) => f(value),
-                            Pattern::Range(low, high) => {
-                                f(low);
-                                f(high);
-                            }
-                            Pattern::Any(_) | Pattern::Bind(_) => {}
-                        }
+                        pattern.each_value_mut(f);
                     }
                     arm.guard.iter_mut().for_each(&mut *f);
                     if let ArmBody::Expr(value) = &mut arm.body {

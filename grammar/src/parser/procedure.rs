@@ -351,6 +351,16 @@ impl Builder<'_> {
     }
 
     fn pattern(&mut self, node: Node<'_>) -> Option<Pattern> {
+        let span = self.span(&node);
+        if let Some(fields) = node
+            .clone()
+            .into_inner()
+            .find(|part| part.as_rule() == Rule::fields_pattern)
+        {
+            let fields = parts(fields).filter(|part| part.as_rule() == Rule::field_pattern);
+            let fields = fields.map(|field| self.field_pattern(field)).collect::<Option<_>>()?;
+            return Some(Pattern::Fields(fields, span));
+        }
         let mut values = node.into_inner().filter(|part| part.as_rule() == Rule::pattern_value);
         let low = self.pattern_value(values.next()?)?;
         if let Some(high) = values.next() {
@@ -366,6 +376,16 @@ impl Builder<'_> {
             }
             _ => Pattern::Value(low),
         })
+    }
+
+    fn field_pattern(&mut self, node: Node<'_>) -> Option<(Ident, Pattern)> {
+        let mut inner = node.into_inner();
+        let name = self.ident(&inner.next()?);
+        let pattern = match inner.find(|part| part.as_rule() == Rule::pattern) {
+            Some(pattern) => self.pattern(pattern)?,
+            None => Pattern::Bind(name.clone()),
+        };
+        Some((name, pattern))
     }
 
     fn pattern_value(&mut self, node: Node<'_>) -> Option<Expr> {

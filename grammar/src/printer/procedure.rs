@@ -367,6 +367,18 @@ impl Printer {
                 self.word(" .. ");
                 self.expr(high);
             }
+            Pattern::Fields(fields, _) => {
+                let alone = fields.len() > 1;
+                self.word("{");
+                self.list(fields, |printer, (name, pattern)| {
+                    printer.ident(name);
+                    if !alone || !matches!(pattern, Pattern::Bind(bound) if bound == name) {
+                        printer.word(": ");
+                        printer.pattern(pattern);
+                    }
+                });
+                self.word("}");
+            }
         }
     }
 

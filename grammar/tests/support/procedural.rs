@@ -216,6 +216,12 @@ fn holding(block: BoxedStrategy<Block>) -> BoxedStrategy<Expr> {
             Pattern::Range(number(low), number(high))
         }),
     ];
+    let field = (name(), option::of(pattern.clone())).prop_map(|(name, pattern)| {
+        let pattern = pattern.unwrap_or_else(|| Pattern::Bind(name.clone()));
+        (name, pattern)
+    });
+    let fields = vec(field, 1..4).prop_map(|fields| Pattern::Fields(fields, span()));
+    let pattern = prop_oneof![3 => pattern, 1 => fields];
     let arm = (vec(pattern, 1..3), option::of(plain()), body.clone()).prop_map(|(patterns, guard, body)| MatchArm {
         patterns,
         guard,

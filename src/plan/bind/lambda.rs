@@ -147,9 +147,7 @@ impl VisitMut for Passing<'_, '_> {
     fn arm(&mut self, arm: &mut ast::MatchArm) {
         let before = self.shadows.len();
         for pattern in &arm.patterns {
-            if let ast::Pattern::Bind(name) = pattern {
-                self.shadows.push(name.text.clone());
-            }
+            pattern.each_name(&mut |name| self.shadows.push(name.text.clone()));
         }
         visit::walk_match_arm(self, arm);
         self.shadows.truncate(before);

@@ -11,8 +11,8 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::visit::{self, VisitMut};
 use gobi_grammar::ast::{
-    Block, Call, Catch, DefineMacro, Expr, ExprKind as K, Ident, Lambda, MatchArm, OrderBy, Pattern, Query, QueryBody,
-    Span, Statement, StatementKind as S,
+    Block, Call, Catch, DefineMacro, Expr, ExprKind as K, Ident, Lambda, MatchArm, OrderBy, Query, QueryBody, Span,
+    Statement, StatementKind as S,
 };
 
 use super::expansion::{Expansions, MOST_PARTS, Size, too_large};
@@ -235,9 +235,7 @@ impl VisitMut for Walk {
     fn arm(&mut self, arm: &mut MatchArm) {
         let before = self.names.len();
         for pattern in &mut arm.patterns {
-            if let Pattern::Bind(name) = pattern {
-                self.rename(name);
-            }
+            pattern.each_name_mut(&mut |name| self.rename(name));
         }
         visit::walk_match_arm(self, arm);
         self.names.truncate(before);

@@ -72,6 +72,9 @@ impl<'a> Binder<'a> {
         let mut tests = Vec::new();
         let mut always = false;
         let mut span = Span::default();
+        if let Some(name) = one_of_several(arm) {
+            return self.fail(not_in_all(name));
+        }
         for pattern in &arm.patterns {
             match self.pattern(block, subject, pattern)? {
                 Some(test) => {
@@ -120,7 +123,40 @@ impl<'a> Binder<'a> {
                 let span = low.span;
                 Some(self.between(subject.clone(), low, high, false, span)?)
             }
+            Pattern::Fields(fields, span) => self.fields_pattern(block, subject, fields, *span)?,
         })
+    }
+
+    /// What the patterns of fields test: that there is a struct, unless there always is, and its fields.
+    fn fields_pattern(
+        &mut self,
+        block: &mut Block<'a>,
+        subject: &Expr,
+        fields: &'a [(ast::Ident, Pattern)],
+        span: Span,
+    ) -> Bound<Option<Expr>> {
+        let mut tests = Vec::new();
+        if self.may_be_null(block, subject) {
+            let expr = Box::new(subject.clone());
+            tests.push(Expr::boolean(ExprKind::IsNull { expr, negated: true }, span));
+        }
+        for (name, pattern) in fields {
+            let field = self.field(subject.clone(), name)?;
+            tests.extend(self.pattern(block, &field, pattern)?);
+        }
+        Ok(match tests.is_empty() {
+            true => None,
+            false => Some(Expr::and(tests, span)),
+        })
+    }
+
+    fn may_be_null(&self, block: &Block<'a>, subject: &Expr) -> bool {
+        if !self.in_body {
+            return block.may_be_null(self, subject);
+        }
+        let columns = subject.columns().into_iter();
+        let nullable = columns.filter(|id| self.info(*id).nullable).collect();
+        crate::plan::properties::may_be_null(subject, &nullable)
     }
 
     /// Whether the arms without guards name every value of a boolean.
@@ -130,17 +166,7 @@ impl<'a> Binder<'a> {
             let is = |pattern: &&Pattern| matches!(pattern, Pattern::Value(value) if value.kind == ast::ExprKind::Literal(wanted.clone()));
             patterns.iter().any(is)
         };
-        let nullable = match self.in_body {
-            true => {
-                let nullable = subject
-                    .columns()
-                    .into_iter()
-                    .filter(|id| self.info(*id).nullable)
-                    .collect();
-                crate::plan::properties::may_be_null(subject, &nullable)
-            }
-            false => block.may_be_null(self, subject),
-        };
+        let nullable = self.may_be_null(block, subject);
         let all = match &subject.ty {
             LogicalType::Boolean => has(ast::Literal::Boolean(true)) && has(ast::Literal::Boolean(false)),
             LogicalType::Enum(labels) => missing_labels(labels, &patterns).is_empty(),
@@ -158,6 +184,25 @@ fn misfit_of_arms(values: &[Expr]) -> Option<Diagnostic> {
     let (before, odd) = (common(at)?, arms.get(at)?);
     let message = format!("the arms of `match` have no common type: {before} and {}", odd.ty);
     Some(Diagnostic::new("42804", odd.span, message).with_help("cast them to one type with `::`"))
+}
+
+/// A name that a struct's pattern gives, where it is one of several patterns.
+pub(in crate::plan) fn one_of_several(arm: &ast::MatchArm) -> Option<&ast::Ident> {
+    let mut found = None;
+    let fields = arm
+        .patterns
+        .iter()
+        .filter(|pattern| matches!(pattern, Pattern::Fields(..)));
+    fields
+        .filter(|_| arm.patterns.len() > 1)
+        .for_each(|pattern| pattern.each_name(&mut |name| found = found.or(Some(name))));
+    found
+}
+
+/// The error of such a name.
+pub(in crate::plan) fn not_in_all(name: &ast::Ident) -> Diagnostic {
+    let message = format!("`{}` has no value where another pattern of the arm matches", name.text);
+    Diagnostic::new("42601", name.span, message).with_help("write an arm for each, or `_` for the field")
 }
 
 /// What is wrong with a MATCH whose arms leave values out.
@@ -192,7 +237,7 @@ fn missing_labels<'l>(labels: &'l EnumType, patterns: &[&Pattern]) -> Vec<&'l st
                 matches!(&value.kind, ast::ExprKind::Literal(ast::Literal::String(text)) if text == label)
             }
             Pattern::Range(low, high) => within(labels, label, low, high),
-            Pattern::Any(_) | Pattern::Bind(_) => false,
+            Pattern::Any(_) | Pattern::Bind(_) | Pattern::Fields(..) => false,
         })
     };
     let all = labels.labels.iter().map(String::as_str);

@@ -60,7 +60,7 @@ pub(super) use coerce::{common_type, misfit};
 pub use expansion::Expansions;
 pub(super) use lambda::as_numbers;
 pub(super) use macros::{check as check_macro, expand as expand_macro};
-pub(super) use matching::{covers_labels, not_exhaustive};
+pub(super) use matching::{covers_labels, not_exhaustive, not_in_all, one_of_several};
 pub(super) use modules::of_module;
 pub(super) use nested::call as call_of;
 pub(super) use type_name::is_own_type;

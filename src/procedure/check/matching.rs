@@ -11,7 +11,7 @@ use gobi_grammar::ast::{self, ArmBody, Catch, Pattern, Span};
 use super::Checker;
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
-use crate::plan::{covers_labels, not_exhaustive};
+use crate::plan::{covers_labels, not_exhaustive, not_in_all, one_of_several};
 use crate::types::{LogicalType, Value};
 
 impl Checker<'_> {
@@ -78,26 +78,16 @@ impl Checker<'_> {
 
     /// The condition of an arm: `None` after an error, `Some(None)` if it always holds.
     fn arm_condition(&mut self, arm: &ast::MatchArm, held: ColumnId, out: &mut Vec<Statement>) -> Option<Option<Expr>> {
-        let subject = self.reference(held, Span::default());
+        if let Some(name) = one_of_several(arm) {
+            self.error(not_in_all(name));
+            return None;
+        }
         let mut always = false;
         let mut tests: Vec<ast::Expr> = Vec::new();
         for pattern in &arm.patterns {
-            match pattern {
-                Pattern::Any(_) => always = true,
-                Pattern::Bind(name) => {
-                    self.name(&name.text, held);
-                    always = true;
-                }
-                Pattern::Value(value) => tests.push(equal(&subject, value)),
-                Pattern::Range(low, high) => tests.push(ast::Expr {
-                    span: low.span.to(high.span),
-                    kind: ast::ExprKind::Between {
-                        expr: Box::new(subject.clone()),
-                        negated: false,
-                        low: Box::new(low.clone()),
-                        high: Box::new(high.clone()),
-                    },
-                }),
+            match self.pattern_test(held, pattern, out)? {
+                Some(test) => tests.push(test),
+                None => always = true,
             }
         }
         let mut all = Vec::new();
@@ -110,6 +100,52 @@ impl Checker<'_> {
         }
         self.condition(&joined(all, ast::ExprKind::And), "`match`", out)
             .map(Some)
+    }
+
+    /// What a pattern tests: `None` after an error, `Some(None)` if it matches everything.
+    fn pattern_test(
+        &mut self,
+        held: ColumnId,
+        pattern: &Pattern,
+        out: &mut Vec<Statement>,
+    ) -> Option<Option<ast::Expr>> {
+        let subject = self.reference(held, Span::default());
+        Some(match pattern {
+            Pattern::Any(_) => None,
+            Pattern::Bind(name) => {
+                self.name(&name.text, held);
+                None
+            }
+            Pattern::Value(value) => Some(equal(&subject, value)),
+            Pattern::Range(low, high) => Some(ast::Expr {
+                span: low.span.to(high.span),
+                kind: ast::ExprKind::Between {
+                    expr: Box::new(subject.clone()),
+                    negated: false,
+                    low: Box::new(low.clone()),
+                    high: Box::new(high.clone()),
+                },
+            }),
+            Pattern::Fields(fields, span) => {
+                let mut tests = Vec::new();
+                if self.variables[held.0 as usize].nullable {
+                    let expr = Box::new(subject.clone());
+                    let (negated, test) = (true, ast::IsTest::Null);
+                    let kind = ast::ExprKind::Is { expr, negated, test };
+                    tests.push(ast::Expr { kind, span: *span });
+                }
+                for (name, pattern) in fields {
+                    let (expr, name) = (Box::new(subject.clone()), name.clone());
+                    let span = name.span;
+                    let field = ast::ExprKind::Field { expr, name };
+                    let value = self.expr(&ast::Expr { kind: field, span }, out)?;
+                    let part = self.inferred("", &value);
+                    self.set(part, value, out);
+                    tests.extend(self.pattern_test(part, pattern, out)?);
+                }
+                (!tests.is_empty()).then(|| joined(tests, ast::ExprKind::And))
+            }
+        })
     }
 
     /// The right side of an arm, assigned.
