@@ -542,7 +542,9 @@ impl Timeline {
                 Ok(()) => queue.settle(&settled),
                 Err(error) => queue.stopped = Some(Arc::new(error)),
             }
-            let goes_on = round < ROUNDS && queue.stopped.is_none() && !queue.items.is_empty();
+            // Commits of what is durable are left to whoever made them.
+            let is_awaited = queue.items.iter().any(|item| !item.is_done_again());
+            let goes_on = round < ROUNDS && queue.stopped.is_none() && is_awaited;
             queue.leading = goes_on;
             self.wakes(&mut queue);
             if !goes_on {
