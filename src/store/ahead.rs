@@ -42,6 +42,17 @@ pub(super) struct Ahead {
     made: AtomicU64,
     /// The last redo record that was acknowledged.
     acknowledged: AtomicU64,
+    /// By branch, oldest first: commits that can be read, though they may not be written yet.
+    readable: Mutex<HashMap<String, VecDeque<Readable>>>,
+}
+
+/// A commit of what went ahead.
+#[derive(Clone, Debug)]
+struct Readable {
+    snapshot: Snapshot,
+    height: u64,
+    /// What is durable when all is that it is made of.
+    needs: u64,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +70,9 @@ struct Entry {
     changes: Arc<Changes>,
     about: About,
     by: Option<TxnId>,
+    keys: Vec<KeyHash>,
+    /// What is durable when it is.
+    ticket: u64,
     /// Its record.
     number: u64,
     time_us: i64,
@@ -104,21 +118,37 @@ impl State {
         Admitted::At(last.height)
     }
 
-    /// Commits are about to be made of all entries: what comes from now on is not among them.
-    fn take(&mut self) -> Vec<Entry> {
-        let entries = std::mem::take(&mut self.entries);
+    /// Commits are about to be made of all entries, or of those that are durable: what else there is or comes is not among them.
+    fn take(&mut self, durable: Option<u64>) -> Vec<Entry> {
+        let goes = |entry: &&Entry| durable.is_none_or(|durable| entry.ticket <= durable);
+        let count = self.entries.iter().take_while(goes).count();
+        let left = self.entries.split_off(count);
+        let entries = std::mem::replace(&mut self.entries, left);
         for (branch, generations) in &mut self.branches {
             if let Some(height) = generations.back().map(|last| last.height)
                 && entries.iter().any(|entry| entry.branch == *branch)
             {
+                let left = self.entries.iter().filter(|entry| entry.branch == *branch);
                 generations.push_back(Generation {
                     base: None,
                     height: height + 1,
-                    keys: HashSet::new(),
+                    keys: left.flat_map(|entry| entry.keys.iter().copied()).collect(),
                 });
             }
         }
         entries
+    }
+
+    /// No commit could be made of entries that were taken.
+    fn give_back(&mut self, mut entries: Vec<Entry>) {
+        for entry in &entries {
+            let generations = self.branches.get_mut(&entry.branch);
+            if let Some(last) = generations.and_then(|generations| generations.back_mut()) {
+                last.keys.extend(&entry.keys);
+            }
+        }
+        entries.append(&mut self.entries);
+        self.entries = entries;
     }
 
     /// A commit was made of what had come to a branch.
@@ -187,6 +217,8 @@ impl Database {
                 changes: Arc::clone(changes),
                 about: about.clone(),
                 by,
+                keys,
+                ticket: queued.ticket,
                 number: queued.number,
                 time_us: queued.time_us,
                 after,
@@ -214,7 +246,7 @@ impl Database {
             return Ok(None);
         }
         let mut queued = lock(&self.queued);
-        self.make_commits(&mut queued)?;
+        self.make_commits(&mut queued, None)?;
         let newest = self.newest(&queued, branch, &[])?;
         let Some(height) = self.height(&newest)? else {
             return Ok(None);
@@ -233,7 +265,7 @@ impl Database {
     /// Makes commits of all that is durable and none yet, so that it can be read.
     pub(super) fn catch_up(&self) -> Result<(), StoreError> {
         if self.ahead.count.load(Ordering::SeqCst) > 0 {
-            self.make_commits(&mut lock(&self.queued))?;
+            self.make_commits(&mut lock(&self.queued), None)?;
         }
         // Another thread may have made them a moment ago.
         self.core.timeline.wait(self.ahead.made.load(Ordering::SeqCst))
@@ -249,7 +281,7 @@ impl Database {
     pub(super) fn queue_alone(&self) -> Result<Queued<'_>, StoreError> {
         let mut queued = lock(&self.queued);
         lock(&self.ahead.state).branches.clear();
-        self.make_commits(&mut queued)?;
+        self.make_commits(&mut queued, None)?;
         Ok(queued)
     }
 
@@ -263,6 +295,8 @@ impl Database {
     ) -> Result<(), StoreError> {
         let queued = self.queue_alone()?;
         let set = self.core.timeline.set_ref(kind, name, expected, target);
+        // All that was made before is written now.
+        lock(&self.ahead.readable).clear();
         drop(queued);
         set
     }
@@ -270,6 +304,31 @@ impl Database {
     /// Snapshots that only what goes ahead needs are not kept any longer.
     pub(super) fn forget_bases(&self) {
         lock(&self.ahead.state).branches.clear();
+        for (branch, readable) in lock(&self.ahead.readable).iter_mut() {
+            let tip = self.core.timeline.resolve(RefKind::Branch, branch);
+            let height = tip
+                .and_then(|tip| self.core.timeline.place(tip).ok())
+                .map(|place| place.height);
+            readable.retain(|readable| height.is_none_or(|height| height < readable.height));
+        }
+    }
+
+    /// The newest commit of a branch that what was acknowledged is part of, if it is not written yet. Nobody waits for the disk but for
+    /// what another commit has taken along.
+    pub(super) fn not_written_yet(&self, branch: &str) -> Result<Option<Snapshot>, StoreError> {
+        let timeline = &self.core.timeline;
+        if self.ahead.count.load(Ordering::SeqCst) > 0 {
+            self.make_commits(&mut lock(&self.queued), Some(timeline.durable()))?;
+        }
+        let newest = lock(&self.ahead.readable)
+            .get(branch)
+            .and_then(|all| all.back().cloned());
+        let Some(newest) = newest else { return Ok(None) };
+        timeline.wait(newest.needs)?;
+        let written = timeline.resolve(RefKind::Branch, branch);
+        let written = written.map(|tip| timeline.place(tip)).transpose()?;
+        let is_written = written.is_none_or(|place| place.height >= newest.height);
+        Ok((!is_written).then_some(newest.snapshot))
     }
 
     /// Takes over what was durable, and no commit, when the database was opened.
@@ -283,6 +342,8 @@ impl Database {
                 branch: written.branch,
                 about: written.about,
                 by: None,
+                keys: Vec::new(),
+                ticket: 0,
                 number: record.number,
                 time_us: record.time_us,
                 after: written.after,
@@ -293,32 +354,32 @@ impl Database {
         Ok(())
     }
 
-    /// Makes commits of all entries.
-    fn make_commits(&self, queued: &mut Queued<'_>) -> Result<(), StoreError> {
+    /// Makes commits of all entries, or of those that are durable.
+    fn make_commits(&self, queued: &mut Queued<'_>, durable: Option<u64>) -> Result<(), StoreError> {
         if self.ahead.count.load(Ordering::SeqCst) == 0 {
             return Ok(());
         }
-        let entries = lock(&self.ahead.state).take();
+        let entries = lock(&self.ahead.state).take(durable);
         let mut rest = entries.as_slice();
         while let Some(len) = first_run(rest) {
             let (run, after) = rest.split_at(len);
             match self.make_commit(queued, run) {
                 Ok(made) => drop(self.ahead.made.fetch_max(made, Ordering::SeqCst)),
                 Err(error) => {
-                    let left = entries.len() - rest.len();
-                    let failed = entries.into_iter().skip(left);
-                    let mut state = lock(&self.ahead.state);
-                    let newer = std::mem::take(&mut state.entries);
-                    state.entries = failed.chain(newer).collect();
+                    let made = entries.len() - rest.len();
+                    lock(&self.ahead.state).give_back(entries.into_iter().skip(made).collect());
                     return Err(error);
                 }
             }
             self.ahead.count.fetch_sub(len, Ordering::SeqCst);
             rest = after;
         }
-        for (branch, newest) in queued.iter() {
-            let height = self.height(newest)?.map_or(0, |height| height + 1);
-            lock(&self.ahead.state).begin(branch, newest, height);
+        let branches: HashSet<&String> = entries.iter().map(|entry| &entry.branch).collect();
+        for branch in branches {
+            if let Some(newest) = queued.get(branch) {
+                let height = self.height(newest)?.map_or(0, |height| height + 1);
+                lock(&self.ahead.state).begin(branch, newest, height);
+            }
         }
         Ok(())
     }
@@ -352,7 +413,19 @@ impl Database {
         let (commit, ticket) = (pending.id(), pending.ticket());
         let snapshot = made.snapshot.committed(commit);
         self.remember(commit, &snapshot);
+        let readable = Readable {
+            height: self.height(&snapshot)?.unwrap_or_default(),
+            needs: last.ticket,
+            snapshot: snapshot.clone(),
+        };
         queued.insert(first.branch.clone(), snapshot);
+        let mut all = lock(&self.ahead.readable);
+        let of_branch = all.entry(first.branch.clone()).or_default();
+        of_branch.push_back(readable);
+        while of_branch.len() > GENERATIONS {
+            of_branch.pop_front();
+        }
+        drop(all);
         self.locks().made(commit, run.iter().filter_map(|entry| entry.by));
         Ok(ticket)
     }

@@ -10,7 +10,7 @@
 //! let rows = next.table(id)?.relation(None)?;
 //! ```
 //!
-//! Invariants: [`Database::head`] is durable. Commits of a branch are queued one at a time, each on top of the one before,
+//! Invariants: what [`Database::head`] shows is durable. Commits of a branch are queued one at a time, each on top of the one before,
 //! and wait for the disk together.
 //!
 //! Does not: know SQL, or who may do what.
@@ -131,7 +131,9 @@ impl Database {
 
     /// The last commit of a branch, with all that was acknowledged; an empty snapshot if it has none.
     pub fn head(&self, branch: &str) -> Result<Snapshot, StoreError> {
-        self.catch_up()?;
+        if let Some(newest) = self.not_written_yet(branch)? {
+            return Ok(newest);
+        }
         match self.core.timeline.resolve(RefKind::Branch, branch) {
             Some(commit) => self.snapshot(commit),
             None => Snapshot::load(&self.core, None),

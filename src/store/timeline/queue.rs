@@ -487,6 +487,11 @@ impl Timeline {
         Ok(if even { near.jump } else { parent.index })
     }
 
+    /// The last ticket that is durable.
+    pub(in crate::store) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
     /// Returns when the ticket's item is durable, having led if nobody else did.
     pub(in crate::store) fn wait(&self, ticket: u64) -> Result<(), StoreError> {
         if self.durable.load(Ordering::Acquire) >= ticket {
