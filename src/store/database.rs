@@ -100,11 +100,16 @@ impl Database {
     /// History, proofs, branches and tags: all that is known now is durable, and part of it. If it is not, whatever is asked of it
     /// fails.
     pub fn timeline(&self) -> &Timeline {
-        let behind = self.catch_up().and_then(|()| self.core.timeline.settle());
-        if let Err(error) = behind {
+        if let Err(error) = self.make_durable() {
             tracing::warn!("what was acknowledged is no commit yet: {error}");
         }
         &self.core.timeline
+    }
+
+    /// Makes commits of all that was acknowledged, and makes them durable.
+    pub fn make_durable(&self) -> Result<(), StoreError> {
+        self.catch_up()?;
+        self.core.timeline.settle()
     }
 
     /// Who writes what.

@@ -380,7 +380,7 @@ impl World {
     fn settle(&mut self, model: Arc<Model>) -> Result<(), StoreError> {
         let database = self.database()?.expect("something was written");
         // What was acknowledged becomes a commit, or this says why not.
-        database.head(&self.branch)?;
+        database.make_durable()?;
         let size = usize::try_from(database.timeline().log_head().size).unwrap();
         let mut witness = self.witness.lock().unwrap();
         let mut history = self.history.lock().unwrap();
