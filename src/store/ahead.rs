@@ -246,6 +246,10 @@ impl Database {
             return Ok(None);
         }
         let mut queued = lock(&self.queued);
+        // Another thread may have been here meanwhile, and keys may have come since.
+        if let Some(base) = lock(&self.ahead.state).base(branch) {
+            return Ok(Some(base));
+        }
         self.make_commits(&mut queued, None)?;
         let newest = self.newest(&queued, branch, &[])?;
         let Some(height) = self.height(&newest)? else {
