@@ -1,17 +1,10 @@
 //! `gobi fmt` of programs, by example.
 
-use expect_test::{Expect, expect};
-use gobi_grammar::{Dialect, format, parse};
+mod common;
 
-fn check(script: &str, expected: Expect) {
-    let formatted = format(script, Dialect::Grizzly).expect("well formed");
-    expected.assert_eq(&formatted);
-    assert_eq!(format(&formatted, Dialect::Grizzly).as_ref(), Ok(&formatted));
-    assert_eq!(
-        parse(&formatted, Dialect::Grizzly).statements,
-        parse(script, Dialect::Grizzly).statements
-    );
-}
+use common::check;
+use expect_test::expect;
+use gobi_grammar::{Dialect, format, parse};
 
 #[test]
 fn statements_of_a_block_have_a_line_each() {

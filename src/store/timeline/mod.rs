@@ -21,6 +21,7 @@ mod files;
 mod follow;
 mod gc;
 mod history;
+mod lead;
 mod open;
 mod queue;
 mod verify;

@@ -10,9 +10,8 @@
 //! Does not: write; see [`super::write`].
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError, RwLockWriteGuard};
-use std::thread::{self, Thread};
+use std::thread::Thread;
 
 use hashbrown::HashMap;
 
@@ -144,7 +143,7 @@ pub(super) struct Item {
 /// What is queued, and the state of things as if it were durable.
 #[derive(Debug)]
 pub(super) struct Queue {
-    items: VecDeque<Item>,
+    pub items: VecDeque<Item>,
     /// Commits queued or being written, by their log index.
     commits: BTreeMap<u64, CommitId>,
     refs: Refs,
@@ -154,12 +153,12 @@ pub(super) struct Queue {
     /// The last redo record, and the last that is part of a commit.
     redo: (u64, u64),
     /// Tickets given out; those up to `done` are durable.
-    tickets: u64,
-    done: u64,
-    leading: bool,
+    pub tickets: u64,
+    pub done: u64,
+    pub leading: bool,
     /// Threads that wait, and for which ticket.
-    waiting: Vec<(u64, Thread)>,
-    stopped: Option<Arc<StoreError>>,
+    pub waiting: Vec<(u64, Thread)>,
+    pub stopped: Option<Arc<StoreError>>,
 }
 
 impl Queue {
@@ -223,7 +222,7 @@ impl Queue {
     }
 
     /// Takes what one group can hold.
-    fn take(&mut self, limit_bytes: u64) -> Vec<Item> {
+    pub(super) fn take(&mut self, limit_bytes: u64) -> Vec<Item> {
         let mut taken = Vec::new();
         let mut bytes = 0;
         while let Some(item) = self
@@ -238,7 +237,7 @@ impl Queue {
 
     /// One to lead the next group if nobody does, and those whose tickets are durable; all of them if there will be no next group.
     /// Waking everybody each time costs more than a sync does.
-    fn take_woken(&mut self) -> (Option<Thread>, Vec<Thread>) {
+    pub(super) fn take_woken(&mut self) -> (Option<Thread>, Vec<Thread>) {
         let (done, is_stopped) = (self.done, self.stopped.is_some());
         let (mut leader, mut woken) = (None, Vec::new());
         let needs_leader = !self.leading;
@@ -257,7 +256,7 @@ impl Queue {
     }
 
     /// Notes what is durable now.
-    fn settle(&mut self, items: &[Summary]) {
+    pub(super) fn settle(&mut self, items: &[Summary]) {
         for item in items {
             self.done = self.done.max(item.ticket);
             item.commit.map(|index| self.commits.remove(&index));
@@ -267,9 +266,9 @@ impl Queue {
 
 /// What remains of an item once it is written.
 #[derive(Debug)]
-struct Summary {
+pub(super) struct Summary {
     ticket: u64,
-    objects: Vec<ObjectId>,
+    pub objects: Vec<ObjectId>,
     /// Its commit's log index.
     commit: Option<u64>,
 }
@@ -292,7 +291,7 @@ impl InFlight {
         }
     }
 
-    fn remove(&mut self, ids: &[ObjectId]) {
+    pub(super) fn remove(&mut self, ids: &[ObjectId]) {
         for id in ids {
             if let Some((_, count)) = self.objects.get_mut(id) {
                 *count -= 1;
@@ -303,11 +302,6 @@ impl InFlight {
         }
     }
 }
-
-/// Bodies written at a time, by all commits of a group.
-const GROUP_BYTES: u64 = 64 << 20;
-/// Groups that one thread writes before another one has to.
-const ROUNDS: usize = 8;
 
 impl Timeline {
     /// Makes a commit and returns when it is durable.
@@ -424,7 +418,7 @@ impl Timeline {
         self.wait(ticket)
     }
 
-    fn in_flight_mut(&self) -> RwLockWriteGuard<'_, InFlight> {
+    pub(super) fn in_flight_mut(&self) -> RwLockWriteGuard<'_, InFlight> {
         self.in_flight.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -486,113 +480,6 @@ impl Timeline {
         let even = parent.height - near.height == near.height - far.height;
         Ok(if even { near.jump } else { parent.index })
     }
-
-    /// The last ticket that is durable.
-    pub(in crate::store) fn durable(&self) -> u64 {
-        self.durable.load(Ordering::Acquire)
-    }
-
-    /// Returns when the ticket's item is durable, having led if nobody else did.
-    pub(in crate::store) fn wait(&self, ticket: u64) -> Result<(), StoreError> {
-        if self.durable.load(Ordering::Acquire) >= ticket {
-            return Ok(());
-        }
-        let waited = self.wait_for(ticket);
-        // Whoever wrote has woken one of those that waited for it; that one wakes the others.
-        let woken = std::mem::take(&mut *lock(&self.woken));
-        woken.into_iter().for_each(|thread| thread.unpark());
-        waited
-    }
-
-    fn wait_for(&self, ticket: u64) -> Result<(), StoreError> {
-        let mut queue = lock(&self.queue);
-        loop {
-            if queue.done >= ticket {
-                return Ok(());
-            }
-            queue.check()?;
-            if !queue.leading {
-                queue = self.lead(queue);
-                continue;
-            }
-            queue.waiting.push((ticket, thread::current()));
-            drop(queue);
-            // Woken by the leader, or for no reason; then it waits again.
-            thread::park();
-            if self.durable.load(Ordering::Acquire) >= ticket {
-                return Ok(());
-            }
-            queue = lock(&self.queue);
-        }
-    }
-
-    /// Writes what is queued, and what is queued meanwhile, some groups of it: to give way to another thread after each takes as long as
-    /// a sync does, and the disk would be idle. So it would be while all that waited for a group are woken.
-    fn lead<'q>(&'q self, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
-        queue.leading = true;
-        for round in 1.. {
-            let items = queue.take(GROUP_BYTES);
-            drop(queue);
-            let settled: Vec<_> = items.iter().map(Item::summary).collect();
-            let leading = Leading(self);
-            let written = self.write_items(items);
-            drop(leading);
-            // Whoever only reads has the objects nowhere else.
-            if written.is_ok() && self.is_writable() {
-                let mut in_flight = self.in_flight_mut();
-                settled.iter().for_each(|item| in_flight.remove(&item.objects));
-            }
-            queue = lock(&self.queue);
-            match written {
-                Ok(()) => queue.settle(&settled),
-                Err(error) => queue.stopped = Some(Arc::new(error)),
-            }
-            // Commits of what is durable are left to whoever made them.
-            let is_awaited = queue.items.iter().any(|item| !item.is_done_again());
-            let goes_on = round < ROUNDS && queue.stopped.is_none() && is_awaited;
-            queue.leading = goes_on;
-            self.wakes(&mut queue);
-            if !goes_on {
-                break;
-            }
-        }
-        queue
-    }
-
-    /// Wakes the next leader, and one of those whose tickets are durable: it wakes the others. Nobody learns that a ticket is durable before
-    /// the list of those is there, so whoever leaves finds it.
-    fn wakes(&self, queue: &mut Queue) {
-        let (leader, mut woken) = queue.take_woken();
-        let first = woken.pop();
-        lock(&self.woken).append(&mut woken);
-        self.durable.store(queue.done, Ordering::Release);
-        leader.into_iter().chain(first).for_each(|thread| thread.unpark());
-    }
-
-    /// Waits for everything queued.
-    pub(super) fn drain(&self) -> Result<(), StoreError> {
-        let last = lock(&self.queue).tickets;
-        self.wait(last)
-    }
-
-    /// Nothing may be written any more.
-    pub(super) fn stop(&self, error: &StoreError) {
-        let mut queue = lock(&self.queue);
-        queue.stopped.get_or_insert_with(|| Arc::new(error.clone()));
-        self.wakes(&mut queue);
-    }
-}
-
-/// Wakes those who wait if the leader panics: nothing is known then of what it wrote.
-struct Leading<'a>(&'a Timeline);
-
-impl Drop for Leading<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            lock(&self.0.queue).leading = false;
-            self.0.stop(&StoreError::Interrupted);
-        }
-    }
 }
 
 impl Item {
@@ -601,7 +488,7 @@ impl Item {
         matches!(self.redo, Some(Redo::Done(_)))
     }
 
-    fn summary(&self) -> Summary {
+    pub(super) fn summary(&self) -> Summary {
         let commit = self.commit.as_ref();
         let objects = self.objects.iter().chain(commit.map(|(_, object)| object));
         Summary {
