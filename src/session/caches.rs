@@ -20,7 +20,7 @@ pub fn run(session: &mut Session, cache: Cache, span: Span) -> StatementResult {
         Cache::Clear => {
             session.clear_caches();
             let databases = session.relations.databases();
-            databases.for_each(|view| view.database.timeline().clear_cache());
+            databases.for_each(|view| view.database.clear_cache());
             #[cfg(feature = "remote")]
             crate::host::remote::clear_cache();
             StatementResult::Done
@@ -37,7 +37,7 @@ fn stats(session: &Session, span: Span) -> ResultStream {
         ("kernels".to_string(), kernels(session)),
     ];
     for view in session.relations.databases() {
-        let held = view.database.timeline().cache_stats();
+        let held = view.database.cache_stats();
         let counts = [
             held.objects,
             held.bytes,

@@ -147,7 +147,7 @@ impl View {
 
     /// That a commit lies in the history of a snapshot.
     fn check_descent(&self, since: CommitId, until: &Snapshot) -> Result<(), ResolveError> {
-        let timeline = self.database.timeline();
+        let timeline = self.timeline()?;
         let found = until.commit_id().map_or(Ok(None), |until| {
             let height = timeline.commit_record(since)?.height;
             timeline.at_height(until, height)

@@ -6,15 +6,17 @@
 //!
 //! Does not: read tables.
 
-use super::store::{View, store_code};
+use super::Error;
+use super::store::{View, store_code, store_error};
 use crate::host::{self, RealClock};
 use crate::plan::{Point, ResolveError};
 use crate::store::StoreError;
 use crate::store::object::CommitId;
 use crate::store::table::Snapshot;
-use crate::store::timeline::RefKind;
+use crate::store::timeline::{RefKind, Timeline};
 use crate::types::cast::parse_timestamp;
 use crate::types::{LogicalType, Value};
+use gobi_grammar::ast::Span;
 use gobi_grammar::similar::nearest;
 
 /// What the store reports about a point.
@@ -44,9 +46,19 @@ impl View {
         self.kept(commit)
     }
 
+    /// The history, with all that was acknowledged.
+    pub fn timeline(&self) -> Result<&Timeline, ResolveError> {
+        self.database.timeline().map_err(|error| point_error(&error))
+    }
+
+    /// The same for a statement, which stands somewhere.
+    pub fn timeline_for(&self, span: Span) -> Result<&Timeline, Error> {
+        self.database.timeline().map_err(|error| store_error(&error, span))
+    }
+
     /// A commit's snapshot, if it is kept.
     pub fn kept(&self, commit: CommitId) -> Result<Snapshot, ResolveError> {
-        let kept = self.database.timeline().check_kept(commit);
+        let kept = self.timeline()?.check_kept(commit);
         let snapshot = kept.and_then(|()| self.database.snapshot(commit));
         snapshot.map_err(|error| point_error(&error))
     }
@@ -64,7 +76,7 @@ impl View {
 
     /// Where a branch or a tag is.
     pub fn named(&self, kind: RefKind, name: &str) -> Result<CommitId, ResolveError> {
-        let timeline = self.database.timeline();
+        let timeline = self.timeline()?;
         let found = timeline.resolve(kind, name);
         found.ok_or_else(|| {
             let what = match kind {
@@ -82,7 +94,7 @@ impl View {
     }
 
     fn at_time(&self, time_us: i64) -> Result<CommitId, ResolveError> {
-        let timeline = self.database.timeline();
+        let timeline = self.timeline()?;
         let none = |first: Option<i64>| ResolveError {
             code: "22023",
             message: match first {
@@ -110,7 +122,7 @@ impl View {
         let wanted = hash.to_lowercase();
         let error = |message: String| ResolveError { code: "42704", message };
         let none = || error(format!("no commit begins with `{hash}`"));
-        let timeline = self.database.timeline();
+        let timeline = self.timeline()?;
         if let Ok(id) = wanted.parse() {
             return timeline.commit_record(id).map(|_| id).map_err(|_| none());
         }

@@ -69,7 +69,7 @@ pub fn checkpoint(session: &mut Session, span: Span) -> Result<(), Error> {
     store.alone("CHECKPOINT", span)?;
     match store.maintaining(span)? {
         Some(view) => {
-            let done = view.database.timeline().checkpoint();
+            let done = view.timeline_for(span)?.checkpoint();
             done.map_err(|error| store_error(&error, span))
         }
         None => Ok(()),

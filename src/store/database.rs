@@ -27,7 +27,7 @@ use super::locks::Locks;
 use super::object::{CommitId, Kind};
 use super::table::core::{Core, Opened, lock};
 use super::table::{About, COMPACTION, Changes, CommitError, Compaction, Effort, Prepared, Snapshot};
-use super::timeline::{Machine, Mode, Options, Pending, RefKind, Timeline};
+use super::timeline::{Machine, Mode, ObjectStats, Options, Pending, RefKind, Timeline};
 use crate::catalog::EntityId;
 use crate::host::Disk;
 
@@ -97,19 +97,26 @@ impl Database {
         }
     }
 
-    /// History, proofs, branches and tags: all that is known now is durable, and part of it. If it is not, whatever is asked of it
-    /// fails.
-    pub fn timeline(&self) -> &Timeline {
-        if let Err(error) = self.make_durable() {
-            tracing::warn!("what was acknowledged is no commit yet: {error}");
-        }
-        &self.core.timeline
+    /// History, proofs, branches and tags: all that was acknowledged when it is asked for is part of them, and durable.
+    pub fn timeline(&self) -> Result<&Timeline, StoreError> {
+        self.make_durable()?;
+        Ok(&self.core.timeline)
     }
 
     /// Makes commits of all that was acknowledged, and makes them durable.
     pub fn make_durable(&self) -> Result<(), StoreError> {
         self.catch_up()?;
         self.core.timeline.settle()
+    }
+
+    /// Objects that are kept decoded.
+    pub fn cache_stats(&self) -> ObjectStats {
+        self.core.timeline.cache_stats()
+    }
+
+    /// Forgets objects that are kept decoded.
+    pub fn clear_cache(&self) {
+        self.core.timeline.clear_cache();
     }
 
     /// Who writes what.

@@ -88,9 +88,9 @@ fn write_once(
     (target_disk, target): (&dyn Disk, &Path),
 ) -> Result<Written, StoreError> {
     let disk = &*machine.disk;
-    let folder = database.timeline().folder().to_path_buf();
+    let folder = database.timeline()?.folder().to_path_buf();
     let failed = |error| StoreError::io(target, error);
-    let log = database.timeline().log_head();
+    let log = database.timeline()?.log_head();
     let mut staged = target_disk.stage(target).map_err(failed)?;
     staged.write_all(&header(log)).map_err(failed)?;
     let named = database.files()?.into_iter();

@@ -54,7 +54,7 @@ fn check(point: &Point, engine: &Arc<Engine>) -> Result<(), String> {
     let text = |error: gobi::store::StoreError| error.to_string();
     let (folder, mut session) = open(&point.disk, engine)?;
     let database = folder.database(true).map_err(text)?.ok_or("no database")?;
-    let timeline = database.timeline();
+    let timeline = database.timeline().unwrap();
     let size = usize::try_from(timeline.log_head().size).unwrap();
     let (acknowledged, under_way) = (point.witness.acknowledged, &point.witness.under_way);
     let history: Vec<_> = point.history.lock().unwrap()[..acknowledged].to_vec();
@@ -99,7 +99,7 @@ fn check(point: &Point, engine: &Arc<Engine>) -> Result<(), String> {
     }
     let script = "CREATE TABLE after_crash (k bigint, v string); INSERT INTO after_crash VALUES (1, 'x')";
     run(&mut session, script).map_err(|error| format!("{error:?}"))?;
-    let after = database.timeline().log_head().size;
+    let after = database.timeline().unwrap().log_head().size;
     (after == size as u64 + 2)
         .then_some(())
         .ok_or_else(|| format!("{after} commits after {size} and two more"))

@@ -81,7 +81,7 @@ fn proofs() -> (Vec<(&'static str, String)>, String) {
     for first in [0, 20] {
         snapshot = append(&snapshot, first);
     }
-    let timeline = database.timeline();
+    let timeline = database.timeline().unwrap();
     let commit = snapshot.commit_id().unwrap();
     let row = |key: i64| {
         let table = snapshot.table(id).unwrap();

@@ -284,7 +284,7 @@ impl World {
             Op::Tag { name } => self.set_ref(RefKind::Tag, *name).map_err(text),
             Op::Branch { name } => self.set_ref(RefKind::Branch, *name).map_err(text),
             Op::Checkpoint => match self.database().map_err(text)? {
-                Some(database) => database.timeline().checkpoint().map_err(text),
+                Some(database) => database.timeline().unwrap().checkpoint().map_err(text),
                 None => Ok(()),
             },
             Op::Reopen => self.reopen(),
@@ -335,14 +335,14 @@ impl World {
             fill_percent: 100,
             dry_run: false,
         };
-        database.timeline().gc(&retention, &TableReferences).map(drop)
+        database.timeline().unwrap().gc(&retention, &TableReferences).map(drop)
     }
 
     fn set_ref(&mut self, kind: RefKind, name: u8) -> Result<(), StoreError> {
         let Some(database) = self.database()? else {
             return Ok(());
         };
-        let timeline = database.timeline();
+        let timeline = database.timeline().unwrap();
         let size = timeline.log_head().size;
         if size == 0 {
             return Ok(());
@@ -381,12 +381,12 @@ impl World {
         let database = self.database()?.expect("something was written");
         // What was acknowledged becomes a commit, or this says why not.
         database.make_durable()?;
-        let size = usize::try_from(database.timeline().log_head().size).unwrap();
+        let size = usize::try_from(database.timeline().unwrap().log_head().size).unwrap();
         let mut witness = self.witness.lock().unwrap();
         let mut history = self.history.lock().unwrap();
         assert!(size <= history.len() + 1, "one statement, one commit");
         if size > history.len() {
-            history.push((database.timeline().commit_at(size as u64 - 1)?, model));
+            history.push((database.timeline().unwrap().commit_at(size as u64 - 1)?, model));
         }
         witness.acknowledged = history.len();
         witness.under_way = None;

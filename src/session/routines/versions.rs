@@ -102,7 +102,7 @@ fn before(
     now: &Option<String>,
     find: &dyn Fn(&Catalog) -> Option<String>,
 ) -> Result<Option<String>, crate::store::StoreError> {
-    let timeline = view.database.timeline();
+    let timeline = view.database.timeline()?;
     let mut at = view.base.commit_id();
     while let Some(commit) = at.filter(|commit| timeline.check_kept(*commit).is_ok()) {
         let text = find(view.database.snapshot(commit)?.catalog());

@@ -74,7 +74,7 @@ fn merge_into(
     let Some(tip) = view.base.commit_id() else {
         return Err(user("22023", running.span, "nothing was committed yet"));
     };
-    let timeline = view.database.timeline();
+    let timeline = view.timeline_for(running.span)?;
     let base = timeline.merge_base(tip, theirs).map_err(failed)?;
     let base = base.ok_or_else(|| user("22023", name.span, "the branches have no commit in common"))?;
     if base == theirs {
@@ -109,7 +109,7 @@ fn merge_into(
 
 /// Whether a commit leads to another by first parents, so that a branch that moves there keeps its own history.
 fn is_straight(view: &View, from: CommitId, to: CommitId) -> Result<bool, StoreError> {
-    let timeline = view.database.timeline();
+    let timeline = view.database.timeline()?;
     let height = timeline.commit_record(from)?.height;
     Ok(timeline.at_height(to, height)? == Some(from))
 }

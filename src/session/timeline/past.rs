@@ -37,7 +37,7 @@ pub fn log(log: &Log, view: &View, span: Span) -> Result<ResultStream, Error> {
     let table = log.table.as_ref().map(|path| change::target(view, path)).transpose()?;
     let commits = commits(view, table.map(|(id, _)| id), limit.unwrap_or(usize::MAX));
     let commits = commits.map_err(|error| store_error(&error, span))?;
-    let named = names(view.database.timeline());
+    let named = names(view.timeline_for(span)?);
     let text = |of: &dyn Fn(&CommitId, &Commit) -> Option<String>| {
         Column::Texts(commits.iter().map(|(id, record)| of(id, record)).collect())
     };
@@ -78,7 +78,7 @@ fn names(timeline: &Timeline) -> HashMap<CommitId, Vec<String>> {
 
 /// The commits that led to what is seen, those that changed a table if one is named.
 fn commits(view: &View, table: Option<EntityId>, limit: usize) -> Result<Vec<(CommitId, Commit)>, StoreError> {
-    let timeline = view.database.timeline();
+    let timeline = view.database.timeline()?;
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     let mut open = BinaryHeap::new();
@@ -141,7 +141,7 @@ fn between(session: &mut Session, (from, to): (&When, &When), view: &View, runni
 /// Where two histories parted: the older of both, if it is in the history of the other.
 fn parted(view: &View, from: &Snapshot, to: &Snapshot) -> Result<Snapshot, StoreError> {
     let base = match (from.commit_id(), to.commit_id()) {
-        (Some(from), Some(to)) => view.database.timeline().merge_base(from, to)?,
+        (Some(from), Some(to)) => view.database.timeline()?.merge_base(from, to)?,
         _ => None,
     };
     match base {
@@ -295,7 +295,7 @@ pub fn blame(session: &mut Session, blame: &Blame, view: &View, running: Running
 
 /// Adds what is known of the commits of a batch's first column.
 fn blamed(batch: &RecordBatch, fields: &[Field], view: &View, span: Span) -> Result<RecordBatch, Error> {
-    let timeline = view.database.timeline();
+    let timeline = view.timeline_for(span)?;
     let commits = batch.column(0).as_string_view();
     let mut known: HashMap<&str, Commit> = HashMap::new();
     for commit in commits.iter().flatten() {

@@ -62,7 +62,7 @@ pub enum Provable {
 pub fn prove_commit(session: &mut Session, what: &Provable) -> Result<String, Error> {
     let span = Span::default();
     let view = super::viewed(session, span)?;
-    let timeline = view.database.timeline();
+    let timeline = view.timeline_for(span)?;
     let proof = match what {
         Provable::Commit(text) => {
             let commit = super::commit_named(session, text)?;

@@ -43,7 +43,7 @@ pub fn record_of(session: &mut Session, text: &str) -> Result<ResultStream, Erro
     let span = Span::default();
     let commit = commit_named(session, text)?;
     let view = viewed(session, span)?;
-    let record = view.database.timeline().commit_record(commit);
+    let record = view.timeline_for(span)?.commit_record(commit);
     let record = record.map_err(|error| store_error(&error, span))?;
     let parents: Vec<String> = record.parents.iter().map(ToString::to_string).collect();
     let lines = [
@@ -70,7 +70,7 @@ pub fn record_of(session: &mut Session, text: &str) -> Result<ResultStream, Erro
 pub fn parent_of(session: &mut Session, text: &str) -> Result<Option<String>, Error> {
     let commit = commit_named(session, text)?;
     let view = viewed(session, Span::default())?;
-    let record = view.database.timeline().commit_record(commit);
+    let record = view.timeline_for(Span::default())?.commit_record(commit);
     let record = record.map_err(|error| store_error(&error, Span::default()))?;
     Ok(record.parents.first().map(ToString::to_string))
 }
@@ -78,6 +78,6 @@ pub fn parent_of(session: &mut Session, text: &str) -> Result<Option<String>, Er
 /// Size and root of the log.
 pub fn log_root(session: &mut Session) -> Result<(u64, String), Error> {
     let view = viewed(session, Span::default())?;
-    let head = view.database.timeline().log_head();
+    let head = view.timeline_for(Span::default())?.log_head();
     Ok((head.size, head.root.to_string()))
 }

@@ -92,7 +92,7 @@ fn create_ref(
     if_not_exists: bool,
     commit: CommitId,
 ) -> Result<StatementResult, Error> {
-    let timeline = view.database.timeline();
+    let timeline = view.timeline_for(name.span)?;
     if timeline.resolve(kind, &name.text).is_some() {
         if if_not_exists {
             return Ok(StatementResult::Done);
@@ -113,13 +113,13 @@ fn last(view: &View, span: Span) -> Result<CommitId, Error> {
 
 /// SHOW SNAPSHOTS.
 pub fn snapshots(view: &View, span: Span) -> Result<ResultStream, Error> {
-    let refs = view.database.timeline().refs(RefKind::Tag);
+    let refs = view.timeline_for(span)?.refs(RefKind::Tag);
     list(named(view, refs, span)?, span)
 }
 
 /// SHOW BRANCHES.
 pub fn branches(view: &View, in_use: &str, span: Span) -> Result<ResultStream, Error> {
-    let refs = view.database.timeline().refs(RefKind::Branch);
+    let refs = view.timeline_for(span)?.refs(RefKind::Branch);
     let used = refs.iter().map(|(name, _)| {
         let used = name.as_str() == in_use;
         Some(if used { "yes" } else { "no" }.to_string())
@@ -133,7 +133,7 @@ pub fn branches(view: &View, in_use: &str, span: Span) -> Result<ResultStream, E
 fn named(view: &View, refs: Vec<(String, CommitId)>, span: Span) -> Result<Vec<(&'static str, Column)>, Error> {
     let mut times = Vec::with_capacity(refs.len());
     for (_, commit) in &refs {
-        let record = view.database.timeline().commit_record(*commit);
+        let record = view.timeline_for(span)?.commit_record(*commit);
         times.push(record.map_err(|error| store_error(&error, span))?.time_us);
     }
     let commits = refs.iter().map(|(_, commit)| Some(commit.to_string())).collect();

@@ -41,7 +41,7 @@ fn is_past(view: &View, then: &Snapshot) -> Result<bool, crate::store::StoreErro
     let (Some(tip), Some(then)) = (view.base.commit_id(), then.commit_id()) else {
         return Ok(false);
     };
-    let timeline = view.database.timeline();
+    let timeline = view.database.timeline()?;
     let height = timeline.commit_record(then)?.height;
     Ok(timeline.at_height(tip, height)? == Some(then))
 }

@@ -84,7 +84,7 @@ fn marks(view: &View) -> Vec<(WatermarkDef, CommitId)> {
 
 /// SHOW WATERMARKS.
 pub fn show(view: &View, span: Span) -> Result<ResultStream, Error> {
-    let timeline = view.database.timeline();
+    let timeline = view.timeline_for(span)?;
     let failed = |error| store_error(&error, span);
     let (mut names, mut tables, mut commits) = (Vec::new(), Vec::new(), Vec::new());
     let (mut times, mut behind) = (Vec::new(), Vec::new());

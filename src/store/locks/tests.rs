@@ -190,7 +190,11 @@ fn a_row_that_a_compaction_has_moved_is_still_held() {
     // The other way round, too.
     drop(one);
     assert_eq!(blocked(&two, &stage.deleted(3)), None);
-    let old = stage.database.timeline().first_parents(stage.base.commit_id().unwrap());
+    let old = stage
+        .database
+        .timeline()
+        .unwrap()
+        .first_parents(stage.base.commit_id().unwrap());
     let old = old.map(|found| found.unwrap().0).nth(1).unwrap();
     stage.base = stage.database.snapshot(old).unwrap();
     let three = stage.holder("three");

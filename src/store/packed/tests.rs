@@ -65,7 +65,7 @@ fn packing_and_unpacking_gives_the_same_database_and_the_same_file() {
     assert!(bytes(&disk, "x.gobi") == bytes(&disk, "y.gobi"));
     for folder in ["db", "other"] {
         let database = Database::open(on.clone(), Path::new(folder), Mode::Write).unwrap();
-        assert_eq!(database.timeline().log_head(), summary.log);
+        assert_eq!(database.timeline().unwrap().log_head(), summary.log);
         database.close().unwrap();
     }
     let error = unpack((&on.disk, Path::new("x.gobi")), (&*on.disk, Path::new("other"))).unwrap_err();
@@ -81,7 +81,7 @@ fn a_packed_file_is_read_in_place_and_never_written() {
     assert_eq!(packed.summary(), summary);
     let inside = machine(Arc::new(packed));
     let database = Database::open(inside.clone(), Path::new("x.gobi"), Mode::Read).unwrap();
-    assert_eq!(database.timeline().log_head(), summary.log);
+    assert_eq!(database.timeline().unwrap().log_head(), summary.log);
     assert!(database.verify(true).is_ok());
     assert!(Database::open(inside, Path::new("x.gobi"), Mode::Write).is_err());
 }

@@ -92,7 +92,7 @@ impl World {
         let Some(database) = self.database().map_err(text)? else {
             return Ok(None);
         };
-        let tip = database.timeline().resolve(RefKind::Branch, &self.branch);
+        let tip = database.timeline().unwrap().resolve(RefKind::Branch, &self.branch);
         Ok(tip.map(|tip| (database, tip)))
     }
 
@@ -103,7 +103,7 @@ impl World {
             return Ok(());
         };
         let failed = |error: Error| format!("{error:?}");
-        if database.timeline().resolve(RefKind::Branch, name).is_none() {
+        if database.timeline().unwrap().resolve(RefKind::Branch, name).is_none() {
             run(&mut self.session, &format!("CREATE BRANCH {name}")).map_err(failed)?;
         }
         run(&mut self.session, &format!("USE BRANCH {name}")).map_err(failed)?;
@@ -113,7 +113,7 @@ impl World {
 
     /// Takes the model of the branch in use.
     fn take_model(&mut self, database: &Database) -> Result<(), String> {
-        let tip = database.timeline().resolve(RefKind::Branch, &self.branch);
+        let tip = database.timeline().unwrap().resolve(RefKind::Branch, &self.branch);
         let model = tip.and_then(|tip| self.model_of(tip));
         self.model = Model::clone(&*model.ok_or("a branch is at an unknown commit")?);
         Ok(())
@@ -147,7 +147,7 @@ impl World {
             return Ok(());
         };
         let (commit, model) = self.past(to);
-        let timeline = database.timeline();
+        let timeline = database.timeline().unwrap();
         let height = timeline.commit_record(commit).map_err(text)?.height;
         let is_past = timeline.at_height(tip, height).map_err(text)? == Some(commit);
         let can = is_past && timeline.check_kept(commit).is_ok();
@@ -175,7 +175,7 @@ impl World {
             return Ok(());
         };
         let (commit, model) = self.past(at);
-        if database.timeline().check_kept(commit).is_ok() {
+        if database.timeline().unwrap().check_kept(commit).is_ok() {
             assert_eq!(
                 contents(&mut self.session, &database, Some(commit))?,
                 *model,
@@ -206,10 +206,10 @@ impl World {
         let Some((database, tip)) = self.tip()? else {
             return Ok(());
         };
-        let Some(theirs) = database.timeline().resolve(RefKind::Branch, name) else {
+        let Some(theirs) = database.timeline().unwrap().resolve(RefKind::Branch, name) else {
             return Ok(());
         };
-        let base = database.timeline().merge_base(tip, theirs).map_err(text)?;
+        let base = database.timeline().unwrap().merge_base(tip, theirs).map_err(text)?;
         let base = base.expect("branches begin somewhere");
         let state = |commit| self.state(&database, commit);
         let pick = [None, Some(true), Some(false)][usize::from(pick) % 3];
@@ -236,7 +236,7 @@ impl World {
         self.tally.merged += u32::from(self.model != expected.model);
         self.model = expected.model;
         self.settle(after).map_err(text)?;
-        let found = database.timeline().resolve(RefKind::Branch, &self.branch);
+        let found = database.timeline().unwrap().resolve(RefKind::Branch, &self.branch);
         let found = contents(&mut self.session, &database, found)?;
         assert_eq!(found, self.model, "after merging {name}");
         Ok(())

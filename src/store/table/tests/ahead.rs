@@ -38,7 +38,7 @@ fn sorted(snapshot: &Snapshot, id: EntityId) -> Vec<i64> {
 fn what_went_ahead_is_read_and_is_a_commit_each() {
     let disk = SimDisk::new();
     let (database, id, base) = with_table(&disk, keyed("t"));
-    let before = database.timeline().log_head().size;
+    let before = database.timeline().unwrap().log_head().size;
     for a in 0..5 {
         assert!(goes_ahead(&database, id, a).unwrap());
     }
@@ -47,8 +47,12 @@ fn what_went_ahead_is_read_and_is_a_commit_each() {
     assert!(database.core.timeline.resolve(RefKind::Branch, "main") == base.commit_id());
     let head = database.head("main").unwrap();
     assert_eq!(sorted(&head, id), [0, 1, 2, 3, 4]);
-    assert_eq!(database.timeline().log_head().size, before + 5);
-    let record = database.timeline().commit_record(head.commit_id().unwrap()).unwrap();
+    assert_eq!(database.timeline().unwrap().log_head().size, before + 5);
+    let record = database
+        .timeline()
+        .unwrap()
+        .commit_record(head.commit_id().unwrap())
+        .unwrap();
     assert_eq!(record.message, "INSERT");
     assert!(database.verify(true).unwrap().is_clean());
 }
@@ -57,7 +61,7 @@ fn what_went_ahead_is_read_and_is_a_commit_each() {
 fn those_that_run_side_by_side_share_a_commit() {
     let disk = SimDisk::new();
     let (database, id, _) = with_table(&disk, keyed("t"));
-    let before = database.timeline().log_head().size;
+    let before = database.timeline().unwrap().log_head().size;
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let database = &database;
@@ -76,7 +80,7 @@ fn those_that_run_side_by_side_share_a_commit() {
     let head = database.head("main").unwrap();
     let expected: Vec<i64> = (0..8).flat_map(|t| (0..40).map(move |r| t * 100 + r)).collect();
     assert_eq!(sorted(&head, id), expected);
-    assert!(database.timeline().log_head().size <= before + 320);
+    assert!(database.timeline().unwrap().log_head().size <= before + 320);
     assert!(database.verify(true).unwrap().is_clean());
 }
 
@@ -157,7 +161,7 @@ fn another_process_reads_it_and_writes_nothing() {
     let before = disk.files();
     let reader = Database::open(machine(&disk), Path::new("db"), Mode::Read).unwrap();
     assert_eq!(sorted(&reader.head("main").unwrap(), id), [0, 1, 2]);
-    assert_eq!(reader.timeline().log_head().size, 4);
+    assert_eq!(reader.timeline().unwrap().log_head().size, 4);
     assert!(reader.is_current().unwrap());
     assert!(disk.files() == before);
     assert!(goes_ahead(&database, id, 3).unwrap());

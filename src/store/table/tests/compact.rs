@@ -53,7 +53,11 @@ fn small_segments_become_one_and_rows_keep_their_origins() {
         assert_eq!(origins(&after, id), before);
         assert_eq!(sorted(texts(&after, id)), sorted(texts(&head, id)));
         assert_eq!(database.head("main").unwrap().commit_id(), after.commit_id());
-        let record = database.timeline().commit_record(after.commit_id().unwrap()).unwrap();
+        let record = database
+            .timeline()
+            .unwrap()
+            .commit_record(after.commit_id().unwrap())
+            .unwrap();
         assert_eq!(record.flavor, COMPACTION);
         let moved = Moved::decode(&record.extra).unwrap();
         assert_eq!((moved.table, moved.from.len(), moved.into.len()), (id, segments, 1));
@@ -181,7 +185,7 @@ fn segments_are_few_and_rows_rewritten_seldom_however_many_commits() {
         );
     }
     assert_eq!(texts(&head, id).len(), 600);
-    let record = database.timeline().log_head().size;
+    let record = database.timeline().unwrap().log_head().size;
     assert!(record < 600 * 5 / 4, "{record} commits");
     assert!(rewritten > 0);
 }

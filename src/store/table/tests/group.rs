@@ -26,9 +26,9 @@ fn rows_of_several_transactions_make_one_commit() {
     let one = adding(&database, &base, id, &[(1, "one"), (9, "nine")]);
     let two = adding(&database, &newer, id, &[(4, "four")]);
     assert!(one.joins(&base, &base) && two.joins(&newer, &base));
-    let before = database.timeline().place(newer.commit_id().unwrap()).unwrap();
+    let before = database.timeline().unwrap().place(newer.commit_id().unwrap()).unwrap();
     let next = queue(&database, &[(&one, &base), (&two, &newer)]).unwrap();
-    let after = database.timeline().place(next.commit_id().unwrap()).unwrap();
+    let after = database.timeline().unwrap().place(next.commit_id().unwrap()).unwrap();
     assert_eq!(after.index, before.index + 1);
     let mut found = texts(&next, id);
     found.sort();
@@ -144,7 +144,12 @@ fn what_depends_on_others_makes_a_commit_of_its_own() {
 fn whoever_commits_beside_others_hears_of_its_own_success() {
     let disk = SimDisk::new();
     let (database, id, base) = with_table(&disk, keyed("t"));
-    let before = database.timeline().place(base.commit_id().unwrap()).unwrap().index;
+    let before = database
+        .timeline()
+        .unwrap()
+        .place(base.commit_id().unwrap())
+        .unwrap()
+        .index;
     // Every thread adds rows of its own, and one row that all add.
     let successes: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8_i64)
@@ -172,6 +177,7 @@ fn whoever_commits_beside_others_hears_of_its_own_success() {
     let mut told = 0;
     for (_, record) in database
         .timeline()
+        .unwrap()
         .first_parents(head.commit_id().unwrap())
         .map(Result::unwrap)
     {
