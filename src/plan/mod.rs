@@ -6,6 +6,7 @@ pub mod access;
 mod bind;
 pub mod change;
 pub mod constant;
+mod depth;
 mod distinct;
 pub mod estimate;
 pub mod eval;
@@ -439,6 +440,11 @@ pub fn converted(expr: logical::Expr, ty: &LogicalType) -> Option<logical::Expr>
     bind::converted(expr, ty)
 }
 
+/// The error for a value whose type is too large; see [`LogicalType::is_too_large`].
+pub fn too_large_type(span: ast::Span) -> Diagnostic {
+    bind::too_large_type(span)
+}
+
 /// A call of a function of the table, which takes these arguments and gives this type.
 pub fn call_of(name: &str, args: Vec<logical::Expr>, ty: LogicalType, span: ast::Span) -> logical::Expr {
     bind::call_of(name, args, ty, span)
@@ -456,6 +462,8 @@ pub struct BodyScope<'s> {
     pub variables: &'s [routine::Variable],
     /// The names in reach; a later one hides an earlier one.
     pub names: &'s [BodyName],
+    /// Somebody catches errors: a constant that does not fit fails when it is computed.
+    pub tried: bool,
 }
 
 /// A name of a body.

@@ -223,17 +223,20 @@ pub enum Statement {
 impl Program {
     /// The numbers of the questions that its routines ask.
     pub fn questions(&self) -> BTreeSet<usize> {
-        let mut asked = BTreeSet::new();
-        for routine in &self.routines {
-            Statement::each(&routine.body, &mut |statement| match statement {
-                Statement::Ask { question, .. }
-                | Statement::Rows { question, .. }
-                | Statement::Collect { question, .. } => {
-                    asked.insert(*question);
-                }
-                _ => {}
-            });
-        }
+        self.routines.iter().flat_map(Routine::questions).collect()
+    }
+}
+
+impl Routine {
+    /// The numbers of the questions that its body asks.
+    pub fn questions(&self) -> Vec<usize> {
+        let mut asked = Vec::new();
+        Statement::each(&self.body, &mut |statement| match statement {
+            Statement::Ask { question, .. }
+            | Statement::Rows { question, .. }
+            | Statement::Collect { question, .. } => asked.push(*question),
+            _ => {}
+        });
         asked
     }
 }

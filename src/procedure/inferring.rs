@@ -17,9 +17,9 @@ use gobi_grammar::ast::visit::{self, VisitMut};
 use gobi_grammar::ast::{self, ExprKind, Span};
 use gobi_grammar::{Diagnostic, Label};
 
+use super::Definition;
 use super::check::Callable;
 use super::instances::Instances;
-use super::{Definition, Definitions};
 use crate::plan::{Callee, RoutineCall, TableResolver};
 use crate::types::LogicalType;
 
@@ -80,7 +80,7 @@ pub(super) fn inferred(
     let mut trial = Trial {
         definition,
         types: types.to_vec(),
-        definitions: Arc::clone(&instances.definitions),
+        instances: &mut *instances,
         tables,
         names: names(definition),
         strict: false,
@@ -92,7 +92,9 @@ pub(super) fn inferred(
         return Ok(None);
     };
     trial.leave_out_texts(&free, &mut fitting);
-    *instances = made;
+    if let Some(made) = made {
+        *instances = made;
+    }
     let shown = types.iter().enumerate().map(|(at, ty)| match ty {
         Some(ty) => Some(ty.to_string()),
         None => {
@@ -133,15 +135,18 @@ fn names(definition: &Definition) -> Vec<(String, Span)> {
 struct Trial<'t> {
     definition: &'t Definition,
     types: Vec<Option<LogicalType>>,
-    definitions: Arc<dyn Definitions>,
+    instances: &'t mut Instances,
     tables: &'t mut dyn TableResolver,
     names: Vec<(String, Span)>,
     /// A text is not taken for what may be written as one.
     strict: bool,
 }
 
-/// A call that checks.
-type Made = (Callee, Instances);
+/// A call that checks, and the routines made for it, unless they are among those that are shared.
+type Made = (Callee, Option<Instances>);
+
+/// The types of each parameter, what the function gives, and a call that checks.
+type Combined = (Vec<Vec<LogicalType>>, Option<String>, Option<Instances>);
 
 impl Trial<'_> {
     /// Checks the body for a type of each of the parameters without one.
@@ -165,10 +170,16 @@ impl Trial<'_> {
             args.push((Some(given), ty.clone(), true));
         }
         let call = RoutineCall { name: &called, args };
-        let mut instances = Instances::new(Arc::clone(&self.definitions));
+        let mut own = match self.instances.shared {
+            true => None,
+            false => Some(Instances::new(Arc::clone(&self.instances.definitions))),
+        };
+        let instances = own.as_mut().unwrap_or(&mut *self.instances);
         instances.strict = self.strict;
-        match instances.call(&call, Some(&mut *self.tables)) {
-            Some(Ok(callee)) => Ok((callee, instances)),
+        let called = instances.call(&call, Some(&mut *self.tables));
+        instances.strict = false;
+        match called {
+            Some(Ok(callee)) => Ok((callee, own)),
             Some(Err(error)) => Err(error),
             None => Err(Diagnostic::new("42883", Span::default(), "there is no such function")),
         }
@@ -237,7 +248,7 @@ impl Trial<'_> {
     }
 
     /// The types of each parameter with which the body checks, what it gives with all of them, and a call that checks.
-    fn combined(&mut self, free: &[Free]) -> Option<(Vec<Vec<LogicalType>>, Option<String>, Instances)> {
+    fn combined(&mut self, free: &[Free]) -> Option<Combined> {
         let count = free.iter().map(|free| free.fitting.len()).product::<usize>();
         let mut fitting: Vec<Vec<LogicalType>> = vec![Vec::new(); free.len()];
         let mut results: Vec<LogicalType> = Vec::new();

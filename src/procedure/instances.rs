@@ -7,6 +7,9 @@
 //!
 //! Does not: find definitions; [`Definitions`] does.
 
+mod remembered;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
@@ -26,6 +29,7 @@ use crate::plan::{
 };
 use crate::types::stack::with_room;
 use crate::types::{LogicalType, Value};
+use remembered::Remembered;
 
 /// A function that is checked for so many types while it is checked for others never comes to an end.
 const MOST_TYPES: usize = 16;
@@ -52,6 +56,10 @@ pub struct Instances {
     pub(super) strict: bool,
     /// What names of types stand for in the routine that is being checked.
     pub(super) types: NamedTypes,
+    /// They outlive the definition that is checked: what is found out about others is found out once.
+    pub(super) shared: bool,
+    /// What is found again.
+    remembered: Remembered,
 }
 
 #[derive(Debug)]
@@ -60,6 +68,8 @@ struct Instance {
     /// `None`: nothing calls it.
     definition: Option<Arc<Definition>>,
     params: Vec<(LogicalType, bool)>,
+    /// How texts were taken in it.
+    strict: bool,
     result: Option<Option<(LogicalType, bool)>>,
     routine: Routine,
     recursive: bool,
@@ -92,7 +102,22 @@ impl Instances {
             open: Vec::new(),
             unresolved: false,
             strict: false,
+            shared: false,
+            remembered: Remembered::default(),
         }
+    }
+
+    /// None yet, to be kept from one definition to the next.
+    pub fn shared(definitions: Arc<dyn Definitions>) -> Self {
+        Self {
+            shared: true,
+            ..Self::new(definitions)
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.routines.len()
     }
 
     /// The routines made so far.
@@ -108,7 +133,13 @@ impl Instances {
 
     /// What the routines ask.
     pub fn asked(&self) -> Vec<Question> {
-        let asked = self.program().questions();
+        self.asked_since(0)
+    }
+
+    /// What the routines ask, but for the first ones.
+    pub fn asked_since(&self, first: usize) -> Vec<Question> {
+        let made = self.routines.iter().skip(first);
+        let asked: BTreeSet<usize> = made.flat_map(|instance| instance.routine.questions()).collect();
         asked
             .into_iter()
             .filter_map(|number| self.questions.get(number).cloned())
@@ -139,6 +170,7 @@ impl Instances {
             name: routine.name.clone(),
             definition: None,
             params: Vec::new(),
+            strict: false,
             result: None,
             routine,
             recursive: false,
@@ -310,8 +342,7 @@ impl Instances {
         call: &RoutineCall<'_>,
         tables: Option<&mut dyn TableResolver>,
     ) -> Result<usize, Diagnostic> {
-        let same = |instance: &Instance| instance.is_of(definition) && instance.params == key;
-        if let Some(known) = self.routines.iter().position(same) {
+        if let Some(known) = self.known(definition, key) {
             if let Some(at) = self.open.iter().position(|open| *open == known) {
                 // Everything between a call and the routine that it leads back to may be in itself.
                 for open in self.open.iter().skip(at) {
@@ -329,12 +360,17 @@ impl Instances {
             let help = "cast the argument, as in `null :: int`, or declare the parameter's type";
             return Err(Diagnostic::new("42P18", call.name.span, message).with_help(help));
         }
+        if let Some(error) = self.failure(definition, key) {
+            return Err(error);
+        }
         self.check_ends(definition, call)?;
         let number = self.routines.len();
+        self.remembered.note(&definition.name, number);
         self.routines.push(Instance {
             name: definition.name.clone(),
             definition: Some(definition.clone()),
             params: key.to_vec(),
+            strict: self.strict,
             result: None,
             routine: Routine::default(),
             recursive: false,
@@ -342,9 +378,10 @@ impl Instances {
         self.open.push(number);
         let made = with_room(|| self.make(number, definition, params, tables));
         self.open.pop();
-        if made.is_err() {
+        if let Err(error) = &made {
             // Nothing is left of it for those who look again.
             self.routines.truncate(number);
+            self.note_failure(definition, key, error);
         }
         made.map(|()| number)
     }

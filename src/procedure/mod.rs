@@ -264,7 +264,7 @@ fn words_of(statement: &ast::Statement, dialect: Dialect) -> HashSet<String> {
 }
 
 /// Where functions and procedures are found by name; the session implements it.
-pub trait Definitions: std::fmt::Debug {
+pub trait Definitions: std::fmt::Debug + Send + Sync {
     /// The one of that name, whatever its case; not one of a receiver, where there are others.
     fn find(&self, name: &str) -> Option<Arc<Definition>>;
 

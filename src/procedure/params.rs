@@ -67,6 +67,7 @@ pub(super) fn params(
                 let nothing = BodyScope {
                     variables: &[],
                     names: &[],
+                    tried: false,
                 };
                 let value = bind_scalar(default, &nothing, definition.dialect, tables).map_err(first)?;
                 Param {

@@ -26,6 +26,7 @@ use crate::exec::{CancelToken, Engine, Prepared, QueryOptions};
 use crate::plan::change::{Change, Layout, Unchecked};
 use crate::plan::{self, logical};
 use crate::types::arrow::arrow_schema;
+use crate::types::stack::with_bytes;
 use crate::types::{Field, Value, array};
 
 /// A worker that fills a table wants so much of the memory limit.
@@ -254,7 +255,7 @@ fn kept_or_bound<'r>(
         Some(made) => Some(made),
         None => slot.as_ref().and_then(|slot| {
             tables.restart(true);
-            let made = bind(&mut tables).map(|(query, layout)| (plan::simplify(query), layout));
+            let made = bind(&mut tables).map(|(query, layout)| (simplified(query), layout));
             match &made {
                 Ok((query, layout)) => slot.keep(key, query, layout, &tables),
                 // What needs the values, or is wrong: who binds it with them will see.
@@ -269,7 +270,7 @@ fn kept_or_bound<'r>(
             slot = None;
             tables.restart(false);
             let (query, layout) = bind(&mut tables).map_err(Error::all)?;
-            (plan::simplify(query), layout)
+            (simplified(query), layout)
         }
     };
     phases.bind = clock.elapsed();
@@ -280,6 +281,11 @@ fn kept_or_bound<'r>(
         slot,
     };
     Ok((bound, layout))
+}
+
+/// The bound query, with less to do.
+fn simplified(query: logical::Query) -> logical::Query {
+    with_bytes(query.stack_bytes(), || plan::simplify(query))
 }
 
 /// Looks for errors in a change.
@@ -437,7 +443,11 @@ fn known_rows(query: &logical::Query, tables: &StatementTables<'_>) -> Option<Re
 }
 
 /// Optimises what is bound.
-fn place(mut bound: Bound<'_>, span: Span) -> Result<Bound<'_>, Error> {
+fn place(bound: Bound<'_>, span: Span) -> Result<Bound<'_>, Error> {
+    with_bytes(bound.query.stack_bytes(), || place_here(bound, span))
+}
+
+fn place_here(mut bound: Bound<'_>, span: Span) -> Result<Bound<'_>, Error> {
     let clock = Instant::now();
     bound.query = plan::place(bound.query, &mut bound.tables);
     if let Some(error) = bound.tables.failed() {
@@ -450,6 +460,12 @@ fn place(mut bound: Bound<'_>, span: Span) -> Result<Bound<'_>, Error> {
 
 /// Compiles what is optimised.
 fn prepare(engine: &Engine, placed: Bound<'_>, options: &QueryOptions, span: Span) -> Result<Compiled, Error> {
+    with_bytes(placed.query.stack_bytes(), || {
+        prepare_here(engine, placed, options, span)
+    })
+}
+
+fn prepare_here(engine: &Engine, placed: Bound<'_>, options: &QueryOptions, span: Span) -> Result<Compiled, Error> {
     let clock = Instant::now();
     let Bound {
         query: optimized,

@@ -18,6 +18,7 @@ pub mod exact;
 pub mod labels;
 pub mod nested;
 pub mod outside;
+pub mod size;
 pub mod stack;
 pub mod stats;
 pub mod text;

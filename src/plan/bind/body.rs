@@ -30,6 +30,7 @@ pub(in crate::plan) fn bind_scalar(
     let views = elsa::FrozenVec::new();
     let mut binder = Binder::new(dialect, tables, &views);
     binder.in_body = true;
+    binder.tried = body.tried;
     for variable in body.variables {
         binder.new_column(&variable.name, variable.ty.clone(), variable.nullable);
     }

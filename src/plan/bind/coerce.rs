@@ -187,9 +187,10 @@ impl Binder<'_> {
         Ok((out, ty))
     }
 
-    /// Converts; a constant that does not fit is an error.
+    /// Converts; a constant that does not fit is an error, here or, where one is caught, when it is computed.
     pub(super) fn convert_constant(&mut self, expr: Expr, ty: &LogicalType) -> Bound<Expr> {
         if let Some(value) = expr.as_literal()
+            && !self.tried
             && let Err(misfit) = constant::convert(value, &expr.ty, ty)
         {
             let mut error = Diagnostic::new(misfit.code, expr.span, misfit.message);

@@ -27,7 +27,9 @@ use crate::plan::{Passed, QueryFunction, properties};
 use crate::types::{LogicalType, Value};
 
 /// Functions stand in each other so deep at most.
-const MOST: usize = 32;
+const MOST: usize = 128;
+/// What one of their names stands for has so many parts at most.
+const MOST_PARTS: usize = 10_000;
 
 /// The body of a function that is being bound in the place of a call.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub(super) struct Frame {
     /// The columns of the block that the call stands in.
     pub(super) caller: Scope,
     name: String,
+    body: ArmBody,
 }
 
 impl<'a> Binder<'a> {
@@ -104,16 +107,13 @@ impl<'a> Binder<'a> {
         caller: Scope,
         span: Span,
     ) -> Bound<(&'a ast::Expr, Dialect)> {
-        if self.frames.len() >= MOST {
-            let message = format!("`{}` leads to itself through queries", function.name);
-            let help = "in a query, a function that asks queries cannot call itself";
-            return self.fail(Diagnostic::new("54001", span, message).with_help(help));
-        }
+        self.check_frames(&function, span)?;
         let mut frame = Frame {
             names: Vec::new(),
             values: HashMap::new(),
             caller,
             name: function.name,
+            body: function.body.clone(),
         };
         let mut scope = Scope::default();
         let mut declare = |binder: &mut Self, name: String, value: Expr| {
@@ -133,7 +133,9 @@ impl<'a> Binder<'a> {
                 let message = "an argument that changes from call to call, of a function that asks a query,";
                 return self.unsupported(&format!("{message} is"), value.span);
             }
-            let value = self.as_type(value, &ty)?;
+            let mut value = self.as_type(value, &ty)?;
+            self.without_frames(&mut value);
+            self.not_too_long(&value)?;
             declare(self, name, value);
         }
         // It lives as long as the binding, as expressions of macros do.
@@ -143,6 +145,22 @@ impl<'a> Binder<'a> {
         block.scope = scope;
         self.frames.push(frame);
         Ok((body, function.dialect))
+    }
+
+    /// An error if a function stands in itself, or too many stand in each other.
+    fn check_frames(&mut self, function: &QueryFunction, span: Span) -> Bound<()> {
+        let is_itself = |frame: &Frame| same(&frame.name, &function.name) && frame.body == function.body;
+        if self.frames.iter().any(is_itself) {
+            let message = format!("`{}` leads to itself through queries", function.name);
+            let help = "in a query, a function that asks queries cannot call itself";
+            return self.fail(Diagnostic::new("54001", span, message).with_help(help));
+        }
+        if self.frames.len() >= MOST {
+            let message = format!("functions that ask queries call each other more than {MOST} deep");
+            let help = "let one of them do the work of several, or a variable keep what one of them gives";
+            return self.fail(Diagnostic::new("54001", span, message).with_help(help));
+        }
+        Ok(())
     }
 
     /// Binds something as if nothing stood around it.
@@ -325,6 +343,7 @@ impl<'a> Binder<'a> {
     ) -> Bound<T> {
         let before = block.scope.clone();
         self.without_frames(&mut value);
+        self.not_too_long(&value)?;
         block.scope.columns.retain(|column| !same(&column.name, name));
         let id = self.declare_in(&mut block.scope, name, value.clone());
         if let Some(frame) = self.frames.last_mut() {
@@ -337,6 +356,25 @@ impl<'a> Binder<'a> {
         }
         block.scope = before;
         done
+    }
+
+    /// An error if what a name stands for has become ever longer, since it is put in the place of the name wherever that stands.
+    fn not_too_long(&mut self, value: &Expr) -> Bound<()> {
+        fn count(value: &Expr, left: &mut usize) {
+            *left = left.saturating_sub(1);
+            if *left > 0 {
+                value.for_each_child(&mut |child| count(child, left));
+            }
+        }
+        let mut left = MOST_PARTS;
+        count(value, &mut left);
+        if left > 0 {
+            return Ok(());
+        }
+        let message =
+            format!("in a query, a name of a function that asks queries stands for more than {MOST_PARTS} parts");
+        let help = "what is named twice is there twice: call the function outside of the query";
+        self.fail(Diagnostic::new("54001", value.span, message).with_help(help))
     }
 
     fn declare_in(&mut self, scope: &mut Scope, name: &str, value: Expr) -> ColumnId {

@@ -21,8 +21,25 @@ impl Binder<'_> {
     pub(super) fn literal(&mut self, literal: &Literal, negative: bool, span: Span) -> Bound<Expr> {
         match typed(literal, negative, self.dialect) {
             Some((value, ty)) => Ok(Expr::literal(value, ty, span)),
+            None if self.tried
+                && let Some((text, ty)) = read_later(literal) =>
+            {
+                let text = Value::String(Arc::from(text));
+                Ok(super::coerce::cast(Expr::literal(text, LogicalType::String, span), &ty))
+            }
             None => self.fail(unreadable(literal, span)),
         }
+    }
+}
+
+/// What is read when it is computed, where somebody catches that it cannot be.
+fn read_later(literal: &Literal) -> Option<(&str, LogicalType)> {
+    match literal {
+        Literal::Date(text) => Some((text, LogicalType::Date)),
+        Literal::Time(text) => Some((text, LogicalType::Time)),
+        Literal::Timestamp(text) => Some((text, LogicalType::Timestamp)),
+        Literal::Interval(text) => Some((text, LogicalType::Interval)),
+        _ => None,
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) use lambda::as_numbers;
 pub(super) use macros::{check as check_macro, expand as expand_macro};
 pub(super) use matching::{covers_labels, not_exhaustive, not_in_all, one_of_several};
 pub(super) use modules::of_module;
-pub(super) use nested::call as call_of;
+pub(super) use nested::{call as call_of, too_large as too_large_type};
 pub(super) use type_name::is_own_type;
 pub(super) use typed::entries_of;
 
@@ -120,6 +120,10 @@ struct Binder<'a> {
     /// Scopes of the enclosing query blocks, innermost last.
     outer: Vec<Scope>,
     blocks: usize,
+    /// Subqueries that became joins.
+    attached: usize,
+    /// Where the one stands that was bound last.
+    last_subquery: ast::Span,
     /// Queries of views that names led to.
     views: &'a elsa::FrozenVec<Box<ast::Query>>,
     /// Names of the views whose queries are being bound.
@@ -136,6 +140,8 @@ struct Binder<'a> {
     frames: Vec<inline::Frame>,
     /// An expression of a body is being bound: names are variables.
     in_body: bool,
+    /// Somebody catches errors of that expression.
+    tried: bool,
     /// Values that the query is to be given each time it runs.
     given: Vec<Given>,
 }
@@ -220,6 +226,8 @@ impl<'a> Binder<'a> {
             recursive: Vec::new(),
             outer: Vec::new(),
             blocks: 0,
+            attached: 0,
+            last_subquery: ast::Span::default(),
             views,
             in_views: Vec::new(),
             as_of: None,
@@ -228,6 +236,7 @@ impl<'a> Binder<'a> {
             expansions: Expansions::default(),
             frames: Vec::new(),
             in_body: false,
+            tried: false,
             given: Vec::new(),
         }
     }

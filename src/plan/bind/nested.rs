@@ -17,6 +17,7 @@ use super::{Binder, Bound};
 use crate::functions;
 use crate::plan::eval;
 use crate::plan::logical::{Expr, ExprKind};
+use crate::types::size::MOST_PARTS;
 use crate::types::{Field, LogicalType, Value};
 
 impl<'a> Binder<'a> {
@@ -86,7 +87,16 @@ impl<'a> Binder<'a> {
             nullable: true,
         });
         let ty = LogicalType::Struct(typed.collect());
+        self.not_too_large(&ty, span)?;
         Ok(call("row", values, ty, span))
+    }
+
+    /// An error if a type is one of the ever larger ones that are made of each other.
+    pub(super) fn not_too_large(&mut self, ty: &LogicalType, span: Span) -> Bound<()> {
+        match ty.is_too_large() {
+            true => self.fail(too_large(span)),
+            false => Ok(()),
+        }
     }
 
     /// `e.name`.
@@ -205,6 +215,13 @@ impl<'a> Binder<'a> {
             )),
         }
     }
+}
+
+/// What is said of a type that is one of the ever larger ones which are made of each other.
+pub(in crate::plan) fn too_large(span: Span) -> Diagnostic {
+    let message = format!("a type with more than {MOST_PARTS} parts");
+    let help = "each time that another type names it twice it has twice as many: leave some of it out";
+    Diagnostic::new("54001", span, message).with_help(help)
 }
 
 /// A call of a function of the table, or its value; the arguments have the types that it takes.

@@ -23,6 +23,9 @@ use crate::plan::logical::{
 };
 use crate::types::{Field, LogicalType, Value};
 
+/// So many subqueries of one statement become joins, each around the ones before it.
+const MOST_ATTACHED: usize = 256;
+
 /// A subquery to be joined with the plan of its block.
 #[derive(Clone, Debug)]
 pub(super) struct Attach {
@@ -46,7 +49,16 @@ impl Attach {
 
 impl<'a> Binder<'a> {
     /// Joins subqueries to a plan.
-    pub(super) fn attach(&self, plan: Plan, joins: Vec<Attach>) -> Plan {
+    pub(super) fn attach(&mut self, plan: Plan, mut joins: Vec<Attach>) -> Plan {
+        self.attached += joins.len();
+        if self.attached > MOST_ATTACHED {
+            let place = self.last_subquery;
+            let message = format!("more than {MOST_ATTACHED} subqueries have to be joined with the rows around them");
+            let help = "compute some of them in a table, or in one subquery that is joined";
+            self.errors
+                .push(Diagnostic::new("54001", place, message).with_help(help));
+            joins.clear();
+        }
         joins.into_iter().fold(plan, |left, join| Plan::Join {
             kind: join.kind,
             left: Box::new(left),
@@ -63,6 +75,7 @@ impl<'a> Binder<'a> {
         let relation = self.query(query);
         self.outer.pop();
         let mut relation = relation?;
+        self.last_subquery = query.span;
         self.plan_without_frames(&mut relation.plan);
         Ok(relation)
     }
@@ -289,6 +302,7 @@ impl<'a> Binder<'a> {
                     .collect();
                 let values = columns.iter().map(|(id, _)| self.column_expr(*id, span)).collect();
                 let ty = LogicalType::Struct(fields);
+                self.not_too_large(&ty, span)?;
                 let row = super::nested::call("row", values, ty.clone(), span);
                 let id = self.new_column("row", ty, false);
                 relation.plan = Plan::Project {

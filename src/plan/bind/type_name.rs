@@ -85,6 +85,12 @@ pub(in crate::plan) fn is_own_type(name: &str) -> bool {
 impl Binder<'_> {
     /// The type that a type name stands for.
     pub(super) fn type_name(&mut self, name: &TypeName) -> Bound<LogicalType> {
+        let ty = self.any_type(name)?;
+        self.not_too_large(&ty, name.span)?;
+        Ok(ty)
+    }
+
+    fn any_type(&mut self, name: &TypeName) -> Bound<LogicalType> {
         let lower = name.name.to_lowercase();
         match lower.as_str() {
             "uint" => Ok(match self.dialect {

@@ -59,7 +59,11 @@ impl Checker<'_> {
                     self.errors.push(error);
                     return None;
                 }
-                let fields = bound.output.into_iter().map(|(_, field)| field).collect();
+                let fields: Vec<Field> = bound.output.into_iter().map(|(_, field)| field).collect();
+                if fields.iter().any(|field| field.ty.is_too_large()) {
+                    self.error(plan::too_large_type(query.span));
+                    return None;
+                }
                 for id in &used {
                     self.read(*id, query.span);
                 }

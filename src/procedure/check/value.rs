@@ -29,6 +29,7 @@ impl Checker<'_> {
         let scope = BodyScope {
             variables: &self.variables,
             names: &self.names,
+            tried: self.tries > 0,
         };
         // The lifetime of the trait object is shortened here, which no closure does.
         #[allow(clippy::manual_map)]
@@ -125,9 +126,12 @@ impl Checker<'_> {
         let at = id.0 as usize;
         if self.may_be_null(&value) {
             self.next.nullable[at] = true;
+            // What follows may rely on it in this round already; what stands before it is looked at again.
+            self.variables[at].nullable = true;
         }
         if !self.is_full(&value) {
             self.next.gaps[at] = true;
+            self.variables[at].full = false;
         }
         let ty = self.variables[at].ty.clone();
         if !self.declared[at]

@@ -35,14 +35,33 @@ pub fn define(session: &mut Session, routine: &ast::Routine, running: Running) -
         ));
     }
     refuse(session, routine, running)?;
-    let (definition, _) = read(session, &name.text, running)?;
     let kept = session.relations.routines.known.clone();
-    session.relations.routines.known.keep(definition.clone());
-    let checked = checked(session, &definition);
-    if checked.is_err() {
-        session.relations.routines.known = kept;
+    let definition = match declared(session, &name.text, running) {
+        Some(definition) => definition,
+        None => {
+            let (definition, _) = read(session, &name.text, running)?;
+            session.relations.routines.known.keep(definition.clone());
+            definition
+        }
+    };
+    let mut instances = session.relations.take_checks();
+    let checked = checked_among(session, &definition, &mut instances);
+    match &checked {
+        Ok(_) => session.relations.keep_checks(instances),
+        Err(_) => session.relations.routines.known = kept,
     }
     checked.map(|_| StatementResult::Done)
+}
+
+/// The definition, if the script has made it known already because of those before it.
+fn declared(session: &Session, name: &str, running: Running) -> Option<Arc<Definition>> {
+    let routines = &session.relations.routines;
+    let is_it = |known: &Arc<Definition>| {
+        let place = known.routine.name.first().map(|name| name.span);
+        place.is_some_and(|place| routines.sources.is_written_at(place, &session.script, running.span))
+    };
+    let mut named = routines.known.local_named(name);
+    named.find(|known| is_it(known)).cloned()
 }
 
 /// Whether LET gives a name to a lambda.
@@ -209,8 +228,21 @@ pub fn checked(session: &mut Session, definition: &Definition) -> Result<(Option
         return Ok((None, Vec::new()));
     }
     let mut instances = Instances::new(Arc::new(session.relations.routines.known.clone()));
+    checked_among(session, definition, &mut instances)
+}
+
+/// The same, among routines that are there already.
+fn checked_among(
+    session: &mut Session,
+    definition: &Definition,
+    instances: &mut Instances,
+) -> Result<(Option<Callable>, Vec<EntityId>), Error> {
+    if definition.is_of_triggers() {
+        return Ok((None, Vec::new()));
+    }
+    let first = instances.count();
     let mut tables = StatementTables::new(&mut session.relations);
-    let callable = check_definition(definition, &mut instances, &mut tables).map_err(Error::all)?;
+    let callable = check_definition(definition, instances, &mut tables).map_err(Error::all)?;
     let warnings = std::mem::take(&mut instances.warnings);
     let mut names = tables.named();
     session.relations.routines.warnings = warnings;
@@ -233,7 +265,7 @@ pub fn checked(session: &mut Session, definition: &Definition) -> Result<(Option
             span: gobi_grammar::ast::Span::default(),
             only_bind: true,
         };
-        names.extend(changes::check(session, &instances.asked(), &view, running)?);
+        names.extend(changes::check(session, &instances.asked_since(first), &view, running)?);
     }
     names.sort();
     names.dedup();

@@ -319,6 +319,13 @@ impl Known {
         Arc::make_mut(&mut self.methods).remove(&name.to_lowercase());
     }
 
+    /// The session's own of a name.
+    pub fn local_named(&self, name: &str) -> impl Iterator<Item = &Arc<Definition>> {
+        let key = name.to_lowercase();
+        let methods = self.methods.get(&key).into_iter().flatten();
+        self.local.get(&key).into_iter().chain(methods)
+    }
+
     /// The session's own.
     pub fn local(&self) -> impl Iterator<Item = &Arc<Definition>> {
         self.local.values().chain(self.methods.values().flatten())

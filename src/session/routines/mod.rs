@@ -11,6 +11,7 @@
 mod answers;
 mod body;
 pub mod changes;
+mod checks;
 mod define;
 mod dependants;
 mod explained;
@@ -66,6 +67,8 @@ pub struct Routines {
     pinned: Option<Known>,
     /// What is worth a look in what was checked since somebody asked.
     pub warnings: Vec<Diagnostic>,
+    /// What is known of those that were checked.
+    checks: Option<checks::Checks>,
     /// Where definitions were written.
     pub sources: Sources,
     /// Where their time went.

@@ -103,6 +103,16 @@ impl Sources {
         Some((&text.name, before.matches('\n').count() + 1, line))
     }
 
+    /// Whether a place lies in the text that stands there in the script that runs.
+    pub fn is_written_at(&self, place: Span, script: &str, span: Span) -> bool {
+        let written = script.get(span.start as usize..span.end as usize);
+        self.text(place).is_some_and(|text| {
+            text.script == self.script
+                && text.offset == span.start
+                && written.is_some_and(|written| *text.text == *written)
+        })
+    }
+
     /// A range for a text, which stands in the script that runs if `offset` says where.
     pub fn add(&mut self, name: &str, text: &str, offset: Option<u32>) -> u32 {
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX / 2);
