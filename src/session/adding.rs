@@ -9,7 +9,7 @@
 use gobi_grammar::ast::{Assigned, Expr, ExprKind, InsertSource, Path, StatementKind as K};
 
 use super::store::View;
-use crate::catalog::Entity;
+use crate::catalog::{Entity, EntityId};
 
 /// The table that a statement adds rows to, if it looks at none.
 pub fn target(kind: &K) -> Option<&Path> {
@@ -37,17 +37,18 @@ fn is_written_out(expr: &Expr) -> bool {
 }
 
 impl View {
-    /// Whether rows come to a table without a look at other tables.
-    pub fn takes_rows_alone(&self, path: &Path) -> bool {
+    /// The table of a name, if rows come to it without a look at other tables.
+    pub fn takes_rows_alone(&self, path: &Path) -> Option<EntityId> {
         let found = match self.local(path) {
             [name] => self.catalog().find(&["main", &name.text]),
             [schema, name] => self.catalog().find(&[&schema.text, &name.text]),
             _ => None,
         };
-        let Some(entry) = found else { return false };
-        match &*entry.entity {
+        let entry = found?;
+        let is_alone = match &*entry.entity {
             Entity::Table(def) => def.foreign_keys.is_empty() && self.catalog().triggers_of(entry.id).next().is_none(),
             _ => false,
-        }
+        };
+        is_alone.then_some(entry.id)
     }
 }

@@ -72,7 +72,9 @@ impl Locking<'_> {
             // The commit that follows at once looks at the keys, too. Where others delete rows, one may be about to be free; and
             // if the statement is to run again for a key that is new, that must be known now.
             let again = self.upserts || self.isolation == Isolation::ReadCommitted;
-            if self.before.is_none() && !self.holder.has_company(changes, !again) {
+            let met = self.database.meets_ahead(self.branch, changes);
+            let met = met.map_err(|error| store_error(&error, self.span))?;
+            if self.before.is_none() && !met && !self.holder.has_company(changes, !again) {
                 return Ok(Locked::Held);
             }
             let Some(twice) = self.find_twice(changes)? else {

@@ -26,7 +26,7 @@ use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::locks::{Holder, LockLine};
 use crate::store::packed;
-use crate::store::table::{About, Changes, Reads, Snapshot, TableSnapshot};
+use crate::store::table::{About, Changes, CommitError, Reads, Snapshot, TableSnapshot};
 use crate::store::timeline::{Machine, Mode, Options};
 
 /// The branch that sessions begin on.
@@ -195,6 +195,8 @@ pub struct Store {
     transaction: Option<Transaction>,
     /// The place in the lock table of a statement that is a transaction of its own.
     alone: Option<Holder>,
+    /// The statement adds rows that others may have a claim on, so that it needs a place in the lock table.
+    is_crowded: bool,
     running: StatementLocks,
     /// New entities get numbers that are at least this.
     least_entity: u64,
@@ -291,6 +293,7 @@ impl Store {
             branch: MAIN.into(),
             transaction: None,
             alone: None,
+            is_crowded: false,
             running: StatementLocks {
                 text: "".into(),
                 isolation: Isolation::Snapshot,
@@ -316,6 +319,7 @@ impl Store {
     /// A statement begins.
     pub fn runs(&mut self, statement: StatementLocks) {
         self.alone = None;
+        self.is_crowded = false;
         self.least_entity = 0;
         if let Some(transaction) = self.transaction.as_ref().filter(|_| statement.changes) {
             transaction.holder.runs(&statement.text);
@@ -336,8 +340,9 @@ impl Store {
         self.view_of(database, base, span).map(Some)
     }
 
-    /// What a statement reads that only adds rows, and looks at none: some that were added a moment ago may be missing.
-    fn view_for_rows(&self, span: Span) -> Result<Option<View>, Error> {
+    /// What a statement reads that only adds rows, and looks at none: some that were added a moment ago may be missing. Unless others are
+    /// at work on the same table, it needs no place in the lock table.
+    fn view_for_rows(&mut self, span: Span) -> Result<Option<View>, Error> {
         let is_alone = self.transaction.is_none() && self.running.isolation != Isolation::Serializable;
         let Some(path) = self.running.adds_to.as_ref().filter(|_| is_alone) else {
             return Ok(None);
@@ -350,7 +355,11 @@ impl Store {
             return Ok(None);
         };
         let view = self.view_of(database, base, span)?;
-        Ok(view.takes_rows_alone(path).then_some(view))
+        let Some(table) = view.takes_rows_alone(path) else {
+            return Ok(None);
+        };
+        self.is_crowded |= view.database.locks().are_busy_with(&self.branch, table);
+        Ok(Some(view))
     }
 
     fn view_of(&self, database: Arc<Database>, base: Snapshot, span: Span) -> Result<View, Error> {
@@ -386,27 +395,40 @@ impl Store {
         if self.folder.is_packed {
             return Err(user("25006", span, "a packed database is read only"));
         }
+        if let Some(transaction) = &self.transaction {
+            transaction.check_writes(span)?;
+        }
+        let for_rows = match self.is_crowded {
+            false => self.view_for_rows(span)?.filter(|_| !self.is_crowded),
+            true => None,
+        };
+        let mut view = match for_rows {
+            Some(view) => view,
+            None => self.view_with_locks(span)?,
+        };
+        view.changes.catalog.reserve(self.least_entity);
+        view.changes.limit_memory(self.running.memory_bytes);
+        if self.transaction.is_none() && self.running.isolation == Isolation::Serializable {
+            view.changes.reads = Some(Reads::default());
+        }
+        Ok(view)
+    }
+
+    /// What a statement starts from that has a place in the lock table.
+    fn view_with_locks(&mut self, span: Span) -> Result<View, Error> {
         let failed = |error: StoreError| store_error(&error, span);
-        match &self.transaction {
-            Some(transaction) => transaction.check_writes(span)?,
-            None => {
-                if let Some(database) = self.folder.database(true).map_err(failed)? {
-                    self.starts_in(&database);
-                }
-            }
+        if self.transaction.is_none()
+            && let Some(database) = self.folder.database(true).map_err(failed)?
+        {
+            self.starts_in(&database);
         }
         let view = match self.view_for_rows(span)? {
             Some(view) => Some(view),
             None => self.view(span)?,
         };
-        let mut view = view.ok_or_else(|| user("XX000", span, "the database was not made"))?;
+        let view = view.ok_or_else(|| user("XX000", span, "the database was not made"))?;
         if let Some(holder) = &self.alone {
             holder.reads(view.database.height(&view.base).map_err(failed)?);
-        }
-        view.changes.catalog.reserve(self.least_entity);
-        view.changes.limit_memory(self.running.memory_bytes);
-        if self.transaction.is_none() && self.running.isolation == Isolation::Serializable {
-            view.changes.reads = Some(Reads::default());
         }
         Ok(view)
     }
@@ -423,20 +445,7 @@ impl Store {
         let (holder, before, isolation) = match (&self.transaction, &self.alone) {
             (Some(transaction), _) => (&transaction.holder, Some(&transaction.changes), transaction.isolation),
             (None, Some(holder)) => (holder, None, self.running.isolation),
-            (None, None) => {
-                let message = Message::Kind(message);
-                let changed = (view.base, Arc::new(view.changes));
-                let committed = commit(
-                    &view.database,
-                    changed,
-                    &self.branch,
-                    message,
-                    span,
-                    None,
-                    self.running.compacts,
-                );
-                return committed.map(|()| Done::Finished);
-            }
+            (None, None) => return self.done_ahead(view, message, span),
         };
         if view.changes.is_empty(&view.base) {
             return Ok(Done::Finished);
@@ -457,19 +466,33 @@ impl Store {
             self.least_entity = self.least_entity.max(least);
             return Ok(Done::Again);
         }
-        match &mut self.transaction {
-            Some(transaction) => transaction.changes = Arc::unwrap_or_clone(changes),
-            None => commit(
+        match (&mut self.transaction, self.alone.take()) {
+            (Some(transaction), _) => transaction.changes = Arc::unwrap_or_clone(changes),
+            (None, Some(holder)) => commit(
                 &view.database,
                 (view.base, changes),
                 &self.branch,
                 Message::Kind(message),
                 span,
-                self.alone.take(),
+                holder,
                 self.running.compacts,
             )?,
+            (None, None) => return Err(user("XX000", span, "the statement has no locks")),
         }
         Ok(Done::Finished)
+    }
+
+    /// The same for rows of a statement without a place in the lock table.
+    fn done_ahead(&mut self, view: View, message: &str, span: Span) -> Result<Done, Error> {
+        if view.changes.is_empty(&view.base) {
+            return Ok(Done::Finished);
+        }
+        let (about, changes) = (about(Message::Kind(message)), Arc::new(view.changes));
+        let compacts = self.running.compacts;
+        let ahead = commit_ahead(&view.database, &changes, &self.branch, &about, None, compacts);
+        let ahead = ahead.map_err(|error| commit_error(&view.database, &changes, &error, span))?;
+        self.is_crowded = ahead.is_none();
+        Ok(if self.is_crowded { Done::Again } else { Done::Finished })
     }
 
     /// Calls that run by themselves in the database.
@@ -599,7 +622,7 @@ impl Store {
             &self.branch,
             message,
             span,
-            Some(transaction.holder),
+            transaction.holder,
             self.running.compacts,
         )
     }
@@ -672,6 +695,31 @@ impl Transaction {
     }
 }
 
+/// What a commit says of itself, and of who made it.
+fn about(message: Message<'_>) -> About {
+    About {
+        author: std::env::var("USER").unwrap_or_default(),
+        message: message.text().to_string(),
+        is_quoted: matches!(message, Message::Quoted(_)),
+    }
+}
+
+/// Makes a few rows durable that come, and a commit of them later; the height of that. `None` if they cannot be.
+fn commit_ahead(
+    database: &Arc<Database>,
+    changes: &Arc<Changes>,
+    branch: &str,
+    about: &About,
+    holder: Option<&Holder>,
+    compacts: bool,
+) -> Result<Option<u64>, CommitError> {
+    let ahead = database.commit_ahead(branch, changes, about, holder)?;
+    if ahead.is_some() && compacts {
+        database.catch_up_later(branch, changes.tables.keys().copied());
+    }
+    Ok(ahead)
+}
+
 /// Commits what was changed since a snapshot.
 fn commit(
     database: &Arc<Database>,
@@ -679,32 +727,22 @@ fn commit(
     branch: &str,
     message: Message<'_>,
     span: Span,
-    holder: Option<Holder>,
+    holder: Holder,
     compacts: bool,
 ) -> Result<(), Error> {
     if changes.is_empty(&base) {
         return Ok(());
     }
-    let about = About {
-        author: std::env::var("USER").unwrap_or_default(),
-        message: message.text().to_string(),
-        is_quoted: matches!(message, Message::Quoted(_)),
-    };
-    let by = holder.as_ref().map(Holder::id);
-    let ahead = database.commit_ahead(branch, &changes, &about, by);
+    let about = about(message);
     let failed = |error| commit_error(database, &changes, &error, span);
+    let ahead = commit_ahead(database, &changes, branch, &about, Some(&holder), compacts);
     if let Some(height) = ahead.map_err(failed)? {
-        if let Some(holder) = holder {
-            holder.went_ahead(height);
-        }
-        if compacts {
-            database.catch_up_later(branch, changes.tables.keys().copied());
-        }
+        holder.went_ahead(height);
         return Ok(());
     }
     let done = database.commit_changes(branch, &base, &changes, about);
     let snapshot = done.map_err(failed)?;
-    if let (Some(holder), Some(commit)) = (holder, snapshot.commit_id()) {
+    if let Some(commit) = snapshot.commit_id() {
         let height = database.height(&snapshot).map_err(|error| store_error(&error, span))?;
         holder.committed(commit, height);
     }

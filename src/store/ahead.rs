@@ -13,6 +13,10 @@
 //! tables that are as they were, with keys that are there nowhere. While another commit is queued, nothing goes ahead. What goes ahead
 //! is a commit after the next opening, whatever happens.
 //!
+//! A statement that goes ahead by itself has no place in the lock table: its keys are made known among those that came, and then it looks
+//! whether somebody else has claimed them. Whoever claims keys looks among those that came, after that: [`Database::meets_ahead`]. So of
+//! two with the same key at least one sees the other.
+//!
 //! Does not: order transactions that run side by side; none of them has seen another.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -21,10 +25,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::StoreError;
 use super::database::Database;
-use super::locks::TxnId;
+use super::locks::{Holder, TxnId};
 use super::object::CommitId;
 use super::table::core::lock;
-use super::table::{About, Changes, CommitError, KeyHash, Prepared, Snapshot, WrittenAhead};
+use super::table::{About, Changes, CommitError, KeyHash, KeyHashes, Prepared, Snapshot, WrittenAhead};
 use super::timeline::{Draft, Mode, RefKind};
 
 /// If so many wait, commits are made of them at once.
@@ -59,6 +63,8 @@ struct Readable {
 struct State {
     /// In the order of their records.
     entries: Vec<Entry>,
+    /// Keys of those of which commits are being made.
+    leaving: Vec<KeyHash>,
     /// By branch, oldest first: what keys are compared with.
     branches: HashMap<String, VecDeque<Generation>>,
 }
@@ -92,6 +98,10 @@ struct Generation {
 }
 
 impl State {
+    fn is_idle(&self) -> bool {
+        self.entries.is_empty() && self.leaving.is_empty()
+    }
+
     /// The newest commit of a branch that nothing but what went ahead follows.
     fn base(&self, branch: &str) -> Option<Snapshot> {
         let generations = self.branches.get(branch)?;
@@ -124,6 +134,7 @@ impl State {
         let count = self.entries.iter().take_while(goes).count();
         let left = self.entries.split_off(count);
         let entries = std::mem::replace(&mut self.entries, left);
+        self.leaving = entries.iter().flat_map(|entry| entry.keys.iter().copied()).collect();
         for (branch, generations) in &mut self.branches {
             if let Some(height) = generations.back().map(|last| last.height)
                 && entries.iter().any(|entry| entry.branch == *branch)
@@ -139,6 +150,12 @@ impl State {
         entries
     }
 
+    /// Whether something that may not be seen yet may have a key in common with others that come to a branch.
+    fn meets(&self, branch: &str, keys: &KeyHashes) -> bool {
+        let mut entries = self.entries.iter().filter(|entry| entry.branch == branch);
+        entries.any(|entry| keys.may_have(&entry.keys)) || keys.may_have(&self.leaving)
+    }
+
     /// No commit could be made of entries that were taken.
     fn give_back(&mut self, mut entries: Vec<Entry>) {
         for entry in &entries {
@@ -149,6 +166,7 @@ impl State {
         }
         entries.append(&mut self.entries);
         self.entries = entries;
+        self.leaving.clear();
     }
 
     /// A commit was made of what had come to a branch.
@@ -181,17 +199,18 @@ pub(super) type Queued<'a> = MutexGuard<'a, HashMap<String, Snapshot>>;
 
 impl Database {
     /// Makes a transaction durable that only adds a few rows, without a commit; the height that its commit will have. `None`: it has to
-    /// be committed as others are.
+    /// be committed as others are, which it cannot without a place in the lock table, if it has none.
     pub fn commit_ahead(
         &self,
         branch: &str,
         changes: &Arc<Changes>,
         about: &About,
-        by: Option<TxnId>,
+        holder: Option<&Holder>,
     ) -> Result<Option<u64>, CommitError> {
         if about.is_quoted || !changes.goes_ahead() {
             return Ok(None);
         }
+        let by = holder.map_or_else(|| self.locks().number(), Holder::id);
         let after = self.ahead.acknowledged.load(Ordering::SeqCst);
         let record: Arc<[u8]> = changes.encode_ahead(branch, about, after)?.into();
         for _ in 0..GENERATIONS {
@@ -205,6 +224,10 @@ impl Database {
                 return Ok(None);
             };
             let mut state = lock(&self.ahead.state);
+            // Whoever claims something from now on sees the keys when the mutex is given back.
+            if holder.is_none() && self.locks().are_in_the_way(branch, changes, &keys) {
+                return Ok(None);
+            }
             let height = match state.admit(branch, base.commit_id(), &keys) {
                 Admitted::At(height) => height,
                 Admitted::Taken => return Ok(None),
@@ -216,7 +239,7 @@ impl Database {
                 branch: branch.to_string(),
                 changes: Arc::clone(changes),
                 about: about.clone(),
-                by,
+                by: Some(by),
                 keys,
                 ticket: queued.ticket,
                 number: queued.number,
@@ -225,6 +248,9 @@ impl Database {
             });
             drop(state);
             self.core.timeline.wait(queued.ticket)?;
+            if holder.is_none() {
+                self.locks().went_ahead(by, branch, changes, height);
+            }
             self.ahead.acknowledged.fetch_max(queued.number, Ordering::SeqCst);
             if waiting >= MOST
                 && let Err(error) = self.catch_up()
@@ -234,6 +260,20 @@ impl Database {
             return Ok(Some(height));
         }
         Ok(None)
+    }
+
+    /// Whether rows that went ahead, or are about to, may have keys that some changes give to rows, too: those can be read then. To be
+    /// asked when the keys are claimed.
+    pub fn meets_ahead(&self, branch: &str, changes: &Changes) -> Result<bool, StoreError> {
+        if lock(&self.ahead.state).is_idle() {
+            return Ok(false);
+        }
+        let keys = KeyHashes::of(changes)?;
+        let meets = lock(&self.ahead.state).meets(branch, &keys);
+        if meets {
+            self.catch_up()?;
+        }
+        Ok(meets)
     }
 
     /// A recent commit of a branch, for a statement that only adds rows and looks at none: nothing but rows that came may be missing.
@@ -378,6 +418,7 @@ impl Database {
             self.ahead.count.fetch_sub(len, Ordering::SeqCst);
             rest = after;
         }
+        lock(&self.ahead.state).leaving.clear();
         let branches: HashSet<&String> = entries.iter().map(|entry| &entry.branch).collect();
         for branch in branches {
             if let Some(newest) = queued.get(branch) {

@@ -299,6 +299,58 @@ fn a_key_is_inserted_once() {
     }
 }
 
+/// Statements by themselves, transactions, and such as take the key in any case, all for the same keys at once.
+#[test]
+fn a_key_has_one_row_whoever_comes_first() {
+    let stage = Stage::new("CREATE TABLE t (id int PRIMARY KEY, n int)");
+    let scripts = [
+        "INSERT INTO t VALUES (KEY, 0)",
+        "INSERT INTO t VALUES (KEY, 1)",
+        "BEGIN; INSERT INTO t VALUES (KEY, 2); INSERT INTO t VALUES (-1 - KEY, 2); COMMIT",
+        "BEGIN; INSERT INTO t SELECT KEY, 3; COMMIT",
+        "UPSERT INTO t VALUES (KEY, 4)",
+        "INSERT INTO t VALUES (KEY, 5) ON CONFLICT DO NOTHING",
+    ];
+    let keys = 40;
+    let outcomes: Vec<Vec<Outcome>> = std::thread::scope(|scope| {
+        let players = scripts.map(|script| {
+            let mut session = stage.client.session();
+            scope.spawn(move || {
+                let one = |key: i32| {
+                    let outcome = run(&mut session, &script.replace("KEY", &key.to_string()));
+                    // After an error in the middle.
+                    run(&mut session, "ROLLBACK").ok();
+                    outcome
+                };
+                (0..keys).map(one).collect()
+            })
+        });
+        players.map(|player| player.join().unwrap()).into()
+    });
+    let inserted = |key: usize| outcomes[..4].iter().filter(|of| of[key].is_ok()).count();
+    for key in 0..keys as usize {
+        assert!(inserted(key) <= 1, "key {key}: {outcomes:?}");
+        for error in outcomes.iter().filter_map(|of| of[key].as_ref().err()) {
+            assert!(["23505", "40001"].contains(&error.code()), "key {key}: {error}");
+        }
+    }
+    let mut session = stage.client.session();
+    let rows = run(&mut session, "SELECT count(*), count(DISTINCT id) FROM t WHERE id >= 0").unwrap();
+    assert_eq!(rows, format!("{keys},{keys}"));
+    // What a transaction inserted beside the key is there with it, and only then.
+    let pairs = outcomes[2].iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(
+        run(&mut session, "SELECT count(*) FROM t WHERE id < 0").unwrap(),
+        pairs.to_string()
+    );
+    assert_eq!(
+        run(&mut session, "VERIFY TABLE t")
+            .map(drop)
+            .map_err(|error| error.to_string()),
+        Ok(())
+    );
+}
+
 #[test]
 fn a_key_of_a_row_that_may_go_is_waited_for() {
     let mut stage = Stage::new(ACCOUNTS);

@@ -13,6 +13,8 @@
 //! staged its rows, all of them at once, and a load of a million rows costs nothing that one row does not, unless somebody
 //! else writes to the same table.
 //!
+//! A statement that only adds a few rows does without a place in the table: see [`Locks::are_in_the_way`].
+//!
 //! Invariants: what a transaction claims is compared with all that others have claimed by then, under one mutex, so that of
 //! two which touch the same at least the later sees the other. A transaction that waits has given back what it waits with.
 //! Locks are not durable, and cost no sync.
@@ -25,14 +27,14 @@ mod tests;
 mod wait;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::StoreError;
 use super::object::CommitId;
 use super::table::core::lock;
-use super::table::{AddedKeys, Changes, Footprint, KeyHashes, Overlap, OverlapOn, RowAddress, moved_row};
+use super::table::{AddedKeys, Changes, Footprint, KeyHash, KeyHashes, Overlap, OverlapOn, RowAddress, moved_row};
 use crate::catalog::EntityId;
 use crate::host::Clock;
 
@@ -53,6 +55,10 @@ impl std::fmt::Display for TxnId {
 #[derive(Debug)]
 pub struct Locks {
     clock: Arc<dyn Clock>,
+    /// The last number that was given out.
+    last: AtomicU64,
+    /// How many transactions have not ended.
+    open: AtomicUsize,
     state: Mutex<State>,
     /// Somebody gave something back.
     freed: Condvar,
@@ -69,7 +75,6 @@ const MAX_RECENT: usize = 1 << 12;
 
 #[derive(Debug, Default)]
 struct State {
-    last: u64,
     versions: u64,
     holders: BTreeMap<TxnId, Holding>,
     /// In the order in which they were committed.
@@ -119,6 +124,19 @@ impl Claim {
         let keys = (self.keys.get(), other.keys.get());
         let apart = matches!(keys, (Some(Ok(mine)), Some(Ok(theirs))) if !mine.may_share(theirs));
         apart && self.footprint.both_only_add(&other.footprint)
+    }
+
+    /// Whether it may be about rows that come to a table, whatever keys they have.
+    fn is_about_rows_of(&self, table: EntityId) -> bool {
+        let keys_are_known = matches!(self.keys.get(), Some(Ok(keys)) if keys.are_all_of(table));
+        self.footprint.has_table(table) && !(keys_are_known && self.footprint.only_adds())
+    }
+
+    /// The same of rows with these keys.
+    fn may_touch(&self, changes: &Changes, keys: &[KeyHash]) -> bool {
+        let mut tables = changes.tables.keys();
+        let has_one = || matches!(self.keys.get(), Some(Ok(mine)) if mine.may_have(keys));
+        tables.any(|table| self.is_about_rows_of(*table)) || self.footprint.has_table_of(changes, false) && has_one()
     }
 
     fn keys(&self) -> Result<&KeyHashes, StoreError> {
@@ -232,6 +250,8 @@ impl Locks {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
             clock,
+            last: AtomicU64::new(0),
+            open: AtomicUsize::new(0),
             state: Mutex::default(),
             freed: Condvar::new(),
             waiting: AtomicUsize::new(0),
@@ -245,11 +265,14 @@ impl Locks {
         }
     }
 
+    /// The number of a transaction that has no place in the table, or not yet.
+    pub(super) fn number(&self) -> TxnId {
+        TxnId(self.last.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
     /// A transaction on a branch, and its first statement.
     pub fn begin(self: &Arc<Self>, branch: &str, statement: &str) -> Holder {
-        let mut state = lock(&self.state);
-        state.last += 1;
-        let id = TxnId(state.last);
+        let id = self.number();
         let holding = Holding {
             branch: branch.into(),
             reads: None,
@@ -258,7 +281,10 @@ impl Locks {
             standing: Standing::default(),
             waits: None,
         };
+        let mut state = lock(&self.state);
         state.holders.insert(id, holding);
+        self.open.fetch_add(1, Ordering::SeqCst);
+        drop(state);
         Holder {
             locks: Arc::clone(self),
             id,
@@ -273,7 +299,52 @@ impl Locks {
 
     /// How many transactions have not ended.
     pub(super) fn open(&self) -> usize {
-        lock(&self.state).holders.len()
+        self.open.load(Ordering::SeqCst)
+    }
+
+    fn end(&self, id: TxnId, commit: Option<(Option<CommitId>, u64)>) -> Option<Holding> {
+        let ended = lock(&self.state).end(id, commit);
+        if ended.is_some() {
+            self.open.fetch_sub(1, Ordering::SeqCst);
+        }
+        ended
+    }
+
+    fn any_claim(&self, branch: &str, is_met: impl Fn(&Claim) -> bool) -> bool {
+        if self.open() == 0 {
+            return false;
+        }
+        let state = lock(&self.state);
+        let mut all = state.holders.values().filter(|holding| *holding.branch == *branch);
+        all.any(|holding| holding.standing.claim.as_deref().is_some_and(&is_met))
+    }
+
+    /// Whether somebody has claimed of a table what new rows have to wait for, whatever their keys are.
+    pub fn are_busy_with(&self, branch: &str, table: EntityId) -> bool {
+        self.any_claim(branch, |claim| claim.is_about_rows_of(table))
+    }
+
+    /// Whether rows that come, with these keys, may have to wait for somebody who has a claim. If not, they need no place in the table:
+    /// they are made known among what goes ahead before this is asked, and whoever claims anything later looks there.
+    pub(super) fn are_in_the_way(&self, branch: &str, changes: &Changes, keys: &[KeyHash]) -> bool {
+        self.any_claim(branch, |claim| claim.may_touch(changes, keys))
+    }
+
+    /// A transaction without a place in the table is durable, and will be a commit of at least this height. Those that are open may have
+    /// an older snapshot.
+    pub(super) fn went_ahead(&self, id: TxnId, branch: &str, changes: &Changes, height: u64) {
+        if self.open() == 0 {
+            return;
+        }
+        let ended = Ended {
+            id,
+            branch: branch.into(),
+            height: height + 1,
+            footprint: Arc::new(Footprint::of(changes)),
+        };
+        let mut state = lock(&self.state);
+        state.ended.push_back(ended);
+        state.forget();
     }
 
     /// The transaction that made one of the last few thousand commits; `None` if several share it.
@@ -282,15 +353,6 @@ impl Locks {
         let mut found = state.recent.iter().filter(|(known, _)| *known == commit);
         let (_, id) = found.next()?;
         found.next().is_none().then_some(*id)
-    }
-
-    /// Whether a transaction that has not ended has written to a table.
-    pub fn is_written(&self, branch: &str, table: EntityId) -> bool {
-        let state = lock(&self.state);
-        state.holders.values().any(|holding| {
-            let claim = holding.standing.claim.as_ref().filter(|_| *holding.branch == *branch);
-            claim.is_some_and(|claim| claim.footprint.has_table(table))
-        })
     }
 }
 
@@ -341,7 +403,7 @@ impl Holder {
     /// Claims everything that is staged, having waited for whoever has some of it.
     pub fn claim(&self, changes: &Arc<Changes>, patience: &Patience<'_>) -> Result<Claimed, LockError> {
         let claim = Claim::of(Arc::clone(changes));
-        if self.locks.open() > 1 {
+        if changes.adds_few() || self.locks.open() > 1 {
             claim.keys()?;
         }
         let started = std::time::Instant::now();
@@ -424,13 +486,14 @@ impl Holder {
 
     /// The transaction is durable, and will be a commit of at least this height.
     pub fn went_ahead(self, height: u64) {
-        let ended = lock(&self.locks.state).end(self.id, Some((None, height + 1)));
+        let ended = self.locks.end(self.id, Some((None, height + 1)));
         drop(ended);
     }
 
     /// The transaction has been committed, as a commit of this height.
     pub fn committed(self, commit: CommitId, height: Option<u64>) {
-        let ended = lock(&self.locks.state).end(self.id, Some((Some(commit), height.map_or(0, |height| height + 1))));
+        let height = height.map_or(0, |height| height + 1);
+        let ended = self.locks.end(self.id, Some((Some(commit), height)));
         // What it held is given up when others may go on.
         drop(ended);
     }
@@ -438,7 +501,7 @@ impl Holder {
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        let ended = lock(&self.locks.state).end(self.id, None);
+        let ended = self.locks.end(self.id, None);
         drop(ended);
         self.locks.tell();
     }

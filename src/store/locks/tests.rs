@@ -145,8 +145,6 @@ fn rows_and_keys_are_held_by_one() {
     assert_eq!(blocked(&two, &stage.deleted(4)), None);
     let waits = "the statement was cancelled while it waited for transaction 1";
     assert_eq!(blocked(&two, &stage.deleted(3)).as_deref(), Some(waits));
-    // The claim that did not come through left the one before in its place.
-    assert!(two.locks.is_written("main", stage.table));
     assert!(blocked(&one, &stage.deleted(4)).unwrap().ends_with("transaction 2"));
     assert_eq!(blocked(&one, &stage.appended(20..100)), None);
     assert!(
@@ -276,4 +274,60 @@ fn circles_are_broken_wherever_they_close() {
         });
         assert_eq!(victims.into_inner(), 1);
     }
+}
+
+#[test]
+fn rows_without_a_place_in_the_table_give_way_to_whoever_has_one() {
+    let stage = Stage::new();
+    let goes = |changes: Changes| {
+        let changes = Arc::new(changes);
+        let ahead = stage
+            .database
+            .commit_ahead("main", &changes, &About::default(), None)
+            .unwrap();
+        ahead.is_some()
+    };
+    let meets = |changes: &Changes| stage.database.meets_ahead("main", changes).unwrap();
+    assert!(goes(stage.appended(20..21)));
+    // A key that somebody has claimed is not gone past; others are.
+    let one = stage.holder("INSERT");
+    let claimed = Arc::new(stage.appended(30..33));
+    assert_eq!(one.claim(&claimed, &patience()).unwrap(), Claimed::Held);
+    assert!(!meets(&claimed));
+    assert!(!stage.database.locks().are_busy_with("main", stage.table));
+    assert!(!goes(stage.appended(31..32)));
+    assert!(!goes(stage.appended(32..34)));
+    assert!(goes(stage.appended(33..34)));
+    // Whoever claims what went ahead before finds it, and can read it.
+    let two = stage.holder("INSERT");
+    let late = Arc::new(stage.appended(33..35));
+    assert_eq!(two.claim(&late, &patience()).unwrap(), Claimed::Held);
+    assert!(meets(&late));
+    let key = def().primary_key.unwrap();
+    let head = stage.database.head("main").unwrap();
+    let found = head.table(stage.table).unwrap();
+    assert!(found.find_key(&key, &[crate::types::Value::Int(33)]).unwrap().is_some());
+    assert!(!meets(&late), "it is a commit by now");
+    drop((one, two));
+    assert!(goes(stage.appended(30..31)));
+    // Rows that go, more rows than are told apart, and all of the table are waited for whatever the keys are.
+    let all = || {
+        let mut changes = Changes::new(&stage.base);
+        changes.table(stage.table).unwrap().truncate();
+        changes
+    };
+    for (row, changes) in (40..).zip([stage.deleted(1), stage.appended(1000..2000), all()]) {
+        let holder = stage.holder("some");
+        assert!(!stage.database.locks().are_busy_with("main", stage.table));
+        assert_eq!(holder.claim(&Arc::new(changes), &patience()).unwrap(), Claimed::Held);
+        assert!(stage.database.locks().are_busy_with("main", stage.table));
+        assert!(!goes(stage.appended(row..row + 1)));
+        drop(holder);
+        assert!(goes(stage.appended(row..row + 1)));
+    }
+    // Who is open remembers what went ahead, and is too late for all of the table.
+    let old = stage.holder("TRUNCATE");
+    assert!(goes(stage.appended(50..51)));
+    let claimed = old.claim(&Arc::new(all()), &patience()).unwrap();
+    assert!(matches!(claimed, Claimed::Overtaken(_)), "{claimed:?}");
 }

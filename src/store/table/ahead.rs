@@ -10,15 +10,13 @@
 use super::block;
 use super::changes::{Body, Changes, TableChanges};
 use super::error::About;
+use super::keyset::KeyHash;
 use super::rows::Rows;
 use super::snapshot::Snapshot;
 use crate::catalog::{EntityId, Storage};
 use crate::store::StoreError;
 use crate::store::tree::Tree;
 use crate::store::wire::{Malformed, Reader, checksum, write_bytes, write_varint};
-
-/// A key that a transaction gives to a row, as a hash, with its table.
-pub(in crate::store) type KeyHash = (EntityId, u64);
 
 impl Changes {
     /// Whether they can be durable before they are a commit: a few rows come to tables that are as they were, and nothing else is relied

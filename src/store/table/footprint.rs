@@ -132,6 +132,11 @@ impl Footprint {
         footprint
     }
 
+    /// Whether nothing but rows are added.
+    pub fn only_adds(&self) -> bool {
+        self.only_adds
+    }
+
     /// Whether nothing but rows are added by both, so that they can only have keys in common.
     pub fn both_only_add(&self, other: &Self) -> bool {
         self.only_adds && other.only_adds

@@ -15,11 +15,14 @@ use crate::store::wire::checksum;
 /// Of more rows, no hashes are made.
 const MOST_ROWS: u64 = 256;
 
+/// A key that a transaction gives to a row, as a hash, with its table.
+pub type KeyHash = (EntityId, u64);
+
 /// The hashes of the keys of all rows that some changes add.
 #[derive(Debug, Default)]
 pub struct KeyHashes {
     /// Each with its table, in order.
-    known: Vec<(EntityId, u64)>,
+    known: Vec<KeyHash>,
     /// Tables with too many rows.
     too_many: Vec<EntityId>,
 }
@@ -52,6 +55,17 @@ impl KeyHashes {
             false => (other, self),
         };
         few.known.iter().any(|hash| has(many, hash)) || self.may_meet(other) || other.may_meet(self)
+    }
+
+    /// Whether all keys of a table are among them.
+    pub fn are_all_of(&self, table: EntityId) -> bool {
+        !self.too_many.contains(&table)
+    }
+
+    /// Whether one of some keys may be among them.
+    pub fn may_have(&self, keys: &[KeyHash]) -> bool {
+        let has = |key: &KeyHash| !self.are_all_of(key.0) || self.known.binary_search(key).is_ok();
+        keys.iter().any(has)
     }
 
     /// Whether there are too many rows of a table of which the other has some.

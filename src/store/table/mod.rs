@@ -56,7 +56,7 @@ mod tests;
 mod together;
 mod unique;
 
-pub(in crate::store) use ahead::{KeyHash, WrittenAhead};
+pub(in crate::store) use ahead::WrittenAhead;
 pub use changelog::{Counts, Shown};
 pub use changes::{Changes, TableChanges};
 pub use check::Checked;
@@ -67,7 +67,7 @@ pub use error::{About, CommitError, Conflict, ConflictOn};
 pub(super) use file::verify as verify_files;
 pub use footprint::{AddedKeys, Footprint, Overlap, OverlapOn, Touched, moved_row, row_text};
 pub use index::KeyRange;
-pub use keyset::KeyHashes;
+pub use keyset::{KeyHash, KeyHashes};
 pub use merge::{MergeConflict, Merged, Other, Pick};
 pub use moved::Moved;
 pub(in crate::store) use prepare::Prepared;
