@@ -259,8 +259,13 @@ impl Applying<'_> {
         if count == 0 {
             return Ok(None);
         }
-        let columns: Vec<usize> = (first..first + count).collect();
-        let new = batch.project(&columns).map_err(|error| self.internal(&error))?;
+        let new = match (first, batch.num_columns() == count) {
+            (0, true) => batch.clone(),
+            _ => {
+                let columns: Vec<usize> = (first..first + count).collect();
+                batch.project(&columns).map_err(|error| self.internal(&error))?
+            }
+        };
         match self.makes_rows(batch) {
             None => Ok(Some(new)),
             Some(mask) => filter_record_batch(&new, &mask)
