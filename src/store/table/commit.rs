@@ -32,7 +32,7 @@ use super::moved::Moves;
 use super::prepare::{Prepared, Ready, ReadyTable};
 use super::reads::Stale;
 use super::relies::same_rows;
-use super::runs::Run;
+use super::runs::{Run, Spill};
 use super::segment::{Segment, same_integers};
 use super::snapshot::{ChangedSegments, Snapshot, load_deletes, read_deletes};
 use crate::catalog::{Catalog, Entity, EntityId, Entry, Indexed, KeyDef, TableDef};
@@ -117,6 +117,8 @@ struct Applying<'a> {
     /// Of the tables, afterwards.
     states: BTreeMap<EntityId, TableState>,
     merges: Option<CommitId>,
+    /// Where keys of many rows are that go.
+    spill: Option<Arc<Spill>>,
 }
 
 /// A table of which rows change.
@@ -157,6 +159,7 @@ impl<'a> Applying<'a> {
             redefined: BTreeSet::new(),
             states: BTreeMap::new(),
             merges: None,
+            spill: None,
         }
     }
 
@@ -294,9 +297,9 @@ impl<'a> Applying<'a> {
         for (number, deletes) in &self.deleted(id, def, changes)? {
             let segment = self.delete(id, def, *number, deletes, &mut touched.state)?;
             if !table.keys.is_empty() {
-                let removed = table.keys.of_rows(self.core, def, &segment, deletes)?;
+                let removed = table.keys.runs_of(self.core, def, &segment, deletes, &mut self.spill)?;
                 for (changes, removed) in touched.changes.iter_mut().zip(removed) {
-                    changes.removed.extend(removed);
+                    changes.removed.push(removed);
                 }
             }
         }

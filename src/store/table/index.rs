@@ -173,8 +173,8 @@ fn row_values(columns: &[(&ColumnDef, ArrayRef)], row: usize) -> Result<RowValue
 /// What an index is changed by.
 #[derive(Debug, Default)]
 pub(super) struct IndexChanges {
-    /// Keys of rows that go.
-    pub removed: Keys,
+    /// Keys of rows that go, in runs, with no hashes.
+    pub removed: Vec<Run>,
     /// Keys of rows that come, in runs.
     pub added: Vec<Run>,
 }
@@ -200,14 +200,17 @@ pub(super) fn update(
     changes: IndexChanges,
 ) -> Result<(ObjectId, Vec<NewObject>), Refused> {
     let IndexChanges { removed, added } = changes;
-    let mut gone: BTreeMap<Vec<u8>, RowAddress> = BTreeMap::new();
-    for (key, located) in removed {
-        gone.insert(key, located.address);
-    }
     let tree = Tree::new(core, root);
-    let count: usize = added.iter().map(Run::len).sum();
-    if count > MOST_EDITS && (count + gone.len()) as u64 > tree.len()? / MERGE_SHARE {
-        return rebuild(core, root, &gone, merge(&added)?);
+    let len = |runs: &[Run]| runs.iter().map(Run::len).sum::<usize>();
+    let (count, going) = (len(&added), len(&removed));
+    if count + going > MOST_EDITS && (count + going) as u64 > tree.len()? / MERGE_SHARE {
+        return rebuild(core, root, Gone::new(root, merge(&removed)?), merge(&added)?);
+    }
+    let mut gone: BTreeMap<Vec<u8>, RowAddress> = BTreeMap::new();
+    let mut merged = merge(&removed)?;
+    while let Some(EntryRef { key, value, .. }) = merged.peek() {
+        gone.insert(key.to_vec(), located(root, value)?.address);
+        merged.advance()?;
     }
     let mut edits: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::with_capacity(count);
     let mut merged = merge(&added)?;
@@ -247,7 +250,7 @@ pub(super) fn update(
 fn rebuild(
     core: &Core,
     root: ObjectId,
-    gone: &BTreeMap<Vec<u8>, RowAddress>,
+    gone: Gone<'_>,
     added: Merged<'_>,
 ) -> Result<(ObjectId, Vec<NewObject>), Refused> {
     let old = Tree::new(core, root).iter();
@@ -291,13 +294,37 @@ fn build_aside(
     })
 }
 
+/// Keys of rows that go, in order.
+struct Gone<'a> {
+    root: ObjectId,
+    keys: Merged<'a>,
+}
+
+impl<'a> Gone<'a> {
+    fn new(root: ObjectId, keys: Merged<'a>) -> Self {
+        Self { root, keys }
+    }
+
+    /// The row of a key, if it goes; no key may come before those that were asked for.
+    fn of_key(&mut self, wanted: &[u8]) -> Result<Option<RowAddress>, StoreError> {
+        while let Some(EntryRef { key, value, .. }) = self.keys.peek() {
+            match key.cmp(wanted) {
+                Ordering::Less => self.keys.advance()?,
+                Ordering::Equal => return Ok(Some(located(self.root, value)?.address)),
+                Ordering::Greater => break,
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// Gives a tree the entries of an index, without those that are gone, and new ones among them; ends where a key would be there
 /// twice, and gives the row that has it.
 fn merge_into(
     builder: &mut tree::Builder<'_>,
     root: ObjectId,
     old: impl Iterator<Item = Result<tree::Entry, StoreError>>,
-    gone: &BTreeMap<Vec<u8>, RowAddress>,
+    mut gone: Gone<'_>,
     mut added: Merged<'_>,
 ) -> Result<Option<RowAddress>, StoreError> {
     let mut old = old.peekable();
@@ -312,7 +339,7 @@ fn merge_into(
         };
         if order == Ordering::Less {
             match old.next().transpose()? {
-                Some((key, value)) if !gone.contains_key(&key) => builder.push(&key, &value)?,
+                Some((key, value)) if gone.of_key(&key)?.is_none() => builder.push(&key, &value)?,
                 _ => {}
             }
             continue;
@@ -321,7 +348,7 @@ fn merge_into(
             continue;
         };
         let is_replaced = match old.next_if(|_| order == Ordering::Equal).transpose()? {
-            Some((key, known)) => gone.get(&key) == Some(&located(root, &known)?.address),
+            Some((key, known)) => gone.of_key(&key)? == Some(located(root, &known)?.address),
             None => true,
         };
         if !is_replaced || last_added == key {

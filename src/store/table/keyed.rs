@@ -76,7 +76,7 @@ pub(super) fn keys_of(
 }
 
 /// The same, where some may be plain indexes.
-pub(super) fn keys_and_plain(
+fn keys_and_plain(
     core: &Core,
     def: &TableDef,
     wanted: Wanted<'_>,

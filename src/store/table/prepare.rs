@@ -20,7 +20,7 @@ use super::entry::{Facts, Place};
 use super::error::CommitError;
 use super::file;
 use super::index::{Keys, all_but};
-use super::keyed::{Picked, Wanted, entries_of, keys_and_plain};
+use super::keyed::{Emit, Picked, Wanted, entries_of};
 use super::lineage::Kept;
 use super::rows::Rows;
 use super::runs::{Run, Sorter, Spill};
@@ -57,6 +57,9 @@ impl Ready {
         self.rows as u64 - self.deletes.as_ref().map_or(0, RoaringBitmap::len)
     }
 }
+
+/// Of so many rows of a segment, what was read is kept for those that follow soon.
+const FEW_ROWS: usize = 1 << 12;
 
 /// Changes of a table whose rows are encoded.
 #[derive(Debug)]
@@ -157,15 +160,24 @@ fn of_file(
 }
 
 impl Indexed {
-    /// The keys that a few rows of a segment have in each index.
-    pub(super) fn of_rows(
+    /// The keys that some rows of a segment have in each index, in order; of what the index says only the addresses.
+    pub(super) fn runs_of(
         &self,
         core: &Core,
         def: &TableDef,
         segment: &Segment,
         rows: &RoaringBitmap,
-    ) -> Result<Vec<Keys>, StoreError> {
-        keys_and_plain(core, def, self.wanted(false), segment, Picked::These(rows))
+        spill: &mut Option<Arc<Spill>>,
+    ) -> Result<Vec<Run>, StoreError> {
+        let count = usize::try_from(rows.len()).unwrap_or(usize::MAX);
+        let is_one = |row: u32| rows.contains(row);
+        let picked = match count > FEW_ROWS {
+            true => Picked::Where(&is_one),
+            false => Picked::These(rows),
+        };
+        self.sorted(core, count, spill, &mut |emit| {
+            entries_of(core, def, self.wanted(false), (segment, 0), picked, emit)
+        })
     }
 
     fn wanted(&self, hashed: bool) -> Wanted<'_> {
@@ -186,23 +198,31 @@ impl Indexed {
         spill: &mut Option<Arc<Spill>>,
     ) -> Result<Vec<Run>, StoreError> {
         let count = parts.iter().map(|(segment, _)| segment.rows).sum();
+        let parts = parts.iter().filter(|_| !self.is_empty());
+        self.sorted(core, count, spill, &mut |emit| {
+            for (segment, before) in parts.clone() {
+                let wanted = self.wanted(true);
+                entries_of(core, def, wanted, (segment, *before), Picked::Where(rows), emit)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The entries of each index that `fill` gives out, about so many, in order.
+    fn sorted(
+        &self,
+        core: &Core,
+        count: usize,
+        spill: &mut Option<Arc<Spill>>,
+        fill: &mut dyn FnMut(&mut Emit<'_>) -> Result<(), StoreError>,
+    ) -> Result<Vec<Run>, StoreError> {
         let mut sorters: Vec<Sorter> = self.all.iter().map(|_| Sorter::with_capacity(count)).collect();
-        for (segment, before) in parts.iter().filter(|_| !self.is_empty()) {
-            let wanted = self.wanted(true);
-            entries_of(
-                core,
-                def,
-                wanted,
-                (segment, *before),
-                Picked::Where(rows),
-                &mut |number, key, located| {
-                    if let Some(sorter) = sorters.get_mut(number) {
-                        sorter.push(key, located);
-                    }
-                    Ok(())
-                },
-            )?;
-        }
+        fill(&mut |number, key, located| {
+            if let Some(sorter) = sorters.get_mut(number) {
+                sorter.push(key, located);
+            }
+            Ok(())
+        })?;
         let runs = sorters.into_iter().map(|sorter| sorter.finish(core, spill));
         runs.collect()
     }
