@@ -21,7 +21,7 @@ use arrow::datatypes::Int64Type;
 use gobi_grammar::Diagnostic;
 
 use events::{concerns, has_old};
-use rows::Changed;
+use rows::{Changed, KeptRows};
 
 use super::MAX_DEPTH;
 use super::explained::explained;
@@ -52,7 +52,7 @@ pub struct Firing {
     /// Rows for triggers that come after all of them.
     queue: Vec<Changed>,
     /// The statement's rows, for triggers that read them.
-    kept: Option<[Vec<RecordBatch>; 2]>,
+    kept: Option<Vec<KeptRows>>,
 }
 
 /// A trigger of a statement.
@@ -63,6 +63,16 @@ struct Fires {
     done: Cell<(u64, u64)>,
     /// For each arm of the statement, whether it fires for rows that are inserted, updated, deleted.
     arms: Vec<[bool; 3]>,
+}
+
+impl Fires {
+    /// Whether it fires for rows to which this has happened in an arm.
+    fn is_for(&self, (arm, kind): (usize, usize)) -> bool {
+        self.arms
+            .get(arm)
+            .and_then(|arm| arm.get(kind))
+            .is_some_and(|fires| *fires)
+    }
 }
 
 impl Firing {
@@ -112,7 +122,7 @@ impl Firing {
             });
         }
         if firing.last.iter().any(|fires| fires.ready.reads_rows) {
-            firing.kept = Some([Vec::new(), Vec::new()]);
+            firing.kept = Some(Vec::new());
         }
         if change.arms.iter().any(|arm| has_old(&arm.action)) {
             firing.old = firing.old_columns();
@@ -264,8 +274,10 @@ impl Firing {
         for fires in &self.last {
             let given = session.relations.given.len();
             if fires.ready.reads_rows {
-                for (name, batches) in names_of_rows(&fires.ready.def).into_iter().zip(&kept) {
-                    let rows = foreign::relation_of_fields(view, &self.target.columns, batches);
+                for (at, name) in names_of_rows(&fires.ready.def).into_iter().enumerate() {
+                    let its = kept.iter().filter(|rows| fires.is_for(rows.happened));
+                    let batches: Vec<RecordBatch> = its.filter_map(|rows| rows.batches[at].clone()).collect();
+                    let rows = foreign::relation_of_fields(view, &self.target.columns, &batches);
                     let rows = rows.map_err(|error| store_error(&error, self.running.span))?;
                     session.relations.given.push((name.to_owned(), rows));
                 }
@@ -286,11 +298,10 @@ impl Firing {
         changed: &Changed,
     ) -> Result<Vec<ArrayRef>, Error> {
         let rows = changed.kinds.len();
-        let fires_for = |(arm, kind): &(usize, usize)| fires.arms.get(*arm).is_some_and(|arm| arm[*kind]);
         let events = changed
             .kinds
             .iter()
-            .map(|row| if fires_for(row) { row.1 as i64 + 1 } else { 0 });
+            .map(|row| if fires.is_for(*row) { row.1 as i64 + 1 } else { 0 });
         let events: ArrayRef = Arc::new(Int64Array::from_iter_values(events));
         let columns = fires.ready.trigger.inputs.iter().map(|input| match input {
             RowInput::Event => events.clone(),

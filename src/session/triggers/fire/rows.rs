@@ -21,6 +21,11 @@ use crate::session::triggers::ready::Ready;
 use crate::types::Field;
 use crate::types::arrow::to_arrow;
 
+/// What happened to a row that came.
+const INSERTED: usize = 0;
+/// And to one that goes.
+const DELETED: usize = 2;
+
 /// Rows that have changed.
 #[derive(Clone, Debug)]
 pub(super) struct Changed {
@@ -120,31 +125,41 @@ impl Firing {
 
     /// Keeps the rows for triggers that read them all.
     pub(super) fn keep(&mut self, changed: &Changed) -> Result<(), Error> {
-        let Some([old, new]) = &mut self.kept else {
+        let Some(kept) = &mut self.kept else {
             return Ok(());
         };
         let span = self.running.span;
         let columns = &self.target.columns;
-        let values: Vec<ArrayRef> = changed.old.iter().flatten().cloned().collect();
-        let both: [(&mut Vec<RecordBatch>, &[ArrayRef], [usize; 2]); 2] =
-            [(old, &values, [1, 2]), (new, &changed.new, [0, 1])];
-        for (batches, values, kinds) in both {
-            if values.len() < columns.len() || columns.is_empty() {
-                continue;
-            }
-            let mask: BooleanArray = changed
-                .kinds
-                .iter()
-                .map(|(_, kind)| Some(kinds.contains(kind)))
-                .collect();
-            let batch = batch_of(columns, values).and_then(|batch| filter_record_batch(&batch, &mask));
-            let batch = batch.map_err(|error| Error::new(Diagnostic::new("XX000", span, error.to_string())))?;
-            if batch.num_rows() > 0 {
-                batches.push(batch);
-            }
+        let mut kinds = changed.kinds.clone();
+        kinds.sort_unstable();
+        kinds.dedup();
+        for happened in kinds {
+            let mask: BooleanArray = changed.kinds.iter().map(|kind| Some(*kind == happened)).collect();
+            let rows = |values: &[ArrayRef], wanted: bool| -> Result<Option<RecordBatch>, arrow::error::ArrowError> {
+                if !wanted || values.len() < columns.len() || columns.is_empty() {
+                    return Ok(None);
+                }
+                batch_of(columns, values)
+                    .and_then(|batch| filter_record_batch(&batch, &mask))
+                    .map(Some)
+            };
+            let old: Vec<ArrayRef> = changed.old.iter().flatten().cloned().collect();
+            let batches = rows(&old, happened.1 != INSERTED)
+                .and_then(|old| Ok([old, rows(&changed.new, happened.1 != DELETED)?]))
+                .map_err(|error| Error::new(Diagnostic::new("XX000", span, error.to_string())))?;
+            kept.push(KeptRows { happened, batches });
         }
         Ok(())
     }
+}
+
+/// Rows of a batch that are kept, to which the same has happened.
+#[derive(Debug)]
+pub(super) struct KeptRows {
+    /// The number of the arm, and what happened.
+    pub(super) happened: (usize, usize),
+    /// Before, and after.
+    pub(super) batches: [Option<RecordBatch>; 2],
 }
 
 fn batch_of(columns: &[Field], values: &[ArrayRef]) -> Result<RecordBatch, arrow::error::ArrowError> {
