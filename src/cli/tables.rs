@@ -32,6 +32,13 @@ pub fn init(meaning: &Meaning, args: &Init) -> Result<(), Failure> {
 /// `gobi import FILE…`.
 pub fn import(meaning: &Meaning, args: &Import) -> Result<(), Failure> {
     need_database(meaning)?;
+    // A name of a table among the files is found out before anything is written.
+    if let Some(missing) = args.files.iter().find(|file| is_a_name(file) && !file.exists()) {
+        let missing = missing.display();
+        return Err(Failure::Usage(format!(
+            "there is no file `{missing}`; `--table {missing}` names the table"
+        )));
+    }
     for file in &args.files {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
         let name = args.table.as_deref().unwrap_or(&stem);
@@ -44,6 +51,11 @@ pub fn import(meaning: &Meaning, args: &Import) -> Result<(), Failure> {
         run(meaning, &script)?;
     }
     Ok(())
+}
+
+/// Whether a path could as well be the name of a table.
+fn is_a_name(path: &Path) -> bool {
+    path.extension().is_none() && path.components().count() == 1 && !path.to_string_lossy().contains(['*', '?', '['])
 }
 
 /// `gobi export t FILE`.

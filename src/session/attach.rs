@@ -63,7 +63,9 @@ fn check_name(session: &Session, name: &str, span: Span) -> Result<(), Error> {
 /// Opens what is attached, as far as that can fail.
 fn source(session: &Session, attach: &Attach, path: &Path, name: &str, place: Span) -> Result<What, Error> {
     let shown = path.display();
-    if attach.read_only && host::disk_of(path).stat(path).is_err() {
+    // A packed file is made by `gobi pack`, not by its first table.
+    let wants_file = attach.read_only || path.extension().is_some_and(|extension| extension == "gobi");
+    if wants_file && host::disk_of(path).stat(path).is_err() {
         return Err(user("58P01", place, format!("there is no database `{shown}`")));
     }
     let Some(folder) = DatabaseFolder::shared(path) else {

@@ -144,7 +144,10 @@ pub fn unknown_setting(name: &Ident) -> Error {
     let names = SETTINGS.iter().map(|setting| setting.name);
     let help = match nearest(&name.text, names.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("settings are {}", names.collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "settings are {}; LIST shows TABLES, VIEWS, PROCEDURES, FUNCTIONS, TRIGGERS and the like",
+            names.collect::<Vec<_>>().join(", ")
+        ),
     };
     let diagnostic = Diagnostic::new("42704", name.span, format!("there is no setting `{}`", name.text));
     Error::new(diagnostic.with_help(help))

@@ -7,7 +7,6 @@
 //! Does not: check that a tag or branch exists.
 
 use super::Builder;
-use super::operand::unquote;
 use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::ast::{
@@ -29,7 +28,7 @@ impl Builder<'_> {
             let kind = WhenKind::At(expr);
             return Some(When { kind, span });
         }
-        let text = unquote(parts(inner).next()?.as_str());
+        let text = self.first_ident(inner)?.text;
         let kind = match rule {
             Rule::when_commit => WhenKind::Commit(text),
             Rule::when_tag => WhenKind::Tag(text),

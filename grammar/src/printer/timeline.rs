@@ -9,8 +9,8 @@
 use super::Printer;
 use super::expr::Level;
 use crate::ast::{
-    Begin, Blame, ChangesStart, CreateBranch, CreateWatermark, Diff, DiffRoutine, ExprKind, Ident, Isolation, Log,
-    MergePick, Path, Rollback, StatementKind, TableTime, When, WhenKind,
+    Begin, Blame, ChangesStart, CreateBranch, CreateWatermark, Diff, DiffRoutine, Expr, ExprKind, Ident, Isolation,
+    Log, MergePick, Path, Rollback, StatementKind, TableTime, When, WhenKind,
 };
 
 impl Printer {
@@ -124,6 +124,7 @@ impl Printer {
     /// A point in time.
     pub(super) fn when(&mut self, when: &When) {
         let (word, text) = match &when.kind {
+            WhenKind::At(expr) if begins_a_name(expr) => return self.closed_when(when),
             WhenKind::At(expr) => return self.at(expr, Level::Additive),
             WhenKind::Commit(text) => ("COMMIT ", text),
             WhenKind::Tag(text) => ("TAG ", text),
@@ -237,4 +238,11 @@ impl Printer {
         self.path(&blame.table);
         self.clause(" WHERE ", blame.filter.as_ref());
     }
+}
+
+/// Whether what stands behind it would be taken for the name of a snapshot or a branch.
+fn begins_a_name(expr: &Expr) -> bool {
+    let ExprKind::Name(path) = &expr.kind else { return false };
+    let words = ["tag", "snapshot", "branch"];
+    matches!(path.as_slice(), [name] if words.iter().any(|word| name.text.eq_ignore_ascii_case(word)))
 }

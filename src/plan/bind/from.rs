@@ -248,7 +248,13 @@ impl<'a> Binder<'a> {
         let mut error = Diagnostic::new("42P01", span, format!("table `{name}` does not exist"));
         let ctes = self.ctes.iter().map(|entry| entry.cte.name.text.clone());
         let known: Vec<String> = self.tables.names().into_iter().chain(ctes).collect();
-        error.help = super::names::suggestion(&name, known);
+        let elsewhere = known
+            .iter()
+            .find(|known| known.rsplit_once('.').is_some_and(|(_, last)| same(last, &name)));
+        error.help = match elsewhere {
+            Some(elsewhere) => Some(format!("did you mean `{elsewhere}`?")),
+            None => super::names::suggestion(&name, known),
+        };
         self.fail(error)
     }
 

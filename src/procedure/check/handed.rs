@@ -74,6 +74,10 @@ impl Checker<'_> {
                 rest.push((param, None));
                 continue;
             };
+            if let Some(error) = misfit(definition, &param, arg) {
+                self.error(error);
+                return None;
+            }
             if !self.is_function(arg) {
                 let value = self.expr(arg, out)?;
                 rest.push((param, Some(value)));
@@ -215,6 +219,20 @@ fn argument(arg: &ast::Expr) -> &ast::Expr {
         ast::ExprKind::Named { value, .. } => value,
         _ => arg,
     }
+}
+
+/// What is wrong about a lambda for a parameter that has a type.
+fn misfit(definition: &Definition, param: &ast::Param, arg: &ast::Expr) -> Option<Diagnostic> {
+    let (Some(ty), ast::ExprKind::Lambda(_)) = (&param.ty, &arg.kind) else {
+        return None;
+    };
+    let name = &param.name.text;
+    let message = format!(
+        "parameter `{name}` of `{}` is {ty}, not a function",
+        definition.shown_name()
+    );
+    let help = format!("an argument with a name is written `{name}: …`");
+    Some(Diagnostic::new("42804", arg.span, message).with_help(help))
 }
 
 /// What a call gives to a parameter, by its name or its place.
