@@ -42,7 +42,7 @@ pub struct Shared {
     /// Workers.
     pub pool: Pool,
     /// Decoded chunks.
-    pub chunks: ChunkCache,
+    pub chunks: Arc<ChunkCache>,
     /// Compiled kernels.
     pub kernels: KernelCache,
     /// Memory of ended join tables.
@@ -78,7 +78,7 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Engine {
         let shared = Shared {
             pool: Pool::default(),
-            chunks: ChunkCache::new(config.cache_bytes as u64),
+            chunks: Arc::new(ChunkCache::new(config.cache_bytes as u64)),
             kernels: KernelCache::default(),
             spare_rows: Arc::default(),
             compiler: OnceLock::new(),
@@ -129,7 +129,7 @@ impl Engine {
     pub fn run(&self, prepared: Prepared) -> Result<BatchStream, ExecError> {
         let prepared = Arc::new(prepared);
         let options = prepared.options.clone();
-        let budget = Budget::new(options.memory_limit_bytes);
+        let budget = Budget::beside(options.memory_limit_bytes, self.shared.chunks.clone());
         // What takes less time than to start a thread is run at once.
         let at_once = prepared.is_small();
         let (sender, receiver) = match at_once {

@@ -24,6 +24,8 @@ use crate::plan::physical::logical::SortKey;
 const OUTPUT_ROWS: usize = 4 * BLOCK_ROWS;
 /// Buckets for each thread that are worked on at a time.
 const BUCKETS_AHEAD: usize = 4;
+/// Rows in order of so many bytes wait to be handed on; fewer buckets are worked on where rows are wide.
+const AHEAD_BYTES: usize = 16 << 20;
 
 /// Sorts and cuts all batches together, and hands on the result's in order.
 pub fn finish_batches(
@@ -44,6 +46,7 @@ pub fn finish_batches(
     if finish.sort.is_empty() {
         return cut(&batches, skipped..wanted).try_for_each(give);
     }
+    let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
     let batches = Arc::new(batches);
     let by = SortBy {
         columns: finish
@@ -56,7 +59,8 @@ pub fn finish_batches(
     };
     let buckets = sort::spread(&batches, &by, team, cancel)?;
     let parts: Vec<(usize, Range<usize>)> = parts(&buckets.sizes(), skipped..wanted);
-    for wave in parts.chunks(BUCKETS_AHEAD * team.threads.max(1)) {
+    let affordable = AHEAD_BYTES / (bytes / buckets.sizes().len().max(1)).max(1);
+    for wave in parts.chunks(affordable.clamp(1, BUCKETS_AHEAD * team.threads.max(1))) {
         let (wave, buckets) = (wave.to_vec(), buckets.clone());
         let (batches, cancel) = (batches.clone(), cancel.clone());
         let made = team.map(wave.len(), move |number| {

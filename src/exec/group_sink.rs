@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex};
 
+use super::held::HeldChunk;
 use super::memory::Budget;
 use super::run::lock;
 use super::tables::Groups;
@@ -177,14 +178,14 @@ impl GroupSink {
     pub fn table(
         &mut self,
         table: &GroupTable,
-        (rows, loaded): (&Rows, &[Option<Arc<ColumnChunk>>]),
+        (rows, loaded): (&Rows, &[Option<HeldChunk>]),
         count: usize,
         budget: &Arc<Budget>,
     ) -> Result<&Groups, ExecError> {
         if let Some(shared) = &self.shared {
             let shares = *self.shares.get_or_insert_with(|| {
                 let chunk = loaded.get(shared.field).and_then(Option::as_ref);
-                let keys = chunk.and_then(|chunk| keys_of(chunk, shared.stored, rows));
+                let keys = chunk.and_then(|chunk: &HeldChunk| keys_of(chunk, shared.stored, rows));
                 if keys.as_ref().is_some_and(|keys| shared.claim(self.worker, keys)) {
                     return true;
                 }
@@ -213,6 +214,17 @@ impl GroupSink {
         if let Some(own) = self.own.as_mut().filter(|own| own.size.is_none()) {
             own.rows.count = used;
         }
+    }
+
+    /// The address of the first row of the worker's own groups, and which rows are in use; `None` if there are none, or if others fill
+    /// the same table.
+    pub fn own_rows(&self) -> Option<(*mut u8, Range<usize>)> {
+        let own = self.own.as_ref().filter(|_| self.shared.is_none())?;
+        let rows = match own.size {
+            Some(size) => 0..size,
+            None => 1..own.rows.count,
+        };
+        Some((own.rows.address(), rows))
     }
 
     /// The worker's own groups, if it has any.

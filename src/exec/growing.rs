@@ -18,13 +18,19 @@ const MOST_AT_ONCE: usize = 64 << 20;
 /// Room for fewer is not worth the call.
 const LEAST: usize = 8;
 
-/// Puts the address of an array with room for so many elements in the place of one that has `count`; 1: there is no memory.
+/// Puts the address of an array with room for so many elements in the place of one that has `count`; 1: there is no memory. Below 0,
+/// the room is what may be needed, not what will be.
 pub(super) extern "C" fn array_room(host: *mut u8, place: *mut u8, count: i64, room: i64, stride: i64) -> i64 {
-    let [count, wanted, stride] = [count, room, stride].map(|number| usize::try_from(number).unwrap_or(0));
+    let [count, stride] = [count, stride].map(|number| usize::try_from(number).unwrap_or(0));
+    let wanted = usize::try_from(room.unsigned_abs()).unwrap_or(usize::MAX);
     let most = (MOST_AT_ONCE / (stride + 1)).max(count.saturating_mul(2));
     // SAFETY: generated code passes the host, the place of an array's address, and what it knows of the array.
     unsafe {
         replaced(host, place, |host, old| {
+            if count == 0 && room > 0 {
+                // It would end in an error after much work.
+                host.affords(wanted.saturating_mul(stride + 1))?;
+            }
             moved(host, old, (count, wanted.min(most).max(count + 1).max(LEAST)), stride)
         })
     }

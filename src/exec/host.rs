@@ -146,6 +146,15 @@ impl Host {
         self.held.resize(held.saturating_add(bytes), self.operator)
     }
 
+    /// Fails if so many bytes more cannot be made.
+    pub(super) fn affords(&mut self, bytes: usize) -> Result<(), ExecError> {
+        if bytes <= self.left_bytes() {
+            return Ok(());
+        }
+        self.admit(bytes)?;
+        self.settle()
+    }
+
     /// Gives up the buffer of the call at hand if it has become large.
     pub(super) fn keep_scratch(&mut self, scratch: Vec<u8>) {
         if scratch.capacity() <= KEPT_SCRATCH_BYTES {

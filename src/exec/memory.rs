@@ -6,7 +6,7 @@
 //! Invariants: a block is zeroed when it is made, aligned to 64 bytes, and its bytes are reserved from the budget as long as it
 //! lives.
 //!
-//! Does not: count the chunk cache, which has a limit of its own.
+//! Does not: count the chunk cache, which has a limit of its own, and holds no more than what the query leaves of its budget.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::ExecError;
+use crate::store::cache::ChunkCache;
 
 /// What a query may use, and uses.
 #[derive(Debug)]
@@ -21,15 +22,27 @@ pub struct Budget {
     limit_bytes: usize,
     used_bytes: AtomicUsize,
     peak_bytes: AtomicUsize,
+    /// What it holds is only there as long as nobody needs the memory.
+    beside: Option<Arc<ChunkCache>>,
 }
 
 impl Budget {
     /// A budget of so many bytes.
     pub fn new(limit_bytes: usize) -> Arc<Self> {
+        Self::with(limit_bytes, None)
+    }
+
+    /// The same beside a cache, which gets what is left.
+    pub fn beside(limit_bytes: usize, cache: Arc<ChunkCache>) -> Arc<Self> {
+        Self::with(limit_bytes, Some(cache))
+    }
+
+    fn with(limit_bytes: usize, beside: Option<Arc<ChunkCache>>) -> Arc<Self> {
         Arc::new(Self {
             limit_bytes,
             used_bytes: AtomicUsize::new(0),
             peak_bytes: AtomicUsize::new(0),
+            beside,
         })
     }
 
@@ -42,10 +55,28 @@ impl Budget {
             return Err(ExecError::out_of_memory(operator, bytes, before, self.limit_bytes));
         }
         self.peak_bytes.fetch_max(after, Ordering::Relaxed);
+        self.squeeze();
         Ok(Reservation {
             budget: self.clone(),
             bytes,
         })
+    }
+
+    /// A reservation of nothing yet.
+    pub fn empty(self: &Arc<Self>) -> Reservation {
+        Reservation {
+            budget: self.clone(),
+            bytes: 0,
+        }
+    }
+
+    /// Sees that the cache holds no more than what is left.
+    pub fn squeeze(&self) {
+        let Some(cache) = &self.beside else { return };
+        let left = self.left_bytes() as u64;
+        if cache.held_bytes() > left {
+            cache.shrink_to(left);
+        }
     }
 
     /// Bytes that nobody has taken.
@@ -61,6 +92,17 @@ impl Budget {
     /// The most that was in use at once.
     pub fn peak_bytes(&self) -> usize {
         self.peak_bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// From this size on the allocator gives whole steps of it.
+const STEP_BYTES: usize = 1 << 19;
+
+/// What an allocation of so many bytes takes.
+pub fn taken(bytes: usize) -> usize {
+    match bytes {
+        0..=STEP_BYTES => bytes,
+        _ => bytes.next_multiple_of(STEP_BYTES),
     }
 }
 

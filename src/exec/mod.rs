@@ -16,6 +16,7 @@ mod finish;
 mod frame;
 mod group_sink;
 mod growing;
+mod held;
 mod host;
 mod kernels;
 mod lists;
@@ -27,6 +28,7 @@ mod nested;
 mod operators;
 mod ordered;
 mod output;
+mod pins;
 mod pool;
 mod prepare;
 mod recursion;
@@ -282,7 +284,8 @@ impl ExecError {
     pub(crate) fn out_of_memory(operator: &str, wanted: usize, used: usize, limit: usize) -> Self {
         let size = |bytes: usize| match bytes {
             0..100_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-            _ => format!("{:.1} MB", bytes as f64 / 1e6),
+            100_000..10_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+            _ => format!("{:.1} GB", bytes as f64 / 1e9),
         };
         let message = format!(
             "{operator} needs {} more, beside {} in use; the memory limit is {}",

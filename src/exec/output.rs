@@ -46,15 +46,21 @@ pub struct Output {
 pub const OPERATOR: &str = "result batch";
 /// Some batches wait for their reader, so none takes much more than this.
 pub const BATCH_BYTES: usize = 4 << 20;
+/// What is not needed of a batch's rows, so that a column of eight bytes a value stays below a step of [`super::memory::taken`].
+const SPARE_ROWS: usize = 8;
 /// Room is made for so many rows at least: kernels write several at once.
 const LEAST_ROWS: usize = 64;
 
 impl Output {
-    /// For batches of `batch_rows` and a block more; fewer, if the rows are wide. It has no room yet.
+    /// For batches of about `batch_rows`; fewer, if the rows are wide. It has no room yet.
     pub fn new(fields: &[Field], batch_rows: usize, budget: &Arc<Budget>) -> Result<Self, ExecError> {
         let widths: Vec<usize> = fields.iter().map(|field| field.ty.physical().bytes()).collect();
         let row_bytes: usize = widths.iter().map(|width| width + 1).sum();
         let wide = (BATCH_BYTES / row_bytes.max(1)).max(BLOCK_ROWS);
+        let batch_rows = match batch_rows > 4 * BLOCK_ROWS {
+            true => batch_rows - BLOCK_ROWS - SPARE_ROWS,
+            false => batch_rows,
+        };
         let mut columns = Vec::with_capacity(fields.len());
         for _ in fields {
             let values = Block::zeroed(0, budget, OPERATOR)?;

@@ -18,6 +18,7 @@ use arrow::datatypes::SchemaRef;
 use super::engine::Shared;
 use super::finish::finish_batches;
 use super::group_sink::SharedGroups;
+use super::held::{HeldChunk, HeldChunks};
 use super::host::Host;
 use super::memory::{self, Budget, Reservation};
 use super::merge::merge;
@@ -36,8 +37,8 @@ use crate::compile::BLOCK_ROWS;
 use crate::formats::{ChunkKey, Relation, Rows};
 use crate::plan::physical::{Finish, Pipeline, Sink, SourceKind};
 use crate::store::cache::ChunkCache;
+use crate::types::Field;
 use crate::types::arrow::arrow_schema;
-use crate::types::{ColumnChunk, Field};
 
 /// A worker whose rows have to wait for others' goes on for so many morsels.
 const MORSELS_AHEAD: usize = 4;
@@ -45,6 +46,8 @@ const MORSELS_AHEAD: usize = 4;
 const PASSING_SHARE: usize = 32;
 /// And no further than this.
 const PASSING_BYTES: usize = 64 << 20;
+/// Who takes memory for rows in order.
+const SORTED: &str = "sort or intermediate result";
 /// A unit of a range has 2^20 rows, so that row numbers stay small.
 pub const RANGE_UNIT_BITS: u32 = 20;
 
@@ -73,7 +76,8 @@ pub struct Query {
     pub progress: Progress,
     rows_read: AtomicU64,
     /// Chunks and texts that rows of tables point into.
-    pins: Mutex<Vec<Arc<ColumnChunk>>>,
+    pins: Mutex<Vec<HeldChunk>>,
+    held: Arc<HeldChunks>,
     // INVARIANT: boxed, since kernels hold the address of their host.
     #[allow(clippy::vec_box)]
     hosts: Mutex<Vec<Box<Host>>>,
@@ -152,6 +156,7 @@ impl Query {
             progress: Progress::default(),
             rows_read: AtomicU64::new(0),
             pins: Mutex::default(),
+            held: HeldChunks::new(&budget),
             hosts: Mutex::default(),
             valid: Mutex::default(),
             waiting: Mutex::new((0..=plan.temps.len()).map(|_| Waiting::default()).collect()),
@@ -402,7 +407,7 @@ impl Query {
         unit: usize,
         field: usize,
         wanted: Option<&Rows>,
-    ) -> Result<(Arc<ColumnChunk>, bool, u64), ExecError> {
+    ) -> Result<(HeldChunk, bool, u64), ExecError> {
         let source = &pipeline.sources[0];
         let column = source.fields[field].index;
         match &source.kind {
@@ -412,14 +417,16 @@ impl Query {
                     .passing
                     .as_ref()
                     .filter(|_| matches!(relation.chunk_key(unit, column), ChunkKey::File { .. }));
-                let chunks = passing.map_or(&self.shared.chunks, |passing| &**passing);
-                Ok(chunks.get_or_read(relation, unit, column, wanted)?)
+                let chunks = passing.unwrap_or(&self.shared.chunks);
+                let (chunk, hit, bytes) = chunks.get_or_read(relation, unit, column, wanted)?;
+                self.budget.squeeze();
+                Ok((self.held.hold(chunk)?, hit, bytes))
             }
             SourceKind::Temp(temp) => {
                 let data = self.temps[*temp]
                     .get()
                     .ok_or_else(|| ExecError::internal("an intermediate result is missing"))?;
-                Ok((data.chunk(unit, column)?, true, 0))
+                Ok((HeldChunk::uncounted(data.chunk(unit, column)?), true, 0))
             }
             _ => Err(ExecError::internal("a column of a source without columns")),
         }
@@ -437,7 +444,7 @@ impl Query {
     }
 
     /// Keeps chunks alive until the query ends.
-    pub fn pin(&self, chunks: Vec<Arc<ColumnChunk>>) {
+    pub fn pin(&self, chunks: Vec<HeldChunk>) {
         lock(&self.pins).extend(chunks);
     }
 
@@ -497,16 +504,23 @@ impl Query {
             return Ok(());
         }
         let Waiting { batches, mut reserved } = std::mem::take(&mut lock(&self.waiting)[running.place]);
-        let mut finished = Vec::new();
-        let give = |batch| match temp {
+        let (mut finished, mut taken) = (Vec::new(), self.budget.empty());
+        let give = |batch: RecordBatch| match temp {
             None => self.send(batch),
             Some(_) => {
+                if !running.finish.sort.is_empty() {
+                    // The rows in order are other ones than those that came.
+                    taken.resize(taken.bytes() + batch.get_array_memory_size(), SORTED)?;
+                }
                 finished.push(batch);
                 Ok(())
             }
         };
         self.finish(running, batches, &mut reserved, give)?;
         if let Some(temp) = temp {
+            if !running.finish.sort.is_empty() {
+                reserved = vec![taken];
+            }
             let fields: Vec<Field> = self.prepared.plan.temps[temp].columns.clone();
             let rows = TempData::of_batches(finished, fields, reserved);
             let _ = self.temps[temp].set(Arc::new(rows));
@@ -579,7 +593,7 @@ impl Running {
 
     fn reserve(&self, query: &Query, batch: &RecordBatch) -> Result<(), ExecError> {
         let bytes = batch.get_array_memory_size();
-        let reserved = query.budget.reserve(bytes, "sort or intermediate result")?;
+        let reserved = query.budget.reserve(bytes, SORTED)?;
         lock(&query.waiting)[self.place].reserved.push(reserved);
         Ok(())
     }

@@ -23,7 +23,7 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::row::{RowConverter, Rows, SortField};
 
-use super::memory::Reservation;
+use super::memory::{Reservation, taken};
 use super::pool::Team;
 use super::run::lock;
 use super::{CancelToken, ExecError};
@@ -388,7 +388,9 @@ fn converted(
         let rows = converter
             .convert_columns(&of(&batches[number], &columns))
             .map_err(internal)?;
-        lock(&held).push(budget.reserve(rows.size(), operator)?);
+        let ends = rows.num_rows() * size_of::<usize>();
+        let bytes = taken(ends) + taken(rows.size().saturating_sub(ends));
+        lock(&held).push(budget.reserve(bytes, operator)?);
         see(&rows);
         Ok(rows)
     })

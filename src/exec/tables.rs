@@ -42,6 +42,8 @@ pub enum PartialBuild {
 pub struct BuildRows {
     /// Where they go.
     pub appender: Appender,
+    /// Rows whose texts lie where they were read.
+    pub unsettled: Vec<Range<usize>>,
     places: Option<Arc<Block>>,
 }
 
@@ -88,6 +90,7 @@ impl SharedBuild {
     pub fn part(&self) -> BuildRows {
         BuildRows {
             appender: Appender::new(self.rows.clone()),
+            unsettled: Vec::new(),
             places: self.places.clone(),
         }
     }
@@ -98,6 +101,10 @@ impl BuildRows {
     pub fn wrote(&mut self, table: &JoinTable, end: usize) {
         let written = self.appender.next..end;
         self.appender.next = end;
+        match self.unsettled.last_mut() {
+            Some(last) if last.end == written.start => last.end = end,
+            _ => self.unsettled.push(written.clone()),
+        }
         if let (Some(places), JoinStrategy::Dense { min, .. }) = (&self.places, table.strategy) {
             let places = places.as_atomics::<AtomicU32>();
             for number in written {

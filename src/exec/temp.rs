@@ -6,13 +6,14 @@
 //!
 //! Does not: spill.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
 
 use super::ExecError;
 use super::memory::Reservation;
+use super::run::lock;
 use crate::formats::natural_chunk;
 use crate::plan::physical::TempTable;
 use crate::types::nested::Objects;
@@ -24,7 +25,9 @@ pub struct TempData {
     fields: Vec<Field>,
     units: Vec<Unit>,
     /// Memory of the batches.
-    _reserved: Vec<Reservation>,
+    reserved: Vec<Reservation>,
+    /// Memory of columns that were converted.
+    converted: Mutex<Vec<Reservation>>,
 }
 
 #[derive(Debug)]
@@ -48,7 +51,8 @@ impl TempData {
         Self {
             units: units.collect(),
             fields,
-            _reserved: reserved,
+            reserved,
+            converted: Mutex::default(),
         }
     }
 
@@ -68,7 +72,8 @@ impl TempData {
         Ok(Self {
             units,
             fields: table.columns.clone(),
-            _reserved: Vec::new(),
+            reserved: Vec::new(),
+            converted: Mutex::default(),
         })
     }
 
@@ -93,8 +98,20 @@ impl TempData {
         };
         let chunk = natural_chunk(batch.column(column), &self.fields[column].ty)
             .map_err(|message| ExecError::internal(&message))?;
+        if let Some(reserved) = self.reserved.first() {
+            let bytes = own_bytes(&chunk, batch.column(column));
+            lock(&self.converted).push(reserved.budget().reserve(bytes, "intermediate result")?);
+        }
         Ok(place.chunks[column].get_or_init(|| Arc::new(chunk)).clone())
     }
+}
+
+/// What a chunk takes beside the column that it was made of.
+fn own_bytes(chunk: &ColumnChunk, column: &ArrayRef) -> usize {
+    let data = column.to_data();
+    let is_shared = |buffer: &Buffer| data.buffers().iter().any(|other| other.data_ptr() == buffer.data_ptr());
+    let buffers = [Some(&chunk.values), chunk.validity.as_ref()].into_iter().flatten();
+    buffers.filter(|buffer| !is_shared(buffer)).map(Buffer::capacity).sum()
 }
 
 fn chunk_of_values(values: &[&Value], field: &Field) -> ColumnChunk {

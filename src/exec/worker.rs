@@ -18,9 +18,11 @@ use gobi_jit::Executable;
 use super::cutoff::Cutoff;
 use super::frame::Frame;
 use super::group_sink::GroupSink;
+use super::held::HeldChunk;
 use super::host::{Host, read_scalar, to_value};
 use super::morsels::Morsel;
 use super::output::{self, Output};
+use super::pins::{OwnRows, Pins};
 use super::run::{Query, Running};
 use super::tables::{Groups, PartialBuild, bitmap};
 use super::{ExecError, simd};
@@ -29,9 +31,9 @@ use crate::compile::{BLOCK_ROWS, Kernel, PipelineCode, Stage};
 use crate::formats::Rows;
 use crate::functions::Scalar;
 use crate::plan::physical::logical::JoinKind;
-use crate::plan::physical::{JoinStrategy, PhysicalPlan, Pipeline, RowField, Sink, SourceKind, StateKind};
+use crate::plan::physical::{GroupTable, JoinStrategy, PhysicalPlan, Pipeline, RowField, Sink, SourceKind, StateKind};
 use crate::types::stack::with_bytes;
-use crate::types::{ColumnChunk, LogicalType, Physical};
+use crate::types::{LogicalType, Physical};
 
 /// What a worker has collected.
 #[derive(Debug)]
@@ -108,9 +110,9 @@ pub struct Worker<'q> {
     rows: Rows,
     /// The rows of the unit that columns are read for, if not all.
     wanted: Option<Rows>,
-    loaded: Vec<Option<Arc<ColumnChunk>>>,
+    loaded: Vec<Option<HeldChunk>>,
     /// Chunks that rows of the sink may point into.
-    pins: Vec<Arc<ColumnChunk>>,
+    pins: Pins,
     /// The sink keeps nothing that functions made.
     transient: bool,
     /// Rows of the next block, at most [`BLOCK_ROWS`].
@@ -152,8 +154,8 @@ impl<'q> Worker<'q> {
             morsel: 0,
             rows: Rows::default(),
             wanted: None,
-            loaded: vec![None; pipeline.sources[0].fields.len()],
-            pins: Vec::new(),
+            loaded: pipeline.sources[0].fields.iter().map(|_| None).collect(),
+            pins: Pins::default(),
             transient: !keeps_objects(&query.prepared.plan, &pipeline.sink),
             block: if code.host_calls.is_empty() { BLOCK_ROWS } else { 1 },
             counts: Counts {
@@ -312,6 +314,7 @@ impl<'q> Worker<'q> {
         let mut texts = false;
         for (chunk, field) in self.loaded.iter_mut().zip(&self.pipeline.sources[0].fields) {
             if let Some(chunk) = chunk.take()
+                && !self.transient
                 && matches!(field.facts.stored, Physical::Str | Physical::Nested)
             {
                 texts = true;
@@ -321,7 +324,46 @@ impl<'q> Worker<'q> {
         if texts && self.pins.len() > 64 && matches!(self.sink, SinkState::Batches { .. }) {
             self.flush()?;
         }
-        Ok(())
+        self.settle_texts()
+    }
+
+    /// Copies what tables have of the unit's texts, where that is little.
+    fn settle_texts(&mut self) -> Result<(), ExecError> {
+        let plan = &self.query.prepared.plan;
+        let written;
+        let own = match (&mut self.sink, &self.pipeline.sink) {
+            (SinkState::Build { part, .. }, Sink::Build { join, .. }) => {
+                let PartialBuild::Rows(rows) = part else { return Ok(()) };
+                written = std::mem::take(&mut rows.unsettled);
+                OwnRows {
+                    layout: &plan.joins[*join].layout,
+                    address: rows.appender.rows().address(),
+                    rows: &written,
+                }
+            }
+            (SinkState::Groups(groups), Sink::Aggregate { group, .. }) => {
+                let table = &plan.groups[*group];
+                let Some((address, rows)) = groups.own_rows() else {
+                    return Ok(());
+                };
+                if !self.pins.is_worth(rows.len() * table.layout.stride as usize) || has_lists(table) {
+                    return Ok(());
+                }
+                written = vec![rows];
+                OwnRows {
+                    layout: &table.layout,
+                    address,
+                    rows: &written,
+                }
+            }
+            _ => return Ok(()),
+        };
+        let nested = |field: &RowField| field.facts.stored == Physical::Nested;
+        if self.pins.len() == 0 || own.layout.fields.iter().any(nested) {
+            return Ok(());
+        }
+        // SAFETY: the rows are the worker's own; a build's earlier rows point into chunks that were looked at before.
+        unsafe { self.pins.settle(&own, &mut self.host) }
     }
 
     /// Reads the columns that a kernel needs and that are not there yet.
@@ -508,9 +550,7 @@ impl<'q> Worker<'q> {
     pub fn finish(mut self) -> Result<(Part, Counts), ExecError> {
         self.leave_unit()?;
         self.flush()?;
-        if !self.pins.is_empty() {
-            self.query.pin(std::mem::take(&mut self.pins));
-        }
+        self.query.pin(self.pins.into_all());
         let part = match self.sink {
             SinkState::Build { part, saw_null } => Part::Build(part, *saw_null != 0),
             SinkState::Groups(groups) => Part::Groups(groups.finish()),
@@ -551,7 +591,7 @@ fn keeps_objects(plan: &PhysicalPlan, sink: &Sink) -> bool {
         Sink::Build { join, .. } => &plan.joins[*join].layout,
         Sink::Aggregate { group, .. } => {
             let table = &plan.groups[*group];
-            if table.states.iter().any(|state| state.kind == StateKind::List) {
+            if has_lists(table) {
                 return true;
             }
             &table.layout
@@ -559,6 +599,11 @@ fn keeps_objects(plan: &PhysicalPlan, sink: &Sink) -> bool {
     };
     let points = |field: &RowField| matches!(field.facts.stored, Physical::Str | Physical::Nested);
     layout.fields.iter().any(points)
+}
+
+/// Whether groups have states of `array_agg`.
+fn has_lists(table: &GroupTable) -> bool {
+    table.states.iter().any(|state| state.kind == StateKind::List)
 }
 
 /// Points the frame's slots to a group table.

@@ -78,6 +78,15 @@ pub enum Part {
     Field(usize),
 }
 
+/// How many elements an array will have.
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// So many.
+    pub count: Expr,
+    /// Not fewer.
+    pub exact: bool,
+}
+
 /// A statement of a routine.
 #[derive(Clone, Debug)]
 pub enum Statement {
@@ -139,8 +148,8 @@ pub enum Statement {
         array: ColumnId,
         /// Counts its elements.
         count: ColumnId,
-        /// How many there may be, where that is known.
-        room: Option<Expr>,
+        /// How many there will be, where that is known.
+        room: Option<Room>,
     },
     /// Adds an element.
     Append {
@@ -321,7 +330,7 @@ impl Statement {
             Statement::If { arms, .. } => arms.iter().for_each(|(condition, _)| see(condition)),
             Statement::While { condition, .. } => see(condition),
             Statement::Range { start, stop, step, .. } => [start, stop, step].into_iter().for_each(see),
-            Statement::Begin { room, .. } => room.iter().for_each(see),
+            Statement::Begin { room, .. } => room.iter().map(|room| &room.count).for_each(see),
             Statement::Throw { code, message, .. } => [code, message].into_iter().for_each(see),
             Statement::Ask { .. }
             | Statement::Rows { .. }

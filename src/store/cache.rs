@@ -145,6 +145,17 @@ impl ChunkCache {
         }
     }
 
+    /// Bytes held.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Evicts the oldest chunks until no more than so many bytes are held: somebody needs the memory.
+    pub fn shrink_to(&self, bytes: u64) {
+        let _evicting = lock(&self.evicting);
+        self.evict(self.held_bytes(), bytes.min(self.limit_bytes));
+    }
+
     /// Counters and sizes now.
     pub fn stats(&self) -> CacheStats {
         let chunks = self.shards.iter().map(|shard| lock(shard).by_age.len() as u64).sum();
@@ -208,16 +219,16 @@ impl ChunkCache {
         };
         let evicting = lock(&self.evicting);
         let held = self.held_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.make_room(held);
+        self.evict(held, self.limit_bytes);
         let mut shard = self.shard(key);
         shard.slots.insert(key.clone(), ready);
         shard.by_age.insert(tick, key.clone());
         drop(evicting);
     }
 
-    /// Evicts the oldest chunks until what is held fits.
-    fn make_room(&self, mut held: u64) {
-        while held > self.limit_bytes {
+    /// Evicts the oldest chunks until no more than `most` bytes are held.
+    fn evict(&self, mut held: u64, most: u64) {
+        while held > most {
             let oldest = |shard: &Mutex<Shard>| lock(shard).by_age.first_key_value().map(|(tick, _)| *tick);
             let ages = self.shards.iter().filter_map(|shard| Some((oldest(shard)?, shard)));
             let Some((_, shard)) = ages.min_by_key(|(tick, _)| *tick) else {

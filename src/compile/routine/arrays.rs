@@ -20,7 +20,7 @@ use crate::compile::value::{Kind, Nullable};
 use crate::functions;
 use crate::plan::physical::Span;
 use crate::plan::physical::logical::{ColumnId, Expr, ExprKind};
-use crate::plan::physical::routine::{Routine, Statement};
+use crate::plan::physical::routine::{Room, Routine, Statement};
 use crate::types::{LogicalType, Value as Literal};
 
 /// Whether a routine may mark arrays or structs.
@@ -109,19 +109,25 @@ fn called(expr: &Expr) -> Option<(&'static str, &[Expr])> {
 }
 
 impl Emitter<'_> {
-    pub(super) fn begin_array(&mut self, array: ColumnId, count: ColumnId, room: Option<&Expr>) {
+    pub(super) fn begin_array(&mut self, array: ColumnId, count: ColumnId, room: Option<&Room>) {
         let ty = self.type_of(array);
         let empty = self.nested_literal(&Literal::Array(Vec::new()), &ty);
         self.set_variable(array, empty);
         let none = self.b.iconst(Type::I64, 0);
         self.set_variable(count, Nullable::int(none, None, None));
         let Some(room) = room else { return };
-        let room = self.expr(room);
-        let room = self.natural(room, &LogicalType::BigInt);
+        let count = self.expr(&room.count);
+        let exact = room.exact;
+        let room = self.natural(count, &LogicalType::BigInt);
         // Where there is no number, there is nothing to make room for.
         let wanted = match room.valid {
             Some(valid) => self.b.select(valid, room.value, none),
             None => room.value,
+        };
+        // The host takes a negative number as one that may be too high.
+        let wanted = match exact {
+            true => wanted,
+            false => self.b.sub(none, wanted),
         };
         self.make_room(array, none, wanted);
     }

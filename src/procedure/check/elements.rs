@@ -16,7 +16,7 @@ use super::super::relational;
 use super::Checker;
 use super::loops::{int, range};
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
-use crate::plan::routine::Statement;
+use crate::plan::routine::{Room, Statement};
 use crate::plan::{call_of, converted, entries_of};
 use crate::types::{LogicalType, Value};
 
@@ -28,8 +28,8 @@ pub(super) struct Flow<'c> {
     pub(super) before: Vec<Statement>,
     /// Done behind it.
     pub(super) after: Vec<Statement>,
-    /// How many elements there are at most.
-    pub(super) room: Option<Expr>,
+    /// How many elements there are.
+    pub(super) room: Option<Room>,
     /// Loops of `flat_map` around the stage.
     depth: usize,
     /// Set where an inner loop ends them all, if one does.
@@ -131,7 +131,8 @@ impl Checker<'_> {
             Source::Numbers(bounds) => {
                 let element = self.temporary(LogicalType::BigInt, false);
                 let mut body = Vec::new();
-                flow.room = count_of(&bounds).filter(|_| chain.stages.iter().all(|stage| stage.step == Step::Map));
+                let exact = chain.stages.iter().all(|stage| stage.step == Step::Map);
+                flow.room = count_of(&bounds).filter(|_| exact).map(|count| Room { count, exact });
                 let result = self.stages(flow, &chain.stages, element, &mut body)?;
                 out.push(range(element, bounds, body, span));
                 Some(result)
@@ -151,7 +152,9 @@ impl Checker<'_> {
                 }
                 let held = self.hold_array(array, &name, span, &mut flow.before)?;
                 if chain.stages.iter().all(|stage| stage.step != Step::FlatMap) {
-                    flow.room = Some(self.length_of(held, span));
+                    let exact = chain.stages.iter().all(|stage| stage.step == Step::Map);
+                    let count = self.length_of(held, span);
+                    flow.room = Some(Room { count, exact });
                 }
                 let mut result = None;
                 self.each_element(held, span, out, |checker, element, body| {
