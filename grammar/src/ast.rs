@@ -123,6 +123,8 @@ pub enum StatementKind {
     CreateSchema(CreateSchema),
     /// `ALTER TABLE …`.
     AlterTable(AlterTable),
+    /// `ALTER TYPE`.
+    AlterType(Box<AlterType>),
     /// `DROP …`, of any kind of object.
     Drop(Drop),
     /// `REFRESH MATERIALIZED VIEW …`.
@@ -793,6 +795,19 @@ pub struct Call {
     pub args: Vec<Expr>,
     /// `FILTER (WHERE e)`.
     pub filter: Option<Box<Expr>>,
+}
+
+impl Call {
+    /// A call with these arguments, and nothing else.
+    pub fn of(name: Ident, args: Vec<Expr>) -> Self {
+        Self {
+            name,
+            distinct: false,
+            star: false,
+            args,
+            filter: None,
+        }
+    }
 }
 
 /// Operators of [`ExprKind::Chain`].

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::blocks::{BlockRelation, Blocks};
 use super::{CsvOptions, FormatError, Relation, csv, ipc, json, orc, parquet};
 use crate::host::{self, Disk, read_range};
+use crate::types::LogicalType;
 
 /// A file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +64,8 @@ pub struct OpenOptions {
     pub format: Option<Format>,
     /// For CSV and TSV.
     pub csv: CsvOptions,
+    /// Types that columns of JSON are wanted as, by name: objects that go into maps are maps.
+    pub json_types: Vec<(String, LogicalType)>,
 }
 
 /// A file as it was when a relation was opened.
@@ -136,8 +139,8 @@ fn open_blocks(
             tabs.delimiter = tabs.delimiter.or(Some(b'\t'));
             csv::open(disk, file, &tabs)
         }
-        Format::Json => json::open(disk, file, false),
-        Format::JsonLines => json::open(disk, file, true),
+        Format::Json => json::open(disk, file, false, &options.json_types),
+        Format::JsonLines => json::open(disk, file, true, &options.json_types),
         Format::Arrow => ipc::open(disk, file),
         Format::Orc => orc::open(disk, file),
         Format::Parquet => Err(FormatError::unsupported(&file.path, "Parquet in blocks")),

@@ -91,7 +91,7 @@ fn nested(object: &[u8], layout: &NestedLayout, chunk: &ColumnChunk, ty: &Logica
         }
         value(bytes, &Layout::Plain(ty.physical()), chunk, ty)
     };
-    match (layout, ty) {
+    match (layout, &*ty.laid_out()) {
         (NestedLayout::Array { item: shape }, LogicalType::Array(item)) => {
             let length = u64::from_le_bytes(object[..8].try_into().unwrap()) as usize;
             let stride = shape.bytes();

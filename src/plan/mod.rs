@@ -430,6 +430,21 @@ pub fn check_macro(made: &ast::DefineMacro) -> Result<(), Diagnostic> {
     bind::check_macro(made)
 }
 
+/// Whether a macro holds a query, so that its arguments are computed first.
+pub fn macro_holds_query(made: &ast::DefineMacro) -> bool {
+    bind::macro_holds_query(made)
+}
+
+/// What a call gives each parameter of a macro.
+pub fn macro_args(call: &ast::Call, made: &ast::DefineMacro) -> Result<Vec<ast::Expr>, Diagnostic> {
+    bind::macro_args(call, made)
+}
+
+/// The body of a macro that holds a query, with names of the arguments in the places of its parameters.
+pub fn macro_named(made: &ast::DefineMacro, names: &[ast::Ident]) -> ast::Expr {
+    bind::macro_named(made, names)
+}
+
 /// Whether a name is that of a type of the language's own.
 pub fn is_own_type(name: &str) -> bool {
     bind::is_own_type(name)

@@ -10,6 +10,7 @@
 //!
 //! Does not: look at data.
 
+mod caught;
 mod collect;
 mod elements;
 mod ends;
@@ -45,7 +46,6 @@ use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
 use crate::plan::{BodyName, Expansions, NamedTypes, RoutineCall, TableResolver, bind_type};
 use crate::types::{LogicalType, Value};
 use flow::Assigned;
-pub use future::is_future;
 use raising::Raised;
 use std::sync::Arc;
 use trigger::TriggerNames;

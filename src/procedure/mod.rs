@@ -40,7 +40,7 @@ use crate::plan::{LambdaCall, NamedTypes};
 use crate::types::{LogicalType, Value};
 pub use check::{
     CALLED, Callable, Checked, CheckedTrigger, Given, RowInput, RowOutput, SKIPPED, TriggerOf, check_body,
-    check_definition, check_trigger, is_future,
+    check_definition, check_trigger,
 };
 pub use instances::Instances;
 pub use module::Module;

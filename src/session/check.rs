@@ -147,6 +147,7 @@ fn defines(kind: &K) -> bool {
             | K::CreateTrigger(_)
             | K::ToggleTrigger(_)
             | K::DefineType(_)
+            | K::AlterType(_)
             | K::Use(_)
             | K::Unsupported { .. }
     )

@@ -40,10 +40,8 @@ pub fn run(
     let fields = open(&options)?.schema().to_vec();
     let targets = targets(&def, copy, &fields)?;
     let typed = fields.iter().zip(&targets);
-    options.csv.types = typed
-        .filter_map(|(field, name)| Some((field.name.clone(), def.column(&name.text)?.ty.clone())))
-        .filter(|(_, ty)| !ty.is_nested())
-        .collect();
+    let typed = typed.filter_map(|(field, name)| Some((field.name.clone(), def.column(&name.text)?.ty.clone())));
+    (options.json_types, options.csv.types) = typed.partition(|(_, ty)| ty.is_nested());
     session.relations.set_options(&copy.source, options);
     let insert = Insert {
         with: With::default(),
@@ -53,7 +51,7 @@ pub fn run(
             span: copy.source_span,
         },
         columns: targets,
-        source: InsertSource::Query(Box::new(select(vec![all()], vec![file(copy)], None))),
+        source: InsertSource::Query(Box::new(select(vec![all(copy.source_span)], vec![file(copy)], None))),
         on_conflict: None,
         returning: Vec::new(),
     };
@@ -62,11 +60,11 @@ pub fn run(
     done.map(change::Done::result)
 }
 
-fn all() -> SelectItem {
+fn all(span: Span) -> SelectItem {
     SelectItem::Star {
         qualifier: None,
         exclude: Vec::new(),
-        span: Span::default(),
+        span,
     }
 }
 

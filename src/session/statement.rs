@@ -102,6 +102,10 @@ fn local(session: &mut Session, kind: &StatementKind, running: Running) -> Optio
             let declared = transactions::change(session, kind, running);
             Some(declared.and_then(|_| types::shown(session, define, running)))
         }
+        StatementKind::AlterType(alter) if session.store.is_none() => {
+            let altered = types::alter_local(session, alter, running);
+            Some(altered.map(|()| StatementResult::Done))
+        }
         StatementKind::Module(module) if session.store.is_none() => {
             let statement = Statement {
                 kind: StatementKind::Module(module.clone()),

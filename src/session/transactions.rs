@@ -69,7 +69,8 @@ pub fn changes(kind: &K) -> bool {
         K::CopyFrom(_) | K::Truncate(_) => true,
         K::CreateWatermark(_) | K::AdvanceWatermark(_) => true,
         K::MergeBranch(_) | K::Rollback(Rollback::To(_)) => true,
-        K::UpsertTrigger(_) | K::CreateTrigger(_) | K::ToggleTrigger(_) | K::DefineType(_) => true,
+        K::UpsertTrigger(_) | K::CreateTrigger(_) | K::ToggleTrigger(_) => true,
+        K::DefineType(_) | K::AlterType(_) => true,
         K::Drop(drop) => define::drop::is_ours(drop),
         K::Routine(routine) => routine.form != RoutineForm::Local,
         K::Module(_) => true,
@@ -169,7 +170,7 @@ fn makes(kind: &K) -> bool {
 fn keeps_text(kind: &K) -> bool {
     match kind {
         K::CreateTable(create) => create.query.is_none(),
-        K::AlterTable(_) => true,
+        K::AlterTable(_) | K::AlterType(_) => true,
         kind => makes(kind),
     }
 }
@@ -208,6 +209,7 @@ fn change_in(session: &mut Session, kind: &K, view: &mut View, running: Running)
         K::AlterTable(alter) => define::alter::run(session, alter, view, running)?,
         K::CreateIndex(create) => define::indexes::create(session, create, view, running)?,
         K::DefineType(define) => types::create(session, define, view, running)?,
+        K::AlterType(alter) => types::alter(session, alter, view, running)?,
         K::CreateSchema(create) => define::schemas::create(create, view)?,
         K::Routine(routine) => routines::store(session, routine, view, running)?,
         K::Module(module) => routines::store_module(session, module, view, running)?,

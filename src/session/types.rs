@@ -8,12 +8,16 @@
 //!
 //! Does not: resolve names of types; the binder does, by what [`Relations::types`] gives it.
 
+mod alter;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use gobi_grammar::ast::{DefineType, Drop, DropBehavior, ExprKind, Ident, ObjectKind, Show, Span, TypeBody, TypeForm};
 use gobi_grammar::similar::nearest;
 use gobi_grammar::{Diagnostic, Dialect, ast};
+
+pub use alter::{alter, alter_local};
 
 use super::change::Running;
 use super::relations::Relations;

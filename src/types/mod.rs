@@ -19,6 +19,7 @@ pub mod labels;
 pub mod nested;
 pub mod outside;
 pub mod size;
+pub mod special;
 pub mod stack;
 pub mod stats;
 pub mod text;
@@ -246,6 +247,26 @@ impl LogicalType {
             }
     }
 
+    /// The type with another one in the places of one that it is made of.
+    #[must_use]
+    pub fn with_type(&self, old: &LogicalType, new: &LogicalType) -> LogicalType {
+        match self {
+            ty if ty == old => new.clone(),
+            LogicalType::Array(item) => LogicalType::Array(Box::new(item.with_type(old, new))),
+            LogicalType::Map(of) => LogicalType::Map(Box::new((of.0.with_type(old, new), of.1.with_type(old, new)))),
+            LogicalType::Struct(fields) => LogicalType::Struct(
+                fields
+                    .iter()
+                    .map(|field| Field {
+                        ty: field.ty.with_type(old, new),
+                        ..field.clone()
+                    })
+                    .collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
     /// Array, struct or map.
     pub fn is_nested(&self) -> bool {
         matches!(
@@ -300,6 +321,8 @@ impl std::fmt::Display for LogicalType {
             LogicalType::Array(item) => return write!(f, "array<{item}>"),
             LogicalType::Map(of) => return write!(f, "map<{}, {}>", of.0, of.1),
             LogicalType::Enum(labels) => &labels.name,
+            LogicalType::Struct(_) if self.is_exception() => "exception",
+            LogicalType::Struct(_) if let Some(ty) = self.awaited() => return write!(f, "future<{ty}>"),
             LogicalType::Struct(fields) => {
                 f.write_str("struct(")?;
                 for (i, field) in fields.iter().enumerate() {

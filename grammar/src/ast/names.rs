@@ -53,6 +53,7 @@ impl StatementKind {
             Self::CreateTable(_) | Self::CreateView(_) | Self::CreateIndex(_) | Self::CreateSchema(_) => "CREATE",
             Self::CreateSnapshot(_) | Self::CreateBranch(_) | Self::CreateWatermark(_) => "CREATE",
             Self::AlterTable(_) => "ALTER TABLE",
+            Self::AlterType(_) => "ALTER TYPE",
             Self::Drop(_) => "DROP",
             Self::Refresh(_) => "REFRESH MATERIALIZED VIEW",
             Self::Truncate(_) => "TRUNCATE",

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use super::{Expr, Ident, Path, Span, TypeName};
+use super::{DropBehavior, Expr, Ident, Path, Span, TypeName};
 
 /// `type enum as Tier('basic')`, `type struct as P(a int)`, `CREATE TYPE t AS …`.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +46,77 @@ pub enum TypeBody {
     Struct(Vec<(Ident, TypeName)>),
     /// Another type.
     Alias(TypeName),
+}
+
+/// `ALTER TYPE name change`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlterType {
+    /// Which.
+    pub name: Path,
+    /// What.
+    pub change: TypeChange,
+}
+
+/// What ALTER TYPE changes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TypeChange {
+    /// `ADD VALUE [IF NOT EXISTS] 'label' [BEFORE | AFTER 'other']`.
+    AddLabel {
+        /// `IF NOT EXISTS`.
+        if_not_exists: bool,
+        /// The new label.
+        label: (String, Span),
+        /// Where it stands, if that is said.
+        place: Option<LabelPlace>,
+    },
+    /// `RENAME VALUE 'label' TO 'other'`.
+    RenameLabel {
+        /// Which.
+        label: (String, Span),
+        /// What it is called from here on.
+        to: (String, Span),
+    },
+    /// `RENAME TO name`.
+    Rename(Ident),
+    /// `ADD ATTRIBUTE name type`.
+    AddField {
+        /// The new field.
+        name: Ident,
+        /// Its type.
+        ty: TypeName,
+    },
+    /// `DROP ATTRIBUTE [IF EXISTS] name [CASCADE | RESTRICT]`.
+    DropField {
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// Which.
+        name: Ident,
+        /// `CASCADE` or `RESTRICT`.
+        behavior: Option<DropBehavior>,
+    },
+    /// `RENAME ATTRIBUTE name TO other`.
+    RenameField {
+        /// Which.
+        name: Ident,
+        /// What it is called from here on.
+        to: Ident,
+    },
+    /// `ALTER ATTRIBUTE name [SET DATA] TYPE type`.
+    FieldType {
+        /// Which.
+        name: Ident,
+        /// Its type from here on.
+        ty: TypeName,
+    },
+}
+
+/// Beside which label another one stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelPlace {
+    /// Before it, not behind it.
+    pub before: bool,
+    /// Which.
+    pub label: (String, Span),
 }
 
 impl fmt::Display for TypeName {

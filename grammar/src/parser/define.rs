@@ -446,7 +446,7 @@ pub(super) fn object_kind(node: &Node<'_>) -> Option<ObjectKind> {
         .find(|kind| kind.words().eq_ignore_ascii_case(&text))
 }
 
-fn drop_behavior(node: &Node<'_>) -> DropBehavior {
+pub(super) fn drop_behavior(node: &Node<'_>) -> DropBehavior {
     if has(node, Rule::kw_cascade) {
         DropBehavior::Cascade
     } else {

@@ -207,7 +207,14 @@ impl Builder<'_> {
         for param in parts(inner.next()?) {
             params.push(self.param(param)?);
         }
-        let body = self.expr(inner.next()?);
+        let body = match self.value(inner.next()?) {
+            Value::Query(query) => Expr {
+                span: query.span,
+                kind: ExprKind::Subquery(query),
+            },
+            Value::Expr(value) => value,
+            Value::Then(_) => return None,
+        };
         Some(StatementKind::DefineMacro(Box::new(DefineMacro { name, params, body })))
     }
 

@@ -93,6 +93,7 @@ impl Builder<'_> {
             Rule::create_stmt => self.create(node),
             Rule::drop_stmt => self.drop_object(node),
             Rule::alter_stmt => self.alter_table(node),
+            Rule::alter_type_stmt => self.alter_type(node),
             Rule::refresh_stmt => self.refresh(node),
             Rule::truncate_stmt => Some(self.truncate(node)),
             Rule::begin_stmt => Some(self.begin(node)),

@@ -11,7 +11,10 @@ use super::Builder;
 use super::operand::unquote;
 use super::rules::Rule;
 use super::tree::{Node, has, parts};
-use crate::ast::{DefineType, Expr, ExprKind, Ident, StatementKind, TypeBody, TypeForm, TypeName};
+use crate::ast::{
+    AlterType, DefineType, Expr, ExprKind, Ident, LabelPlace, Span, StatementKind, TypeBody, TypeChange, TypeForm,
+    TypeName,
+};
 
 impl Builder<'_> {
     /// `type enum as …`, `type struct as …`.
@@ -56,6 +59,67 @@ impl Builder<'_> {
             body: body?,
             instance: Vec::new(),
         })))
+    }
+
+    /// `ALTER TYPE …`.
+    pub(super) fn alter_type(&mut self, node: Node<'_>) -> Option<StatementKind> {
+        let mut inner = parts(node);
+        let name = self.idents(inner.next()?);
+        let change = self.type_change(inner.next()?)?;
+        Some(StatementKind::AlterType(Box::new(AlterType { name, change })))
+    }
+
+    fn type_change(&mut self, node: Node<'_>) -> Option<TypeChange> {
+        let inner = parts(node).next()?;
+        let rule = inner.as_rule();
+        Some(match rule {
+            Rule::add_value => {
+                let if_not_exists = has(&inner, Rule::if_not_exists);
+                let before = has(&inner, Rule::before_word);
+                let mut labels = self.labels(inner).into_iter();
+                TypeChange::AddLabel {
+                    if_not_exists,
+                    label: labels.next()?,
+                    place: labels.next().map(|label| LabelPlace { before, label }),
+                }
+            }
+            Rule::rename_value => {
+                let mut labels = self.labels(inner).into_iter();
+                let (label, to) = (labels.next()?, labels.next()?);
+                TypeChange::RenameLabel { label, to }
+            }
+            Rule::add_attribute => {
+                let mut field = without_words(inner);
+                let (name, ty) = (self.ident(&field.next()?), self.type_name(field.next()?));
+                TypeChange::AddField { name, ty }
+            }
+            Rule::drop_attribute => {
+                let if_exists = has(&inner, Rule::if_exists);
+                let behavior = parts(inner.clone()).find(|part| part.as_rule() == Rule::drop_behavior);
+                TypeChange::DropField {
+                    if_exists,
+                    name: self.ident(&without_words(inner).find(|part| part.as_rule() != Rule::if_exists)?),
+                    behavior: behavior.map(|behavior| super::define::drop_behavior(&behavior)),
+                }
+            }
+            Rule::rename_attribute => {
+                let mut names = without_words(inner);
+                let (name, to) = (self.ident(&names.next()?), self.ident(&names.next()?));
+                TypeChange::RenameField { name, to }
+            }
+            Rule::alter_attribute => {
+                let mut field = without_words(inner);
+                let (name, ty) = (self.ident(&field.next()?), parts(field.next()?).next()?);
+                let ty = self.type_name(ty);
+                TypeChange::FieldType { name, ty }
+            }
+            _ => TypeChange::Rename(self.ident(&inner)),
+        })
+    }
+
+    fn labels(&mut self, node: Node<'_>) -> Vec<(String, Span)> {
+        let texts = parts(node).filter(|part| part.as_rule() == Rule::label_text);
+        texts.map(|text| (unquote(text.as_str()), self.span(&text))).collect()
     }
 
     /// `type struct as P {a: 1}`.
@@ -107,6 +171,11 @@ impl Builder<'_> {
             _ => Vec::new(),
         }
     }
+}
+
+/// What stands beside the word ATTRIBUTE.
+fn without_words(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+    parts(node).filter(|part| part.as_rule() != Rule::attribute_word)
 }
 
 /// A struct is the same whichever way it is written.

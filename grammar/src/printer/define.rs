@@ -23,6 +23,7 @@ impl Printer {
             StatementKind::DefineType(define) => self.define_type(define),
             StatementKind::CreateSchema(schema) => self.create_schema(schema),
             StatementKind::AlterTable(alter) => self.alter_table(alter),
+            StatementKind::AlterType(alter) => self.alter_type(alter),
             StatementKind::Drop(drop) => self.drop_object(drop),
             StatementKind::Refresh(refresh) => self.refresh(refresh),
             StatementKind::Truncate(tables) => {
@@ -233,7 +234,7 @@ impl Printer {
         self.behavior(drop.behavior);
     }
 
-    fn behavior(&mut self, behavior: Option<DropBehavior>) {
+    pub(super) fn behavior(&mut self, behavior: Option<DropBehavior>) {
         self.word(match behavior {
             None => "",
             Some(DropBehavior::Cascade) => " CASCADE",

@@ -7,9 +7,67 @@
 //! Does not: break lines.
 
 use super::Printer;
-use crate::ast::{DefineType, Expr, ExprKind, Ident, Span, TypeBody, TypeForm, TypeName};
+use crate::ast::{AlterType, DefineType, Expr, ExprKind, Ident, Span, TypeBody, TypeChange, TypeForm, TypeName};
 
 impl Printer {
+    pub(super) fn alter_type(&mut self, alter: &AlterType) {
+        self.word("ALTER TYPE ");
+        self.path(&alter.name);
+        match &alter.change {
+            TypeChange::AddLabel {
+                if_not_exists,
+                label,
+                place,
+            } => {
+                self.word(" ADD VALUE ");
+                self.when_set(*if_not_exists, "IF NOT EXISTS ");
+                self.string(&label.0);
+                if let Some(place) = place {
+                    self.word(if place.before { " BEFORE " } else { " AFTER " });
+                    self.string(&place.label.0);
+                }
+            }
+            TypeChange::RenameLabel { label, to } => {
+                self.word(" RENAME VALUE ");
+                self.string(&label.0);
+                self.word(" TO ");
+                self.string(&to.0);
+            }
+            TypeChange::Rename(to) => {
+                self.word(" RENAME TO ");
+                self.ident(to);
+            }
+            TypeChange::AddField { name, ty } => {
+                self.word(" ADD ATTRIBUTE ");
+                self.ident(name);
+                self.word(" ");
+                self.type_name(ty);
+            }
+            TypeChange::DropField {
+                if_exists,
+                name,
+                behavior,
+            } => {
+                self.word(" DROP ATTRIBUTE ");
+                self.when_set(*if_exists, "IF EXISTS ");
+                self.ident(name);
+                self.behavior(*behavior);
+            }
+            TypeChange::RenameField { name, to } => {
+                self.word(" RENAME ATTRIBUTE ");
+                self.ident(name);
+                self.word(" TO ");
+                self.ident(to);
+            }
+            TypeChange::FieldType { name, ty } => {
+                self.word(" ALTER ATTRIBUTE ");
+                self.ident(name);
+                self.word(" TYPE ");
+                self.type_name(ty);
+            }
+        }
+    }
+
     pub(super) fn define_type(&mut self, define: &DefineType) {
         match define.form {
             TypeForm::Declare => {

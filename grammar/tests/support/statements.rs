@@ -287,6 +287,31 @@ fn alter_table() -> BoxedStrategy<StatementKind> {
         .boxed()
 }
 
+fn alter_type() -> BoxedStrategy<StatementKind> {
+    let label = || "[a-z' ]{0,6}".prop_map(|text: String| (text, span()));
+    let place = (flag(), label()).prop_map(|(before, label)| LabelPlace { before, label });
+    let change = prop_oneof![
+        (flag(), label(), option::of(place)).prop_map(|(if_not_exists, label, place)| TypeChange::AddLabel {
+            if_not_exists,
+            label,
+            place
+        }),
+        (label(), label()).prop_map(|(label, to)| TypeChange::RenameLabel { label, to }),
+        ident().prop_map(TypeChange::Rename),
+        (ident(), type_name()).prop_map(|(name, ty)| TypeChange::AddField { name, ty }),
+        (flag(), ident(), behavior()).prop_map(|(if_exists, name, behavior)| TypeChange::DropField {
+            if_exists,
+            name,
+            behavior
+        }),
+        (ident(), ident()).prop_map(|(name, to)| TypeChange::RenameField { name, to }),
+        (ident(), type_name()).prop_map(|(name, ty)| TypeChange::FieldType { name, ty }),
+    ];
+    (path(), change)
+        .prop_map(|(name, change)| StatementKind::AlterType(Box::new(AlterType { name, change })))
+        .boxed()
+}
+
 fn definition() -> BoxedStrategy<StatementKind> {
     let drop = (
         prop::sample::select(ObjectKind::ALL.to_vec()),
@@ -301,6 +326,7 @@ fn definition() -> BoxedStrategy<StatementKind> {
         2 => create_view(),
         1 => create_index(),
         2 => alter_table(),
+        1 => alter_type(),
         1 => (flag(), path()).prop_map(|(if_not_exists, name)| StatementKind::CreateSchema(CreateSchema { if_not_exists, name })),
         1 => drop.prop_map(|(kind, if_exists, names, on, behavior)| {
             let on = on.filter(|_| kind == ObjectKind::Trigger);

@@ -7,6 +7,7 @@
 //!
 //! Does not: coerce; a string is no number.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,6 +40,15 @@ pub(super) enum Builder {
     Text(StringBuilder),
     List(Box<Builder>, Vec<usize>, NullBufferBuilder),
     Object(ObjectBuilder),
+    Map(MapBuilder),
+}
+
+/// Objects of which each has keys of its own.
+pub(super) struct MapBuilder {
+    keys: StringBuilder,
+    values: Box<Builder>,
+    lengths: Vec<usize>,
+    valid: NullBufferBuilder,
 }
 
 /// The fields of an object.
@@ -105,6 +115,12 @@ impl Builder {
             ),
             Shape::Object(fields) if fields.is_empty() => Builder::Text(StringBuilder::new()),
             Shape::Object(fields) => Builder::Object(ObjectBuilder::new(fields, words)),
+            Shape::Map(value) => Builder::Map(MapBuilder {
+                keys: StringBuilder::new(),
+                values: Box::new(Builder::new(value, words)),
+                lengths: Vec::new(),
+                valid: NullBufferBuilder::new(0),
+            }),
         }
     }
 
@@ -120,7 +136,7 @@ impl Builder {
             Builder::String(_) => "a string",
             Builder::Text(_) => "a value",
             Builder::List(..) => "an array",
-            Builder::Object(_) => "an object",
+            Builder::Object(_) | Builder::Map(_) => "an object",
         }
     }
 
@@ -137,6 +153,7 @@ impl Builder {
             Builder::String(b) | Builder::Text(b) => b.len(),
             Builder::List(_, lengths, _) => lengths.len(),
             Builder::Object(object) => object.valid.len(),
+            Builder::Map(map) => map.lengths.len(),
         }
     }
 
@@ -155,6 +172,10 @@ impl Builder {
                 valid.append_null();
             }
             Builder::Object(object) => object.append_null(),
+            Builder::Map(map) => {
+                map.lengths.push(0);
+                map.valid.append_null();
+            }
         }
     }
 
@@ -168,15 +189,13 @@ impl Builder {
             Builder::Time(mut b) => Arc::new(b.finish()),
             Builder::Timestamp(mut b) => Arc::new(b.finish()),
             Builder::String(mut b) | Builder::Text(mut b) => Arc::new(b.finish()),
-            Builder::List(item, lengths, mut valid) => {
-                let items = item.finish();
-                let field = Arc::new(ArrowField::new_list_field(items.data_type().clone(), true));
-                Arc::new(ListArray::new(
-                    field,
-                    OffsetBuffer::from_lengths(lengths),
-                    items,
-                    valid.finish(),
-                ))
+            Builder::List(item, lengths, mut valid) => list(item.finish(), lengths, &mut valid),
+            Builder::Map(mut map) => {
+                let arrays: Vec<ArrayRef> = vec![Arc::new(map.keys.finish()), map.values.finish()];
+                let fields = ["key", "value"].into_iter().zip(&arrays);
+                let fields = fields.map(|(name, array)| ArrowField::new(name, array.data_type().clone(), true));
+                let entries = StructArray::new(Fields::from_iter(fields), arrays, None);
+                list(Arc::new(entries), map.lengths, &mut map.valid)
             }
             Builder::Object(mut object) => {
                 let valid = object.valid.finish();
@@ -188,6 +207,12 @@ impl Builder {
             }
         }
     }
+}
+
+fn list(items: ArrayRef, lengths: Vec<usize>, valid: &mut NullBufferBuilder) -> ArrayRef {
+    let field = Arc::new(ArrowField::new_list_field(items.data_type().clone(), true));
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    Arc::new(ListArray::new(field, offsets, items, valid.finish()))
 }
 
 /// Takes one value, or null.
@@ -235,7 +260,7 @@ impl<'de> Visitor<'de> for &mut Builder {
                 Ok(())
             }
             Builder::List(..) => deserializer.deserialize_seq(self),
-            Builder::Object(_) => deserializer.deserialize_map(self),
+            Builder::Object(_) | Builder::Map(_) => deserializer.deserialize_map(self),
         }
     }
 
@@ -321,8 +346,27 @@ impl<'de> Visitor<'de> for &mut Builder {
                 Ok(())
             }
             Builder::Object(object) => object.visit_map(entries),
+            Builder::Map(map) => map.take(entries),
             _ => Err(Error::invalid_type(serde::de::Unexpected::Map, &self)),
         }
+    }
+}
+
+impl MapBuilder {
+    /// The entries of one object.
+    fn take<'de, A: MapAccess<'de>>(&mut self, mut entries: A) -> Result<(), A::Error> {
+        let mut seen: HashSet<String> = HashSet::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if seen.contains(&key) {
+                return Err(Error::custom(format!("the key `{key}` occurs twice")));
+            }
+            self.keys.append_value(&key);
+            entries.next_value_seed(&mut *self.values)?;
+            seen.insert(key);
+        }
+        self.lengths.push(seen.len());
+        self.valid.append_non_null();
+        Ok(())
     }
 }
 

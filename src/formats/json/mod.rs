@@ -56,12 +56,17 @@ const PIECE_BYTES: u64 = 4 << 20;
 const WHOLE: &str = "json";
 
 /// Opens a file of lines, or of values.
-pub(super) fn open(disk: &dyn Disk, key: &FileKey, lines: bool) -> Result<Arc<dyn Blocks>, FormatError> {
+pub(super) fn open(
+    disk: &dyn Disk,
+    key: &FileKey,
+    lines: bool,
+    types: &[(String, LogicalType)],
+) -> Result<Arc<dyn Blocks>, FormatError> {
     let handle = disk.open(&key.path).map_err(|e| FormatError::io(&key.path, e))?;
     let framing = if lines { Framing::Lines } else { Framing::Values };
     let blocks = cut(&*handle, key, framing)?;
     let mut file = JsonFile {
-        identity: identity(&*handle, key, ("json", framing))?,
+        identity: identity(&*handle, key, ("json", framing, types))?,
         handle,
         fields: Vec::new(),
         shapes: Vec::new(),
@@ -70,6 +75,12 @@ pub(super) fn open(disk: &dyn Disk, key: &FileKey, lines: bool) -> Result<Arc<dy
         memo: Memo::default(),
     };
     file.shapes = file.infer()?;
+    for (name, shape) in &mut file.shapes {
+        if let Some((_, ty)) = types.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            let wanted = std::mem::replace(shape, Shape::Null).wanted_as(ty);
+            *shape = wanted.map_err(|message| FormatError::corrupt(&key.path, format!("`{name}`: {message}")))?;
+        }
+    }
     file.fields = fields_of(&file.shapes);
     if file.fields.is_empty() {
         file.fields.push(Field {

@@ -31,6 +31,8 @@ pub(super) enum Shape {
     Mixed,
     List(Box<Shape>),
     Object(Vec<(String, Shape)>),
+    /// An object of which each record has keys of its own: where a map is wanted.
+    Map(Box<Shape>),
 }
 
 impl Shape {
@@ -58,6 +60,31 @@ impl Shape {
             }
             (a, b) if a.is_scalar() && b.is_scalar() => Shape::Mixed,
             (a, b) => return Err(format!("{} in one record, {} in another", a.name(), b.name())),
+        })
+    }
+
+    /// The shape with maps in the places of the objects that go into maps of a type.
+    pub(super) fn wanted_as(self, ty: &LogicalType) -> Result<Shape, String> {
+        Ok(match (self, ty) {
+            (Shape::Object(fields), LogicalType::Map(of)) => {
+                let mut values = fields.into_iter().map(|(_, shape)| shape);
+                let all = values.try_fold(Shape::Null, Shape::merge)?;
+                Shape::Map(Box::new(all.wanted_as(&of.1)?))
+            }
+            (Shape::Null, LogicalType::Map(of)) => Shape::Map(Box::new(Shape::Null.wanted_as(&of.1)?)),
+            (Shape::List(item), LogicalType::Array(wanted)) => Shape::List(Box::new(item.wanted_as(wanted)?)),
+            (Shape::Object(fields), LogicalType::Struct(wanted)) => {
+                let typed = fields.into_iter().map(|(name, shape)| {
+                    let known = wanted.iter().find(|field| field.name.eq_ignore_ascii_case(&name));
+                    let shape = match known {
+                        Some(field) => shape.wanted_as(&field.ty)?,
+                        None => shape,
+                    };
+                    Ok((name, shape))
+                });
+                Shape::Object(typed.collect::<Result<_, String>>()?)
+            }
+            (shape, _) => shape,
         })
     }
 
@@ -89,13 +116,13 @@ impl Shape {
     }
 
     fn is_scalar(&self) -> bool {
-        !matches!(self, Shape::List(_) | Shape::Object(_))
+        !matches!(self, Shape::List(_) | Shape::Object(_) | Shape::Map(_))
     }
 
     fn name(&self) -> &'static str {
         match self {
             Shape::List(_) => "an array",
-            Shape::Object(_) => "an object",
+            Shape::Object(_) | Shape::Map(_) => "an object",
             _ => "a scalar",
         }
     }
@@ -115,6 +142,7 @@ impl Shape {
             // A struct needs a field; an object that never had one is shown as text.
             Shape::Object(fields) if fields.is_empty() => LogicalType::String,
             Shape::Object(fields) => LogicalType::Struct(fields_of(fields)),
+            Shape::Map(value) => LogicalType::Map(Box::new((LogicalType::String, value.ty()))),
         }
     }
 }

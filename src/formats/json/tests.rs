@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::testing::relation_texts;
 use super::super::{FormatError, OpenOptions, Relation, open_on};
 use crate::host::real;
+use crate::types::LogicalType;
 
 fn open_text(name: &str, text: &str) -> Result<Arc<dyn Relation>, FormatError> {
     let folder = tempfile::tempdir().unwrap();
@@ -116,6 +117,25 @@ fn nested_and_mixed() {
             "{'name': NULL, 'age': 4} NULL true",
         ],
     );
+}
+
+#[test]
+fn objects_that_are_wanted_as_maps() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.jsonl");
+    let text = "{\"m\": {\"a\": 1}, \"l\": [{\"k\": \"x\"}]}\n{\"m\": {\"b\": 2, \"c\": null}, \"l\": []}\n{\"m\": null}\n{\"m\": {}}\n";
+    std::fs::write(&path, text).unwrap();
+    let map = |value| LogicalType::Map(Box::new((LogicalType::String, value)));
+    let options = OpenOptions {
+        json_types: vec![
+            ("m".into(), map(LogicalType::BigInt)),
+            ("l".into(), LogicalType::Array(Box::new(map(LogicalType::String)))),
+        ],
+        ..OpenOptions::default()
+    };
+    let relation = open_on(&*real(), &path.display().to_string(), &options).unwrap();
+    let rows = ["{a=1} [{k=x}]", "{b=2, c=NULL} []", "NULL NULL", "{} NULL"];
+    assert_eq!(relation_texts(&*relation), rows);
 }
 
 #[test]

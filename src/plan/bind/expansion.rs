@@ -83,6 +83,11 @@ impl Expansions {
         self.parts > MOST_PARTS
     }
 
+    /// Counts the expression that a call stands for; an error if it is too much.
+    pub fn add_expr(&mut self, call: &Call, expr: &Expr) -> Result<(), Diagnostic> {
+        self.add(call, Size::of(expr))
+    }
+
     /// Counts what a call stands for; an error if it is too much.
     pub(in crate::plan) fn add(&mut self, call: &Call, size: Size) -> Result<(), Diagnostic> {
         let name = &call.name.text;

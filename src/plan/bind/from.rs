@@ -458,6 +458,11 @@ impl<'a> Binder<'a> {
 
     /// A function of the user's that gives rows.
     fn own_table_function(&mut self, name: &'a ast::Ident, args: &'a [ast::Expr]) -> Bound<Relation> {
+        if let Some(made) = self.tables.macro_named(&name.text)
+            && matches!(made.body.kind, ast::ExprKind::Subquery(_))
+        {
+            return self.macro_rows(&ast::Call::of(name.clone(), args.to_vec()), &made);
+        }
         if !self.tables.has_routine(&name.text) {
             let message = format!("table function `{}` does not exist", name.text);
             let mut error = Diagnostic::new("42883", name.span, message);

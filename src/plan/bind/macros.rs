@@ -16,6 +16,7 @@ use gobi_grammar::ast::{
 };
 
 use super::expansion::{Expansions, MOST_PARTS, Size, too_large};
+use super::macro_queries::{self, holds_query};
 use super::names::suggestion;
 use super::scope::same;
 use super::select;
@@ -55,6 +56,9 @@ pub(in crate::plan) fn check(made: &DefineMacro) -> Result<(), Diagnostic> {
             return Err(Diagnostic::new("42601", param.name.span, message));
         }
     }
+    if holds_query(made) {
+        return macro_queries::check(made);
+    }
     let names = made
         .params
         .iter()
@@ -82,6 +86,16 @@ enum Stands {
 }
 
 fn arguments(call: &Call, made: &DefineMacro) -> Result<Vec<(String, Stands)>, Diagnostic> {
+    let given = given(call, made)?;
+    let names = made.params.iter().zip(given).map(|(param, value)| {
+        let size = Size::of(&value);
+        (param.name.text.clone(), Stands::For(value, size))
+    });
+    Ok(names.collect())
+}
+
+/// What a call gives each parameter.
+pub(in crate::plan) fn given(call: &Call, made: &DefineMacro) -> Result<Vec<Expr>, Diagnostic> {
     let wrong = |span: Span, message: String| {
         let params: Vec<&str> = made.params.iter().map(|param| param.name.text.as_str()).collect();
         let help = format!("it is `{}({})`", made.name.text, params.join(", "));
@@ -118,7 +132,7 @@ fn arguments(call: &Call, made: &DefineMacro) -> Result<Vec<(String, Stands)>, D
             }
         }
     }
-    let mut names = Vec::with_capacity(given.len());
+    let mut values = Vec::with_capacity(given.len());
     for (param, given) in made.params.iter().zip(given) {
         let Some(value) = given.or(param.default.as_ref()) else {
             let message = format!(
@@ -127,9 +141,9 @@ fn arguments(call: &Call, made: &DefineMacro) -> Result<Vec<(String, Stands)>, D
             );
             return Err(wrong(call.name.span, message));
         };
-        names.push((param.name.text.clone(), Stands::For(value.clone(), Size::of(value))));
+        values.push(value.clone());
     }
-    Ok(names)
+    Ok(values)
 }
 
 impl<'a> Binder<'a> {
@@ -140,6 +154,9 @@ impl<'a> Binder<'a> {
         };
         if self.expansions.is_full() {
             return Err(Reported);
+        }
+        if holds_query(&made) {
+            return self.macro_query(block, call, &made);
         }
         let open = self.expansions.open();
         let expanded = match expand(call, &made, &mut self.expansions) {
@@ -201,7 +218,7 @@ impl VisitMut for Walk {
                 *e = self.name(path, e.span);
             }
             K::Braced(_) | K::Subquery(_) | K::Exists(_) | K::InQuery { .. } => {
-                self.fail("0A000", written, "a query in a macro is not supported yet");
+                self.fail("0A000", written, "a name in braces in a macro is not supported yet");
             }
             K::Try(attempt) => {
                 let before = self.names.len();

@@ -71,13 +71,23 @@ const SIMPLE: &[(&str, LogicalType)] = &[
 ];
 
 /// Types of the language that columns cannot have yet.
-const LATER: &[&str] = &["uuid", "json", "enum", "secret", "exception", "future"];
+const LATER: &[&str] = &["uuid", "json", "enum", "secret"];
 
 /// Whether a name is that of a type of the language's own.
 pub(in crate::plan) fn is_own_type(name: &str) -> bool {
     let lower = name.to_lowercase();
     let own = [
-        "int", "uint", "decimal", "numeric", "dec", "array", "list", "struct", "map",
+        "int",
+        "uint",
+        "decimal",
+        "numeric",
+        "dec",
+        "array",
+        "list",
+        "struct",
+        "map",
+        "exception",
+        "future",
     ];
     own.contains(&lower.as_str()) || LATER.contains(&lower.as_str()) || SIMPLE.iter().any(|(known, _)| *known == lower)
 }
@@ -108,6 +118,15 @@ impl Binder<'_> {
                     "42601",
                     name.span,
                     "`array` takes one type: `array<int>`",
+                )),
+            },
+            "exception" => Ok(LogicalType::exception()),
+            "future" => match name.args.as_slice() {
+                [value] => Ok(self.type_name(value)?.future()),
+                _ => self.fail(Diagnostic::new(
+                    "42601",
+                    name.span,
+                    "`future` takes one type: `future<int>`",
                 )),
             },
             "map" => match name.args.as_slice() {

@@ -14,10 +14,7 @@ use super::super::question::QuestionKind;
 use super::Checker;
 use crate::plan::logical::ColumnId;
 use crate::plan::routine::Statement;
-use crate::types::{Field, LogicalType};
-
-/// The fields of a future.
-const FIELDS: [&str; 2] = ["future", "value"];
+use crate::types::LogicalType;
 
 impl Checker<'_> {
     /// `spawn f(…)`.
@@ -64,7 +61,7 @@ impl Checker<'_> {
     pub(super) fn await_value(&mut self, value: &Expr, span: Span, out: &mut Vec<Statement>) -> Option<ColumnId> {
         self.effects = true;
         let bound = self.expr(value, out)?;
-        let Some(ty) = awaited(&bound.ty) else {
+        let Some(ty) = bound.ty.awaited().cloned() else {
             let message = format!("`await` takes what `spawn` gives, not {}", bound.ty);
             let mut error = Diagnostic::new("42804", value.span, message);
             if bound.ty.is_integer() {
@@ -81,30 +78,8 @@ impl Checker<'_> {
 
 /// The type of a future; what gives nothing gives a truth that is NULL.
 fn future_of(ty: LogicalType) -> LogicalType {
-    let ty = match ty {
-        LogicalType::Null => LogicalType::Boolean,
-        ty => ty,
-    };
-    let fields = FIELDS.into_iter().zip([LogicalType::BigInt, ty]);
-    let fields = fields.map(|(name, ty)| Field {
-        name: name.to_owned(),
-        ty,
-        nullable: true,
-    });
-    LogicalType::Struct(fields.collect())
-}
-
-/// Whether values of a type are futures.
-pub fn is_future(ty: &LogicalType) -> bool {
-    awaited(ty).is_some()
-}
-
-fn awaited(ty: &LogicalType) -> Option<LogicalType> {
-    let LogicalType::Struct(fields) = ty else { return None };
-    match fields.as_slice() {
-        [number, value] if [&number.name, &value.name] == FIELDS && number.ty == LogicalType::BigInt => {
-            Some(value.ty.clone())
-        }
-        _ => None,
+    match ty {
+        LogicalType::Null => LogicalType::Boolean.future(),
+        ty => ty.future(),
     }
 }

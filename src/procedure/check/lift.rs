@@ -15,7 +15,7 @@ use super::Checker;
 use crate::plan::BodyName;
 use crate::plan::logical::ColumnId;
 use crate::plan::routine::Statement;
-use crate::plan::{as_numbers, expand_macro, of_module};
+use crate::plan::{as_numbers, expand_macro, macro_args, macro_holds_query, macro_named, of_module};
 use crate::types::stack::with_room;
 
 impl Checker<'_> {
@@ -68,6 +68,9 @@ impl Checker<'_> {
             let Some(made) = self.instances.definitions.macro_named(&call.name.text) else {
                 return true;
             };
+            if macro_holds_query(&made) {
+                return true;
+            }
             match expand_macro(call, &made, &mut self.expansions) {
                 Ok(expanded) => *expr = expanded,
                 Err(error) => {
@@ -95,10 +98,14 @@ impl Checker<'_> {
         if !self.without_macros(expr) {
             return false;
         }
+        if let Some(opened) = self.macro_query(expr, out) {
+            return opened;
+        }
         match self.whole_row(expr) {
             Some(row) => *expr = row,
             None => self.row_as_struct(expr),
         }
+        self.give_caught(expr);
         if let ExprKind::Call(call) = &expr.kind
             && !self.is_own(&call.name.text)
             && let Some(numbers) = as_numbers(call, expr.span)
@@ -143,6 +150,50 @@ impl Checker<'_> {
     }
 
     /// A call of a lambda, or one that ends a chain over an array; `None` if it is another one.
+    /// A call of a macro that holds a query: that, with variables that have the arguments. `None` if it is something else.
+    fn macro_query(&mut self, expr: &mut Expr, out: &mut Vec<Statement>) -> Option<bool> {
+        let ExprKind::Call(call) = &expr.kind else { return None };
+        let made = self.instances.definitions.macro_named(&call.name.text)?;
+        if !macro_holds_query(&made) {
+            return None;
+        }
+        let open = self.expansions.open();
+        self.expansions.enter();
+        let fine = match self.opened_macro(call, &made, out) {
+            Some(opened) => {
+                *expr = opened;
+                self.lift(expr, out)
+            }
+            None => false,
+        };
+        self.expansions.leave(open);
+        Some(fine)
+    }
+
+    fn opened_macro(&mut self, call: &ast::Call, made: &ast::DefineMacro, out: &mut Vec<Statement>) -> Option<Expr> {
+        let args = macro_args(call, made).and_then(|args| {
+            self.expansions.add_expr(call, &made.body)?;
+            Ok(args)
+        });
+        let args = match args {
+            Ok(args) => args,
+            Err(error) => {
+                self.error(error);
+                return None;
+            }
+        };
+        let mut names = Vec::with_capacity(args.len());
+        for arg in &args {
+            let bound = self.expr(arg, out)?;
+            let held = self.new_variable("", Some(bound.ty.clone()), false);
+            self.set(held, bound, out);
+            if let ExprKind::Name(path) = self.reference(held, arg.span).kind {
+                names.extend(path);
+            }
+        }
+        Some(macro_named(made, &names))
+    }
+
     fn lifted_call(&mut self, call: &ast::Call, span: ast::Span, out: &mut Vec<Statement>) -> Option<Option<ColumnId>> {
         if self.closure(&call.name.text).is_some() {
             return Some(self.call_closure(call, out));

@@ -158,7 +158,8 @@ impl Checker<'_> {
         {
             return self.let_lambda(&variable.name, lambda, out);
         }
-        let value = self.value(&variable.value, out);
+        let caught = self.let_value(variable);
+        let value = self.value(caught.as_ref().unwrap_or(&variable.value), out);
         let declared = match variable
             .ty
             .as_ref()
@@ -199,7 +200,8 @@ impl Checker<'_> {
         if self.assign_row(assign, out) {
             return;
         }
-        let value = self.value(&assign.value, out);
+        let caught = self.assigned_value(assign);
+        let value = self.value(caught.as_ref().unwrap_or(&assign.value), out);
         if let Some(column) = self.new_column(assign) {
             match (column, value, assign.path.get(1..)) {
                 (Some(id), Some(value), None | Some([])) => self.set(id, value, out),
@@ -278,10 +280,13 @@ impl Checker<'_> {
         }
         let bound = match value {
             None => None,
-            Some(value) => match self.value(value, out) {
-                Some(bound) => Some(bound),
-                None => return self.flow.end(),
-            },
+            Some(value) => {
+                let caught = self.returned_value(value);
+                match self.value(caught.as_ref().unwrap_or(value), out) {
+                    Some(bound) => Some(bound),
+                    None => return self.flow.end(),
+                }
+            }
         };
         let result = match (self.wanted.clone(), bound) {
             (Returned::Void, Some(bound)) => {
@@ -372,7 +377,10 @@ impl Checker<'_> {
                 self.raises_again();
                 return out.push(Statement::Rethrow);
             }
-            _ => (text("P0001"), value.clone()),
+            _ => match self.thrown_again(value) {
+                Some(thrown) => thrown,
+                None => (text("P0001"), value.clone()),
+            },
         };
         if let ast::ExprKind::Literal(ast::Literal::String(name)) = &name.kind {
             self.raises(name, span);

@@ -170,6 +170,18 @@ impl Routines {
         inside.iter().map(held).collect()
     }
 
+    /// Whether a variable of the script is made of a type.
+    pub fn holds(&self, ty: &LogicalType) -> bool {
+        self.variables.iter().any(|held| held.variable.ty.has_type(ty))
+    }
+
+    /// Has the variables of a type be made of another one, which their values are of, too.
+    pub fn retype(&mut self, old: &LogicalType, new: &LogicalType) {
+        for held in &mut self.variables {
+            held.variable.ty = held.variable.ty.with_type(old, new);
+        }
+    }
+
     fn is_variable(&self, name: &str) -> bool {
         self.variables
             .iter()
@@ -290,8 +302,8 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
     match &statement.kind {
         K::Routine(routine) => define::define(session, routine, running),
         K::CallRoutine(call) => match &call.as_of {
-            _ if spawned::is_async(session, call) => spawned::call(session, call, running),
             Some(when) => versions::call(session, call, when, running),
+            None if spawned::is_async(session, call) => spawned::call(session, call, running),
             None => match models::call(session, call, running) {
                 Some(done) => done,
                 None => body::call(session, call, running),

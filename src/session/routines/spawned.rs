@@ -156,15 +156,13 @@ pub fn wait(session: &Session, number: i64, span: Span) -> Result<(LogicalType, 
 pub fn is_async(session: &mut Session, call: &ast::CallRoutine) -> bool {
     let [name] = call.name.as_slice() else { return false };
     session.relations.refresh_routines();
-    let definition = session.relations.routines.known.find(&name.text);
+    let routines = &session.relations.routines;
+    let definition = routines.pinned.as_ref().unwrap_or(&routines.known).find(&name.text);
     definition.is_some_and(|definition| definition.routine.mode == Some(ast::Mode::Async))
 }
 
 /// CALL of what is `as async`: its job is shown.
 pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) -> Result<StatementResult, Error> {
-    if call.as_of.is_some() {
-        return Err(unsupported("CALL … AS OF of what is `as async`", running.span));
-    }
     let span = running.span;
     let number = if models::is_one(session, call) {
         if session.within.is_some() {
@@ -199,7 +197,7 @@ pub fn awaited(session: &mut Session, job: &ast::Expr, running: Running) -> Resu
     };
     let number = match &value {
         Value::Int(number) if ty.is_integer() => i64::try_from(*number).ok(),
-        value => number_of(value).filter(|_| crate::procedure::is_future(&ty)),
+        value => number_of(value).filter(|_| ty.awaited().is_some()),
     };
     let number = number.ok_or_else(|| wrong(&ty))?;
     wait(session, number, job.span)

@@ -12,7 +12,7 @@ use gobi_grammar::ast::{CallRoutine, DiffRoutine, Span, When};
 use gobi_grammar::similar::nearest;
 
 use super::known::{self, Known};
-use super::{Running, body};
+use super::{Running, body, spawned};
 use crate::catalog::{Catalog, MAIN_SCHEMA};
 use crate::session::points::point_error;
 use crate::session::store::View;
@@ -30,9 +30,12 @@ pub fn call(
     let snapshot = at(session, &view, when, running)?;
     let known = Known::of_catalog(snapshot.catalog(), &mut session.relations.routines.sources);
     let outer = session.relations.routines.pinned.replace(known);
-    let done = match super::models::call(session, call, running) {
-        Some(done) => done,
-        None => body::call(session, call, running),
+    let done = match spawned::is_async(session, call) {
+        true => spawned::call(session, call, running),
+        false => match super::models::call(session, call, running) {
+            Some(done) => done,
+            None => body::call(session, call, running),
+        },
     };
     session.relations.routines.pinned = outer;
     done
