@@ -455,6 +455,11 @@ pub fn converted(expr: logical::Expr, ty: &LogicalType) -> Option<logical::Expr>
     bind::converted(expr, ty)
 }
 
+/// A value as a column takes it from INSERT; `None` if it does not, or if an error would have to say why.
+pub fn stored(value: logical::Expr, ty: &LogicalType) -> Option<logical::Expr> {
+    bind::change::stored(value, ty)
+}
+
 /// The error for a value whose type is too large; see [`LogicalType::is_too_large`].
 pub fn too_large_type(span: ast::Span) -> Diagnostic {
     bind::too_large_type(span)

@@ -11,10 +11,9 @@ use gobi_grammar::ast::{self, Assigned, InsertSource, Span};
 
 use super::super::question::QuestionKind;
 use super::Checker;
-use crate::plan::Named;
-use crate::plan::converted;
 use crate::plan::logical::ColumnId;
 use crate::plan::routine::Statement;
+use crate::plan::{Named, stored};
 use crate::types::Field;
 
 impl Checker<'_> {
@@ -87,7 +86,7 @@ impl Checker<'_> {
             let Assigned::Value(expr) = value else { continue };
             let errors = self.errors.len();
             let bound = self.expr(expr, made);
-            if let Some(value) = bound.and_then(|bound| converted(bound, &column.ty)) {
+            if let Some(value) = bound.and_then(|bound| stored(bound, &column.ty)) {
                 made.push(Statement::Set(id, value));
                 ids.push(id);
             }

@@ -21,6 +21,7 @@ mod rules;
 mod set;
 
 pub(in crate::plan) use given::given;
+pub use proposed::stored;
 
 use gobi_grammar::ast::Span;
 use gobi_grammar::{Diagnostic, Dialect};

@@ -212,6 +212,15 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// A value as a column of a type takes it; `None` if it does not, or if an error would have to say why.
+pub fn stored(value: Expr, wanted: &LogicalType) -> Option<Expr> {
+    let constant = value.as_literal();
+    let text = value.ty == LogicalType::String && constant.is_some();
+    let goes = (text || assignable(&value.ty, wanted)) && castable(&value.ty, wanted);
+    let fits = constant.is_none_or(|constant| constant::convert(constant, &value.ty, wanted).is_ok());
+    (goes && fits).then(|| cast(value, wanted))
+}
+
 /// Whether a column of one type takes values of another without a cast, as in PostgreSQL: texts and truth values become nothing
 /// else unasked.
 pub(super) fn assignable(from: &LogicalType, to: &LogicalType) -> bool {
