@@ -198,7 +198,7 @@ fn chain_step((value, ty): &(Value, LogicalType), step: &ChainStep) -> Option<Va
         (Value::String(a), Value::String(b)) if step.op == ArithOp::Concat => {
             Some(Value::String(Arc::from(format!("{a}{b}"))))
         }
-        (Value::Int(moment), Value::Interval(interval)) => {
+        (Value::Int(moment), Value::Interval(interval)) if matches!(step.op, ArithOp::Add | ArithOp::Sub) => {
             let sign = if step.op == ArithOp::Sub {
                 negate(right.clone(), &step.ty)?
             } else {

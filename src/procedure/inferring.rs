@@ -316,6 +316,8 @@ fn kind_of(types: &[LogicalType]) -> String {
         [one] => one.to_string(),
         [T::Date, T::Timestamp] => "date or timestamp".into(),
         _ if are(LogicalType::is_numeric) => "number".into(),
+        // What multiplies numbers multiplies an interval, too.
+        [T::BigInt, .., T::Interval] if are(|ty| ty.is_numeric() || *ty == T::Interval) => "number".into(),
         _ if are(|ty| matches!(ty, T::Array(_))) => "array".into(),
         _ => "any".into(),
     }

@@ -114,6 +114,17 @@ impl Binder<'_> {
                 right: T::Interval,
                 ty: T::TimestampTz,
             }),
+            (ArithOp::Add | ArithOp::Sub, T::Interval, T::Interval) => Ok(Step::all(T::Interval)),
+            (ArithOp::Mul, T::Interval, times) if times.is_integer() => Ok(Step {
+                left: T::Interval,
+                right: T::BigInt,
+                ty: T::Interval,
+            }),
+            (ArithOp::Mul, times, T::Interval) if times.is_integer() => Ok(Step {
+                left: T::BigInt,
+                right: T::Interval,
+                ty: T::Interval,
+            }),
             (ArithOp::Sub, T::Date, T::Date) => Ok(Step {
                 left: T::Date,
                 right: T::Date,
