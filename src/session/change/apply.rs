@@ -94,7 +94,7 @@ pub fn apply(
         span,
         rows: 0,
         returned: Vec::new(),
-        reserved: Vec::new(),
+        held: Held::default(),
     };
     while let Some(batch) = stream.next() {
         let batch = batch.map_err(|error| applying.naming_column(error))?;
@@ -137,8 +137,16 @@ struct Applying<'c> {
     span: Span,
     rows: u64,
     returned: Vec<RecordBatch>,
-    /// What those take of the query's memory.
-    reserved: Vec<Reservation>,
+    held: Held,
+}
+
+/// What is taken of the query's memory.
+#[derive(Debug, Default)]
+struct Held {
+    /// By batches for RETURNING.
+    returned: Vec<Reservation>,
+    /// By rows that wait for triggers.
+    waiting: Vec<Reservation>,
 }
 
 impl Applying<'_> {
@@ -348,13 +356,19 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// What is kept for RETURNING counts as memory of the query.
+    /// What is kept for RETURNING and for triggers counts as memory of the query.
     fn reserve(&mut self, stream: &ResultStream) -> Result<(), Error> {
-        let Some(last) = self.returned.get(self.reserved.len()) else {
+        let waiting = self.firing.as_ref().map_or(0, |firing| firing.kept_bytes);
+        let counted = self.held.waiting.iter().map(Reservation::bytes).sum();
+        if waiting > counted {
+            let more = stream.reserve(waiting - counted, "rows for triggers")?;
+            self.held.waiting.extend(more);
+        }
+        let Some(last) = self.returned.get(self.held.returned.len()) else {
             return Ok(());
         };
         let reserved = stream.reserve(last.get_array_memory_size(), "RETURNING")?;
-        self.reserved.extend(reserved);
+        self.held.returned.extend(reserved);
         Ok(())
     }
 

@@ -53,6 +53,8 @@ pub struct Firing {
     queue: Vec<Changed>,
     /// The statement's rows, for triggers that read them.
     kept: Option<Vec<KeptRows>>,
+    /// What both take.
+    pub kept_bytes: usize,
 }
 
 /// A trigger of a statement.
@@ -98,6 +100,7 @@ impl Firing {
             old: Vec::new(),
             queue: Vec::new(),
             kept: None,
+            kept_bytes: 0,
             target,
         };
         for ready in of_table(session, view, &firing.target.clone(), running)? {
@@ -251,6 +254,7 @@ impl Firing {
                 self.run(session, view, fires, &changed)?;
             }
         } else {
+            self.kept_bytes += changed.bytes();
             self.queue.push(changed);
         }
         Ok(())

@@ -36,6 +36,15 @@ pub(super) struct Changed {
     pub(super) kinds: Vec<(usize, usize)>,
 }
 
+impl Changed {
+    /// The memory that they take.
+    pub(super) fn bytes(&self) -> usize {
+        let arrays = self.old.iter().flatten().chain(&self.new);
+        let arrays = arrays.map(|array| array.get_array_memory_size()).sum::<usize>();
+        arrays + self.kinds.capacity() * size_of::<(usize, usize)>()
+    }
+}
+
 impl Firing {
     /// The rows of a batch, as triggers see them.
     pub(super) fn changed(
@@ -147,6 +156,8 @@ impl Firing {
             let batches = rows(&old, happened.1 != INSERTED)
                 .and_then(|old| Ok([old, rows(&changed.new, happened.1 != DELETED)?]))
                 .map_err(|error| Error::new(Diagnostic::new("XX000", span, error.to_string())))?;
+            let sizes = batches.iter().flatten().map(RecordBatch::get_array_memory_size);
+            self.kept_bytes += sizes.sum::<usize>();
             kept.push(KeptRows { happened, batches });
         }
         Ok(())
