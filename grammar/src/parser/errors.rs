@@ -382,6 +382,11 @@ fn suggestion(wanted: &[Expected], place: &Place<'_>) -> Option<String> {
     if let Some(word) = meant.filter(|_| token.kind == Kind::Word && !is_keyword(text)) {
         return Some(format!("did you mean `{word}`?"));
     }
+    let is_list =
+        |what: &Expected| matches!(what, Expected::Other(text) if [OBJECT, CHANGE, CONSTRAINT].contains(text));
+    if wanted.iter().any(is_list) {
+        return None;
+    }
     // The word before may have been taken for an alias.
     let (token, text) = place.before()?;
     if token.kind != Kind::Word || is_keyword(text) {
