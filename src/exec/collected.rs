@@ -19,6 +19,64 @@ const MOST_ROWS: usize = 1 << 16;
 /// So many bytes of texts, arrays and structs.
 const MOST_BYTES: usize = 16 << 20;
 
+/// The rows of the INSERTs of a body.
+#[derive(Debug, Default)]
+pub struct Pending {
+    /// By their questions, in the order in which these began.
+    inserts: Vec<(usize, Collected)>,
+    /// Which of these rows were added one after the other, and how many.
+    runs: Vec<(usize, usize)>,
+}
+
+/// Rows that are handed over.
+#[derive(Debug)]
+pub struct Taken {
+    /// Of each INSERT: its question, how many, and their columns.
+    pub inserts: Vec<(usize, usize, Vec<ArrayRef>)>,
+    /// The order in which they came: the position of the INSERT, and how many.
+    pub runs: Vec<(usize, usize)>,
+}
+
+impl Pending {
+    /// Adds the row of an INSERT in these cells; whether it is time to hand them over.
+    ///
+    /// # Safety
+    /// `cells` has a cell for each type, in the type's natural layout.
+    pub unsafe fn add(&mut self, question: usize, types: &[LogicalType], cells: *const u8) -> bool {
+        let at = match self.inserts.iter().position(|(known, _)| *known == question) {
+            Some(at) => at,
+            None => {
+                self.inserts.push((question, Collected::default()));
+                self.inserts.len() - 1
+            }
+        };
+        match self.runs.last_mut() {
+            Some((last, rows)) if *last == at => *rows += 1,
+            _ => self.runs.push((at, 1)),
+        }
+        let collected = &mut self.inserts[at].1;
+        // SAFETY: the caller's promise.
+        unsafe { collected.add(types, cells) };
+        collected.is_full()
+    }
+
+    /// The rows; there are none any more.
+    pub fn take(&mut self) -> Result<Taken, ExecError> {
+        let runs = std::mem::take(&mut self.runs);
+        let mut inserts = Vec::new();
+        for (question, collected) in &mut self.inserts {
+            inserts.push((*question, collected.rows, collected.take()?));
+        }
+        Ok(Taken { inserts, runs })
+    }
+
+    /// Forgets the rows.
+    pub fn clear(&mut self) {
+        self.runs.clear();
+        self.inserts.iter_mut().for_each(|(_, rows)| rows.clear());
+    }
+}
+
 /// The rows of one INSERT.
 #[derive(Debug, Default)]
 pub struct Collected {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use gobi_jit::{Executable, Interpreter, abi, host_functions};
 
-use super::collected::Collected;
+use super::collected::{Pending, Taken};
 use super::engine::{Engine, Shared};
 use super::explain::{self, PipelineExplain};
 use super::frame::Frame;
@@ -61,8 +61,8 @@ pub trait Answers {
     /// Takes what the body has spent, when it has ended.
     fn spent(&mut self, spent: Spent);
 
-    /// Takes the rows that were collected for a question, as columns.
-    fn rows(&mut self, question: usize, columns: Vec<ArrayRef>) -> Result<(), ExecError>;
+    /// Takes the rows that were collected for a question, as columns; where they may be tried again, nothing is left of them after an error.
+    fn rows(&mut self, question: usize, columns: Vec<ArrayRef>, tried: bool) -> Result<(), ExecError>;
 }
 
 /// A body that can be run.
@@ -102,8 +102,8 @@ pub struct Outcome {
 pub(super) struct Asking {
     answers: *mut (dyn Answers + 'static),
     pub(super) questions: Arc<Vec<QuestionTypes>>,
-    /// Rows that are not handed over yet, by their questions, in the order in which these began.
-    collected: Vec<(usize, Collected)>,
+    /// Rows that are not handed over yet.
+    pending: Pending,
     /// How many TRYs there are around what runs, of whichever function.
     tries: i32,
     /// A row was refused.
@@ -242,7 +242,7 @@ pub(super) fn host_for(
     host.asking = Some(Asking {
         answers,
         questions: questions.clone(),
-        collected: Vec::new(),
+        pending: Pending::default(),
         tries: 0,
         refused: false,
         caught: None,
@@ -299,18 +299,59 @@ fn refused_before(host: &mut Host, failure: ExecError, options: &QueryOptions) -
 /// Hands over the rows that were collected.
 pub(super) fn hand_over(host: &mut Host) -> Result<(), ExecError> {
     let Some(asking) = &mut host.asking else { return Ok(()) };
-    for (question, collected) in &mut asking.collected {
-        if collected.rows > 0 {
-            let rows = collected.rows as u64;
-            let columns = collected.take()?;
-            // SAFETY: as for `answer`.
-            let added = unsafe { &mut *asking.answers }.rows(*question, columns);
-            asking.refused |= added.is_err();
-            added?;
-            asking.spent.on(At::Question(*question), rows, rows);
+    let taken = asking.pending.take()?;
+    let added = asking.add(&taken);
+    asking.refused |= added.is_err();
+    added
+}
+
+/// What a row that refers to one which is not there is refused with.
+const NOTHING_TO_REFER_TO: &str = "23503";
+
+impl Asking {
+    /// Adds rows INSERT by INSERT. If some of one refer to those that another one added before them, all that are left are added in their order.
+    fn add(&mut self, taken: &Taken) -> Result<(), ExecError> {
+        for (at, (question, rows, columns)) in taken.inserts.iter().enumerate() {
+            if *rows == 0 {
+                continue;
+            }
+            let tried = taken.runs.iter().any(|(other, _)| *other > at);
+            match self.add_rows(*question, *rows, columns.clone(), tried) {
+                Err(error) if tried && error.code == NOTHING_TO_REFER_TO => {
+                    return self.add_in_order(taken, at);
+                }
+                added => added?,
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn add_in_order(&mut self, taken: &Taken, first: usize) -> Result<(), ExecError> {
+        let mut before = vec![0; taken.inserts.len()];
+        let mut left: Vec<(usize, usize)> = Vec::new();
+        for (at, rows) in taken.runs.iter().filter(|(at, _)| *at >= first) {
+            match left.last_mut() {
+                Some((last, more)) if last == at => *more += rows,
+                _ => left.push((*at, *rows)),
+            }
+        }
+        for (at, rows) in left {
+            let Some((question, _, columns)) = taken.inserts.get(at) else {
+                continue;
+            };
+            let columns = columns.iter().map(|column| column.slice(before[at], rows));
+            self.add_rows(*question, rows, columns.collect(), false)?;
+            before[at] += rows;
+        }
+        Ok(())
+    }
+
+    fn add_rows(&mut self, question: usize, rows: usize, columns: Vec<ArrayRef>, tried: bool) -> Result<(), ExecError> {
+        // SAFETY: as for `answer`.
+        unsafe { &mut *self.answers }.rows(question, columns, tried)?;
+        self.spent.on(At::Question(question), rows as u64, rows as u64);
+        Ok(())
+    }
 }
 
 host_functions! {
@@ -373,17 +414,9 @@ unsafe fn keep(host: &mut Host, number: usize, cells: *const u8) -> Result<(), E
     let types = questions
         .get(number)
         .ok_or_else(|| ExecError::internal("an unknown question"))?;
-    let at = match asking.collected.iter().position(|(known, _)| *known == number) {
-        Some(at) => at,
-        None => {
-            asking.collected.push((number, Collected::default()));
-            asking.collected.len() - 1
-        }
-    };
-    let collected = &mut asking.collected[at].1;
     // SAFETY: the caller's promise.
-    unsafe { collected.add(&types.given, cells) };
-    match collected.is_full() || asking.tries > 0 {
+    let is_full = unsafe { asking.pending.add(number, &types.given, cells) };
+    match is_full || asking.tries > 0 {
         true => hand_over(host),
         false => Ok(()),
     }
@@ -425,7 +458,7 @@ unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool,
     asking.tries += types.tries;
     if types.undoes {
         asking.refused = false;
-        asking.collected.iter_mut().for_each(|(_, rows)| rows.clear());
+        asking.pending.clear();
     } else if !types.closes {
         hand_over(host)?;
     }

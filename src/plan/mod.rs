@@ -255,6 +255,8 @@ pub struct Callee {
     pub result: LogicalType,
     /// May give NULL.
     pub nullable: bool,
+    /// Its body asks its session for something, as far as that is known.
+    pub effects: bool,
 }
 
 /// A function that asks queries, for the arguments of a call.

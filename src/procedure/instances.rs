@@ -22,7 +22,7 @@ use super::params::{Param, params};
 use super::question::Question;
 use super::{Definition, Definitions, NoDefinitions, base_of};
 use crate::plan::logical::{Expr, ExprKind, TableId};
-use crate::plan::routine::{Program, Routine, RoutineId, Variable};
+use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
 use crate::plan::{
     Callee, LambdaCall, Moment, Named, NamedTypes, QueryFunction, ResolveError, RoutineCall, TableInfo, TableResolver,
     bind_type,
@@ -323,6 +323,7 @@ impl Instances {
             let help = "write its type: `returns …`";
             return Err(Diagnostic::new("42P18", call.name.span, message).with_help(help));
         };
+        let effects = instance.routine.effects && self.asks(number);
         let (result, nullable) = result.unwrap_or((LogicalType::Null, true));
         let passed = params.into_iter().map(|param| (param.ty, param.passed)).collect();
         Ok(Callee {
@@ -330,6 +331,7 @@ impl Instances {
             params: passed,
             result,
             nullable,
+            effects,
         })
     }
 
@@ -471,6 +473,29 @@ impl Instances {
         };
         expr.for_each_child(&mut |child| any = any || self.any_effects(child));
         any
+    }
+
+    /// Whether a routine asks its session for something, itself or by what it calls.
+    fn asks(&self, number: usize) -> bool {
+        fn callees(expr: &Expr, into: &mut Vec<usize>) {
+            if let ExprKind::Routine { routine, .. } = &expr.kind {
+                into.push(routine.0 as usize);
+            }
+            expr.for_each_child(&mut |child| callees(child, into));
+        }
+        let (mut next, mut seen) = (vec![number], BTreeSet::new());
+        while let Some(number) = next.pop() {
+            let Some(instance) = self.routines.get(number).filter(|_| seen.insert(number)) else {
+                continue;
+            };
+            if !instance.routine.questions().is_empty() {
+                return true;
+            }
+            Statement::each(&instance.routine.body, &mut |statement| {
+                statement.exprs(&mut |expr| callees(expr, &mut next));
+            });
+        }
+        false
     }
 
     /// Exceptions that the routines which an expression calls may throw; what is being checked is not known yet.

@@ -14,7 +14,7 @@ use super::change::{self, Running};
 use super::databases::Which;
 use super::define;
 use super::isolation::Isolation;
-use super::routines::Macros;
+use super::routines::{Macros, Values};
 use super::store::{Done, Message, View, store_error};
 use super::triggers::{self, within};
 use super::{Error, Session, StatementResult, load, routines, target, timeline, types};
@@ -166,7 +166,7 @@ fn makes(kind: &K) -> bool {
     )
 }
 
-/// Whether a statement keeps a text, which has to mean the same to every session: it has no macros.
+/// Whether a statement keeps a text, which has to mean the same to every session: it has no macros, and no variables.
 fn keeps_text(kind: &K) -> bool {
     match kind {
         K::CreateTable(create) => create.query.is_none(),
@@ -179,9 +179,13 @@ fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -
     if !keeps_text(kind) {
         return change_in(session, kind, view, running);
     }
-    let macros = session.relations.routines.known.swap_macros(Macros::default());
+    let routines = &mut session.relations.routines;
+    let macros = routines.known.swap_macros(Macros::default());
+    let variables = routines.stand_in(Some(Values::new()));
     let done = change_in(session, kind, view, running);
-    session.relations.routines.known.swap_macros(macros);
+    let routines = &mut session.relations.routines;
+    routines.stand_in(variables);
+    routines.known.swap_macros(macros);
     done
 }
 

@@ -127,6 +127,11 @@ impl Builder<'_> {
     pub(super) fn from(&mut self, node: Node<'_>) -> Vec<TableRef> {
         let mut tables: Vec<TableRef> = Vec::new();
         for item in parts(node) {
+            if item.as_rule() == Rule::from_let {
+                let names = parts(item).filter_map(|named| self.let_item(named)).collect::<Vec<_>>();
+                tables = names.into_iter().fold(tables, with_name);
+                continue;
+            }
             let lateral = parts(item.clone())
                 .next()
                 .is_some_and(|primary| has(&primary, Rule::lateral));
@@ -143,6 +148,13 @@ impl Builder<'_> {
             }
         }
         tables
+    }
+
+    /// `y = x * 10` behind FROM and LET.
+    fn let_item(&mut self, node: Node<'_>) -> Option<(Ident, Expr)> {
+        let mut inner = parts(node).filter(|part| part.as_rule() != Rule::equals);
+        let name = self.ident(&inner.next()?);
+        Some((name, self.expr(inner.next()?)))
     }
 
     /// A relation and the joins behind it.
@@ -418,4 +430,35 @@ pub(super) fn from_table(table: TableRef) -> QueryBody {
         qualify: None,
         span,
     }))
+}
+
+/// The relations with one column more, which is computed of each row.
+fn with_name(from: Vec<TableRef>, (name, expr): (Ident, Expr)) -> Vec<TableRef> {
+    let span = expr.span;
+    let element = from.last().and_then(|element| element.alias.clone());
+    let all = SelectItem::Star {
+        qualifier: None,
+        exclude: Vec::new(),
+        span,
+    };
+    let alias = Some(name);
+    let select = Select {
+        from_first: false,
+        distinct: Distinct::No,
+        items: vec![all, SelectItem::Expr { expr, alias }],
+        from,
+        filter: None,
+        group_by: GroupBy::None,
+        having: None,
+        qualify: None,
+        span,
+    };
+    let query = Query::of(QueryBody::Select(Box::new(select)), span);
+    vec![TableRef {
+        kind: TableRefKind::Query(Box::new(query)),
+        time: None,
+        alias: element,
+        columns: Vec::new(),
+        span,
+    }]
 }

@@ -165,6 +165,14 @@ impl<'a> Binder<'a> {
             Ok(callee) => callee,
             Err(error) => return Some(self.fail(error)),
         };
+        if callee.effects && !self.in_body {
+            let message = format!("`{}` does more than compute, which no query does", call.name.text);
+            let help = format!(
+                "call it in a statement of its own, as in `let x = {}(…)`, or in a `then` block behind the query",
+                call.name.text
+            );
+            return Some(self.fail(Diagnostic::new("0A000", span, message).with_help(help)));
+        }
         Some(self.passed(&call.name.text, callee, args, span))
     }
 

@@ -185,7 +185,7 @@ impl<'a> Binder<'a> {
         };
         let name = match (&table.alias, &table.kind) {
             // `FROM x IN [..]`: x is the element, not a relation with columns.
-            (Some(_), T::Each(_)) => None,
+            (Some(alias), T::Each(_)) if has_column(&relation, alias) => None,
             (Some(alias), _) => Some(alias.text.clone()),
             (None, _) => default_name,
         };
@@ -243,6 +243,11 @@ impl<'a> Binder<'a> {
                 let help = "a recursive CTE is `base UNION [ALL] step`, and only the step may refer to it";
                 return self.fail(Diagnostic::new("42P19", span, message).with_help(help));
             }
+        }
+        if let [name] = parts
+            && let Some(rows) = self.variable_rows(name, span)
+        {
+            return rows;
         }
         let name = joined(parts);
         let mut error = Diagnostic::new("42P01", span, format!("table `{name}` does not exist"));
@@ -400,11 +405,16 @@ impl<'a> Binder<'a> {
     fn each(&mut self, table: &'a ast::TableRef, expr: &'a ast::Expr) -> Bound<Relation> {
         let mut relation = match &expr.kind {
             ast::ExprKind::Subquery(query) => return self.query(query),
-            ast::ExprKind::Name(parts) => return self.named_relation(parts, false, expr.span),
-            ast::ExprKind::Braced(name) => return self.named_relation(std::slice::from_ref(name), false, expr.span),
+            ast::ExprKind::Name(parts) => self.named_relation(parts, false, expr.span)?,
+            ast::ExprKind::Braced(name) => match self.variable_rows(name, expr.span) {
+                Some(rows) => rows?,
+                None => self.named_relation(std::slice::from_ref(name), false, expr.span)?,
+            },
             _ => self.collection(expr)?,
         };
+        let of_elements = matches!(relation.plan, Plan::Values { .. } | Plan::Unnest { .. });
         if let (Some(alias), [(_, first), ..]) = (&table.alias, relation.output.as_mut_slice())
+            && of_elements
             && first.name == "value"
         {
             first.name = alias.text.clone();
@@ -502,7 +512,12 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn field(name: &str, ty: LogicalType, nullable: bool) -> Field {
+fn has_column(relation: &Relation, name: &ast::Ident) -> bool {
+    let mut fields = relation.output.iter().map(|(_, field)| field);
+    fields.any(|field| same(&field.name, &name.text))
+}
+
+pub(super) fn field(name: &str, ty: LogicalType, nullable: bool) -> Field {
     Field {
         name: name.into(),
         ty,

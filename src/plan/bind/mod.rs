@@ -15,6 +15,7 @@ mod body;
 mod call;
 pub(super) mod change;
 mod coerce;
+mod collections;
 mod column_names;
 mod compare;
 mod decorrelate;

@@ -29,10 +29,13 @@ impl<'a> Binder<'a> {
             K::Struct(fields) => self.structure(block, fields, e.span),
             K::Instance { name, fields } => self.instance(block, name, fields, e.span),
             K::Map(entries) => self.map(block, entries, e.span),
-            K::Field { expr, name } => {
-                let of = self.expr(block, expr)?;
-                self.field(of, name)
-            }
+            K::Field { expr, name } => match &expr.kind {
+                K::Subquery(query) => self.column_of_row(block, query, name),
+                _ => {
+                    let of = self.expr(block, expr)?;
+                    self.field(of, name)
+                }
+            },
             K::Index { expr, index, safe } => {
                 let (of, index) = (self.expr(block, expr), self.expr(block, index));
                 self.index(of?, index?, *safe, e.span)

@@ -16,6 +16,7 @@ use super::compare::same_type;
 use super::decorrelate::{self, Blocked, Pulled};
 use super::domain::{self, Source};
 use super::quantified::Quantified;
+use super::scope::same;
 use super::select::Block;
 use super::{Binder, Bound, Relation};
 use crate::plan::logical::{
@@ -284,6 +285,29 @@ impl<'a> Binder<'a> {
         let relation = self.subquery(block, query)?;
         let column = self.one_column(&relation, query.span)?;
         self.only_value(block, relation, column, span)
+    }
+
+    /// `(SELECT …).a`: the column of that name of its only row, or the field of its only value.
+    pub(super) fn column_of_row(
+        &mut self,
+        block: &mut Block<'a>,
+        query: &'a ast::Query,
+        name: &ast::Ident,
+    ) -> Bound<Expr> {
+        let mut relation = self.subquery(block, query)?;
+        let named = relation
+            .output
+            .iter()
+            .position(|(_, field)| same(&field.name, &name.text));
+        if let Some(at) = named {
+            relation.output = vec![relation.output.swap_remove(at)];
+        }
+        let column = self.one_column(&relation, query.span)?;
+        let value = self.only_value(block, relation, column, query.span)?;
+        match named {
+            Some(_) => Ok(value),
+            None => self.field(value, name),
+        }
     }
 
     /// The same; of several columns it is a struct.

@@ -253,13 +253,24 @@ impl Checker<'_> {
 
     /// `f(x).a`, where `f` gives rows: the column `a` of the only one.
     fn field_of_rows(&mut self, of: &Expr, name: &Ident, out: &mut Vec<Statement>) -> Option<Option<ColumnId>> {
-        let ExprKind::Call(call) = &of.kind else { return None };
-        let query = self.rows_of_call(call, of.span, out)?;
+        let query = match &of.kind {
+            ExprKind::Call(call) => self.rows_of_call(call, of.span, out)?,
+            ExprKind::Subquery(query) if self.has_column(query, name) => (**query).clone(),
+            _ => return None,
+        };
         let column = Expr {
             kind: ExprKind::Name(vec![name.clone()]),
             span: name.span,
         };
         Some(self.scalar_query(&relational::column_of(column, query), out))
+    }
+
+    /// Whether a query in parentheses gives a column of this name.
+    fn has_column(&mut self, query: &ast::Query, name: &Ident) -> bool {
+        let errors = self.errors.len();
+        let bound = self.bound_query(query);
+        self.errors.truncate(errors);
+        bound.is_some_and(|(fields, _)| fields.iter().any(|field| field.name.eq_ignore_ascii_case(&name.text)))
     }
 
     /// A comparison with the rows of a query: a query of its own, with the other side as a variable.
@@ -316,7 +327,7 @@ fn has_statements(arm: &ast::MatchArm) -> bool {
         ArmBody::Block(_) => return true,
         ArmBody::Expr(expr) => expr.clone(),
     };
-    holds_statements(&mut expr)
+    super::statement::is_error(&expr) || holds_statements(&mut expr)
 }
 
 /// Whether an expression has parts that are lifted.

@@ -9,6 +9,7 @@
 use gobi_grammar::ast::{self, ArmBody, Catch, Pattern, Span};
 
 use super::Checker;
+use super::statement::is_error;
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
 use crate::plan::{covers_labels, not_exhaustive, not_in_all, one_of_several};
@@ -151,16 +152,22 @@ impl Checker<'_> {
     /// The right side of an arm, assigned.
     pub(super) fn arm_value(&mut self, body: &ArmBody, result: ColumnId, out: &mut Vec<Statement>) {
         match body {
-            ArmBody::Expr(value) => {
-                if let Some(value) = self.expr(value, out) {
-                    self.set(result, value, out);
-                }
-            }
+            ArmBody::Expr(value) => self.value_or_error(value, result, out),
             ArmBody::Block(block) => {
                 let names = self.names.len();
                 self.valued_block(&block.statements, block.span, Some(result), out);
                 self.names.truncate(names);
             }
+        }
+    }
+
+    /// A value, assigned; `ERROR('…')` in its place ends what runs.
+    fn value_or_error(&mut self, value: &ast::Expr, result: ColumnId, out: &mut Vec<Statement>) {
+        if is_error(value) {
+            return self.throw(Some(value), value.span, out);
+        }
+        if let Some(value) = self.expr(value, out) {
+            self.set(result, value, out);
         }
     }
 
@@ -178,9 +185,7 @@ impl Checker<'_> {
         {
             let statements = self.statements(before);
             out.extend(statements);
-            if let Some(value) = self.expr(value, out) {
-                self.set(result, value, out);
-            }
+            self.value_or_error(value, result, out);
             return;
         }
         let statements = self.statements(statements);

@@ -33,7 +33,7 @@ impl Checker<'_> {
         let mut out = self.statements(before);
         match &last.kind {
             _ if !self.flow.is_reachable() => self.unreachable(last.span),
-            K::Eval(value) if self.wanted != Returned::Void && !is_bare_try(value) => {
+            K::Eval(value) if self.wanted != Returned::Void && !is_bare_try(value) && !is_error(value) => {
                 self.return_value(Some(&Value::Expr((**value).clone())), last.span, &mut out);
             }
             K::Query(query) if !self.shows => {
@@ -95,9 +95,7 @@ impl Checker<'_> {
             K::Assert(assert) => self.assert(assert, out),
             K::Eval(value) => match &value.kind {
                 ast::ExprKind::Try(attempt) => self.attempt(attempt, value.span, None, out),
-                ast::ExprKind::Call(call) if call.name.text.eq_ignore_ascii_case("error") => {
-                    self.throw(Some(value), statement.span, out);
-                }
+                _ if is_error(value) => self.throw(Some(value), statement.span, out),
                 _ => {
                     if let Some(value) = self.expr(value, out) {
                         out.push(Statement::Eval(value));
@@ -339,7 +337,7 @@ impl Checker<'_> {
     }
 
     /// `throw Name('message')`, `throw 'message'`, `ERROR('message')`, and THROW by itself.
-    fn throw(&mut self, value: Option<&ast::Expr>, span: Span, out: &mut Vec<Statement>) {
+    pub(super) fn throw(&mut self, value: Option<&ast::Expr>, span: Span, out: &mut Vec<Statement>) {
         self.flow_after_throw(value, span, out);
         self.flow.end();
     }
@@ -440,6 +438,11 @@ impl Checker<'_> {
             });
         }
     }
+}
+
+/// `ERROR('…')`, which ends what runs.
+pub(super) fn is_error(value: &ast::Expr) -> bool {
+    matches!(&value.kind, ast::ExprKind::Call(call) if call.name.text.eq_ignore_ascii_case("error"))
 }
 
 fn is_bare_try(value: &ast::Expr) -> bool {

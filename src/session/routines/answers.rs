@@ -132,15 +132,7 @@ impl<'a> Answering<'a> {
                 Ok(None)
             }
             QuestionKind::ShowArray(fields) => self.show_rows(given, fields).map(|()| None),
-            QuestionKind::Savepoint => {
-                if let Some(within) = &mut self.session.within {
-                    within.savepoint();
-                    return Ok(None);
-                }
-                self.savepoints += 1;
-                let name = self.savepoint();
-                self.in_transaction(|session| session.savepoint(&name)).map(|()| None)
-            }
+            QuestionKind::Savepoint => self.begin_savepoint().map(|()| None),
             QuestionKind::Spawn(call) => self.spawn(call, question, given).map(|future| Some(vec![future])),
             QuestionKind::Await => match given.first().and_then(spawned::number_of) {
                 Some(number) => spawned::wait(self.session, number, span).map(|(_, value)| Some(vec![value])),
@@ -183,6 +175,16 @@ impl<'a> Answering<'a> {
             quoted: true,
             span: self.running.span,
         }
+    }
+
+    fn begin_savepoint(&mut self) -> Result<(), Error> {
+        if let Some(within) = &mut self.session.within {
+            within.savepoint();
+            return Ok(());
+        }
+        self.savepoints += 1;
+        let name = self.savepoint();
+        self.in_transaction(|session| session.savepoint(&name))
     }
 
     fn end_savepoint(&mut self, undo: bool) -> Result<Option<Vec<Value>>, Error> {
@@ -305,6 +307,14 @@ impl<'a> Answering<'a> {
         Ok(Some(vec![answer]))
     }
 
+    /// Adds rows that were collected, or leaves everything as it was.
+    fn try_to_add(&mut self, number: usize, arrays: Vec<ArrayRef>) -> Result<(), Error> {
+        self.begin_savepoint()?;
+        let added = self.add(number, arrays);
+        let ended = self.end_savepoint(added.is_err());
+        added.and(ended.map(drop))
+    }
+
     /// Adds rows that were collected.
     fn add(&mut self, number: usize, arrays: Vec<ArrayRef>) -> Result<(), Error> {
         let Some(Question {
@@ -389,17 +399,27 @@ impl Answers for Answering<'_> {
             .add(spent, &place, &relations.routines.sources);
     }
 
-    fn rows(&mut self, number: usize, columns: Vec<ArrayRef>) -> Result<(), ExecError> {
+    fn rows(&mut self, number: usize, columns: Vec<ArrayRef>, tried: bool) -> Result<(), ExecError> {
         let outer = self.session.relations.routines.inside.take();
         let outer_slot = self.session.relations.slot.take();
-        let added = self.add(number, columns);
+        let added = match tried {
+            true => self.try_to_add(number, columns),
+            false => self.add(number, columns),
+        };
         self.session.relations.slot = outer_slot;
         self.session.relations.routines.inside = outer;
-        added.map_err(|error| {
-            let exec = to_exec(&error);
-            self.error = Some(error);
-            exec
-        })
+        match added {
+            Ok(()) => {
+                // What was refused before was added in another order.
+                self.error = None;
+                Ok(())
+            }
+            Err(error) => {
+                let exec = to_exec(&error);
+                self.error = Some(error);
+                Err(exec)
+            }
+        }
     }
 
     fn answer(&mut self, number: usize, given: Vec<Value>) -> Result<Option<Vec<Value>>, ExecError> {

@@ -1,0 +1,67 @@
+//! Variables that are arrays or maps, as relations.
+//!
+//! After `let orders = [{id: 1, total: 5}]`, `FROM orders` has the columns `id` and `total`; after `let numbers = [1, 2]`, `FROM n IN numbers` has `n` and
+//! `index`.
+//!
+//! Invariants: a relation beats a variable of its name; `{x}` is the variable.
+//!
+//! Does not: know variables; the resolver does.
+
+use gobi_grammar::ast::{Ident, Span};
+
+use super::from::field;
+use super::{Binder, Bound, Relation};
+use crate::plan::eval;
+use crate::plan::logical::{Expr, Plan};
+use crate::types::LogicalType;
+
+impl Binder<'_> {
+    /// The elements of a variable, if it has any: their fields as columns, or `value` and `index`.
+    pub(super) fn variable_rows(&mut self, name: &Ident, span: Span) -> Option<Bound<Relation>> {
+        let array = eval::fold(super::entries_of(self.variable(name, span)?));
+        let LogicalType::Array(item) = array.ty.clone() else {
+            return None;
+        };
+        Some(self.elements_as_rows(array, &item))
+    }
+
+    fn elements_as_rows(&mut self, array: Expr, item: &LogicalType) -> Bound<Relation> {
+        let span = array.span;
+        let rows = match array.as_literal() {
+            Some(_) => self.array_rows(&array, "value")?,
+            None => {
+                let element = self.new_column("value", item.clone(), true);
+                let position = self.new_column("index", LogicalType::BigInt, false);
+                let (input, array) = self.stored(Plan::unit(), array);
+                let plan = Plan::Unnest {
+                    input: Box::new(input),
+                    array,
+                    element,
+                    position,
+                };
+                let output = vec![
+                    (element, field("value", item.clone(), true)),
+                    (position, field("index", LogicalType::BigInt, false)),
+                ];
+                Relation { plan, output }
+            }
+        };
+        let (LogicalType::Struct(fields), Some((element, _))) = (item, rows.output.first()) else {
+            return Ok(rows);
+        };
+        let element = self.column_expr(*element, span);
+        let mut columns = Vec::with_capacity(fields.len());
+        let mut output = Vec::with_capacity(fields.len());
+        for known in fields {
+            let value = self.field_named(element.clone(), &known.name, span)?;
+            let id = self.new_column(&known.name, known.ty.clone(), true);
+            columns.push((id, value));
+            output.push((id, field(&known.name, known.ty.clone(), true)));
+        }
+        let plan = Plan::Project {
+            input: Box::new(rows.plan),
+            columns,
+        };
+        Ok(Relation { plan, output })
+    }
+}
