@@ -18,7 +18,6 @@ use super::Error;
 use super::isolation::Isolation;
 use super::store::store_error;
 use crate::exec::CancelToken;
-use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::locks::{Claimed, Holder, LockError, Overtaken, Patience};
 use crate::store::table::{Changes, CommitError, ConflictOn, Overlap, OverlapOn, Twice, find_twice, row_text};
@@ -87,18 +86,10 @@ impl Locking<'_> {
     }
 
     fn find_twice(&self, changes: &Changes) -> Result<Option<Twice>, Error> {
-        let find = || -> Result<Option<Twice>, StoreError> {
-            let newest = self.database.head(self.branch)?;
-            find_twice(changes, self.before, &newest)
-        };
-        let found = find().and_then(|found| match &found {
-            // The message names who made the commit, which is known when it is written.
-            Some(twice) if twice.is_newer && twice.by.is_none() && self.upserts => {
-                self.database.make_durable()?;
-                find()
-            }
-            _ => Ok(found),
-        });
+        let found = self
+            .database
+            .head(self.branch)
+            .and_then(|newest| find_twice(changes, self.before, &newest));
         found.map_err(|error| {
             self.holder.give_back(self.before);
             store_error(&error, self.span)

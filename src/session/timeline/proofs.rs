@@ -166,11 +166,28 @@ fn key_values(
                 format!("PROVE takes a value for each column of the key ({columns})"),
             ));
         };
-        let (value, ty) = constant(session, expr, running)?;
-        let value = cast(&value, &ty, &column.ty);
-        values.push(value.map_err(|error| user("22018", expr.span, format!("column `{}`: {error}", column.name)))?);
+        let (given, ty) = constant(session, expr, running)?;
+        let failed = |what: String| user("22018", expr.span, format!("column `{}`: {what}", column.name));
+        let value = cast(&given, &ty, &column.ty).map_err(|error| failed(error.to_string()))?;
+        if !is_same((&given, &ty), (&value, &column.ty)) {
+            let help = "nothing is proved of a value that is near";
+            let error = failed(format!("no {} is the same as the value that was given", column.ty));
+            return Err(error.with_help(help));
+        }
+        values.push(value);
     }
     Ok(values)
+}
+
+/// Whether a value lost nothing when it was converted: 5.5 is no integer.
+fn is_same((given, ty): (&Value, &LogicalType), (value, wanted): (&Value, &LogicalType)) -> bool {
+    let probe = match (ty, wanted) {
+        (LogicalType::String, wanted) if wanted.is_numeric() => &LogicalType::Double,
+        (LogicalType::String, LogicalType::Date) => &LogicalType::Timestamp,
+        (LogicalType::String, _) => return true,
+        _ => ty,
+    };
+    cast(given, ty, probe).is_ok_and(|given| cast(value, wanted, probe).is_ok_and(|value| given == value))
 }
 
 /// The value of an expression without columns.

@@ -165,8 +165,7 @@ impl Looking<'_> {
             return Ok(None);
         };
         let (_, commit) = part.segment.who(core, row.row())?;
-        // One that is queued has no place in the log yet.
-        Ok(commit.and_then(|index| core.timeline.commit_at(index).ok()))
+        commit.map(|index| core.timeline.commit_at(index)).transpose()
     }
 
     fn twice(

@@ -72,8 +72,15 @@ impl Timeline {
         Err(StoreError::Expired { commit, horizon_us })
     }
 
-    /// The commit at a position of the log.
+    /// The commit at a position of the log, or one that is queued and will be there.
     pub fn commit_at(&self, index: u64) -> Result<CommitId, StoreError> {
+        let size = self.view().levels.size();
+        if index >= size
+            && let Some(queued) = self.queued_at(index)
+        {
+            return Ok(queued);
+        }
+        // It may have been written meanwhile.
         self.view().levels.leaf(index)
     }
 

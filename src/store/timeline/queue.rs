@@ -365,6 +365,11 @@ impl Timeline {
         Ok(Pending { timeline, id, ticket })
     }
 
+    /// The commit that is queued for a position of the log.
+    pub(super) fn queued_at(&self, index: u64) -> Option<CommitId> {
+        lock(&self.queue).commits.get(&index).copied()
+    }
+
     /// The place in the log of the commit that is queued next.
     pub fn queued_size(&self) -> u64 {
         lock(&self.queue).log_size

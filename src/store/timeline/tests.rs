@@ -159,6 +159,10 @@ fn one_sync_serves_all_that_are_queued() {
     assert_eq!(main_tip(&timeline), None);
     assert_eq!(timeline.queued_tip("main"), ids.last().copied());
     assert_eq!(contents(&timeline, ids[9]).len(), 10);
+    // Their places are known before they are written.
+    let places: Vec<_> = (0..10).map(|index| timeline.commit_at(index).unwrap()).collect();
+    assert_eq!(places, ids);
+    assert!(timeline.commit_at(10).is_err());
     for (pending, id) in pending.into_iter().zip(&ids) {
         assert_eq!(pending.wait().unwrap(), *id);
     }
