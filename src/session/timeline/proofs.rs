@@ -182,6 +182,8 @@ fn key_values(
 /// Whether a value lost nothing when it was converted: 5.5 is no integer.
 fn is_same((given, ty): (&Value, &LogicalType), (value, wanted): (&Value, &LogicalType)) -> bool {
     let probe = match (ty, wanted) {
+        // That it is none is said elsewhere.
+        (LogicalType::Null, _) => return true,
         (LogicalType::String, wanted) if wanted.is_numeric() => &LogicalType::Double,
         (LogicalType::String, LogicalType::Date) => &LogicalType::Timestamp,
         (LogicalType::String, _) => return true,
