@@ -14,6 +14,7 @@
 //!
 //! Does not: cache (the store does), evaluate expressions, or know who asks.
 
+mod batches;
 mod blocks;
 mod convert;
 mod csv;
@@ -31,6 +32,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use batches::{Batch, BatchRelation};
 pub(crate) use convert::{Target, chunk_from_arrow};
 pub use csv::CsvOptions;
 pub use open::{Format, OpenOptions, forget_opened, open, open_folder, open_on};

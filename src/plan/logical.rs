@@ -68,6 +68,25 @@ pub struct Query {
     pub program: Arc<Program>,
     /// Subqueries that are values given from outside: those of variables and parameters.
     pub given: Vec<Given>,
+    /// Calls that are made for rows before it runs, in their order: a later one may need earlier ones.
+    pub calls: Vec<RowCalls>,
+}
+
+/// A function that is called for each row of a query, before another one runs that reads these rows with its values.
+#[derive(Clone, Debug)]
+pub struct RowCalls {
+    /// The relation that has them: the columns of the input but for those below, then the value.
+    pub table: TableId,
+    /// The function.
+    pub function: String,
+    /// The columns that are its arguments.
+    pub args: Vec<ColumnId>,
+    /// The column that is true for the rows that it is called for, if it is not for all.
+    pub only_if: Option<ColumnId>,
+    /// The rows.
+    pub input: Query,
+    /// Where the call stands.
+    pub span: Span,
 }
 
 /// A value that a query is given each time it runs.

@@ -167,6 +167,11 @@ pub trait TableResolver {
         false
     }
 
+    /// Whether errors of what is bound are caught where it runs: a constant that cannot be converted is none before.
+    fn catches_errors(&self) -> bool {
+        false
+    }
+
     /// Names that exist, for suggestions.
     fn names(&self) -> Vec<String>;
 
@@ -206,6 +211,23 @@ pub trait TableResolver {
     /// The function of a call, if it asks queries, so that its body is to become a part of the query; `None` if it is another one.
     fn query_function(&mut self, _call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
         None
+    }
+
+    /// Whether functions can be called for the rows of a query before it runs.
+    fn calls_for_rows(&self) -> bool {
+        false
+    }
+
+    /// The function of a call that is made for rows; its effects are those that no query has.
+    fn called_function(&mut self, call: &RoutineCall<'_>) -> Result<Callee, Diagnostic> {
+        let message = format!("a call of `{}` for rows", call.name.text);
+        Err(Diagnostic::new("0A000", call.name.span, message))
+    }
+
+    /// The rows of a call that is made for rows, the one with that number, with these columns; asked for where
+    /// [`TableResolver::calls_for_rows`].
+    fn called_rows(&mut self, _number: usize, _name: &str, _fields: Vec<Field>) -> TableId {
+        unreachable!("no call is made for rows")
     }
 
     /// A call of a function without a name; `None` where there is nobody to make one.
@@ -274,6 +296,8 @@ pub struct QueryFunction {
     pub returns: Option<LogicalType>,
     /// How it was written.
     pub dialect: Dialect,
+    /// It can become a part of a query; otherwise it is called for the query's rows.
+    pub is_part: bool,
 }
 
 /// Where a parameter's value comes from.
@@ -507,6 +531,11 @@ pub fn optimize(query: logical::Query, tables: &mut dyn TableResolver) -> logica
 /// The part of it that knows nothing of the rows, nor of values that are given.
 pub fn simplify(query: logical::Query) -> logical::Query {
     rules::simplify(query)
+}
+
+/// The columns of a relation that a query, or a call for rows before it, reads.
+pub fn columns_read(query: &logical::Query, table: TableId) -> BTreeSet<usize> {
+    rules::columns_read(query, table)
 }
 
 /// The rest: which rows indexes find, and in what order joins run.

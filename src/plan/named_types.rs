@@ -18,6 +18,8 @@ pub struct NamedTypes {
     declared: Arc<BTreeMap<String, (String, LogicalType)>>,
     /// Parameters of a generic function, in lower case.
     bound: Arc<Vec<(String, LogicalType)>>,
+    /// Modules whose types go by their short names, in lower case.
+    imports: Arc<Vec<String>>,
 }
 
 impl NamedTypes {
@@ -27,6 +29,16 @@ impl NamedTypes {
         Self {
             declared: Arc::new(declared.into_iter().map(entry).collect()),
             bound: Arc::default(),
+            imports: Arc::default(),
+        }
+    }
+
+    /// With the types of these modules by their short names.
+    #[must_use]
+    pub fn importing(self, modules: &Arc<Vec<String>>) -> Self {
+        Self {
+            imports: Arc::clone(modules),
+            ..self
         }
     }
 
@@ -34,8 +46,17 @@ impl NamedTypes {
     pub fn find(&self, name: &str) -> Option<&LogicalType> {
         let key = name.to_lowercase();
         let bound = self.bound.iter().find(|(known, _)| *known == key);
-        let declared = || self.declared.get(&key).map(|(_, ty)| ty);
+        let declared = || self.declared_as(&key).map(|(_, ty)| ty);
         bound.map(|(_, ty)| ty).or_else(declared)
+    }
+
+    /// The name that a type was declared with, whole, and the type.
+    pub fn declared_as(&self, name: &str) -> Option<(&str, &LogicalType)> {
+        let key = name.to_lowercase();
+        let whole = || self.imports.iter().map(|module| format!("{module}.{key}"));
+        let found = self.declared.get(&key);
+        let found = found.or_else(|| whole().find_map(|whole| self.declared.get(&whole)));
+        found.map(|(name, ty)| (name.as_str(), ty))
     }
 
     /// Names, and what they stand for.
@@ -58,6 +79,7 @@ impl NamedTypes {
         Self {
             declared: Arc::clone(&self.declared),
             bound: Arc::new(bound),
+            imports: Arc::clone(&self.imports),
         }
     }
 

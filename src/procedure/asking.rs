@@ -1,6 +1,7 @@
-//! Which functions ask queries.
+//! Which functions ask queries, and which of them become a part of the query that calls them.
 //!
-//! `function open(c int) => (select count(*) from orders where customer = c)` does, and so does one that calls `open`.
+//! `function open(c int) => (select count(*) from orders where customer = c)` asks, and so does one that calls `open`. Both become a part of
+//! the query; a function with a loop, TRY or recursion is called for its rows.
 //!
 //! Invariants: what is found out about a definition stays with it.
 //!
@@ -23,12 +24,21 @@ pub struct Asked {
     queries: bool,
     /// The names that it calls.
     calls: BTreeSet<String>,
+    /// It is an expression, a query, or LET, IF and RETURN.
+    is_part: bool,
 }
 
 impl Asked {
     /// Looks at a body.
     pub(super) fn of(definition: &Definition) -> Self {
-        let mut asked = Self::default();
+        let is_part = match &definition.routine.body {
+            RoutineBody::Value(value) => !matches!(value, Value::Then(_)),
+            RoutineBody::Block(block) => are_steps(&block.statements, true),
+        };
+        let mut asked = Self {
+            is_part,
+            ..Self::default()
+        };
         visit::walk_routine(&mut asked, &mut definition.routine.clone());
         asked
     }
@@ -47,6 +57,13 @@ impl VisitMut for Asked {
         visit::walk_relation(self, relation);
     }
 
+    fn expr(&mut self, expr: &mut Expr) {
+        if let ExprKind::Try(_) = &expr.kind {
+            self.is_part = false;
+        }
+        visit::walk_expr(self, expr);
+    }
+
     fn call(&mut self, call: &mut Call) {
         self.calls.insert(call.name.text.to_lowercase());
         if let Some(ExprKind::Name(path)) = call.args.first().map(|arg| &arg.kind)
@@ -58,20 +75,64 @@ impl VisitMut for Asked {
     }
 }
 
+/// Whether statements only make values; `last`: nothing comes behind them.
+fn are_steps(statements: &[Statement], last: bool) -> bool {
+    let count = statements.len();
+    let is_step = |(at, statement): (usize, &Statement)| {
+        let last = last && at + 1 == count;
+        match &statement.kind {
+            StatementKind::Return(None) => true,
+            StatementKind::Return(Some(value)) => !matches!(**value, Value::Then(_)),
+            StatementKind::Let(variable) => !matches!(variable.value, Value::Then(_)),
+            StatementKind::Assign(assign) => assign.path.is_empty() && !matches!(assign.value, Value::Then(_)),
+            StatementKind::If(branches) => {
+                let mut bodies = branches.arms.iter().map(|(_, body)| body).chain(&branches.otherwise);
+                bodies.all(|body| are_steps(&body.statements, last))
+            }
+            StatementKind::Eval(_) | StatementKind::Query(_) => last,
+            _ => false,
+        }
+    };
+    statements.iter().enumerate().all(is_step)
+}
+
 /// Whether a definition asks queries, itself or by what it calls.
 pub(super) fn asks(definition: &Arc<Definition>, definitions: &dyn Definitions) -> bool {
+    definition.asked().queries || any_called(definition, definitions, &mut |called| called.asked().queries)
+}
+
+/// Whether a definition that asks can become a part of a query, with all that it calls.
+pub(super) fn is_part(definition: &Arc<Definition>, definitions: &dyn Definitions) -> bool {
+    let is_other = |called: &Arc<Definition>| {
+        let own = definition.name.eq_ignore_ascii_case(&called.name) && definition.is_same(called);
+        own || (!called.asked().is_part && asks(called, definitions))
+    };
+    let mut is_other = is_other;
+    definition.asked().is_part && !any_called(definition, definitions, &mut is_other)
+}
+
+/// Whether this is so for one of the definitions that a definition calls, or that those call.
+fn any_called(
+    definition: &Arc<Definition>,
+    definitions: &dyn Definitions,
+    is_so: &mut dyn FnMut(&Arc<Definition>) -> bool,
+) -> bool {
     let mut seen = BTreeSet::new();
     let mut next = vec![Arc::clone(definition)];
     while let Some(definition) = next.pop() {
-        let asked = definition.asked();
-        if asked.queries {
-            return true;
-        }
-        for call in &asked.calls {
-            if seen.insert(call.clone()) {
-                next.extend(definitions.find(call));
-                next.extend(definitions.methods(call));
+        for call in &definition.asked().calls {
+            if !seen.insert(call.clone()) {
+                continue;
             }
+            let called: Vec<_> = definitions
+                .find(call)
+                .into_iter()
+                .chain(definitions.methods(call))
+                .collect();
+            if called.iter().any(&mut *is_so) {
+                return true;
+            }
+            next.extend(called);
         }
     }
     false

@@ -19,7 +19,7 @@ use super::asking;
 use super::check::{self, Assumed};
 use super::generics;
 use super::params::{Param, params};
-use super::question::Question;
+use super::question::{Question, QuestionKind};
 use super::{Definition, Definitions, NoDefinitions, base_of};
 use crate::plan::logical::{Expr, ExprKind, TableId};
 use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
@@ -28,7 +28,7 @@ use crate::plan::{
     bind_type,
 };
 use crate::types::stack::with_room;
-use crate::types::{LogicalType, Value};
+use crate::types::{Field, LogicalType, Value};
 use remembered::Remembered;
 
 /// A function that is checked for so many types while it is checked for others never comes to an end.
@@ -217,6 +217,21 @@ impl Instances {
         Some(self.asking(&definition, call, &declared))
     }
 
+    /// The function of a call that is made for rows; see [`TableResolver::called_function`].
+    pub fn called_function(
+        &mut self,
+        call: &RoutineCall<'_>,
+        tables: &mut dyn TableResolver,
+    ) -> Result<Callee, Diagnostic> {
+        let Some(called) = self.call(call, Some(tables)) else {
+            let message = format!("function `{}` does not exist", call.name.text);
+            return Err(Diagnostic::new("42883", call.name.span, message));
+        };
+        let mut callee = called?;
+        callee.effects = self.any_question(callee.routine.0 as usize, &|kind| !kind.only_reads());
+        Ok(callee)
+    }
+
     fn asking(
         &mut self,
         definition: &Arc<Definition>,
@@ -243,6 +258,7 @@ impl Instances {
             body: asking::arrowed(&definition.routine.body),
             returns,
             dialect: definition.dialect,
+            is_part: asking::is_part(definition, &*self.definitions),
         })
     }
 
@@ -323,7 +339,7 @@ impl Instances {
             let help = "write its type: `returns …`";
             return Err(Diagnostic::new("42P18", call.name.span, message).with_help(help));
         };
-        let effects = instance.routine.effects && self.asks(number);
+        let effects = instance.routine.effects && self.any_question(number, &|_| true);
         let (result, nullable) = result.unwrap_or((LogicalType::Null, true));
         let passed = params.into_iter().map(|param| (param.ty, param.passed)).collect();
         Ok(Callee {
@@ -475,8 +491,8 @@ impl Instances {
         any
     }
 
-    /// Whether a routine asks its session for something, itself or by what it calls.
-    fn asks(&self, number: usize) -> bool {
+    /// Whether a routine asks its session for something of this kind, itself or by what it calls.
+    fn any_question(&self, number: usize, is: &dyn Fn(&QuestionKind) -> bool) -> bool {
         fn callees(expr: &Expr, into: &mut Vec<usize>) {
             if let ExprKind::Routine { routine, .. } = &expr.kind {
                 into.push(routine.0 as usize);
@@ -488,7 +504,8 @@ impl Instances {
             let Some(instance) = self.routines.get(number).filter(|_| seen.insert(number)) else {
                 continue;
             };
-            if !instance.routine.questions().is_empty() {
+            let mut asked = instance.routine.questions().into_iter();
+            if asked.any(|at| self.questions.get(at).is_none_or(|question| is(&question.kind))) {
                 return true;
             }
             Statement::each(&instance.routine.body, &mut |statement| {
@@ -618,6 +635,28 @@ impl TableResolver for WithInstances<'_> {
 
     fn query_function(&mut self, call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
         self.instances.query_function(call)
+    }
+
+    fn calls_for_rows(&self) -> bool {
+        self.tables.as_ref().is_some_and(|tables| tables.calls_for_rows())
+    }
+
+    fn called_function(&mut self, call: &RoutineCall<'_>) -> Result<Callee, Diagnostic> {
+        match &mut self.tables {
+            Some(tables) => self.instances.called_function(call, &mut **tables),
+            None => {
+                let message = format!(
+                    "`{}`, which asks queries, in such a place is not supported yet",
+                    call.name.text
+                );
+                Err(Diagnostic::new("0A000", call.name.span, message))
+            }
+        }
+    }
+
+    fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> TableId {
+        let tables = self.tables.as_mut().expect("it says that calls can be made");
+        tables.called_rows(number, name, fields)
     }
 
     fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use gobi_grammar::ast::visit::{self, VisitMut};
 use gobi_grammar::ast::{
-    self, Call, Catch, DefineException, DefineMacro, Expr, ExprKind, Ident, Lambda, Query, Routine, RoutineForm,
-    Statement, StatementKind as K, TableRef, TableRefKind,
+    self, Call, Catch, DefineException, DefineMacro, DefineType, Expr, ExprKind, Ident, Lambda, Query, Routine,
+    RoutineForm, Statement, StatementKind as K, TableRef, TableRefKind, TypeBody, TypeForm, TypeName,
 };
 use gobi_grammar::{Diagnostic, Dialect};
 
@@ -31,30 +31,37 @@ pub struct Module {
     pub macros: Vec<Arc<DefineMacro>>,
     /// Exceptions, which have no other names outside.
     pub exceptions: Vec<DefineException>,
+    /// Types, by their whole names.
+    pub types: Vec<DefineType>,
 }
 
 impl Module {
     /// Reads one; `is_type` tells types from other names.
     pub fn of(module: &ast::Module, dialect: Dialect, is_type: &dyn Fn(&str) -> bool) -> Result<Self, Diagnostic> {
         let members = members(module)?;
+        let types = types(module)?;
         let mut read = Self {
             name: module.name.text.clone(),
             routines: Vec::new(),
             macros: Vec::new(),
             exceptions: Vec::new(),
+            types: Vec::new(),
         };
+        let is_own = |name: &str| types.values().any(|own| own.eq_ignore_ascii_case(name));
+        let is_type = |name: &str| is_own(name) || is_type(name);
         for statement in &module.body.statements {
             let mut statement = statement.clone();
-            Qualify {
+            let mut qualify = Qualify {
                 members: &members,
+                types: &types,
                 hidden: declared(&mut statement.clone()),
                 queries: 0,
-            }
-            .statement(&mut statement);
+            };
+            qualify.statement(&mut statement);
             match statement.kind {
                 K::Routine(routine) => {
                     let name = whole(&module.name, member_name(&routine).map_or("", |name| &name.text));
-                    let definition = Definition::of_routine(&name, *routine, dialect, is_type);
+                    let definition = Definition::of_routine(&name, *routine, dialect, &is_type);
                     read.routines.push(Arc::new(definition));
                 }
                 K::DefineMacro(mut made) => {
@@ -62,6 +69,13 @@ impl Module {
                     read.macros.push(Arc::new(*made));
                 }
                 K::DefineException(exception) => read.exceptions.push(exception),
+                K::DefineType(mut define) => {
+                    qualify.type_body(&mut define.body);
+                    for name in &mut define.name {
+                        name.text = whole(&module.name, &name.text);
+                    }
+                    read.types.push(*define);
+                }
                 _ => {}
             }
         }
@@ -101,10 +115,10 @@ fn members(module: &ast::Module) -> Result<BTreeMap<String, String>, Diagnostic>
                 }
             },
             K::DefineMacro(made) => (&made.name, None),
-            K::DefineException(_) => continue,
+            K::DefineException(_) | K::DefineType(_) => continue,
             other => {
                 let message = format!("{} in a module", other.name());
-                let help = "a module holds functions, procedures, macros and exceptions";
+                let help = "a module holds functions, procedures, macros, types and exceptions";
                 return Err(Diagnostic::new("42601", statement.span, message).with_help(help));
             }
         };
@@ -120,9 +134,36 @@ fn members(module: &ast::Module) -> Result<BTreeMap<String, String>, Diagnostic>
     Ok(members)
 }
 
+/// The whole names of its types, likewise.
+fn types(module: &ast::Module) -> Result<BTreeMap<String, String>, Diagnostic> {
+    let mut types = BTreeMap::new();
+    for statement in &module.body.statements {
+        let K::DefineType(define) = &statement.kind else {
+            continue;
+        };
+        let [name] = define.name.as_slice() else {
+            let message = "the types of a module are in no schema";
+            return Err(Diagnostic::new("42601", statement.span, message));
+        };
+        if define.form != TypeForm::Declare || !define.instance.is_empty() {
+            let message = "the definitions of a module are kept with it, and are no values";
+            let help =
+                "write `type struct as P(…)`, `type enum as E(…)` or `type … as N`, without `create` and a value";
+            return Err(Diagnostic::new("42601", statement.span, message).with_help(help));
+        }
+        let key = name.text.to_lowercase();
+        if types.insert(key, whole(&module.name, &name.text)).is_some() {
+            let message = format!("`{}` is there twice in `{}`", name.text, module.name.text);
+            return Err(Diagnostic::new("42710", name.span, message).with_help("give one of them another name"));
+        }
+    }
+    Ok(types)
+}
+
 /// Puts the whole names of a module's members in the places of the short ones.
 struct Qualify<'m> {
     members: &'m BTreeMap<String, String>,
+    types: &'m BTreeMap<String, String>,
     /// Names that the definition declares itself.
     hidden: BTreeSet<String>,
     /// Queries around: there a bare name is a column, or a variable.
@@ -137,9 +178,35 @@ impl Qualify<'_> {
             name.quoted = true;
         }
     }
+
+    fn type_body(&mut self, body: &mut TypeBody) {
+        match body {
+            TypeBody::Enum(_) => {}
+            TypeBody::Struct(fields) => fields.iter_mut().for_each(|(_, ty)| self.type_name(ty)),
+            TypeBody::Alias(ty) => self.type_name(ty),
+        }
+    }
 }
 
 impl VisitMut for Qualify<'_> {
+    fn type_name(&mut self, ty: &mut TypeName) {
+        let key = ty.name.to_lowercase();
+        if let Some(whole) = self.types.get(&key) {
+            ty.name.clone_from(whole);
+        }
+        visit::walk_type_name(self, ty);
+    }
+
+    fn expr(&mut self, expr: &mut Expr) {
+        if let ExprKind::Instance { name, .. } = &mut expr.kind
+            && let Some(whole) = self.types.get(&name.text.to_lowercase())
+        {
+            name.text.clone_from(whole);
+            name.quoted = true;
+        }
+        visit::walk_expr(self, expr);
+    }
+
     fn call(&mut self, call: &mut Call) {
         let whole = self.members.get(&call.name.text.to_lowercase());
         let of = whole.and_then(|whole| whole.split_once('.')).map(|(module, _)| module);
@@ -225,10 +292,9 @@ impl VisitMut for Declared {
     }
 
     fn expr(&mut self, expr: &mut Expr) {
-        if let ExprKind::Try(attempt) = &expr.kind
-            && let Some(Catch::Block { name: Some(name), .. }) = &attempt.catch
-        {
-            self.see(name);
+        if let ExprKind::Try(attempt) = &expr.kind {
+            let names = attempt.catch.iter().flat_map(Catch::names);
+            names.for_each(|name| self.see(name));
         }
         visit::walk_expr(self, expr);
     }

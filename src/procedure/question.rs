@@ -42,6 +42,19 @@ impl Question {
 }
 
 impl QuestionKind {
+    /// Whether it can be asked for the rows of a query: it changes nothing, shows nothing, and starts nothing.
+    pub fn only_reads(&self) -> bool {
+        !matches!(
+            self,
+            QuestionKind::Run(_)
+                | QuestionKind::Rows { .. }
+                | QuestionKind::Show(_)
+                | QuestionKind::ShowArray(_)
+                | QuestionKind::Spawn(_)
+                | QuestionKind::Await
+        )
+    }
+
     /// Whether it may change something.
     pub fn changes(&self) -> bool {
         matches!(

@@ -57,6 +57,8 @@ pub struct Relations {
     pub routines: Routines,
     /// Where the plan of what runs next is kept.
     pub slot: Option<Slot>,
+    /// The rows of calls that what is bound next is made after.
+    pub called: Vec<Arc<dyn Relation>>,
 }
 
 impl Relations {

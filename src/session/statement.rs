@@ -6,6 +6,7 @@
 //!
 //! Does not: parse, or hold rows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,9 @@ use super::{
     script, settings, show, timeline, transactions, types,
 };
 use crate::exec::{CancelToken, Engine, Prepared, QueryOptions};
+use crate::formats::{BatchRelation, Relation};
 use crate::plan::change::{Change, Layout, Unchecked};
-use crate::plan::{self, logical};
+use crate::plan::{self, TableResolver as _, logical};
 use crate::types::arrow::arrow_schema;
 use crate::types::stack::with_bytes;
 use crate::types::{Field, Value, array};
@@ -172,9 +174,10 @@ pub fn changed_rows(
     }
     session.relations.slot = slot;
     let options = change_options(session);
-    let (bound, layout) = bound_change(&mut session.relations, change, raw, running)?;
-    let stream = start(&session.engine, bound, &options, span)?;
-    Ok((stream, layout))
+    let bind: Bind<'_> = &mut |relations| bound_change(relations, change, raw, running);
+    with_bound(session, bind, &options, running, |engine, bound, layout| {
+        Ok((start(engine, bound, &options, span)?, layout))
+    })
 }
 
 /// The same for rows that are written out.
@@ -253,7 +256,7 @@ fn kept_or_bound<'r>(
 ) -> Result<(Bound<'r>, Layout), Error> {
     let clock = Instant::now();
     let mut slot = relations.slot.take().filter(Slot::wants);
-    let mut tables = StatementTables::new(relations);
+    let mut tables = StatementTables::after_calls(relations);
     let kept = slot.as_ref().and_then(|slot| slot.planned(&key, &mut tables));
     let made = match kept {
         Some(made) => Some(made),
@@ -308,8 +311,18 @@ pub fn query_stream(
     span: Span,
 ) -> Result<ResultStream, Error> {
     let options = options(session);
-    let bound = bound(&mut session.relations, query, dialect, phases)?;
-    let mut stream = start(&session.engine, bound, &options, span)?;
+    let running = Running {
+        dialect,
+        phases,
+        span,
+        only_bind: false,
+    };
+    let bind: Bind<'_> = &mut |relations| bound(relations, query, dialect, phases);
+    let mut stream = routines::at_its_time(session, query, running, |session| {
+        with_bound(session, bind, &options, running, |engine, bound, _| {
+            start(engine, bound, &options, span)
+        })
+    })?;
     stream.sources = Some(session.relations.routines.sources.clone());
     stream.held = std::mem::take(&mut session.relations.held);
     Ok(stream)
@@ -360,11 +373,17 @@ fn rows_into(
     running: Running,
 ) -> Result<ResultStream, Error> {
     let key = Key::query(query.span, running.dialect);
-    let (bound, _) = kept_or_bound(&mut session.relations, key, running.phases, &mut |tables| {
-        let bound = plan::bind_into(query, wanted, running.dialect, tables)?;
-        Ok((bound, Layout::default()))
-    })?;
-    start(&session.engine, bound, options, running.span)
+    let bind: Bind<'_> = &mut |relations| {
+        kept_or_bound(relations, key.clone(), running.phases, &mut |tables| {
+            let bound = plan::bind_into(query, wanted, running.dialect, tables)?;
+            Ok((bound, Layout::default()))
+        })
+    };
+    routines::at_its_time(session, query, running, |session| {
+        with_bound(session, bind, options, running, |engine, bound, _| {
+            start(engine, bound, options, running.span)
+        })
+    })
 }
 
 /// A query that has not started.
@@ -390,9 +409,104 @@ pub fn compile(
     phases: Phases,
     span: Span,
 ) -> Result<Compiled, Error> {
-    let bound = bound(&mut session.relations, query, dialect, phases)?;
-    let placed = place(bound, span)?;
-    prepare(&session.engine, placed, options, span)
+    let running = Running {
+        dialect,
+        phases,
+        span,
+        only_bind: false,
+    };
+    let bind: Bind<'_> = &mut |relations| bound(relations, query, dialect, phases);
+    routines::at_its_time(session, query, running, |session| {
+        if !options.analyze {
+            // What is only looked at calls nothing.
+            let (bound, _) = bind(&mut session.relations)?;
+            return prepare(&session.engine, place(bound, span)?, options, span);
+        }
+        with_bound(session, bind, options, running, |engine, bound, _| {
+            prepare(engine, place(bound, span)?, options, span)
+        })
+    })
+}
+
+type Bind<'b> = &'b mut dyn for<'r> FnMut(&'r mut Relations) -> Result<(Bound<'r>, Layout), Error>;
+
+/// Goes on with a query that is bound, after the calls that have to be made for rows before it runs.
+fn with_bound<T>(
+    session: &mut Session,
+    bind: Bind<'_>,
+    options: &QueryOptions,
+    running: Running,
+    go_on: impl FnOnce(&Engine, Bound<'_>, Layout) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let (bound, layout) = bind(&mut session.relations)?;
+    if bound.query.calls.is_empty() {
+        return go_on(&session.engine, bound, layout);
+    }
+    drop(bound);
+    // All of it sees the same.
+    let outer = std::mem::replace(&mut session.reads_one_view, true);
+    let done = after_calls(session, bind, options, running).and_then(|called| {
+        session.relations.called = called;
+        let (bound, layout) = bind(&mut session.relations)?;
+        go_on(&session.engine, bound, layout)
+    });
+    session.reads_one_view = outer;
+    done
+}
+
+/// Makes the calls of a query one after the other: the rows of one may have values of those before.
+fn after_calls(
+    session: &mut Session,
+    bind: Bind<'_>,
+    options: &QueryOptions,
+    running: Running,
+) -> Result<Vec<Arc<dyn Relation>>, Error> {
+    let mut called: Vec<Arc<dyn Relation>> = Vec::new();
+    loop {
+        session.relations.called.clone_from(&called);
+        let (bound, _) = bind(&mut session.relations)?;
+        let Some(call) = bound.query.calls.get(called.len()).cloned() else {
+            return Ok(called);
+        };
+        let fields = bound.tables.info(call.table).schema.clone();
+        let read = plan::columns_read(&bound.query, call.table);
+        let (rows, input) = rows_of(call.clone(), &fields, &read);
+        let bound = Bound {
+            query: simplified(input),
+            slot: None,
+            ..bound
+        };
+        let stream = start(&session.engine, bound, options, running.span)?;
+        let batches = routines::call_for_rows(session, &call, (&rows, stream), options, running)?;
+        called.push(Arc::new(BatchRelation::new(fields, batches)));
+    }
+}
+
+/// The rows that a call is made for: the columns that are read later, the arguments, and whether there is a call.
+fn rows_of(
+    call: logical::RowCalls,
+    fields: &[Field],
+    read: &BTreeSet<usize>,
+) -> (routines::CalledRows, logical::Query) {
+    let value = fields.len().saturating_sub(1);
+    let mut input = call.input;
+    let kept: Vec<usize> = (0..value).filter(|at| read.contains(at)).collect();
+    let mut output: Vec<_> = kept.iter().filter_map(|at| input.output.get(*at).cloned()).collect();
+    let wanted = call.args.iter().chain(&call.only_if);
+    output.extend(wanted.filter_map(|id| input.output.iter().find(|(known, _)| known == id).cloned()));
+    let args = output.iter().skip(kept.len()).take(call.args.len());
+    let rows = routines::CalledRows {
+        columns: fields.len(),
+        args: args.map(|(_, field)| field.ty.clone()).collect(),
+        kept,
+        has_condition: call.only_if.is_some(),
+        value: fields
+            .last()
+            .filter(|_| read.contains(&value))
+            .map(|field| field.ty.clone()),
+    };
+    input.output = output;
+    (rows, input)
 }
 
 fn bound<'r>(
@@ -400,12 +514,11 @@ fn bound<'r>(
     query: &Query,
     dialect: Dialect,
     phases: Phases,
-) -> Result<Bound<'r>, Error> {
+) -> Result<(Bound<'r>, Layout), Error> {
     let key = Key::query(query.span, dialect);
-    let (bound, _) = kept_or_bound(relations, key, phases, &mut |tables| {
+    kept_or_bound(relations, key, phases, &mut |tables| {
         Ok((plan::bind(query, dialect, tables)?, Layout::default()))
-    })?;
-    Ok(bound)
+    })
 }
 
 /// Optimises, compiles and starts a query; rows that are known already need no engine.

@@ -212,7 +212,7 @@ fn change_in(session: &mut Session, kind: &K, view: &mut View, running: Running)
         K::CreateView(create) => define::views::create(session, create, view, running.dialect)?,
         K::AlterTable(alter) => define::alter::run(session, alter, view, running)?,
         K::CreateIndex(create) => define::indexes::create(session, create, view, running)?,
-        K::DefineType(define) => types::create(session, define, view, running)?,
+        K::DefineType(define) => types::create(session, define, (view, None), running)?,
         K::AlterType(alter) => types::alter(session, alter, view, running)?,
         K::CreateSchema(create) => define::schemas::create(create, view)?,
         K::Routine(routine) => routines::store(session, routine, view, running)?,

@@ -42,8 +42,13 @@ pub fn declare(session: &mut Session, define: &DefineType, running: Running) -> 
     Ok(())
 }
 
-/// Declares a type of a database.
-pub fn create(session: &mut Session, define: &DefineType, view: &mut View, running: Running) -> Result<(), Error> {
+/// Declares a type of a database; that its own module needs it keeps nobody from changing it.
+pub fn create(
+    session: &mut Session,
+    define: &DefineType,
+    (view, module): (&mut View, Option<EntityId>),
+    running: Running,
+) -> Result<(), Error> {
     let name = name_of(&define.name)?;
     let ty = meaning(session, name, &define.body, running.dialect)?;
     let found = view.catalog().named_type(MAIN_SCHEMA, &name.text);
@@ -59,7 +64,8 @@ pub fn create(session: &mut Session, define: &DefineType, view: &mut View, runni
             if replaces(define.form, same, name)? == Replaces::No {
                 return Ok(());
             }
-            let dependants = catalog.dependants(id);
+            let mut dependants = catalog.dependants(id);
+            dependants.retain(|user| Some(*user) != module);
             if !dependants.is_empty() {
                 return Err(needed(catalog, &name.text, &dependants, name.span));
             }

@@ -9,22 +9,22 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryViewArray, BooleanArray, Float32Array, Float64Array, IntervalMonthDayNanoArray, PrimitiveArray,
-    StringViewArray, make_array, new_null_array,
+    ArrayRef, BinaryViewArray, BooleanArray, Float32Array, Float64Array, IntervalMonthDayNanoArray, ListArray,
+    PrimitiveArray, StringViewArray, StructArray, make_array, new_null_array,
 };
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{self as dt, ArrowPrimitiveType, DataType, TimeUnit};
 
 use super::arrow::to_arrow;
-use super::{Interval, LogicalType, Value};
+use super::{Field, Interval, LogicalType, Value};
 
-/// A column of values of a type that is not nested.
+/// A column of values.
 pub fn from_values(values: &[Value], ty: &LogicalType) -> Result<ArrayRef, String> {
     let array: ArrayRef = match ty {
         LogicalType::Null => return Ok(new_null_array(&DataType::Null, values.len())),
-        LogicalType::Array(_) | LogicalType::Struct(_) | LogicalType::Map(_) => {
-            return Err(format!("a constant of the type {ty}"));
-        }
+        LogicalType::Array(item) => return lists(values, item, ty),
+        LogicalType::Struct(fields) => return structs(values, fields, ty),
+        LogicalType::Map(_) => return from_values(values, &ty.laid_out()),
         LogicalType::String => Arc::new(StringViewArray::from_iter_values(all(
             values,
             ty,
@@ -64,12 +64,59 @@ pub fn from_values(values: &[Value], ty: &LogicalType) -> Result<ArrayRef, Strin
             ty,
         )?,
     };
-    if values.iter().all(|value| *value != Value::Null) {
+    let Some(nulls) = nulls_of(values) else {
         return Ok(array);
-    }
-    let nulls: NullBuffer = values.iter().map(|value| *value != Value::Null).collect();
+    };
     let data = array.to_data().into_builder().nulls(Some(nulls)).build();
     data.map(make_array).map_err(|error| error.to_string())
+}
+
+fn lists(values: &[Value], item: &LogicalType, ty: &LogicalType) -> Result<ArrayRef, String> {
+    let DataType::List(field) = to_arrow(ty) else {
+        return Err(format!("a constant of the type {ty}"));
+    };
+    let mut elements = Vec::new();
+    let mut lengths = Vec::with_capacity(values.len());
+    for value in values {
+        let before = elements.len();
+        match value {
+            Value::Array(own) => elements.extend_from_slice(own),
+            Value::Null => {}
+            other => return Err(format!("{other:?} where {ty} was expected")),
+        }
+        lengths.push(elements.len() - before);
+    }
+    let elements = from_values(&elements, item)?;
+    let array = ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), elements, nulls_of(values));
+    Ok(Arc::new(array.map_err(|error| error.to_string())?))
+}
+
+fn structs(values: &[Value], fields: &[Field], ty: &LogicalType) -> Result<ArrayRef, String> {
+    let DataType::Struct(arrow) = to_arrow(ty) else {
+        return Err(format!("a constant of the type {ty}"));
+    };
+    let mut columns: Vec<Vec<Value>> = vec![Vec::with_capacity(values.len()); fields.len()];
+    for value in values {
+        let own = match value {
+            Value::Struct(own) if own.len() == fields.len() => own.as_slice(),
+            Value::Null => &[],
+            other => return Err(format!("{other:?} where {ty} was expected")),
+        };
+        for (at, column) in columns.iter_mut().enumerate() {
+            column.push(own.get(at).cloned().unwrap_or(Value::Null));
+        }
+    }
+    let arrays = columns.iter().zip(fields);
+    let arrays = arrays.map(|(values, field)| from_values(values, &field.ty));
+    let arrays = arrays.collect::<Result<_, _>>()?;
+    let array = StructArray::try_new_with_length(arrow, arrays, nulls_of(values), values.len());
+    Ok(Arc::new(array.map_err(|error| error.to_string())?))
+}
+
+/// Which values there are; none if all are.
+fn nulls_of(values: &[Value]) -> Option<NullBuffer> {
+    let any = values.contains(&Value::Null);
+    any.then(|| values.iter().map(|value| *value != Value::Null).collect())
 }
 
 /// What the values are; something that nobody sees where they are NULL.

@@ -357,6 +357,37 @@ pub enum Catch {
         /// The block.
         body: Block,
     },
-    /// `catch {NoStock => e1, _ => e2}`.
-    Arms(Vec<(Ident, ArmBody)>),
+    /// `catch {NoStock => e1, _ => e2}`, `catch NoStock e {…} catch e {…}`.
+    Arms(Vec<CatchArm>),
+}
+
+/// What is done with an exception.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CatchArm {
+    /// Which one; `_` is any.
+    pub exception: Ident,
+    /// Its name in the body.
+    pub name: Option<Ident>,
+    /// What is done.
+    pub body: ArmBody,
+}
+
+impl Catch {
+    /// The names of exceptions in bodies.
+    pub fn names_mut(&mut self) -> impl Iterator<Item = &mut Ident> {
+        let (own, arms) = match self {
+            Catch::Block { name, .. } => (name.as_mut(), [].iter_mut()),
+            Catch::Arms(arms) => (None, arms.iter_mut()),
+        };
+        own.into_iter().chain(arms.filter_map(|arm| arm.name.as_mut()))
+    }
+
+    /// The same, only to be looked at.
+    pub fn names(&self) -> impl Iterator<Item = &Ident> {
+        let (own, arms) = match self {
+            Catch::Block { name, .. } => (name.as_ref(), [].iter()),
+            Catch::Arms(arms) => (None, arms.iter()),
+        };
+        own.into_iter().chain(arms.filter_map(|arm| arm.name.as_ref()))
+    }
 }

@@ -23,6 +23,17 @@ pub struct DefineType {
     pub instance: Vec<(Ident, Expr)>,
 }
 
+impl TypeBody {
+    /// What it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            TypeBody::Enum(_) => "enum",
+            TypeBody::Struct(_) => "struct",
+            TypeBody::Alias(_) => "alias",
+        }
+    }
+}
+
 /// The forms in which a type is declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TypeForm {

@@ -10,8 +10,8 @@
 use super::{
     ArmBody, Assigned, Assignment, AssignmentKind, Block, Call, Catch, ConflictAction, Cte, Distinct, Expr, ExprKind,
     FrameBound, GroupBy, GroupItem, InsertSource, JoinCondition, Lambda, MatchArm, MergeAction, OrderBy, OrderItem,
-    Query, QueryBody, Routine, RoutineBody, Select, SelectItem, Statement, StatementKind, Step, TableRef, TableRefKind,
-    Then, Try, Value, Window, With,
+    Query, QueryBody, Returns, Routine, RoutineBody, Select, SelectItem, Statement, StatementKind, Step, TableRef,
+    TableRefKind, Then, Try, TypeName, Value, Window, With,
 };
 
 /// Sees the parts of a tree, and may change them.
@@ -42,6 +42,11 @@ pub trait VisitMut {
     /// A function without a name.
     fn lambda(&mut self, lambda: &mut Lambda) {
         walk_arm(self, &mut lambda.body);
+    }
+
+    /// The name of a type, with those in it.
+    fn type_name(&mut self, ty: &mut TypeName) {
+        walk_type_name(self, ty);
     }
 
     /// An arm of a MATCH.
@@ -92,8 +97,18 @@ pub fn walk_expr<V: VisitMut + ?Sized>(v: &mut V, expr: &mut Expr) {
             matching.arms.iter_mut().for_each(|arm| v.arm(arm));
         }
         ExprKind::Try(attempt) => walk_try(v, attempt),
+        ExprKind::Cast { expr, ty, .. } => {
+            v.expr(expr);
+            v.type_name(ty);
+        }
         _ => expr.for_each_child_mut(&mut |child| v.expr(child)),
     }
+}
+
+/// The types that a type is made of.
+pub fn walk_type_name<V: VisitMut + ?Sized>(v: &mut V, ty: &mut TypeName) {
+    ty.args.iter_mut().for_each(|arg| v.type_name(arg));
+    ty.fields.iter_mut().for_each(|(_, field)| v.type_name(field));
 }
 
 fn walk_call<V: VisitMut + ?Sized>(v: &mut V, call: &mut Call) {
@@ -119,7 +134,7 @@ fn walk_try<V: VisitMut + ?Sized>(v: &mut V, attempt: &mut Try) {
     match &mut attempt.catch {
         None => {}
         Some(Catch::Block { body, .. }) => v.block(body),
-        Some(Catch::Arms(arms)) => arms.iter_mut().for_each(|(_, body)| walk_arm(v, body)),
+        Some(Catch::Arms(arms)) => arms.iter_mut().for_each(|arm| walk_arm(v, &mut arm.body)),
     }
 }
 
@@ -221,7 +236,14 @@ pub fn walk_relation<V: VisitMut + ?Sized>(v: &mut V, relation: &mut TableRef) {
 /// Parameters and body.
 pub fn walk_routine<V: VisitMut + ?Sized>(v: &mut V, routine: &mut Routine) {
     for param in &mut routine.params {
+        param.ty.iter_mut().for_each(|ty| v.type_name(ty));
         param.default.iter_mut().for_each(|value| v.expr(value));
+    }
+    routine.receiver.iter_mut().for_each(|ty| v.type_name(ty));
+    match &mut routine.returns {
+        Returns::Type(ty) => v.type_name(ty),
+        Returns::Rows(columns) => columns.iter_mut().for_each(|(_, ty)| v.type_name(ty)),
+        Returns::Inferred | Returns::Void => {}
     }
     match &mut routine.body {
         RoutineBody::Block(block) => v.block(block),
@@ -247,7 +269,10 @@ fn walk_then<V: VisitMut + ?Sized>(v: &mut V, then: &mut Then) {
 pub fn walk_statement<V: VisitMut + ?Sized>(v: &mut V, statement: &mut Statement) {
     match &mut statement.kind {
         StatementKind::Query(query) | StatementKind::Describe(query) | StatementKind::Prove(query) => v.query(query),
-        StatementKind::Let(variable) => walk_value(v, &mut variable.value),
+        StatementKind::Let(variable) => {
+            variable.ty.iter_mut().for_each(|ty| v.type_name(ty));
+            walk_value(v, &mut variable.value);
+        }
         StatementKind::Assign(assign) => {
             for step in &mut assign.path {
                 if let Step::Index(index) = step {

@@ -167,11 +167,11 @@ impl Builder<'_> {
 
     fn type_words(&mut self, node: Node<'_>) -> String {
         let text = node.as_str();
-        if let Some(name) = parts(node)
-            .next()
-            .filter(|name| matches!(name.as_rule(), Rule::backtick | Rule::dquoted))
-        {
-            return self.ident(&name).text.to_ascii_lowercase();
+        let names: Vec<Node<'_>> = parts(node).collect();
+        let is_quoted = |name: &Node<'_>| matches!(name.as_rule(), Rule::backtick | Rule::dquoted);
+        if names.len() == 2 || names.iter().any(is_quoted) {
+            let names = names.iter().map(|name| self.ident(name).text.to_ascii_lowercase());
+            return names.collect::<Vec<_>>().join(".");
         }
         text.split_whitespace()
             .map(str::to_ascii_lowercase)

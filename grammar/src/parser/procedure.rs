@@ -12,9 +12,9 @@ use super::operand::unquote;
 use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::ast::{
-    ArmBody, Assert, Assign, Block, CallRoutine, Catch, DefineException, DefineMacro, Expr, ExprKind, For, Ident, If,
-    Let, Match, MatchArm, Mode, Module, Param, Path, Pattern, Restate, Returns, Routine, RoutineBody, RoutineForm,
-    Statement, StatementKind, Step, Test, Then, Try, Value, While,
+    ArmBody, Assert, Assign, Block, CallRoutine, Catch, CatchArm, DefineException, DefineMacro, Expr, ExprKind, For,
+    Ident, If, Let, Match, MatchArm, Mode, Module, Param, Path, Pattern, Restate, Returns, Routine, RoutineBody,
+    RoutineForm, Span, Statement, StatementKind, Step, Test, Then, Try, Value, While,
 };
 
 impl Builder<'_> {
@@ -412,12 +412,12 @@ impl Builder<'_> {
     /// `try … catch …`.
     pub(super) fn try_expr(&mut self, node: Node<'_>) -> ExprKind {
         let span = self.span(&node);
-        let (mut items, mut block, mut catch) = (Vec::new(), None, None);
+        let (mut items, mut block, mut catches) = (Vec::new(), None, Vec::new());
         for part in node.into_inner() {
             match part.as_rule() {
                 Rule::try_head => {}
                 Rule::block => block = Some(self.block(part)),
-                Rule::catch_clause => catch = self.catch(part),
+                Rule::catch_clause => catches.extend(self.catch(part)),
                 _ => items.push(part),
             }
         }
@@ -425,6 +425,7 @@ impl Builder<'_> {
             Some(block) => ArmBody::Block(block),
             None => ArmBody::Expr(self.flat(items, span)),
         };
+        let catch = one_catch(catches, span);
         ExprKind::Try(Box::new(Try { body, catch }))
     }
 
@@ -443,28 +444,60 @@ impl Builder<'_> {
     }
 
     fn catch(&mut self, node: Node<'_>) -> Option<Catch> {
-        let mut name: Option<Ident> = None;
+        let mut names: Vec<Ident> = Vec::new();
         for part in parts(node) {
             match part.as_rule() {
                 Rule::catch_word => {}
                 Rule::block => {
                     let body = self.block(part);
-                    return Some(Catch::Block { name, body });
+                    let name = names.pop();
+                    return Some(match names.pop() {
+                        None => Catch::Block { name, body },
+                        Some(exception) => Catch::Arms(vec![CatchArm {
+                            exception,
+                            name,
+                            body: ArmBody::Block(body),
+                        }]),
+                    });
                 }
                 Rule::catch_arms => {
                     let mut arms = Vec::new();
                     for arm in parts(part) {
                         let mut inner = parts(arm);
-                        let exception = self.ident(&inner.next()?);
-                        arms.push((exception, self.arm_body(inner.next()?)));
+                        arms.push(CatchArm {
+                            exception: self.ident(&inner.next()?),
+                            name: None,
+                            body: self.arm_body(inner.next()?),
+                        });
                     }
                     return Some(Catch::Arms(arms));
                 }
-                _ => name = Some(self.ident(&part)),
+                _ => names.push(self.ident(&part)),
             }
         }
         None
     }
+}
+
+/// Several CATCHes behind each other as one.
+fn one_catch(mut catches: Vec<Catch>, span: Span) -> Option<Catch> {
+    if catches.len() < 2 {
+        return catches.pop();
+    }
+    let any = || Ident {
+        text: "_".to_owned(),
+        quoted: false,
+        span,
+    };
+    let arms = catches.into_iter().flat_map(|catch| match catch {
+        Catch::Arms(arms) => arms,
+        Catch::Block { name, body } => vec![CatchArm {
+            exception: any(),
+            name,
+            body: ArmBody::Block(body),
+        }],
+    });
+    Some(Catch::Arms(arms.collect()))
 }
 
 /// The parts of a node that are neither keywords nor the words that it begins with.

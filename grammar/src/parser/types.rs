@@ -124,11 +124,22 @@ impl Builder<'_> {
 
     /// `type struct as P {a: 1}`.
     pub(super) fn instance(&mut self, node: Node<'_>) -> Option<ExprKind> {
-        let (mut name, mut fields) = (None, Vec::new());
+        let (mut name, mut fields): (Option<Ident>, _) = (None, Vec::new());
         for part in parts(node) {
             match part.as_rule() {
                 Rule::instance_fields => fields = self.instance_fields(part),
-                Rule::word | Rule::backtick | Rule::dquoted => name = Some(self.ident(&part)),
+                Rule::word | Rule::backtick | Rule::dquoted => {
+                    let own = self.ident(&part);
+                    name = Some(match name {
+                        None => own,
+                        // Of a module.
+                        Some(module) => Ident {
+                            text: format!("{}.{}", module.text, own.text),
+                            quoted: true,
+                            span: module.span.to(own.span),
+                        },
+                    });
+                }
                 _ => {}
             }
         }

@@ -9,8 +9,8 @@
 use super::Printer;
 use super::expr::Level;
 use crate::ast::{
-    ArmBody, Assign, Block, Catch, DefineMacro, Expr, ExprKind, If, Lambda, Match, Mode, Param, Pattern, Returns,
-    Routine, RoutineBody, RoutineForm, StatementKind, Step, Then, Try, Value,
+    ArmBody, Assign, Block, Catch, CatchArm, DefineMacro, Expr, ExprKind, If, Lambda, Match, Mode, Param, Pattern,
+    Returns, Routine, RoutineBody, RoutineForm, StatementKind, Step, Then, Try, Value,
 };
 
 impl Printer {
@@ -404,15 +404,39 @@ impl Printer {
                 name.iter().for_each(|name| self.ident(name));
                 self.block(body);
             }
-            Some(Catch::Arms(arms)) => {
-                self.word(" catch {");
-                self.list(arms, |printer, (name, body)| {
-                    printer.ident(name);
-                    printer.word(" => ");
-                    printer.arm_body(body);
-                });
-                self.word("}");
+            Some(Catch::Arms(arms)) if arms.iter().any(|arm| arm.name.is_some()) => {
+                arms.iter().for_each(|arm| self.catch_clause(arm));
             }
+            Some(Catch::Arms(arms)) => self.catch_arms(arms),
+        }
+    }
+
+    fn catch_arms(&mut self, arms: &[CatchArm]) {
+        self.word(" catch {");
+        self.list(arms, |printer, arm| {
+            printer.ident(&arm.exception);
+            printer.word(" => ");
+            printer.arm_body(&arm.body);
+        });
+        self.word("}");
+    }
+
+    /// An arm among those that have names for their exceptions.
+    fn catch_clause(&mut self, arm: &CatchArm) {
+        match (&arm.name, &arm.body) {
+            (None, ArmBody::Block(body)) if arm.exception.text == "_" => {
+                self.word(" catch ");
+                self.block(body);
+            }
+            (Some(name), ArmBody::Block(body)) => {
+                self.word(" catch ");
+                if arm.exception.text != "_" {
+                    self.ident(&arm.exception);
+                }
+                self.ident(name);
+                self.block(body);
+            }
+            _ => self.catch_arms(std::slice::from_ref(arm)),
         }
     }
 }

@@ -227,13 +227,24 @@ fn holding(block: BoxedStrategy<Block>) -> BoxedStrategy<Expr> {
         guard,
         body,
     });
-    let named = (option::of(name()), block).prop_map(|(name, body)| Catch::Block { name, body });
-    let arms = vec((name(), body.clone()), 1..3).prop_map(Catch::Arms);
+    let named = (option::of(name()), block.clone()).prop_map(|(name, body)| Catch::Block { name, body });
+    let clause = (name(), name(), block).prop_map(|(exception, name, body)| CatchArm {
+        exception,
+        name: Some(name),
+        body: ArmBody::Block(body),
+    });
+    let clauses = vec(clause, 1..3).prop_map(Catch::Arms);
+    let arm_of = (name(), body.clone()).prop_map(|(exception, body)| CatchArm {
+        exception,
+        name: None,
+        body,
+    });
+    let arms = vec(arm_of, 1..3).prop_map(Catch::Arms);
     let subject = name().prop_map(|name| of(ExprKind::Name(vec![name])));
     prop_oneof![
         (subject.clone(), vec(arm, 1..4))
             .prop_map(|(subject, arms)| of(ExprKind::Match(Box::new(Match { subject, arms })))),
-        (body, option::of(prop_oneof![named, arms]))
+        (body, option::of(prop_oneof![named, clauses, arms]))
             .prop_map(|(body, catch)| of(ExprKind::Try(Box::new(Try { body, catch })))),
         (subject, vec(stage, 1..4)).prop_map(|(source, stages)| of(ExprKind::Pipe {
             source: Box::new(source),

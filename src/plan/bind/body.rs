@@ -16,7 +16,7 @@ use super::select::{Block, Place};
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{Expr, ExprKind, GivenName, TableId};
 use crate::plan::{
-    BodyScope, Moment, Named, NamedTypes, Passed, ResolveError, RoutineCall, TableInfo, TableResolver, constant,
+    BodyScope, Moment, Named, NamedTypes, ResolveError, RoutineCall, TableInfo, TableResolver, constant,
 };
 use crate::types::LogicalType;
 
@@ -157,7 +157,7 @@ impl<'a> Binder<'a> {
             && let Some(asking) = self.tables.query_function(&described)
         {
             return Some(match asking {
-                Ok(function) => self.inlined(block, function, args, span),
+                Ok(function) => self.asked(block, function, &described, args, span),
                 Err(error) => self.fail(error),
             });
         }
@@ -166,34 +166,26 @@ impl<'a> Binder<'a> {
             Err(error) => return Some(self.fail(error)),
         };
         if callee.effects && !self.in_body {
-            let message = format!("`{}` does more than compute, which no query does", call.name.text);
-            let help = format!(
-                "call it in a statement of its own, as in `let x = {}(…)`, or in a `then` block behind the query",
-                call.name.text
-            );
-            return Some(self.fail(Diagnostic::new("0A000", span, message).with_help(help)));
+            return Some(self.does_more(&call.name.text, span));
         }
         Some(self.passed(&call.name.text, callee, args, span))
     }
 
-    fn passed(&mut self, name: &str, callee: crate::plan::Callee, args: Vec<Expr>, span: Span) -> Bound<Expr> {
-        let mut values = Vec::with_capacity(callee.params.len());
-        for (ty, passed) in callee.params {
-            let value = match passed {
-                Passed::Default(value) => value,
-                Passed::Argument(at) => args.get(at).cloned().ok_or(Reported)?,
-            };
-            let (from, place) = (value.ty.clone(), value.span);
-            match converted(value.clone(), &ty) {
-                Some(value) => values.push(value),
-                None if with_literal(&ty, &value).is_some() => values.push(self.convert_constant(value, &ty)?),
-                None => {
-                    let message = format!("an argument of type {ty} is wanted here, not {from}");
-                    return self
-                        .fail(Diagnostic::new("42804", place, message).with_help(format!("cast it: `… :: {ty}`")));
-                }
+    /// An argument in the type of its parameter.
+    pub(super) fn passed_as(&mut self, value: Expr, ty: &LogicalType) -> Bound<Expr> {
+        let (from, place) = (value.ty.clone(), value.span);
+        match converted(value.clone(), ty) {
+            Some(value) => Ok(value),
+            None if with_literal(ty, &value).is_some() => self.convert_constant(value, ty),
+            None => {
+                let message = format!("an argument of type {ty} is wanted here, not {from}");
+                self.fail(Diagnostic::new("42804", place, message).with_help(format!("cast it: `… :: {ty}`")))
             }
         }
+    }
+
+    fn passed(&mut self, name: &str, callee: crate::plan::Callee, args: Vec<Expr>, span: Span) -> Bound<Expr> {
+        let values = self.passed_values(callee.params, &args)?;
         let kind = ExprKind::Routine {
             routine: callee.routine,
             name: name.into(),

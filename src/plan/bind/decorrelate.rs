@@ -13,7 +13,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Binder;
-use super::subquery::Attach;
+use super::subquery::Joined;
 use crate::plan::logical::{Aggregate, AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
 use crate::plan::properties;
 use crate::types::{LogicalType, Value};
@@ -338,7 +338,7 @@ fn or_zero(count: Expr) -> Expr {
 }
 
 /// The join with each combination of its keys once, which keeps the number of left rows; `None` if it has a residual.
-pub(super) fn distinct_keys(binder: &mut Binder<'_>, join: Attach) -> Option<Attach> {
+pub(super) fn distinct_keys(binder: &mut Binder<'_>, join: Joined) -> Option<Joined> {
     if !join.residual.is_empty() || join.keys.is_empty() {
         return None;
     }
@@ -355,7 +355,7 @@ pub(super) fn distinct_keys(binder: &mut Binder<'_>, join: Attach) -> Option<Att
             groups.push((id, inner));
         }
     }
-    Some(Attach {
+    Some(Joined {
         kind: join.kind,
         right: Plan::Aggregate {
             input: Box::new(join.right),

@@ -317,10 +317,10 @@ impl<'a> Binder<'a> {
                 _ => Err(Reported),
             };
             conditions.push(condition);
-            values.push(self.expr(block, then));
+            values.push(self.in_branch(&conditions, false, |binder| binder.expr(block, then)));
         }
         values.push(match otherwise {
-            Some(e) => self.expr(block, e),
+            Some(e) => self.in_branch(&conditions, true, |binder| binder.expr(block, e)),
             None => Ok(Expr::literal(Value::Null, LogicalType::Null, span)),
         });
         let conditions: Vec<Expr> = conditions.into_iter().collect::<Bound<_>>()?;
@@ -345,6 +345,10 @@ impl<'a> Binder<'a> {
         try_: bool,
         span: Span,
     ) -> Bound<Expr> {
+        if let Some((of, field)) = self.field_behind_type(ty) {
+            let cast = self.explicit_cast(block, expr, &of, try_, span)?;
+            return self.field(cast, &field);
+        }
         let ty = self.type_name(ty);
         let (inner, ty) = (self.expr(block, expr)?, ty?);
         if !castable(&inner.ty, &ty) {

@@ -323,13 +323,16 @@ impl<'a> Binder<'a> {
         };
         for (condition, body) in &branches.arms {
             let bound = self.expr(block, condition)?;
-            conditions.push(self.require_boolean(bound, "`if`")?);
-            values.push(self.steps_of(block, &go_on(body), body.span)?);
+            conditions.push(Ok(self.require_boolean(bound, "`if`")?));
+            let rest = go_on(body);
+            values.push(self.in_branch(&conditions, false, |binder| binder.steps_of(block, &rest, body.span))?);
         }
-        values.push(match &branches.otherwise {
-            Some(body) => self.steps_of(block, &go_on(body), body.span)?,
-            None => self.steps_of(block, rest, span)?,
-        });
+        let (last, place) = match &branches.otherwise {
+            Some(body) => (go_on(body), body.span),
+            None => (rest.to_vec(), span),
+        };
+        values.push(self.in_branch(&conditions, true, |binder| binder.steps_of(block, &last, place))?);
+        let conditions = conditions.into_iter().collect::<Bound<_>>()?;
         self.case_of(conditions, values, span)
     }
 

@@ -46,12 +46,16 @@ impl<'a> Binder<'a> {
         scope.extend(right_scope);
 
         let (left_set, right_set) = (left.output_set(), right.output_set());
+        let mut above = Vec::new();
         let mut predicates = Vec::new();
         let mut attached = Vec::new();
         if let JoinCondition::On(on) = &join.on {
             let mut block = self.on_block(scope.clone());
             predicates = self.on_conjuncts(&mut block, on, join.kind)?;
             attached = block.joins_below;
+            // What is made of values that are attached is looked at above them.
+            let both = left_set.union(&right_set).copied().collect();
+            (predicates, above) = predicates.into_iter().partition(|e| e.within(&both));
         }
         let mut keys = Vec::new();
         for merge in &merges {
@@ -70,7 +74,7 @@ impl<'a> Binder<'a> {
             ast::JoinKind::Semi | ast::JoinKind::Anti => left_only(scope, &left_set),
             _ => scope,
         };
-        Ok((self.attach(plan, attached), scope))
+        Ok((self.attach(plan, attached).filtered(above), scope))
     }
 
     /// `t CROSS JOIN unnest(t.a) AS u`, `t JOIN unnest(t.a) AS u ON …`.
@@ -85,7 +89,7 @@ impl<'a> Binder<'a> {
         let Some(on) = on else { return Ok((plan, scope)) };
         let mut block = self.on_block(scope.clone());
         let predicates = self.on_conjuncts(&mut block, on, join.kind)?;
-        Ok((self.attach(plan.filtered(predicates), block.joins_below), scope))
+        Ok((self.attach_filtered(plan, block.joins_below, predicates), scope))
     }
 
     /// The condition's conjuncts; subqueries in it are allowed where they filter the joined rows.
@@ -98,9 +102,6 @@ impl<'a> Binder<'a> {
         let predicates = self.conjuncts(block, on)?;
         if !block.joins_below.is_empty() && kind != ast::JoinKind::Inner {
             return self.unsupported("this subquery in the condition of an outer join is", on.span);
-        }
-        if block.joins_below.iter().any(|attach| !attach.kind.is_semi()) {
-            return self.unsupported("a correlated value in a join condition is", on.span);
         }
         Ok(predicates)
     }

@@ -124,9 +124,8 @@ impl VisitMut for Passing<'_, '_> {
             _ if whole => self.hand_over(e),
             K::Try(attempt) => {
                 let before = self.shadows.len();
-                if let Some(ast::Catch::Block { name, .. }) = &attempt.catch {
-                    self.shadows.extend(name.iter().map(|name| name.text.clone()));
-                }
+                let names = attempt.catch.iter().flat_map(ast::Catch::names);
+                self.shadows.extend(names.map(|name| name.text.clone()));
                 visit::walk_expr(self, e);
                 self.shadows.truncate(before);
             }

@@ -182,6 +182,7 @@ impl<'a> Binder<'a> {
             body: ArmBody::Expr(body),
             returns: None,
             dialect: self.dialect,
+            is_part: true,
         }
     }
 }

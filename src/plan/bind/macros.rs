@@ -222,9 +222,8 @@ impl VisitMut for Walk {
             }
             K::Try(attempt) => {
                 let before = self.names.len();
-                if let Some(Catch::Block { name: Some(name), .. }) = &mut attempt.catch {
-                    self.rename(name);
-                }
+                let names = attempt.catch.iter_mut().flat_map(Catch::names_mut);
+                names.for_each(|name| self.rename(name));
                 visit::walk_expr(self, e);
                 self.names.truncate(before);
             }

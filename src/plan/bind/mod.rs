@@ -13,6 +13,7 @@ mod arithmetic;
 mod assign;
 mod body;
 mod call;
+mod called;
 pub(super) mod change;
 mod coerce;
 mod collections;
@@ -147,6 +148,10 @@ struct Binder<'a> {
     tried: bool,
     /// Values that the query is to be given each time it runs.
     given: Vec<Given>,
+    /// Calls that are made for rows before the query runs.
+    calls: Vec<called::Made>,
+    /// The branches of CASE around the expression, as far as they are of its block.
+    branches: Vec<called::Branches>,
 }
 
 /// Binds one query; see [`super::bind`].
@@ -200,7 +205,11 @@ fn new_binder<'a>(
     tables: &'a mut dyn TableResolver,
     views: &'a elsa::FrozenVec<Box<ast::Query>>,
 ) -> Binder<'a> {
-    Binder::new(dialect, tables, views)
+    let tried = tables.catches_errors();
+    Binder {
+        tried,
+        ..Binder::new(dialect, tables, views)
+    }
 }
 
 fn finish(mut binder: Binder<'_>, bound: Bound<Relation>) -> Result<Query, Vec<Diagnostic>> {
@@ -241,6 +250,8 @@ impl<'a> Binder<'a> {
             in_body: false,
             tried: false,
             given: Vec::new(),
+            calls: Vec::new(),
+            branches: Vec::new(),
         }
     }
 
@@ -254,12 +265,20 @@ impl<'a> Binder<'a> {
             recursions: Vec::new(),
             program: program.clone(),
             given: Vec::new(),
+            calls: Vec::new(),
         };
-        let subqueries = self.subqueries.into_iter().map(whole).collect();
+        let subqueries: Vec<Query> = self.subqueries.into_iter().map(whole).collect();
         let recursions = self.recursions.into_iter().flatten().map(|made| made.recursion(whole));
+        let recursions: Vec<_> = recursions.collect();
+        let calls = self
+            .calls
+            .into_iter()
+            .map(|made| made.calls(whole, &subqueries, &recursions));
+        let calls = calls.collect();
         Query {
             subqueries,
-            recursions: recursions.collect(),
+            recursions,
+            calls,
             given: self.given,
             ..whole(relation)
         }
@@ -285,7 +304,9 @@ impl<'a> Binder<'a> {
         }
         let before = self.ctes.len();
         self.declare_ctes(&query.ctes, query.recursive);
+        let branches = std::mem::take(&mut self.branches);
         let bound = self.query_body(query);
+        self.branches = branches;
         let unused = self.check_unused_ctes(before);
         self.ctes.truncate(before);
         unused.and(bound)

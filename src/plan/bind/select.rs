@@ -255,7 +255,7 @@ impl<'a> Binder<'a> {
         let Some(filter) = filter else { return Ok(plan) };
         let predicates = self.conjuncts(block, filter)?;
         let joins = std::mem::take(&mut block.joins_below);
-        Ok(self.attach(plan, joins).filtered(predicates))
+        Ok(self.attach_filtered(plan, joins, predicates))
     }
 
     fn group_by(&mut self, block: &mut Block<'a>, select: &'a ast::Select) -> Bound<Vec<Expr>> {
@@ -472,7 +472,7 @@ impl<'a> Binder<'a> {
             None => self.group_by_argument(plan, named_keys, aggregates),
         };
         let grouped = rewritten.finish(self, grouped);
-        Ok(self.attach(grouped, joins).filtered(having))
+        Ok(self.attach_filtered(grouped, joins, having))
     }
 
     /// Projection, DISTINCT and sort on top of everything.

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span};
 
+use super::called::ForRows;
 use super::compare::same_type;
 use super::decorrelate::{self, Blocked, Pulled};
 use super::domain::{self, Source};
@@ -27,9 +28,18 @@ use crate::types::{Field, LogicalType, Value};
 /// So many subqueries of one statement become joins, each around the ones before it.
 const MOST_ATTACHED: usize = 256;
 
+/// What becomes a part of the plan of its block.
+#[derive(Clone, Debug)]
+pub(super) enum Attach {
+    /// A subquery to be joined with it.
+    Join(Joined),
+    /// A call for its rows.
+    Call(ForRows),
+}
+
 /// A subquery to be joined with the plan of its block.
 #[derive(Clone, Debug)]
-pub(super) struct Attach {
+pub(super) struct Joined {
     /// Semi, anti, null-aware anti, or left.
     pub(super) kind: JoinKind,
     /// The subquery, without correlations.
@@ -43,8 +53,13 @@ pub(super) struct Attach {
 impl Attach {
     /// Calls `f` on the expressions that mention the block's columns.
     pub(super) fn for_each_outer(&mut self, f: &mut dyn FnMut(&mut Expr)) {
-        self.keys.iter_mut().for_each(|(outer, _)| f(outer));
-        self.residual.iter_mut().for_each(f);
+        match self {
+            Attach::Join(join) => {
+                join.keys.iter_mut().for_each(|(outer, _)| f(outer));
+                join.residual.iter_mut().for_each(f);
+            }
+            Attach::Call(call) => call.for_each_outer(f),
+        }
     }
 }
 
@@ -60,13 +75,16 @@ impl<'a> Binder<'a> {
                 .push(Diagnostic::new("54001", place, message).with_help(help));
             joins.clear();
         }
-        joins.into_iter().fold(plan, |left, join| Plan::Join {
-            kind: join.kind,
-            left: Box::new(left),
-            right: Box::new(join.right),
-            keys: join.keys,
-            null_equal: false,
-            residual: join.residual,
+        joins.into_iter().fold(plan, |left, join| match join {
+            Attach::Join(join) => Plan::Join {
+                kind: join.kind,
+                left: Box::new(left),
+                right: Box::new(join.right),
+                keys: join.keys,
+                null_equal: false,
+                residual: join.residual,
+            },
+            Attach::Call(call) => self.with_call(left, call),
         })
     }
 
@@ -129,7 +147,7 @@ impl<'a> Binder<'a> {
         let pulled = self.pull(block, plan, span)?;
         let kind = if negated { JoinKind::Anti } else { JoinKind::Semi };
         let join = keyed(kind, pulled);
-        block.joins().push(join);
+        block.joins().push(Attach::Join(join));
         Ok(None)
     }
 
@@ -190,12 +208,12 @@ impl<'a> Binder<'a> {
                 (true, false) => JoinKind::Anti,
                 (true, true) => JoinKind::NullAwareAnti,
             };
-            block.joins().push(Attach {
+            block.joins().push(Attach::Join(Joined {
                 kind,
                 right: relation.plan,
                 keys: vec![(outer, inner)],
                 residual: Vec::new(),
-            });
+            }));
             return Ok(None);
         }
         let pulled = self.pull(block, relation.plan, span)?;
@@ -212,7 +230,7 @@ impl<'a> Binder<'a> {
         } else {
             join.keys.push((outer, inner));
         }
-        block.joins().push(join);
+        block.joins().push(Attach::Join(join));
         Ok(None)
     }
 
@@ -359,13 +377,13 @@ impl<'a> Binder<'a> {
             Ok((value, None)) => Ok(value),
             Ok((value, Some(aggregate))) => {
                 let pulled = self.pull(block, aggregate, span)?;
-                block.joins().push(keyed(JoinKind::Left, pulled));
+                block.joins().push(Attach::Join(keyed(JoinKind::Left, pulled)));
                 Ok(value)
             }
             Err(_) => {
                 let (value, counted) = decorrelate::only_row(self, relation.plan, &value);
                 let pulled = self.pull(block, counted, span)?;
-                block.joins().push(keyed(JoinKind::Left, pulled));
+                block.joins().push(Attach::Join(keyed(JoinKind::Left, pulled)));
                 Ok(value)
             }
         }
@@ -400,11 +418,11 @@ impl<'a> Binder<'a> {
             return self.unsupported("this correlated subquery outside of a plain AND condition is", span);
         };
         let expr = Box::new(key);
-        block.joins().push(join);
+        block.joins().push(Attach::Join(join));
         Ok(Expr::boolean(ExprKind::IsNull { expr, negated: true }, span))
     }
 
-    fn mark_join(&mut self, mut pulled: Pulled, equal: Option<Expr>) -> Option<Attach> {
+    fn mark_join(&mut self, mut pulled: Pulled, equal: Option<Expr>) -> Option<Joined> {
         pulled.predicates.splice(0..0, equal);
         decorrelate::distinct_keys(self, keyed(JoinKind::Left, pulled))
     }
@@ -513,7 +531,7 @@ fn count_of(arg: Option<Expr>) -> Aggregate {
 }
 
 /// A join in which the equalities among the predicates are keys.
-fn keyed(kind: JoinKind, pulled: Pulled) -> Attach {
+fn keyed(kind: JoinKind, pulled: Pulled) -> Joined {
     let inner = pulled.plan.output_set();
     let (mut keys, mut residual) = (Vec::new(), Vec::new());
     for predicate in pulled.predicates {
@@ -522,7 +540,7 @@ fn keyed(kind: JoinKind, pulled: Pulled) -> Attach {
             None => residual.push(predicate),
         }
     }
-    Attach {
+    Joined {
         kind,
         right: pulled.plan,
         keys,

@@ -6,7 +6,7 @@
 //!
 //! Does not: know where types are declared.
 
-use gobi_grammar::ast::TypeName;
+use gobi_grammar::ast::{Ident, TypeName};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::names::suggestion;
@@ -176,12 +176,32 @@ impl Binder<'_> {
         }
     }
 
+    /// The type and the field of `x::P.a`, which reads as a type of a module.
+    pub(super) fn field_behind_type(&mut self, name: &TypeName) -> Option<(TypeName, Ident)> {
+        let (of, field) = name.name.rsplit_once('.')?;
+        let types = self.tables.types();
+        let is_field = types.find(&name.name).is_none() && (types.find(of).is_some() || is_own_type(of));
+        let of = TypeName {
+            name: of.to_owned(),
+            ..name.clone()
+        };
+        let field = Ident {
+            text: field.to_owned(),
+            quoted: true,
+            span: name.span,
+        };
+        is_field.then_some((of, field))
+    }
+
     /// A type that somebody has declared.
     fn named_type(&mut self, name: &TypeName) -> Bound<LogicalType> {
         let types = self.tables.types();
         match types.find(&name.name) {
             Some(ty) if name.params.is_empty() => {
-                self.tables.note_type(&name.name);
+                let whole = types
+                    .declared_as(&name.name)
+                    .map_or(name.name.as_str(), |(whole, _)| whole);
+                self.tables.note_type(whole);
                 Ok(ty.clone())
             }
             Some(_) => {

@@ -68,6 +68,37 @@ fn place_given(mut query: Query, given: &GivenValues, tables: &mut dyn TableReso
     query
 }
 
+/// The columns of a relation that a query, or a call for rows before it, reads.
+pub(super) fn columns_read(query: &Query, table: TableId) -> BTreeSet<usize> {
+    let mut root = query.root.clone();
+    let wanted = query.output.iter().map(|(id, _)| *id).collect();
+    prune::plan(&mut root, &wanted);
+    let mut read = BTreeSet::new();
+    add_read(&root, table, &mut read);
+    let recursive = query
+        .recursions
+        .iter()
+        .flat_map(|recursion| [&recursion.base, &recursion.step]);
+    let calls = query.calls.iter().map(|call| &call.input);
+    for part in query.subqueries.iter().chain(recursive).chain(calls) {
+        read.extend(columns_read(part, table));
+    }
+    read
+}
+
+fn add_read(plan: &Plan, table: TableId, read: &mut BTreeSet<usize>) {
+    if let Plan::Scan {
+        table: own, columns, ..
+    } = plan
+        && *own == table
+    {
+        read.extend(columns.iter().map(|(_, at)| *at));
+    }
+    plan.children()
+        .into_iter()
+        .for_each(|child| add_read(child, table, read));
+}
+
 /// The relations that a plan scans.
 fn scanned(plan: &Plan) -> BTreeSet<TableId> {
     let mut scanned = BTreeSet::new();

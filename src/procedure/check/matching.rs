@@ -286,7 +286,7 @@ impl Checker<'_> {
 
     fn catch_arms(
         &mut self,
-        arms: &[(ast::Ident, ArmBody)],
+        arms: &[ast::CatchArm],
         caught: [ColumnId; 3],
         result: Option<ColumnId>,
         out: &mut Vec<Statement>,
@@ -295,11 +295,16 @@ impl Checker<'_> {
         let mut after: Option<super::Assigned> = None;
         let mut otherwise = vec![Statement::Rethrow];
         let mut branches = Vec::new();
-        for (name, body) in arms {
+        for arm in arms {
+            let name = &arm.exception;
             self.flow = before.clone();
             let mut statements = Vec::new();
             let errors = self.errors.len();
-            match (body, result) {
+            let names = self.names.len();
+            if let Some(name) = &arm.name {
+                self.exception_names(&name.text, caught);
+            }
+            match (&arm.body, result) {
                 (ArmBody::Expr(value), None) => {
                     let value = self.expr(value, &mut statements).map(Statement::Eval);
                     statements.extend(value);
@@ -309,6 +314,7 @@ impl Checker<'_> {
                     self.valued_block(&block.statements, block.span, None, &mut statements)
                 }
             }
+            self.names.truncate(names);
             self.advise_catch(name, errors);
             match &mut after {
                 Some(after) => after.meet(&self.flow),

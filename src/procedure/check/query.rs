@@ -49,6 +49,7 @@ impl Checker<'_> {
             variables,
             used: RefCell::default(),
             typed: false,
+            tried: self.tries > 0,
         };
         match plan::bind(query, self.dialect, &mut resolver) {
             Ok(bound) => {
@@ -375,11 +376,17 @@ struct BodyTables<'b> {
     used: RefCell<Vec<ColumnId>>,
     /// Variables are values of their types, not NULLs.
     typed: bool,
+    /// TRY is around it.
+    tried: bool,
 }
 
 impl TableResolver for BodyTables<'_> {
     fn keeps_plans(&self) -> bool {
         self.typed
+    }
+
+    fn catches_errors(&self) -> bool {
+        self.tried
     }
 
     fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
@@ -426,6 +433,18 @@ impl TableResolver for BodyTables<'_> {
 
     fn query_function(&mut self, call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
         self.inner.query_function(call)
+    }
+
+    fn calls_for_rows(&self) -> bool {
+        self.inner.calls_for_rows()
+    }
+
+    fn called_function(&mut self, call: &RoutineCall<'_>) -> Result<Callee, Diagnostic> {
+        self.inner.called_function(call)
+    }
+
+    fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> TableId {
+        self.inner.called_rows(number, name, fields)
     }
 
     fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {

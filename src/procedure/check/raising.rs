@@ -48,7 +48,7 @@ impl Checker<'_> {
         let names = self.raised.names.split_off(since);
         let is_caught = |(name, _): &(String, Span)| match catch {
             None | Some(Catch::Block { .. }) => true,
-            Some(Catch::Arms(arms)) => arms.iter().any(|(arm, _)| {
+            Some(Catch::Arms(arms)) => arms.iter().map(|arm| &arm.exception).any(|arm| {
                 arm.text == "_" || arm.text.eq_ignore_ascii_case(ANY) || arm.text.eq_ignore_ascii_case(name)
             }),
         };

@@ -14,7 +14,7 @@ use super::{catalog_error, schema_and_name};
 use crate::catalog::{Entity, Entry, MAIN_SCHEMA};
 use crate::session::Error;
 use crate::session::store::View;
-use crate::session::{triggers, types};
+use crate::session::{routines, triggers, types};
 
 /// Whether DROP is about what a catalog names.
 pub fn is_ours(drop: &Drop) -> bool {
@@ -67,6 +67,9 @@ pub fn run(drop: &Drop, view: &mut View) -> Result<(), Error> {
             for entry in gone.map_err(|error| catalog_error(&error, name.span))? {
                 view.changes.tables.remove(&entry.id);
             }
+        }
+        if drop.kind == ObjectKind::Module {
+            routines::drop_module_types(name, drop.behavior, view)?;
         }
     }
     Ok(())

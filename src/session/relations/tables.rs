@@ -14,7 +14,7 @@ use gobi_grammar::Diagnostic;
 
 use super::{Opened, Relations, qualified};
 use crate::catalog::{Entity, EntityId, MAIN_SCHEMA};
-use crate::formats::Relation;
+use crate::formats::{BatchRelation, Relation};
 use crate::plan::NamedTypes;
 use crate::plan::access::{Index, Wanted};
 use crate::plan::logical::{Query, TableId};
@@ -31,7 +31,7 @@ use crate::session::points::point_error;
 use crate::session::reads;
 use crate::session::routines::stored_routines;
 use crate::session::unread::Unread;
-use crate::types::{LogicalType, Value};
+use crate::types::{Field, LogicalType, Value};
 
 /// Relations of a statement, by their numbers, as far as somebody wanted all of their rows.
 pub type Scanned = Vec<Option<Arc<dyn Relation>>>;
@@ -57,6 +57,8 @@ pub struct StatementTables<'r> {
     pub(in crate::session) picks: bool,
     /// Views are relations like others, not their queries: the relations that were named, and what they are.
     objects: Option<Vec<(TableId, EntityId)>>,
+    /// The rows of calls that are made already.
+    called: Vec<Arc<dyn Relation>>,
 }
 
 impl<'r> StatementTables<'r> {
@@ -74,6 +76,16 @@ impl<'r> StatementTables<'r> {
             keeps: false,
             picks: false,
             objects: None,
+            called: Vec::new(),
+        }
+    }
+
+    /// The same, after calls that were made.
+    pub fn after_calls(relations: &'r mut Relations) -> Self {
+        let called = std::mem::take(&mut relations.called);
+        Self {
+            called,
+            ..Self::new(relations)
         }
     }
 
@@ -428,6 +440,25 @@ impl TableResolver for StatementTables<'_> {
             self.instances = Some(self.relations.instances());
         }
         self.instances.as_mut()?.query_function(call)
+    }
+
+    fn calls_for_rows(&self) -> bool {
+        true
+    }
+
+    fn called_function(&mut self, call: &RoutineCall<'_>) -> Result<Callee, Diagnostic> {
+        // What its body names is nothing that this statement names.
+        let mut instances = self.relations.instances();
+        instances.called_function(call, &mut StatementTables::new(self.relations))
+    }
+
+    fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> TableId {
+        let made = self.called.get(number).cloned();
+        let relation = made.unwrap_or_else(|| Arc::new(BatchRelation::new(fields, Vec::new())));
+        let opened = self.relations.planned(format!("\0called {number}"), name, 0, relation);
+        // The rows are those of this time.
+        self.resolved = None;
+        self.opened(opened)
     }
 
     fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {

@@ -51,6 +51,8 @@ pub struct Answering<'a> {
     /// Loops over rows that are open, innermost last.
     open: Vec<Rows>,
     savepoints: usize,
+    /// It changes something, which TRY may undo.
+    changes: bool,
     /// Rows that statements have written, for the profile.
     written: u64,
     /// Results of bare queries, in order.
@@ -76,6 +78,7 @@ impl<'a> Answering<'a> {
             running,
             open: Vec::new(),
             savepoints: 0,
+            changes: checked.questions.iter().any(|question| !question.kind.only_reads()),
             written: 0,
             shown: Vec::new(),
             error: None,
@@ -178,6 +181,9 @@ impl<'a> Answering<'a> {
     }
 
     fn begin_savepoint(&mut self) -> Result<(), Error> {
+        if !self.changes {
+            return Ok(());
+        }
         if let Some(within) = &mut self.session.within {
             within.savepoint();
             return Ok(());
@@ -188,6 +194,9 @@ impl<'a> Answering<'a> {
     }
 
     fn end_savepoint(&mut self, undo: bool) -> Result<Option<Vec<Value>>, Error> {
+        if !self.changes {
+            return Ok(None);
+        }
         if let Some(within) = &mut self.session.within {
             within.end_savepoint(undo);
             return Ok(None);

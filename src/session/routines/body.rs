@@ -25,7 +25,7 @@ use crate::types::stack::with_room;
 use crate::types::{LogicalType, Value};
 
 /// The name of the variable that an expression statement leaves its value in.
-const RESULT: &str = "\0result";
+pub(super) const RESULT: &str = "\0result";
 
 /// Runs a statement.
 pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<StatementResult, Error> {
@@ -256,7 +256,7 @@ fn show_value(
 }
 
 /// CALLs within one another.
-const MOST_CALLS: usize = 256;
+pub(super) const MOST_CALLS: usize = 256;
 
 /// CALL: the procedure's body is run; what it gives is shown.
 pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) -> Result<StatementResult, Error> {
@@ -415,18 +415,7 @@ fn execute(
     values: &[Value],
     running: Running,
 ) -> Result<(Outcome, Vec<crate::session::ResultStream>), Error> {
-    let routine = &checked.program.routines[checked.body.0 as usize];
-    let types = BodyTypes {
-        params: routine
-            .variables
-            .iter()
-            .take(routine.params)
-            .map(|variable| variable.ty.clone())
-            .collect(),
-        result: routine.result.clone().map(|(ty, _)| ty),
-        questions: checked.questions.iter().map(question_types).collect(),
-        loops: checked.program.routines.iter().any(repeats),
-    };
+    let types = body_types(checked);
     let code = compile::routine::compile(&checked.program, checked.body, false);
     let options = statement::options(session);
     let failed = |error| Error::from_exec(error, running.span);
@@ -443,6 +432,18 @@ fn execute(
     let outcome = outcome.map_err(|error| answering.error(error, running.span));
     session.end_body(begun, outcome.is_ok(), running.span)?;
     Ok((outcome?, shown))
+}
+
+/// The types of a body's values.
+pub(super) fn body_types(checked: &Checked) -> BodyTypes {
+    let routine = &checked.program.routines[checked.body.0 as usize];
+    let params = routine.variables.iter().take(routine.params);
+    BodyTypes {
+        params: params.map(|variable| variable.ty.clone()).collect(),
+        result: routine.result.clone().map(|(ty, _)| ty),
+        questions: checked.questions.iter().map(question_types).collect(),
+        loops: checked.program.routines.iter().any(repeats),
+    }
 }
 
 /// The types of a question's values.

@@ -110,7 +110,7 @@ impl Definitions for Known {
 
     fn types(&self) -> NamedTypes {
         let local = self.local_types.values().cloned();
-        NamedTypes::new(self.stored_types.iter().cloned().chain(local))
+        NamedTypes::new(self.stored_types.iter().cloned().chain(local)).importing(&self.imports)
     }
 
     fn macro_named(&self, name: &str) -> Option<Arc<DefineMacro>> {
@@ -169,6 +169,11 @@ impl Known {
     /// Keeps an exception.
     pub fn keep_exception(&mut self, exception: &DefineException) {
         Arc::make_mut(&mut self.exceptions).insert(exception.name.text.to_lowercase(), said(exception));
+    }
+
+    /// Modules whose members go by their short names.
+    pub fn imports(&self) -> &Arc<Vec<String>> {
+        &self.imports
     }
 
     /// The names that imported modules may have something under.
@@ -230,6 +235,9 @@ impl Known {
             return false;
         };
         module.routines.iter().for_each(|routine| self.forget(&routine.name));
+        for name in module.types.iter().flat_map(|define| &define.name) {
+            self.forget_type(&name.text);
+        }
         true
     }
 
@@ -378,6 +386,18 @@ impl Known {
         }
         stored.into(&mut known);
         known
+    }
+
+    /// The same with what the database had in a catalog of another time.
+    pub fn at(&self, catalog: &Catalog, sources: &mut Sources) -> Self {
+        let then = Self::of_catalog(catalog, sources);
+        Self {
+            stored: then.stored,
+            stored_methods: then.stored_methods,
+            stored_modules: then.stored_modules,
+            stored_types: then.stored_types,
+            ..self.clone()
+        }
     }
 
     /// The definitions that were read from the text of an entry of the database: those of a module, or one.

@@ -15,6 +15,7 @@ mod checks;
 mod define;
 mod dependants;
 mod explained;
+mod for_rows;
 pub mod jobs;
 mod known;
 mod listing;
@@ -36,13 +37,15 @@ pub use body::{look as look_at_body, question_types, run as run_body};
 pub use define::{store, stored_definition};
 pub use dependants::{broken, check_alone, each_of, refresh};
 pub use explained::explain_call;
+pub use for_rows::{Rows as CalledRows, call as call_for_rows};
 pub use jobs::Jobs;
 pub use known::{Functions, Known, Macros, stored as stored_routines};
 pub use listing::{describe, list};
-pub use modules::{list as list_modules, store as store_module};
+pub use modules::{drop_types_of as drop_module_types, list as list_modules, store as store_module};
 pub use sources::Sources;
 pub use spawned::Spawned;
 pub use streams::Streams;
+pub use versions::at_its_time;
 
 use profiles::Profiles;
 
@@ -149,7 +152,7 @@ impl Routines {
         }
         let stored = view.into_iter().flat_map(|view| view.catalog().types());
         let stored = stored.map(|(_, def)| (def.name.clone(), def.ty.clone()));
-        NamedTypes::new(stored.chain(self.known.local_types()))
+        NamedTypes::new(stored.chain(self.known.local_types())).importing(self.known.imports())
     }
 
     /// The variables that a statement which runs now may mention.

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{self, Ident, Show, Span};
+use gobi_grammar::ast::{self, DropBehavior, Ident, ObjectKind, Show, Span};
 use gobi_grammar::similar::nearest;
 
 use super::known::{self, Known};
@@ -20,14 +20,19 @@ use crate::plan::check_macro;
 use crate::procedure::Module;
 use crate::session::settings::dialect_name;
 use crate::session::store::View;
-use crate::session::{Error, ResultStream, Session, listing};
+use crate::session::{Error, ResultStream, Session, listing, types};
 
 /// Makes a module of the session.
 pub fn define(session: &mut Session, module: &ast::Module, running: Running) -> Result<(), Error> {
     let (read, _) = read(session, module, running)?;
     let kept = session.relations.routines.known.clone();
     session.relations.routines.known.keep_module(read.clone());
-    let checked = checked(session, &read, running);
+    let declared = read.types.iter().map(|define| types::declare(session, define, running));
+    let declared = declared.collect::<Result<(), _>>();
+    let checked = declared.and_then(|()| {
+        refuse(session, &read, running)?;
+        checked(session, &read, running)
+    });
     if checked.is_err() {
         session.relations.routines.known = kept;
     }
@@ -43,12 +48,22 @@ pub fn store(session: &mut Session, module: &ast::Module, view: &mut View, runni
     if before.as_ref().is_some_and(|(_, def)| def.source.text == text) {
         return Ok(());
     }
+    let own = before.as_ref().map(|(id, _)| *id);
+    for define in &read.types {
+        types::create(session, define, (view, own), running)?;
+        // Others are made of it.
+        session.relations.view = Some(view.clone());
+    }
+    refuse(session, &read, running)?;
     session.relations.refresh_routines();
     let kept = session.relations.routines.known.clone();
     session.relations.routines.known.try_module(read.clone());
     let checked = checked(session, &read, running);
     session.relations.routines.known = kept;
     let (members, mut names) = checked?;
+    names.extend(types_of(view, &name.text).into_iter().map(|(id, _)| id));
+    names.sort();
+    names.dedup();
     if let Some((id, before)) = &before {
         names.retain(|named| named != id);
         still_there(view, (*id, before), &members, name)?;
@@ -71,7 +86,46 @@ pub fn store(session: &mut Session, module: &ast::Module, view: &mut View, runni
         Some((id, _)) => catalog.replace(id, def),
         None => catalog.create(MAIN_SCHEMA, def).map(drop),
     };
-    made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))
+    made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))?;
+    let is_there = |gone: &str| {
+        let mut types = read.types.iter().flat_map(|define| &define.name);
+        types.any(|name| name.text.eq_ignore_ascii_case(gone))
+    };
+    let gone = types_of(view, &name.text).into_iter().map(|(_, gone)| gone);
+    let gone: Vec<String> = gone.filter(|gone| !is_there(gone)).collect();
+    drop_types(gone, name.span, None, view)
+}
+
+/// The types of a module of the database.
+fn types_of(view: &View, module: &str) -> Vec<(EntityId, String)> {
+    let prefix = format!("{}.", module.to_lowercase());
+    let all = view.catalog().types();
+    let own = all.filter(|(_, def)| def.name.to_lowercase().starts_with(&prefix));
+    own.map(|(id, def)| (id, def.name.clone())).collect()
+}
+
+/// Drops the types of a module that is not there any more.
+pub fn drop_types_of(name: &Ident, behavior: Option<DropBehavior>, view: &mut View) -> Result<(), Error> {
+    let names = types_of(view, &name.text).into_iter().map(|(_, name)| name);
+    drop_types(names.collect(), name.span, behavior, view)
+}
+
+fn drop_types(names: Vec<String>, span: Span, behavior: Option<DropBehavior>, view: &mut View) -> Result<(), Error> {
+    let path = |text: String| {
+        vec![Ident {
+            text,
+            quoted: true,
+            span,
+        }]
+    };
+    let drop = ast::Drop {
+        kind: ObjectKind::Type,
+        if_exists: true,
+        names: names.into_iter().map(path).collect(),
+        behavior,
+        on: None,
+    };
+    types::drop(&drop, view)
 }
 
 /// An error if something that is called from outside is not a member any more.
@@ -119,10 +173,13 @@ fn read(session: &mut Session, module: &ast::Module, running: Running) -> Result
     for made in &read.macros {
         check_macro(made).map_err(Error::new)?;
     }
-    for definition in &read.routines {
-        define::refuse(session, &definition.routine, running)?;
-    }
     Ok((Arc::new(read), text.to_owned()))
+}
+
+/// What its functions may ask for and the engine does not do yet.
+fn refuse(session: &mut Session, module: &Module, running: Running) -> Result<(), Error> {
+    let mut routines = module.routines.iter();
+    routines.try_for_each(|definition| define::refuse(session, &definition.routine, running))
 }
 
 /// The members as they are kept, and what they name in the database.
@@ -150,6 +207,17 @@ fn checked(session: &mut Session, module: &Module, running: Running) -> Result<(
             name: made.name.text.clone(),
             kind: "macro".to_owned(),
             signature: format!("({})", params.join(", ")),
+        });
+    }
+    for (name, kind) in module
+        .types
+        .iter()
+        .flat_map(|define| define.name.iter().map(|name| (name, define.body.kind())))
+    {
+        members.push(MemberDef {
+            name: name.text.clone(),
+            kind: kind.to_owned(),
+            signature: String::new(),
         });
     }
     if running.only_bind {
@@ -207,7 +275,12 @@ pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
     let [local, stored] = session.relations.routines.known.modules();
     let row = |module: &Arc<Module>, kept: &str| {
         let short = |name: &str| name.split_once('.').map_or(name, |(_, short)| short).to_owned();
-        let mut members: Vec<String> = module.names().map(|name| short(name)).collect();
+        let types = module
+            .types
+            .iter()
+            .flat_map(|define| &define.name)
+            .map(|name| &name.text);
+        let mut members: Vec<String> = module.names().chain(types).map(|name| short(name)).collect();
         // Once for all receivers.
         members.dedup();
         vec![module.name.clone(), members.join(", "), kept.to_owned()]

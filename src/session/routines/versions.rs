@@ -8,7 +8,7 @@
 //! Does not: make versions; `define` does.
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{CallRoutine, DiffRoutine, Span, When};
+use gobi_grammar::ast::{CallRoutine, DiffRoutine, Query, Span, When};
 use gobi_grammar::similar::nearest;
 
 use super::known::{self, Known};
@@ -37,6 +37,26 @@ pub fn call(
             None => body::call(session, call, running),
         },
     };
+    session.relations.routines.pinned = outer;
+    done
+}
+
+/// Does something about a query; if it is `AS OF …`, with the functions and types of then.
+pub fn at_its_time<T>(
+    session: &mut Session,
+    query: &Query,
+    running: Running,
+    work: impl FnOnce(&mut Session) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let (Some(when), Some(view)) = (&query.as_of, session.relations.view.clone()) else {
+        return work(session);
+    };
+    let snapshot = at(session, &view, when, running)?;
+    session.relations.refresh_routines();
+    let routines = &mut session.relations.routines;
+    let known = routines.known.at(snapshot.catalog(), &mut routines.sources);
+    let outer = routines.pinned.replace(known);
+    let done = work(session);
     session.relations.routines.pinned = outer;
     done
 }

@@ -17,7 +17,9 @@ use gobi_grammar::{Diagnostic, Dialect};
 use super::ready::{self, NEW_ROWS, OLD_ROWS};
 use crate::catalog::{Entity, EntityId, Event, MAIN_SCHEMA, Source, Timing, TriggerDef};
 use crate::session::change::{Running, shape};
+use crate::session::databases::{TEMP, Which};
 use crate::session::define::{catalog_error, schema_and_name, unsupported};
+use crate::session::relations::Relations;
 use crate::session::store::View;
 use crate::session::{Error, Session};
 
@@ -33,7 +35,7 @@ pub fn upsert(session: &mut Session, upsert: &UpsertTrigger, view: &mut View, ru
         options: &upsert.options,
         dialect: running.dialect,
     };
-    let def = written.definition(view)?;
+    let def = written.definition(view, &session.relations)?;
     put(session, view, def, &upsert.name, running)
 }
 
@@ -70,6 +72,7 @@ pub fn create(session: &mut Session, create: &CreateTrigger, view: &mut View, ru
         let name = arg.name.as_ref().map_or(String::new(), |name| name.text.clone());
         (name, shape::source_of(&arg.value, running.dialect))
     });
+    refuse_target(&session.relations, &create.target)?;
     let def = TriggerDef {
         name: name.text.clone(),
         targets: vec![target(view, &create.target)?],
@@ -220,6 +223,25 @@ fn fits(view: &View, def: &TriggerDef, span: Span) -> Result<(), Error> {
     Ok(())
 }
 
+/// An error for a table whose triggers nobody would fire: a temporary one, or one of an attached database.
+fn refuse_target(relations: &Relations, path: &[Ident]) -> Result<(), Error> {
+    let parts: Vec<&str> = path.iter().map(|part| part.text.as_str()).collect();
+    let Some((Which::Other(at), _)) = relations.seek(&parts, None) else {
+        return Ok(());
+    };
+    let Some(other) = relations.others.get(at) else {
+        return Ok(());
+    };
+    let span = path.first().map_or_else(Span::default, |first| first.span);
+    Err(match &*other.name == TEMP {
+        true => unsupported("a trigger on a temporary table", span),
+        false => unsupported(
+            &format!("a trigger on a table of the attached database `{}`", other.name),
+            span,
+        ),
+    })
+}
+
 fn target(view: &View, path: &[Ident]) -> Result<EntityId, Error> {
     let path = path.to_vec();
     let (schema, name) = schema_and_name(&path)?;
@@ -288,7 +310,7 @@ struct Written<'u> {
 }
 
 impl Written<'_> {
-    fn definition(&self, view: &View) -> Result<TriggerDef, Error> {
+    fn definition(&self, view: &View, relations: &Relations) -> Result<TriggerDef, Error> {
         self.check_names()?;
         let targets = self.words("target")?;
         if targets.is_empty() {
@@ -299,7 +321,9 @@ impl Written<'_> {
                 text: part.trim().to_owned(),
                 ..word.clone()
             });
-            target(view, &parts.collect::<Vec<_>>())
+            let path: Vec<Ident> = parts.collect();
+            refuse_target(relations, &path)?;
+            target(view, &path)
         });
         let targets: Vec<EntityId> = targets.collect::<Result<_, _>>()?;
         let timing = match self.word("timing")? {
