@@ -81,7 +81,11 @@ impl Layer for Database {
                 continue;
             };
             let size = disk.stat(&path).map_or(0, |stat| stat.size_bytes);
-            if !remove || self.core.remove_segment(id)? {
+            let goes = match remove {
+                true => self.core.remove_segment(id)?,
+                false => !self.core.holds_segment(id),
+            };
+            if goes {
                 collected.files += 1;
                 collected.file_bytes += size;
             }

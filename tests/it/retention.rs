@@ -120,7 +120,15 @@ fn open_readers_are_kept() {
     };
     run(&mut kept.session, "DELETE FROM t").unwrap();
     run(&mut kept.session, "INSERT INTO t VALUES (1, 'one')").unwrap();
-    kept.database.collect(Some(1), false).unwrap();
+    let dry = kept.database.collect(Some(1), true).unwrap();
+    let done = kept.database.collect(Some(1), false).unwrap();
+    // What they read is not among the files that are told to go.
+    let left = kept.database.collect(Some(1), true).unwrap();
+    assert_eq!(
+        (dry.files, done.files, left.files),
+        (done.files, dry.files, 0),
+        "{dry:?} {done:?}"
+    );
     assert!(is_gone(&mut kept.session, commits[1]));
     let found: usize = stream.map(|batch| batch.unwrap().num_rows()).sum();
     assert_eq!(found, FILE_ROWS);

@@ -128,6 +128,11 @@ impl Core {
         lock(&self.opened).keys().copied().collect()
     }
 
+    /// Whether somebody is about to commit a file of a segment, or reads it.
+    pub(in crate::store) fn holds_segment(&self, id: ObjectId) -> bool {
+        lock(&self.held).contains_key(&id)
+    }
+
     /// Removes a file of a segment, unless somebody is about to commit it, or reads it from there.
     pub(in crate::store) fn remove_segment(&self, id: ObjectId) -> Result<bool, StoreError> {
         let held = lock(&self.held);

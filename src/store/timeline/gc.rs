@@ -5,7 +5,8 @@
 //!
 //! Invariants: every commit record is kept, so that the log can always be proved, whatever snapshots were given up; a
 //! snapshot younger than the horizon, or pointed to, is kept whole. The old packs go only after a HEAD that no longer names
-//! them, so a crash leaves one set or the other; what is left over is removed when the folder is opened for writing.
+//! them, so a crash leaves one set or the other; what is left over is removed when the folder is opened for writing. What a dry run
+//! promises is what would be done, to the byte; a collection that finds nothing to free writes no pack.
 //!
 //! Does not: run beside commits, which wait. It must not run while a load has put objects whose commit is still to come;
 //! the caller holds it off.
@@ -19,6 +20,7 @@ use hashbrown::HashSet;
 use super::open::without_readers;
 use super::write::Writer;
 use super::{Timeline, lock};
+use crate::host::{Disk, MemoryDisk};
 use crate::store::StoreError;
 use crate::store::object::{CommitId, Kind, NewObject, ObjectId, Packing, References, all_references};
 use crate::store::pack::{GroupDraft, PACK_HEADER, PackFile, PackWriter, Stored, read_group};
@@ -48,9 +50,9 @@ pub struct Collected {
     pub bytes_live: u64,
     /// Packs copied, or that would be.
     pub packs_copied: u64,
-    /// Bytes of all packs after, or about that.
+    /// Bytes of all packs after; those that stay for now are among them.
     pub bytes_after: u64,
-    /// Files of the layer above that nothing leads to.
+    /// Files of the layer above that were removed, or would be.
     pub files: u64,
     /// Their bytes.
     pub file_bytes: u64,
@@ -131,36 +133,31 @@ impl Timeline {
             live_objects: marked.seen.len() as u64,
             ..Collected::default()
         };
-        if !retention.dry_run {
-            self.rotate(writer).inspect_err(|error| self.stop(error))?;
-        }
-        let mut copied = Vec::new();
+        let mut old = Vec::new();
         for pack in self.view().packs.clone() {
-            let in_use = live_bytes(&pack, &live)?;
-            let all = pack.end();
+            let (all, in_use) = (pack.end(), live_bytes(&pack, &live)?);
             collected.bytes_before += all;
             collected.bytes_live += in_use;
-            let is_open = pack.number() == writer.pack.pack().number() && !retention.dry_run;
-            if !is_open && in_use * 100 < all * retention.fill_percent.min(100) {
-                collected.bytes_after += in_use;
-                copied.push(pack);
-            } else {
-                collected.bytes_after += all;
+            if in_use * 100 < (all - PACK_HEADER) * retention.fill_percent.min(100) {
+                old.push(pack);
             }
         }
-        collected.packs_copied = copied.len() as u64;
-        if !retention.dry_run {
-            // Readers of other processes find what they have begun to read; what they keep is removed some other time.
-            let alone = without_readers(&*self.machine.disk, &self.folder);
-            collected.put_off = alone.is_none();
-            self.replace(writer, &copied, &live, (horizon_us, alone.is_some()))
-                .inspect_err(|error| self.stop(error))?;
-            collected.bytes_after = self.view().packs.iter().map(|pack| pack.end()).sum();
+        collected.packs_copied = old.len() as u64;
+        // Readers of other processes find what they have begun to read; what they keep is removed some other time.
+        let alone = without_readers(&*self.machine.disk, &self.folder);
+        collected.put_off = alone.is_none();
+        collected.bytes_after = match retention.dry_run {
+            true => collected.bytes_before + self.copied_bytes(writer, &old, &live)?,
+            false => {
+                let before: u64 = self.view().packs.iter().map(|pack| pack.end()).sum();
+                let done = self.replace(writer, &old, &live, (horizon_us, alone.is_some()));
+                before + done.inspect_err(|error| self.stop(error))?
+            }
+        };
+        if alone.is_some() {
+            collected.bytes_after -= old.iter().map(|pack| pack.end()).sum::<u64>();
             let is_live = |kind, id| marked.seen.contains(&(kind, id));
-            layer.removes(&is_live, alone.is_some(), &mut collected)?;
-        } else {
-            let is_live = |kind, id| marked.seen.contains(&(kind, id));
-            layer.removes(&is_live, false, &mut collected)?;
+            layer.removes(&is_live, !retention.dry_run, &mut collected)?;
         }
         collected.horizon_us = horizon_us;
         Ok(collected)
@@ -210,23 +207,41 @@ impl Timeline {
         Ok(marked)
     }
 
-    /// Copies what is in use of some packs, and puts the copies in their place.
+    /// Bytes that copies of some packs would have, and the open pack that takes the place of the one that is.
+    fn copied_bytes(
+        &self,
+        writer: &Writer,
+        old: &[Arc<PackFile>],
+        live: &HashSet<(Kind, u64)>,
+    ) -> Result<u64, StoreError> {
+        let disk = Arc::new(MemoryDisk::default());
+        let folder = self.packs_folder();
+        disk.create_folder(&folder)
+            .map_err(|error| StoreError::io(&folder, error))?;
+        let mut copy = Copy::new(self, disk, writer.next_pack);
+        copy.is_thrown_away = true;
+        copy.packs(old, live)?;
+        let opens = old.iter().any(|pack| pack.number() == writer.pack.pack().number());
+        Ok(copy.bytes + if opens { PACK_HEADER } else { 0 })
+    }
+
+    /// Copies what is in use of some packs, and puts the copies in their place; the bytes that came.
     fn replace(
         &self,
         writer: &mut Writer,
         old: &[Arc<PackFile>],
         live: &HashSet<(Kind, u64)>,
         (horizon_us, remove): (i64, bool),
-    ) -> Result<(), StoreError> {
-        let mut copy = Copy {
-            timeline: self,
-            writer,
-            target: None,
-            done: Vec::new(),
-            sequence: 0,
-        };
-        old.iter().try_for_each(|pack| copy.pack(pack, live))?;
-        copy.end_target()?;
+    ) -> Result<u64, StoreError> {
+        let mut bytes = 0;
+        if old.iter().any(|pack| pack.number() == writer.pack.pack().number()) {
+            self.rotate(writer)?;
+            bytes += writer.pack.end();
+        }
+        let mut copy = Copy::new(self, Arc::clone(&self.machine.disk), writer.next_pack);
+        copy.packs(old, live)?;
+        writer.next_pack = copy.next_pack;
+        bytes += copy.bytes;
         let done = copy.done;
         {
             let mut view = self.view_mut();
@@ -245,7 +260,7 @@ impl Timeline {
                 self.remove_file(index.path())?;
             }
         }
-        Ok(())
+        Ok(bytes)
     }
 
     pub(super) fn remove_file(&self, path: &Path) -> Result<(), StoreError> {
@@ -288,14 +303,38 @@ fn scan_all(
 /// Packs being copied into new ones.
 struct Copy<'a> {
     timeline: &'a Timeline,
-    writer: &'a mut Writer,
+    /// Where they are written to.
+    disk: Arc<dyn Disk>,
+    next_pack: u32,
     target: Option<(PackWriter, GroupDraft)>,
     done: Vec<Arc<PackFile>>,
+    /// Of all that are done.
+    bytes: u64,
+    /// Only their bytes are wanted.
+    is_thrown_away: bool,
     /// Groups of copies are counted by themselves: nobody replays them.
     sequence: u64,
 }
 
-impl Copy<'_> {
+impl<'a> Copy<'a> {
+    fn new(timeline: &'a Timeline, disk: Arc<dyn Disk>, next_pack: u32) -> Self {
+        Self {
+            timeline,
+            disk,
+            next_pack,
+            target: None,
+            done: Vec::new(),
+            bytes: 0,
+            is_thrown_away: false,
+            sequence: 0,
+        }
+    }
+
+    fn packs(&mut self, old: &[Arc<PackFile>], live: &HashSet<(Kind, u64)>) -> Result<(), StoreError> {
+        old.iter().try_for_each(|pack| self.pack(pack, live))?;
+        self.end_target()
+    }
+
     fn pack(&mut self, pack: &PackFile, live: &HashSet<(Kind, u64)>) -> Result<(), StoreError> {
         let mut offsets = Vec::new();
         scan_all(pack, &mut |offset, kind, prefix, _| {
@@ -327,10 +366,10 @@ impl Copy<'_> {
         let timeline = self.timeline;
         if self.target.is_none() {
             let salt = timeline.machine.random.next_u64();
-            let number = (self.writer.next_pack, salt);
-            let (disk, folder) = (&*timeline.machine.disk, timeline.packs_folder());
-            let target = PackWriter::create(disk, &folder, number, timeline.options.step_bytes)?;
-            self.writer.next_pack += 1;
+            let number = (self.next_pack, salt);
+            let folder = timeline.packs_folder();
+            let target = PackWriter::create(&*self.disk, &folder, number, timeline.options.step_bytes)?;
+            self.next_pack += 1;
             self.sequence = 0;
             self.target = Some((target, self.next_group()));
         }
@@ -367,6 +406,11 @@ impl Copy<'_> {
         };
         if !group.is_empty() {
             target.append(group)?;
+        }
+        self.bytes += target.end();
+        if self.is_thrown_away {
+            let path = target.pack().path();
+            return self.disk.remove(path).map_err(|error| StoreError::io(path, error));
         }
         target.seal()?;
         self.timeline.write_index(target.pack())?;
