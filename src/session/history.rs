@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::points::point_error;
 use super::store::View;
-use crate::catalog::{Entity, EntityId, TableDef};
+use crate::catalog::{ColumnDef, Entity, EntityId, Entry, TableDef};
 use crate::formats::Relation;
 use crate::plan::{Moment, Point, ResolveError, Start};
 use crate::store::StoreError;
@@ -126,9 +126,10 @@ impl View {
         let until = place.then.unwrap_or(&self.base);
         self.check_descent(since, until)?;
         let key = format!("{}@{} changes since {since}", place.id.0, name(until));
+        let others = self.before_it(place, since, until)?;
         let log = |until: &Snapshot| {
             let commit = until.commit_id().ok_or(StoreError::NoTable(place.id.0))?;
-            self.snapshot_of(place)?.log(since, commit)
+            self.snapshot_of(place)?.log(since, commit, &others)
         };
         let relation = log(until).map_err(|error| point_error(&error))?;
         let shown = [OP_COLUMN, COMMIT_COLUMN, TIME_COLUMN, SEQ_COLUMN];
@@ -143,6 +144,35 @@ impl View {
             table: None,
             since: Some(since),
         })
+    }
+
+    /// Tables that had the name of a table since some commit, and were dropped before it was made.
+    fn before_it(&self, place: &Place<'_>, since: CommitId, until: &Snapshot) -> Result<Vec<EntityId>, ResolveError> {
+        let mut others = Vec::new();
+        let failed = |error: StoreError| point_error(&error);
+        let (Some(tip), Some(entry)) = (until.commit_id(), until.catalog().get(place.id)) else {
+            return Ok(others);
+        };
+        let timeline = self.timeline()?;
+        timeline.check_kept(since).map_err(failed)?;
+        let first = self.database.snapshot(since).map_err(failed)?;
+        if first.catalog().get(place.id).is_some() {
+            return Ok(others);
+        }
+        let mut schema = None;
+        for found in timeline.first_parents(tip) {
+            let (id, record) = found.map_err(failed)?;
+            if schema.replace(record.schema) != Some(record.schema) {
+                timeline.check_kept(id).map_err(failed)?;
+                let then = self.database.snapshot(id).map_err(failed)?;
+                others.extend(replaced(entry, &then, until)?.filter(|other| !others.contains(other)));
+            }
+            if id == since {
+                break;
+            }
+        }
+        others.reverse();
+        Ok(others)
     }
 
     /// That a commit lies in the history of a snapshot.
@@ -188,6 +218,32 @@ impl View {
             message: format!("the watermark `{wanted}` does not name a commit"),
         })
     }
+}
+
+/// The table that had the name of another in some other state, and is gone from its own; an error if rows of one cannot be shown as rows
+/// of the other.
+pub fn replaced(entry: &Entry, then: &Snapshot, now: &Snapshot) -> Result<Option<EntityId>, ResolveError> {
+    let found = then.catalog().find(&[&entry.schema, entry.entity.name()]);
+    let Some(other) = found.filter(|other| now.catalog().get(other.id).is_none()) else {
+        return Ok(None);
+    };
+    let (Entity::Table(new), Entity::Table(old)) = (&*entry.entity, &*other.entity) else {
+        return Ok(None);
+    };
+    let same = |column: &ColumnDef| {
+        let known = old.by_no(column.no);
+        known.is_some_and(|known| known.name == column.name && known.ty == column.ty)
+    };
+    if new.columns.iter().all(same) {
+        return Ok(Some(other.id));
+    }
+    Err(ResolveError {
+        code: "22023",
+        message: format!(
+            "`{}` was dropped and made again with other columns in between; what became of it before that cannot be shown as its rows",
+            new.name
+        ),
+    })
 }
 
 fn name(snapshot: &Snapshot) -> String {

@@ -85,6 +85,7 @@ fn of_key(
             let values = values.filter_map(|(array, no)| Some(cell::value(array, row).display(&child.by_no(*no)?.ty)));
             let values = values.collect::<Vec<_>>().join(", ");
             found.push(MergeConflict {
+                entities: [None; 3],
                 name: child.name.clone(),
                 on: "foreign key",
                 key: format!("{} ({values})", key.name),

@@ -5,19 +5,23 @@
 //!
 //! Invariants: the commit has both branches' commits as its parents, and is made on top of the state that was compared. Foreign
 //! keys lead to rows also where one branch has the row and the other what refers to it. If nothing was committed on the branch
-//! that is merged into, it moves to the other's commit, and no row is copied.
+//! that is merged into, it moves to the other's commit, and no row is copied; unless that had other watermarks, which stay what they
+//! are, however a merge is made.
 //!
 //! Does not: drop the branch that was merged.
+
+use std::sync::Arc;
 
 use gobi_grammar::ast::{Ident, MergeBranch, MergePick};
 
 use super::{Column, list, resolved, retried, user};
+use crate::catalog::{Catalog, Entity, EntityId};
 use crate::session::change::{Running, orphans};
 use crate::session::store::{View, store_error};
-use crate::session::{Error, Session, StatementResult, transactions};
+use crate::session::{Error, Session, StatementResult, define, transactions};
 use crate::store::StoreError;
 use crate::store::object::CommitId;
-use crate::store::table::{Changes, MergeConflict, Other, Pick};
+use crate::store::table::{Changes, MergeConflict, Other, Pick, Snapshot};
 use crate::store::timeline::RefKind;
 
 /// MERGE BRANCH.
@@ -82,11 +86,12 @@ fn merge_into(
     }
     let branch = merge.into.as_ref().map(|into| into.text.as_str());
     let branch = branch.or_else(|| session.store.as_ref().map(|store| store.branch()));
-    if let (true, Some(branch)) = (base == tip && is_straight(view, tip, theirs).map_err(failed)?, branch) {
+    let kept = |commit| view.kept(commit).map_err(|error| resolved(error, running.span));
+    let moves = base == tip && is_straight(view, tip, theirs).map_err(failed)? && same_marks(view, &kept(theirs)?);
+    if let (true, Some(branch)) = (moves, branch) {
         let moved = view.database.set_ref(RefKind::Branch, branch, Some(tip), Some(theirs));
         return moved.map(|()| Vec::new()).map_err(failed);
     }
-    let kept = |commit| view.kept(commit).map_err(|error| resolved(error, running.span));
     let other = Other {
         commit: theirs,
         snapshot: kept(theirs)?,
@@ -98,6 +103,10 @@ fn merge_into(
     });
     let merged = view.changes.merge(&other, pick).map_err(failed)?;
     let mut conflicts = merged.conflicts;
+    let catalogs = [&other.base, &view.base, &other.snapshot].map(|side| side.catalog());
+    conflicts
+        .iter_mut()
+        .for_each(|conflict| tell_definitions(conflict, catalogs));
     if conflicts.is_empty() {
         conflicts = orphans::of_merge(session, view, (&merged.ours, &merged.theirs), running)?;
     }
@@ -105,6 +114,37 @@ fn merge_into(
         view.changes = Changes::new(&view.base);
     }
     Ok(conflicts)
+}
+
+/// Puts definitions as they are written in the place of names.
+fn tell_definitions(conflict: &mut MergeConflict, catalogs: [&Arc<Catalog>; 3]) {
+    let MergeConflict {
+        base,
+        ours,
+        theirs,
+        entities,
+        ..
+    } = conflict;
+    for ((shown, id), catalog) in [base, ours, theirs].into_iter().zip(entities).zip(catalogs) {
+        let Some(id) = id.filter(|id| catalog.get(*id).is_some()) else {
+            continue;
+        };
+        let statements = define::text::statements(catalog, Some(id)).join(" ");
+        if !statements.is_empty() {
+            *shown = Some(statements.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+    }
+}
+
+/// Whether a branch has the watermarks of another, where they stand: they are no part of what a merge takes over.
+fn same_marks(view: &View, theirs: &Snapshot) -> bool {
+    let marks = |catalog: &Catalog| -> Vec<(EntityId, Arc<Entity>)> {
+        let marks = catalog
+            .entries()
+            .filter(|entry| matches!(&*entry.entity, Entity::Watermark(_)));
+        marks.map(|entry| (entry.id, Arc::clone(&entry.entity))).collect()
+    };
+    marks(view.base.catalog()) == marks(theirs.catalog())
 }
 
 /// Whether a commit leads to another by first parents, so that a branch that moves there keeps its own history.

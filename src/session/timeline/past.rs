@@ -17,6 +17,7 @@ use gobi_grammar::ast::{Blame, Diff, Expr, Log, Path, Query, QueryBody, SelectIt
 use super::{Column, list, point, resolved, user};
 use crate::catalog::{Entity, EntityId, TableDef};
 use crate::session::change::{self, Running};
+use crate::session::history::replaced;
 use crate::session::points::point_error;
 use crate::session::store::{View, store_error};
 use crate::session::{Error, ResultStream, Session, script, statement};
@@ -157,10 +158,16 @@ pub fn diff(session: &mut Session, diff: &Diff, view: &View, running: Running) -
         return counts(&between, running.span);
     };
     let (id, def) = table_of(&between, view, path)?;
+    let entry = between.to.catalog().get(id);
+    let replaced = entry.map_or(Ok(None), |entry| replaced(entry, &between.from, &between.to));
+    let others: Vec<EntityId> = replaced
+        .map_err(|error| resolved(error, running.span))?
+        .into_iter()
+        .collect();
     let table = between
         .to
         .table(id)
-        .and_then(|table| table.difference(&between.from, &between.base));
+        .and_then(|table| table.difference(&between.from, &between.base, &others));
     let relation = table.map_err(|error| store_error(&error, running.span))?;
     let columns: Vec<String> = def.columns.iter().map(|column| quoted(&column.name)).collect();
     let sql = format!(

@@ -121,8 +121,9 @@ impl TableSnapshot {
         Ok(Arc::new(made))
     }
 
-    /// What the commits after `since` did to the table, up to `until`, this snapshot's own.
-    pub fn log(&self, since: CommitId, until: CommitId) -> Result<Arc<dyn Relation>, StoreError> {
+    /// What the commits after `since` did to the table, up to `until`, this snapshot's own; and to `others`, which had its name and its
+    /// columns before.
+    pub fn log(&self, since: CommitId, until: CommitId, others: &[EntityId]) -> Result<Arc<dyn Relation>, StoreError> {
         let timeline = &self.core.timeline;
         let mut steps = Vec::new();
         let mut newer: Option<(CommitId, Commit)> = None;
@@ -141,7 +142,7 @@ impl TableSnapshot {
             }
             timeline.check_kept(id)?;
             if id == since {
-                return self.log_of(steps, None, Shown::Log);
+                return self.log_of(steps, None, others, Shown::Log);
             }
             newer = Some((id, record));
         }
@@ -151,8 +152,14 @@ impl TableSnapshot {
         })
     }
 
-    /// What makes this snapshot of another one; `base` is where the histories of both parted.
-    pub fn difference(&self, from: &Snapshot, base: &Snapshot) -> Result<Arc<dyn Relation>, StoreError> {
+    /// What makes this snapshot of another one; `base` is where the histories of both parted. `others` had the table's name and its
+    /// columns there.
+    pub fn difference(
+        &self,
+        from: &Snapshot,
+        base: &Snapshot,
+        others: &[EntityId],
+    ) -> Result<Arc<dyn Relation>, StoreError> {
         let by = Arc::new(By {
             id: String::new(),
             time_us: 0,
@@ -160,6 +167,7 @@ impl TableSnapshot {
         self.log_of(
             vec![(by, (from.root(), self.root))],
             Some(base.root()),
+            others,
             Shown::Difference,
         )
     }
@@ -168,12 +176,23 @@ impl TableSnapshot {
         &self,
         steps: Vec<(Arc<By>, (ObjectId, ObjectId))>,
         base: Option<ObjectId>,
+        others: &[EntityId],
         shown: Shown,
     ) -> Result<Arc<dyn Relation>, StoreError> {
         let mut changed = Vec::new();
         for (by, roots) in steps.into_iter().rev() {
             let common = base.unwrap_or(roots.0);
-            changed.extend(Step::of(&self.core, self.id, roots, common)?.noted(&by));
+            let mut before = 0;
+            for table in others.iter().chain([&self.id]) {
+                let mut noted = Step::of(&self.core, *table, roots, common)?.noted(&by);
+                let rows = noted.iter_mut().flat_map(|noted| &mut noted.rows);
+                let last = rows.map(|(_, seq)| {
+                    *seq += before;
+                    *seq
+                });
+                before = last.max().unwrap_or(before);
+                changed.extend(noted);
+            }
         }
         let extras = match shown {
             Shown::Log => vec![Extra::Op, Extra::Commit, Extra::Time, Extra::Seq, Extra::RowId],

@@ -128,6 +128,11 @@ pub(super) fn same_rows(before: &Snapshot, now: &Snapshot, table: EntityId) -> R
     Ok(as_many && now.counts_since(before, before, table)? == Counts::default())
 }
 
+/// Whether a table has the very segments that it had, none of them written anew.
+pub(super) fn same_segments(before: &Snapshot, now: &Snapshot, table: EntityId) -> Result<bool, StoreError> {
+    Ok(segments(before, table)? == segments(now, table)?)
+}
+
 /// The segments of a table: their numbers, and what the tree says of them.
 fn segments(snapshot: &Snapshot, table: EntityId) -> Result<BTreeMap<u32, Vec<u8>>, StoreError> {
     let mut found = BTreeMap::new();

@@ -41,7 +41,11 @@ impl Changes {
     }
 
     /// A table that was dropped since.
-    fn restore_table(&mut self, (id, def): (EntityId, &TableDef), then: &Snapshot) -> Result<(), StoreError> {
+    pub(super) fn restore_table(
+        &mut self,
+        (id, def): (EntityId, &TableDef),
+        then: &Snapshot,
+    ) -> Result<(), StoreError> {
         let table = then.table(id)?;
         let staged = self.table(id)?;
         let mut copier = Copier::new(then.core(), def);

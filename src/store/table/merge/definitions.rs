@@ -8,13 +8,16 @@
 //!
 //! Does not: read rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MergeConflict, Merged, Sides};
+use super::{MergeConflict, Merged, Pick, Sides};
 use crate::catalog::{Catalog, Entity, EntityId, Entry, TableDef};
+use crate::store::StoreError;
+use crate::store::table::relies::same_segments;
 
-/// The catalog of both; what cannot be put together is a conflict.
-pub(super) fn merge(sides: &Sides<'_>, merged: &mut Merged) -> Catalog {
+/// The catalog of both; what cannot be put together is a conflict, unless somebody has said whose is to be taken and no row would be
+/// read otherwise than it was written.
+pub(super) fn merge(sides: &Sides<'_>, pick: Option<Pick>, merged: &mut Merged) -> Result<Catalog, StoreError> {
     let (base, ours, theirs) = (
         sides.other.base.catalog(),
         sides.ours.catalog(),
@@ -22,30 +25,90 @@ pub(super) fn merge(sides: &Sides<'_>, merged: &mut Merged) -> Catalog {
     );
     let mut entries: BTreeMap<EntityId, Entry> = ours.entries().map(|entry| (entry.id, entry.clone())).collect();
     for (id, entry) in theirs.changes_since(base) {
-        let (before, mine) = (base.get(id), ours.get(id));
+        let all = (base.get(id), ours.get(id), entry);
+        let (before, mine, _) = all;
         let is_mark = |entry: Option<&Entry>| matches!(entry.map(|entry| &*entry.entity), Some(Entity::Watermark(_)));
         if entry == mine || is_mark(entry.or(before)) {
             continue;
         }
-        if mine != before || !keeps_promises((before, entry), merged.ours.contains(&id)) {
-            merged.conflicts.push(conflict("definition", (before, mine, entry)));
-            continue;
-        }
-        match entry {
-            Some(entry) => drop(entries.insert(id, entry.clone())),
-            None => drop(entries.remove(&id)),
+        let is_theirs = mine == before && keeps_promises((before, entry), merged.ours.contains(&id));
+        if is_theirs || resolved(id, all, sides, pick, merged)? && pick == Some(Pick::Theirs) {
+            match entry {
+                Some(entry) => drop(entries.insert(id, entry.clone())),
+                None => drop(entries.remove(&id)),
+            }
         }
     }
     // Rows that they changed come under definitions that we changed.
     for (id, mine) in ours.changes_since(base) {
         let (before, theirs) = (base.get(id), theirs.get(id));
-        if before == theirs && !keeps_promises((before, mine), merged.theirs.contains(&id)) {
-            merged.conflicts.push(conflict("definition", (before, mine, theirs)));
+        if before == theirs
+            && !keeps_promises((before, mine), merged.theirs.contains(&id))
+            && resolved(id, (before, mine, theirs), sides, pick, merged)?
+            && pick == Some(Pick::Theirs)
+            && let Some(theirs) = theirs
+        {
+            entries.insert(id, theirs.clone());
         }
     }
-    check(&entries, sides, merged);
+    for entry in theirs.entries() {
+        if let Entity::Index(index) = &*entry.entity
+            && merged.back.contains(&index.table)
+        {
+            entries.insert(entry.id, entry.clone());
+        }
+    }
+    check(&mut entries, sides, pick, merged);
     let next = ours.next_id().max(theirs.next_id());
-    Catalog::new(entries.into_values(), next)
+    Ok(Catalog::new(entries.into_values(), next))
+}
+
+/// Whether what was said about a conflict decides it; if not, it is one.
+fn resolved(
+    id: EntityId,
+    (base, ours, theirs): (Option<&Entry>, Option<&Entry>, Option<&Entry>),
+    sides: &Sides<'_>,
+    pick: Option<Pick>,
+    merged: &mut Merged,
+) -> Result<bool, StoreError> {
+    let (taken, left, rows) = match pick {
+        Some(Pick::Ours) => (ours, theirs, merged.theirs.contains(&id)),
+        Some(Pick::Theirs) => (theirs, ours, !same_segments(&sides.other.base, sides.ours, id)?),
+        None => (None, None, true),
+    };
+    let fits = match (taken, left) {
+        _ if pick.is_none() => false,
+        (Some(taken), Some(left)) => {
+            keeps_promises((Some(left), Some(taken)), rows) && !(rows && are_mixed_up((base, left, taken)))
+        }
+        _ => true,
+    };
+    if !fits {
+        merged.conflicts.push(conflict("definition", (base, ours, theirs)));
+        return Ok(false);
+    }
+    if pick == Some(Pick::Ours) && theirs.is_none() {
+        // Their rows went with the table, which stays.
+        merged.theirs.remove(&id);
+    }
+    if pick == Some(Pick::Theirs) && ours.is_none() {
+        merged.theirs.remove(&id);
+        merged.back.insert(id);
+    }
+    Ok(true)
+}
+
+/// Whether both sides gave the number of a new column to columns that are not the same.
+fn are_mixed_up((base, left, taken): (Option<&Entry>, &Entry, &Entry)) -> bool {
+    let (Entity::Table(left), Entity::Table(taken)) = (&*left.entity, &*taken.entity) else {
+        return false;
+    };
+    let is_old = |no| match base.map(|base| &*base.entity) {
+        Some(Entity::Table(base)) => base.by_no(no).is_some(),
+        _ => false,
+    };
+    let mut new = taken.columns.iter().filter(|column| !is_old(column.no));
+    new.any(|column| left.by_no(column.no).is_some_and(|other| other != column))
 }
 
 /// Whether rows that were changed under one definition, if there are any, are good under another.
@@ -74,17 +137,36 @@ fn keeps_columns(before: &TableDef, after: &TableDef) -> bool {
 }
 
 /// Names that are there twice, and what needs something that is gone.
-fn check(entries: &BTreeMap<EntityId, Entry>, sides: &Sides<'_>, merged: &mut Merged) {
-    let mut names = BTreeMap::new();
+fn check(entries: &mut BTreeMap<EntityId, Entry>, sides: &Sides<'_>, pick: Option<Pick>, merged: &mut Merged) {
+    let (mut names, mut gone) = (BTreeMap::new(), BTreeSet::new());
     for entry in entries.values() {
         let name = (&*entry.schema, entry.entity.name().to_ascii_lowercase());
         if let Some(other) = names.insert(name, entry) {
             let is_ours = sides.ours.catalog().get(other.id) == Some(other);
             let (ours, theirs) = if is_ours { (other, entry) } else { (entry, other) };
-            merged
-                .conflicts
-                .push(conflict("name", (None, Some(ours), Some(theirs))));
+            match pick {
+                Some(Pick::Ours) => drop(gone.insert(theirs.id)),
+                Some(Pick::Theirs) => drop(gone.insert(ours.id)),
+                None => merged
+                    .conflicts
+                    .push(conflict("name", (None, Some(ours), Some(theirs)))),
+            }
         }
+    }
+    // What belongs to what goes is its side's, too.
+    let belongs = |entry: &Entry, gone: &BTreeSet<EntityId>| match &*entry.entity {
+        Entity::Index(_) | Entity::Watermark(_) => entry.entity.needs().iter().any(|needed| gone.contains(needed)),
+        _ => false,
+    };
+    gone.extend(
+        entries
+            .values()
+            .filter(|entry| belongs(entry, &gone))
+            .map(|entry| entry.id)
+            .collect::<Vec<_>>(),
+    );
+    entries.retain(|id, _| !gone.contains(id));
+    for entry in entries.values() {
         if entry.entity.needs().iter().any(|needed| !entries.contains_key(needed)) {
             merged
                 .conflicts
@@ -103,5 +185,6 @@ fn conflict(on: &'static str, (base, ours, theirs): (Option<&Entry>, Option<&Ent
         base: base.map(text),
         ours: ours.map(text),
         theirs: theirs.map(text),
+        entities: [base, ours, theirs].map(|entry| entry.map(|entry| entry.id)),
     }
 }

@@ -37,6 +37,8 @@ pub struct MergeConflict {
     pub ours: Option<String>,
     /// As it is on the other.
     pub theirs: Option<String>,
+    /// What is defined otherwise, if it is no row: where the branches parted, here, and on the other.
+    pub entities: [Option<EntityId>; 3],
 }
 
 /// Whose rows are taken where both branches changed them.
@@ -68,6 +70,8 @@ pub struct Merged {
     pub ours: BTreeSet<EntityId>,
     /// Tables whose rows the other branch has changed since.
     pub theirs: BTreeSet<EntityId>,
+    /// Tables that were dropped here, and come back as they are on the other branch.
+    back: BTreeSet<EntityId>,
 }
 
 impl Changes {
@@ -86,7 +90,12 @@ impl Changes {
                 merged.theirs.insert(id);
             }
         }
-        self.catalog = definitions::merge(&sides, &mut merged);
+        self.catalog = definitions::merge(&sides, pick, &mut merged)?;
+        for id in merged.back.clone() {
+            if let Some(def) = self.catalog.table(id).cloned() {
+                self.restore_table((id, &def), &other.snapshot)?;
+            }
+        }
         for id in merged.theirs.clone() {
             if let Some(def) = self.catalog.table(id).cloned() {
                 self.merge_table((id, &def), &sides, pick, &mut merged)?;

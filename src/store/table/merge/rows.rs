@@ -207,6 +207,7 @@ impl<'a> Merging<'a> {
         let places: Vec<usize> = (0..self.def.columns.len()).collect();
         let text = |row: Option<Vec<Value>>| row.map(|row| self.text(&row, &places));
         Ok(MergeConflict {
+            entities: [None; 3],
             name: self.def.name.clone(),
             on: "row",
             key,
