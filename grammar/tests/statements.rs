@@ -445,11 +445,12 @@ fn timeline() {
     "#]],
     );
     accepts(
-        r#"snapshot 's'; create snapshot s; create snapshot if not exists 's'; create branch b; create branch if not exists 'b c' from tag 'q1'; use branch b; use branch 'b c'; merge branch b; merge branch b into c; merge branch b into c using theirs; merge branch b using ours; drop branch b"#,
+        r#"snapshot 's'; create snapshot s; create snapshot if not exists 's' as of tag q; snapshot s from '1 hour ago'; create branch b; create branch if not exists 'b c' from tag 'q1'; use branch b; use branch 'b c'; merge branch b; merge branch b into c; merge branch b into c using theirs; merge branch b using ours; drop branch b; drop branch b, c cascade"#,
         expect![[r#"
             CREATE SNAPSHOT 's';
             CREATE SNAPSHOT s;
-            CREATE SNAPSHOT IF NOT EXISTS 's';
+            CREATE SNAPSHOT IF NOT EXISTS 's' AS OF TAG 'q';
+            CREATE SNAPSHOT s AS OF '1 hour ago';
             CREATE BRANCH b;
             CREATE BRANCH IF NOT EXISTS 'b c' FROM TAG 'q1';
             USE BRANCH b;
@@ -459,6 +460,7 @@ fn timeline() {
             MERGE BRANCH b INTO c USING THEIRS;
             MERGE BRANCH b USING OURS;
             DROP BRANCH b;
+            DROP BRANCH b, c CASCADE;
         "#]],
     );
     accepts(

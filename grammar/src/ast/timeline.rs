@@ -71,13 +71,15 @@ pub struct CreateBranch {
     pub from: Option<When>,
 }
 
-/// `CREATE SNAPSHOT [IF NOT EXISTS] 's'`, also `SNAPSHOT 's'`.
+/// `CREATE SNAPSHOT [IF NOT EXISTS] 's' [AS OF when]`, also `SNAPSHOT 's' …`; `FROM when` is the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateSnapshot {
     /// `IF NOT EXISTS`.
     pub if_not_exists: bool,
     /// Its name.
     pub name: Ident,
+    /// What it names; none: the last commit.
+    pub at: Option<When>,
 }
 
 /// `CREATE WATERMARK [IF NOT EXISTS] w ON t [AT when]`.

@@ -72,10 +72,18 @@ impl Builder<'_> {
     /// `SNAPSHOT 's'` or, behind CREATE, the same.
     pub(super) fn snapshot(&mut self, node: Node<'_>) -> Option<StatementKind> {
         let if_not_exists = has(&node, Rule::if_not_exists);
-        let name = parts(node).find(|part| part.as_rule() != Rule::if_not_exists)?;
+        let (mut name, mut at) = (None, None);
+        for part in parts(node) {
+            match part.as_rule() {
+                Rule::if_not_exists => {}
+                Rule::snapshot_at => at = self.when(part),
+                _ => name = Some(self.ident(&part)),
+            }
+        }
         Some(StatementKind::CreateSnapshot(CreateSnapshot {
             if_not_exists,
-            name: self.ident(&name),
+            name: name?,
+            at,
         }))
     }
 

@@ -1,6 +1,6 @@
 //! Transactions and the timeline, in canonical form.
 //!
-//! `rollback to s` is written `ROLLBACK TO SAVEPOINT s`, `snapshot 's'` is written `CREATE SNAPSHOT 's'`.
+//! `rollback to s` is written `ROLLBACK TO SAVEPOINT s`, `snapshot 's' from x` is written `CREATE SNAPSHOT 's' AS OF x`.
 //!
 //! Invariants: a name in a point of time stands in parentheses where it would be read as a savepoint or a call.
 //!
@@ -40,6 +40,7 @@ impl Printer {
                 self.word("CREATE SNAPSHOT ");
                 self.when_set(snapshot.if_not_exists, "IF NOT EXISTS ");
                 self.label(&snapshot.name);
+                self.after(" AS OF ", snapshot.at.as_ref());
             }
             StatementKind::CreateBranch(branch) => self.create_branch(branch),
             StatementKind::CreateWatermark(watermark) => self.create_watermark(watermark),

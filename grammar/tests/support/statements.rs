@@ -564,8 +564,13 @@ fn timeline() -> BoxedStrategy<StatementKind> {
     let branch = (flag(), ident(), option::of(when(e())));
     let watermark = (flag(), ident(), path(), option::of(when(e())));
     prop_oneof![
-        (flag(), ident())
-            .prop_map(|(if_not_exists, name)| StatementKind::CreateSnapshot(CreateSnapshot { if_not_exists, name })),
+        (flag(), ident(), option::of(when(e()))).prop_map(|(if_not_exists, name, at)| {
+            StatementKind::CreateSnapshot(CreateSnapshot {
+                if_not_exists,
+                name,
+                at,
+            })
+        }),
         branch.prop_map(|(if_not_exists, name, from)| StatementKind::CreateBranch(CreateBranch {
             if_not_exists,
             name,
