@@ -44,7 +44,10 @@ pub fn unpack(args: &Unpack) -> Result<(), Failure> {
 
 fn message(error: Error) -> Failure {
     let first = error.diagnostics.first();
-    Failure::Message(first.map_or_else(String::new, |diagnostic| diagnostic.message.clone()))
+    Failure::Message(first.map_or_else(String::new, |first| match &first.help {
+        Some(help) => format!("{}\n  = help: {help}", first.message),
+        None => first.message.clone(),
+    }))
 }
 
 fn tell(packed: Packing, what: &str) -> Result<(), Failure> {

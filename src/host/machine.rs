@@ -1,4 +1,4 @@
-//! How much memory there is for this process.
+//! How much memory there is for this process, and whose it is.
 //!
 //! In a container of 512 MB on a machine of 64 GB it is 512 MB, which the control groups of the process say, in either of their
 //! versions; under `ulimit -v` it is half of what that says.
@@ -8,6 +8,36 @@
 //! Does not: say how much of it is free.
 
 use std::path::Path;
+use std::sync::OnceLock;
+
+/// Who runs this process: what the environment says, else the name of the process's user, else the user's number; empty where nothing
+/// says it.
+pub fn user_name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let said = ["USER", "LOGNAME", "USERNAME"]
+            .into_iter()
+            .filter_map(|name| std::env::var(name).ok());
+        let said = said.map(|name| name.trim().to_string()).find(|name| !name.is_empty());
+        said.or_else(|| user_of(&|path| std::fs::read_to_string(path).ok()))
+            .unwrap_or_default()
+    })
+}
+
+/// The name of the process's user.
+fn user_of(read: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let status = read("/proc/self/status")?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    // Real, effective, saved.
+    let id = ids.split_whitespace().nth(1)?.to_string();
+    let users = read("/etc/passwd").unwrap_or_default();
+    let named = users.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let name = parts.next()?;
+        (parts.nth(1)? == id).then(|| name.to_string())
+    });
+    Some(named.unwrap_or(id))
+}
 
 /// Bytes; `None` where the system does not say.
 pub fn memory_bytes() -> Option<usize> {

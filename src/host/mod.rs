@@ -22,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-pub use machine::memory_bytes;
+pub use machine::{memory_bytes, user_name};
 pub use memory::MemoryDisk;
 pub use real::{RealClock, RealDisk, RealRandom};
 
@@ -62,6 +62,11 @@ pub trait Disk: Debug + Send + Sync {
 
     /// Removes a file; one that is open can still be read.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a folder with nothing in it, where folders are more than a part of names.
+    fn remove_folder(&self, _folder: &Path) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Takes the lock that a file stands for, which is made if need be and then names this process. The lock ends with
     /// the value or with the process; the file stays.

@@ -81,6 +81,10 @@ impl Disk for RealDisk {
         fs::remove_file(path)
     }
 
+    fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        fs::remove_dir(folder)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<LockOutcome> {
         let mut file = OpenOptions::new()
             .read(true)

@@ -3,7 +3,7 @@
 //! `pack("db", "x.gobi")` gives how many files went into how many bytes; `unpack("x.gobi", "copy")` makes a folder of it. Either end may
 //! be on an object store: `pack("db", "s3://bucket/x.gobi")`.
 //!
-//! Invariants: nothing that exists is written over.
+//! Invariants: nothing that exists is written over, and nothing is packed that is not as it was written.
 //!
 //! Does not: know the format; the store does.
 
@@ -15,6 +15,7 @@ use gobi_grammar::ast::Span;
 use super::Error;
 use super::store::{real_machine, store_error};
 use crate::host;
+use crate::store::StoreError;
 use crate::store::packed::{self, PackedSummary};
 use crate::store::timeline::Machine;
 
@@ -51,9 +52,15 @@ pub fn pack(folder: &Path, file: &Path) -> Result<Packing, Error> {
         ..real_machine()
     };
     let packed = packed::write(&machine, folder, (&*target, file));
-    packed
-        .map(Packing::from)
-        .map_err(|error| store_error(&error, Span::default()))
+    packed.map(Packing::from).map_err(|error| {
+        let told = store_error(&error, Span::default());
+        match error {
+            StoreError::Corrupt(_) => {
+                told.with_help("nothing was packed; `gobi verify --deep` lists all that is damaged")
+            }
+            _ => told,
+        }
+    })
 }
 
 /// Unpacks a file into a folder that is missing or empty.

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::Span;
 
-use super::Error;
+use super::listing::Cell;
 use super::store::{real_machine, store_error};
+use super::{Error, ResultStream, listing};
 use crate::host;
 use crate::store::StoreError;
 use crate::store::database::Database;
@@ -31,6 +32,10 @@ pub struct Verified {
     pub objects: u64,
     /// Bytes hashed.
     pub bytes: u64,
+    /// Files of which no more was looked at than that they are there, and how long they are.
+    pub unread_files: u64,
+    /// Their bytes.
+    pub unread_bytes: u64,
     /// What is not as it was written: file, place, object and commit, as far as they are known.
     pub damages: Vec<String>,
 }
@@ -41,10 +46,45 @@ impl From<Report> for Verified {
             commits: report.commits,
             objects: report.objects,
             bytes: report.bytes,
+            unread_files: report.unread_files,
+            unread_bytes: report.unread_bytes,
             damages: report.damages.iter().map(ToString::to_string).collect(),
         }
     }
 }
+
+impl Verified {
+    /// One row, or one for each damage.
+    pub fn rows(&self) -> ResultStream {
+        let row = |damage: Option<&String>| {
+            let numbers = [
+                self.commits,
+                self.objects,
+                self.bytes,
+                self.unread_files,
+                self.unread_bytes,
+            ];
+            let mut row: Vec<Cell> = numbers.map(|number| Cell::Count(Some(number))).into();
+            row.push(Cell::Maybe(damage.cloned()));
+            row
+        };
+        let rows = match self.damages.as_slice() {
+            [] => vec![row(None)],
+            damages => damages.iter().map(|damage| row(Some(damage))).collect(),
+        };
+        listing::stream(&COLUMNS, rows, Span::default())
+    }
+}
+
+/// The columns of these rows.
+const COLUMNS: [(&str, bool); 6] = [
+    ("commits", true),
+    ("objects", true),
+    ("bytes", true),
+    ("unread_files", true),
+    ("unread_bytes", true),
+    ("damage", false),
+];
 
 /// Reads a folder or a packed file again: HEAD, the log and all packs; if `deep`, every part of every file too.
 pub fn verify(path: &Path, deep: bool) -> Result<Verified, Error> {
@@ -59,7 +99,10 @@ pub fn verify(path: &Path, deep: bool) -> Result<Verified, Error> {
         false => {
             let stat = machine.disk.stat(path);
             !stat
-                .map_err(|error| failed(StoreError::reading(path, 0, error)))?
+                .map_err(|error| match error.kind() {
+                    std::io::ErrorKind::NotFound => failed(StoreError::NoDatabase(path.to_path_buf())),
+                    _ => failed(StoreError::io(path, error)),
+                })?
                 .is_folder
         }
     };

@@ -27,7 +27,7 @@ use super::locks::Locks;
 use super::object::{CommitId, Kind};
 use super::table::core::{Core, Opened, lock};
 use super::table::{About, COMPACTION, Changes, CommitError, Compaction, Effort, Prepared, Snapshot};
-use super::timeline::{Machine, Mode, ObjectStats, Options, Pending, RefKind, Timeline};
+use super::timeline::{Machine, Mode, ObjectStats, Options, Pending, RefKind, Timeline, has_commits};
 use crate::catalog::EntityId;
 use crate::host::Disk;
 
@@ -58,13 +58,24 @@ impl Database {
 
     /// The same, with sizes of one's own.
     pub fn open_with(machine: Machine, folder: &Path, mode: Mode, options: Options) -> Result<Arc<Self>, StoreError> {
+        Self::open_beside(machine, folder, mode, options, None)
+    }
+
+    /// The same for a folder that is open already, by whose lock table its transactions go on.
+    pub fn open_beside(
+        machine: Machine,
+        folder: &Path,
+        mode: Mode,
+        options: Options,
+        locks: Option<Arc<Locks>>,
+    ) -> Result<Arc<Self>, StoreError> {
         let timeline = match Timeline::open(machine.clone(), folder, mode, options) {
             Err(StoreError::NoDatabase(_)) if mode == Mode::Write => {
                 Timeline::create(machine.clone(), folder, options)?
             }
             other => other?,
         };
-        let locks = Locks::new(Arc::clone(&machine.clock));
+        let locks = locks.unwrap_or_else(|| Locks::new(Arc::clone(&machine.clock)));
         let core = Core::new(machine, folder, timeline);
         if mode == Mode::Write {
             prepare_segments(&core)?;
@@ -83,9 +94,9 @@ impl Database {
         Ok(database)
     }
 
-    /// Whether a folder holds a database.
+    /// Whether a folder holds a database, be it one that has lost its HEAD, which opening it says then.
     pub fn is_database(disk: &dyn Disk, folder: &Path) -> bool {
-        disk.stat(&folder.join("HEAD")).is_ok_and(|stat| !stat.is_folder)
+        disk.stat(&folder.join("HEAD")).is_ok_and(|stat| !stat.is_folder) || has_commits(disk, folder)
     }
 
     /// Whether a database may be made in a folder: it is missing or empty, or has no more than a creation leaves that was
@@ -101,6 +112,11 @@ impl Database {
     pub fn timeline(&self) -> Result<&Timeline, StoreError> {
         self.make_durable()?;
         Ok(&self.core.timeline)
+    }
+
+    /// Whether nothing was ever committed, or acknowledged.
+    pub fn is_blank(&self) -> bool {
+        self.timeline().is_ok_and(|timeline| timeline.log_head().size == 0)
     }
 
     /// Makes commits of all that was acknowledged, and makes them durable.
@@ -166,6 +182,18 @@ impl Database {
         let snapshot = Snapshot::load(&self.core, Some(commit))?;
         self.remember(commit, &snapshot);
         Ok(snapshot)
+    }
+
+    /// A snapshot of the same folder, as it was opened some other time; `None` if its commit was never written.
+    pub fn same_as(&self, other: &Snapshot) -> Result<Option<Snapshot>, StoreError> {
+        let Some(commit) = other.commit_id() else {
+            return Snapshot::load(&self.core, None).map(Some);
+        };
+        self.make_durable()?;
+        match self.core.timeline.contains(Kind::COMMIT, commit)? {
+            true => self.snapshot(commit).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Forgets snapshots that nobody else has.

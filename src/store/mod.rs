@@ -128,6 +128,7 @@ pub(crate) mod redo;
 pub mod table;
 pub mod timeline;
 pub mod tree;
+pub mod undo;
 mod verify;
 pub(crate) mod wire;
 

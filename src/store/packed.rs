@@ -11,8 +11,9 @@
 //! footer    position of the index (8), its length (8), checksum of the index, seed 0 (8), checksum of the footer so far (8)
 //! ```
 //!
-//! Invariants: equal folders give equal files. What is unpacked is what was packed, or an error. A writer beside the packing
-//! does no harm: what is packed is the database as of some moment.
+//! Invariants: equal folders give equal files. What is packed was read and checked against its hashes before, and what is unpacked is
+//! what was packed, or an error that leaves nothing behind. A writer beside the packing does no harm: what is packed is the database
+//! as of some moment.
 //!
 //! Does not: write into a packed file.
 
@@ -26,6 +27,7 @@ use sha2::{Digest, Sha256};
 use super::database::Database;
 use super::log::LogHead;
 use super::timeline::{Machine, Mode};
+use super::undo::Undo;
 use super::wire::{Malformed, Reader, checksum, write_bytes, write_varint};
 use super::{Damage, FORMAT_VERSION, StoreError};
 use crate::host::{Disk, LockOutcome, ReadAt, Staged, Stat, WriteAt};
@@ -58,17 +60,38 @@ struct Entry {
     hash: [u8; 32],
 }
 
-/// Packs the database in a folder into a file, which may be on another disk.
+/// Packs the database in a folder into a file, which may be on another disk; if anything in it is not as it was written, that is the
+/// error.
 pub fn write(machine: &Machine, folder: &Path, target: (&dyn Disk, &Path)) -> Result<PackedSummary, StoreError> {
+    write_checked(machine, folder, target, &|database| {
+        let damage = database.verify(true)?.damages.into_iter().next();
+        damage.map_or(Ok(()), |damage| Err(damage.into()))
+    })
+}
+
+fn write_checked(
+    machine: &Machine,
+    folder: &Path,
+    target: (&dyn Disk, &Path),
+    check: &dyn Fn(&Database) -> Result<(), StoreError>,
+) -> Result<PackedSummary, StoreError> {
     let head = folder.join("HEAD");
     let mut attempt = 1;
     loop {
-        let before = read_all(&*machine.disk, &head)?;
+        let before = match read_all(&*machine.disk, &head) {
+            // Opening it tells whether it is lost, or was never there.
+            Err(error @ StoreError::NoDatabase(_)) => {
+                return Err(Database::open(machine.clone(), folder, Mode::Read)
+                    .err()
+                    .unwrap_or(error));
+            }
+            before => before?,
+        };
         let database = Database::open(machine.clone(), folder, Mode::Read)?;
-        let written = write_once(machine, &database, &before, target);
+        let written = check(&database).and_then(|()| write_once(machine, &database, &before, target));
         let changed = read_all(&*machine.disk, &head)? != before;
         match written {
-            // Files may have been put away or replaced under our eyes.
+            // Files may have been put away or replaced under our eyes, and look damaged then.
             _ if changed && attempt < ATTEMPTS => attempt += 1,
             written => {
                 let (staged, summary) = written?;
@@ -192,6 +215,17 @@ pub fn unpack(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(folder, error)),
         _ => {}
     }
+    let undo = Undo::of(disk, folder);
+    match unpack_into(&packed, (disk, folder)) {
+        Ok(()) => Ok(packed.summary),
+        Err(error) => {
+            undo.undo(disk);
+            Err(error)
+        }
+    }
+}
+
+fn unpack_into(packed: &PackedDisk, (disk, folder): (&dyn Disk, &Path)) -> Result<(), StoreError> {
     // HEAD makes it a database, and comes last.
     let last = |name: &&String| (*name == "HEAD", (*name).clone());
     let mut names: Vec<&String> = packed.entries.keys().collect();
@@ -214,7 +248,7 @@ pub fn unpack(
     for path in [folder, folder.parent().unwrap_or(folder)] {
         disk.sync_folder(path).map_err(|error| StoreError::io(path, error))?;
     }
-    Ok(packed.summary)
+    Ok(())
 }
 
 /// A disk on which a packed file is a folder of the same name. Everything else is as on the disk below, and nothing can be

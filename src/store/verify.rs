@@ -30,7 +30,11 @@ impl Database {
         let files = seen.take();
         for (checked, (id, _)) in verify_files(&self.core, &files, deep).into_iter().zip(&files) {
             match checked {
-                Ok(bytes) => report.bytes += bytes,
+                Ok(bytes) if deep => report.bytes += bytes,
+                Ok(bytes) => {
+                    report.unread_files += 1;
+                    report.unread_bytes += bytes;
+                }
                 Err(StoreError::Corrupt(damage)) => damaged.push((*id, *damage)),
                 Err(error) => return Err(error),
             }

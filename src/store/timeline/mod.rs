@@ -46,6 +46,7 @@ pub use super::head::RefKind;
 pub use cache::ObjectStats;
 pub use gc::{Collected, Layer, Retention};
 pub use history::FirstParents;
+pub use open::has_commits;
 pub use queue::{Draft, Pending};
 pub use verify::{Report, verify_folder};
 

@@ -38,7 +38,7 @@ impl Timeline {
         disk.create_folder(&packs).map_err(failed)?;
         disk.create_folder(&log).map_err(failed)?;
         let lock = take_lock(&*disk, folder)?;
-        if !matches!(Head::read(&*disk, folder), Err(StoreError::NoDatabase(_))) || has_groups(&*disk, folder)? {
+        if !matches!(Head::read(&*disk, folder), Err(StoreError::NoDatabase(_))) || has_commits(&*disk, folder) {
             return Err(StoreError::NotEmpty(folder.to_path_buf()));
         }
         remove_strangers(&*disk, folder, &[])?;
@@ -308,11 +308,20 @@ fn take_lock(disk: &dyn Disk, folder: &Path) -> Result<Box<dyn Lock>, StoreError
 
 /// Without HEAD there is no database, unless there are commits.
 fn missing_head(disk: &dyn Disk, folder: &Path) -> StoreError {
-    match has_groups(disk, folder) {
-        Ok(true) => Damage::new(&folder.join("HEAD"), "the file is missing").into(),
-        Ok(false) => StoreError::NoDatabase(folder.to_path_buf()),
-        Err(error) => error,
+    match has_commits(disk, folder) {
+        true => {
+            let what =
+                "the file is missing, though there are commits in `packs`; restore it, or the folder, from a backup";
+            Damage::new(&folder.join("HEAD"), what).into()
+        }
+        false => StoreError::NoDatabase(folder.to_path_buf()),
     }
+}
+
+/// Whether a folder has more of a database than a creation leaves that was cut short, though HEAD may be missing. What cannot be read
+/// counts: it is not for us to say that nothing was there.
+pub fn has_commits(disk: &dyn Disk, folder: &Path) -> bool {
+    has_groups(disk, folder).unwrap_or(true) || disk.stat(&readers_file(folder)).is_ok_and(|stat| stat.size_bytes > 0)
 }
 
 fn no_packs(folder: &Path) -> StoreError {

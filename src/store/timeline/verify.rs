@@ -37,6 +37,10 @@ pub struct Report {
     pub commits: u64,
     /// Bytes hashed.
     pub bytes: u64,
+    /// Files of which no more was looked at than that they are there, and how long they are.
+    pub unread_files: u64,
+    /// Their bytes.
+    pub unread_bytes: u64,
     /// What is not as it was written.
     pub damages: Vec<Damage>,
 }
