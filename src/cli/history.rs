@@ -40,7 +40,7 @@ pub fn timeline(meaning: &Meaning, args: &Timeline) -> Result<(), Failure> {
             let (_, root) = meaning.client().session().log_root().map_err(message)?;
             print(&root)
         }
-        TimelineCommand::Verify => verify_path(folder, true),
+        TimelineCommand::Verify => verify_path(meaning, folder, true),
         TimelineCommand::Prove(prove) => self::prove(meaning, &prove.command),
     }
 }
@@ -106,16 +106,22 @@ fn only_value(meaning: &Meaning, session: &mut Session, script: &str) -> Result<
 /// `gobi verify`.
 pub fn verify(meaning: &Meaning, args: &Verify) -> Result<(), Failure> {
     match &args.path {
-        Some(path) => verify_path(path, args.deep),
-        None => verify_path(need_database(meaning)?, args.deep),
+        Some(path) => verify_path(meaning, path, args.deep),
+        None => verify_path(meaning, need_database(meaning)?, args.deep),
     }
 }
 
-fn verify_path(path: &Path, deep: bool) -> Result<(), Failure> {
+fn verify_path(meaning: &Meaning, path: &Path, deep: bool) -> Result<(), Failure> {
     let verified = client::verify(path, deep).map_err(message)?;
-    let mut out = std::io::stdout().lock();
-    for damage in &verified.damages {
-        writeln!(out, "{damage}")?;
+    if meaning.format.is_some() {
+        let mut output = Output::of(meaning)?;
+        rows(&mut output, verified.rows())?;
+        output.finish()?;
+    } else {
+        let mut out = std::io::stdout().lock();
+        for damage in &verified.damages {
+            writeln!(out, "{damage}")?;
+        }
     }
     let count = |number: u64, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
     let read = [
@@ -125,6 +131,15 @@ fn verify_path(path: &Path, deep: bool) -> Result<(), Failure> {
     ];
     let read = read.join(", ");
     match verified.damages.len() as u64 {
+        0 if verified.unread_files > 0 => {
+            let files = count(verified.unread_files, "file");
+            let bytes = count(verified.unread_bytes, "byte");
+            writeln!(
+                std::io::stderr(),
+                "{read}: as it was written; {files} of {bytes} not read, which `--deep` does"
+            )?;
+            Ok(())
+        }
         0 => {
             writeln!(std::io::stderr(), "{read}: all as it was written")?;
             Ok(())
@@ -152,7 +167,10 @@ pub fn snapshot(meaning: &Meaning, args: &Snapshot) -> Result<(), Failure> {
     need_database(meaning)?;
     match &args.command {
         SnapshotCommand::List => run(meaning, "SHOW SNAPSHOTS"),
-        SnapshotCommand::Create { name } => run(meaning, &format!("CREATE SNAPSHOT {}", quoted(name))),
+        SnapshotCommand::Create { name, at } => {
+            let at = at_commit(meaning, at.as_deref(), "AS OF")?;
+            run(meaning, &format!("CREATE SNAPSHOT {}{at}", quoted(name)))
+        }
         SnapshotCommand::Drop { name } => run(meaning, &format!("DROP SNAPSHOT {}", quoted(name))),
     }
 }
@@ -163,16 +181,13 @@ pub fn branch(meaning: &Meaning, args: &Branch) -> Result<(), Failure> {
     match &args.command {
         BranchCommand::List => run(meaning, "SHOW BRANCHES"),
         BranchCommand::Create { name, from } => {
-            let from = match from {
-                Some(from) => {
-                    let commit = meaning.client().session().commit_named(from).map_err(message)?;
-                    format!(" FROM COMMIT '{commit}'")
-                }
-                None => String::new(),
-            };
+            let from = at_commit(meaning, from.as_deref(), "FROM")?;
             run(meaning, &format!("CREATE BRANCH {}{from}", quoted(name)))
         }
-        BranchCommand::Drop { name } => run(meaning, &format!("DROP BRANCH {}", quoted(name))),
+        BranchCommand::Drop { name, cascade } => {
+            let cascade = if *cascade { " CASCADE" } else { "" };
+            run(meaning, &format!("DROP BRANCH {}{cascade}", quoted(name)))
+        }
         BranchCommand::Merge { name, into, using } => {
             let using = using.map_or("", |using| match using {
                 Using::Ours => " USING OURS",
@@ -184,6 +199,15 @@ pub fn branch(meaning: &Meaning, args: &Branch) -> Result<(), Failure> {
             )
         }
     }
+}
+
+/// The clause for a commit that goes by some name; nothing, if none is given.
+fn at_commit(meaning: &Meaning, named: Option<&str>, words: &str) -> Result<String, Failure> {
+    let Some(named) = named else {
+        return Ok(String::new());
+    };
+    let commit = meaning.client().session().commit_named(named).map_err(message)?;
+    Ok(format!(" {words} COMMIT '{commit}'"))
 }
 
 /// Prints conflicts, if there are some.
@@ -228,7 +252,7 @@ pub fn gc(meaning: &Meaning, args: &Gc) -> Result<(), Failure> {
     need_database(meaning)?;
     let mut session = meaning.client().session();
     if let Some(keep) = args.keep {
-        session.settings.retention_ms = keep;
+        session.settings.retention_ms = keep.0;
     }
     let collected = session.collect_garbage(args.dry_run).map_err(message)?;
     let mut output = Output::of(meaning)?;

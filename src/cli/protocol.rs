@@ -4,7 +4,8 @@
 //! or `{"ok":false,"error":{"code":"42703","message":"…","line":1,"column":8}}`.
 //!
 //! Invariants: exactly one line out for each line in, flushed before the next is read; each `conn` is a session of its own, and
-//! a request without one uses the session of the empty name; of a script with several statements, the last result is given.
+//! a request without one uses the session of the empty name; of a script with several statements, the last result is given. No request
+//! waits for a transaction of another `conn`, which could not end meanwhile.
 //!
 //! Does not: end on an error, or print to standard error.
 
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::interrupt;
 use super::meaning::Meaning;
-use crate::client::{Error, ResultStream, Session, StatementResult, cells};
+use crate::client::{Error, Lane, ResultStream, Session, StatementResult, cells};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +41,7 @@ struct ErrorBody<'e> {
 pub fn run(meaning: &Meaning) -> Result<(), Failure> {
     let client = meaning.client();
     let mut sessions: HashMap<String, Session> = HashMap::new();
+    let lane = Lane::begin();
     let mut input = io::stdin().lock();
     let mut output = io::stdout().lock();
     let mut line = Vec::new();
@@ -53,7 +55,9 @@ pub fn run(meaning: &Meaning) -> Result<(), Failure> {
         }
         let reply = match serde_json::from_slice::<Request>(&line) {
             Ok(request) => {
-                let session = sessions.entry(request.conn).or_insert_with(|| client.session());
+                let session = sessions
+                    .entry(request.conn)
+                    .or_insert_with(|| client.session().in_lane(lane));
                 let _guard = interrupt::guard(session.interrupt());
                 answer(session, &request.sql)
             }

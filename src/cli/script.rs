@@ -53,9 +53,9 @@ pub fn run_script(
                 let bar = progress::watch(handle);
                 let affected = stream.rows_affected();
                 let shown = output.rows(stream, bar);
-                shown.and_then(|()| affected.map_or(Ok(()), tell_affected))
+                shown.and_then(|()| affected.map_or(Ok(()), tell_affected).map_err(OutputError::Io))
             }
-            Ok(StatementResult::RowsAffected(rows)) => tell_affected(rows),
+            Ok(StatementResult::RowsAffected(rows)) => tell_affected(rows).map_err(OutputError::Io),
             Ok(StatementResult::Done) => Ok(()),
             Err(error) => Err(OutputError::Query(error)),
         };
@@ -74,7 +74,7 @@ pub fn run_script(
 }
 
 /// Standard output is for rows.
-fn tell_affected(rows: u64) -> Result<(), OutputError> {
+pub(super) fn tell_affected(rows: u64) -> std::io::Result<()> {
     let plural = if rows == 1 { "" } else { "s" };
-    writeln!(std::io::stderr(), "{rows} row{plural} written").map_err(OutputError::Io)
+    writeln!(std::io::stderr(), "{rows} row{plural} written")
 }

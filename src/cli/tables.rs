@@ -2,7 +2,7 @@
 //!
 //! `gobi -d shop import orders.csv` makes the table `orders` if there is none, and copies the file into it.
 //!
-//! Invariants: a command is a script that is shown if it fails; a file is imported whole or not at all.
+//! Invariants: a command is a script that is shown if it fails; all files of an import come in, in one commit, or none does.
 //!
 //! Does not: know tables; statements do.
 
@@ -11,10 +11,12 @@ use std::path::Path;
 
 use super::args::{Export, Import, Init, Schema, Table, TableCommand};
 use super::failure::Failure;
+use super::interrupt;
 use super::meaning::Meaning;
 use super::output::Output;
-use super::script::run_script;
+use super::script::{run_script, tell_affected};
 use super::source::Source;
+use crate::client::Session;
 
 /// `gobi init DIR`.
 pub fn init(meaning: &Meaning, args: &Init) -> Result<(), Failure> {
@@ -26,7 +28,16 @@ pub fn init(meaning: &Meaning, args: &Init) -> Result<(), Failure> {
         let folder = args.folder.display();
         return Err(Failure::Usage(format!("`{folder}` holds other files")));
     }
-    run(&meaning, "BEGIN; COMMIT")
+    let made = meaning.client().session().make_database();
+    let made = made.map_err(|error| Source::text("").fail(&meaning, &error))?;
+    if !made {
+        let folder = args.folder.display();
+        writeln!(
+            std::io::stderr(),
+            "`{folder}` is a database already, and stays as it is"
+        )?;
+    }
+    Ok(())
 }
 
 /// `gobi import FILE…`.
@@ -39,18 +50,38 @@ pub fn import(meaning: &Meaning, args: &Import) -> Result<(), Failure> {
             "there is no file `{missing}`; `--table {missing}` names the table"
         )));
     }
+    let mut statements = Vec::with_capacity(args.files.len());
+    let mut made = Vec::new();
     for file in &args.files {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        let name = args.table.as_deref().unwrap_or(&stem);
-        let is_there = meaning.client().session().definitions(Some(name)).is_ok();
-        let (name, file) = (quoted(name), text(file)?);
-        let script = match is_there {
-            true => format!("COPY {name} FROM {file}"),
-            false => format!("CREATE TABLE {name} AS SELECT * FROM {file}"),
-        };
-        run(meaning, &script)?;
+        let name = args.table.clone().unwrap_or_else(|| stem.into_owned());
+        let is_there = made.contains(&name) || meaning.client().session().definitions(Some(&name)).is_ok();
+        let file = text(file)?;
+        statements.push(match is_there {
+            true => format!("COPY {} FROM {file}", quoted(&name)),
+            false => format!("CREATE TABLE {} AS SELECT * FROM {file}", quoted(&name)),
+        });
+        made.push(name);
     }
-    Ok(())
+    match statements.as_slice() {
+        [one] => run(meaning, one),
+        all => {
+            // What the files have together is told once it is there.
+            let mut session = meaning.client().session();
+            let _guard = interrupt::guard(session.interrupt());
+            let run = |session: &mut Session, script: &str| {
+                let done = session.run(script);
+                done.map_err(|error| Source::text(script).fail(meaning, &error))
+            };
+            run(&mut session, "BEGIN")?;
+            let mut rows = 0;
+            for statement in all {
+                rows += run(&mut session, statement)?;
+            }
+            run(&mut session, "COMMIT")?;
+            Ok(tell_affected(rows)?)
+        }
+    }
 }
 
 /// Whether a path could as well be the name of a table.

@@ -89,7 +89,7 @@ impl Branch {
     }
 
     fn end(self, client: &Client) -> Result<(), Failure> {
-        let dropped = client.session().run(&format!("DROP BRANCH `{}`", self.0));
+        let dropped = client.session().run(&format!("DROP BRANCH `{}` CASCADE", self.0));
         dropped.map(drop).map_err(message)
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub use crate::session::{
     Appender, DatabaseFolder, Engine, EngineConfig, Error, ErrorKind, Execution, ExplainOptions, Explanation,
-    Interrupt, JitMode, Packing, Phases, Prepared, Progress, Provable, ResultStream, Session, Settings,
+    Interrupt, JitMode, Lane, Packing, Phases, Prepared, Progress, Provable, ResultStream, Session, Settings,
     StatementResult, TestOutcome, Verified, cells, pack, settings, unpack, verify, verify_proof,
 };
 pub use database::Database;

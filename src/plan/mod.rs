@@ -127,6 +127,11 @@ pub trait TableResolver {
     /// A file, glob or URL as a relation.
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError>;
 
+    /// Microseconds since 1970, by which moments of the timeline are told.
+    fn now_micros(&self) -> i64 {
+        0
+    }
+
     /// The query of a view is bound from here on: what it names, the statement does not name itself.
     fn enter_view(&mut self) {}
 
@@ -174,6 +179,11 @@ pub trait TableResolver {
 
     /// Names that exist, for suggestions.
     fn names(&self) -> Vec<String>;
+
+    /// Why a name may be unknown, if nothing is known at all.
+    fn why_unknown(&self) -> Option<String> {
+        None
+    }
 
     /// Types that have names; asked for where a name is none of the language's.
     fn types(&self) -> NamedTypes {

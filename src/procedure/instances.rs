@@ -577,6 +577,14 @@ pub(super) struct WithInstances<'i> {
 }
 
 impl TableResolver for WithInstances<'_> {
+    fn now_micros(&self) -> i64 {
+        self.tables.as_ref().map_or(0, |tables| tables.now_micros())
+    }
+
+    fn why_unknown(&self) -> Option<String> {
+        self.tables.as_ref()?.why_unknown()
+    }
+
     fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
         match &mut self.tables {
             Some(tables) => tables.by_name(parts, moment),

@@ -49,10 +49,7 @@ pub fn run(session: &mut Session, maintain: &Maintain, span: Span) -> Result<Sta
     let branch = store.branch().to_string();
     let rows = match store.maintaining(span)? {
         Some(view) => compact_all(&view, &branch, wanted(&view, maintain.table.as_ref())?, span)?,
-        None => match &maintain.table {
-            Some(path) => return Err(no_table(define::schema_and_name(path)?.1)),
-            None => Vec::new(),
-        },
+        None => return Err(store.none_yet(span)),
     };
     Ok(StatementResult::Rows(listing::stream(&COLUMNS, rows, span)))
 }

@@ -220,9 +220,14 @@ impl Session {
             return Ok(());
         }
         self.relations.view = match &mut self.store {
-            Some(store) => store.view(span)?,
+            Some(store) => {
+                join(store, false, self.databases.open.as_ref(), false, span)?;
+                store.view(span)?
+            }
             None => None,
         };
+        let none = self.store.as_ref().filter(|_| self.relations.view.is_none());
+        self.relations.no_database = none.map(|store| store.path().to_path_buf());
         self.relations.others = self.databases.seen(span);
         Ok(())
     }
@@ -256,6 +261,9 @@ impl Session {
 
     fn check_writes(&mut self, which: Which, span: Span) -> Result<(), Error> {
         let is_temporary = self.databases.is_temporary(which);
+        if let (Which::Own, Some(store)) = (which, &mut self.store) {
+            join(store, false, self.databases.open.as_ref(), true, span)?;
+        }
         if let Which::Other(at) = which
             && let Some(other) = self.databases.attached.get_mut(at)
         {
@@ -326,16 +334,17 @@ impl Session {
         if self.in_transaction() {
             return Err(user("25001", span, "a transaction is open already"));
         }
-        if let Some(store) = &mut self.store {
-            store.begin(read_only, isolation, span)?;
-        }
-        self.databases.open = Some(Open {
+        let open = Open {
             read_only,
             isolation,
             savepoints: Vec::new(),
             written: None,
             failed: false,
-        });
+        };
+        if let Some(store) = &mut self.store {
+            join(store, false, Some(&open), false, span)?;
+        }
+        self.databases.open = Some(open);
         Ok(())
     }
 

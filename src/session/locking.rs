@@ -105,9 +105,15 @@ impl Locking<'_> {
             if read_committed {
                 return Ok(Some(Locked::Again(0)));
             }
+            if twice.is_replaced {
+                let row = Overlap {
+                    name: twice.table.clone(),
+                    on: OverlapOn::Row(twice.key.clone()),
+                };
+                return Err(self.conflict(format!("{row} was changed by {} in the meantime", self.by(twice))));
+            }
             if self.upserts {
-                let by = twice.by.and_then(|commit| self.database.locks().transaction_of(commit));
-                let by = by.map_or_else(|| "another transaction".to_string(), |by| by.to_string());
+                let by = self.by(twice);
                 return Err(self.conflict(format!("{twice}, made by {by} in the meantime")));
             }
         }
@@ -128,6 +134,12 @@ impl Locking<'_> {
             }
         }
         Err(Error::new(Diagnostic::new("23505", self.span, twice.to_string())))
+    }
+
+    /// Who has written the row that has the key.
+    fn by(&self, twice: &Twice) -> String {
+        let by = twice.by.and_then(|commit| self.database.locks().transaction_of(commit));
+        by.map_or_else(|| "another transaction".to_string(), |by| by.to_string())
     }
 
     fn patience(&self) -> Patience<'_> {
@@ -153,6 +165,7 @@ impl Locking<'_> {
                 "40P01",
                 "roll back, and try the transaction again; the other one goes on",
             ),
+            LockError::InTheWay { .. } => ("55P03", "end the transaction of that connection first"),
             LockError::Timeout { .. } => (
                 "55P03",
                 "SHOW LOCKS tells who holds what; `SET lock_timeout = off` waits on",

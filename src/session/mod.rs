@@ -70,6 +70,7 @@ use gobi_grammar::ast::{Span, Statement};
 use gobi_grammar::{Diagnostic, Dialect};
 
 pub use crate::exec::{CancelToken, Engine, EngineConfig, JitMode, Progress};
+pub use crate::store::locks::Lane;
 pub use crate::types::{Field, LogicalType, Value};
 pub use appender::Appender;
 use databases::Databases;
@@ -102,6 +103,8 @@ pub struct Session {
     scripts: scripts::Scripts,
     prepared: prepared::Named,
     interrupt: Interrupt,
+    /// Other sessions that go on only when this one has answered.
+    lane: Option<Lane>,
     /// The text of the statement that runs.
     statement: Arc<str>,
     /// The script that runs.
@@ -140,6 +143,7 @@ impl Session {
             scripts: scripts::Scripts::default(),
             prepared: prepared::Named::new(),
             interrupt: Interrupt::default(),
+            lane: None,
             statement: "".into(),
             script: "".into(),
             explaining: None,
@@ -169,6 +173,13 @@ impl Session {
     #[must_use]
     pub fn with_folder(mut self, folder: PathBuf) -> Self {
         self.relations = Relations::of_folder(folder);
+        self
+    }
+
+    /// Takes turns with the other sessions of a lane, and so never waits for one of them.
+    #[must_use]
+    pub fn in_lane(mut self, lane: Lane) -> Self {
+        self.lane = Some(lane);
         self
     }
 
@@ -291,6 +302,9 @@ impl Session {
             Some(store) => store.view(span)?,
             None => None,
         };
+        if let (Some(store), None) = (&self.store, &view) {
+            return Err(store.none_yet(span));
+        }
         let none = crate::catalog::Catalog::default();
         let catalog = view.as_ref().map_or(&none, store::View::catalog);
         let Some(name) = name else {
@@ -303,6 +317,14 @@ impl Session {
                 let message = format!("there is no table or view `{name}`");
                 Err(Error::new(Diagnostic::new("42P01", span, message)))
             }
+        }
+    }
+
+    /// Makes the database, if there is none yet; whether there was none.
+    pub fn make_database(&mut self) -> Result<bool, Error> {
+        match &self.store {
+            Some(store) => store.make(Span::default()),
+            None => Ok(false),
         }
     }
 

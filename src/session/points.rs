@@ -19,6 +19,9 @@ use crate::types::{LogicalType, Value};
 use gobi_grammar::ast::Span;
 use gobi_grammar::similar::nearest;
 
+/// Digits of a hash that name a commit, at least.
+const MIN_DIGITS: usize = 4;
+
 /// What the store reports about a point.
 pub fn point_error(error: &StoreError) -> ResolveError {
     let message = match error {
@@ -126,8 +129,13 @@ impl View {
         if let Ok(id) = wanted.parse() {
             return timeline.commit_record(id).map(|_| id).map_err(|_| none());
         }
-        if wanted.len() < 4 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(error(format!("`{hash}` is not the beginning of a commit's hash")));
+        }
+        if wanted.len() < MIN_DIGITS {
+            return Err(error(format!(
+                "`{hash}` is too short for the beginning of a commit's hash: at least {MIN_DIGITS} digits are needed"
+            )));
         }
         let mut found = None;
         for index in 0..timeline.log_head().size {

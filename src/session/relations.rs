@@ -43,6 +43,8 @@ pub struct Relations {
     options: HashMap<String, OpenOptions>,
     /// What the statement that runs reads of the database.
     pub view: Option<View>,
+    /// The folder of the session's database, if there is none in it.
+    pub no_database: Option<PathBuf>,
     /// What it sees of other databases.
     pub others: Vec<Other>,
     /// What the parameters of the statement that runs stand for.

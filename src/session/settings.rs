@@ -34,8 +34,8 @@ pub struct Settings {
     pub auto_compact: bool,
     /// How long a statement waits for another transaction; 0 is as long as it takes.
     pub lock_timeout_ms: u64,
-    /// How much history VACUUM keeps; 0 is all of it.
-    pub retention_ms: u64,
+    /// How much history VACUUM keeps; none is all of it.
+    pub retention_ms: Option<u64>,
     /// How long a statement may take; 0 is as long as it takes.
     pub statement_timeout_ms: u64,
 }
@@ -118,10 +118,10 @@ pub const SETTINGS: &[Setting] = &[
         default: "forever",
         doc: "how much of the history VACUUM keeps",
         get: |settings| match settings.retention_ms {
-            0 => "forever".into(),
-            ms => format!("{ms}ms"),
+            None => "forever".into(),
+            Some(ms) => format!("{ms}ms"),
         },
-        set: |settings, text| parse_retention(text).map(|ms| settings.retention_ms = ms),
+        set: |settings, text| parse_retention(text).map(|kept| settings.retention_ms = kept),
     },
     Setting {
         name: "statement_timeout",
@@ -152,7 +152,7 @@ impl Default for Settings {
             auto_compact: true,
             isolation: Isolation::Snapshot,
             lock_timeout_ms: 0,
-            retention_ms: 0,
+            retention_ms: None,
             statement_timeout_ms: 0,
         };
         for setting in SETTINGS {
@@ -299,11 +299,13 @@ fn parse_ms(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-/// `7d`; `forever` is 0. Nothing is not a time that history can be kept for.
-pub fn parse_retention(text: &str) -> Option<u64> {
-    match text.trim().eq_ignore_ascii_case("forever") {
-        true => Some(0),
-        false => parse_ms(text).filter(|ms| *ms > 0),
+/// `7d`, or `0s`; none is `forever`.
+pub fn parse_retention(text: &str) -> Option<Option<u64>> {
+    match text.trim() {
+        all if all.eq_ignore_ascii_case("forever") => Some(None),
+        // Here no time is one, too; `off` is not.
+        off if off.eq_ignore_ascii_case("off") => None,
+        text => parse_ms(text).map(Some),
     }
 }
 

@@ -10,6 +10,7 @@ use gobi_grammar::ast::{GroupBy, Ident, Query, QueryBody, SelectItem, Show, Span
 use gobi_grammar::similar::nearest;
 use gobi_grammar::{Diagnostic, Dialect};
 
+use super::databases::TEMP;
 use super::relations::StatementTables;
 use super::settings::{self, SETTINGS};
 use super::{
@@ -33,6 +34,18 @@ const LATER: &[&str] = &[
     "users",
     "roles",
     "profile",
+];
+
+/// Objects that only a database has.
+const KEPT: &[&str] = &[
+    "tables",
+    "views",
+    "schemas",
+    "schema",
+    "indexes",
+    "snapshots",
+    "branches",
+    "watermarks",
 ];
 
 /// `SHOW what`.
@@ -67,6 +80,11 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     }
     if let Some(stream) = timeline::show(session, &what, show, span)? {
         return Ok(StatementResult::Rows(stream));
+    }
+    if let (Some(store), None, true) = (&session.store, &session.relations.view, KEPT.contains(&what.as_str()))
+        && session.relations.named_database(TEMP).is_none()
+    {
+        return Err(store.none_yet(span));
     }
     if what == "tables" && show.of.is_empty() {
         return tables(session, show, span).map(StatementResult::Rows);

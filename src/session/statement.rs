@@ -148,6 +148,7 @@ pub fn begins(session: &mut Session, kind: Option<&StatementKind>) {
         adds_to: kind.and_then(adding::target).cloned(),
         compacts: session.settings.auto_compact,
         memory_bytes: session.settings.memory_bytes(),
+        lane: session.lane,
     };
     session.databases.runs(&locks);
     if let Some(store) = &mut session.store {

@@ -24,10 +24,11 @@ use crate::catalog::{Catalog, EntityId, Storage, TableDef};
 use crate::host::{self, RealClock, RealRandom};
 use crate::store::StoreError;
 use crate::store::database::Database;
-use crate::store::locks::{Holder, LockLine};
+use crate::store::locks::{Holder, Lane, LockLine};
 use crate::store::packed;
 use crate::store::table::{About, Changes, CommitError, Reads, Snapshot, TableSnapshot};
 use crate::store::timeline::{Machine, Mode, Options};
+use crate::store::undo::Undo;
 
 /// The branch that sessions begin on.
 pub const MAIN: &str = "main";
@@ -43,6 +44,8 @@ pub struct DatabaseFolder {
     /// What it goes by: the folder's name, or the file's without its ending.
     name: Arc<str>,
     open: Mutex<Option<Arc<Database>>>,
+    /// It was made here; if nothing is ever committed, it goes again.
+    made: Mutex<Option<Undo>>,
     /// What its triggers have done.
     triggers: Statistics,
     /// Calls that run by themselves.
@@ -88,6 +91,7 @@ impl DatabaseFolder {
             name: name_of(url),
             folder: url.to_path_buf(),
             open: Mutex::default(),
+            made: Mutex::default(),
             triggers: Statistics::default(),
             jobs: Arc::default(),
         })
@@ -105,6 +109,7 @@ impl DatabaseFolder {
                 name: name_of(folder),
                 folder: folder.to_path_buf(),
                 open: Mutex::default(),
+                made: Mutex::default(),
                 triggers: Statistics::default(),
                 jobs: Arc::default(),
             })
@@ -133,14 +138,22 @@ impl DatabaseFolder {
 
     /// Whether there is a database. An object store that cannot be asked is an error, not an empty one.
     fn is_there(&self) -> Result<bool, StoreError> {
-        let head = self.folder.join("HEAD");
-        match self.machine.disk.stat(&head) {
-            Ok(stat) => Ok(!stat.is_folder),
-            Err(error) if host::is_remote(&self.folder) && error.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::io(&self.folder, error))
-            }
-            Err(_) => Ok(false),
+        if !host::is_remote(&self.folder) {
+            return Ok(Database::is_database(&*self.machine.disk, &self.folder));
         }
+        match self.machine.disk.stat(&self.folder.join("HEAD")) {
+            Ok(stat) => Ok(!stat.is_folder),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StoreError::io(&self.folder, error)),
+        }
+    }
+
+    /// Makes the database, if there is none yet, for good; whether there was none.
+    pub fn make(&self) -> Result<bool, StoreError> {
+        let is_new = !self.is_there()?;
+        self.database(true)?;
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(is_new)
     }
 
     /// The database; `None` if there is none yet and nothing is to be written. Who only reads takes no lock, and sees what
@@ -161,8 +174,14 @@ impl DatabaseFolder {
         } else {
             return Ok(None);
         };
-        let database = Database::open_with(machine, &self.folder, mode, self.options)?;
+        let is_new = mode == Mode::Write && !host::is_remote(&self.folder) && !self.is_there()?;
+        let undo = is_new.then(|| Undo::of(&*self.machine.disk, &self.folder));
+        let before = open.as_ref().map(|before| Arc::clone(before.locks()));
+        let database = Database::open_beside(machine, &self.folder, mode, self.options, before)?;
         *open = Some(database.clone());
+        if undo.is_some() {
+            *self.made.lock().unwrap_or_else(PoisonError::into_inner) = undo;
+        }
         Ok(Some(database))
     }
 }
@@ -170,6 +189,13 @@ impl DatabaseFolder {
 impl Drop for DatabaseFolder {
     fn drop(&mut self) {
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let made = self.made.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(database), Some(made)) = (&open, made)
+            && database.is_blank()
+        {
+            made.undo(&*self.machine.disk);
+            return;
+        }
         if let Some(database) = open.take().filter(|database| database.mode() == Mode::Write) {
             // What was committed is durable without it; the next opening only reads more.
             if let Err(error) = database.close() {
@@ -223,6 +249,8 @@ pub struct StatementLocks {
     pub compacts: bool,
     /// Memory that it may take.
     pub memory_bytes: usize,
+    /// With whom it takes turns.
+    pub lane: Option<Lane>,
 }
 
 /// A transaction that was begun.
@@ -234,9 +262,8 @@ struct Transaction {
     read_only: bool,
     failed: bool,
     holder: Holder,
+    /// It is open for reading only, until the transaction changes something.
     database: Arc<Database>,
-    /// Why it can only read: another process had the database when it began.
-    refused: Option<StoreError>,
 }
 
 /// What a commit says of itself.
@@ -304,6 +331,7 @@ impl Store {
                 adds_to: None,
                 compacts: false,
                 memory_bytes: usize::MAX,
+                lane: None,
             },
             least_entity: 0,
         }
@@ -330,7 +358,7 @@ impl Store {
     /// What the next statement reads; `None` if nothing was ever written.
     pub fn view(&mut self, span: Span) -> Result<Option<View>, Error> {
         if let Some(transaction) = &mut self.transaction {
-            return transaction.view(&self.name, &self.branch, span).map(Some);
+            return transaction.view(&self.folder, &self.name, &self.branch, span).map(Some);
         }
         let failed = |error: StoreError| store_error(&error, span);
         let Some(database) = self.folder.database(false).map_err(failed)? else {
@@ -395,8 +423,8 @@ impl Store {
         if self.folder.is_packed {
             return Err(user("25006", span, "a packed database is read only"));
         }
-        if let Some(transaction) = &self.transaction {
-            transaction.check_writes(span)?;
+        if let Some(transaction) = &mut self.transaction {
+            transaction.writes(&self.folder, span)?;
         }
         let for_rows = match self.is_crowded {
             false => self.view_for_rows(span)?.filter(|_| !self.is_crowded),
@@ -436,8 +464,12 @@ impl Store {
     /// A statement takes its place in the lock table, before its snapshot: so whoever is committed in between is known.
     fn starts_in(&mut self, database: &Database) {
         let text = &self.running.text;
-        self.alone
+        let holder = self
+            .alone
             .get_or_insert_with(|| database.locks().begin(&self.branch, text));
+        if let Some(lane) = self.running.lane {
+            holder.comes_from(lane);
+        }
     }
 
     /// Takes over what a statement changed: into the transaction, or at once into a commit.
@@ -527,6 +559,21 @@ impl Store {
         Arc::clone(&self.name)
     }
 
+    /// The error of what needs a database where there is none.
+    pub fn none_yet(&self, span: Span) -> Error {
+        let message = format!("there is no database in `{}`", self.folder.folder.display());
+        let help = "the first statement that writes makes one; is that the right folder?";
+        Error::new(Diagnostic::new("3D000", span, message).with_help(help))
+    }
+
+    /// Makes the database, if there is none yet; whether there was none.
+    pub fn make(&self, span: Span) -> Result<bool, Error> {
+        if self.folder.is_packed {
+            return Ok(false);
+        }
+        self.folder.make().map_err(|error| store_error(&error, span))
+    }
+
     /// Whether there is a database yet.
     pub fn is_there(&self, span: Span) -> Result<bool, Error> {
         let database = self.folder.database(false);
@@ -546,18 +593,18 @@ impl Store {
         }
     }
 
-    /// BEGIN.
+    /// BEGIN. Only a database that is not there yet is made for it.
     pub fn begin(&mut self, read_only: bool, isolation: Option<Isolation>, span: Span) -> Result<(), Error> {
         if self.transaction.is_some() {
             return Err(user("25001", span, "a transaction is open already"));
         }
         let failed = |error: StoreError| store_error(&error, span);
-        let (opened, refused) = match self.folder.database(!read_only) {
-            Err(error @ StoreError::Locked { .. }) => (self.folder.database(false), Some(error)),
-            Ok(None) => (self.folder.database(true), None),
-            opened => (opened, None),
+        let database = match self.folder.database(false).map_err(failed)? {
+            None if read_only => return Err(is_read_only(span)),
+            None => self.folder.database(true).map_err(failed)?,
+            there => there,
         };
-        if let Some(database) = opened.map_err(failed)? {
+        if let Some(database) = database {
             self.starts_in(&database);
         }
         let (Some(view), Some(holder)) = (self.view(span)?, self.alone.take()) else {
@@ -575,7 +622,6 @@ impl Store {
             failed: false,
             holder,
             database: view.database,
-            refused,
         });
         Ok(())
     }
@@ -664,28 +710,51 @@ impl Store {
 }
 
 impl Transaction {
-    /// An error if its next statement may not change anything.
-    fn check_writes(&self, span: Span) -> Result<(), Error> {
-        match &self.refused {
-            _ if self.read_only => Err(user("25006", span, "the transaction is read only")),
-            Some(error) => Err(store_error(error, span)),
-            None => Ok(()),
+    /// It is about to change something. Up to its first change the folder was another's to write to.
+    fn writes(&mut self, folder: &DatabaseFolder, span: Span) -> Result<(), Error> {
+        if self.read_only {
+            return Err(is_read_only(span));
         }
+        if self.database.mode() == Mode::Write {
+            return Ok(());
+        }
+        let failed = |error: StoreError| store_error(&error, span);
+        let Some(database) = folder.database(true).map_err(failed)? else {
+            return Ok(());
+        };
+        let same = database.same_as(self.changes.base()).map_err(failed)?;
+        let Some(base) = same else {
+            let message = "another process has written to the database since the transaction began";
+            let help = "roll back, and try the transaction again";
+            return Err(Error::new(Diagnostic::new("40001", span, message).with_help(help)));
+        };
+        self.goes_on(database, &base);
+        Ok(())
+    }
+
+    /// Nothing was changed yet: it reads this from here on.
+    fn goes_on(&mut self, database: Arc<Database>, base: &Snapshot) {
+        let afresh = |changes: &Changes| {
+            let mut afresh = Changes::new(base);
+            afresh.reads.clone_from(&changes.reads);
+            afresh
+        };
+        self.changes = afresh(&self.changes);
+        for (_, changes) in &mut self.savepoints {
+            *changes = afresh(changes);
+        }
+        self.database = database;
     }
 
     /// What its next statement reads.
-    fn view(&mut self, name: &Arc<str>, branch: &str, span: Span) -> Result<View, Error> {
+    fn view(&mut self, folder: &DatabaseFolder, name: &Arc<str>, branch: &str, span: Span) -> Result<View, Error> {
         if self.failed {
             return Err(aborted(span));
         }
-        let database = Arc::clone(&self.database);
         if self.isolation == Isolation::ReadCommitted {
-            let failed = |error: StoreError| store_error(&error, span);
-            let newest = database.head(branch).map_err(failed)?;
-            let rebased = self.changes.rebased(&newest);
-            self.changes = rebased.map_err(|error| commit_error(&database, &self.changes, &error, span))?;
-            self.holder.reads(database.height(&newest).map_err(failed)?);
+            self.reads_newest(folder, branch, span)?;
         }
+        let database = Arc::clone(&self.database);
         Ok(View {
             name: Arc::clone(name),
             database,
@@ -693,12 +762,35 @@ impl Transaction {
             changes: self.changes.savepoint(),
         })
     }
+
+    /// What is committed by now, by other processes too while this one does not write.
+    fn reads_newest(&mut self, folder: &DatabaseFolder, branch: &str, span: Span) -> Result<(), Error> {
+        let failed = |error: StoreError| store_error(&error, span);
+        let newest = if self.database.mode() == Mode::Read
+            && let Some(database) = folder.database(false).map_err(failed)?
+        {
+            let newest = database.head(branch).map_err(failed)?;
+            self.goes_on(database, &newest);
+            newest
+        } else {
+            let newest = self.database.head(branch).map_err(failed)?;
+            let rebased = self.changes.rebased(&newest);
+            self.changes = rebased.map_err(|error| commit_error(&self.database, &self.changes, &error, span))?;
+            newest
+        };
+        self.holder.reads(self.database.height(&newest).map_err(failed)?);
+        Ok(())
+    }
+}
+
+fn is_read_only(span: Span) -> Error {
+    user("25006", span, "the transaction is read only")
 }
 
 /// What a commit says of itself, and of who made it.
 fn about(message: Message<'_>) -> About {
     About {
-        author: std::env::var("USER").unwrap_or_default(),
+        author: host::user_name().to_string(),
         message: message.text().to_string(),
         is_quoted: matches!(message, Message::Quoted(_)),
     }

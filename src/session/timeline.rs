@@ -73,7 +73,7 @@ fn ours(session: &mut Session, kind: &K, running: Running) -> Result<StatementRe
         view = store.writing(running.span)?;
     }
     let stream = match kind {
-        K::CreateSnapshot(create) => return refs::create_snapshot(create, &view, running.span),
+        K::CreateSnapshot(create) => return refs::create_snapshot(session, create, &view, running),
         K::CreateBranch(create) => return refs::create_branch(session, create, &view, running),
         K::Drop(drop) => return refs::drop(session, drop, &view, running.span),
         K::Diff(diff) => past::diff(session, diff, &view, running)?,
@@ -112,7 +112,10 @@ fn viewed(session: &mut Session, span: Span) -> Result<View, Error> {
         None => None,
     };
     session.relations.view.clone_from(&view);
-    view.ok_or_else(|| user("22023", span, "nothing was committed yet"))
+    view.ok_or_else(|| match &session.store {
+        Some(store) => store.none_yet(span),
+        None => user("22023", span, "nothing was committed yet"),
+    })
 }
 
 /// `SHOW SNAPSHOTS | BRANCHES | WATERMARKS`; `None` for anything else.

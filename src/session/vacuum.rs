@@ -26,10 +26,8 @@ const COLUMNS: [(&str, bool); 7] = [
 
 /// VACUUM; `dry_run`: only says what it would do.
 pub fn run(session: &mut Session, dry_run: bool, span: Span) -> Result<ResultStream, Error> {
-    let keep_us = match session.settings.retention_ms {
-        0 => None,
-        ms => Some(i64::try_from(ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000)),
-    };
+    let kept = session.settings.retention_ms;
+    let keep_us = kept.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000));
     // The session's own last statement is over.
     session.relations.view = None;
     let Some(store) = &mut session.store else {
@@ -37,7 +35,7 @@ pub fn run(session: &mut Session, dry_run: bool, span: Span) -> Result<ResultStr
     };
     store.alone("VACUUM", span)?;
     let Some(view) = store.maintaining(span)? else {
-        return Ok(listing::stream(&COLUMNS, Vec::new(), span));
+        return Err(store.none_yet(span));
     };
     let collected = view.database.collect(keep_us, dry_run);
     let collected = collected.map_err(|error| store_error(&error, span))?;
@@ -72,6 +70,6 @@ pub fn checkpoint(session: &mut Session, span: Span) -> Result<(), Error> {
             let done = view.timeline_for(span)?.checkpoint();
             done.map_err(|error| store_error(&error, span))
         }
-        None => Ok(()),
+        None => Err(store.none_yet(span)),
     }
 }

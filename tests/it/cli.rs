@@ -302,6 +302,10 @@ impl Protocol {
     fn start(folder: &Path) -> Self {
         let mut command = command(folder);
         command.args(["repl", "--format", "json"]);
+        Self::of(command)
+    }
+
+    fn of(mut command: std::process::Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let replies = BufReader::new(child.stdout.take().unwrap());
         Self { child, replies }
@@ -379,6 +383,30 @@ fn each_connection_is_a_session() {
         json!([["auto"]])
     );
     assert_eq!(protocol.ask(r#"{"sql": "SHOW threads"}"#)["rows"], json!([["auto"]]));
+    protocol.end();
+}
+
+#[test]
+fn no_connection_waits_for_another() {
+    let folder = folder();
+    let mut command = command(folder.path());
+    command.args(["-d", "db", "repl", "--format", "json"]);
+    let mut protocol = Protocol::of(command);
+    protocol.sql("CREATE TABLE t (a int PRIMARY KEY, b int); INSERT INTO t VALUES (1, 1), (2, 2)");
+    protocol.ask(r#"{"sql": "BEGIN; UPDATE t SET b = 2 WHERE a = 1", "conn": "a"}"#);
+    let refused = protocol.ask(r#"{"sql": "UPDATE t SET b = 3 WHERE a = 1", "conn": "b"}"#);
+    assert_eq!(refused["error"]["code"], "55P03", "{refused}");
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("the row with key (a) = (1) of `t` is held by"),
+        "{message}"
+    );
+    let other = protocol.ask(r#"{"sql": "UPDATE t SET b = 3 WHERE a = 2", "conn": "b"}"#);
+    assert_eq!(other["ok"], true, "{other}");
+    protocol.ask(r#"{"sql": "COMMIT", "conn": "a"}"#);
+    let again = protocol.ask(r#"{"sql": "UPDATE t SET b = b + 1 WHERE a = 1", "conn": "b"}"#);
+    assert_eq!(again["rows_affected"], 1, "{again}");
+    assert_eq!(protocol.sql("SELECT b FROM t ORDER BY a")["rows"], json!([[3], [3]]));
     protocol.end();
 }
 

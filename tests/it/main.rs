@@ -44,4 +44,5 @@ mod slt;
 mod store;
 mod tpch;
 mod triggers;
+mod upkeep;
 mod world;

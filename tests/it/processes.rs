@@ -94,3 +94,62 @@ fn reading_changes_nothing_in_the_folder() {
     drop(reading);
     assert!(before == files());
 }
+
+#[test]
+fn a_transaction_takes_the_lock_at_its_first_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let other = |script: &str| {
+        let ran = gobi(folder, &["-d", "db", "--format", "csv", "-c", script]);
+        assert_eq!(ran.code, Some(0), "{script}: {}", ran.err);
+    };
+    other("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 10), (2, 20)");
+    let here = client(&folder.join("db"));
+    let mut session = here.session();
+    // What another process commits meanwhile is no conflict, and not seen.
+    run(&mut session, "BEGIN; SAVEPOINT s; FROM t").unwrap();
+    other("INSERT INTO t VALUES (3, 30)");
+    assert_eq!(run(&mut session, "SELECT count(*) FROM t").unwrap(), "2");
+    run(&mut session, "UPDATE t SET n = 11 WHERE id = 1").unwrap();
+    assert_eq!(run(&mut session, "SELECT sum(n) FROM t").unwrap(), "31");
+    run(&mut session, "ROLLBACK TO s; UPDATE t SET n = 12 WHERE id = 1; COMMIT").unwrap();
+    assert_eq!(run(&mut session, "SELECT sum(n) FROM t").unwrap(), "62");
+    drop((session, here));
+    // A row that another process has changed is one.
+    let here = client(&folder.join("db"));
+    let mut session = here.session();
+    run(&mut session, "BEGIN; FROM t").unwrap();
+    other("UPDATE t SET n = 13 WHERE id = 1");
+    let late = run(&mut session, "UPDATE t SET n = 14 WHERE id = 1").unwrap_err();
+    assert_eq!(late.code(), "40001", "{late}");
+    assert!(
+        late.to_string()
+            .contains("the row with key (id) = (1) of `t` was changed"),
+        "{late}"
+    );
+    run(&mut session, "ROLLBACK").unwrap();
+    drop((session, here));
+    // Read committed sees it, statement by statement.
+    let here = client(&folder.join("db"));
+    let mut session = here.session();
+    run(&mut session, "BEGIN ISOLATION LEVEL READ COMMITTED; FROM t").unwrap();
+    other("UPDATE t SET n = 15 WHERE id = 1");
+    assert_eq!(run(&mut session, "SELECT n FROM t WHERE id = 1").unwrap(), "15");
+    run(&mut session, "UPDATE t SET n = n + 1 WHERE id = 1; COMMIT").unwrap();
+    assert_eq!(run(&mut session, "SELECT n FROM t WHERE id = 1").unwrap(), "16");
+    drop((session, here));
+    // Nor does it make a database, or attach one for writing.
+    other("BEGIN; SELECT 1; COMMIT; ATTACH 'new' AS fresh; BEGIN; FROM t; COMMIT");
+    assert!(!folder.join("new").exists());
+    let ran = gobi(folder, &["-d", "none", "-c", "BEGIN; SELECT 1; COMMIT"]);
+    assert_eq!((ran.code, folder.join("none").exists()), (Some(0), false));
+    let ran = gobi(folder, &["-d", "none", "-c", "BEGIN READ ONLY; CREATE TABLE t (a int)"]);
+    assert!(
+        ran.err.contains("error[25006]: the transaction is read only"),
+        "{}",
+        ran.err
+    );
+    assert!(!folder.join("none").exists());
+    let made = "BEGIN; SAVEPOINT s; CREATE TABLE t (a int); ROLLBACK TO s; CREATE TABLE u (a int); COMMIT; FROM u";
+    assert_eq!(gobi(folder, &["-d", "none", "-c", made]).code, Some(0));
+}

@@ -128,11 +128,14 @@ pub enum SnapshotCommand {
     /// All of them, with their commits
     #[command(after_help = "Example:\n  gobi -d shop snapshot list")]
     List,
-    /// Name the last commit
-    #[command(after_help = "Example:\n  gobi -d shop snapshot create monday")]
+    /// Name the last commit, or an earlier one
+    #[command(after_help = "Example:\n  gobi -d shop snapshot create monday --at '2 days ago'")]
     Create {
         /// Its name
         name: String,
+        /// A branch, a snapshot, the beginning of a commit's hash, or a time [default: the last commit]
+        #[arg(long, value_name = "COMMIT")]
+        at: Option<String>,
     },
     /// Give a name up
     #[command(after_help = "Example:\n  gobi -d shop snapshot drop monday")]
@@ -170,6 +173,9 @@ pub enum BranchCommand {
     Drop {
         /// Which
         name: String,
+        /// Together with commits that no other branch and no snapshot leads to
+        #[arg(long)]
+        cascade: bool,
     },
     /// Do on one branch what was done on another; exit code 1 and the conflicts if there are some
     #[command(after_help = "Example:\n  gobi -d shop branch merge trial")]
@@ -216,9 +222,15 @@ pub struct Gc {
     pub dry_run: bool,
     /// How much history is kept, such as 12h or 7d [default: all of it]
     #[arg(long, value_name = "TIME", value_parser = retention)]
-    pub keep: Option<u64>,
+    pub keep: Option<Kept>,
 }
 
-fn retention(text: &str) -> Result<u64, String> {
-    crate::client::settings::parse_retention(text).ok_or_else(|| super::wants("retention"))
+/// How much history is kept; none: all of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept(pub Option<u64>);
+
+fn retention(text: &str) -> Result<Kept, String> {
+    crate::client::settings::parse_retention(text)
+        .map(Kept)
+        .ok_or_else(|| super::wants("retention"))
 }

@@ -258,7 +258,7 @@ impl<'a> Binder<'a> {
             .find(|known| known.rsplit_once('.').is_some_and(|(_, last)| same(last, &name)));
         error.help = match elsewhere {
             Some(elsewhere) => Some(format!("did you mean `{elsewhere}`?")),
-            None => super::names::suggestion(&name, known),
+            None => super::names::suggestion(&name, known).or_else(|| self.tables.why_unknown()),
         };
         self.fail(error)
     }

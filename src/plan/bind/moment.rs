@@ -2,7 +2,8 @@
 //!
 //! `orders AS OF '1 hour ago'` reads the table as it was then; `AS OF COMMIT 'ab12' SELECT …` all tables of the statement.
 //!
-//! Invariants: a moment is a constant; a table's own moment beats the statement's.
+//! Invariants: a moment is a constant, or moves with the clock alone (`now() - interval '1 hour'`); a table's own moment beats the
+//! statement's.
 //!
 //! Does not: find the commit (the resolver does).
 
@@ -11,7 +12,8 @@ use gobi_grammar::ast::{self, TableRefKind, WhenKind};
 
 use super::scope::Scope;
 use super::{Binder, Bound};
-use crate::plan::logical::Plan;
+use crate::functions::{self, Env, Resolved};
+use crate::plan::logical::{Expr, ExprKind, Plan};
 use crate::plan::{Moment, Point, Start};
 use crate::types::{LogicalType, Value};
 
@@ -64,7 +66,8 @@ impl<'a> Binder<'a> {
             WhenKind::Branch(text) => return Ok(Point::Branch(text.clone())),
             WhenKind::At(expr) => expr,
         };
-        let bound = self.constant(expr, "AS OF")?;
+        let now = self.tables.now_micros();
+        let bound = self.constant_with(expr, "AS OF", &|bound| at_time(bound, now))?;
         let point = match (bound.as_literal(), &bound.ty) {
             (Some(Value::String(text)), _) => Some(Point::Text(text.to_string())),
             (Some(Value::Int(micros)), LogicalType::Timestamp | LogicalType::TimestampTz) => {
@@ -85,4 +88,28 @@ impl<'a> Binder<'a> {
             )),
         }
     }
+}
+
+/// Functions that ask the clock, and nothing else.
+const CLOCK: [&str; 3] = ["now", "current_date", "localtimestamp"];
+
+/// An expression in which the clock stands still.
+fn at_time(mut expr: Expr, now_micros: i64) -> Expr {
+    expr.rewrite(&mut |inner| {
+        let ExprKind::Call { function, args } = &inner.kind else {
+            return;
+        };
+        if !args.is_empty() || !CLOCK.contains(&functions::function(*function).name) {
+            return;
+        }
+        let call = Resolved {
+            function: *function,
+            arg_types: Vec::new(),
+            result: inner.ty.clone(),
+        };
+        if let Ok(value) = functions::evaluate(&call, &[], &Env::new(now_micros, 0)) {
+            *inner = Expr::literal(value, inner.ty.clone(), inner.span);
+        }
+    });
+    expr
 }

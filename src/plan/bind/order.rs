@@ -171,11 +171,16 @@ impl<'a> Binder<'a> {
 
     /// A constant expression, computed.
     pub(super) fn constant(&mut self, e: &'a ast::Expr, place: &str) -> Bound<Expr> {
+        self.constant_with(e, place, &|bound| bound)
+    }
+
+    /// The same, of what something is made of it first.
+    pub(super) fn constant_with(&mut self, e: &'a ast::Expr, place: &str, with: &dyn Fn(Expr) -> Expr) -> Bound<Expr> {
         let mut block = Block::new(Scope::default(), Place::Other);
         let outer = std::mem::take(&mut self.outer);
         let bound = self.expr(&mut block, e);
         self.outer = outer;
-        let bound = eval::fold(bound?);
+        let bound = eval::fold(with(bound?));
         if bound.as_literal().is_some() {
             return Ok(bound);
         }

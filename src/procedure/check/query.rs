@@ -381,6 +381,10 @@ struct BodyTables<'b> {
 }
 
 impl TableResolver for BodyTables<'_> {
+    fn now_micros(&self) -> i64 {
+        self.inner.now_micros()
+    }
+
     fn keeps_plans(&self) -> bool {
         self.typed
     }

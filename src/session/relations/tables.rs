@@ -15,6 +15,7 @@ use gobi_grammar::Diagnostic;
 use super::{Opened, Relations, qualified};
 use crate::catalog::{Entity, EntityId, MAIN_SCHEMA};
 use crate::formats::{BatchRelation, Relation};
+use crate::host;
 use crate::plan::NamedTypes;
 use crate::plan::access::{Index, Wanted};
 use crate::plan::logical::{Query, TableId};
@@ -368,12 +369,21 @@ impl<'r> StatementTables<'r> {
 }
 
 impl TableResolver for StatementTables<'_> {
+    fn now_micros(&self) -> i64 {
+        host::Clock::now_us(&host::RealClock::default())
+    }
+
     fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
         let found = self.found(parts, moment)?;
         if let Some(Named::Table(id)) = &found {
             self.note_resolved(parts, false, moment, *id);
         }
         Ok(found)
+    }
+
+    fn why_unknown(&self) -> Option<String> {
+        let folder = self.relations.no_database.as_ref()?.file_name()?;
+        Some(format!("there is no database in `{}`", folder.display()))
     }
 
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {

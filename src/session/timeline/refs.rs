@@ -2,22 +2,31 @@
 //!
 //! `SNAPSHOT 'q1'` gives the last commit a name; `CREATE BRANCH b FROM TAG 'q1'` begins a branch there.
 //!
-//! Invariants: a name is durable when the statement ends. The branch `main`, and the one in use, are not dropped.
+//! Invariants: a name is durable when the statement ends. The branch `main`, and the one in use, are not dropped; what was committed
+//! on a branch, and nothing else leads to, goes only with CASCADE.
 //!
 //! Does not: copy anything.
 
-use gobi_grammar::ast::{CreateBranch, CreateSnapshot, Drop, Ident, ObjectKind, Span};
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{CreateBranch, CreateSnapshot, Drop, DropBehavior, Ident, ObjectKind, Span, When};
 
 use super::{Column, list, point, resolved, user};
 use crate::session::change::Running;
 use crate::session::store::{MAIN, View, store_error};
 use crate::session::{Error, ResultStream, Session, StatementResult};
+use crate::store::StoreError;
 use crate::store::object::CommitId;
+use crate::store::table::COMPACTION;
 use crate::store::timeline::RefKind;
 
 /// CREATE SNAPSHOT.
-pub fn create_snapshot(create: &CreateSnapshot, view: &View, span: Span) -> Result<StatementResult, Error> {
-    let commit = last(view, span)?;
+pub fn create_snapshot(
+    session: &mut Session,
+    create: &CreateSnapshot,
+    view: &View,
+    running: Running,
+) -> Result<StatementResult, Error> {
+    let commit = commit_at(session, create.at.as_ref(), view, running)?;
     create_ref(view, RefKind::Tag, &create.name, create.if_not_exists, commit)
 }
 
@@ -28,15 +37,19 @@ pub fn create_branch(
     view: &View,
     running: Running,
 ) -> Result<StatementResult, Error> {
-    let commit = match &create.from {
-        Some(when) => {
-            let point = point(session, when, running)?;
-            view.commit_of(&point).map_err(|error| resolved(error, when.span))?
-        }
-        None => last(view, running.span)?,
-    };
-    view.kept(commit).map_err(|error| resolved(error, running.span))?;
+    let commit = commit_at(session, create.from.as_ref(), view, running)?;
     create_ref(view, RefKind::Branch, &create.name, create.if_not_exists, commit)
+}
+
+/// The commit of a point, which must still be kept; the last one, if none is named.
+fn commit_at(session: &mut Session, when: Option<&When>, view: &View, running: Running) -> Result<CommitId, Error> {
+    let Some(when) = when else {
+        return last(view, running.span);
+    };
+    let point = point(session, when, running)?;
+    let commit = view.commit_of(&point);
+    let kept = commit.and_then(|commit| view.kept(commit).map(|_| commit));
+    kept.map_err(|error| resolved(error, when.span))
 }
 
 /// USE BRANCH.
@@ -52,7 +65,7 @@ pub fn use_branch(session: &mut Session, name: &Ident) -> Result<StatementResult
         Ok(Some(view)) => view
             .named(RefKind::Branch, &name.text)
             .map_err(|error| resolved(error, name.span)),
-        Ok(None) => Err(user("22023", name.span, "nothing was committed yet")),
+        Ok(None) => Err(store.none_yet(name.span)),
         Err(error) => Err(error),
     };
     store.use_branch(if found.is_ok() { &name.text } else { &before });
@@ -65,6 +78,7 @@ pub fn drop(session: &mut Session, drop: &Drop, view: &View, span: Span) -> Resu
         ObjectKind::Branch => RefKind::Branch,
         _ => RefKind::Tag,
     };
+    let mut going = Vec::with_capacity(drop.names.len());
     for path in &drop.names {
         let [name] = path.as_slice() else {
             return Err(user("42601", span, "snapshots and branches have a single name"));
@@ -74,15 +88,48 @@ pub fn drop(session: &mut Session, drop: &Drop, view: &View, span: Span) -> Resu
             let why = if in_use { "is in use" } else { "is always there" };
             return Err(user("55006", name.span, format!("the branch `{}` {why}", name.text)));
         }
-        let commit = match view.named(kind, &name.text) {
-            Ok(commit) => commit,
-            Err(_) if drop.if_exists => continue,
+        match view.named(kind, &name.text) {
+            Ok(commit) => going.push((name, commit)),
+            Err(_) if drop.if_exists => {}
             Err(error) => return Err(resolved(error, name.span)),
-        };
+        }
+    }
+    if kind == RefKind::Branch && drop.behavior != Some(DropBehavior::Cascade) {
+        going
+            .iter()
+            .try_for_each(|(name, commit)| check_reached(view, name, *commit, &going))?;
+    }
+    for (name, commit) in going {
         let dropped = view.database.set_ref(kind, &name.text, Some(commit), None);
         dropped.map_err(|error| store_error(&error, name.span))?;
     }
     Ok(StatementResult::Done)
+}
+
+/// An error if a branch has commits that no other branch but those that are going, and no snapshot, leads to.
+fn check_reached(view: &View, name: &Ident, commit: CommitId, going: &[(&Ident, CommitId)]) -> Result<(), Error> {
+    let failed = |error: StoreError| store_error(&error, name.span);
+    let timeline = view.timeline_for(name.span)?;
+    let mut commits = timeline.first_parents(commit);
+    // What only moved rows is nothing to be missed.
+    let last = commits.find(|found| !matches!(found, Ok((_, record)) if record.flavor == COMPACTION));
+    let Some((last, _)) = last.transpose().map_err(failed)? else {
+        return Ok(());
+    };
+    let branches = timeline.refs(RefKind::Branch).into_iter();
+    let others = branches.filter(|(other, _)| going.iter().all(|(gone, _)| gone.text != *other));
+    for (_, other) in others.chain(timeline.refs(RefKind::Tag)) {
+        if timeline.is_ancestor(last, other).map_err(failed)? {
+            return Ok(());
+        }
+    }
+    let short: String = last.to_string().chars().take(12).collect();
+    let message = format!(
+        "the branch `{}` has commits that no other branch and no snapshot leads to, the last of them `{short}`",
+        name.text
+    );
+    let help = "MERGE BRANCH takes them over; DROP BRANCH … CASCADE gives them up";
+    Err(Error::new(Diagnostic::new("2BP01", name.span, message).with_help(help)))
 }
 
 fn create_ref(

@@ -51,6 +51,18 @@ impl std::fmt::Display for TxnId {
     }
 }
 
+/// One after the other: who asks for something in a lane is answered before anybody else in it can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane(u64);
+
+impl Lane {
+    /// A lane of one's own.
+    pub fn begin() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// The lock table of a database.
 #[derive(Debug)]
 pub struct Locks {
@@ -92,6 +104,7 @@ struct Holding {
     since_us: i64,
     standing: Standing,
     waits: Option<Wait>,
+    lane: Option<Lane>,
 }
 
 /// What a transaction claims, and a number that no other claim in the table goes by.
@@ -210,6 +223,14 @@ pub enum LockError {
         /// The statement that closes the circle.
         theirs: String,
     },
+    /// Who is waited for comes after this statement.
+    #[error("{overlap} is held by {by} of another connection, which can go on only when this statement has ended")]
+    InTheWay {
+        /// Who holds it.
+        by: TxnId,
+        /// What.
+        overlap: Overlap,
+    },
     /// It took too long.
     #[error("{overlap} is held by {by}, and the lock timeout of {timeout_ms} ms is over")]
     Timeout {
@@ -280,6 +301,7 @@ impl Locks {
             since_us: self.clock.now_us(),
             standing: Standing::default(),
             waits: None,
+            lane: None,
         };
         let mut state = lock(&self.state);
         state.holders.insert(id, holding);
@@ -365,6 +387,11 @@ impl Holder {
     /// The transaction reads a commit of this height now; none is before the first.
     pub fn reads(&self, height: Option<u64>) {
         self.with(|holding| holding.reads = Some(height.map_or(0, |height| height + 1)));
+    }
+
+    /// It comes from a lane.
+    pub fn comes_from(&self, lane: Lane) {
+        self.with(|holding| holding.lane = Some(lane));
     }
 
     /// The statement that runs now.

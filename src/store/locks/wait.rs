@@ -1,6 +1,7 @@
 //! Waiting for another transaction to end: the wait-for graph, and what ends a wait.
 //!
-//! Transaction 3 waits for 5, 5 waits for 8; when 8 is about to wait for 3, the circle is closed, and 8 gets the error.
+//! Transaction 3 waits for 5, 5 waits for 8; when 8 is about to wait for 3, the circle is closed, and 8 gets the error. Where requests of
+//! several connections are read one after the other, none of them waits for another: that could never be answered.
 //!
 //! Invariants: a transaction waits for one other at a time; when that gives anything back it looks again, so no edge of the
 //! graph is older than what it was made for. Circles are found before a wait begins.
@@ -60,6 +61,9 @@ impl Holder {
                 theirs: state.text(theirs),
             });
         }
+        if state.is_in_the_way(self.id, by) {
+            return Err(LockError::InTheWay { by, overlap });
+        }
         let wait = Wait {
             on: by,
             version,
@@ -115,6 +119,20 @@ impl State {
                 None => at = wait.on,
             }
         }
+    }
+
+    /// Whether who `id` is about to wait for, or whoever that waits for, comes after it in the same lane.
+    fn is_in_the_way(&self, id: TxnId, on: TxnId) -> bool {
+        let lane = self.holders.get(&id).and_then(|mine| mine.lane);
+        let mut at = Some(on);
+        while let Some(holding) = at.and_then(|at| self.holders.get(&at)).filter(|_| lane.is_some()) {
+            if holding.lane == lane {
+                return true;
+            }
+            let wait = holding.waits.as_ref().filter(|wait| wait.over.is_none());
+            at = wait.map(|wait| wait.on);
+        }
+        false
     }
 
     /// Ends the waits for some claims of a transaction.

@@ -38,6 +38,8 @@ pub struct Twice {
     pub row: Option<RowAddress>,
     /// Whether the transaction's snapshot does not have that row yet.
     pub is_newer: bool,
+    /// Whether the transaction changes or deletes the row that had the key in its snapshot.
+    pub is_replaced: bool,
     /// The commit that wrote it then, if it is known.
     pub by: Option<CommitId>,
 }
@@ -110,7 +112,9 @@ impl Looking<'_> {
         for (root, is_newer) in [(old, false), (newest.filter(|root| Some(*root) != old), true)] {
             let Some(root) = root else { continue };
             if let Some((address, row)) = self.in_index(core, root, new)? {
-                return self.twice(key, address, Some(row), is_newer);
+                let twice = self.twice(key, address, Some(row), is_newer)?;
+                let is_replaced = is_newer && self.had_key(core, old, (new, address))?;
+                return Ok(twice.map(|twice| Twice { is_replaced, ..twice }));
             }
         }
         Ok(None)
@@ -158,6 +162,19 @@ impl Looking<'_> {
         Ok(None)
     }
 
+    /// Whether the key of a new row was that of another one in the transaction's snapshot.
+    fn had_key(
+        &self,
+        core: &Core,
+        old: Option<ObjectId>,
+        (new, address): (&Keys, RowAddress),
+    ) -> Result<bool, StoreError> {
+        let (Some(root), Some((bytes, _))) = (old, new.iter().find(|(_, located)| located.address == address)) else {
+            return Ok(false);
+        };
+        Ok(Tree::new(core, root).get(bytes)?.is_some())
+    }
+
     /// The commit that wrote a row of the newest snapshot.
     fn writer_of(&self, row: RowAddress) -> Result<Option<CommitId>, StoreError> {
         let core = self.newest.core();
@@ -187,6 +204,7 @@ impl Looking<'_> {
             key: self.table.key_text(self.def, key, new)?,
             row,
             is_newer,
+            is_replaced: false,
         }))
     }
 }
