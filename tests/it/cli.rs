@@ -407,6 +407,21 @@ fn no_connection_waits_for_another() {
     let again = protocol.ask(r#"{"sql": "UPDATE t SET b = b + 1 WHERE a = 1", "conn": "b"}"#);
     assert_eq!(again["rows_affected"], 1, "{again}");
     assert_eq!(protocol.sql("SELECT b FROM t ORDER BY a")["rows"], json!([[3], [3]]));
+    // A call that runs by itself may wait, and goes by its own name.
+    protocol.sql("upsert procedure p(x int) returns int { UPDATE t SET b = x WHERE a = 1; x }");
+    protocol.ask(r#"{"sql": "BEGIN; UPDATE t SET b = 5 WHERE a = 1", "conn": "a"}"#);
+    protocol.ask(r#"{"sql": "let f = spawn p(7)", "conn": "b"}"#);
+    let waits = loop {
+        let locks = protocol.sql("SHOW LOCKS");
+        let rows = locks["rows"].as_array().unwrap().clone();
+        if let Some(row) = rows.into_iter().find(|row| row[1] == "waits") {
+            break row;
+        }
+    };
+    assert_eq!(waits[6], "p(7)", "{waits}");
+    protocol.ask(r#"{"sql": "ROLLBACK", "conn": "a"}"#);
+    let done = protocol.ask(r#"{"sql": "await f", "conn": "b"}"#);
+    assert_eq!(done["rows"], json!([[7]]), "{done}");
     protocol.end();
 }
 

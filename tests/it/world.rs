@@ -378,7 +378,11 @@ impl World {
     }
 
     fn settle(&mut self, model: Arc<Model>) -> Result<(), StoreError> {
-        let database = self.database()?.expect("something was written");
+        let Some(database) = self.database()? else {
+            // A transaction that has changed nothing makes no database either.
+            self.witness.lock().unwrap().under_way = None;
+            return Ok(());
+        };
         // What was acknowledged becomes a commit, or this says why not.
         database.make_durable()?;
         let size = usize::try_from(database.timeline().unwrap().log_head().size).unwrap();

@@ -103,6 +103,8 @@ fn start(
     work: impl FnOnce(&mut Session) -> Result<Value, Error> + Send + 'static,
 ) -> Result<i64, Error> {
     let jobs = session.jobs();
+    // What it waits for is told under its own name, not that of the statement that has started it.
+    child.statement = shown.as_str().into();
     let number = jobs.begin(shown, ty, child.interrupt(), running.span)?;
     let theirs = jobs.clone();
     let work = move || {
