@@ -153,3 +153,34 @@ fn a_transaction_takes_the_lock_at_its_first_change() {
     let made = "BEGIN; SAVEPOINT s; CREATE TABLE t (a int); ROLLBACK TO s; CREATE TABLE u (a int); COMMIT; FROM u";
     assert_eq!(gobi(folder, &["-d", "none", "-c", made]).code, Some(0));
 }
+
+#[test]
+fn files_that_another_process_reads_are_not_told_to_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let other = |args: &[&str]| {
+        let ran = gobi(folder, &[&["-d", "db", "--format", "jsonl"], args].concat());
+        assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.err);
+        ran.out
+    };
+    let collected = |args: &[&str]| {
+        let told = other(&[&["gc", "--keep", "0s"], args].concat());
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        told["files_removed"].as_u64().unwrap()
+    };
+    other(&[
+        "-c",
+        "CREATE TABLE t AS SELECT range AS a, 'x' || range AS b FROM range(200000)",
+    ]);
+    let here = client(&folder.join("db"));
+    let mut session = here.session();
+    run(&mut session, "BEGIN; SELECT count(*) FROM t").unwrap();
+    other(&["-c", "TRUNCATE t; INSERT INTO t VALUES (1, 'one')"]);
+    assert_eq!((collected(&["--dry-run"]), collected(&[])), (0, 0));
+    assert_eq!(
+        run(&mut session, "SELECT count(*), max(a) FROM t").unwrap(),
+        "200000,199999"
+    );
+    drop((session, here));
+    assert_eq!((collected(&["--dry-run"]), collected(&[]), collected(&[])), (1, 1, 0));
+}
