@@ -38,11 +38,15 @@ pub fn text(query: &Query, estimates: &Estimates<'_>) -> String {
             Printer::new(&query.columns).plan(&query.root, 1, estimates, &mut out);
         }
     }
+    for call in &query.calls {
+        let _ = writeln!(out, "Rows of {}(…)", call.function);
+        Printer::new(&call.input.columns).plan(&call.input.root, 1, estimates, &mut out);
+    }
     Printer::new(&query.columns).plan(&query.root, 0, estimates, &mut out);
     out
 }
 
-/// A whole query as JSON: `{"plan": …, "subqueries": […], "recursions": […], "output": […]}`.
+/// A whole query as JSON: `{"plan": …, "subqueries": […], "recursions": […], "calls": […], "output": […]}`.
 pub fn json(query: &Query, estimates: &Estimates<'_>) -> Json {
     let output = query
         .output
@@ -60,10 +64,17 @@ pub fn json(query: &Query, estimates: &Estimates<'_>) -> Json {
             "step": part(&recursion.step),
         })
     });
+    let calls = query.calls.iter().map(|call| {
+        json!({
+            "function": call.function,
+            "rows": Printer::new(&call.input.columns).json(&call.input.root, estimates),
+        })
+    });
     json!({
         "plan": Printer::new(&query.columns).json(&query.root, estimates),
         "subqueries": subqueries.collect::<Vec<_>>(),
         "recursions": recursions.collect::<Vec<_>>(),
+        "calls": calls.collect::<Vec<_>>(),
         "output": output.collect::<Vec<_>>(),
     })
 }

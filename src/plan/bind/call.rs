@@ -214,6 +214,11 @@ impl<'a> Binder<'a> {
     }
 
     fn no_function<T>(&mut self, name: &ast::Ident, types: &[LogicalType], failure: ResolveFailure) -> Bound<T> {
+        if types.first().is_some_and(is_stream) && ["next", "has_next", "close"].contains(&name.text.as_str()) {
+            let message = format!("`{}` of a stream in a query is not supported yet", name.text);
+            let help = format!("ask it in a statement of its own: `let x = s.{}()`", name.text);
+            return self.fail(Diagnostic::new("0A000", name.span, message).with_help(help));
+        }
         let shown: Vec<String> = types.iter().map(ToString::to_string).collect();
         let error = match failure {
             ResolveFailure::UnknownName { nearest } => {
@@ -235,6 +240,12 @@ impl<'a> Binder<'a> {
         };
         self.fail(error)
     }
+}
+
+/// Whether it is the type of what `stream select …` gives.
+fn is_stream(ty: &LogicalType) -> bool {
+    let LogicalType::Struct(fields) = ty else { return false };
+    matches!(fields.as_slice(), [number, row] if number.name == "stream" && row.name == "row")
 }
 
 /// The arguments, with constants of the types of an array's elements where the function takes them so: a literal gives way to

@@ -104,6 +104,12 @@ impl ForRows {
         self.function == other.function && self.args == other.args && self.only_if == other.only_if
     }
 
+    /// Whether it has the same value for all rows.
+    fn is_for_all_rows(&self) -> bool {
+        let same = |arg: &Expr| arg.columns().is_empty() && !arg.is_volatile();
+        self.only_if.is_none() && self.args.iter().all(same)
+    }
+
     /// An argument, which is not computed where there is no call.
     fn only_there(&self, arg: Expr) -> Expr {
         let Some(condition) = self.only_if.clone() else {
@@ -238,6 +244,19 @@ impl<'a> Binder<'a> {
         }
         call.column = self.new_column(function, callee.result.clone(), true);
         let column = call.column;
+        if call.is_for_all_rows() {
+            let one_row = Plan::Values {
+                columns: Vec::new(),
+                rows: vec![Vec::new()],
+            };
+            let value = self.with_call(one_row, call);
+            let kind = ExprKind::Subquery(self.add_value(value, column));
+            return Ok(Expr {
+                kind,
+                ty: callee.result,
+                span,
+            });
+        }
         block.joins().push(Attach::Call(call));
         Ok(Expr::column(column, callee.result, span))
     }
@@ -277,12 +296,14 @@ impl<'a> Binder<'a> {
     fn no_call(&self, plan: &Plan, call: &ForRows) -> Option<String> {
         let known = plan.output_set();
         let within = call.args.iter().chain(&call.only_if).all(|e| e.within(&known));
-        if within && plan.free_columns().is_empty() && !self.recursions.iter().any(Option::is_none) {
-            return None;
-        }
+        let place = match within && plan.free_columns().is_empty() {
+            true if self.recursions.iter().all(Option::is_some) => return None,
+            true => "in a recursive CTE",
+            false => "for values of a query around that query",
+        };
+        let function = &call.function;
         Some(format!(
-            "a call of `{}`, which cannot become a part of a query, for values of a query around that query, is",
-            call.function
+            "a call of `{function}`, which cannot become a part of a query, {place}, is"
         ))
     }
 

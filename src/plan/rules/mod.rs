@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 use super::estimate::Estimator;
 use super::given::GivenValues;
-use super::logical::{Plan, Query, Recursion, TableId};
+use super::logical::{Plan, Query, Recursion, RowCalls, TableId};
 use super::{TableResolver, access};
 
 /// Applies to a query, its subqueries and its recursive CTEs those rules that need to know nothing of the rows.
@@ -35,6 +35,11 @@ pub(super) fn simplify(mut query: Query) -> Query {
         ..recursion
     });
     query.recursions = recursions.collect();
+    let calls = query.calls.into_iter().map(|call| RowCalls {
+        input: simplify(call.input),
+        ..call
+    });
+    query.calls = calls.collect();
     fold::plan(&mut query.root);
     query.root = pushdown::push_filters(query.root, &query.columns);
     fold::plan(&mut query.root);

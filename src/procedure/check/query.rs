@@ -71,10 +71,23 @@ impl Checker<'_> {
                 Some((fields, used))
             }
             Err(errors) => {
+                let errors = errors.into_iter().map(|error| self.about_own(error));
+                let errors: Vec<Diagnostic> = errors.collect();
                 self.errors.extend(errors);
                 None
             }
         }
+    }
+
+    /// An error about a function that is there, but for the body only.
+    fn about_own(&self, error: Diagnostic) -> Diagnostic {
+        let name = error.message.split('`').nth(1).unwrap_or_default();
+        if error.message != format!("function `{name}` does not exist") || !self.is_own(name) {
+            return error;
+        }
+        let message = format!("`{name}`, a function of the body, in a query is not supported yet");
+        let help = format!("define `{name}` outside of the body, and give it all that it needs as arguments");
+        Diagnostic::new("0A000", error.span(), message).with_help(help)
     }
 
     /// An error unless the variable has a value.

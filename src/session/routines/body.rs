@@ -13,7 +13,7 @@ use gobi_grammar::ast::{self, Span, StatementKind as K, Value as Written};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::answers::{Answering, Slots};
-use super::{Held, Known, Running, spawned};
+use super::{Held, Known, Running, define, spawned};
 use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
 use crate::plan::routine::{Routine, Statement, Variable};
@@ -345,6 +345,8 @@ pub(super) fn params(session: &Session, statement: &ast::Statement, running: Run
 fn declared<'s>(statement: &'s ast::Statement, into: &mut Vec<&'s ast::Let>) {
     let mut block = |block: &'s ast::Block| block.statements.iter().for_each(|inner| declared(inner, into));
     match &statement.kind {
+        // A function is none of the script's variables.
+        K::Let(variable) if define::is_lambda(variable) => {}
         K::Let(variable) => into.push(variable),
         K::If(branches) => {
             branches.arms.iter().for_each(|(_, body)| block(body));
