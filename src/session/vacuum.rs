@@ -14,7 +14,7 @@ use super::store::store_error;
 use super::{Error, ResultStream, Session, listing, transactions};
 
 /// The columns of the result.
-const COLUMNS: [(&str, bool); 7] = [
+const COLUMNS: [(&str, bool); 8] = [
     ("earliest", false),
     ("live_objects", true),
     ("packs_rewritten", true),
@@ -22,6 +22,7 @@ const COLUMNS: [(&str, bool); 7] = [
     ("bytes_after", true),
     ("files_removed", true),
     ("file_bytes", true),
+    ("put_off", false),
 ];
 
 /// VACUUM; `dry_run`: only says what it would do.
@@ -53,9 +54,7 @@ pub fn run(session: &mut Session, dry_run: bool, span: Span) -> Result<ResultStr
         collected.file_bytes,
     ];
     row.extend(numbers.map(|number| Cell::Count(Some(number))));
-    if collected.put_off {
-        tracing::warn!("files stay for now, because other processes read the database");
-    }
+    row.push(Cell::Text(if collected.put_off { "yes" } else { "no" }.to_string()));
     Ok(listing::stream(&COLUMNS, vec![row], span))
 }
 

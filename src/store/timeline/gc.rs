@@ -50,7 +50,7 @@ pub struct Collected {
     pub bytes_live: u64,
     /// Packs copied, or that would be.
     pub packs_copied: u64,
-    /// Bytes of all packs after; those that stay for now are among them.
+    /// Bytes of all packs after.
     pub bytes_after: u64,
     /// Files of the layer above that were removed, or would be.
     pub files: u64,
@@ -58,7 +58,7 @@ pub struct Collected {
     pub file_bytes: u64,
     /// Snapshots of commits from this time on are kept; `i64::MIN`: all are.
     pub horizon_us: i64,
-    /// Files stay for now, because other processes read.
+    /// Packs and files stay for now, because other processes read.
     pub put_off: bool,
 }
 
@@ -133,29 +133,30 @@ impl Timeline {
             live_objects: marked.seen.len() as u64,
             ..Collected::default()
         };
+        // Readers of other processes find what they have begun to read; what they keep is removed some other time, and until then it
+        // is not copied either.
+        let alone = without_readers(&*self.machine.disk, &self.folder);
+        collected.put_off = alone.is_none();
         let mut old = Vec::new();
         for pack in self.view().packs.clone() {
             let (all, in_use) = (pack.end(), live_bytes(&pack, &live)?);
             collected.bytes_before += all;
             collected.bytes_live += in_use;
-            if in_use * 100 < (all - PACK_HEADER) * retention.fill_percent.min(100) {
+            if alone.is_some() && in_use * 100 < (all - PACK_HEADER) * retention.fill_percent.min(100) {
                 old.push(pack);
             }
         }
         collected.packs_copied = old.len() as u64;
-        // Readers of other processes find what they have begun to read; what they keep is removed some other time.
-        let alone = without_readers(&*self.machine.disk, &self.folder);
-        collected.put_off = alone.is_none();
         collected.bytes_after = match retention.dry_run {
             true => collected.bytes_before + self.copied_bytes(writer, &old, &live)?,
             false => {
                 let before: u64 = self.view().packs.iter().map(|pack| pack.end()).sum();
-                let done = self.replace(writer, &old, &live, (horizon_us, alone.is_some()));
+                let done = self.replace(writer, &old, &live, horizon_us);
                 before + done.inspect_err(|error| self.stop(error))?
             }
         };
+        collected.bytes_after -= old.iter().map(|pack| pack.end()).sum::<u64>();
         if alone.is_some() {
-            collected.bytes_after -= old.iter().map(|pack| pack.end()).sum::<u64>();
             let is_live = |kind, id| marked.seen.contains(&(kind, id));
             layer.removes(&is_live, !retention.dry_run, &mut collected)?;
         }
@@ -231,7 +232,7 @@ impl Timeline {
         writer: &mut Writer,
         old: &[Arc<PackFile>],
         live: &HashSet<(Kind, u64)>,
-        (horizon_us, remove): (i64, bool),
+        horizon_us: i64,
     ) -> Result<u64, StoreError> {
         let mut bytes = 0;
         if old.iter().any(|pack| pack.number() == writer.pack.pack().number()) {
@@ -254,7 +255,7 @@ impl Timeline {
         self.write_head(writer)?;
         // What is garbage now must not be taken for something that the store has.
         self.cache.clear();
-        for pack in old.iter().filter(|_| remove) {
+        for pack in old {
             self.remove_file(pack.path())?;
             if let Some(index) = pack.index() {
                 self.remove_file(index.path())?;
