@@ -8,6 +8,7 @@
 //!
 //! Does not: cache, buffer, or know formats.
 
+mod direct;
 mod machine;
 mod memory;
 mod none;
@@ -113,6 +114,12 @@ pub trait WriteAt: Debug + Send + Sync {
     /// Writes all bytes at an offset. They are durable once [`WriteAt::sync_data`] returned; before, any of their
     /// sectors may be lost.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// As [`WriteAt::write_at`], where the file has nothing but zeros behind the bytes, up to a multiple of 4,096 at least: what is
+    /// appended like that, a little at a time, may have a shorter way to the medium.
+    fn append_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_at(offset, bytes)
+    }
 
     /// Cuts the file off, or extends it by zeros.
     fn set_len(&self, size_bytes: u64) -> io::Result<()>;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::direct::RealWrite;
 use super::{Clock, Disk, Lock, LockOutcome, Random, ReadAt, Staged, Stat, WriteAt, staged};
 
 /// The operating system's files.
@@ -52,12 +53,12 @@ impl Disk for RealDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn WriteAt>> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        Ok(Arc::new(RealWrite { file }))
+        Ok(Arc::new(RealWrite::new(file, path)))
     }
 
     fn open_write(&self, path: &Path) -> io::Result<Arc<dyn WriteAt>> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Arc::new(RealWrite { file }))
+        Ok(Arc::new(RealWrite::new(file, path)))
     }
 
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
@@ -129,33 +130,6 @@ struct RealLock {
 }
 
 impl Lock for RealLock {}
-
-#[derive(Debug)]
-struct RealWrite {
-    file: File,
-}
-
-impl WriteAt for RealWrite {
-    fn size_bytes(&self) -> io::Result<u64> {
-        self.file.metadata().map(|meta| meta.len())
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
-    }
-
-    fn set_len(&self, size_bytes: u64) -> io::Result<()> {
-        self.file.set_len(size_bytes)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-}
 
 fn stat_of(meta: &fs::Metadata) -> Stat {
     let mtime_ns = meta.modified().map_or(0, |time| match time.duration_since(UNIX_EPOCH) {

@@ -254,6 +254,9 @@ impl PackWriter {
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8], end: u64) -> std::io::Result<()> {
+        if end.next_multiple_of(PAGE) <= self.allocated {
+            return self.file.append_at(offset, bytes);
+        }
         self.file.write_at(offset, bytes)?;
         if end > self.allocated {
             let step = end.clamp(self.step, MAX_STEP);
@@ -284,7 +287,11 @@ impl PackWriter {
 
     /// The shortest way to store an object at a position: bytes, unless they are the body itself, and the end of its
     /// chain.
-    fn encode(&mut self, object: &NewObject, offset: u64) -> Result<(Stored, Option<Vec<u8>>, u64), StoreError> {
+    fn encode(&mut self, object: &NewObject, offset: u64) -> Result<(Stored, Option<Vec<u8>>, Root), StoreError> {
+        let itself = || Root {
+            offset,
+            body: Some(Arc::clone(&object.body)),
+        };
         if let Packing::Delta(base) = object.packing
             && let Some((stored, ops, root)) = self.encode_delta(object, base, offset)?
         {
@@ -296,9 +303,9 @@ impl PackWriter {
             && let Ok(bytes) = compressor.compress(&object.body)
             && bytes.len() < object.body.len() / 8 * 7
         {
-            return Ok((Stored::Zstd, Some(bytes), offset));
+            return Ok((Stored::Zstd, Some(bytes), itself()));
         }
-        Ok((Stored::Plain, None, offset))
+        Ok((Stored::Plain, None, itself()))
     }
 
     /// As a difference, if it is less than three quarters as long: from the base, or if its chain is at its longest, from where
@@ -308,18 +315,17 @@ impl PackWriter {
         object: &NewObject,
         base: ObjectId,
         offset: u64,
-    ) -> Result<Option<(Stored, Vec<u8>, u64)>, StoreError> {
+    ) -> Result<Option<(Stored, Vec<u8>, Root)>, StoreError> {
         let Some(base) = self.base(object.kind, base)? else {
             return Ok(None);
         };
         let (at, depth, ops) = if base.depth < MAX_DEPTH {
             (base.offset, base.depth + 1, delta::diff(&base.body, &object.body))
-        } else if base.root < self.end {
-            let root = self.pack.body_at(base.root)?;
-            (base.root, 1, delta::diff(&root.bytes, &object.body))
+        } else if let Some(root) = &base.root.body {
+            (base.root.offset, 1, delta::diff(root, &object.body))
         } else {
-            // The whole chain is in the group that is being put together.
-            return Ok(None);
+            let root = self.pack.body_at(base.root.offset)?;
+            (base.root.offset, 1, delta::diff(&root.bytes, &object.body))
         };
         if ops.len() >= object.body.len() / 4 * 3 {
             return Ok(None);
@@ -336,7 +342,10 @@ impl PackWriter {
         Ok(found.map(|(offset, body)| Fresh {
             offset,
             depth: body.depth,
-            root: body.root,
+            root: Root {
+                offset: body.root,
+                body: None,
+            },
             body: body.bytes.into(),
         }))
     }
@@ -356,8 +365,16 @@ fn position(offset: u64) -> Result<u32, StoreError> {
 struct Fresh {
     offset: u64,
     depth: u8,
-    root: u64,
+    root: Root,
     body: Arc<[u8]>,
+}
+
+/// Where a chain of differences ends.
+#[derive(Clone, Debug)]
+struct Root {
+    offset: u64,
+    /// Unless it was written long ago: it may have to be read from the medium.
+    body: Option<Arc<[u8]>>,
 }
 
 /// Nodes written or used lately, in two generations: when the younger is full, the older is forgotten.
