@@ -22,6 +22,9 @@ use crate::store::{Damage, FORMAT_VERSION, StoreError};
 /// What a first read of a record takes, in the hope that it is all of it.
 const GUESS: usize = 4096;
 
+/// What is read of a chain of differences at once.
+const WINDOW: u64 = 64 << 10;
+
 /// A pack file and its index.
 #[derive(Debug)]
 pub(crate) struct PackFile {
@@ -38,6 +41,22 @@ struct Lookup {
     recent: BTreeSet<(u64, u32)>,
     /// Bytes that groups take.
     end: u64,
+}
+
+/// Bytes of a pack that were read at once.
+#[derive(Debug)]
+struct Window {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            start: u64::MAX,
+            bytes: Vec::new(),
+        }
+    }
 }
 
 /// A record's header and its body.
@@ -199,8 +218,9 @@ impl PackFile {
     pub(crate) fn body_at(&self, offset: u64) -> Result<Body, StoreError> {
         let mut steps = Vec::new();
         let mut at = offset;
+        let mut window = Window::default();
         loop {
-            let (header, bytes) = self.record_at(at)?;
+            let (header, bytes) = self.record_in(&mut window, at)?;
             let Stored::Delta { distance, depth } = header.stored else {
                 return self.unwind(header, bytes, &steps, (offset, at));
             };
@@ -211,9 +231,28 @@ impl PackFile {
                 return Err(self.damage(at, "a chain of differences is broken"));
             }
             steps.push((header, bytes));
-            at = at
-                .checked_sub(distance)
-                .ok_or_else(|| self.damage(at, "a difference has no base"))?;
+            let base = at.checked_sub(distance);
+            let base = base.ok_or_else(|| self.damage(at, "a difference has no base"))?;
+            // Whole chains lie close together.
+            if distance <= WINDOW && base < window.start {
+                let start = at.saturating_sub(WINDOW).max(PACK_HEADER);
+                let len = usize::try_from(at - start).unwrap_or_default();
+                let bytes = self.read_bytes(start, len)?;
+                window = Window { start, bytes };
+            }
+            at = base;
+        }
+    }
+
+    /// The record at a position, its checksum checked, from a window if it lies there.
+    fn record_in(&self, window: &mut Window, offset: u64) -> Result<(RecordHeader, Vec<u8>), StoreError> {
+        let from = offset
+            .checked_sub(window.start)
+            .and_then(|from| usize::try_from(from).ok());
+        let bytes = from.and_then(|from| window.bytes.get(from..)).unwrap_or_default();
+        match Record::decode(bytes, self.salt(), offset) {
+            Ok(record) => Ok((record.header, record.bytes.to_vec())),
+            Err(_) => self.record_at(offset),
         }
     }
 
