@@ -1,7 +1,8 @@
 //! Files that are written past the system's cache where a few bytes come at a time, each lot made durable.
 //!
 //! Forty bytes come at 8,200: the page from 8,192 on, whose first eight bytes are remembered, is written as a whole, straight to the
-//! medium; what a sync has left to do then is to have it flushed. Measured on ext4 with a virtual disk, 180 bytes and a sync take 150 µs
+//! medium; what a sync has left to do then is to have it flushed. What was written through the cache before goes first, since it would have to be
+//! written back page by page. Measured on ext4 with a virtual disk, 180 bytes and a sync take 150 µs
 //! instead of 175, and 28 µs of CPU instead of 35: no page of the cache has to be found, marked, and written back.
 //!
 //! Invariants: what lies in the file is what [`WriteAt::write_at`] would have left there. Reads through the cache see it, since the
@@ -13,6 +14,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::WriteAt;
@@ -26,42 +28,35 @@ const MOST: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct RealWrite {
     file: File,
-    direct: Mutex<Option<Direct>>,
+    /// The way past the cache.
+    direct: Option<File>,
+    pages: Mutex<Pages>,
+    /// The cache has something that a sync has to write: what comes before that goes the same way.
+    in_cache: AtomicBool,
 }
 
-/// The way past the cache.
-#[derive(Debug)]
-struct Direct {
-    file: File,
-    /// Pages that are written, from the first address on that is a multiple of their size.
+/// Pages that are about to be written.
+#[derive(Debug, Default)]
+struct Pages {
+    /// From the first address on that is a multiple of their size.
     buffer: Vec<u8>,
-    /// The page at the buffer's beginning, up to a byte, is what the file has there.
+    /// The first of them, up to a byte, is what the file has there.
     known: Option<(u64, usize)>,
 }
 
 impl RealWrite {
     /// A file that is open for reads and writes, and lies at a path.
     pub(super) fn new(file: File, path: &Path) -> Self {
-        let direct = open_direct(path).map(|file| Direct {
-            file,
-            buffer: Vec::new(),
-            known: None,
-        });
         Self {
             file,
-            direct: Mutex::new(direct),
+            direct: open_direct(path),
+            pages: Mutex::default(),
+            in_cache: AtomicBool::new(false),
         }
     }
 
-    fn direct(&self) -> MutexGuard<'_, Option<Direct>> {
-        self.direct.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The file is about to be changed in another way.
-    fn forget(&self) {
-        if let Some(direct) = &mut *self.direct() {
-            direct.known = None;
-        }
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,54 +82,90 @@ impl WriteAt for RealWrite {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.forget();
+        self.pages().known = None;
+        self.in_cache.store(true, Ordering::Release);
         self.file.write_all_at(bytes, offset)
     }
 
-    fn append_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut direct = self.direct();
-        if let Some(way) = direct.as_mut().filter(|_| bytes.len() <= MOST) {
-            match way.append(&self.file, offset, bytes) {
-                // The file system has other wishes.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => *direct = None,
-                done => return done,
+    fn append_at(&self, offset: u64, bytes: &[u8], is_synced_next: bool) -> io::Result<()> {
+        let direct = match &self.direct {
+            Some(direct) if bytes.len() <= MOST => direct,
+            _ => return self.write_at(offset, bytes),
+        };
+        let mut pages = self.pages();
+        let (page, len) = pages.fill(&self.file, offset, bytes)?;
+        let whole = pages.whole(len);
+        let passes_by = is_synced_next && !self.in_cache.load(Ordering::Acquire);
+        let written = match passes_by {
+            true => direct.write_all_at(whole, page),
+            false => Err(io::ErrorKind::InvalidInput.into()),
+        };
+        match written {
+            // The file system may want it otherwise, too.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.in_cache.store(true, Ordering::Release);
+                self.file.write_all_at(whole, page)?;
             }
+            written => written?,
         }
-        drop(direct);
-        self.write_at(offset, bytes)
+        pages.written(page, offset + bytes.len() as u64);
+        Ok(())
     }
 
     fn set_len(&self, size_bytes: u64) -> io::Result<()> {
-        self.forget();
+        self.pages().known = None;
         self.file.set_len(size_bytes)
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        // Before: what is written meanwhile may be left to the next.
+        self.in_cache.store(false, Ordering::Release);
         self.file.sync_data()
     }
 }
 
-impl Direct {
-    fn append(&mut self, cached: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+impl Pages {
+    /// Makes the pages that bytes are part of, with zeros behind them: where they begin, and their length.
+    fn fill(&mut self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<(u64, usize)> {
         if self.buffer.is_empty() {
             self.buffer = vec![0; MOST + 3 * PAGE];
         }
-        let first = self.buffer.as_ptr().align_offset(PAGE);
-        let buffer = &mut self.buffer[first..];
-        let head = offset as usize % PAGE;
+        let head = usize::try_from(offset % PAGE as u64).unwrap_or_default();
         let page = offset - head as u64;
-        if self.known.take() != Some((page, head)) {
-            cached.read_exact_at(&mut buffer[..head], page)?;
-        }
+        let known = self.known.take();
         let end = head + bytes.len();
         let len = end.next_multiple_of(PAGE);
-        buffer[head..end].copy_from_slice(bytes);
-        buffer[end..len].fill(0);
-        self.file.write_all_at(&buffer[..len], page)?;
-        let last = end / PAGE * PAGE;
-        buffer.copy_within(last..end, 0);
-        self.known = Some((page + last as u64, end - last));
-        Ok(())
+        let whole = self.whole_mut(len);
+        if known != Some((page, head)) {
+            file.read_exact_at(&mut whole[..head], page)?;
+        }
+        whole[head..end].copy_from_slice(bytes);
+        whole[end..].fill(0);
+        Ok((page, len))
+    }
+
+    /// They were written, from a position of the file up to another; the last one goes on.
+    fn written(&mut self, page: u64, end: u64) {
+        let head = usize::try_from(end % PAGE as u64).unwrap_or_default();
+        let last = end - head as u64;
+        let at = self.first() + usize::try_from(last - page).unwrap_or_default();
+        let first = self.first();
+        self.buffer.copy_within(at..at + head, first);
+        self.known = Some((last, head));
+    }
+
+    fn first(&self) -> usize {
+        self.buffer.as_ptr().align_offset(PAGE)
+    }
+
+    fn whole(&self, len: usize) -> &[u8] {
+        let first = self.first();
+        &self.buffer[first..first + len]
+    }
+
+    fn whole_mut(&mut self, len: usize) -> &mut [u8] {
+        let first = self.first();
+        &mut self.buffer[first..first + len]
     }
 }
 
@@ -181,7 +212,7 @@ mod tests {
                 let byte = turn as u8 + 1;
                 match step {
                     Step::Append(len) => {
-                        file.append_at(at as u64, &vec![byte; len]).unwrap();
+                        file.append_at(at as u64, &vec![byte; len], turn % 3 > 0).unwrap();
                         expected[at..at + len].fill(byte);
                         at += len;
                     }

@@ -116,8 +116,8 @@ pub trait WriteAt: Debug + Send + Sync {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// As [`WriteAt::write_at`], where the file has nothing but zeros behind the bytes, up to a multiple of 4,096 at least: what is
-    /// appended like that, a little at a time, may have a shorter way to the medium.
-    fn append_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    /// appended like that, a little at a time, may have a shorter way to the medium, if a sync is about to follow.
+    fn append_at(&self, offset: u64, bytes: &[u8], _is_synced_next: bool) -> io::Result<()> {
         self.write_at(offset, bytes)
     }
 

@@ -19,9 +19,11 @@
 //!
 //! Does not: order transactions that run side by side; none of them has seen another.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+
+use hashbrown::{HashMap, HashSet};
 
 use super::StoreError;
 use super::database::Database;
@@ -132,7 +134,9 @@ impl State {
     fn take(&mut self, durable: Option<u64>) -> Vec<Entry> {
         let goes = |entry: &&Entry| durable.is_none_or(|durable| entry.ticket <= durable);
         let count = self.entries.iter().take_while(goes).count();
-        let left = self.entries.split_off(count);
+        // As many will come again.
+        let mut left = Vec::with_capacity(self.entries.len());
+        left.extend(self.entries.drain(count..));
         let entries = std::mem::replace(&mut self.entries, left);
         self.leaving = entries.iter().flat_map(|entry| entry.keys.iter().copied()).collect();
         for (branch, generations) in &mut self.branches {
@@ -312,7 +316,7 @@ impl Database {
             self.make_commits(&mut lock(&self.queued), None)?;
         }
         // Another thread may have made them a moment ago.
-        self.core.timeline.wait(self.ahead.made.load(Ordering::SeqCst))
+        self.core.timeline.wait_lazy(self.ahead.made.load(Ordering::SeqCst))
     }
 
     /// Whether there are commits that are in memory only, since nothing is written here.
@@ -320,10 +324,18 @@ impl Database {
         self.mode() == Mode::Read && self.ahead.made.load(Ordering::SeqCst) > 0
     }
 
+    /// The queue of commits, for one that changes no rows: others may go ahead meanwhile.
+    pub(super) fn queue_beside(&self) -> Result<Queued<'_>, StoreError> {
+        let mut queued = lock(&self.queued);
+        self.make_commits(&mut queued, None)?;
+        Ok(queued)
+    }
+
     /// The queue of commits, for one that is not of what went ahead: all that did is a commit now, and nothing does until the queue is
     /// given back.
     pub(super) fn queue_alone(&self) -> Result<Queued<'_>, StoreError> {
-        let mut queued = lock(&self.queued);
+        // The most of them while others still may.
+        let mut queued = self.queue_beside()?;
         lock(&self.ahead.state).branches.clear();
         self.make_commits(&mut queued, None)?;
         Ok(queued)

@@ -15,9 +15,10 @@
 //!
 //! Does not: know SQL, or who may do what.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+
+use hashbrown::HashMap;
 
 use super::StoreError;
 use super::ahead::Ahead;
@@ -269,11 +270,16 @@ impl Database {
             about,
             flavor,
         };
-        match self.commit_together(request) {
-            Ok(snapshot) => Ok(Some(snapshot)),
-            Err(CommitError::Conflict(_)) => Ok(None),
-            Err(error) => Err(error),
+        let compacted = match self.commit_together(request) {
+            Ok(snapshot) => Some(snapshot),
+            Err(CommitError::Conflict(_)) => None,
+            Err(error) => return Err(error),
+        };
+        // Whoever asks for all of it waits for it, too.
+        if effort == Effort::All {
+            self.core.timeline.settle()?;
         }
+        Ok(compacted)
     }
 
     /// Makes one commit of some transactions, on top of the newest one, and queues it for the disk.
@@ -284,10 +290,14 @@ impl Database {
         about: &About,
         (flavor, extra): (u8, Vec<u8>),
     ) -> Result<(Pending<'_>, Snapshot), CommitError> {
-        let mut queued = self.queue_alone()?;
+        let is_lazy = flavor == COMPACTION;
+        let mut queued = match is_lazy {
+            true => self.queue_beside()?,
+            false => self.queue_alone()?,
+        };
         let newest = self.newest(&queued, branch, members)?;
         let mut made = Prepared::apply(members, branch, &newest, about)?;
-        (made.draft.flavor, made.draft.extra) = (flavor, extra);
+        (made.draft.flavor, made.draft.extra, made.draft.is_lazy) = (flavor, extra, is_lazy);
         let pending = self.core.timeline.submit(made.draft)?;
         let snapshot = made.snapshot.committed(pending.id());
         queued.insert(branch.to_string(), snapshot.clone());

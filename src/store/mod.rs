@@ -100,6 +100,7 @@
 //! - What `fdatasync` of a file reported as done stays, and stays as it is, until it is written again; so do names after `fsync`
 //!   of their folder. After a sync that failed nothing is assumed: the store stops writing.
 //! - A write that was not synced may be lost in any sectors, in any order. A rename happens or not.
+//! - A page that is written again with the same bytes and more behind them keeps those, whatever becomes of the rest.
 //! - Synced bytes that change all the same are noticed by checksums and hashes, never used, and reported with file and object.
 //!
 //! # Recovery

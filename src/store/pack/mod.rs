@@ -10,17 +10,19 @@
 //!
 //! Does not: know what objects say, except commits and refs that [`scan`] hands out, or which packs count: HEAD does.
 
+mod encode;
 mod file;
 mod index;
 mod record;
 mod scan;
 mod writer;
 
+pub(crate) use encode::{Batch, Encoder};
 pub(crate) use file::PackFile;
 pub(crate) use index::IndexFile;
 pub(crate) use record::{GROUP_HEADER, GroupHeader, PACK_HEADER, Record, Stored};
 pub(crate) use scan::{Group, find_group, read_group, scan};
-pub(crate) use writer::{GroupDraft, PackWriter};
+pub(crate) use writer::{Appended, GroupDraft, PackWriter};
 
 /// Differences of differences, at most.
 pub(crate) const MAX_DEPTH: u8 = 128;

@@ -211,22 +211,23 @@ impl<'a> Record<'a> {
 
 /// Appends a record that will begin at `offset` of its pack.
 pub(crate) fn write_record(out: &mut Vec<u8>, salt: u64, offset: u64, record: &NewRecord<'_>) {
-    let mut head = vec![record.kind.0];
-    head.push(match record.stored {
+    let start = out.len();
+    out.push(record.kind.0);
+    out.push(match record.stored {
         Stored::Plain => 0,
         Stored::Zstd => 1,
         Stored::Delta { .. } => 2,
     });
-    write_varint(&mut head, record.len as u64);
-    write_varint(&mut head, record.bytes.len() as u64);
+    write_varint(out, record.len as u64);
+    write_varint(out, record.bytes.len() as u64);
     if let Stored::Delta { distance, depth } = record.stored {
-        write_varint(&mut head, distance);
-        head.push(depth);
+        write_varint(out, distance);
+        out.push(depth);
     }
-    head.extend(record.prefix.to_le_bytes());
-    let check = record_check(salt, offset, &head, record.bytes);
-    out.extend(head);
-    out.extend(check.to_le_bytes());
+    out.extend_from_slice(&record.prefix.to_le_bytes());
+    let head = out.get(start..).unwrap_or_default();
+    let check = record_check(salt, offset, head, record.bytes);
+    out.extend_from_slice(&check.to_le_bytes());
     out.extend_from_slice(record.bytes);
 }
 

@@ -1,35 +1,25 @@
 //! Writing groups to the open pack.
 //!
-//! `add` packs an object: as its difference from the node that it replaces, compressed, or as it is, whichever is shortest;
-//! `append` writes the group behind the last one, and `sync` makes it durable.
+//! `add` puts objects into a group that were packed before, `append` writes it behind the last one, and a [`Sync`] makes it durable.
 //!
 //! Invariants: space is filled with zeros ahead of its use, so that a sync has data to write and no metadata; what was
-//! synced is never written again. After an error the writer must not be used any more.
+//! synced is never written again with anything else. After an error the writer must not be used any more.
 //!
 //! Does not: decide what belongs in a group, or when a pack is full.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use hashbrown::HashMap;
-
+use super::encode::{Batch, Encoder, How};
 use super::record::{GROUP_HEADER, GroupHeader, NewRecord, PACK_HEADER, PackHeader, Stored, write_record};
-use super::{MAX_DEPTH, PackFile, pack_name};
+use super::{PackFile, pack_name};
 use crate::host::{Disk, WriteAt, fill_zero};
-use crate::store::object::{Kind, NewObject, ObjectId, Packing};
+use crate::store::StoreError;
+use crate::store::object::{Kind, NewObject};
 use crate::store::wire::checksum;
-use crate::store::{StoreError, delta};
 
-/// Bodies shorter than this are not worth a compressor's while.
-const COMPRESS_FROM: usize = 256;
-/// Zstandard's fastest level; higher ones gain little on nodes, which are mostly hashes.
-const LEVEL: i32 = 1;
-/// Bodies kept as likely bases of differences, in bytes per generation.
-const RECENT_BYTES: usize = 4 << 20;
-/// Of those, bases that others have taken the place of; one that becomes two nodes is asked for twice.
-const MOST_REPLACED: usize = 64;
 /// So many bytes are kept from group to group.
 const MOST_SPARE: usize = 1 << 18;
 /// Bytes of a group's header.
@@ -48,13 +38,11 @@ pub(crate) struct PackWriter {
     /// Where the next group begins.
     end: u64,
     /// Bytes known to be on the medium.
-    synced: u64,
+    synced: Arc<AtomicU64>,
     /// Bytes that the file has.
     allocated: u64,
     /// The smallest step in which it grows.
     step: u64,
-    compressor: Option<zstd::bulk::Compressor<'static>>,
-    recent: Recent,
     /// Where the last group was put together.
     spare: Vec<u8>,
 }
@@ -159,13 +147,11 @@ impl PackWriter {
     fn over(pack: Arc<PackFile>, file: Arc<dyn WriteAt>, allocated: u64, step: u64) -> Self {
         Self {
             end: pack.end(),
-            synced: pack.end(),
+            synced: Arc::new(AtomicU64::new(pack.end())),
             pack,
             file,
             allocated,
             step,
-            compressor: zstd::bulk::Compressor::new(LEVEL).ok(),
-            recent: Recent::default(),
             spare: Vec::new(),
         }
     }
@@ -179,32 +165,49 @@ impl PackWriter {
         self.end
     }
 
-    /// Packs an object into a group.
-    pub(crate) fn add(&mut self, group: &mut GroupDraft, object: &NewObject) -> Result<(), StoreError> {
-        let offset = self.end + group.len();
-        let (stored, bytes, root) = self.encode(object, offset)?;
-        let record = NewRecord {
-            kind: object.kind,
-            stored,
-            len: object.body.len(),
-            prefix: object.id.prefix(),
-            bytes: bytes.as_deref().unwrap_or(&object.body),
-        };
-        write_record(&mut group.bytes, self.pack.salt(), offset, &record);
-        group.entries.push((record.prefix, position(offset)?));
-        group.commits += u32::from(object.kind == Kind::COMMIT);
-        if object.kind == Kind::NODE {
-            let fresh = Fresh {
-                offset,
-                root,
-                depth: stored.depth(),
-                body: Arc::clone(&object.body),
+    /// Puts packed objects into a group; their positions.
+    pub(crate) fn add(&mut self, group: &mut GroupDraft, batch: &Batch) -> Result<Vec<u64>, StoreError> {
+        let mut positions = Vec::with_capacity(batch.objects().len());
+        for packed in batch.objects() {
+            let offset = self.end + group.len();
+            let object = &packed.object;
+            let (stored, bytes) = match &packed.how {
+                How::Plain => (Stored::Plain, &*object.body),
+                How::Zstd(bytes) => (Stored::Zstd, bytes.as_slice()),
+                How::Delta(base, ops) => {
+                    let distance = base.position(&positions).and_then(|base| offset.checked_sub(base));
+                    let distance =
+                        distance.ok_or_else(|| StoreError::Unfit("a difference's base is not before it".into()))?;
+                    let depth = packed.depth;
+                    (Stored::Delta { distance, depth }, ops.as_slice())
+                }
             };
-            self.recent.insert(object.id, fresh);
-            if let Packing::Delta(base) = object.packing {
-                self.recent.replaced(base);
-            }
+            let record = NewRecord {
+                kind: object.kind,
+                stored,
+                len: object.body.len(),
+                prefix: object.id.prefix(),
+                bytes,
+            };
+            write_record(&mut group.bytes, self.pack.salt(), offset, &record);
+            group.entries.push((record.prefix, position(offset)?));
+            group.commits += u32::from(object.kind == Kind::COMMIT);
+            positions.push(offset);
         }
+        Ok(positions)
+    }
+
+    /// Packs an object into a group that becomes part of the pack before anything else does.
+    pub(crate) fn pack_into(
+        &mut self,
+        group: &mut GroupDraft,
+        encoder: &mut Encoder,
+        object: &NewObject,
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        encoder.encode(&self.pack, &mut batch, object)?;
+        let positions = self.add(group, &batch)?;
+        encoder.placed(batch, &positions);
         Ok(())
     }
 
@@ -226,15 +229,16 @@ impl PackWriter {
         write_record(&mut group.bytes, self.pack.salt(), offset, &record);
     }
 
-    /// Writes a group. It is durable after the next [`PackWriter::sync`].
-    pub(crate) fn append(&mut self, mut group: GroupDraft) -> Result<(), StoreError> {
+    /// Writes a group. It is durable after the next sync, which may be about to come. Its objects are found once they are in the
+    /// [`PackFile`]'s lookup.
+    pub(crate) fn append(&mut self, mut group: GroupDraft, syncs: bool) -> Result<Appended, StoreError> {
         let offset = self.end;
         let salt = self.pack.salt();
         let header = GroupHeader {
             body_len: position(group.body().len() as u64)?,
             sequence: group.sequence,
             log_size: group.log_size,
-            synced: position(self.synced)?,
+            synced: position(self.synced.load(Ordering::Acquire))?,
             commits: group.commits,
             body_check: checksum(salt.wrapping_add(offset), group.body()),
         };
@@ -243,19 +247,23 @@ impl PackWriter {
         }
         let end = offset + group.len();
         position(end)?;
-        self.write(offset, &group.bytes, end)
+        self.write(offset, &group.bytes, syncs)
             .map_err(|error| StoreError::io(self.pack.path(), error))?;
         self.end = end;
-        self.pack.extend(&group.entries, end);
+        self.pack.extend(&[], end);
         if group.bytes.capacity() <= MOST_SPARE {
             self.spare = group.bytes;
         }
-        Ok(())
+        Ok(Appended {
+            pack: Arc::clone(&self.pack),
+            entries: group.entries,
+        })
     }
 
-    fn write(&mut self, offset: u64, bytes: &[u8], end: u64) -> std::io::Result<()> {
+    fn write(&mut self, offset: u64, bytes: &[u8], syncs: bool) -> std::io::Result<()> {
+        let end = offset + bytes.len() as u64;
         if end.next_multiple_of(PAGE) <= self.allocated {
-            return self.file.append_at(offset, bytes);
+            return self.file.append_at(offset, bytes, syncs);
         }
         self.file.write_at(offset, bytes)?;
         if end > self.allocated {
@@ -267,13 +275,24 @@ impl PackWriter {
         Ok(())
     }
 
+    /// What makes all groups durable that are appended by now; others may be appended meanwhile.
+    pub(crate) fn to_sync(&self) -> Sync {
+        Sync {
+            pack: Arc::clone(&self.pack),
+            file: Arc::clone(&self.file),
+            end: self.end,
+            synced: Arc::clone(&self.synced),
+        }
+    }
+
+    /// Whether there is something that is not known to be on the medium.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.synced.load(Ordering::Acquire) < self.end
+    }
+
     /// Makes all groups durable.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
-        self.file
-            .sync_data()
-            .map_err(|error| StoreError::io(self.pack.path(), error))?;
-        self.synced = self.end;
-        Ok(())
+        self.to_sync().run()
     }
 
     /// Cuts off the space that was prepared, since the pack is full, and makes all of it durable.
@@ -284,70 +303,41 @@ impl PackWriter {
         self.allocated = self.end;
         self.sync()
     }
+}
 
-    /// The shortest way to store an object at a position: bytes, unless they are the body itself, and the end of its
-    /// chain.
-    fn encode(&mut self, object: &NewObject, offset: u64) -> Result<(Stored, Option<Vec<u8>>, Root), StoreError> {
-        let itself = || Root {
-            offset,
-            body: Some(Arc::clone(&object.body)),
-        };
-        if let Packing::Delta(base) = object.packing
-            && let Some((stored, ops, root)) = self.encode_delta(object, base, offset)?
-        {
-            return Ok((stored, Some(ops), root));
+/// A group that was appended, whose objects nobody finds yet.
+#[must_use = "its objects are not found yet"]
+pub(crate) struct Appended {
+    pack: Arc<PackFile>,
+    entries: Vec<(u64, u32)>,
+}
+
+impl Appended {
+    /// Lets its objects be found.
+    pub(crate) fn publish(self) {
+        if !self.entries.is_empty() {
+            self.pack.extend(&self.entries, 0);
         }
-        if object.packing != Packing::Plain
-            && object.body.len() >= COMPRESS_FROM
-            && let Some(compressor) = &mut self.compressor
-            && let Ok(bytes) = compressor.compress(&object.body)
-            && bytes.len() < object.body.len() / 8 * 7
-        {
-            return Ok((Stored::Zstd, Some(bytes), itself()));
-        }
-        Ok((Stored::Plain, None, itself()))
     }
+}
 
-    /// As a difference, if it is less than three quarters as long: from the base, or if its chain is at its longest, from where
-    /// that begins.
-    fn encode_delta(
-        &mut self,
-        object: &NewObject,
-        base: ObjectId,
-        offset: u64,
-    ) -> Result<Option<(Stored, Vec<u8>, Root)>, StoreError> {
-        let Some(base) = self.base(object.kind, base)? else {
-            return Ok(None);
-        };
-        let (at, depth, ops) = if base.depth < MAX_DEPTH {
-            (base.offset, base.depth + 1, delta::diff(&base.body, &object.body))
-        } else if let Some(root) = &base.root.body {
-            (base.root.offset, 1, delta::diff(root, &object.body))
-        } else {
-            let root = self.pack.body_at(base.root.offset)?;
-            (base.root.offset, 1, delta::diff(&root.bytes, &object.body))
-        };
-        if ops.len() >= object.body.len() / 4 * 3 {
-            return Ok(None);
-        }
-        let distance = offset - at;
-        Ok(Some((Stored::Delta { distance, depth }, ops, base.root)))
-    }
+/// A sync of a pack up to a position.
+#[derive(Debug)]
+pub(crate) struct Sync {
+    pack: Arc<PackFile>,
+    file: Arc<dyn WriteAt>,
+    end: u64,
+    synced: Arc<AtomicU64>,
+}
 
-    fn base(&mut self, kind: Kind, id: ObjectId) -> Result<Option<Fresh>, StoreError> {
-        if let Some(fresh) = self.recent.get(id) {
-            return Ok(Some(fresh));
-        }
-        let found = self.pack.locate(kind, id)?;
-        Ok(found.map(|(offset, body)| Fresh {
-            offset,
-            depth: body.depth,
-            root: Root {
-                offset: body.root,
-                body: None,
-            },
-            body: body.bytes.into(),
-        }))
+impl Sync {
+    /// Waits for the medium.
+    pub(crate) fn run(&self) -> Result<(), StoreError> {
+        self.file
+            .sync_data()
+            .map_err(|error| StoreError::io(self.pack.path(), error))?;
+        self.synced.fetch_max(self.end, Ordering::AcqRel);
+        Ok(())
     }
 }
 
@@ -358,61 +348,4 @@ fn position(offset: u64) -> Result<u32, StoreError> {
         found: offset,
         limit: u64::from(u32::MAX),
     })
-}
-
-/// A node written lately.
-#[derive(Clone, Debug)]
-struct Fresh {
-    offset: u64,
-    depth: u8,
-    root: Root,
-    body: Arc<[u8]>,
-}
-
-/// Where a chain of differences ends.
-#[derive(Clone, Debug)]
-struct Root {
-    offset: u64,
-    /// Unless it was written long ago: it may have to be read from the medium.
-    body: Option<Arc<[u8]>>,
-}
-
-/// Nodes written or used lately, in two generations: when the younger is full, the older is forgotten.
-#[derive(Debug, Default)]
-struct Recent {
-    young: HashMap<ObjectId, Fresh>,
-    old: HashMap<ObjectId, Fresh>,
-    young_bytes: usize,
-    /// Those that others have taken the place of.
-    replaced: VecDeque<ObjectId>,
-}
-
-impl Recent {
-    fn get(&self, id: ObjectId) -> Option<Fresh> {
-        self.young.get(&id).or_else(|| self.old.get(&id)).cloned()
-    }
-
-    /// Another node has taken the place of this one.
-    fn replaced(&mut self, id: ObjectId) {
-        self.replaced.push_back(id);
-        if self.replaced.len() > MOST_REPLACED
-            && let Some(oldest) = self.replaced.pop_front()
-        {
-            if let Some(fresh) = self.young.remove(&oldest) {
-                self.young_bytes -= fresh.body.len();
-            }
-            self.old.remove(&oldest);
-        }
-    }
-
-    fn insert(&mut self, id: ObjectId, fresh: Fresh) {
-        self.young_bytes += fresh.body.len();
-        self.young.insert(id, fresh);
-        if self.young_bytes > RECENT_BYTES {
-            // The room that the older ones took is there for the next.
-            std::mem::swap(&mut self.old, &mut self.young);
-            self.young.clear();
-            self.young_bytes = 0;
-        }
-    }
 }

@@ -20,6 +20,7 @@
 //!
 //! Does not: compress; the packs do.
 
+use std::mem::discriminant;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -150,7 +151,8 @@ pub(super) fn write_type(out: &mut Vec<u8>, ty: &LogicalType) {
         LogicalType::Enum(_) if ty.physical() == Physical::I8 => write_type(out, &LogicalType::TinyInt),
         LogicalType::Enum(_) => write_type(out, &LogicalType::SmallInt),
         plain => {
-            let tag = PLAIN_TYPES.iter().position(|known| known == plain).unwrap_or_default();
+            let same = |known: &LogicalType| discriminant(known) == discriminant(plain);
+            let tag = PLAIN_TYPES.iter().position(same).unwrap_or_default();
             out.push(tag as u8);
         }
     }

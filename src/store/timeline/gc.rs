@@ -23,7 +23,7 @@ use super::{Timeline, lock};
 use crate::host::{Disk, MemoryDisk};
 use crate::store::StoreError;
 use crate::store::object::{CommitId, Kind, NewObject, ObjectId, Packing, References, all_references};
-use crate::store::pack::{GroupDraft, PACK_HEADER, PackFile, PackWriter, Stored, read_group};
+use crate::store::pack::{Encoder, GroupDraft, PACK_HEADER, PackFile, PackWriter, Stored, read_group};
 use crate::store::wire::Malformed;
 
 /// What to keep, and how hard to try.
@@ -119,6 +119,7 @@ impl Timeline {
     ) -> Result<Collected, StoreError> {
         let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         self.drain()?;
+        let mut encoder = lock(&self.encoder);
         let mut guard = lock(&self.writer);
         let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
         lock(&self.queue).check()?;
@@ -151,7 +152,7 @@ impl Timeline {
             true => collected.bytes_before + self.copied_bytes(writer, &old, &live)?,
             false => {
                 let before: u64 = self.view().packs.iter().map(|pack| pack.end()).sum();
-                let done = self.replace(writer, &old, &live, horizon_us);
+                let done = self.replace((&mut encoder, writer), &old, &live, horizon_us);
                 before + done.inspect_err(|error| self.stop(error))?
             }
         };
@@ -229,14 +230,14 @@ impl Timeline {
     /// Copies what is in use of some packs, and puts the copies in their place; the bytes that came.
     fn replace(
         &self,
-        writer: &mut Writer,
+        (encoder, writer): (&mut Encoder, &mut Writer),
         old: &[Arc<PackFile>],
         live: &HashSet<(Kind, u64)>,
         horizon_us: i64,
     ) -> Result<u64, StoreError> {
         let mut bytes = 0;
         if old.iter().any(|pack| pack.number() == writer.pack.pack().number()) {
-            self.rotate(writer)?;
+            self.rotate(encoder, writer)?;
             bytes += writer.pack.end();
         }
         let mut copy = Copy::new(self, Arc::clone(&self.machine.disk), writer.next_pack);
@@ -308,6 +309,7 @@ struct Copy<'a> {
     disk: Arc<dyn Disk>,
     next_pack: u32,
     target: Option<(PackWriter, GroupDraft)>,
+    encoder: Encoder,
     done: Vec<Arc<PackFile>>,
     /// Of all that are done.
     bytes: u64,
@@ -324,6 +326,7 @@ impl<'a> Copy<'a> {
             disk,
             next_pack,
             target: None,
+            encoder: Encoder::default(),
             done: Vec::new(),
             bytes: 0,
             is_thrown_away: false,
@@ -372,12 +375,13 @@ impl<'a> Copy<'a> {
             let target = PackWriter::create(&*self.disk, &folder, number, timeline.options.step_bytes)?;
             self.next_pack += 1;
             self.sequence = 0;
+            self.encoder.forget();
             self.target = Some((target, self.next_group()));
         }
         let Some((target, group)) = &mut self.target else {
             return Ok(());
         };
-        target.add(group, object)?;
+        target.pack_into(group, &mut self.encoder, object)?;
         if group.len() >= COPY_BYTES as u64 || target.end() + group.len() >= timeline.options.pack_bytes {
             self.end_group()?;
         }
@@ -395,7 +399,7 @@ impl<'a> Copy<'a> {
     fn end_group(&mut self) -> Result<(), StoreError> {
         let next = self.next_group();
         if let Some((target, group)) = &mut self.target {
-            target.append(std::mem::replace(group, next))?;
+            target.append(std::mem::replace(group, next), false)?.publish();
         }
         Ok(())
     }
@@ -406,7 +410,7 @@ impl<'a> Copy<'a> {
             return Ok(());
         };
         if !group.is_empty() {
-            target.append(group)?;
+            target.append(group, false)?.publish();
         }
         self.bytes += target.end();
         if self.is_thrown_away {

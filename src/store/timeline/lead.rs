@@ -3,7 +3,10 @@
 //! Sixteen threads have queued something. The first to wait becomes the leader, and writes a group; what the others have queued meanwhile is
 //! the next one. It wakes one of those that are done, and that one wakes the others.
 //!
-//! Invariants: there is one leader at a time. Nobody hears of a ticket before all up to it are durable.
+//! Lazy commits need no sync: whoever wants to read them writes them, while a leader waits for the medium with redo records.
+//!
+//! Invariants: there is one leader at a time. Nobody hears of a ticket before all up to it are durable. Whoever takes commits out of the
+//! queue has the encoder, and so writes them before anybody takes the next ones.
 //!
 //! Does not: write bytes; see [`super::write`].
 
@@ -11,9 +14,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::thread;
 
-use super::queue::{Item, Queue};
+use super::queue::{Queue, Settled, Taken};
 use super::{Timeline, lock};
 use crate::store::StoreError;
+use crate::store::pack::Encoder;
 
 /// Bodies written at a time, by all commits of a group.
 const GROUP_BYTES: u64 = 64 << 20;
@@ -65,31 +69,82 @@ impl Timeline {
     fn lead<'q>(&'q self, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
         queue.leading = true;
         for round in 1.. {
-            let items = queue.take(GROUP_BYTES);
-            drop(queue);
-            let settled: Vec<_> = items.iter().map(Item::summary).collect();
             let leading = Leading(self);
-            let written = self.write_items(items);
+            let (written, settled) = match queue.take_records() {
+                Some(records) => {
+                    drop(queue);
+                    (self.write_records(&records.items), records.settled)
+                }
+                None => {
+                    drop(queue);
+                    let mut encoder = lock(&self.encoder);
+                    let taken = lock(&self.queue).take(GROUP_BYTES);
+                    self.write_taken(&mut encoder, taken)
+                }
+            };
             drop(leading);
-            // Whoever only reads has the objects nowhere else.
-            if written.is_ok() && self.is_writable() {
-                let mut in_flight = self.in_flight_mut();
-                settled.iter().for_each(|item| in_flight.remove(&item.objects));
-            }
-            queue = lock(&self.queue);
-            match written {
-                Ok(()) => queue.settle(&settled),
-                Err(error) => queue.stopped = Some(Arc::new(error)),
-            }
-            // Commits of what is durable are left to whoever made them.
-            let is_awaited = queue.items.iter().any(|item| !item.is_done_again());
-            let goes_on = round < ROUNDS && queue.stopped.is_none() && is_awaited;
+            queue = self.settles(written, &settled);
+            let goes_on = round < ROUNDS && queue.stopped.is_none() && queue.is_awaited();
             queue.leading = goes_on;
             self.wakes(&mut queue);
             if !goes_on {
                 break;
             }
         }
+        queue
+    }
+
+    /// Returns when a lazy commit can be read, having written it if nobody else did.
+    pub(in crate::store) fn wait_lazy(&self, ticket: u64) -> Result<(), StoreError> {
+        while self.lazy_done.load(Ordering::Acquire) < ticket {
+            let mut encoder = lock(&self.encoder);
+            let (taken, last) = {
+                let mut queue = lock(&self.queue);
+                if queue.lazy_done >= ticket {
+                    break;
+                }
+                queue.check()?;
+                (queue.take_lazy(GROUP_BYTES), queue.tickets)
+            };
+            if taken.items.is_empty() {
+                // Its records are not durable yet, or there is something else before it.
+                drop(encoder);
+                self.wait(last)?;
+                continue;
+            }
+            let leading = Leading(self);
+            let (written, settled) = self.write_taken(&mut encoder, taken);
+            drop(leading);
+            let mut queue = self.settles(written, &settled);
+            drop(encoder);
+            if queue.stopped.is_some() {
+                self.wakes(&mut queue);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_taken(&self, encoder: &mut Encoder, taken: Taken) -> (Result<(), StoreError>, Settled) {
+        let Taken { items, settled } = taken;
+        let written = self.write_items(encoder, items);
+        if written.is_ok() {
+            lock(&self.tail).settle(&settled);
+        }
+        // Whoever only reads has the objects nowhere else.
+        if written.is_ok() && self.is_writable() {
+            self.in_flight_mut().remove(&settled.objects);
+        }
+        (written, settled)
+    }
+
+    /// Notes what was written, or that nothing may be written any more.
+    fn settles(&self, written: Result<(), StoreError>, settled: &Settled) -> MutexGuard<'_, Queue> {
+        let mut queue = lock(&self.queue);
+        match written {
+            Ok(()) => queue.settle(settled),
+            Err(error) => drop(queue.stopped.get_or_insert_with(|| Arc::new(error))),
+        }
+        self.lazy_done.store(queue.lazy_done, Ordering::Release);
         queue
     }
 
@@ -105,8 +160,12 @@ impl Timeline {
 
     /// Waits for everything queued.
     pub(super) fn drain(&self) -> Result<(), StoreError> {
-        let last = lock(&self.queue).tickets;
-        self.wait(last)
+        let (last, last_lazy) = {
+            let queue = lock(&self.queue);
+            (queue.tickets, queue.lazy_tickets)
+        };
+        self.wait(last)?;
+        self.wait_lazy(last_lazy)
     }
 
     /// Nothing may be written any more.

@@ -24,6 +24,7 @@ mod history;
 mod lead;
 mod open;
 mod queue;
+mod submit;
 mod verify;
 mod write;
 
@@ -38,7 +39,7 @@ use super::StoreError;
 use super::head::Refs;
 use super::log::{Frontier, Levels};
 use super::object::{CommitId, Kind, ObjectId, ReadObjects};
-use super::pack::PackFile;
+use super::pack::{Encoder, PackFile};
 use super::redo::RedoRecord;
 use crate::host::{Clock, Disk, Lock, Random};
 
@@ -47,11 +48,12 @@ pub use cache::ObjectStats;
 pub use gc::{Collected, Layer, Retention};
 pub use history::FirstParents;
 pub use open::has_commits;
-pub use queue::{Draft, Pending};
+pub use submit::{Draft, Pending};
 pub use verify::{Report, verify_folder};
 
 use cache::ObjectCache;
-use queue::{InFlight, Queue};
+use queue::Queue;
+use submit::{InFlight, Tail};
 use write::Writer;
 
 /// The machine that a timeline lives on.
@@ -111,6 +113,8 @@ pub struct Timeline {
     folder: PathBuf,
     options: Options,
     view: RwLock<View>,
+    /// Locked before the queue.
+    tail: Mutex<Tail>,
     queue: Mutex<Queue>,
     in_flight: RwLock<InFlight>,
     /// Threads that are to be woken by whoever is.
@@ -118,6 +122,10 @@ pub struct Timeline {
     /// The last ticket that is durable.
     durable: AtomicU64,
     writer: Mutex<Option<Writer>>,
+    /// Held by whoever writes commits, or objects for them.
+    encoder: Mutex<Encoder>,
+    /// The ticket of the last lazy commit that can be read.
+    lazy_done: AtomicU64,
     cache: ObjectCache,
     /// Where commits stand that were asked for lately.
     places: Mutex<HashMap<CommitId, Place>>,

@@ -13,7 +13,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::cache::ObjectCache;
-use super::queue::{InFlight, Queue};
+use super::queue::Queue;
+use super::submit::{InFlight, Tail};
 use super::write::{Writer, apply_ref};
 use super::{Machine, Mode, Options, Timeline, View};
 use crate::host::{Disk, Lock, LockOutcome};
@@ -76,7 +77,7 @@ impl Timeline {
             time_us: head.time_us,
             horizon_us: head.horizon_us,
         };
-        let writer = Writer::new(writer, 0, 0, 1);
+        let writer = Writer::new(writer, 0, 0, (0, 1));
         let redo = Unfinished::default();
         Ok(Self::assemble(
             machine,
@@ -123,7 +124,12 @@ impl Timeline {
         remove_strangers(&*disk, folder, packs)?;
         let last = packs.last().cloned().ok_or_else(|| no_packs(folder))?;
         let pack = PackWriter::reopen(&*disk, last, options.step_bytes)?;
-        let mut writer = Writer::new(pack, found.sequence, found.head.indexed_sequence, found.head.next_pack);
+        let mut writer = Writer::new(
+            pack,
+            found.sequence,
+            found.view.levels.size(),
+            (found.head.indexed_sequence, found.head.next_pack),
+        );
         writer.checkpointed = found.head.packs.last().map_or(0, |pack| pack.end);
         writer.changed = found.sequence != found.head.sequence;
         writer.redo.clone_from(&found.redo);
@@ -143,18 +149,22 @@ impl Timeline {
         (view, redo): (View, Unfinished),
         writer: Option<(Writer, Box<dyn Lock>)>,
     ) -> Self {
-        let queue = Queue::new(view.refs.clone(), view.levels.size(), view.time_us, &redo);
+        let queue = Queue::new(&redo);
+        let tail = Tail::new(view.refs.clone(), view.levels.size(), view.time_us);
         let (writer, lock) = writer.unzip();
         Self {
             machine,
             folder: folder.to_path_buf(),
             options,
             view: RwLock::new(view),
+            tail: Mutex::new(tail),
             queue: Mutex::new(queue),
             in_flight: RwLock::new(InFlight::default()),
             woken: Mutex::default(),
             durable: AtomicU64::new(0),
             writer: Mutex::new(writer),
+            encoder: Mutex::default(),
+            lazy_done: AtomicU64::new(0),
             cache: ObjectCache::new(options.cache_bytes),
             places: Mutex::default(),
             gate: RwLock::new(()),

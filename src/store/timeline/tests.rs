@@ -9,6 +9,7 @@
 mod crash;
 mod damage;
 mod gc;
+mod lanes;
 mod size;
 
 use std::collections::BTreeMap;

@@ -1,10 +1,13 @@
-//! What the leader does: a group in one append and one sync; and now and then a checkpoint, or a new pack.
+//! How a group is written: in one append and one sync; and now and then a checkpoint, or a new pack.
 //!
 //! Three commits are queued: their nodes, records and tips become one group of 2 KB at the end of `packs/00000003.pack`;
 //! after its sync they are published. Every 4 MB, HEAD follows.
 //!
-//! Invariants: nothing is published before its sync. HEAD is written after everything that it names: log hashes, indexes,
-//! packs. A new pack takes a group only after a HEAD that names it.
+//! Invariants: nothing is published before its sync, but for lazy commits. HEAD is written after
+//! everything that it names: log hashes, indexes, packs. A new pack takes a group only after a HEAD that names it. Whoever writes
+//! objects or moves the log holds the encoder from before the first object is packed until all is published, so that commits come
+//! in the order of the log and HEAD says of all that lies in the pack. Redo records need only the writer, for as long as the append
+//! takes: commits are packed, and a sync is waited for, while other records are appended. The encoder is locked before the writer.
 //!
 //! Does not: decide who leads.
 
@@ -19,7 +22,7 @@ use crate::store::StoreError;
 use crate::store::head::{Head, HeadPack, RefChange, Refs};
 use crate::store::log::Levels;
 use crate::store::object::{Kind, NewObject, Packing};
-use crate::store::pack::{GroupDraft, IndexFile, PackFile, PackWriter, index_name};
+use crate::store::pack::{Appended, Batch, Encoder, GroupDraft, IndexFile, PackFile, PackWriter, index_name};
 use crate::store::redo::Unfinished;
 
 /// The open pack and the counters that go with it.
@@ -33,8 +36,8 @@ pub(super) struct Writer {
     pub next_pack: u32,
     /// The open pack's end at the last checkpoint.
     pub checkpointed: u64,
-    /// Groups were appended without a sync.
-    pub dirty: bool,
+    /// Commits in the log, with those that are appended and not published yet.
+    pub log_size: u64,
     /// Something happened since the last checkpoint.
     pub changed: bool,
     /// What was written, and is part of no commit yet.
@@ -42,23 +45,43 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(pack: PackWriter, sequence: u64, indexed_sequence: u64, next_pack: u32) -> Self {
+    pub(super) fn new(
+        pack: PackWriter,
+        sequence: u64,
+        log_size: u64,
+        (indexed_sequence, next_pack): (u64, u32),
+    ) -> Self {
         Self {
+            log_size,
             checkpointed: pack.end(),
             pack,
             sequence,
             indexed_sequence,
             next_pack,
-            dirty: false,
             changed: false,
             redo: Unfinished::default(),
         }
     }
 
-    fn sync(&mut self) -> Result<(), StoreError> {
-        self.pack.sync()?;
-        self.dirty = false;
-        Ok(())
+    /// Appends a group: packed objects, and items that may be those that they belong to. Where the objects lie.
+    fn append(&mut self, batch: &Batch, items: &[Item]) -> Result<(Vec<u64>, Appended), StoreError> {
+        let mut group = self.pack.begin(self.sequence, self.log_size);
+        let positions = self.pack.add(&mut group, batch)?;
+        for change in last_changes(items) {
+            self.pack.add_nameless(&mut group, Kind::REF, &change.encode());
+        }
+        for redo in items.iter().filter_map(|item| item.redo.as_ref()) {
+            self.pack.add_nameless(&mut group, Kind::REDO, &redo.encode());
+        }
+        let appended = self.pack.append(group, items.iter().any(|item| !item.is_lazy))?;
+        self.sequence += 1;
+        self.log_size += items.iter().filter(|item| item.commit.is_some()).count() as u64;
+        self.changed = true;
+        items
+            .iter()
+            .filter_map(|item| item.redo.clone())
+            .for_each(|redo| self.redo.take(redo));
+        Ok((positions, appended))
     }
 }
 
@@ -78,61 +101,72 @@ impl Timeline {
         self.folder.join("log")
     }
 
-    /// Writes items as a group, makes them durable and publishes them. Commits of what is durable are written without a sync; and
+    /// Writes redo records as a group, and makes them durable.
+    pub(super) fn write_records(&self, items: &[Item]) -> Result<(), StoreError> {
+        let sync = {
+            let mut guard = lock(&self.writer);
+            let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
+            writer.append(&Batch::default(), items)?.1.publish();
+            writer.pack.to_sync()
+        };
+        sync.run()
+    }
+
+    /// Writes items as a group, makes them durable and publishes them. Lazy commits are written without a sync; and
     /// by whoever only reads, not even written.
-    pub(super) fn write_items(&self, items: Vec<Item>) -> Result<(), StoreError> {
-        let needs_sync = items.iter().any(|item| !item.is_done_again());
+    pub(super) fn write_items(&self, encoder: &mut Encoder, items: Vec<Item>) -> Result<(), StoreError> {
+        let needs_sync = items.iter().any(|item| !item.is_lazy);
         if !self.writable && !needs_sync {
             return self.publish(items);
         }
-        let mut guard = lock(&self.writer);
-        let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
-        self.rotate_if_full(writer)?;
-        let mut group = writer.pack.begin(writer.sequence, self.view().levels.size());
+        let pack = {
+            let mut guard = lock(&self.writer);
+            let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
+            self.rotate_if_full(encoder, writer)?;
+            Arc::clone(writer.pack.pack())
+        };
+        let mut batch = Batch::default();
         for item in &items {
-            let commit = item.commit.iter().map(|(_, object)| object);
-            item.objects
-                .iter()
-                .chain(commit)
-                .try_for_each(|object| writer.pack.add(&mut group, object))?;
+            item.new_objects()
+                .try_for_each(|object| encoder.encode(&pack, &mut batch, object))?;
         }
-        for change in last_changes(&items) {
-            writer.pack.add_nameless(&mut group, Kind::REF, &change.encode());
-        }
-        for redo in items.iter().filter_map(|item| item.redo.as_ref()) {
-            writer.pack.add_nameless(&mut group, Kind::REDO, &redo.encode());
-        }
-        writer.pack.append(group)?;
-        (writer.dirty, writer.changed) = (true, true);
+        let ((positions, appended), sync) = {
+            let mut guard = lock(&self.writer);
+            let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
+            let appended = writer.append(&batch, &items)?;
+            (appended, writer.pack.to_sync())
+        };
+        encoder.placed(batch, &positions);
+        appended.publish();
         if needs_sync {
-            writer.sync()?;
+            sync.run()?;
         }
-        writer.sequence += 1;
-        items
-            .iter()
-            .filter_map(|item| item.redo.clone())
-            .for_each(|redo| writer.redo.take(redo));
         self.publish(items)?;
-        if writer.pack.end() - writer.checkpointed >= self.options.checkpoint_bytes
-            && let Err(error) = self.write_checkpoint(writer)
+        self.checkpoint_if_due(encoder);
+        Ok(())
+    }
+
+    /// What was written is durable all the same if it fails.
+    fn checkpoint_if_due(&self, encoder: &mut Encoder) {
+        if let Some(writer) = lock(&self.writer).as_mut()
+            && writer.pack.end() - writer.checkpointed >= self.options.checkpoint_bytes
+            && let Err(error) = self.write_checkpoint(encoder, writer)
         {
-            // The group is durable all the same.
             self.stop(&error);
         }
-        Ok(())
     }
 
     fn publish(&self, items: Vec<Item>) -> Result<(), StoreError> {
         let mut view = self.view_mut();
         for item in items {
-            if let Some((commit, object)) = &item.commit {
+            if let Some((commit, object)) = item.commit.as_deref() {
                 view.append(object.id, commit.time_us)?;
             }
-            if let Some(change) = item.change {
+            if let Some(change) = &item.change {
                 let View { levels, refs, .. } = &mut *view;
-                apply_ref(refs, levels, change)?;
+                apply_ref(refs, levels, change.clone())?;
             }
-            for object in item.objects.iter().chain(item.commit.iter().map(|(_, object)| object)) {
+            for object in item.new_objects() {
                 self.cache.insert(object.kind, object.id, &object.body);
                 if let Packing::Delta(base) = object.packing {
                     self.cache.replaced(object.kind, base);
@@ -147,6 +181,7 @@ impl Timeline {
     pub fn put(&self, objects: Vec<NewObject>) -> Result<(), StoreError> {
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         lock(&self.queue).check()?;
+        let mut encoder = lock(&self.encoder);
         let mut guard = lock(&self.writer);
         let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
         let mut objects = objects.into_iter().peekable();
@@ -157,20 +192,21 @@ impl Timeline {
                 bytes += object.body.len() as u64;
                 part.push(object);
             }
-            self.put_group(writer, &part).inspect_err(|error| self.stop(error))?;
+            self.put_group(&mut encoder, writer, &part)
+                .inspect_err(|error| self.stop(error))?;
         }
         Ok(())
     }
 
-    fn put_group(&self, writer: &mut Writer, objects: &[NewObject]) -> Result<(), StoreError> {
-        self.rotate_if_full(writer)?;
-        let mut group = GroupDraft::new(writer.sequence, self.view().levels.size());
+    fn put_group(&self, encoder: &mut Encoder, writer: &mut Writer, objects: &[NewObject]) -> Result<(), StoreError> {
+        self.rotate_if_full(encoder, writer)?;
+        let mut group = GroupDraft::new(writer.sequence, writer.log_size);
         group.reserve(objects.iter().map(|object| object.body.len()).sum(), objects.len());
         objects
             .iter()
-            .try_for_each(|object| writer.pack.add(&mut group, object))?;
-        writer.pack.append(group)?;
-        (writer.dirty, writer.changed) = (true, true);
+            .try_for_each(|object| writer.pack.pack_into(&mut group, encoder, object))?;
+        writer.pack.append(group, false)?.publish();
+        writer.changed = true;
         writer.sequence += 1;
         Ok(())
     }
@@ -178,13 +214,15 @@ impl Timeline {
     /// Writes what is queued, and a checkpoint, so that opening has little to recover.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         self.drain()?;
+        let mut encoder = lock(&self.encoder);
         let mut guard = lock(&self.writer);
         let Some(writer) = guard.as_mut() else {
             return Ok(());
         };
         lock(&self.queue).check()?;
         if writer.changed {
-            self.write_checkpoint(writer).inspect_err(|error| self.stop(error))?;
+            self.write_checkpoint(&mut encoder, writer)
+                .inspect_err(|error| self.stop(error))?;
         }
         Ok(())
     }
@@ -203,15 +241,17 @@ impl Timeline {
     /// Makes everything durable that can be read: commits of what was durable before them, too.
     pub fn settle(&self) -> Result<(), StoreError> {
         self.drain()?;
-        match lock(&self.writer).as_mut().filter(|writer| writer.dirty) {
-            Some(writer) => writer.sync().inspect_err(|error| self.stop(error)),
-            None => Ok(()),
-        }
+        let sync = lock(&self.writer)
+            .as_ref()
+            .filter(|writer| writer.pack.is_dirty())
+            .map(|writer| writer.pack.to_sync());
+        sync.map_or(Ok(()), |sync| sync.run().inspect_err(|error| self.stop(error)))
     }
 
-    fn write_checkpoint(&self, writer: &mut Writer) -> Result<(), StoreError> {
-        if writer.dirty {
-            writer.sync()?;
+    /// Nobody else moves the log meanwhile, having the encoder.
+    fn write_checkpoint(&self, _: &mut Encoder, writer: &mut Writer) -> Result<(), StoreError> {
+        if writer.pack.is_dirty() {
+            writer.pack.sync()?;
         }
         let pack = Arc::clone(writer.pack.pack());
         let covered = pack.index().map_or(0, |index| index.covered());
@@ -259,17 +299,17 @@ impl Timeline {
     }
 
     /// Ends the open pack if it is full, and begins the next.
-    fn rotate_if_full(&self, writer: &mut Writer) -> Result<(), StoreError> {
+    fn rotate_if_full(&self, encoder: &mut Encoder, writer: &mut Writer) -> Result<(), StoreError> {
         if writer.pack.end() < self.options.pack_bytes {
             return Ok(());
         }
-        self.rotate(writer)
+        self.rotate(encoder, writer)
     }
 
     /// Ends the open pack, and begins the next.
-    pub(super) fn rotate(&self, writer: &mut Writer) -> Result<(), StoreError> {
+    pub(super) fn rotate(&self, encoder: &mut Encoder, writer: &mut Writer) -> Result<(), StoreError> {
         writer.pack.seal()?;
-        writer.dirty = false;
+        encoder.forget();
         let replaced = self.write_index(writer.pack.pack())?;
         let disk = &*self.machine.disk;
         let salt = self.machine.random.next_u64();
