@@ -18,6 +18,7 @@ use super::answers::{Answering, Slots};
 use super::body::{MOST_CALLS, RESULT, body_types};
 use crate::compile;
 use crate::exec::QueryOptions;
+use crate::exec::memory::{Budget, Reservation};
 use crate::exec::routine::Body;
 use crate::formats::Batch;
 use crate::plan::logical::RowCalls;
@@ -52,7 +53,13 @@ pub fn call(
     options: &QueryOptions,
     running: Running,
 ) -> Result<Vec<Batch>, Error> {
-    let batches = stream.collect::<Result<Vec<_>, _>>()?;
+    let mut held = Held::new(call, options)?;
+    let mut batches = Vec::new();
+    for batch in stream {
+        let batch = batch?;
+        held.add(batch.get_array_memory_size())?;
+        batches.push(batch);
+    }
     if session.calls >= MOST_CALLS {
         let message = format!("functions that ask queries call each other more than {MOST_CALLS} deep through queries");
         return Err(Error::new(Diagnostic::new("54001", call.span, message)));
@@ -72,6 +79,7 @@ pub fn call(
         for batch in &batches {
             let mut out = kept(rows, batch);
             let values = calling.values(session, batch)?;
+            held.add(std::mem::take(&mut calling.new_bytes))?;
             let values = array::from_values(&values, ty);
             let values = values.map_err(|message| Error::new(Diagnostic::new("XX000", call.span, message)))?;
             out.columns.push(Some(values));
@@ -83,6 +91,32 @@ pub fn call(
     session.interrupt.exit(outer);
     session.give_up_streams();
     done.map(|()| made)
+}
+
+/// The memory that rows and values take.
+struct Held {
+    what: String,
+    reserved: Reservation,
+    span: Span,
+}
+
+impl Held {
+    fn new(call: &RowCalls, options: &QueryOptions) -> Result<Self, Error> {
+        let what = format!("keeping the rows of {}(…)", call.function);
+        let reserved = Budget::new(options.memory_limit_bytes).reserve(0, &what);
+        let reserved = reserved.map_err(|error| Error::from_exec(error, call.span))?;
+        Ok(Self {
+            what,
+            reserved,
+            span: call.span,
+        })
+    }
+
+    fn add(&mut self, bytes: usize) -> Result<(), Error> {
+        let bytes = self.reserved.bytes().saturating_add(bytes);
+        let resized = self.reserved.resize(bytes, &self.what);
+        resized.map_err(|error| Error::from_exec(error, self.span))
+    }
 }
 
 /// The columns of a batch that are read later, without the call's.
@@ -110,6 +144,8 @@ struct Calling<'c> {
     /// Where the value is among the body's parameters, and its type there.
     result: (usize, LogicalType),
     known: HashMap<String, Value>,
+    /// What is known since somebody asked takes so much.
+    new_bytes: usize,
 }
 
 impl<'c> Calling<'c> {
@@ -144,6 +180,7 @@ impl<'c> Calling<'c> {
             running,
             result: (at, ty),
             known: HashMap::new(),
+            new_bytes: 0,
         })
     }
 
@@ -163,6 +200,7 @@ impl<'c> Calling<'c> {
                 return Ok(known.clone());
             }
             let value = self.value(session, args)?;
+            self.new_bytes += size_of::<String>() + key.len() + value.weight();
             self.known.insert(key, value.clone());
             Ok(value)
         };
