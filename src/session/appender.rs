@@ -15,7 +15,8 @@ use gobi_grammar::ast::{Ident, Path, Span, TableRef, TableRefKind};
 
 use super::change::{self, Running};
 use super::databases::Which;
-use super::store::{Message, View, store_error};
+use super::store::{View, store_error};
+use super::transaction::Message;
 use super::{Error, Phases, Session, define, statement, target, transactions};
 use crate::catalog::{ColumnDef, TableDef};
 use crate::types::arrow::{from_arrow, to_arrow};

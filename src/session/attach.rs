@@ -14,7 +14,8 @@ use gobi_grammar::ast::{Attach, AttachSource, Detach, Show, Span};
 use gobi_grammar::similar::nearest;
 
 use super::databases::{Attached, TEMP, What};
-use super::store::{DatabaseFolder, Store, name_of, store_error};
+use super::folder::{DatabaseFolder, name_of};
+use super::store::{Store, store_error};
 use super::{Error, ResultStream, Session, define, scripts};
 use crate::functions::like::LikePattern;
 use crate::host;

@@ -14,8 +14,10 @@ use std::sync::{Arc, OnceLock};
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Span};
 
+use super::folder::DatabaseFolder;
 use super::isolation::Isolation;
-use super::store::{DatabaseFolder, Done, Message, StatementLocks, Store, View, aborted, none_open};
+use super::store::{Done, StatementLocks, Store, View, aborted, none_open};
+use super::transaction::Message;
 use super::triggers::Statistics;
 use super::{Error, Session};
 use crate::host::{MemoryDisk, RealClock, RealRandom};

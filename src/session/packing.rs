@@ -13,7 +13,8 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::Span;
 
 use super::Error;
-use super::store::{real_machine, store_error};
+use super::folder::real_machine;
+use super::store::store_error;
 use crate::host;
 use crate::store::StoreError;
 use crate::store::packed::{self, PackedSummary};

@@ -16,7 +16,7 @@ use gobi_grammar::ast::{Execute, Ident, Span, StatementKind as K};
 
 use super::change::Running;
 use super::result::{ResultStream, StatementResult};
-use super::store::Message;
+use super::transaction::Message;
 use super::{Error, Session, routines, script, statement, text_of};
 use crate::host;
 

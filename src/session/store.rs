@@ -8,224 +8,42 @@
 //!
 //! Does not: know what statements mean.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::path::Path;
+use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Ident, Span};
 
+use super::folder::DatabaseFolder;
 use super::isolation::Isolation;
 use super::locking::{Locked, Locking, commit_error};
 use super::routines::Jobs;
+use super::transaction::{Message, Transaction, about, commit, commit_ahead};
 use super::triggers::Statistics;
 use super::{Error, Interrupt};
-use crate::catalog::{Catalog, EntityId, Storage, TableDef};
-use crate::host::{self, RealClock, RealRandom};
+use crate::catalog::{Catalog, EntityId, TableDef};
 use crate::store::StoreError;
 use crate::store::database::Database;
 use crate::store::locks::{Holder, Lane, LockLine};
-use crate::store::packed;
-use crate::store::table::{About, Changes, CommitError, Reads, Snapshot, TableSnapshot};
-use crate::store::timeline::{Machine, Mode, Options};
-use crate::store::undo::Undo;
+use crate::store::table::{Changes, Reads, Snapshot, TableSnapshot};
 
 /// The branch that sessions begin on.
 pub const MAIN: &str = "main";
 
-/// A folder that is a database, or becomes one; shared by the sessions of a client.
-#[derive(Debug)]
-pub struct DatabaseFolder {
-    machine: Machine,
-    options: Options,
-    /// It is one file, and only read.
-    is_packed: bool,
-    folder: PathBuf,
-    /// What it goes by: the folder's name, or the file's without its ending.
-    name: Arc<str>,
-    open: Mutex<Option<Arc<Database>>>,
-    /// It was made here; if nothing is ever committed, it goes again.
-    made: Mutex<Option<Undo>>,
-    /// What its triggers have done.
-    triggers: Statistics,
-    /// Calls that run by themselves.
-    jobs: Arc<Jobs>,
-}
-
-/// The machine that this process runs on.
-pub fn real_machine() -> Machine {
-    Machine {
-        disk: host::real(),
-        clock: Arc::new(RealClock::default()),
-        random: Arc::new(RealRandom),
-    }
-}
-
-impl DatabaseFolder {
-    /// The database of a folder, if it holds one, or nothing at all; or one that is packed into a file.
-    pub fn of(folder: &Path) -> Option<Arc<Self>> {
-        if host::is_remote(folder) {
-            return Some(Self::remote(folder));
-        }
-        Self::on(real_machine(), Options::default(), folder)
-    }
-
-    /// The database of a URL; whether there is one is found out when it is used. Packs are short, since an object is put as
-    /// a whole.
-    fn remote(url: &Path) -> Arc<Self> {
-        let machine = Machine {
-            disk: host::disk_of(url),
-            ..real_machine()
-        };
-        let options = Options {
-            pack_bytes: 4 << 20,
-            checkpoint_bytes: 1 << 20,
-            step_bytes: 4 << 10,
-            goes_ahead: false,
-            ..Options::default()
-        };
-        Arc::new(Self {
-            machine,
-            options,
-            is_packed: url.extension().is_some_and(|ending| ending == "gobi"),
-            name: name_of(url),
-            folder: url.to_path_buf(),
-            open: Mutex::default(),
-            made: Mutex::default(),
-            triggers: Statistics::default(),
-            jobs: Arc::default(),
-        })
-    }
-
-    /// The same on a machine of one's own.
-    pub fn on(machine: Machine, options: Options, folder: &Path) -> Option<Arc<Self>> {
-        let disk = &*machine.disk;
-        let is_packed = disk.stat(folder).is_ok_and(|stat| !stat.is_folder);
-        (is_packed || Database::is_database(disk, folder) || Database::is_unused(disk, folder)).then(|| {
-            Arc::new(Self {
-                machine,
-                options,
-                is_packed,
-                name: name_of(folder),
-                folder: folder.to_path_buf(),
-                open: Mutex::default(),
-                made: Mutex::default(),
-                triggers: Statistics::default(),
-                jobs: Arc::default(),
-            })
-        })
-    }
-
-    /// The same as [`DatabaseFolder::of`], but what this process has of the folder already, if it has.
-    pub fn shared(folder: &Path) -> Option<Arc<Self>> {
-        static KNOWN: Mutex<Vec<(PathBuf, Weak<DatabaseFolder>)>> = Mutex::new(Vec::new());
-        let whole = host::real().canonical(folder).unwrap_or_else(|_| folder.to_path_buf());
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|(_, folder)| folder.strong_count() > 0);
-        let mut found = known.iter().filter(|(path, _)| *path == whole);
-        if let Some(shared) = found.find_map(|(_, folder)| folder.upgrade()) {
-            return Some(shared);
-        }
-        let opened = Self::of(folder)?;
-        known.push((whole, Arc::downgrade(&opened)));
-        Some(opened)
-    }
-
-    /// Whether it is one file.
-    pub fn is_packed(&self) -> bool {
-        self.is_packed
-    }
-
-    /// Whether there is a database. An object store that cannot be asked is an error, not an empty one.
-    fn is_there(&self) -> Result<bool, StoreError> {
-        if !host::is_remote(&self.folder) {
-            return Ok(Database::is_database(&*self.machine.disk, &self.folder));
-        }
-        match self.machine.disk.stat(&self.folder.join("HEAD")) {
-            Ok(stat) => Ok(!stat.is_folder),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(StoreError::io(&self.folder, error)),
-        }
-    }
-
-    /// Makes the database, if there is none yet, for good; whether there was none.
-    pub fn make(&self) -> Result<bool, StoreError> {
-        let is_new = !self.is_there()?;
-        self.database(true)?;
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(is_new)
-    }
-
-    /// The database; `None` if there is none yet and nothing is to be written. Who only reads takes no lock, and sees what
-    /// another process has committed last.
-    pub fn database(&self, write: bool) -> Result<Option<Arc<Database>>, StoreError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(database) = &*open
-            && (database.mode() == Mode::Write || !write && database.is_current()?)
-        {
-            return Ok(Some(database.clone()));
-        }
-        let (machine, mode) = if self.is_packed {
-            (packed::machine_of(&self.machine, &self.folder)?, Mode::Read)
-        } else if write {
-            (self.machine.clone(), Mode::Write)
-        } else if self.is_there()? {
-            (self.machine.clone(), Mode::Read)
-        } else {
-            return Ok(None);
-        };
-        let is_new = mode == Mode::Write && !host::is_remote(&self.folder) && !self.is_there()?;
-        let undo = is_new.then(|| Undo::of(&*self.machine.disk, &self.folder));
-        let before = open.as_ref().map(|before| Arc::clone(before.locks()));
-        let database = Database::open_beside(machine, &self.folder, mode, self.options, before)?;
-        *open = Some(database.clone());
-        if undo.is_some() {
-            *self.made.lock().unwrap_or_else(PoisonError::into_inner) = undo;
-        }
-        Ok(Some(database))
-    }
-}
-
-impl Drop for DatabaseFolder {
-    fn drop(&mut self) {
-        let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let made = self.made.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(database), Some(made)) = (&open, made)
-            && database.is_blank()
-        {
-            made.undo(&*self.machine.disk);
-            return;
-        }
-        if let Some(database) = open.take().filter(|database| database.mode() == Mode::Write) {
-            // What was committed is durable without it; the next opening only reads more.
-            if let Err(error) = database.close() {
-                tracing::warn!("closing the database: {error}");
-            }
-        }
-    }
-}
-
-/// What a database goes by, if nothing else is said.
-pub fn name_of(path: &Path) -> Arc<str> {
-    let whole = host::real().canonical(path).unwrap_or_else(|_| path.to_path_buf());
-    let name = whole.file_stem().map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| "database".into()).into()
-}
-
 /// A session's part of it.
 #[derive(Debug)]
 pub struct Store {
-    folder: Arc<DatabaseFolder>,
-    name: Arc<str>,
-    branch: Arc<str>,
-    transaction: Option<Transaction>,
+    pub(super) folder: Arc<DatabaseFolder>,
+    pub(super) name: Arc<str>,
+    pub(super) branch: Arc<str>,
+    pub(super) transaction: Option<Transaction>,
     /// The place in the lock table of a statement that is a transaction of its own.
-    alone: Option<Holder>,
+    pub(super) alone: Option<Holder>,
     /// The statement adds rows that others may have a claim on, so that it needs a place in the lock table.
-    is_crowded: bool,
-    running: StatementLocks,
+    pub(super) is_crowded: bool,
+    pub(super) running: StatementLocks,
     /// New entities get numbers that are at least this.
-    least_entity: u64,
+    pub(super) least_entity: u64,
 }
 
 /// What the statement that runs is to locks.
@@ -251,36 +69,6 @@ pub struct StatementLocks {
     pub memory_bytes: usize,
     /// With whom it takes turns.
     pub lane: Option<Lane>,
-}
-
-/// A transaction that was begun.
-#[derive(Debug)]
-struct Transaction {
-    changes: Changes,
-    savepoints: Vec<(String, Changes)>,
-    isolation: Isolation,
-    read_only: bool,
-    failed: bool,
-    holder: Holder,
-    /// It is open for reading only, until the transaction changes something.
-    database: Arc<Database>,
-}
-
-/// What a commit says of itself.
-#[derive(Clone, Copy, Debug)]
-pub enum Message<'a> {
-    /// Which sort of statement made it.
-    Kind(&'a str),
-    /// Somebody's own words.
-    Quoted(&'a str),
-}
-
-impl<'a> Message<'a> {
-    fn text(self) -> &'a str {
-        match self {
-            Self::Kind(text) | Self::Quoted(text) => text,
-        }
-    }
 }
 
 /// What a statement reads.
@@ -462,7 +250,7 @@ impl Store {
     }
 
     /// A statement takes its place in the lock table, before its snapshot: so whoever is committed in between is known.
-    fn starts_in(&mut self, database: &Database) {
+    pub(super) fn starts_in(&mut self, database: &Database) {
         let text = &self.running.text;
         let holder = self
             .alone
@@ -534,7 +322,7 @@ impl Store {
 
     /// What the database's triggers have done, if this is that database.
     pub fn triggers(&self, database: &Arc<Database>) -> Option<&Statistics> {
-        let open = self.folder.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = self.folder.open();
         let same = open.as_ref().is_some_and(|open| Arc::ptr_eq(open, database));
         same.then_some(&self.folder.triggers)
     }
@@ -593,39 +381,6 @@ impl Store {
         }
     }
 
-    /// BEGIN. Only a database that is not there yet is made for it.
-    pub fn begin(&mut self, read_only: bool, isolation: Option<Isolation>, span: Span) -> Result<(), Error> {
-        if self.transaction.is_some() {
-            return Err(user("25001", span, "a transaction is open already"));
-        }
-        let failed = |error: StoreError| store_error(&error, span);
-        let database = match self.folder.database(false).map_err(failed)? {
-            None if read_only => return Err(is_read_only(span)),
-            None => self.folder.database(true).map_err(failed)?,
-            there => there,
-        };
-        if let Some(database) = database {
-            self.starts_in(&database);
-        }
-        let (Some(view), Some(holder)) = (self.view(span)?, self.alone.take()) else {
-            return Err(user("XX000", span, "the database was not made"));
-        };
-        holder.reads(view.database.height(&view.base).map_err(failed)?);
-        let isolation = isolation.unwrap_or(self.running.isolation);
-        let mut changes = view.changes;
-        changes.reads = (isolation == Isolation::Serializable).then(Reads::default);
-        self.transaction = Some(Transaction {
-            changes,
-            savepoints: Vec::new(),
-            isolation,
-            read_only,
-            failed: false,
-            holder,
-            database: view.database,
-        });
-        Ok(())
-    }
-
     /// Whether a transaction was begun.
     pub fn in_transaction(&self) -> bool {
         self.transaction.is_some()
@@ -654,201 +409,6 @@ impl Store {
         let database = self.folder.database(false).map_err(|error| store_error(&error, span))?;
         Ok(database.map_or_else(Vec::new, |database| database.locks().lines()))
     }
-
-    /// COMMIT.
-    pub fn commit(&mut self, message: Message<'_>, span: Span) -> Result<(), Error> {
-        let transaction = self.transaction.take().ok_or_else(|| none_open(span))?;
-        if transaction.failed {
-            return Err(user("25P02", span, "the transaction failed, and was rolled back"));
-        }
-        let base = transaction.changes.base().clone();
-        commit(
-            &transaction.database,
-            (base, Arc::new(transaction.changes)),
-            &self.branch,
-            message,
-            span,
-            transaction.holder,
-            self.running.compacts,
-        )
-    }
-
-    /// ROLLBACK.
-    pub fn rollback(&mut self, span: Span) -> Result<(), Error> {
-        self.transaction.take().map(drop).ok_or_else(|| none_open(span))
-    }
-
-    /// SAVEPOINT s.
-    pub fn savepoint(&mut self, name: &Ident) -> Result<(), Error> {
-        let transaction = self.transaction.as_mut().ok_or_else(|| none_open(name.span))?;
-        if transaction.failed {
-            return Err(aborted(name.span));
-        }
-        let changes = transaction.changes.savepoint();
-        transaction.savepoints.push((name.text.to_lowercase(), changes));
-        Ok(())
-    }
-
-    /// ROLLBACK TO s: the savepoint stays. RELEASE s: it goes, and what was done since stays.
-    pub fn end_savepoint(&mut self, name: &Ident, back: bool) -> Result<(), Error> {
-        let transaction = self.transaction.as_mut().ok_or_else(|| none_open(name.span))?;
-        let wanted = name.text.to_lowercase();
-        let found = transaction.savepoints.iter().rposition(|(known, _)| *known == wanted);
-        let at = found.ok_or_else(|| user("3B001", name.span, format!("there is no savepoint `{}`", name.text)))?;
-        if back {
-            transaction.savepoints.truncate(at + 1);
-            if let Some((_, changes)) = transaction.savepoints.last() {
-                transaction.changes = changes.savepoint();
-                transaction.holder.give_back(Some(changes));
-            }
-            transaction.failed = false;
-        } else {
-            transaction.savepoints.truncate(at);
-        }
-        Ok(())
-    }
-}
-
-impl Transaction {
-    /// It is about to change something. Up to its first change the folder was another's to write to.
-    fn writes(&mut self, folder: &DatabaseFolder, span: Span) -> Result<(), Error> {
-        if self.read_only {
-            return Err(is_read_only(span));
-        }
-        if self.database.mode() == Mode::Write {
-            return Ok(());
-        }
-        let failed = |error: StoreError| store_error(&error, span);
-        let Some(database) = folder.database(true).map_err(failed)? else {
-            return Ok(());
-        };
-        let same = database.same_as(self.changes.base()).map_err(failed)?;
-        let Some(base) = same else {
-            let message = "another process has written to the database since the transaction began";
-            let help = "roll back, and try the transaction again";
-            return Err(Error::new(Diagnostic::new("40001", span, message).with_help(help)));
-        };
-        self.goes_on(database, &base);
-        Ok(())
-    }
-
-    /// Nothing was changed yet: it reads this from here on.
-    fn goes_on(&mut self, database: Arc<Database>, base: &Snapshot) {
-        let afresh = |changes: &Changes| {
-            let mut afresh = Changes::new(base);
-            afresh.reads.clone_from(&changes.reads);
-            afresh
-        };
-        self.changes = afresh(&self.changes);
-        for (_, changes) in &mut self.savepoints {
-            *changes = afresh(changes);
-        }
-        self.database = database;
-    }
-
-    /// What its next statement reads.
-    fn view(&mut self, folder: &DatabaseFolder, name: &Arc<str>, branch: &str, span: Span) -> Result<View, Error> {
-        if self.failed {
-            return Err(aborted(span));
-        }
-        if self.isolation == Isolation::ReadCommitted {
-            self.reads_newest(folder, branch, span)?;
-        }
-        let database = Arc::clone(&self.database);
-        Ok(View {
-            name: Arc::clone(name),
-            database,
-            base: self.changes.base().clone(),
-            changes: self.changes.savepoint(),
-        })
-    }
-
-    /// What is committed by now, by other processes too while this one does not write.
-    fn reads_newest(&mut self, folder: &DatabaseFolder, branch: &str, span: Span) -> Result<(), Error> {
-        let failed = |error: StoreError| store_error(&error, span);
-        let newest = if self.database.mode() == Mode::Read
-            && let Some(database) = folder.database(false).map_err(failed)?
-        {
-            let newest = database.head(branch).map_err(failed)?;
-            self.goes_on(database, &newest);
-            newest
-        } else {
-            let newest = self.database.head(branch).map_err(failed)?;
-            let rebased = self.changes.rebased(&newest);
-            self.changes = rebased.map_err(|error| commit_error(&self.database, &self.changes, &error, span))?;
-            newest
-        };
-        self.holder.reads(self.database.height(&newest).map_err(failed)?);
-        Ok(())
-    }
-}
-
-fn is_read_only(span: Span) -> Error {
-    user("25006", span, "the transaction is read only")
-}
-
-/// What a commit says of itself, and of who made it.
-fn about(message: Message<'_>) -> About {
-    About {
-        author: host::user_name().to_string(),
-        message: message.text().to_string(),
-        is_quoted: matches!(message, Message::Quoted(_)),
-    }
-}
-
-/// Makes a few rows durable that come, and a commit of them later; the height of that. `None` if they cannot be.
-fn commit_ahead(
-    database: &Arc<Database>,
-    changes: &Arc<Changes>,
-    branch: &str,
-    about: &About,
-    holder: Option<&Holder>,
-    compacts: bool,
-) -> Result<Option<u64>, CommitError> {
-    let ahead = database.commit_ahead(branch, changes, about, holder)?;
-    if ahead.is_some() && compacts {
-        database.catch_up_later(branch, changes.tables.keys().copied());
-    }
-    Ok(ahead)
-}
-
-/// Commits what was changed since a snapshot.
-fn commit(
-    database: &Arc<Database>,
-    (base, changes): (Snapshot, Arc<Changes>),
-    branch: &str,
-    message: Message<'_>,
-    span: Span,
-    holder: Holder,
-    compacts: bool,
-) -> Result<(), Error> {
-    if changes.is_empty(&base) {
-        return Ok(());
-    }
-    let about = about(message);
-    let failed = |error| commit_error(database, &changes, &error, span);
-    let ahead = commit_ahead(database, &changes, branch, &about, Some(&holder), compacts);
-    if let Some(height) = ahead.map_err(failed)? {
-        holder.went_ahead(height);
-        return Ok(());
-    }
-    let done = database.commit_changes(branch, &base, &changes, about);
-    let snapshot = done.map_err(failed)?;
-    if let Some(commit) = snapshot.commit_id() {
-        let height = database.height(&snapshot).map_err(|error| store_error(&error, span))?;
-        holder.committed(commit, height);
-    }
-    let copied = |id: &&EntityId| {
-        let def = changes.catalog.table(**id);
-        def.is_some_and(|def| def.storage == Storage::Cow)
-    };
-    for id in changes.tables.keys().filter(copied) {
-        database.rewrite_touched(branch, *id);
-    }
-    if compacts {
-        database.compact_later(branch, changes.tables.keys().copied());
-    }
-    Ok(())
 }
 
 impl View {
@@ -900,7 +460,7 @@ pub fn store_code(error: &StoreError) -> &'static str {
     }
 }
 
-fn user(code: &'static str, span: Span, message: impl Into<String>) -> Error {
+pub(super) fn user(code: &'static str, span: Span, message: impl Into<String>) -> Error {
     Error::new(Diagnostic::new(code, span, message))
 }
 
@@ -911,4 +471,8 @@ pub fn aborted(span: Span) -> Error {
 
 pub fn none_open(span: Span) -> Error {
     user("25P01", span, "no transaction is open")
+}
+
+pub(super) fn is_read_only(span: Span) -> Error {
+    user("25006", span, "the transaction is read only")
 }

@@ -15,7 +15,8 @@ use super::databases::Which;
 use super::define;
 use super::isolation::Isolation;
 use super::routines::{Macros, Values};
-use super::store::{Done, Message, View, store_error};
+use super::store::{Done, View, store_error};
+use super::transaction::Message;
 use super::triggers::{self, within};
 use super::{Error, Session, StatementResult, load, routines, target, timeline, types};
 

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::Span;
 
+use super::folder::real_machine;
 use super::listing::Cell;
-use super::store::{real_machine, store_error};
+use super::store::store_error;
 use super::{Error, ResultStream, listing};
 use crate::host;
 use crate::store::StoreError;
