@@ -234,10 +234,10 @@ pub trait TableResolver {
         Err(Diagnostic::new("0A000", call.name.span, message))
     }
 
-    /// The rows of a call that is made for rows, the one with that number, with these columns; asked for where
-    /// [`TableResolver::calls_for_rows`].
-    fn called_rows(&mut self, _number: usize, _name: &str, _fields: Vec<Field>) -> TableId {
-        unreachable!("no call is made for rows")
+    /// The rows of a call that is made for rows, the one with that number, with these columns; `None` where none
+    /// can be made.
+    fn called_rows(&mut self, _number: usize, _name: &str, _fields: Vec<Field>) -> Option<TableId> {
+        None
     }
 
     /// A call of a function without a name; `None` where there is nobody to make one.

@@ -662,9 +662,8 @@ impl TableResolver for WithInstances<'_> {
         }
     }
 
-    fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> TableId {
-        let tables = self.tables.as_mut().expect("it says that calls can be made");
-        tables.called_rows(number, name, fields)
+    fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> Option<TableId> {
+        self.tables.as_mut()?.called_rows(number, name, fields)
     }
 
     fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {

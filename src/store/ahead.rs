@@ -21,7 +21,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use hashbrown::{HashMap, HashSet};
 
@@ -48,6 +48,8 @@ pub(super) struct Ahead {
     made: AtomicU64,
     /// The last redo record that was acknowledged.
     acknowledged: AtomicU64,
+    /// The newest commit of a branch that nothing but what went ahead follows; changed with the state's mutex held. Everybody asks for it.
+    bases: RwLock<HashMap<String, Snapshot>>,
     /// By branch, oldest first: commits that can be read, though they may not be written yet.
     readable: Mutex<HashMap<String, VecDeque<Readable>>>,
 }
@@ -102,12 +104,6 @@ struct Generation {
 impl State {
     fn is_idle(&self) -> bool {
         self.entries.is_empty() && self.leaving.is_empty()
-    }
-
-    /// The newest commit of a branch that nothing but what went ahead follows.
-    fn base(&self, branch: &str) -> Option<Snapshot> {
-        let generations = self.branches.get(branch)?;
-        generations.iter().rev().find_map(|generation| generation.base.clone())
     }
 
     /// Notes keys that came to a branch, if they have not come since a commit; the height that their commit will have, at least.
@@ -173,18 +169,39 @@ impl State {
         self.leaving.clear();
     }
 
-    /// A commit was made of what had come to a branch.
-    fn begin(&mut self, branch: &str, base: &Snapshot, height: u64) {
+    /// A commit was made of what had come to a branch; whether it is what keys are compared with now.
+    fn begin(&mut self, branch: &str, base: &Snapshot, height: u64) -> bool {
         let Some(generations) = self.branches.get_mut(branch) else {
-            return;
+            return false;
         };
-        if let Some(last) = generations.back_mut().filter(|last| last.base.is_none()) {
+        let begins = generations.back_mut().filter(|last| last.base.is_none());
+        let is_begun = begins.is_some();
+        if let Some(last) = begins {
             last.base = Some(base.clone());
             last.height = last.height.max(height);
         }
         while generations.len() > GENERATIONS {
             generations.pop_front();
         }
+        is_begun
+    }
+}
+
+impl Ahead {
+    fn base(&self, branch: &str) -> Option<Snapshot> {
+        let bases = self.bases.read().unwrap_or_else(PoisonError::into_inner);
+        bases.get(branch).cloned()
+    }
+
+    fn bases_mut(&self) -> RwLockWriteGuard<'_, HashMap<String, Snapshot>> {
+        self.bases.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keys are compared with nothing any more.
+    fn forget_bases(&self) {
+        let mut state = lock(&self.state);
+        state.branches.clear();
+        self.bases_mut().clear();
     }
 }
 
@@ -283,7 +300,7 @@ impl Database {
     /// A recent commit of a branch, for a statement that only adds rows and looks at none: nothing but rows that came may be missing.
     /// `None`: it has to look at the newest like any other.
     pub fn base_for_rows(&self, branch: &str) -> Result<Option<Snapshot>, StoreError> {
-        if let Some(base) = lock(&self.ahead.state).base(branch) {
+        if let Some(base) = self.ahead.base(branch) {
             return Ok(Some(base));
         }
         if !self.goes_ahead {
@@ -291,7 +308,7 @@ impl Database {
         }
         let mut queued = lock(&self.queued);
         // Another thread may have been here meanwhile, and keys may have come since.
-        if let Some(base) = lock(&self.ahead.state).base(branch) {
+        if let Some(base) = self.ahead.base(branch) {
             return Ok(Some(base));
         }
         self.make_commits(&mut queued, None)?;
@@ -307,6 +324,7 @@ impl Database {
         };
         let mut state = lock(&self.ahead.state);
         state.branches.insert(branch.to_string(), VecDeque::from([generation]));
+        self.ahead.bases_mut().insert(branch.to_string(), newest.clone());
         Ok(Some(newest))
     }
 
@@ -336,7 +354,7 @@ impl Database {
     pub(super) fn queue_alone(&self) -> Result<Queued<'_>, StoreError> {
         // The most of them while others still may.
         let mut queued = self.queue_beside()?;
-        lock(&self.ahead.state).branches.clear();
+        self.ahead.forget_bases();
         self.make_commits(&mut queued, None)?;
         Ok(queued)
     }
@@ -359,7 +377,7 @@ impl Database {
 
     /// Snapshots that only what goes ahead needs are not kept any longer.
     pub(super) fn forget_bases(&self) {
-        lock(&self.ahead.state).branches.clear();
+        self.ahead.forget_bases();
         for (branch, readable) in lock(&self.ahead.readable).iter_mut() {
             let tip = self.core.timeline.resolve(RefKind::Branch, branch);
             let height = tip
@@ -435,7 +453,10 @@ impl Database {
         for branch in branches {
             if let Some(newest) = queued.get(branch) {
                 let height = self.height(newest)?.map_or(0, |height| height + 1);
-                lock(&self.ahead.state).begin(branch, newest, height);
+                let mut state = lock(&self.ahead.state);
+                if state.begin(branch, newest, height) {
+                    self.ahead.bases_mut().insert(branch.clone(), newest.clone());
+                }
             }
         }
         Ok(())

@@ -276,11 +276,16 @@ impl<'a> Binder<'a> {
 
     /// The rows of a plan with the value of a call; with NULL if that is not supported.
     pub(super) fn with_call(&mut self, plan: Plan, call: ForRows) -> Plan {
-        let span = call.span;
         let own = plan.output();
-        let Some(what) = self.no_call(&plan, &call) else {
-            return self.called_rows(plan, own, call);
-        };
+        match self.no_call(&plan, &call) {
+            None => self.called_rows(plan, own, call),
+            Some(what) => self.not_called(plan, own, &call, &what),
+        }
+    }
+
+    /// The rows of a plan with NULL for a call that is not supported.
+    fn not_called(&mut self, plan: Plan, own: Vec<ColumnId>, call: &ForRows, what: &str) -> Plan {
+        let span = call.span;
         let message = format!("{what} not supported yet");
         self.errors.push(Diagnostic::new("0A000", span, message));
         let ty = self.info(call.column).ty.clone();
@@ -327,7 +332,11 @@ impl<'a> Binder<'a> {
         let read: Vec<ColumnId> = own.into_iter().chain([call.column]).collect();
         let fields = read.iter().map(|id| field(self, *id)).collect();
         let name = format!("{}(…)", call.function);
-        let table = self.tables.called_rows(self.calls.len(), &name, fields);
+        let Some(table) = self.tables.called_rows(self.calls.len(), &name, fields) else {
+            let what = format!("a call of `{}` in such a place is", call.function);
+            let own = read.into_iter().filter(|id| *id != call.column).collect();
+            return self.not_called(plan, own, &call, &what);
+        };
         self.calls.push(Made {
             table,
             call,

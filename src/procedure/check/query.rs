@@ -460,7 +460,7 @@ impl TableResolver for BodyTables<'_> {
         self.inner.called_function(call)
     }
 
-    fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> TableId {
+    fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> Option<TableId> {
         self.inner.called_rows(number, name, fields)
     }
 

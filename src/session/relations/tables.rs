@@ -462,13 +462,13 @@ impl TableResolver for StatementTables<'_> {
         instances.called_function(call, &mut StatementTables::new(self.relations))
     }
 
-    fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> TableId {
+    fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> Option<TableId> {
         let made = self.called.get(number).cloned();
         let relation = made.unwrap_or_else(|| Arc::new(BatchRelation::new(fields, Vec::new())));
         let opened = self.relations.planned(format!("\0called {number}"), name, 0, relation);
         // The rows are those of this time.
         self.resolved = None;
-        self.opened(opened)
+        Some(self.opened(opened))
     }
 
     fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {
