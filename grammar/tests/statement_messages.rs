@@ -810,12 +810,12 @@ fn others() {
     rejects(
         r#"SELECT * FROM t AS OF 'x' WHERE a AS OF 'y'"#,
         expect![[r#"
-        error[42601]: expected an operator, `,`, a clause such as `FROM` or the end of the statement, found the string 'y'
-         --> 1:41
-          |
-        1 | SELECT * FROM t AS OF 'x' WHERE a AS OF 'y'
-          |                                         ^^^
-    "#]],
+            error[42601]: expected a query, an operator or `,`, found the end of the statement
+             --> 1:44
+              |
+            1 | SELECT * FROM t AS OF 'x' WHERE a AS OF 'y'
+              |                                            ^
+        "#]],
     );
     rejects(
         r#"SELECT * FROM t CHANGES SINCE"#,
