@@ -54,6 +54,8 @@ struct Entities {
     next_id: u64,
     /// What stands for all of it.
     hash: OnceLock<[u8; 32]>,
+    /// What stands for each of them.
+    hashes: BTreeMap<EntityId, Arc<OnceLock<[u8; 32]>>>,
     indexed: indexed::Known,
 }
 
@@ -185,7 +187,8 @@ impl Catalog {
     pub fn routines(&self, schema: &str, name: &str) -> Vec<(&Entry, &RoutineDef)> {
         let plain = self.find(&[schema, name]);
         let of_receivers = self.entries().filter(|entry| {
-            *entry.schema == *schema.to_ascii_lowercase() && entry.entity.name().eq_ignore_ascii_case(name)
+            matches!(&*entry.entity, Entity::Routine(def) if def.name.eq_ignore_ascii_case(name))
+                && entry.schema.eq_ignore_ascii_case(schema)
         });
         let all = plain.into_iter().chain(of_receivers);
         let routines = all.filter_map(|entry| match &*entry.entity {
@@ -415,6 +418,14 @@ impl Catalog {
         *self.0.hash.get_or_init(|| of(self))
     }
 
+    /// A hash of one definition, made when it is first asked for.
+    pub fn hash_of(&self, entry: &Entry, of: impl FnOnce(&Entity) -> [u8; 32]) -> [u8; 32] {
+        match self.0.hashes.get(&entry.id) {
+            Some(hash) => *hash.get_or_init(|| of(&entry.entity)),
+            None => of(&entry.entity),
+        }
+    }
+
     fn entities(&mut self) -> &mut Entities {
         let entities = Arc::make_mut(&mut self.0);
         entities.hash = OnceLock::new();
@@ -431,6 +442,7 @@ impl Catalog {
             }
         }
         entities.by_name.insert(key, entry.id);
+        entities.hashes.insert(entry.id, Arc::default());
         entities.by_id.insert(entry.id, entry);
     }
 
@@ -445,6 +457,7 @@ impl Catalog {
             }
         }
         entities.by_name.remove(&key);
+        entities.hashes.remove(&entry.id);
         entities.by_id.remove(&entry.id);
     }
 }

@@ -48,6 +48,8 @@ pub struct Instances {
     pub warnings: Vec<Diagnostic>,
     /// Names of the functions that became parts of queries.
     inlined: Vec<String>,
+    /// The routines that were called.
+    called: BTreeSet<usize>,
     /// The routines that are being checked, outermost first.
     open: Vec<usize>,
     /// A result was asked for that is not known yet.
@@ -99,6 +101,7 @@ impl Instances {
             questions: Vec::new(),
             warnings: Vec::new(),
             inlined: Vec::new(),
+            called: BTreeSet::new(),
             open: Vec::new(),
             unresolved: false,
             strict: false,
@@ -115,9 +118,22 @@ impl Instances {
         }
     }
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
+    /// The definitions are others now, which say the same of what was made so far.
+    pub fn redefine(&mut self, definitions: Arc<dyn Definitions>) {
+        self.types = definitions.types();
+        self.definitions = definitions;
+    }
+
+    /// Another definition is to be checked; how many routines there are.
+    pub fn begin(&mut self) -> usize {
+        self.inlined.clear();
+        self.called.clear();
         self.routines.len()
+    }
+
+    /// The definitions that routines were made of.
+    pub fn made_of(&self) -> impl Iterator<Item = &Arc<Definition>> {
+        self.routines.iter().filter_map(|instance| instance.definition.as_ref())
     }
 
     /// The routines made so far.
@@ -156,9 +172,10 @@ impl Instances {
         self.definitions.names()
     }
 
-    /// Names of the definitions that routines were made of.
+    /// Names of the definitions that are called; not of all that they call, if that was known.
     pub fn called(&self) -> Vec<String> {
-        let names = self.routines.iter().map(|instance| instance.name.clone());
+        let called = self.called.iter().filter_map(|number| self.routines.get(*number));
+        let names = called.map(|instance| instance.name.clone());
         let names = names.chain(self.inlined.iter().cloned());
         // Lambdas have names that nobody can write.
         names.filter(|name| !name.contains('@')).collect()
@@ -329,6 +346,7 @@ impl Instances {
         let bound = types.bound().iter().map(|(_, ty)| (ty.clone(), false));
         let key: Vec<(LogicalType, bool)> = key.chain(bound).collect();
         let number = self.instance(definition, &params, &key, call, tables)?;
+        self.called.insert(number);
         let instance = &self.routines[number];
         let Some(result) = instance.result.clone() else {
             self.unresolved = true;

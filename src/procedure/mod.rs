@@ -64,6 +64,7 @@ pub struct Definition {
     pub functions: Vec<Handed>,
     /// What is known of its body.
     asked: OnceLock<asking::Asked>,
+    words: OnceLock<HashSet<String>>,
 }
 
 /// A function that a definition is called with.
@@ -101,6 +102,7 @@ impl Definition {
             constants: Vec::new(),
             functions: Vec::new(),
             asked: OnceLock::new(),
+            words: OnceLock::new(),
         }
     }
 
@@ -185,12 +187,14 @@ impl Definition {
     }
 
     /// The words of its text, in lower case.
-    pub fn words(&self) -> HashSet<String> {
-        let statement = ast::Statement {
-            kind: ast::StatementKind::Routine(Box::new(self.routine.clone())),
-            span: ast::Span::default(),
-        };
-        words_of(&statement, self.dialect)
+    pub fn words(&self) -> &HashSet<String> {
+        self.words.get_or_init(|| {
+            let statement = ast::Statement {
+                kind: ast::StatementKind::Routine(Box::new(self.routine.clone())),
+                span: ast::Span::default(),
+            };
+            words_of(&statement, self.dialect)
+        })
     }
 
     /// Whether it names the row, or the rows, of a trigger, or says so, so that it can be checked for the tables of triggers only.

@@ -99,7 +99,7 @@ pub fn lambda(session: &mut Session, name: &ast::Ident, running: Running) -> Res
     };
     let constants = session.relations.routines.values();
     let definition = Definition::of_lambda(&name.text, &lambda, span, running.dialect, constants);
-    let known = definition.words();
+    let known = definition.words().clone();
     let mut definition = definition;
     definition.constants.retain(|(name, _, _)| {
         let own = lambda.params.iter().any(|param| param.text.eq_ignore_ascii_case(name));
@@ -149,13 +149,23 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     }
     let kept = session.relations.routines.known.clone();
     session.relations.refresh_routines();
-    session.relations.routines.known.try_stored(definition.clone());
     let spec = Spec::of(&name.text, &definition.routine).map_err(Error::new)?;
+    let mut instances = session.relations.take_stored_checks(&definition);
+    // What the session has is not there when another one calls it.
+    session.relations.routines.known = session.relations.routines.known.stored_only();
+    session.relations.routines.known.try_stored(definition.clone());
     let checked = match &spec {
         Some(spec) => models::check(session, &definition, spec).map(|names| (None, names)),
-        None => checked(session, &definition),
+        None => {
+            instances.redefine(Arc::new(session.relations.routines.known.clone()));
+            checked_among(session, &definition, &mut instances)
+        }
     };
     session.relations.routines.known = kept;
+    let checked = checked.map_err(|error| of_session(session, error));
+    if checked.is_ok() {
+        session.relations.keep_stored_checks(instances, &definition.name, &text);
+    }
     let (callable, names) = checked?;
     let signature = match &spec {
         Some(spec) => spec.signature(),
@@ -182,6 +192,20 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     };
     let id = made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))?;
     triggers::check_all(session, view, id, &format!("`{}` as it was", name.text), running)
+}
+
+/// Says what to do about a function that the session has and the database has not.
+fn of_session(session: &Session, mut error: Error) -> Error {
+    let known = &session.relations.routines.known;
+    for diagnostic in &mut error.diagnostics {
+        let name = diagnostic.message.split('`').nth(1).unwrap_or_default().to_owned();
+        if diagnostic.code == "42883" && known.is_local(&name) {
+            diagnostic.help = Some(format!(
+                "`{name}` is a function of the session: `upsert function {name} …` keeps it in the database"
+            ));
+        }
+    }
+    error
 }
 
 /// The type of a definition's receiver, which tells it from others of its name.
@@ -240,7 +264,7 @@ fn checked_among(
     if definition.is_of_triggers() {
         return Ok((None, Vec::new()));
     }
-    let first = instances.count();
+    let first = instances.begin();
     let mut tables = StatementTables::new(&mut session.relations);
     let callable = check_definition(definition, instances, &mut tables).map_err(Error::all)?;
     let warnings = std::mem::take(&mut instances.warnings);
@@ -248,16 +272,18 @@ fn checked_among(
     session.relations.routines.warnings = warnings;
     let view = session.relations.view.as_ref();
     if let Some(view) = view {
-        names.extend(types::named_in(view.catalog(), &definition.words()));
+        names.extend(types::named_in(view.catalog(), definition.words()));
     }
     let called = instances
         .called()
         .into_iter()
         .filter(|name| !name.eq_ignore_ascii_case(&definition.name));
-    names.extend(called.flat_map(|name| {
-        let stored = known::stored(view, &name).into_iter();
-        stored.map(|(entry, _)| entry.id).collect::<Vec<_>>()
-    }));
+    for name in called {
+        for (entry, def) in known::stored(view, &name) {
+            // What was known of it names what it did when it was kept.
+            names.extend(def.names.iter().copied().chain([entry.id]));
+        }
+    }
     if let Some(view) = session.relations.view.clone() {
         let running = Running {
             dialect: definition.dialect,
@@ -269,7 +295,15 @@ fn checked_among(
     }
     names.sort();
     names.dedup();
+    names.retain(|id| !is_itself(session.relations.view.as_ref(), *id, definition));
     Ok((callable, names))
+}
+
+/// Whether an entry of the database is the definition as it was before.
+fn is_itself(view: Option<&View>, id: EntityId, definition: &Definition) -> bool {
+    let entry = view.and_then(|view| view.catalog().get(id));
+    let is_named = |def: &RoutineDef| def.name.eq_ignore_ascii_case(&definition.name);
+    entry.is_some_and(|entry| matches!(&*entry.entity, Entity::Routine(def) if is_named(def)))
 }
 
 /// The signature of a definition of the session.

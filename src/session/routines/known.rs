@@ -49,6 +49,8 @@ pub struct Known {
     exceptions: Arc<BTreeMap<String, String>>,
     /// The texts that the stored ones were read from.
     texts: Arc<BTreeMap<EntityId, (String, Read)>>,
+    /// The catalog that has them.
+    catalog: Option<Catalog>,
 }
 
 /// What a text of the database defines.
@@ -72,6 +74,11 @@ pub struct Functions {
 }
 
 impl Functions {
+    /// Whether the types are the other's, unchanged.
+    pub fn has_types_of(&self, other: &Functions) -> bool {
+        Arc::ptr_eq(&self.types, &other.types)
+    }
+
     /// Whether the other is this one, unchanged.
     pub fn is(&self, other: &Functions) -> bool {
         Arc::ptr_eq(&self.local, &other.local)
@@ -253,6 +260,7 @@ impl Known {
         }
         stored.put(&Read::Module(module));
         stored.into(self);
+        self.catalog = None;
     }
 
     /// Puts other macros in the place of these, and gives these.
@@ -356,19 +364,23 @@ impl Known {
     pub fn try_stored(&mut self, definition: Arc<Definition>) {
         let key = definition.name.to_lowercase();
         match &definition.routine.receiver {
-            None => _ = Arc::make_mut(&mut self.local).remove(&key),
+            None if self.local.contains_key(&key) => _ = Arc::make_mut(&mut self.local).remove(&key),
+            None => {}
             Some(receiver) => {
                 if let Some(methods) = Arc::make_mut(&mut self.methods).get_mut(&key) {
                     methods.retain(|known| known.routine.receiver.as_ref() != Some(receiver));
                 }
             }
         }
-        let mut stored = Stored::of(self);
-        if let Some(methods) = stored.methods.get_mut(&key) {
-            methods.retain(|known| known.routine.receiver != definition.routine.receiver);
+        // What is there is not that of the catalog any more.
+        self.catalog = None;
+        if definition.routine.receiver.is_none() {
+            Arc::make_mut(&mut self.stored).insert(key, definition);
+            return;
         }
-        stored.put(&Read::Routine(definition));
-        stored.into(self);
+        let methods = Arc::make_mut(&mut self.stored_methods).entry(key).or_default();
+        methods.retain(|known| known.routine.receiver != definition.routine.receiver);
+        methods.push(definition);
     }
 
     /// What a catalog has.
@@ -396,6 +408,7 @@ impl Known {
             stored_methods: then.stored_methods,
             stored_modules: then.stored_modules,
             stored_types: then.stored_types,
+            catalog: None,
             ..self.clone()
         }
     }
@@ -411,6 +424,45 @@ impl Known {
 
     /// Reads what the database has.
     pub fn read(&mut self, view: Option<&View>, sources: &mut Sources) {
+        let catalog = view.map(View::catalog);
+        let is_read = self
+            .catalog
+            .as_ref()
+            .zip(catalog)
+            .is_some_and(|(then, now)| then.is(now));
+        if is_read || self.read_added(view, sources) {
+            return;
+        }
+        self.read_all(view, sources);
+        self.catalog = catalog.cloned();
+    }
+
+    /// Reads functions that have come or changed since the last time, if nothing else has happened that matters here.
+    fn read_added(&mut self, view: Option<&View>, sources: &mut Sources) -> bool {
+        let Some((then, now)) = self.catalog.clone().zip(view.map(View::catalog)) else {
+            return false;
+        };
+        let mut added = Vec::new();
+        for (id, entry) in now.changes_since(&then) {
+            match entry.map(|entry| &*entry.entity) {
+                Some(Entity::Routine(def)) if is_plain(def) && was_plain(&then, id, def) => added.push((id, def)),
+                Some(Entity::Table(_) | Entity::Index(_) | Entity::View(_)) => {}
+                _ => return false,
+            }
+        }
+        for (id, def) in added {
+            if let Some(read) = definition(def, &|name| self.is_type(name), sources) {
+                if let Read::Routine(routine) = &read {
+                    Arc::make_mut(&mut self.stored).insert(def.name.to_lowercase(), routine.clone());
+                }
+                Arc::make_mut(&mut self.texts).insert(id, (def.source.text.clone(), read));
+            }
+        }
+        self.catalog = Some(now.clone());
+        true
+    }
+
+    fn read_all(&mut self, view: Option<&View>, sources: &mut Sources) {
         let mut stored = Stored::default();
         let mut texts = BTreeMap::new();
         self.stored_types = view.map(|view| types_of(view.catalog())).unwrap_or_default();
@@ -427,6 +479,20 @@ impl Known {
         }
         self.texts = Arc::new(texts);
         stored.into(self);
+    }
+}
+
+/// Whether it is no module, and has no receiver: its name is its own.
+fn is_plain(def: &RoutineDef) -> bool {
+    def.members.is_none() && def.receiver.is_none()
+}
+
+/// Whether an entry was not there in a catalog, or had the same name.
+fn was_plain(then: &Catalog, id: EntityId, now: &RoutineDef) -> bool {
+    match then.get(id).map(|entry| &*entry.entity) {
+        None => true,
+        Some(Entity::Routine(def)) => is_plain(def) && def.name.eq_ignore_ascii_case(&now.name),
+        Some(_) => false,
     }
 }
 

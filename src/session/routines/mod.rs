@@ -72,6 +72,7 @@ pub struct Routines {
     pub warnings: Vec<Diagnostic>,
     /// What is known of those that were checked.
     checks: Option<checks::Checks>,
+    stored_checks: Option<checks::StoredChecks>,
     /// Where definitions were written.
     pub sources: Sources,
     /// Where their time went.

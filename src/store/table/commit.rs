@@ -210,7 +210,11 @@ impl<'a> Applying<'a> {
         if changes.is_empty() {
             return Ok(Arc::clone(newest));
         }
-        let mut entries: BTreeMap<EntityId, Entry> = newest.entries().map(|entry| (entry.id, entry.clone())).collect();
+        // Nobody else has changed it: what the transaction made of it is what there will be.
+        let mut entries = (!self.is_direct()).then(|| {
+            let entries = newest.entries().map(|entry| (entry.id, entry.clone()));
+            entries.collect::<BTreeMap<EntityId, Entry>>()
+        });
         for (id, entry) in changes {
             if base.get(id) != newest.get(id) {
                 let named = entry.or(newest.get(id)).or(base.get(id));
@@ -230,20 +234,29 @@ impl<'a> Applying<'a> {
                     self.edits
                         .insert(entity_key(id), Some(write_entity(&entry.schema, object.id)));
                     self.objects.push(object);
-                    entries.insert(id, entry.clone());
+                    if let Some(entries) = &mut entries {
+                        entries.insert(id, entry.clone());
+                    }
                 }
                 None => {
                     self.edits.insert(entity_key(id), None);
-                    entries.remove(&id);
+                    if let Some(entries) = &mut entries {
+                        entries.remove(&id);
+                    }
                     self.drop_table(id)?;
                 }
             }
         }
-        self.check_names(&entries)?;
         let next = changed.next_id().max(newest.next_id());
         let mut value = Vec::new();
         write_varint(&mut value, next);
         self.edits.insert(NEXT_ENTITY.to_vec(), Some(value));
+        let Some(entries) = entries else {
+            let mut catalog = changed.clone();
+            catalog.reserve(next);
+            return Ok(Arc::new(catalog));
+        };
+        self.check_names(&entries)?;
         Ok(Arc::new(Catalog::new(entries.into_values(), next)))
     }
 
@@ -717,8 +730,8 @@ fn definitions_hash(catalog: &Catalog) -> ObjectId {
         let mut all = Vec::new();
         for entry in catalog.entries() {
             all.extend(entry.id.0.to_le_bytes());
-            let definition = ObjectId::of(Kind::CATALOG, &entry.entity.encode());
-            all.extend(write_entity(&entry.schema, definition));
+            let definition = catalog.hash_of(entry, |entity| ObjectId::of(Kind::CATALOG, &entity.encode()).0);
+            all.extend(write_entity(&entry.schema, ObjectId(definition)));
         }
         ObjectId::of(Kind::CATALOG, &all).0
     };
