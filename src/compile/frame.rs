@@ -7,6 +7,8 @@
 //!
 //! Does not: own what the slots point to.
 
+use std::collections::HashMap;
+
 use gobi_jit::abi;
 
 /// Bytes of the header before slot 0.
@@ -133,24 +135,28 @@ pub enum Slot {
 #[derive(Clone, Debug, Default)]
 pub struct FrameLayout {
     slots: Vec<Slot>,
+    /// The position of each: a plan of many joins has thousands.
+    places: HashMap<Slot, usize>,
 }
 
 impl FrameLayout {
     /// The error operands always come first, so that their halves are neighbours.
     pub fn new() -> Self {
-        Self {
-            slots: vec![
-                Slot::ErrorLeft,
-                Slot::ErrorLeftHigh,
-                Slot::ErrorRight,
-                Slot::ErrorRightHigh,
-            ],
+        let mut layout = Self::default();
+        for slot in [
+            Slot::ErrorLeft,
+            Slot::ErrorLeftHigh,
+            Slot::ErrorRight,
+            Slot::ErrorRightHigh,
+        ] {
+            layout.offset(slot);
         }
+        layout
     }
 
     /// Byte offset of a slot, assigned at the first request.
     pub fn offset(&mut self, slot: Slot) -> i32 {
-        let index = self.find(slot).unwrap_or_else(|| {
+        let index = *self.places.entry(slot).or_insert_with(|| {
             self.slots.push(slot);
             self.slots.len() - 1
         });
@@ -159,7 +165,7 @@ impl FrameLayout {
 
     /// Position of a slot, if generated code uses it.
     pub fn find(&self, slot: Slot) -> Option<usize> {
-        self.slots.iter().position(|s| *s == slot)
+        self.places.get(&slot).copied()
     }
 
     /// All slots in order.
