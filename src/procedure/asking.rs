@@ -124,11 +124,11 @@ fn any_called(
             if !seen.insert(call.clone()) {
                 continue;
             }
-            let called: Vec<_> = definitions
-                .find(call)
-                .into_iter()
-                .chain(definitions.methods(call))
-                .collect();
+            let (plain, methods) = match definition.stored {
+                true => definitions.stored(call),
+                false => (definitions.find(call), definitions.methods(call)),
+            };
+            let called: Vec<_> = plain.into_iter().chain(methods).collect();
             if called.iter().any(&mut *is_so) {
                 return true;
             }

@@ -80,6 +80,7 @@ struct Instance {
 impl Instance {
     fn is_of(&self, definition: &Definition) -> bool {
         self.name.eq_ignore_ascii_case(&definition.name)
+            && self.definition.as_ref().is_none_or(|own| own.stored == definition.stored)
             // A name that is written stands for one definition; others are those of a place.
             && (!self.name.contains('@') || self.definition.as_ref().is_some_and(|own| own.is_same(definition)))
     }
@@ -216,8 +217,11 @@ impl Instances {
         call: &RoutineCall<'_>,
         declared: &NamedTypes,
     ) -> Option<Result<Arc<Definition>, Diagnostic>> {
-        let methods = self.definitions.methods(&call.name.text);
-        match method_of(&methods, call, declared).or_else(|| self.definitions.find(&call.name.text)) {
+        let methods = match self.definitions.is_stored(call.name.span) {
+            true => self.definitions.stored(&call.name.text).1,
+            false => self.definitions.methods(&call.name.text),
+        };
+        match method_of(&methods, call, declared).or_else(|| self.definitions.find_at(call.name)) {
             Some(definition) => Some(Ok(definition)),
             None if methods.is_empty() => None,
             None => Some(Err(no_method(&methods, call))),

@@ -62,6 +62,8 @@ pub struct Definition {
     pub constants: Vec<(String, LogicalType, Value)>,
     /// Functions that it is called with, by the names of the parameters which they are in the place of.
     pub functions: Vec<Handed>,
+    /// A database has it, and what it calls.
+    pub stored: bool,
     /// What is known of its body.
     asked: OnceLock<asking::Asked>,
     words: OnceLock<HashSet<String>>,
@@ -101,6 +103,7 @@ impl Definition {
             captured: Vec::new(),
             constants: Vec::new(),
             functions: Vec::new(),
+            stored: false,
             asked: OnceLock::new(),
             words: OnceLock::new(),
         }
@@ -275,6 +278,24 @@ pub trait Definitions: std::fmt::Debug + Send + Sync {
     /// Those of that name which have a receiver.
     fn methods(&self, _name: &str) -> Vec<Arc<Definition>> {
         Vec::new()
+    }
+
+    /// Whether a place is in a text of the database, which calls nothing else.
+    fn is_stored(&self, _place: ast::Span) -> bool {
+        false
+    }
+
+    /// What a database has of that name: one, and those which have a receiver.
+    fn stored(&self, name: &str) -> (Option<Arc<Definition>>, Vec<Arc<Definition>>) {
+        (self.find(name), self.methods(name))
+    }
+
+    /// The one that a name at a place stands for.
+    fn find_at(&self, name: &ast::Ident) -> Option<Arc<Definition>> {
+        match self.is_stored(name.span) {
+            true => self.stored(&name.text).0,
+            false => self.find(&name.text),
+        }
     }
 
     /// The names of all.

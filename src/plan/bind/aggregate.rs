@@ -159,7 +159,9 @@ impl<'a> Binder<'a> {
         };
         if !fits {
             let message = format!("`{}` has no meaning for {}", call.name.text, arg.ty);
-            return self.fail(Diagnostic::new("42883", arg.span, message));
+            let mut error = Diagnostic::new("42883", arg.span, message);
+            error.help = super::elements::instead_of(&call.name.text, &arg.ty);
+            return self.fail(error);
         }
         Ok(match (function, &arg.ty) {
             (F::Avg, _) => LogicalType::Double,

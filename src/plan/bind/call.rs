@@ -82,6 +82,9 @@ impl<'a> Binder<'a> {
         {
             return called;
         }
+        if let Some(bound) = self.of_elements(block, call, span) {
+            return bound;
+        }
         if let Some(function) = aggregate_function(&call.name.text) {
             return self.aggregate_call(block, function, call, span);
         }

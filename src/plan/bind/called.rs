@@ -55,7 +55,7 @@ pub(super) struct Made {
 }
 
 /// How much there is of what is being bound.
-struct Mark {
+pub(super) struct Mark {
     errors: usize,
     subqueries: usize,
     recursions: usize,
@@ -69,7 +69,7 @@ struct Mark {
 }
 
 impl Mark {
-    fn of(binder: &Binder<'_>, block: &Block<'_>) -> Self {
+    pub(super) fn of(binder: &Binder<'_>, block: &Block<'_>) -> Self {
         Self {
             errors: binder.errors.len(),
             subqueries: binder.subqueries.len(),
@@ -85,7 +85,7 @@ impl Mark {
     }
 
     /// Leaves no more than there was.
-    fn restore(&self, binder: &mut Binder<'_>, block: &mut Block<'_>) {
+    pub(super) fn restore(&self, binder: &mut Binder<'_>, block: &mut Block<'_>) {
         binder.errors.truncate(self.errors);
         binder.subqueries.truncate(self.subqueries);
         binder.recursions.truncate(self.recursions);

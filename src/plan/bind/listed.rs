@@ -73,6 +73,14 @@ fn listed(name: &str) -> Option<&'static (&'static str, Made, usize, usize)> {
     LISTED.iter().find(|(known, ..)| *known == plain)
 }
 
+/// The function of an array that an aggregate of one argument is.
+pub(super) fn of_array(name: &str) -> Option<&'static str> {
+    match listed(name)? {
+        (_, Made::Numbers(function) | Made::Any(function), 1, 1) => Some(function),
+        _ => None,
+    }
+}
+
 /// The names, for suggestions.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     LISTED.iter().map(|(name, ..)| *name)
@@ -160,7 +168,9 @@ impl<'a> Binder<'a> {
                 ty if ty.is_numeric() => Ok(value),
                 ty => {
                     let message = format!("`{name}` has no meaning for {ty}");
-                    self.fail(Diagnostic::new("42883", value.span, message))
+                    let mut error = Diagnostic::new("42883", value.span, message);
+                    error.help = super::elements::instead_of(name, ty);
+                    self.fail(error)
                 }
             },
             _ => Ok(value),

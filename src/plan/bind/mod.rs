@@ -22,6 +22,7 @@ mod compare;
 mod decorrelate;
 mod distinct;
 mod domain;
+mod elements;
 mod expansion;
 mod expr;
 mod from;

@@ -164,7 +164,9 @@ impl<'a> Binder<'a> {
             .find(|arg| !arg.ty.is_numeric() && arg.ty != LogicalType::Null)
         {
             let message = format!("`{name}` has no meaning for {}", arg.ty);
-            return self.fail(Diagnostic::new("42883", arg.span, message));
+            let mut error = Diagnostic::new("42883", arg.span, message);
+            error.help = super::elements::instead_of(&call.name.text, &arg.ty);
+            return self.fail(error);
         }
         Ok(args.into_iter().map(|arg| cast(arg, &LogicalType::Double)).collect())
     }

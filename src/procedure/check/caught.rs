@@ -66,7 +66,7 @@ impl Checker<'_> {
         if !call.args.iter().any(|arg| self.caught_arg(arg).is_some()) {
             return;
         }
-        let Some(definition) = self.instances.definitions.find(&call.name.text) else {
+        let Some(definition) = self.instances.definitions.find_at(&call.name) else {
             return;
         };
         let params = &definition.routine.params;

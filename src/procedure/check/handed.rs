@@ -36,7 +36,7 @@ impl Checker<'_> {
         span: Span,
         out: &mut Vec<Statement>,
     ) -> Option<Option<ColumnId>> {
-        let definition = self.instances.definitions.find(&call.name.text)?;
+        let definition = self.instances.definitions.find_at(&call.name)?;
         if !call.args.iter().any(|arg| self.is_function(argument(arg))) {
             return None;
         }
@@ -175,7 +175,7 @@ impl Checker<'_> {
                 if let Some(closure) = self.closure(&name.text) {
                     return Some(closure.clone());
                 }
-                let definition = self.instances.definitions.find(&name.text)?;
+                let definition = self.instances.definitions.find_at(name)?;
                 let lambda = Arc::new(calling(name, definition.routine.params.len()));
                 Some(Closure {
                     name: String::new(),

@@ -218,7 +218,7 @@ impl Checker<'_> {
     ) -> Option<ast::Query> {
         let whole = self.of_module(call).and_then(Result::ok);
         let call = whole.as_ref().unwrap_or(call);
-        let definition = self.instances.definitions.find(&call.name.text)?;
+        let definition = self.instances.definitions.find_at(&call.name)?;
         if self.closure(&call.name.text).is_some() || !definition.gives_rows() {
             return None;
         }

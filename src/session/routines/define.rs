@@ -120,7 +120,8 @@ fn name_of(routine: &ast::Routine, running: Running) -> Result<&ast::Ident, Erro
 pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, running: Running) -> Result<(), Error> {
     let name = name_of(routine, running)?;
     refuse(session, routine, running)?;
-    let (definition, text) = read(session, &name.text, running)?;
+    let (mut definition, text) = read(session, &name.text, running)?;
+    Arc::make_mut(&mut definition).stored = true;
     let receiver = receiver_of(session, &definition)?;
     let before = view.catalog().routines(crate::catalog::MAIN_SCHEMA, &name.text);
     let before = before.into_iter().find(|(_, def)| def.receiver == receiver);
@@ -195,7 +196,7 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
 }
 
 /// Says what to do about a function that the session has and the database has not.
-fn of_session(session: &Session, mut error: Error) -> Error {
+pub fn of_session(session: &Session, mut error: Error) -> Error {
     let known = &session.relations.routines.known;
     for diagnostic in &mut error.diagnostics {
         let name = diagnostic.message.split('`').nth(1).unwrap_or_default().to_owned();

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gobi_grammar::Dialect;
-use gobi_grammar::ast::{DefineException, DefineMacro, StatementKind};
+use gobi_grammar::ast::{DefineException, DefineMacro, Span, StatementKind};
 
 use super::Sources;
 use crate::catalog::{Catalog, Entity, EntityId, Entry, MAIN_SCHEMA, RoutineDef};
@@ -49,6 +49,8 @@ pub struct Known {
     exceptions: Arc<BTreeMap<String, String>>,
     /// The texts that the stored ones were read from.
     texts: Arc<BTreeMap<EntityId, (String, Read)>>,
+    /// Where those texts lie: their first places, and the places behind them.
+    ranges: Arc<BTreeMap<u32, u32>>,
     /// The catalog that has them.
     catalog: Option<Catalog>,
 }
@@ -107,6 +109,17 @@ impl Definitions for Known {
                 .flatten()
         };
         all.flat_map(of).collect()
+    }
+
+    fn is_stored(&self, place: Span) -> bool {
+        let before = self.ranges.range(..=place.start).next_back();
+        before.is_some_and(|(_, end)| place.start < *end)
+    }
+
+    fn stored(&self, name: &str) -> (Option<Arc<Definition>>, Vec<Arc<Definition>>) {
+        let key = name.to_lowercase();
+        let methods = self.stored_methods.get(&key).cloned().unwrap_or_default();
+        (self.stored.get(&key).cloned(), methods)
     }
 
     fn names(&self) -> Vec<String> {
@@ -389,14 +402,15 @@ impl Known {
             stored_types: types_of(catalog),
             ..Self::default()
         };
-        let mut stored = Stored::default();
+        let (mut stored, mut ranges) = (Stored::default(), BTreeMap::new());
         for entry in catalog.entries() {
             let Entity::Routine(def) = &*entry.entity else { continue };
-            if let Some(read) = definition(def, &|name| known.is_type(name), sources) {
+            if let Some(read) = definition(def, &|name| known.is_type(name), &mut ranges, sources) {
                 stored.put(&read);
             }
         }
         stored.into(&mut known);
+        known.ranges = Arc::new(ranges);
         known
     }
 
@@ -408,6 +422,7 @@ impl Known {
             stored_methods: then.stored_methods,
             stored_modules: then.stored_modules,
             stored_types: then.stored_types,
+            ranges: then.ranges,
             catalog: None,
             ..self.clone()
         }
@@ -451,7 +466,10 @@ impl Known {
             }
         }
         for (id, def) in added {
-            if let Some(read) = definition(def, &|name| self.is_type(name), sources) {
+            let ranges = &mut Arc::clone(&self.ranges);
+            let read = definition(def, &|name| self.is_type(name), Arc::make_mut(ranges), sources);
+            self.ranges = Arc::clone(ranges);
+            if let Some(read) = read {
                 if let Read::Routine(routine) = &read {
                     Arc::make_mut(&mut self.stored).insert(def.name.to_lowercase(), routine.clone());
                 }
@@ -465,12 +483,13 @@ impl Known {
     fn read_all(&mut self, view: Option<&View>, sources: &mut Sources) {
         let mut stored = Stored::default();
         let mut texts = BTreeMap::new();
+        let mut ranges = (*self.ranges).clone();
         self.stored_types = view.map(|view| types_of(view.catalog())).unwrap_or_default();
         for (entry, def) in entries(view) {
             let known = self.texts.get(&entry.id).filter(|(text, _)| *text == def.source.text);
             let read = match known {
                 Some((_, read)) => Some(read.clone()),
-                None => definition(def, &|name| self.is_type(name), sources),
+                None => definition(def, &|name| self.is_type(name), &mut ranges, sources),
             };
             if let Some(read) = read {
                 stored.put(&read);
@@ -478,6 +497,7 @@ impl Known {
             }
         }
         self.texts = Arc::new(texts);
+        self.ranges = Arc::new(ranges);
         stored.into(self);
     }
 }
@@ -542,18 +562,27 @@ impl Stored {
 }
 
 /// What a stored text defines; `None` if it is damaged.
-fn definition(def: &RoutineDef, is_type: &dyn Fn(&str) -> bool, sources: &mut Sources) -> Option<Read> {
+fn definition(
+    def: &RoutineDef,
+    is_type: &dyn Fn(&str) -> bool,
+    ranges: &mut BTreeMap<u32, u32>,
+    sources: &mut Sources,
+) -> Option<Read> {
     let dialect = parse_dialect(&def.source.dialect)?;
     let origin = sources.add(&def.name, &def.source.text, None);
+    let length = u32::try_from(def.source.text.len()).unwrap_or(u32::MAX);
+    ranges.insert(origin, origin.saturating_add(length));
     if def.members.is_some() {
         let module = read_module(&def.source.text, dialect, origin)?;
-        return Module::of(&module, dialect, is_type)
-            .ok()
-            .map(Arc::new)
-            .map(Read::Module);
+        let mut module = Module::of(&module, dialect, is_type).ok()?;
+        for routine in &mut module.routines {
+            Arc::make_mut(routine).stored = true;
+        }
+        return Some(Read::Module(Arc::new(module)));
     }
     let name = (def.name.as_str(), is_type);
-    let routine = read(name, &def.source.text, dialect, origin)?;
+    let mut routine = read(name, &def.source.text, dialect, origin)?;
+    routine.stored = true;
     Some(Read::Routine(Arc::new(routine)))
 }
 

@@ -57,9 +57,11 @@ pub fn store(session: &mut Session, module: &ast::Module, view: &mut View, runni
     refuse(session, &read, running)?;
     session.relations.refresh_routines();
     let kept = session.relations.routines.known.clone();
+    session.relations.routines.known = session.relations.routines.known.stored_only();
     session.relations.routines.known.try_module(read.clone());
     let checked = checked(session, &read, running);
     session.relations.routines.known = kept;
+    let checked = checked.map_err(|error| define::of_session(session, error));
     let (members, mut names) = checked?;
     names.extend(types_of(view, &name.text).into_iter().map(|(id, _)| id));
     names.sort();
