@@ -148,26 +148,8 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     if before.as_ref().is_some_and(|(_, def)| def.source.text == text) {
         return Ok(());
     }
-    let kept = session.relations.routines.known.clone();
-    session.relations.refresh_routines();
     let spec = Spec::of(&name.text, &definition.routine).map_err(Error::new)?;
-    let mut instances = session.relations.take_stored_checks(&definition);
-    // What the session has is not there when another one calls it.
-    session.relations.routines.known = session.relations.routines.known.stored_only();
-    session.relations.routines.known.try_stored(definition.clone());
-    let checked = match &spec {
-        Some(spec) => models::check(session, &definition, spec).map(|names| (None, names)),
-        None => {
-            instances.redefine(Arc::new(session.relations.routines.known.clone()));
-            checked_among(session, &definition, &mut instances)
-        }
-    };
-    session.relations.routines.known = kept;
-    let checked = checked.map_err(|error| of_session(session, error));
-    if checked.is_ok() {
-        session.relations.keep_stored_checks(instances, &definition.name, &text);
-    }
-    let (callable, names) = checked?;
+    let (callable, names) = checked_stored(session, &definition, (spec.as_ref(), &text))?;
     let signature = match &spec {
         Some(spec) => spec.signature(),
         None if definition.is_of_triggers() => "trigger".to_owned(),
@@ -193,6 +175,32 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     };
     let id = made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))?;
     triggers::check_all(session, view, id, &format!("`{}` as it was", name.text), running)
+}
+
+/// Checks a definition of the database by what the database has: what the session has is not there when another one calls it.
+fn checked_stored(
+    session: &mut Session,
+    definition: &Arc<Definition>,
+    (spec, text): (Option<&Spec>, &str),
+) -> Result<(Option<Callable>, Vec<EntityId>), Error> {
+    let kept = session.relations.routines.known.clone();
+    session.relations.refresh_routines();
+    let mut instances = session.relations.take_stored_checks(definition);
+    let known = &mut session.relations.routines.known;
+    *known = known.stored_only();
+    known.try_stored(definition.clone());
+    let checked = match spec {
+        Some(spec) => models::check(session, definition, spec).map(|names| (None, names)),
+        None => {
+            instances.redefine(Arc::new(known.clone()));
+            checked_among(session, definition, &mut instances)
+        }
+    };
+    session.relations.routines.known = kept;
+    if checked.is_ok() {
+        session.relations.keep_stored_checks(instances, &definition.name, text);
+    }
+    checked.map_err(|error| of_session(session, error))
 }
 
 /// Says what to do about a function that the session has and the database has not.
