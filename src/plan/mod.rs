@@ -203,6 +203,11 @@ pub trait TableResolver {
     /// One of them was named.
     fn note_type(&mut self, _name: &str) {}
 
+    /// The columns of the row of a loop or trigger that the query stands in, as far as they are known.
+    fn variables_of(&self, _row: &str) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The type and value of a variable of the script or body that the query stands in; `r.a` for the row of a loop.
     fn variable(&self, _name: &str) -> Option<(LogicalType, Value)> {
         None

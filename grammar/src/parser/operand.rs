@@ -56,6 +56,7 @@ impl Builder<'_> {
             Rule::typed_array => self.typed_array(node),
             Rule::fstring => self.interpolated(text, node.as_span().start(), span),
             Rule::try_expr => self.try_expr(node),
+            Rule::match_value => self.match_value(node),
             Rule::map_lit => self.map(node),
             Rule::struct_instance => self.instance(node).unwrap_or_else(missing),
             Rule::effect_expr => self.effect(node),

@@ -330,6 +330,17 @@ impl Builder<'_> {
         ExprKind::Match(Box::new(Match { subject, arms }))
     }
 
+    /// `match e {…}`, which is the same.
+    pub(super) fn match_value(&mut self, node: Node<'_>) -> ExprKind {
+        let mut inner = operands(node);
+        let (Some(subject), Some(arms)) = (inner.next(), inner.next()) else {
+            return missing();
+        };
+        let span = self.span(&subject);
+        let subject = self.flat(subject.into_inner().collect(), span);
+        self.match_expr(subject, arms)
+    }
+
     fn match_arm(&mut self, node: Node<'_>) -> Option<MatchArm> {
         let (mut patterns, mut guard, mut body) = (Vec::new(), None, None);
         for part in parts(node) {
@@ -528,6 +539,7 @@ fn operands(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
                 | Rule::returns_word
                 | Rule::void_word
                 | Rule::match_word
+                | Rule::match_head
         )
     })
 }

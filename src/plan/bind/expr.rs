@@ -468,6 +468,12 @@ impl<'a> Binder<'a> {
                 let help = "such a join gives the columns of its left side only; use INNER JOIN or LEFT JOIN";
                 return Diagnostic::new("42P01", span, message).with_help(help);
             }
+            let mut fields = self.tables.variables_of(&relation.text);
+            fields.sort();
+            if !fields.is_empty() {
+                let message = format!("column `{}` of `{}` does not exist", name.text, relation.text);
+                return with_suggestion(Diagnostic::new("42703", name.span, message), &name.text, fields);
+            }
             if self.in_body {
                 let message = format!("variable `{}` does not exist", relation.text);
                 let known = reach().flat_map(Scope::names).collect();

@@ -434,6 +434,12 @@ impl TableResolver for BodyTables<'_> {
         self.inner.names()
     }
 
+    fn variables_of(&self, row: &str) -> Vec<String> {
+        let row = format!("{}.", row.to_lowercase());
+        let names = self.variables.keys().filter_map(|name| name.strip_prefix(&row));
+        names.map(str::to_owned).collect()
+    }
+
     fn variable(&self, name: &str) -> Option<(LogicalType, Value)> {
         let (ty, id) = self.variables.get(&name.to_lowercase())?;
         self.used.borrow_mut().push(*id);

@@ -430,6 +430,10 @@ impl TableResolver for StatementTables<'_> {
         &self.opened[table.0 as usize].info
     }
 
+    fn variables_of(&self, row: &str) -> Vec<String> {
+        self.relations.routines.variables_of(row)
+    }
+
     fn variable(&self, name: &str) -> Option<(LogicalType, Value)> {
         self.relations.routines.variable(name)
     }

@@ -132,6 +132,15 @@ impl Routines {
         self.pinned.as_ref().unwrap_or(&self.known).functions()
     }
 
+    /// The columns of a row that a body has handed on.
+    pub fn variables_of(&self, row: &str) -> Vec<String> {
+        let row = format!("{}.", row.to_lowercase());
+        let inside = self.inside.iter().flat_map(|inside| inside.keys());
+        inside
+            .filter_map(|name| name.strip_prefix(&row).map(str::to_owned))
+            .collect()
+    }
+
     /// A variable that a query may mention.
     pub fn variable(&self, name: &str) -> Option<(LogicalType, Value)> {
         if let Some(inside) = &self.inside {

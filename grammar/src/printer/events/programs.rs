@@ -26,7 +26,7 @@ impl Tree<'_> {
             Rule::macro_stmt => self.made(node, end),
             Rule::exception_stmt => self.exception(node, end),
             Rule::call_tail => self.call(node, end, lower),
-            Rule::match_postfix | Rule::catch_arms => self.arms(node, end, lower),
+            Rule::match_postfix | Rule::match_arms | Rule::catch_arms => self.arms(node, end, lower),
             Rule::try_expr => {
                 self.push(Event::Begin);
                 let one_line = is_one_line(&node);
@@ -34,9 +34,12 @@ impl Tree<'_> {
                 self.push(Event::End);
             }
             Rule::create_trigger_stmt => self.create_trigger(node, end),
-            Rule::match_word | Rule::try_head | Rule::catch_word | Rule::guard_word | Rule::effect_head => {
-                self.raw_until(end)
-            }
+            Rule::match_word
+            | Rule::match_head
+            | Rule::try_head
+            | Rule::catch_word
+            | Rule::guard_word
+            | Rule::effect_head => self.raw_until(end),
             Rule::type_struct | Rule::map_lit => self.children(node, end, Self::node),
             _ => {
                 let one_line = is_one_line(&node);
@@ -442,9 +445,11 @@ pub(super) fn is_program(rule: Rule) -> bool {
                 | Rule::query_stmt
                 | Rule::call_tail
                 | Rule::match_postfix
+                | Rule::match_arms
                 | Rule::catch_arms
                 | Rule::try_expr
                 | Rule::match_word
+                | Rule::match_head
                 | Rule::try_head
                 | Rule::catch_word
                 | Rule::guard_word
