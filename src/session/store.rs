@@ -268,6 +268,14 @@ impl Store {
             (None, None) => return self.done_ahead(view, message, span),
         };
         if view.changes.is_empty(&view.base) {
+            // A statement may have taken back what others of the transaction did: `CREATE TABLE t …; DROP TABLE t`.
+            if let Some(transaction) = self
+                .transaction
+                .as_mut()
+                .filter(|open| !open.changes.is_empty(&view.base))
+            {
+                transaction.changes = view.changes;
+            }
             return Ok(Done::Finished);
         }
         let locking = Locking {
