@@ -179,7 +179,10 @@ impl<'a> Binder<'a> {
                 return self.unnest_beside(Plan::unit(), Scope::default(), table, array);
             }
             T::Function { name, args } => {
-                let relation = self.table_function(name, args)?;
+                let before = self.errors.len();
+                let relation = self.table_function(name, args);
+                self.explain_arguments(before);
+                let relation = relation?;
                 (relation, Some(name.text.to_lowercase()))
             }
         };
@@ -420,6 +423,16 @@ impl<'a> Binder<'a> {
             first.name = alias.text.clone();
         }
         Ok(relation)
+    }
+
+    /// Says of names that arguments of a function in FROM do not know what they could have been.
+    fn explain_arguments(&mut self, before: usize) {
+        for error in self.errors.iter_mut().skip(before) {
+            if matches!(error.code, "42P01" | "42703") && error.help.is_none() {
+                let help = "an argument of a function in FROM is known before the query: columns of other relations cannot stand there yet";
+                error.help = Some(help.to_owned());
+            }
+        }
     }
 
     /// `range(a, b [, step])`, half open, and `generate_series(a, b [, step])`, closed.
