@@ -32,6 +32,7 @@ use super::object::CommitId;
 use super::table::core::lock;
 use super::table::{About, Changes, CommitError, KeyHash, KeyHashes, Prepared, Snapshot, WrittenAhead};
 use super::timeline::{Draft, Mode, RefKind};
+use crate::catalog::Catalog;
 
 /// If so many wait, commits are made of them at once.
 const MOST: usize = 1024;
@@ -77,7 +78,10 @@ struct State {
 #[derive(Debug)]
 struct Entry {
     branch: String,
-    changes: Arc<Changes>,
+    /// Its redo record: the one place where its rows are, whatever happens.
+    record: Arc<[u8]>,
+    /// The definitions that it was made with.
+    catalog: Arc<Catalog>,
     about: About,
     by: Option<TxnId>,
     keys: Vec<KeyHash>,
@@ -233,7 +237,18 @@ impl Database {
         }
         let by = holder.map_or_else(|| self.locks().number(), Holder::id);
         let after = self.ahead.acknowledged.load(Ordering::SeqCst);
-        let record: Arc<[u8]> = changes.encode_ahead(branch, about, after)?.into();
+        let mut entry = Entry {
+            branch: branch.to_string(),
+            record: changes.encode_ahead(branch, about, after)?.into(),
+            catalog: Arc::clone(changes.base().catalog()),
+            about: about.clone(),
+            by: Some(by),
+            keys: Vec::new(),
+            ticket: 0,
+            number: 0,
+            time_us: 0,
+            after,
+        };
         for _ in 0..GENERATIONS {
             let Some(base) = self.base_for_rows(branch)? else {
                 return Ok(None);
@@ -254,19 +269,11 @@ impl Database {
                 Admitted::Taken => return Ok(None),
                 Admitted::Late => continue,
             };
-            let queued = self.core.timeline.redo(record)?;
+            let queued = self.core.timeline.redo(Arc::clone(&entry.record))?;
             let waiting = self.ahead.count.fetch_add(1, Ordering::SeqCst) + 1;
-            state.entries.push(Entry {
-                branch: branch.to_string(),
-                changes: Arc::clone(changes),
-                about: about.clone(),
-                by: Some(by),
-                keys,
-                ticket: queued.ticket,
-                number: queued.number,
-                time_us: queued.time_us,
-                after,
-            });
+            (entry.ticket, entry.number, entry.time_us) = (queued.ticket, queued.number, queued.time_us);
+            entry.keys = keys;
+            state.entries.push(entry);
             drop(state);
             self.core.timeline.wait(queued.ticket)?;
             if holder.is_none() {
@@ -410,17 +417,18 @@ impl Database {
         let mut entries = Vec::new();
         for record in self.core.timeline.take_found() {
             let written = WrittenAhead::decode(&record.body)?;
-            let newest = self.newest(&lock(&self.queued), &written.branch, &[])?;
+            let newest = self.newest(&lock(&self.queued), written.branch, &[])?;
             entries.push(Entry {
-                changes: Arc::new(written.changes(&newest)?),
-                branch: written.branch,
-                about: written.about,
+                branch: written.branch.to_string(),
+                catalog: Arc::clone(newest.catalog()),
+                about: written.about(),
+                after: written.after,
+                record: Arc::clone(&record.body),
                 by: None,
                 keys: Vec::new(),
                 ticket: 0,
                 number: record.number,
                 time_us: record.time_us,
-                after: written.after,
             });
         }
         self.ahead.count.store(entries.len(), Ordering::SeqCst);
@@ -471,13 +479,11 @@ impl Database {
         if let 2.. = run.len() {
             about.message = format!("{} of {} transactions", about.message, run.len());
         }
-        let changes: Vec<&Arc<Changes>> = run.iter().map(|entry| &entry.changes).collect();
         let made = || -> Result<_, CommitError> {
-            let prepared = Prepared::together(&self.core, &changes)?;
-            let bases = changes.iter().map(|changes| changes.base());
-            let members: Vec<(&Prepared, &Snapshot)> = prepared.iter().zip(bases).collect();
             let newest = self.newest(queued, &first.branch, &[])?;
-            Prepared::apply(&members, &first.branch, &newest, &about)
+            let changes = Changes::redone(run.iter().map(|entry| &*entry.record), &newest)?;
+            let prepared = Arc::new(changes).prepare(&self.core)?;
+            Prepared::apply(&[(&prepared, &newest)], &first.branch, &newest, &about)
         };
         let made = made().map_err(|error| match error {
             CommitError::Store(error) => error,
@@ -527,7 +533,7 @@ fn first_run(entries: &[Entry]) -> Option<usize> {
         let joins = entry.branch == first.branch
             && entry.about == first.about
             && (entry.number == first.number || entry.after < last.number)
-            && Arc::ptr_eq(entry.changes.base().catalog(), first.changes.base().catalog());
+            && Arc::ptr_eq(&entry.catalog, &first.catalog);
         last = entry;
         joins
     });

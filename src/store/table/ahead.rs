@@ -7,6 +7,8 @@
 //!
 //! Does not: say whether those keys are there already in what is no commit yet.
 
+use std::collections::BTreeMap;
+
 use super::block;
 use super::changes::{Body, Changes, TableChanges};
 use super::error::About;
@@ -95,63 +97,77 @@ fn rows(table: &TableChanges) -> impl Iterator<Item = &Rows> {
     batches.flatten().filter(|rows| rows.len > 0)
 }
 
-/// A transaction that is durable, but no commit yet.
-pub(in crate::store) struct WrittenAhead {
-    pub branch: String,
-    pub about: About,
+/// What a redo record says, but for its rows: a transaction that is durable, and no commit yet.
+pub(in crate::store) struct WrittenAhead<'a> {
+    pub branch: &'a str,
+    author: &'a str,
+    message: &'a str,
     /// The last record that had been acknowledged when it began.
     pub after: u64,
-    tables: Vec<(EntityId, Vec<Rows>)>,
 }
 
-impl WrittenAhead {
-    /// What [`Changes::encode_ahead`] wrote.
-    pub(in crate::store) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
-        Self::read(bytes).map_err(|Malformed(what)| StoreError::Unfit(what.into()))
+impl<'a> WrittenAhead<'a> {
+    /// Of what [`Changes::encode_ahead`] wrote.
+    pub(in crate::store) fn decode(record: &'a [u8]) -> Result<Self, StoreError> {
+        Self::read(record, &mut |_, _| {}).map_err(unfit)
     }
 
-    fn read(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(bytes);
+    pub(in crate::store) fn about(&self) -> About {
+        About {
+            author: self.author.into(),
+            message: self.message.into(),
+            is_quoted: false,
+        }
+    }
+
+    /// Gives out the blocks, with their tables.
+    fn read(record: &'a [u8], block: &mut dyn FnMut(EntityId, &'a [u8])) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(record);
         let after = reader.varint()?;
-        let branch = reader.text()?;
-        let (author, message) = (reader.text()?, reader.text()?);
-        let mut tables = Vec::new();
+        let mut text = || {
+            let text = std::str::from_utf8(reader.bytes()?);
+            text.map_err(|_| Malformed("a redo record has a text that is not UTF-8"))
+        };
+        let (branch, author, message) = (text()?, text()?, text()?);
         for _ in 0..reader.varint()? {
             let id = EntityId(reader.varint()?);
-            let mut blocks = Vec::new();
             for _ in 0..reader.varint()? {
-                let rows = block::decode(reader.bytes()?);
-                blocks.push(rows.map_err(|_| Malformed("a redo record has a block that cannot be read"))?);
+                block(id, reader.bytes()?);
             }
-            tables.push((id, blocks));
         }
         reader.finish()?;
-        let about = About {
-            author,
-            message,
-            is_quoted: false,
-        };
         Ok(Self {
             branch,
-            about,
+            author,
+            message,
             after,
-            tables,
         })
     }
+}
 
-    /// The changes, on top of the branch's newest commit.
-    pub(in crate::store) fn changes(&self, newest: &Snapshot) -> Result<Changes, StoreError> {
-        let mut changes = Changes::new(newest);
-        for (id, blocks) in &self.tables {
-            let Some(def) = newest.catalog().table(*id).cloned() else {
-                return Err(StoreError::Unfit(format!(
-                    "a redo record is about table {}, which is not there",
-                    id.0
-                )));
+fn unfit(Malformed(what): Malformed) -> StoreError {
+    StoreError::Unfit(what.into())
+}
+
+impl Changes {
+    /// The rows of some redo records, in their order, as one transaction on top of their branch's newest commit would have added them.
+    pub(in crate::store) fn redone<'a>(
+        records: impl Iterator<Item = &'a [u8]>,
+        newest: &Snapshot,
+    ) -> Result<Self, StoreError> {
+        let mut tables: BTreeMap<EntityId, Vec<&[u8]>> = BTreeMap::new();
+        for record in records {
+            WrittenAhead::read(record, &mut |id, block| tables.entry(id).or_default().push(block)).map_err(unfit)?;
+        }
+        let mut changes = Self::new(newest);
+        for (id, blocks) in tables {
+            let Some(def) = newest.catalog().table(id).cloned() else {
+                let what = format!("a redo record is about table {}, which is not there", id.0);
+                return Err(StoreError::Unfit(what));
             };
-            let table = changes.table(*id)?;
-            for rows in blocks {
-                table.append_rows(&def, rows.clone())?;
+            let table = changes.table(id)?;
+            for rows in block::decode_all(blocks.into_iter()).map_err(StoreError::Unfit)? {
+                table.append_rows(&def, rows.typed(&def))?;
             }
         }
         Ok(changes)

@@ -64,6 +64,17 @@ impl Rows {
         })
     }
 
+    /// The same with the types that a definition gives to the columns, where values are laid out alike: blocks know no enums.
+    pub(super) fn typed(mut self, def: &TableDef) -> Self {
+        for column in &mut self.columns {
+            let known = def.columns.iter().find(|known| known.no == column.no);
+            if let Some(known) = known.filter(|known| known.ty != column.ty && to_arrow(&known.ty) == to_arrow(&column.ty)) {
+                column.ty = known.ty.clone();
+            }
+        }
+        self
+    }
+
     /// The first so many rows, and the others.
     pub(super) fn split(self, at: usize) -> (Self, Self) {
         if self.len <= at {

@@ -86,7 +86,7 @@ impl Timeline {
             queue = self.settles(written, &settled);
             let goes_on = round < ROUNDS && queue.stopped.is_none() && queue.is_awaited();
             queue.leading = goes_on;
-            self.wakes(&mut queue);
+            queue = self.wakes(queue);
             if !goes_on {
                 break;
             }
@@ -115,10 +115,10 @@ impl Timeline {
             let leading = Leading(self);
             let (written, settled) = self.write_taken(&mut encoder, taken);
             drop(leading);
-            let mut queue = self.settles(written, &settled);
+            let queue = self.settles(written, &settled);
             drop(encoder);
             if queue.stopped.is_some() {
-                self.wakes(&mut queue);
+                drop(self.wakes(queue));
             }
         }
         Ok(())
@@ -149,13 +149,15 @@ impl Timeline {
     }
 
     /// Wakes the next leader, and one of those whose tickets are durable: it wakes the others. Nobody learns that a ticket is durable before
-    /// the list of those is there, so whoever leaves finds it.
-    fn wakes(&self, queue: &mut Queue) {
+    /// the list of those is there, so whoever leaves finds it. The queue is given back meanwhile: who is woken may come first, and needs it.
+    fn wakes<'q>(&'q self, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
         let (leader, mut woken) = queue.take_woken();
         let first = woken.pop();
         lock(&self.woken).append(&mut woken);
         self.durable.store(queue.done, Ordering::Release);
+        drop(queue);
         leader.into_iter().chain(first).for_each(|thread| thread.unpark());
+        lock(&self.queue)
     }
 
     /// Waits for everything queued.
@@ -172,7 +174,7 @@ impl Timeline {
     pub(super) fn stop(&self, error: &StoreError) {
         let mut queue = lock(&self.queue);
         queue.stopped.get_or_insert_with(|| Arc::new(error.clone()));
-        self.wakes(&mut queue);
+        drop(self.wakes(queue));
     }
 }
 

@@ -118,6 +118,28 @@ proptest! {
     }
 
     #[test]
+    fn blocks_read_together_are_those_read_one_by_one(
+        parts in prop::collection::vec((prop::collection::vec(any::<i64>(), 1..5), any::<bool>(), 0_usize..9), 1..9),
+    ) {
+        // Now and then one with other columns, of which the last differs.
+        let block = |(seeds, nulls, kind): &(Vec<i64>, bool, usize)| {
+            let last = if *kind == 0 { LogicalType::Blob } else { LogicalType::Null };
+            let types = PLAIN_TYPES.iter().chain([&last]);
+            rows(types.map(|ty| (ty.clone(), array_of(ty, seeds, *nulls))).collect())
+        };
+        let all: Vec<Rows> = parts.iter().map(block).collect();
+        let blocks: Vec<Vec<u8>> = all.iter().map(|rows| encode(rows).unwrap()).collect();
+        let together = decode_all(blocks.iter().map(Vec::as_slice)).unwrap();
+        let changes = parts.windows(2).filter(|pair| (pair[0].2 == 0) != (pair[1].2 == 0)).count();
+        prop_assert_eq!(together.len(), changes + 1);
+        let by_row = |all: &[Rows]| -> Vec<Vec<Value>> {
+            let row = |rows: &Rows, row| values(rows).iter().map(|column| column[row].clone()).collect();
+            all.iter().flat_map(|rows| (0..rows.len).map(|at| row(rows, at)).collect::<Vec<_>>()).collect()
+        };
+        prop_assert_eq!(by_row(&together), by_row(&all));
+    }
+
+    #[test]
     fn damage_is_an_error_or_other_rows(
         seeds in prop::collection::vec(any::<i64>(), 1..20),
         at: prop::sample::Index,
@@ -126,8 +148,10 @@ proptest! {
         let columns = PLAIN_TYPES.iter().map(|ty| (ty.clone(), array_of(ty, &seeds, true)));
         let mut bytes = encode(&rows(columns.collect())).unwrap();
         let at = at.index(bytes.len());
+        let whole = bytes.clone();
         bytes[at] = to;
         drop(decode(&bytes));
+        drop(decode_all([&*whole, &*bytes, &*whole].into_iter()));
         bytes.truncate(at);
         prop_assert!(decode(&bytes).is_err());
     }
