@@ -133,7 +133,7 @@ proptest! {
         let changes = parts.windows(2).filter(|pair| (pair[0].2 == 0) != (pair[1].2 == 0)).count();
         prop_assert_eq!(together.len(), changes + 1);
         let by_row = |all: &[Rows]| -> Vec<Vec<Value>> {
-            let row = |rows: &Rows, row| values(rows).iter().map(|column| column[row].clone()).collect();
+            let row = |rows: &Rows, row: usize| values(rows).iter().map(|column| column[row].clone()).collect();
             all.iter().flat_map(|rows| (0..rows.len).map(|at| row(rows, at)).collect::<Vec<_>>()).collect()
         };
         prop_assert_eq!(by_row(&together), by_row(&all));
