@@ -13,6 +13,7 @@ mod indexed;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -47,8 +48,8 @@ pub struct Catalog(Arc<Entities>);
 #[derive(Clone, Debug, Default)]
 struct Entities {
     by_id: BTreeMap<EntityId, Entry>,
-    /// Schema and name in lower case.
-    by_name: BTreeMap<(Arc<str>, String), EntityId>,
+    /// By schema, then by name, both in lower case.
+    by_name: BTreeMap<Arc<str>, BTreeMap<String, EntityId>>,
     /// Triggers of tables and views.
     triggers: BTreeMap<EntityId, Vec<EntityId>>,
     next_id: u64,
@@ -149,8 +150,7 @@ impl Catalog {
             [schema, name] => (*schema, name),
             _ => return None,
         };
-        let key = (Arc::from(schema.to_ascii_lowercase()), name.to_ascii_lowercase());
-        self.get(*self.0.by_name.get(&key)?)
+        self.get(self.0.named(&lower(schema), &lower(name))?)
     }
 
     /// A trigger by name.
@@ -244,8 +244,7 @@ impl Catalog {
 
     /// Whether there is a schema of this name.
     pub fn has_schema(&self, name: &str) -> bool {
-        let key = (Arc::from(""), name.to_ascii_lowercase());
-        name.eq_ignore_ascii_case(MAIN_SCHEMA) || self.0.by_name.contains_key(&key)
+        name.eq_ignore_ascii_case(MAIN_SCHEMA) || self.0.named("", &lower(name)).is_some()
     }
 
     /// Adds something new.
@@ -255,8 +254,7 @@ impl Catalog {
             _ if self.has_schema(schema) => schema.to_ascii_lowercase(),
             _ => return Err(CatalogError::NoSchema(schema.into())),
         };
-        let key = (Arc::from(schema), entity.key());
-        let taken = self.0.by_name.get(&key).and_then(|id| self.get(*id));
+        let taken = self.0.named(&schema, &entity.key()).and_then(|id| self.get(id));
         if let Some(taken) = taken {
             return Err(CatalogError::Exists {
                 kind: taken.entity.kind(),
@@ -267,7 +265,7 @@ impl Catalog {
         self.entities().next_id += 1;
         self.put(Entry {
             id,
-            schema: key.0,
+            schema: schema.into(),
             entity: Arc::new(entity),
         });
         Ok(id)
@@ -278,9 +276,9 @@ impl Catalog {
         let Some(old) = self.0.by_id.get(&id).cloned() else {
             return Ok(());
         };
-        let key = (old.schema.clone(), entity.key());
-        if let Some(other) = self.0.by_name.get(&key).filter(|other| **other != id) {
-            let kind = self.get(*other).map_or("table", |entry| entry.entity.kind());
+        let other = self.0.named(&old.schema, &entity.key());
+        if let Some(other) = other.filter(|other| *other != id) {
+            let kind = self.get(other).map_or("table", |entry| entry.entity.kind());
             return Err(CatalogError::Exists {
                 kind,
                 name: entity.name().into(),
@@ -322,7 +320,7 @@ impl Catalog {
                 .filter(|(id, def)| *id != entry.id && uses(&entry.entity, &def.ty))
                 .map(|(id, _)| id),
         );
-        let schema = self.0.by_name.get(&(Arc::from(""), entry.schema.to_string()));
+        let schema = self.0.named("", &entry.schema);
         needs.extend(schema.filter(|_| !entry.schema.is_empty()));
         needs
     }
@@ -434,20 +432,19 @@ impl Catalog {
     }
 
     fn put(&mut self, entry: Entry) {
-        let key = (entry.schema.clone(), entry.entity.key());
         let entities = self.entities();
         if let Entity::Trigger(trigger) = &*entry.entity {
             for target in &trigger.targets {
                 entities.triggers.entry(*target).or_default().push(entry.id);
             }
         }
-        entities.by_name.insert(key, entry.id);
+        let schema = entities.by_name.entry(Arc::clone(&entry.schema)).or_default();
+        schema.insert(entry.entity.key(), entry.id);
         entities.hashes.insert(entry.id, Arc::default());
         entities.by_id.insert(entry.id, entry);
     }
 
     fn forget(&mut self, entry: &Entry) {
-        let key = (entry.schema.clone(), entry.entity.key());
         let entities = self.entities();
         if let Entity::Trigger(trigger) = &*entry.entity {
             for target in &trigger.targets {
@@ -456,9 +453,25 @@ impl Catalog {
                 }
             }
         }
-        entities.by_name.remove(&key);
+        if let Some(schema) = entities.by_name.get_mut(&entry.schema) {
+            schema.remove(&entry.entity.key());
+        }
         entities.hashes.remove(&entry.id);
         entities.by_id.remove(&entry.id);
+    }
+}
+
+impl Entities {
+    /// What has a name in a schema, both in lower case.
+    fn named(&self, schema: &str, name: &str) -> Option<EntityId> {
+        self.by_name.get(schema)?.get(name).copied()
+    }
+}
+
+fn lower(name: &str) -> Cow<'_, str> {
+    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => name.to_ascii_lowercase().into(),
+        false => name.into(),
     }
 }
 

@@ -8,20 +8,22 @@
 //! Does not: say how much of it is free.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Who runs this process: what the environment says, else the name of the process's user, else the user's number; empty where nothing
 /// says it.
-pub fn user_name() -> &'static str {
-    static NAME: OnceLock<String> = OnceLock::new();
-    NAME.get_or_init(|| {
+pub fn user_name() -> Arc<str> {
+    static NAME: OnceLock<Arc<str>> = OnceLock::new();
+    let name = NAME.get_or_init(|| {
         let said = ["USER", "LOGNAME", "USERNAME"]
             .into_iter()
             .filter_map(|name| std::env::var(name).ok());
         let said = said.map(|name| name.trim().to_string()).find(|name| !name.is_empty());
         said.or_else(|| user_of(&|path| std::fs::read_to_string(path).ok()))
             .unwrap_or_default()
-    })
+            .into()
+    });
+    Arc::clone(name)
 }
 
 /// The name of the process's user.

@@ -14,6 +14,7 @@ use super::locking::commit_error;
 use super::store::{View, store_error};
 use super::{Error, Session, StatementResult, define, listing, transactions, vacuum};
 use crate::catalog::{Entity, EntityId};
+use crate::host;
 use crate::store::table::{About, Effort, Fragmentation};
 
 /// The columns of the result.
@@ -105,7 +106,7 @@ fn compact_all(
 fn compact(view: &View, branch: &str, id: EntityId, span: Span) -> Result<Option<Fragmentation>, Error> {
     for _ in 0..ATTEMPTS {
         let about = About {
-            author: std::env::var("USER").unwrap_or_default(),
+            author: host::user_name(),
             message: "COMPACT".into(),
             ..About::default()
         };

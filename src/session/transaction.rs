@@ -226,8 +226,8 @@ impl Transaction {
 /// What a commit says of itself, and of who made it.
 pub(super) fn about(message: Message<'_>) -> About {
     About {
-        author: host::user_name().to_string(),
-        message: message.text().to_string(),
+        author: host::user_name(),
+        message: message.text().into(),
         is_quoted: matches!(message, Message::Quoted(_)),
     }
 }

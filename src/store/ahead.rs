@@ -2,8 +2,9 @@
 //!
 //! Sixteen sessions insert a row each, again and again. To make a commit of each, or of what sixteen do at a time, costs more than the
 //! disk does: nodes are edited and hashed. So such a transaction is written as a redo record, and is acknowledged when that is synced.
-//! A little later, or when somebody wants to read, one commit is made of all that came meanwhile: "INSERT of 120 transactions". Those
-//! that came one after the other, each after the one before was acknowledged, still become a commit each.
+//! A little later, or when somebody wants to read, one commit is made of all records that came meanwhile: "INSERT of 120 transactions".
+//! Those that came one after the other, each after the one before was acknowledged, still become a commit each. The records are all that is
+//! kept of them, so that after a crash the same is done with what is found.
 //!
 //! The walk: [`Database::commit_ahead`] looks the new keys up in the newest commit, and then, under a mutex, among those that came since;
 //! then it queues the record. [`Database::catch_up`] makes the commits: whoever reads a branch, changes anything else, or looks at the
@@ -19,25 +20,25 @@
 //!
 //! Does not: order transactions that run side by side; none of them has seen another.
 
+mod admission;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use hashbrown::{HashMap, HashSet};
 
+use self::admission::{Admitted, Entry, GENERATIONS, Generation, State, first_run};
 use super::StoreError;
 use super::database::Database;
-use super::locks::{Holder, TxnId};
+use super::locks::Holder;
 use super::object::CommitId;
 use super::table::core::lock;
-use super::table::{About, Changes, CommitError, KeyHash, KeyHashes, Prepared, Snapshot, WrittenAhead};
+use super::table::{About, Changes, CommitError, KeyHashes, Prepared, Snapshot, WrittenAhead};
 use super::timeline::{Draft, Mode, RefKind};
-use crate::catalog::Catalog;
 
 /// If so many wait, commits are made of them at once.
 const MOST: usize = 1024;
-/// Commits of a branch for which it is known which keys came since.
-const GENERATIONS: usize = 3;
 
 /// What is durable, and no commit yet.
 #[derive(Debug, Default)]
@@ -64,133 +65,6 @@ struct Readable {
     needs: u64,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// In the order of their records.
-    entries: Vec<Entry>,
-    /// Keys of those of which commits are being made.
-    leaving: Vec<KeyHash>,
-    /// By branch, oldest first: what keys are compared with.
-    branches: HashMap<String, VecDeque<Generation>>,
-}
-
-/// A transaction.
-#[derive(Debug)]
-struct Entry {
-    branch: String,
-    /// Its redo record: the one place where its rows are, whatever happens.
-    record: Arc<[u8]>,
-    /// The definitions that it was made with.
-    catalog: Arc<Catalog>,
-    about: About,
-    by: Option<TxnId>,
-    keys: Vec<KeyHash>,
-    /// What is durable when it is.
-    ticket: u64,
-    /// Its record.
-    number: u64,
-    time_us: i64,
-    /// The last record that had been acknowledged when it began.
-    after: u64,
-}
-
-/// The time between two commits of a branch.
-#[derive(Debug)]
-struct Generation {
-    /// The commit at its beginning, once it is made.
-    base: Option<Snapshot>,
-    /// The least height that a commit of what goes ahead now can have.
-    height: u64,
-    /// Keys that came.
-    keys: HashSet<KeyHash>,
-}
-
-impl State {
-    fn is_idle(&self) -> bool {
-        self.entries.is_empty() && self.leaving.is_empty()
-    }
-
-    /// Notes keys that came to a branch, if they have not come since a commit; the height that their commit will have, at least.
-    fn admit(&mut self, branch: &str, base: Option<CommitId>, keys: &[KeyHash]) -> Admitted {
-        let Some(generations) = self.branches.get_mut(branch) else {
-            return Admitted::Late;
-        };
-        let is_base = |generation: &Generation| generation.base.as_ref().is_some_and(|known| known.commit_id() == base);
-        let Some(from) = generations.iter().position(is_base) else {
-            return Admitted::Late;
-        };
-        let mut since = generations.iter().skip(from);
-        if since.any(|generation| keys.iter().any(|key| generation.keys.contains(key))) {
-            return Admitted::Taken;
-        }
-        let Some(last) = generations.back_mut() else {
-            return Admitted::Late;
-        };
-        last.keys.extend(keys);
-        Admitted::At(last.height)
-    }
-
-    /// Commits are about to be made of all entries, or of those that are durable: what else there is or comes is not among them.
-    fn take(&mut self, durable: Option<u64>) -> Vec<Entry> {
-        let goes = |entry: &&Entry| durable.is_none_or(|durable| entry.ticket <= durable);
-        let count = self.entries.iter().take_while(goes).count();
-        // As many will come again.
-        let mut left = Vec::with_capacity(self.entries.len());
-        left.extend(self.entries.drain(count..));
-        let entries = std::mem::replace(&mut self.entries, left);
-        self.leaving = entries.iter().flat_map(|entry| entry.keys.iter().copied()).collect();
-        for (branch, generations) in &mut self.branches {
-            if let Some(height) = generations.back().map(|last| last.height)
-                && entries.iter().any(|entry| entry.branch == *branch)
-            {
-                let left = self.entries.iter().filter(|entry| entry.branch == *branch);
-                generations.push_back(Generation {
-                    base: None,
-                    height: height + 1,
-                    keys: left.flat_map(|entry| entry.keys.iter().copied()).collect(),
-                });
-            }
-        }
-        entries
-    }
-
-    /// Whether something that may not be seen yet may have a key in common with others that come to a branch.
-    fn meets(&self, branch: &str, keys: &KeyHashes) -> bool {
-        let mut entries = self.entries.iter().filter(|entry| entry.branch == branch);
-        entries.any(|entry| keys.may_have(&entry.keys)) || keys.may_have(&self.leaving)
-    }
-
-    /// No commit could be made of entries that were taken.
-    fn give_back(&mut self, mut entries: Vec<Entry>) {
-        for entry in &entries {
-            let generations = self.branches.get_mut(&entry.branch);
-            if let Some(last) = generations.and_then(|generations| generations.back_mut()) {
-                last.keys.extend(&entry.keys);
-            }
-        }
-        entries.append(&mut self.entries);
-        self.entries = entries;
-        self.leaving.clear();
-    }
-
-    /// A commit was made of what had come to a branch; whether it is what keys are compared with now.
-    fn begin(&mut self, branch: &str, base: &Snapshot, height: u64) -> bool {
-        let Some(generations) = self.branches.get_mut(branch) else {
-            return false;
-        };
-        let begins = generations.back_mut().filter(|last| last.base.is_none());
-        let is_begun = begins.is_some();
-        if let Some(last) = begins {
-            last.base = Some(base.clone());
-            last.height = last.height.max(height);
-        }
-        while generations.len() > GENERATIONS {
-            generations.pop_front();
-        }
-        is_begun
-    }
-}
-
 impl Ahead {
     fn base(&self, branch: &str) -> Option<Snapshot> {
         let bases = self.bases.read().unwrap_or_else(PoisonError::into_inner);
@@ -207,16 +81,6 @@ impl Ahead {
         state.branches.clear();
         self.bases_mut().clear();
     }
-}
-
-/// Whether a transaction may go ahead.
-enum Admitted {
-    /// It does, and its commit will have at least this height.
-    At(u64),
-    /// One of its keys may have come meanwhile.
-    Taken,
-    /// Too much has happened since the commit that it looked its keys up in.
-    Late,
 }
 
 /// The queue of a database's commits, held.
@@ -477,7 +341,7 @@ impl Database {
         };
         let mut about = first.about.clone();
         if let 2.. = run.len() {
-            about.message = format!("{} of {} transactions", about.message, run.len());
+            about.message = format!("{} of {} transactions", about.message, run.len()).into();
         }
         let made = || -> Result<_, CommitError> {
             let newest = self.newest(queued, &first.branch, &[])?;
@@ -523,19 +387,4 @@ impl Database {
     pub fn is_current(&self) -> Result<bool, StoreError> {
         self.core.timeline.is_current()
     }
-}
-
-/// How many entries may share a commit with the first one: each began before all that come before it were acknowledged.
-fn first_run(entries: &[Entry]) -> Option<usize> {
-    let first = entries.first()?;
-    let mut last = first;
-    let alike = entries.iter().take_while(|entry| {
-        let joins = entry.branch == first.branch
-            && entry.about == first.about
-            && (entry.number == first.number || entry.after < last.number)
-            && Arc::ptr_eq(&entry.catalog, &first.catalog);
-        last = entry;
-        joins
-    });
-    Some(alike.count())
 }

@@ -168,7 +168,7 @@ impl Database {
         };
         let mut about = first.about.clone();
         if let 2.. = requests.len() {
-            about.message = format!("{} of {} transactions", about.message, requests.len());
+            about.message = format!("{} of {} transactions", about.message, requests.len()).into();
         }
         let few = requests.iter().filter_map(|request| request.few());
         let together = Prepared::together(&self.core, &few.collect::<Vec<_>>())?;

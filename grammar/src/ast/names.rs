@@ -6,12 +6,14 @@
 //!
 //! Does not: say whether a statement can be run.
 
+use std::borrow::Cow;
+
 use super::{DefineType, MaintainTask, ObjectKind, RoutineForm, StatementKind, TypeBody, TypeForm};
 
 impl StatementKind {
     /// The statement's name in capitals, such as `CREATE TABLE`.
-    pub fn name(&self) -> String {
-        match self {
+    pub fn name(&self) -> Cow<'static, str> {
+        let words = match self {
             Self::CreateView(view) if view.materialized => create(ObjectKind::MaterializedView),
             Self::CreateTable(_) => create(ObjectKind::Table),
             Self::CreateView(_) => create(ObjectKind::View),
@@ -37,8 +39,9 @@ impl StatementKind {
                 let word = if toggle.enable { "ENABLE" } else { "DISABLE" };
                 format!("{word} {}", ObjectKind::Trigger.words())
             }
-            other => other.words().to_owned(),
-        }
+            other => return Cow::Borrowed(other.words()),
+        };
+        Cow::Owned(words)
     }
 
     fn words(&self) -> &'static str {

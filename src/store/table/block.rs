@@ -146,10 +146,17 @@ impl<'b> Gathered<'b> {
         }
         for at in 0..count {
             let (no, ty) = read_column_head(reader)?;
-            match self.columns.get_mut(at).filter(|known| known.no == no && known.ty == ty) {
+            match self
+                .columns
+                .get_mut(at)
+                .filter(|known| known.no == no && known.ty == ty)
+            {
                 Some(column) => column.add(reader, len)?,
                 None => {
-                    self.columns.iter_mut().take(at).for_each(|column| column.take_back(len));
+                    self.columns
+                        .iter_mut()
+                        .take(at)
+                        .for_each(|column| column.take_back(len));
                     return Ok(false);
                 }
             }

@@ -651,8 +651,8 @@ impl<'a> Applying<'a> {
         snapshot.has_states(self.states);
         let draft = Draft {
             schema: definitions_hash(&catalog),
-            author: about.author.clone(),
-            message: about.message.clone(),
+            author: about.author.to_string(),
+            message: about.message.to_string(),
             index: Some(self.index),
             merged: self.merges.into_iter().collect(),
             objects,

@@ -6,6 +6,8 @@
 //!
 //! Does not: retry.
 
+use std::sync::Arc;
+
 use super::RowAddress;
 use crate::store::StoreError;
 use crate::store::object::CommitId;
@@ -14,9 +16,9 @@ use crate::store::object::CommitId;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     /// Who.
-    pub author: String,
+    pub author: Arc<str>,
     /// Why.
-    pub message: String,
+    pub message: Arc<str>,
     /// Whether the message is somebody's own: then the commit is that transaction's alone.
     pub is_quoted: bool,
 }

@@ -68,7 +68,9 @@ impl Rows {
     pub(super) fn typed(mut self, def: &TableDef) -> Self {
         for column in &mut self.columns {
             let known = def.columns.iter().find(|known| known.no == column.no);
-            if let Some(known) = known.filter(|known| known.ty != column.ty && to_arrow(&known.ty) == to_arrow(&column.ty)) {
+            if let Some(known) =
+                known.filter(|known| known.ty != column.ty && to_arrow(&known.ty) == to_arrow(&column.ty))
+            {
                 column.ty = known.ty.clone();
             }
         }
