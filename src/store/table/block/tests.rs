@@ -1,11 +1,16 @@
 //! Blocks of every type come back, and damaged ones are errors.
 
-use arrow::array::{Int32Array, StringViewArray};
+use std::sync::Arc;
+
+use arrow::array::{Int32Array, ListArray, StringViewArray, StructArray, new_null_array};
 use proptest::prelude::*;
 
 use super::super::cell::value_at;
+use super::super::rows::Column;
 use super::*;
+use crate::catalog::ColumnNo;
 use crate::types::Value;
+use crate::types::arrow::{arrow_field, to_arrow};
 
 fn rows(columns: Vec<(LogicalType, ArrayRef)>) -> Rows {
     let len = columns.first().map_or(0, |(_, array)| array.len());
