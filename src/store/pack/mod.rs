@@ -22,7 +22,7 @@ pub(crate) use file::PackFile;
 pub(crate) use index::IndexFile;
 pub(crate) use record::{GROUP_HEADER, GroupHeader, PACK_HEADER, Record, Stored};
 pub(crate) use scan::{Group, find_group, read_group, scan};
-pub(crate) use writer::{Appended, GroupDraft, PackWriter};
+pub(crate) use writer::{Appended, GroupDraft, PackWriter, Sync};
 
 /// Differences of differences, at most.
 pub(crate) const MAX_DEPTH: u8 = 128;

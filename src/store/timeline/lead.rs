@@ -1,7 +1,8 @@
 //! Who writes what is queued, and who waits.
 //!
 //! Sixteen threads have queued something. The first to wait becomes the leader, and writes a group; what the others have queued meanwhile is
-//! the next one. It wakes one of those that are done, and that one wakes the others.
+//! the next one. It wakes one of those that are done, and that one wakes the others. Once it has written redo records, and while it waits
+//! for the medium, another may lead.
 //!
 //! Lazy commits need no sync: whoever wants to read them writes them, while a leader waits for the medium with redo records.
 //!
@@ -12,7 +13,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
-use std::thread;
+use std::thread::{self, Thread};
 
 use super::queue::{Queue, Settled, Taken};
 use super::{Timeline, lock};
@@ -49,7 +50,7 @@ impl Timeline {
                 return Ok(());
             }
             queue.check()?;
-            if !queue.leading {
+            if queue.wants_leader() {
                 queue = self.lead(queue);
                 continue;
             }
@@ -67,31 +68,47 @@ impl Timeline {
     /// Writes what is queued, and what is queued meanwhile, some groups of it: to give way to another thread after each takes as long as
     /// a sync does, and the disk would be idle. So it would be while all that waited for a group are woken.
     fn lead<'q>(&'q self, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
-        queue.leading = true;
+        let mut woken = Woken::default();
         for round in 1.. {
+            queue.leading = true;
             let leading = Leading(self);
-            let (written, settled) = match queue.take_records() {
-                Some(records) => {
-                    drop(queue);
-                    (self.write_records(&records.items), records.settled)
-                }
+            let records = queue.take_records();
+            // Whoever is woken needs the queue.
+            drop(queue);
+            woken.wake();
+            queue = match records {
+                Some(records) => self.write_records(records),
                 None => {
-                    drop(queue);
                     let mut encoder = lock(&self.encoder);
                     let taken = lock(&self.queue).take(GROUP_BYTES);
-                    self.write_taken(&mut encoder, taken)
+                    let (written, settled) = self.write_taken(&mut encoder, taken);
+                    drop(encoder);
+                    let mut queue = self.settles(written, |queue| queue.settle(&settled));
+                    queue.leading = false;
+                    queue
                 }
             };
             drop(leading);
-            queue = self.settles(written, &settled);
-            let goes_on = round < ROUNDS && queue.stopped.is_none() && queue.is_awaited();
-            queue.leading = goes_on;
-            queue = self.wakes(queue);
+            let goes_on = round < ROUNDS && queue.wants_leader();
+            woken = self.woken_by(&mut queue, goes_on);
             if !goes_on {
                 break;
             }
         }
-        queue
+        drop(queue);
+        woken.wake();
+        lock(&self.queue)
+    }
+
+    /// Writes redo records as a group, and makes them durable; somebody else may lead meanwhile.
+    fn write_records(&self, taken: Taken) -> MutexGuard<'_, Queue> {
+        let Taken { items, settled } = taken;
+        let ticket = settled.last();
+        let written = self.append_records(&items).and_then(|sync| {
+            lock(&self.queue).begin_sync(items.len(), settled);
+            sync.run()
+        });
+        self.settles(written, |queue| queue.end_sync(ticket))
     }
 
     /// Returns when a lazy commit can be read, having written it if nobody else did.
@@ -115,10 +132,12 @@ impl Timeline {
             let leading = Leading(self);
             let (written, settled) = self.write_taken(&mut encoder, taken);
             drop(leading);
-            let queue = self.settles(written, &settled);
+            let mut queue = self.settles(written, |queue| queue.settle(&settled));
             drop(encoder);
             if queue.stopped.is_some() {
-                drop(self.wakes(queue));
+                let woken = self.woken_by(&mut queue, false);
+                drop(queue);
+                woken.wake();
             }
         }
         Ok(())
@@ -138,26 +157,24 @@ impl Timeline {
     }
 
     /// Notes what was written, or that nothing may be written any more.
-    fn settles(&self, written: Result<(), StoreError>, settled: &Settled) -> MutexGuard<'_, Queue> {
+    fn settles(&self, written: Result<(), StoreError>, note: impl FnOnce(&mut Queue)) -> MutexGuard<'_, Queue> {
         let mut queue = lock(&self.queue);
         match written {
-            Ok(()) => queue.settle(settled),
+            Ok(()) => note(&mut queue),
             Err(error) => drop(queue.stopped.get_or_insert_with(|| Arc::new(error))),
         }
         self.lazy_done.store(queue.lazy_done, Ordering::Release);
         queue
     }
 
-    /// Wakes the next leader, and one of those whose tickets are durable: it wakes the others. Nobody learns that a ticket is durable before
-    /// the list of those is there, so whoever leaves finds it. The queue is given back meanwhile: who is woken may come first, and needs it.
-    fn wakes<'q>(&'q self, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
-        let (leader, mut woken) = queue.take_woken();
+    /// Who is to be woken: the next leader, unless this thread goes on, and one of those whose tickets are durable. It wakes the others.
+    /// Nobody learns that a ticket is durable before the list of those is there, so whoever leaves finds it.
+    fn woken_by(&self, queue: &mut Queue, goes_on: bool) -> Woken {
+        let (leader, mut woken) = queue.take_woken(!goes_on);
         let first = woken.pop();
         lock(&self.woken).append(&mut woken);
         self.durable.store(queue.done, Ordering::Release);
-        drop(queue);
-        leader.into_iter().chain(first).for_each(|thread| thread.unpark());
-        lock(&self.queue)
+        Woken([leader, first])
     }
 
     /// Waits for everything queued.
@@ -174,7 +191,19 @@ impl Timeline {
     pub(super) fn stop(&self, error: &StoreError) {
         let mut queue = lock(&self.queue);
         queue.stopped.get_or_insert_with(|| Arc::new(error.clone()));
-        drop(self.wakes(queue));
+        let woken = self.woken_by(&mut queue, false);
+        drop(queue);
+        woken.wake();
+    }
+}
+
+/// Threads to wake once the queue is given back.
+#[derive(Default)]
+struct Woken([Option<Thread>; 2]);
+
+impl Woken {
+    fn wake(&self) {
+        self.0.iter().flatten().for_each(Thread::unpark);
     }
 }
 

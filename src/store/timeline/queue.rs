@@ -1,14 +1,16 @@
 //! The queue in front of the disk: what many threads have to write, made durable by one sync.
 //!
 //! Sixteen threads commit. Each queues a record and waits; the first becomes the leader and writes what is queued, while the others queue
-//! up behind; then one of them leads. So a sync serves all that came during the one before it.
+//! up behind. So a sync serves all that came during the one before it. While the medium makes one group of records durable, the next
+//! may be written already, once it is half as large.
 //!
 //! Commits of what redo records said are durable as soon as those are, and commits of a compaction change nothing that anybody can see.
 //! They are lazy: they have tickets of their own, and are written, without a sync, by whoever wants to read them, beside the leader, as
 //! long as that has nothing but records to write.
 //!
 //! Invariants: items are written in the order in which they are queued, but for lazy commits: each comes after the one queued before
-//! it, after its redo records, and before whatever other commit is queued after it. If a group fails, so does all behind it.
+//! it, after its redo records, and before whatever other commit is queued after it. If a group fails, so does all behind it: groups
+//! are durable in their order, whichever sync ends first.
 //!
 //! Does not: write; see [`super::write`].
 
@@ -63,11 +65,26 @@ pub(super) struct Queue {
     /// The same for lazy commits; those up to `lazy_done` can be read.
     pub lazy_tickets: u64,
     pub lazy_done: u64,
+    /// Somebody takes items and writes them.
     pub leading: bool,
+    /// Groups of records that are written, and not durable yet.
+    syncing: VecDeque<Syncing>,
     /// Threads that wait, and for which ticket.
     pub waiting: Vec<(u64, Thread)>,
     pub stopped: Option<Arc<StoreError>>,
 }
+
+/// A group of records whose sync is under way.
+#[derive(Debug)]
+struct Syncing {
+    records: usize,
+    settled: Settled,
+    is_done: bool,
+}
+
+/// Syncs under way at a time. On ext4 with a virtual disk a write and a sync take 92 µs one after the other, and 72 if the next write is made
+/// during a sync; four and eight clients commit 8 and 13 % faster. With three at a time groups are smaller, and it is no faster.
+const SYNCS: usize = 2;
 
 /// Items that are being written, and what is to be said when they are.
 #[derive(Debug, Default)]
@@ -104,6 +121,7 @@ impl Queue {
             lazy_tickets: 0,
             lazy_done: 0,
             leading: false,
+            syncing: VecDeque::new(),
             waiting: Vec::new(),
             stopped: None,
         }
@@ -146,14 +164,37 @@ impl Queue {
         Ok(self.tickets)
     }
 
-    /// Whether there is something that a leader has to write.
-    pub(super) fn is_awaited(&self) -> bool {
-        !self.items.is_empty()
+    /// Whether somebody should lead now. A group that is small next to what is being made durable is better left to grow.
+    pub(super) fn wants_leader(&self) -> bool {
+        let is_due = match self.syncing.back() {
+            None => !self.items.is_empty(),
+            Some(last) => self.commits == 0 && self.syncing.len() < SYNCS && 2 * self.items.len() >= last.records,
+        };
+        is_due && !self.leading && self.stopped.is_none()
     }
 
     /// Takes the redo records, if there is nothing else.
     pub(super) fn take_records(&mut self) -> Option<Taken> {
         (self.commits == 0).then(|| Taken::of(self.items.drain(..)))
+    }
+
+    /// A group of records was written, and its sync begins: another may lead.
+    pub(super) fn begin_sync(&mut self, records: usize, settled: Settled) {
+        self.leading = false;
+        self.syncing.push_back(Syncing {
+            records,
+            settled,
+            is_done: false,
+        });
+    }
+
+    /// The sync of a group of records is done: it is durable as soon as all before it are.
+    pub(super) fn end_sync(&mut self, ticket: u64) {
+        let ended = self.syncing.iter_mut().find(|syncing| syncing.settled.ticket == ticket);
+        ended.into_iter().for_each(|syncing| syncing.is_done = true);
+        while let Some(syncing) = self.syncing.pop_front_if(|first| first.is_done) {
+            self.settle(&syncing.settled);
+        }
     }
 
     /// Takes what one group can hold.
@@ -178,12 +219,12 @@ impl Queue {
         taken
     }
 
-    /// One to lead the next group if nobody does, and those whose tickets are durable; all of them if there will be no next group.
+    /// One to lead the next group if somebody has to, and those whose tickets are durable; all of them if there will be no next group.
     /// Waking everybody each time costs more than a sync does.
-    pub(super) fn take_woken(&mut self) -> (Option<Thread>, Vec<Thread>) {
+    pub(super) fn take_woken(&mut self, may_lead: bool) -> (Option<Thread>, Vec<Thread>) {
         let (done, is_stopped) = (self.done, self.stopped.is_some());
         let (mut leader, mut woken) = (None, Vec::new());
-        let needs_leader = !self.leading;
+        let needs_leader = may_lead && self.wants_leader();
         self.waiting.retain(|(ticket, thread)| {
             if *ticket <= done || is_stopped {
                 woken.push(thread.clone());
@@ -239,6 +280,13 @@ impl Taken {
     }
 }
 
+impl Settled {
+    /// The last ticket that is durable with it.
+    pub(super) fn last(&self) -> u64 {
+        self.ticket
+    }
+}
+
 impl Item {
     /// What it adds to the store.
     pub(super) fn new_objects(&self) -> impl Iterator<Item = &NewObject> {
@@ -285,5 +333,58 @@ impl Timeline {
     /// The redo records that were found when the folder was opened, once.
     pub(in crate::store) fn take_found(&self) -> Vec<RedoRecord> {
         std::mem::take(&mut lock(&self.found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(queue: &mut Queue) -> u64 {
+        queue.redo.0 += 1;
+        let (number, time_us) = (queue.redo.0, 0);
+        let body = Arc::from(&b"a row"[..]);
+        let item = Item {
+            objects: Vec::new(),
+            commit: None,
+            change: None,
+            redo: Some(Redo::Record(RedoRecord { number, time_us, body })),
+            is_lazy: false,
+        };
+        queue.push(item).unwrap()
+    }
+
+    /// Writes what is queued; its last ticket.
+    fn begin(queue: &mut Queue) -> u64 {
+        let taken = queue.take_records().unwrap();
+        let last = taken.settled.last();
+        queue.begin_sync(taken.items.len(), taken.settled);
+        last
+    }
+
+    #[test]
+    fn groups_are_durable_in_their_order() {
+        let mut queue = Queue::new(&Unfinished::default());
+        assert!(!queue.wants_leader());
+        for _ in 0..4 {
+            push(&mut queue);
+        }
+        assert!(queue.wants_leader());
+        let first = begin(&mut queue);
+        assert_eq!(first, 4);
+        // A group that is small next to the one before it may grow.
+        push(&mut queue);
+        assert!(!queue.wants_leader());
+        push(&mut queue);
+        assert!(queue.wants_leader());
+        let second = begin(&mut queue);
+        push(&mut queue);
+        push(&mut queue);
+        assert!(!queue.wants_leader(), "two syncs are under way");
+        queue.end_sync(second);
+        assert_eq!((queue.done, queue.durable_redo), (0, 0), "the first may still fail");
+        queue.end_sync(first);
+        assert_eq!((queue.done, queue.durable_redo), (6, 6));
+        assert!(queue.wants_leader());
     }
 }

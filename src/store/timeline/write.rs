@@ -22,7 +22,7 @@ use crate::store::StoreError;
 use crate::store::head::{Head, HeadPack, RefChange, Refs};
 use crate::store::log::Levels;
 use crate::store::object::{Kind, NewObject, Packing};
-use crate::store::pack::{Appended, Batch, Encoder, GroupDraft, IndexFile, PackFile, PackWriter, index_name};
+use crate::store::pack::{Appended, Batch, Encoder, GroupDraft, IndexFile, PackFile, PackWriter, Sync, index_name};
 use crate::store::redo::Unfinished;
 
 /// The open pack and the counters that go with it.
@@ -101,15 +101,12 @@ impl Timeline {
         self.folder.join("log")
     }
 
-    /// Writes redo records as a group, and makes them durable.
-    pub(super) fn write_records(&self, items: &[Item]) -> Result<(), StoreError> {
-        let sync = {
-            let mut guard = lock(&self.writer);
-            let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
-            writer.append(&Batch::default(), items)?.1.publish();
-            writer.pack.to_sync()
-        };
-        sync.run()
+    /// Writes redo records as a group; what is left to do until they are durable.
+    pub(super) fn append_records(&self, items: &[Item]) -> Result<Sync, StoreError> {
+        let mut guard = lock(&self.writer);
+        let writer = guard.as_mut().ok_or(StoreError::ReadOnly)?;
+        writer.append(&Batch::default(), items)?.1.publish();
+        Ok(writer.pack.to_sync())
     }
 
     /// Writes items as a group, makes them durable and publishes them. Lazy commits are written without a sync; and

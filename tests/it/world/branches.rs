@@ -212,8 +212,14 @@ impl World {
         let base = database.timeline().unwrap().merge_base(tip, theirs).map_err(text)?;
         let base = base.expect("branches begin somewhere");
         let state = |commit| self.state(&database, commit);
-        let pick = [None, Some(true), Some(false)][usize::from(pick) % 3];
-        let expected = expected(&state(base)?, &state(tip)?, &state(theirs)?, pick);
+        let (base, ours, theirs) = (state(base)?, state(tip)?, state(theirs)?);
+        let mut pick = [None, Some(true), Some(false)][usize::from(pick) % 3];
+        let mut expected = expected_of(&base, &ours, &theirs, pick);
+        if expected.dropped && pick.is_some() {
+            // Whether the table comes back depends on more than its rows.
+            pick = None;
+            expected = expected_of(&base, &ours, &theirs, pick);
+        }
         let after = Arc::new(expected.model.clone());
         self.witness.lock().unwrap().under_way = Some(Arc::clone(&after));
         let using = match pick {
@@ -269,7 +275,7 @@ fn conflicts(world: &mut World, script: &str) -> Result<Vec<String>, Error> {
     Ok(kinds)
 }
 
-fn expected(base: &State, ours: &State, theirs: &State, pick: Option<bool>) -> Expected {
+fn expected_of(base: &State, ours: &State, theirs: &State, pick: Option<bool>) -> Expected {
     let mut expected = Expected {
         model: Model::new(),
         conflicts: false,
@@ -295,8 +301,18 @@ fn expected(base: &State, ours: &State, theirs: &State, pick: Option<bool>) -> E
             }
             (None, None, None) => None,
         };
-        if let Some((name, rows)) = merged {
-            expected.names |= expected.model.insert(name.clone(), rows).is_some();
+        let Some((name, rows)) = merged else { continue };
+        // Both made a table of that name.
+        let is_taken = match pick {
+            _ if !expected.model.contains_key(name) => true,
+            None => {
+                expected.names = true;
+                false
+            }
+            Some(is_ours) => o.is_some() == is_ours,
+        };
+        if is_taken {
+            expected.model.insert(name.clone(), rows);
         }
     }
     expected
