@@ -21,25 +21,27 @@
 //!
 //! Does not: have the last word; a commit finds what was written past this table (by compaction, or by a merge of branches).
 
+mod claim;
 mod show;
+mod state;
 #[cfg(test)]
 mod tests;
 mod wait;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use super::StoreError;
 use super::object::CommitId;
 use super::table::core::lock;
-use super::table::{AddedKeys, Changes, Footprint, KeyHash, KeyHashes, Overlap, OverlapOn, RowAddress, moved_row};
+use super::table::{Changes, Footprint, KeyHash, Overlap, RowAddress};
 use crate::catalog::EntityId;
 use crate::host::Clock;
 
+use claim::{Blocked, Claim, Compared, compare};
 pub use show::LockLine;
-use wait::Wait;
+use state::{Ended, Holding, Standing, State};
 
 /// The number of a transaction, counted from 1 in each process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,95 +78,6 @@ pub struct Locks {
     freed: Condvar,
     /// How many wait for that.
     waiting: AtomicUsize,
-}
-
-/// Ended transactions that are compared with, at most; what is forgotten is found by the commit.
-const MAX_ENDED: usize = 1 << 16;
-/// Whether there are some to forget is looked up when so many more have come.
-const FORGOTTEN_AT_ONCE: usize = 16;
-/// Commits whose transactions are known by number.
-const MAX_RECENT: usize = 1 << 12;
-
-#[derive(Debug, Default)]
-struct State {
-    versions: u64,
-    holders: BTreeMap<TxnId, Holding>,
-    /// In the order in which they were committed.
-    ended: VecDeque<Ended>,
-    recent: VecDeque<(CommitId, TxnId)>,
-}
-
-/// A transaction that has not ended.
-#[derive(Debug)]
-struct Holding {
-    branch: Arc<str>,
-    /// Height of the commit that it reads; while that is not known, it may be any.
-    reads: Option<u64>,
-    statement: Arc<str>,
-    since_us: i64,
-    standing: Standing,
-    waits: Option<Wait>,
-    lane: Option<Lane>,
-}
-
-/// What a transaction claims, and a number that no other claim in the table goes by.
-#[derive(Clone, Debug, Default)]
-struct Standing {
-    claim: Option<Arc<Claim>>,
-    version: u64,
-}
-
-/// What a transaction has written so far.
-#[derive(Debug)]
-struct Claim {
-    footprint: Arc<Footprint>,
-    changes: Arc<Changes>,
-    /// Of the keys that it adds, once somebody has asked.
-    keys: OnceLock<Result<KeyHashes, StoreError>>,
-}
-
-impl Claim {
-    fn of(changes: Arc<Changes>) -> Arc<Self> {
-        Arc::new(Self {
-            footprint: Arc::new(Footprint::of(&changes)),
-            changes,
-            keys: OnceLock::new(),
-        })
-    }
-
-    /// Whether it is known at once that the two have nothing in common.
-    fn is_apart_from(&self, other: &Self) -> bool {
-        let keys = (self.keys.get(), other.keys.get());
-        let apart = matches!(keys, (Some(Ok(mine)), Some(Ok(theirs))) if !mine.may_share(theirs));
-        apart && self.footprint.both_only_add(&other.footprint)
-    }
-
-    /// Whether it may be about rows that come to a table, whatever keys they have.
-    fn is_about_rows_of(&self, table: EntityId) -> bool {
-        let keys_are_known = matches!(self.keys.get(), Some(Ok(keys)) if keys.are_all_of(table));
-        self.footprint.has_table(table) && !(keys_are_known && self.footprint.only_adds())
-    }
-
-    /// The same of rows with these keys.
-    fn may_touch(&self, changes: &Changes, keys: &[KeyHash]) -> bool {
-        let mut tables = changes.tables.keys();
-        let has_one = || matches!(self.keys.get(), Some(Ok(mine)) if mine.may_have(keys));
-        tables.any(|table| self.is_about_rows_of(*table)) || self.footprint.has_table_of(changes, false) && has_one()
-    }
-
-    fn keys(&self) -> Result<&KeyHashes, StoreError> {
-        let keys = self.keys.get_or_init(|| KeyHashes::of(&self.changes));
-        keys.as_ref().map_err(Clone::clone)
-    }
-}
-
-/// A transaction that was committed while others were open.
-#[derive(Debug)]
-struct Ended {
-    id: TxnId,
-    branch: Arc<str>,
-    height: u64,
-    footprint: Arc<Footprint>,
 }
 
 /// A transaction's place in the table; when it is dropped, the transaction has been rolled back.
@@ -250,20 +163,6 @@ pub enum LockError {
     /// The rows could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Who stands in the way.
-struct Blocked {
-    by: TxnId,
-    version: u64,
-    overlap: Overlap,
-}
-
-/// What a claim was compared with.
-enum Compared {
-    Free,
-    Blocked(Blocked),
-    Overtaken(Overtaken),
 }
 
 impl Locks {
@@ -531,162 +430,5 @@ impl Drop for Holder {
         let ended = self.locks.end(self.id, None);
         drop(ended);
         self.locks.tell();
-    }
-}
-
-type Others = Vec<(TxnId, u64, Arc<Claim>)>;
-type EndedOthers = Vec<(TxnId, Arc<Footprint>)>;
-
-fn compare(mine: &Claim, before: Option<&Claim>, others: Others, ended: EndedOthers) -> Result<Compared, StoreError> {
-    for (by, footprint) in ended {
-        if let Some(overlap) = mine.footprint.overlap(&mine.changes, &footprint)? {
-            return Ok(Compared::Overtaken(Overtaken { by, overlap }));
-        }
-    }
-    for (by, version, theirs) in others {
-        let overlap = match touched_by_both(mine, &theirs)? {
-            Some(overlap) => Some(overlap),
-            None => shared_key(mine, before, &theirs)?,
-        };
-        match overlap {
-            // Nobody has seen the number yet, so another one will do.
-            Some(overlap) if matches!(overlap.on, OverlapOn::Number(_)) => {
-                return Ok(Compared::Overtaken(Overtaken { by, overlap }));
-            }
-            Some(overlap) => return Ok(Compared::Blocked(Blocked { by, version, overlap })),
-            None => {}
-        }
-    }
-    Ok(Compared::Free)
-}
-
-/// What both touch, the keys of rows left aside.
-fn touched_by_both(mine: &Claim, theirs: &Claim) -> Result<Option<Overlap>, StoreError> {
-    if mine.footprint.both_only_add(&theirs.footprint) {
-        return Ok(None);
-    }
-    match mine.footprint.overlap(&mine.changes, &theirs.footprint)? {
-        Some(overlap) => Ok(Some(overlap)),
-        None => moved_row(&mine.changes, &theirs.changes),
-    }
-}
-
-/// A key that both give to a row, and that the first had not given before.
-fn shared_key(mine: &Claim, before: Option<&Claim>, theirs: &Claim) -> Result<Option<Overlap>, StoreError> {
-    let both = mine.footprint.has_table_of(&theirs.changes, false);
-    if !both || !mine.keys()?.may_share(theirs.keys()?) {
-        return Ok(None);
-    }
-    let before = before.map(|before| &*before.changes);
-    AddedKeys::new(&mine.changes, before, &theirs.changes)?.shared(&theirs.changes)
-}
-
-impl Holding {
-    fn writes(&self, table: EntityId, row: RowAddress) -> bool {
-        let claim = self.standing.claim.as_ref();
-        claim.is_some_and(|claim| claim.footprint.has_row(table, row))
-    }
-}
-
-impl State {
-    /// Transactions on the same branch that have not ended.
-    fn others(&self, id: TxnId) -> impl Iterator<Item = (TxnId, &Holding)> {
-        let branch = self.holders.get(&id).map(|holding| Arc::clone(&holding.branch));
-        let holders = self.holders.iter().filter(move |(other, _)| **other != id);
-        holders
-            .filter(move |(_, holding)| Some(&holding.branch) == branch.as_ref())
-            .map(|(id, holding)| (*id, holding))
-    }
-
-    /// Committed transactions that this one's snapshot does not have.
-    fn newer(&self, id: TxnId) -> impl Iterator<Item = &Ended> {
-        let mine = self.holders.get(&id);
-        let reads = mine.and_then(|holding| holding.reads).unwrap_or(u64::MAX);
-        let branch = mine.map(|holding| Arc::clone(&holding.branch));
-        let newer = self.ended.iter().rev().filter(move |ended| ended.height > reads);
-        newer.filter(move |ended| Some(&ended.branch) == branch.as_ref())
-    }
-
-    fn overtaken(&self, id: TxnId, touches: impl Fn(&Ended) -> bool) -> Option<TxnId> {
-        self.newer(id).find(|ended| touches(ended)).map(|ended| ended.id)
-    }
-
-    fn standing(&self, id: TxnId) -> Standing {
-        let holding = self.holders.get(&id);
-        holding.map_or_else(Standing::default, |holding| holding.standing.clone())
-    }
-
-    /// Puts a claim in the place of the one before, and gives that and whatever it must be compared with.
-    fn publish(&mut self, id: TxnId, claim: &Arc<Claim>) -> (Standing, Others, EndedOthers) {
-        let others = self.others(id).filter_map(|(id, holding)| {
-            let Standing { claim: theirs, version } = &holding.standing;
-            let theirs = theirs.as_ref().filter(|theirs| !claim.is_apart_from(theirs))?;
-            Some((id, *version, Arc::clone(theirs)))
-        });
-        let others = others.collect();
-        let newer = self
-            .newer(id)
-            .filter(|ended| !claim.footprint.both_only_add(&ended.footprint));
-        let ended = newer.map(|ended| (ended.id, Arc::clone(&ended.footprint))).collect();
-        self.versions += 1;
-        let standing = Standing {
-            claim: Some(Arc::clone(claim)),
-            version: self.versions,
-        };
-        let holding = self.holders.get_mut(&id);
-        let before = holding.map(|holding| std::mem::replace(&mut holding.standing, standing));
-        (before.unwrap_or_default(), others, ended)
-    }
-
-    /// Puts the claim back that was there before; those who wait for what is given back with that look again. Those who wait
-    /// for what stays do not: else transactions that look around before they wait could keep each other awake for ever.
-    fn withdraw(&mut self, id: TxnId, before: &Standing) {
-        let Some(holding) = self.holders.get_mut(&id) else {
-            return;
-        };
-        let tried = std::mem::replace(&mut holding.standing, before.clone()).version;
-        if tried != before.version {
-            self.release(id, |version| version == tried, false);
-        }
-    }
-
-    fn is_in(&mut self, commit: CommitId, id: TxnId) {
-        if self.recent.len() >= MAX_RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((commit, id));
-    }
-
-    fn end(&mut self, id: TxnId, commit: Option<(Option<CommitId>, u64)>) -> Option<Holding> {
-        let holding = self.holders.remove(&id)?;
-        self.release(id, |_| true, commit.is_some());
-        if let (Some((commit, height)), Some(claim)) = (commit, &holding.standing.claim) {
-            if let Some(commit) = commit {
-                self.is_in(commit, id);
-            }
-            self.ended.push_back(Ended {
-                id,
-                branch: Arc::clone(&holding.branch),
-                height,
-                footprint: Arc::clone(&claim.footprint),
-            });
-        }
-        self.forget();
-        Some(holding)
-    }
-
-    /// Forgets those who ended before everybody's snapshot, once there are some.
-    fn forget(&mut self) {
-        if !self.holders.is_empty() && !self.ended.len().is_multiple_of(FORGOTTEN_AT_ONCE) {
-            return;
-        }
-        let reads = |holding: &Holding| holding.reads.unwrap_or(0);
-        let Some(oldest) = self.holders.values().map(reads).min() else {
-            self.ended.clear();
-            return;
-        };
-        while self.ended.len() > MAX_ENDED || self.ended.front().is_some_and(|ended| ended.height <= oldest) {
-            self.ended.pop_front();
-        }
     }
 }
