@@ -65,6 +65,8 @@ pub struct Routines {
     variables: Vec<Held>,
     /// The variables of the body that asks, in place of the script's.
     inside: Option<HashMap<String, (LogicalType, Value)>>,
+    /// The columns of NEW and OLD, while what a trigger does is looked at.
+    pub rows: Vec<String>,
     pub known: Known,
     /// The functions and procedures of another time, while one of them is called.
     pinned: Option<Known>,
@@ -134,7 +136,11 @@ impl Routines {
 
     /// The columns of a row that a body has handed on.
     pub fn variables_of(&self, row: &str) -> Vec<String> {
-        let row = format!("{}.", row.to_lowercase());
+        let row = row.to_lowercase();
+        if matches!(row.as_str(), "new" | "old") && !self.rows.is_empty() {
+            return self.rows.clone();
+        }
+        let row = format!("{row}.");
         let inside = self.inside.iter().flat_map(|inside| inside.keys());
         inside
             .filter_map(|name| name.strip_prefix(&row).map(str::to_owned))

@@ -154,13 +154,6 @@ impl Sources {
         resolved
     }
 
-    /// The text of a function between two places, or to its end.
-    pub fn text_from(&self, start: u32, end: u32) -> Option<&str> {
-        let text = self.text(Span { start, end })?;
-        let end = (end - text.origin).min(u32::try_from(text.text.len()).ok()?);
-        text.text.get((start - text.origin) as usize..end as usize)
-    }
-
     fn place(&self, label: &Label, statement: Span) -> Span {
         let span = label.span;
         if span.start < FIRST {

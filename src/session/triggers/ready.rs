@@ -10,7 +10,6 @@
 use std::sync::Arc;
 
 use gobi_grammar::ast::{self, Span};
-use gobi_grammar::similar::nearest;
 use gobi_grammar::{Diagnostic, Dialect};
 
 use crate::catalog::{Entity, EntityId, Source, Timing, TriggerDef};
@@ -224,36 +223,6 @@ fn is_same(view: &View, id: EntityId, entity: &Arc<Entity>) -> bool {
     now.is_some_and(|now| Arc::ptr_eq(now, entity) || now == entity)
 }
 
-/// Says of what a statement names of a row that has no such column that it is this, where the binder knows no row.
-fn of_row(session: &Session, mut error: Error, of: &TriggerOf<'_>) -> Error {
-    for diagnostic in &mut error.diagnostics {
-        let span = diagnostic.span();
-        let sources = &session.relations.routines.sources;
-        let row = sources
-            .text_from(span.start, span.end)
-            .unwrap_or_default()
-            .to_lowercase();
-        let is_row = matches!(row.as_str(), "new" | "old") && diagnostic.code == "42P01" && !of.columns.is_empty();
-        let behind = sources
-            .text_from(span.end, u32::MAX)
-            .and_then(|text| text.strip_prefix('.'));
-        let Some(behind) = behind.filter(|_| is_row) else {
-            continue;
-        };
-        let is_name = |c: char| c.is_alphanumeric() || c == '_';
-        let name = behind.split(|c| !is_name(c)).next().unwrap_or_default();
-        if of.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name)) {
-            continue;
-        }
-        let names = of.columns.iter().map(|column| column.name.as_str());
-        let message = format!("column `{name}` of `{row}` does not exist");
-        let near = nearest(name, names).map(|near| format!("did you mean `{near}`?"));
-        *diagnostic = Diagnostic::new("42703", span, message);
-        diagnostic.help = near;
-    }
-    error
-}
-
 fn make(
     session: &mut Session,
     view: &View,
@@ -288,8 +257,11 @@ fn make(
     let trigger = check_trigger(&definition, &of, &mut instances, &mut tables).map_err(Error::all)?;
     let mut named = tables.named().to_vec();
     let called = instances.called();
+    let columns = of.columns.iter().map(|column| column.name.clone());
+    session.relations.routines.rows = columns.collect();
     let changes = routines::changes::check(session, &instances.asked(), view, running);
-    named.extend(changes.map_err(|error| of_row(session, error, &of))?);
+    session.relations.routines.rows.clear();
+    named.extend(changes?);
     let body = code(session, &trigger, target, running.span)?;
     let routines = called
         .iter()
