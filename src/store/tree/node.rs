@@ -7,6 +7,7 @@
 //!
 //! Does not: decide which entries share a node.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
@@ -212,28 +213,33 @@ pub(super) enum Sought<'a> {
 pub(super) fn seek_encoded<'a>(bytes: &'a [u8], key: &[u8]) -> Result<(u8, Sought<'a>), Malformed> {
     let mut reader = Reader::new(bytes);
     let (level, count) = (reader.byte()?, reader.size()?);
-    let mut current = Vec::with_capacity(key.len() + 16);
+    // The length of the current key, and how many of its bytes the wanted one begins with, which is greater.
+    let (mut len, mut matched) = (0, 0);
     for _ in 0..count {
-        let shared = reader.size()?;
-        if shared > current.len() {
+        let (shared, rest) = (reader.size()?, reader.bytes()?);
+        if shared > len {
             return Err(Malformed("a key shares more than there is"));
         }
-        current.truncate(shared);
-        current.extend_from_slice(reader.bytes()?);
-        let found = current.as_slice() >= key;
+        len = shared + rest.len();
+        // What differs from the wanted key within what is shared makes this one less, too.
+        let order = match key.get(shared..).filter(|_| shared <= matched) {
+            None => Ordering::Less,
+            Some(wanted) => {
+                let same = rest.iter().zip(wanted).take_while(|(a, b)| a == b).count();
+                matched = shared + same;
+                rest[same..].cmp(&wanted[same..])
+            }
+        };
         if level == 0 {
             let value = reader.bytes()?;
-            if found {
-                let sought = if current == key {
-                    Sought::Value(value)
-                } else {
-                    Sought::Nothing
-                };
-                return Ok((level, sought));
+            match order {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok((level, Sought::Value(value))),
+                Ordering::Greater => return Ok((level, Sought::Nothing)),
             }
         } else {
             let child = reader.id()?;
-            if found {
+            if order != Ordering::Less {
                 return Ok((level, Sought::Child(child)));
             }
             reader.varint()?;

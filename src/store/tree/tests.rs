@@ -118,6 +118,18 @@ proptest! {
     }
 
     #[test]
+    fn keys_that_begin_alike_are_told_apart(
+        model in prop::collection::btree_map(prop::collection::vec(0_u8..3, 0..8), Just(vec![7; 9]), 0..400),
+        wanted in prop::collection::vec(prop::collection::vec(0_u8..3, 0..9), 100),
+    ) {
+        let memory = Memory::default();
+        let root = memory.build(&model);
+        for key in wanted.iter().chain(model.keys()) {
+            prop_assert_eq!(Tree::new(&memory, root).get(key).unwrap(), model.get(key).cloned());
+        }
+    }
+
+    #[test]
     fn few_edits_make_the_same_tree_without_taking_nodes_apart(
         batches in prop::collection::vec(prop::collection::btree_map(
             prop_oneof![(0_u64..2000).prop_map(key), (0_u64..2000).prop_map(|n| format!("{}", n * n).into_bytes())],
