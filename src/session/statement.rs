@@ -23,10 +23,12 @@ use super::{
     Error, Phases, ResultStream, Session, StatementResult, attach, caches, compact, copy, explain, prepared, routines,
     script, settings, show, timeline, transactions, types,
 };
+use crate::catalog::TableDef;
 use crate::exec::{CancelToken, Engine, Prepared, QueryOptions};
 use crate::formats::{BatchRelation, Relation};
 use crate::plan::change::{Change, Layout, Unchecked};
 use crate::plan::{self, TableResolver as _, logical};
+use crate::store::table::Given;
 use crate::types::arrow::arrow_schema;
 use crate::types::stack::with_bytes;
 use crate::types::{Field, Value, array};
@@ -181,7 +183,20 @@ pub fn changed_rows(
     })
 }
 
-/// The same for rows that are written out.
+/// The same for rows that are written out, if they can be staged as they are.
+pub fn staged_as_given(session: &mut Session, change: &Change<'_>, def: &TableDef, running: Running) -> Option<Given> {
+    if !Given::suits(def) {
+        return None;
+    }
+    let tables = StatementTables::new(&mut session.relations);
+    let (columns, _) = plan::given_rows(change, running.dialect, &tables)?;
+    let given = Given::new(def, columns).ok()?;
+    session.relations.slot = None;
+    session.interrupt.arm();
+    Some(given)
+}
+
+/// The same for any rows that are written out.
 fn given_rows(session: &mut Session, change: &Change<'_>, running: Running) -> Option<(ResultStream, Layout)> {
     let tables = StatementTables::new(&mut session.relations);
     let (columns, layout) = plan::given_rows(change, running.dialect, &tables)?;

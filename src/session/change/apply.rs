@@ -23,7 +23,7 @@ use crate::session::store::{View, store_error};
 use crate::session::triggers;
 use crate::session::triggers::fire::Firing;
 use crate::session::{Error, ResultStream, Session, lineage, statement};
-use crate::store::table::RowAddress;
+use crate::store::table::{Given, RowAddress};
 use crate::types::arrow::arrow_schema;
 use crate::types::cell;
 
@@ -79,6 +79,13 @@ pub fn apply(
         change.old.extend(&firing.old);
         firing.begin(session, view)?;
     }
+    if firing.is_none()
+        && watch.is_idle()
+        && session.explaining.is_none()
+        && let Some(given) = statement::staged_as_given(session, &change, &table.def, how.running)
+    {
+        return stage_given(given, table, view, span);
+    }
     let raw = firing.as_ref().is_some_and(Firing::changes_rows) && computes(&change);
     let (mut stream, layout) = statement::changed_rows(session, &change, raw, how.running)?;
     let phases = stream.phases();
@@ -115,6 +122,17 @@ pub fn apply(
     }
     let returned =
         (!change.returning.is_empty()).then(|| ResultStream::returned(applying.layout.returned, batches, phases, span));
+    Ok(Done { rows, returned })
+}
+
+/// Stages rows that were written out, and of which nothing is computed.
+fn stage_given(given: Given, table: &Table, view: &mut View, span: Span) -> Result<Done, Error> {
+    let rows = given.rows() as u64;
+    let staged = view.changes.table(table.id);
+    staged
+        .and_then(|staged| staged.append_given(&table.def, given))
+        .map_err(|error| store_error(&error, span))?;
+    let returned = None;
     Ok(Done { rows, returned })
 }
 

@@ -61,6 +61,11 @@ impl Watch {
         watch
     }
 
+    /// Whether there is nothing to watch.
+    pub fn is_idle(&self) -> bool {
+        self.lost.is_empty() && self.gained.is_empty()
+    }
+
     /// Keeps the new rows' references.
     pub fn gain(&mut self, added: &RecordBatch) -> Result<(), arrow::error::ArrowError> {
         if !self.gained.is_empty() && added.num_rows() > 0 {

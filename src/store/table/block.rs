@@ -29,7 +29,8 @@ use arrow::compute::{filter, is_not_null};
 use arrow::datatypes::{self as dt, DataType};
 
 use super::cell::write_wide;
-use super::rows::Rows;
+use super::given;
+use super::rows::{Content, Rows};
 use crate::formats::integers;
 use crate::store::wire::{Malformed, Reader, write_bytes, write_varint};
 use crate::types::{Field, LogicalType, Physical};
@@ -40,9 +41,9 @@ const VERSION: u8 = 1;
 /// No block has more rows.
 pub(super) const MAX_ROWS: usize = 1 << 20;
 
-const NO_NULLS: u8 = 0;
-const SOME_NULLS: u8 = 1;
-const ONLY_NULLS: u8 = 2;
+pub(super) const NO_NULLS: u8 = 0;
+pub(super) const SOME_NULLS: u8 = 1;
+pub(super) const ONLY_NULLS: u8 = 2;
 
 /// The bytes of some rows; the error says what cannot be stored.
 pub(super) fn encode(rows: &Rows) -> Result<Vec<u8>, String> {
@@ -52,7 +53,10 @@ pub(super) fn encode(rows: &Rows) -> Result<Vec<u8>, String> {
     for column in &rows.columns {
         write_varint(&mut out, column.no.0.into());
         write_type(&mut out, &column.ty);
-        write_column(&mut out, &column.array, &column.ty)?;
+        match &column.content {
+            Content::Array(array) => write_column(&mut out, array, &column.ty)?,
+            Content::Given(values) => given::write_column(&mut out, values),
+        }
     }
     Ok(out)
 }
@@ -197,10 +201,9 @@ fn write_values(out: &mut Vec<u8>, array: &ArrayRef, ty: &LogicalType) -> Result
         }
         DataType::Interval(_) => {
             let parts = array.as_primitive::<dt::IntervalMonthDayNanoType>().values();
-            write_numbers(out, &parts.iter().map(|part| part.months.into()).collect::<Vec<_>>());
-            write_numbers(out, &parts.iter().map(|part| part.days.into()).collect::<Vec<_>>());
-            let micros = parts.iter().map(|part| (part.nanoseconds / 1000).into());
-            write_numbers(out, &micros.collect::<Vec<_>>());
+            write_numbers(out, parts.iter().map(|part| part.months.into()));
+            write_numbers(out, parts.iter().map(|part| part.days.into()));
+            write_numbers(out, parts.iter().map(|part| (part.nanoseconds / 1000).into()));
         }
         DataType::List(_) => {
             let LogicalType::Array(item) = &*ty.laid_out() else {
@@ -209,7 +212,7 @@ fn write_values(out: &mut Vec<u8>, array: &ArrayRef, ty: &LogicalType) -> Result
             let lists = array.as_list::<i32>();
             let offsets = lists.offsets();
             let lengths: Vec<i128> = offsets.lengths().map(|len| len as i128).collect();
-            write_numbers(out, &lengths);
+            write_numbers(out, lengths.iter().copied());
             let first = usize::try_from(offsets.first().copied().unwrap_or(0)).unwrap_or(0);
             let items = lengths.iter().sum::<i128>();
             let items = lists.values().slice(first, usize::try_from(items).unwrap_or(0));
@@ -223,28 +226,24 @@ fn write_values(out: &mut Vec<u8>, array: &ArrayRef, ty: &LogicalType) -> Result
                 write_column(out, column, &field.ty)?;
             }
         }
-        _ => write_numbers(out, &integers(array)?),
+        _ => write_numbers(out, integers(array)?.iter().copied()),
     }
     Ok(())
 }
 
-fn write_texts<'a>(out: &mut Vec<u8>, texts: impl Iterator<Item = &'a [u8]> + Clone) {
-    let lengths: Vec<i128> = texts.clone().map(|text| text.len() as i128).collect();
-    write_numbers(out, &lengths);
+pub(super) fn write_texts<'a>(out: &mut Vec<u8>, texts: impl Iterator<Item = &'a [u8]> + Clone) {
+    write_numbers(out, texts.clone().map(|text| text.len() as i128));
     texts.for_each(|text| out.extend(text));
 }
 
 /// Numbers as their distances from the least.
-fn write_numbers(out: &mut Vec<u8>, values: &[i128]) {
-    let (least, most) = values.iter().fold((i128::MAX, i128::MIN), |(least, most), value| {
-        (least.min(*value), most.max(*value))
+pub(super) fn write_numbers(out: &mut Vec<u8>, values: impl Iterator<Item = i128> + Clone) {
+    let mut bounds = values.clone();
+    let first = bounds.next().unwrap_or(0);
+    let (least, most) = bounds.fold((first, first), |(least, most), value| {
+        (least.min(value), most.max(value))
     });
-    let least = if values.is_empty() { 0 } else { least };
-    let span = if values.is_empty() {
-        0
-    } else {
-        most.wrapping_sub(least).cast_unsigned()
-    };
+    let span = most.wrapping_sub(least).cast_unsigned();
     let bytes = span
         .checked_ilog2()
         .map_or(0, |bits| (bits / 8 + 1).next_power_of_two() as usize);

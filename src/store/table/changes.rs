@@ -18,6 +18,7 @@ use super::RowAddress;
 use super::core::Core;
 use super::error::CommitError;
 use super::file::{self, GROUP_ROWS, NewFile};
+use super::given;
 use super::index::{Keys, StagedKeys, index_key, key_text};
 use super::keyed::keys_of;
 use super::lineage::Kept;
@@ -592,6 +593,12 @@ impl Pending {
             let (first, end) = (super::position(start), start + batch.len);
             start = end;
             if end <= from {
+                continue;
+            }
+            if let Some(given) = given::key_columns(batch, def, keys) {
+                for (all, columns) in all.iter_mut().zip(&given) {
+                    all.extend(given::keys(columns, batch.len, (number, first), wanted));
+                }
                 continue;
             }
             let segment = Segment::staged(number, Arc::new(batch.clone()));

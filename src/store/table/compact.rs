@@ -275,11 +275,8 @@ impl<'a> Writer<'a> {
     ) -> Result<(), StoreError> {
         let mut columns = Vec::with_capacity(self.def.columns.len());
         for column in &self.def.columns {
-            columns.push(Column {
-                no: column.no,
-                ty: column.ty.clone(),
-                array: part.segment.array(self.core, group, column)?,
-            });
+            let array = part.segment.array(self.core, group, column)?;
+            columns.push(Column::new(column.no, column.ty.clone(), array));
         }
         let kept = Some(self.kept(part, start, rows)?);
         let len = rows;

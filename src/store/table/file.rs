@@ -351,7 +351,7 @@ fn facts(path: &Path, encoded: EncodedParquet, rows: &[Rows]) -> Result<(Vec<Fac
             no: column.no,
             ty: column.ty.clone(),
             range: range.filter(|_| complete),
-            null_count: parts.map(|column| column.array.logical_null_count() as u64).sum(),
+            null_count: parts.map(|column| column.null_count() as u64).sum(),
         }
     };
     Ok((columns.iter().enumerate().map(facts_of).collect(), bytes))
@@ -387,7 +387,7 @@ fn batches(def: &TableDef, rows: &[Rows]) -> Result<(SchemaRef, Vec<RecordBatch>
         let id = column.no.0.saturating_add(1).to_string();
         let has_null = |rows: &Rows| {
             let found = rows.column(column.no);
-            found.is_none_or(|column| column.array.logical_null_count() > 0)
+            found.is_none_or(|column| column.null_count() > 0)
         };
         let nullable = column.ty == LogicalType::Null || rows.iter().any(has_null);
         // Parquet's ids are positive numbers of 32 bits.
@@ -396,7 +396,10 @@ fn batches(def: &TableDef, rows: &[Rows]) -> Result<(SchemaRef, Vec<RecordBatch>
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let batch = |rows: &Rows| {
-        let arrays = rows.columns.iter().map(|column| to_stored(&column.array, &column.ty));
+        let arrays = rows
+            .columns
+            .iter()
+            .map(|column| to_stored(&column.array()?, &column.ty));
         RecordBatch::try_new(schema.clone(), arrays.collect::<Result<_, _>>()?).map_err(|error| error.to_string())
     };
     let batches = rows.iter().map(batch).collect::<Result<_, _>>()?;

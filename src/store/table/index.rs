@@ -78,7 +78,7 @@ impl Located {
 pub(super) type Keys = Vec<(Vec<u8>, Located)>;
 
 /// The form in which an index has some values; `None` if one is NULL or of a type that no index takes.
-pub(super) fn index_key(values: &[Value]) -> Option<Vec<u8>> {
+pub(super) fn index_key<'v>(values: impl IntoIterator<Item = &'v Value>) -> Option<Vec<u8>> {
     let mut out = vec![INDEX];
     for value in values {
         key_bytes(&mut out, value)?;

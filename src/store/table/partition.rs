@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use super::cell::value_at;
 use super::core::Core;
 use super::relation::Part;
-use super::rows::Rows;
+use super::rows::{Column, Rows};
 use super::segment::Segment;
 use crate::catalog::{ColumnDef, TableDef};
 use crate::store::StoreError;
@@ -28,7 +28,7 @@ pub(super) type PartitionKey = Arc<[u8]>;
 /// Rows by partition, in the order in which the partitions come.
 pub(super) fn split(def: &TableDef, rows: Rows) -> Result<Vec<(PartitionKey, Rows)>, String> {
     let columns = def.partition_by.iter().filter_map(|no| rows.column(*no));
-    let arrays: Vec<_> = columns.map(|column| Arc::clone(&column.array)).collect();
+    let arrays: Vec<_> = columns.map(Column::array).collect::<Result<_, _>>()?;
     let fields = arrays.iter().map(|array| SortField::new(array.data_type().clone()));
     let converter = RowConverter::new(fields.collect()).map_err(|error| error.to_string())?;
     let keys = converter.convert_columns(&arrays).map_err(|error| error.to_string())?;

@@ -1,18 +1,23 @@
 //! Rows in memory: the columns of a small segment, or of what a transaction appended.
 //!
-//! Three rows of a table (a int, b string) are two arrays of three values, under the columns' numbers.
+//! Three rows of a table (a int, b string) are two arrays of three values, under the columns' numbers. A row that a statement wrote out
+//! stays the values that it is, as long as it is only encoded.
 //!
 //! Invariants: every array has the Arrow type that [`to_arrow`] gives for its type, and as many values as there are rows.
 //!
 //! Does not: know segments.
+
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{SortColumn as ArrowSort, SortOptions, cast, concat, filter, lexsort_to_indices, take};
 
 use super::cell::{at_most, memory_bytes, value_at};
 use super::entry::Facts;
+use super::given;
 use super::lineage::Kept;
 use crate::catalog::{ColumnNo, SortColumn, TableDef};
+use crate::types::array::from_values;
 use crate::types::arrow::to_arrow;
 use crate::types::{LogicalType, Value};
 
@@ -23,8 +28,46 @@ pub(super) struct Column {
     pub no: ColumnNo,
     /// Its type when it was written.
     pub ty: LogicalType,
-    /// The values.
-    pub array: ArrayRef,
+    pub content: Content,
+}
+
+/// The values of a column.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Array(ArrayRef),
+    /// A few, each of which can be stored as it is: see [`super::given`].
+    Given(Vec<Value>),
+}
+
+impl Column {
+    pub(super) fn new(no: ColumnNo, ty: LogicalType, array: ArrayRef) -> Self {
+        let content = Content::Array(array);
+        Self { no, ty, content }
+    }
+
+    /// The values as an array.
+    pub(super) fn array(&self) -> Result<ArrayRef, String> {
+        match &self.content {
+            Content::Array(array) => Ok(Arc::clone(array)),
+            Content::Given(values) => from_values(values, &self.ty),
+        }
+    }
+
+    pub(super) fn null_count(&self) -> usize {
+        match &self.content {
+            Content::Array(array) => array.logical_null_count(),
+            Content::Given(values) => values.iter().filter(|value| **value == Value::Null).count(),
+        }
+    }
+
+    fn slice(&self, start: usize, len: usize) -> Self {
+        let content = match &self.content {
+            Content::Array(array) => Content::Array(array.slice(start, len)),
+            Content::Given(values) => Content::Given(values.iter().skip(start).take(len).cloned().collect()),
+        };
+        let (no, ty) = (self.no, self.ty.clone());
+        Self { no, ty, content }
+    }
 }
 
 /// Some rows.
@@ -54,8 +97,7 @@ impl Rows {
             if column.not_null && array.null_count() > 0 {
                 return Err(format!("NULL in the column `{}`, which is NOT NULL", column.name));
             }
-            let (no, ty) = (column.no, column.ty.clone());
-            Ok(Column { no, ty, array })
+            Ok(Column::new(column.no, column.ty.clone(), array))
         });
         Ok(Self {
             len: batch.num_rows(),
@@ -82,16 +124,10 @@ impl Rows {
         if self.len <= at {
             return (self, Self::default());
         }
-        let part = |start: usize, len: usize| {
-            let slice = |column: &Column| Column {
-                array: column.array.slice(start, len),
-                ..column.clone()
-            };
-            Self {
-                len,
-                columns: self.columns.iter().map(slice).collect(),
-                kept: self.kept.as_ref().map(|kept| kept.slice(start, len)),
-            }
+        let part = |start: usize, len: usize| Self {
+            len,
+            columns: self.columns.iter().map(|column| column.slice(start, len)).collect(),
+            kept: self.kept.as_ref().map(|kept| kept.slice(start, len)),
         };
         (part(0, at), part(at, self.len - at))
     }
@@ -109,7 +145,11 @@ impl Rows {
 
     /// Memory held.
     pub(super) fn bytes(&self) -> usize {
-        self.columns.iter().map(|column| memory_bytes(&column.array)).sum()
+        let of_column = |column: &Column| match &column.content {
+            Content::Array(array) => memory_bytes(array),
+            Content::Given(values) => values.iter().map(given::memory_bytes).sum(),
+        };
+        self.columns.iter().map(of_column).sum()
     }
 
     /// All rows of several, which have the same columns.
@@ -121,14 +161,14 @@ impl Rows {
             return Ok(first.clone());
         }
         let columns = first.columns.iter().map(|column| {
-            let arrays: Option<Vec<_>> = parts.iter().map(|part| part.column(column.no)).collect();
-            let arrays = arrays.ok_or("rows of different columns")?;
-            let arrays: Vec<&dyn Array> = arrays.into_iter().map(|column| &*column.array).collect();
+            let arrays = parts.iter().map(|part| {
+                let column = part.column(column.no);
+                column.ok_or("rows of different columns")?.array()
+            });
+            let arrays: Vec<ArrayRef> = arrays.collect::<Result<_, String>>()?;
+            let arrays: Vec<&dyn Array> = arrays.iter().map(|array| &**array).collect();
             let array = concat(&arrays).map_err(|error| error.to_string())?;
-            Ok::<_, String>(Column {
-                array,
-                ..column.clone()
-            })
+            Ok::<_, String>(Column::new(column.no, column.ty.clone(), array))
         });
         Ok(Self {
             len: parts.iter().map(|part| part.len).sum(),
@@ -167,11 +207,8 @@ impl Rows {
         change: impl Fn(&ArrayRef) -> Result<ArrayRef, String>,
     ) -> Result<Self, String> {
         let columns = self.columns.iter().map(|column| {
-            let array = change(&column.array)?;
-            Ok::<_, String>(Column {
-                array,
-                ..column.clone()
-            })
+            let array = change(&column.array()?)?;
+            Ok::<_, String>(Column::new(column.no, column.ty.clone(), array))
         });
         let columns = columns.collect::<Result<_, _>>()?;
         Ok(Self { len, columns, kept })
@@ -181,13 +218,16 @@ impl Rows {
     pub(super) fn sorted(&self, by: &[SortColumn]) -> Result<Self, String> {
         let sort = |by: &SortColumn| {
             let column = self.column(by.column).filter(|column| !column.ty.is_nested())?;
-            Some(ArrowSort {
-                values: column.array.clone(),
+            Some(column.array().map(|values| ArrowSort {
+                values,
                 options: Some(SortOptions::new(by.desc, false)),
-            })
+            }))
         };
-        let sorts: Vec<_> = by.iter().filter_map(sort).collect();
-        if sorts.is_empty() || self.len < 2 {
+        if by.is_empty() || self.len < 2 {
+            return Ok(self.clone());
+        }
+        let sorts: Vec<_> = by.iter().filter_map(sort).collect::<Result<_, _>>()?;
+        if sorts.is_empty() {
             return Ok(self.clone());
         }
         let order = lexsort_to_indices(&sorts, None).map_err(|error| error.to_string())?;
@@ -202,7 +242,7 @@ impl Rows {
 
 /// Least and greatest value and number of NULLs of a column.
 fn facts_of(column: &Column) -> Result<Facts, String> {
-    let array = &column.array;
+    let array = &column.array()?;
     let mut facts = Facts {
         no: column.no,
         ty: column.ty.clone(),

@@ -254,7 +254,8 @@ impl Segment {
                 let Some(found) = rows.column(column.no) else {
                     return self.missing_array(column, rows.len);
                 };
-                self.converted(&found.array, &found.ty, column)
+                let array = found.array().map_err(|what| self.malformed(what))?;
+                self.converted(&array, &found.ty, column)
             }
             Open::File(file) => {
                 let Some((index, ty)) = self.stored(column.no)? else {

@@ -176,7 +176,7 @@ impl<'b> GatheredColumn<'b> {
             }
         };
         let (no, ty) = (self.no, self.ty);
-        Ok(Column { no, ty, array })
+        Ok(Column::new(no, ty, array))
     }
 }
 

@@ -14,11 +14,7 @@ use crate::types::arrow::{arrow_field, to_arrow};
 
 fn rows(columns: Vec<(LogicalType, ArrayRef)>) -> Rows {
     let len = columns.first().map_or(0, |(_, array)| array.len());
-    let column = |(no, (ty, array)): (usize, (LogicalType, ArrayRef))| Column {
-        no: ColumnNo(no as u32),
-        ty,
-        array,
-    };
+    let column = |(no, (ty, array)): (usize, (LogicalType, ArrayRef))| Column::new(ColumnNo(no as u32), ty, array);
     Rows {
         len,
         columns: columns.into_iter().enumerate().map(column).collect(),
@@ -29,7 +25,7 @@ fn rows(columns: Vec<(LogicalType, ArrayRef)>) -> Rows {
 fn values(rows: &Rows) -> Vec<Vec<Value>> {
     let column = |column: &Column| {
         (0..rows.len)
-            .map(|row| value_at(&column.array, row, &column.ty).unwrap())
+            .map(|row| value_at(&column.array().unwrap(), row, &column.ty).unwrap())
             .collect()
     };
     rows.columns.iter().map(column).collect()
