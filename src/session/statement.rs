@@ -184,7 +184,7 @@ pub fn changed_rows(
 }
 
 /// The same for rows that are written out, if they can be staged as they are.
-pub fn staged_as_given(session: &mut Session, change: &Change<'_>, def: &TableDef, running: Running) -> Option<Given> {
+pub fn given(session: &mut Session, change: &Change<'_>, def: &TableDef, running: Running) -> Option<Given> {
     if !Given::suits(def) {
         return None;
     }

@@ -55,11 +55,8 @@ pub fn apply(
     how: How,
 ) -> Result<Done, Error> {
     let span = how.running.span;
-    if how.running.only_bind && session.relations.written.is_some() {
-        return lineage::note(session, &change, table.id, how.running).map(|()| Done::default());
-    }
     if how.running.only_bind {
-        return statement::bind_change(session, &change, how.running).map(|()| Done::default());
+        return look_at(session, &change, table, how.running).map(|()| Done::default());
     }
     if view.catalog().table(table.id).is_none() {
         return triggers::change_view(session, change, table, view, how);
@@ -68,10 +65,7 @@ pub fn apply(
     let firing = Firing::of(session, view, (table.id, &change), how.running)?;
     change.old.clone_from(&watch.lost);
     let is_first = session.explaining.as_ref().is_some_and(Capture::wants_triggers);
-    match &firing {
-        Some(firing) => firing.explain(session, view)?,
-        None => session.explaining.iter_mut().for_each(Capture::note_no_triggers),
-    }
+    explain_triggers(session, firing.as_ref(), view)?;
     if session.explaining.as_ref().is_some_and(Capture::only_plans) {
         return statement::compiled_change(session, &change, false, how.running).map(|_| Done::default());
     }
@@ -79,11 +73,8 @@ pub fn apply(
         change.old.extend(&firing.old);
         firing.begin(session, view)?;
     }
-    if firing.is_none()
-        && watch.is_idle()
-        && session.explaining.is_none()
-        && let Some(given) = statement::staged_as_given(session, &change, &table.def, how.running)
-    {
+    let is_plain = firing.is_none() && watch.is_idle() && session.explaining.is_none();
+    if is_plain && let Some(given) = statement::given(session, &change, &table.def, how.running) {
         return stage_given(given, table, view, span);
     }
     let raw = firing.as_ref().is_some_and(Firing::changes_rows) && computes(&change);
@@ -123,6 +114,22 @@ pub fn apply(
     let returned =
         (!change.returning.is_empty()).then(|| ResultStream::returned(applying.layout.returned, batches, phases, span));
     Ok(Done { rows, returned })
+}
+
+fn explain_triggers(session: &mut Session, firing: Option<&Firing>, view: &mut View) -> Result<(), Error> {
+    match firing {
+        Some(firing) => return firing.explain(session, view),
+        None => session.explaining.iter_mut().for_each(Capture::note_no_triggers),
+    }
+    Ok(())
+}
+
+/// Looks for errors, and at what is changed if somebody wants to know.
+fn look_at(session: &mut Session, change: &Change<'_>, table: &Table, running: Running) -> Result<(), Error> {
+    match session.relations.written {
+        Some(_) => lineage::note(session, change, table.id, running),
+        None => statement::bind_change(session, change, running),
+    }
 }
 
 /// Stages rows that were written out, and of which nothing is computed.
