@@ -68,7 +68,7 @@ impl Host {
     /// For one pipeline and one worker; what it makes is taken from the budget in the name of the operator.
     pub fn new(
         code: Arc<PipelineCode>,
-        (now_micros, seed): (i64, u64),
+        (now_micros, seed): (i64, u128),
         (budget, operator): (&Arc<Budget>, &'static str),
     ) -> Result<Box<Self>, ExecError> {
         let env = functions::Env::new(now_micros, seed);

@@ -248,8 +248,7 @@ impl<'a> Merger<'a> {
         };
         let kernel = kernel.id;
         let mut frame = Frame::new(&code);
-        let clock = (query.now_micros, query.seed);
-        let mut host = Host::new(code.clone(), clock, (&query.budget, "aggregation"))?;
+        let mut host = Host::new(code.clone(), query.moment.start(), (&query.budget, "aggregation"))?;
         frame.set(Slot::Host, std::ptr::from_mut(&mut *host) as u64);
         frame.set(Slot::MergeRows, part.rows.address() as u64);
         Ok(Some(Self {

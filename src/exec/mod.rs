@@ -23,6 +23,7 @@ mod lists;
 mod maps;
 pub mod memory;
 mod merge;
+mod moment;
 mod morsels;
 mod nested;
 mod operators;

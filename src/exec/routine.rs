@@ -19,6 +19,7 @@ use super::explain::{self, PipelineExplain};
 use super::frame::Frame;
 use super::host::{self, CELL_BYTES, Host, VALID_AT, cell_value, cell_weight};
 use super::memory::Budget;
+use super::moment::Moment;
 use super::prepare;
 use super::spent::{At, Spent};
 use super::tidy::{crowded, mark, tidy};
@@ -233,12 +234,7 @@ pub(super) fn host_for(
     questions: &Arc<Vec<QuestionTypes>>,
     budget: &Arc<Budget>,
 ) -> Result<Box<Host>, ExecError> {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    let now_micros = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
-    let clock = (now_micros, u64::from(now.subsec_nanos()));
-    let mut host = Host::new(code.clone(), clock, (budget, "the body"))?;
+    let mut host = Host::new(code.clone(), Moment::now().start(), (budget, "the body"))?;
     host.asking = Some(Asking {
         answers,
         questions: questions.clone(),

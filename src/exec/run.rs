@@ -22,6 +22,7 @@ use super::held::{HeldChunk, HeldChunks};
 use super::host::Host;
 use super::memory::{self, Budget, Reservation};
 use super::merge::merge;
+use super::moment::Moment;
 use super::morsels::Morsels;
 use super::ordered::Ordered;
 use super::pool::Team;
@@ -67,8 +68,7 @@ pub struct Query {
     pub parameters: Vec<Parameter>,
     /// Rows of recursive CTEs, by number, as far as they are known.
     pub recursive: Vec<Option<Arc<TempData>>>,
-    pub now_micros: i64,
-    pub seed: u64,
+    pub moment: Moment,
     profile: Mutex<Vec<Counts>>,
     /// The same for its subqueries, then for base and step of its recursive CTEs.
     inner_profiles: Vec<Vec<Counts>>,
@@ -140,17 +140,13 @@ impl Query {
         results: Option<Results>,
     ) -> Self {
         let plan = &prepared.plan;
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
         Self {
             joins: plan.joins.iter().map(|_| OnceLock::new()).collect(),
             groups: plan.groups.iter().map(|_| OnceLock::new()).collect(),
             temps: plan.temps.iter().map(|_| OnceLock::new()).collect(),
             parameters: Vec::new(),
             recursive: Vec::new(),
-            now_micros: i64::try_from(now.as_micros()).unwrap_or(i64::MAX),
-            seed: u64::from(now.subsec_nanos()),
+            moment: Moment::now(),
             profile: Mutex::default(),
             inner_profiles: vec![Vec::new(); plan.subqueries.len() + 2 * plan.recursions.len()],
             progress: Progress::default(),

@@ -131,8 +131,7 @@ impl<'q> Worker<'q> {
             Sink::Aggregate { .. } => "aggregation",
             _ => "texts and arrays",
         };
-        let clock = (query.now_micros, query.seed.wrapping_add(number as u64));
-        let mut host = Host::new(code.clone(), clock, (&query.budget, operator))?;
+        let mut host = Host::new(code.clone(), query.moment.start(), (&query.budget, operator))?;
         host.cancel = query.options.cancel.clone();
         let mut frame = Frame::new(code);
         frame.set(Slot::Host, std::ptr::from_mut(&mut *host) as u64);

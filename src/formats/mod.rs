@@ -40,7 +40,7 @@ pub(crate) use parquet::{EncodedParquet, ParquetPart, encode_parquet};
 pub use rows::Rows;
 pub use write::{Compression, WriteError, WriteOptions, write, write_on};
 
-use crate::types::arrow::from_arrow;
+use crate::types::arrow::from_field;
 use crate::types::{ColumnChunk, Field, TableStats, Value};
 
 /// What identifies the contents of a file, so that a cached chunk can never be stale.
@@ -308,7 +308,7 @@ pub(crate) fn integers(array: &arrow::array::ArrayRef) -> Result<Vec<i128>, Stri
 /// The columns of an Arrow schema; a type that gobi lacks is an error.
 fn fields_of_schema(schema: &arrow::datatypes::Schema, path: &Path) -> Result<Vec<Field>, FormatError> {
     let field = |field: &Arc<arrow::datatypes::Field>| {
-        let ty = from_arrow(field.data_type()).ok_or_else(|| {
+        let ty = from_field(field).ok_or_else(|| {
             let feature = format!("the type {} of column `{}`", field.data_type(), field.name());
             FormatError::unsupported(path, feature)
         })?;

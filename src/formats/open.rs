@@ -64,7 +64,7 @@ pub struct OpenOptions {
     pub format: Option<Format>,
     /// For CSV and TSV.
     pub csv: CsvOptions,
-    /// Types that columns of JSON are wanted as, by name: objects that go into maps are maps.
+    /// Types that columns of JSON are wanted as, by name: objects that go into maps are maps, strings that go into UUIDs are those.
     pub json_types: Vec<(String, LogicalType)>,
 }
 

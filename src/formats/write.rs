@@ -24,7 +24,7 @@ use parquet::file::properties::WriterProperties;
 use super::{Format, FormatError};
 use crate::host::{self, Disk, Staged};
 use crate::types::LogicalType;
-use crate::types::arrow::from_arrow;
+use crate::types::arrow::from_field;
 
 /// How to write; what is left out follows from the file's extension or is the format's usual.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -198,7 +198,7 @@ type Columns = Vec<(String, LogicalType)>;
 
 fn columns(schema: &Schema) -> Columns {
     let column = |field: &std::sync::Arc<arrow::datatypes::Field>| {
-        let ty = from_arrow(field.data_type()).unwrap_or(LogicalType::String);
+        let ty = from_field(field).unwrap_or(LogicalType::String);
         (field.name().clone(), ty)
     };
     schema.fields().iter().map(column).collect()

@@ -81,6 +81,8 @@ pub struct Call<'a> {
 pub struct Env {
     now_micros: i64,
     random: Cell<u64>,
+    /// A second stream, for what needs more than 64 bits.
+    second: Cell<u64>,
     compiled: Compiled,
 }
 
@@ -99,10 +101,11 @@ pub struct FunctionError {
 
 impl Env {
     /// The statement's time in microseconds since 1970-01-01 UTC, and where random numbers start.
-    pub fn new(now_micros: i64, seed: u64) -> Self {
+    pub fn new(now_micros: i64, seed: u128) -> Self {
         Self {
             now_micros,
-            random: Cell::new(seed),
+            random: Cell::new(seed as u64),
+            second: Cell::new((seed >> 64) as u64),
             compiled: Compiled::default(),
         }
     }
@@ -117,14 +120,24 @@ impl Env {
         &self.compiled
     }
 
-    /// 64 random bits: SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators").
+    /// 64 random bits, no two of them the same before all were given.
     pub(super) fn random_bits(&self) -> u64 {
-        let state = self.random.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
-        self.random.set(state);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        next(&self.random)
     }
+
+    /// 128 random bits.
+    pub(super) fn random_wide(&self) -> u128 {
+        u128::from(next(&self.second)) << 64 | u128::from(next(&self.random))
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators").
+fn next(state: &Cell<u64>) -> u64 {
+    state.set(state.get().wrapping_add(0x9E37_79B9_7F4A_7C15));
+    let z = state.get();
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }
 
 impl<'a> Call<'a> {

@@ -11,6 +11,7 @@ use super::body::{Answer, Call, FunctionError, Scalar};
 use super::emit;
 use super::entry::strict;
 use super::{Function, Native, Param as P, returns};
+use crate::types::uuid;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     strict("sqrt", &[P::Double], returns::double, |call, _| sqrt(call))
@@ -120,6 +121,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
             "A random number from 0 up to, but not including, 1",
             "isfinite(random()) → true",
         ),
+    strict("gen_random_uuid", &[], returns::uuid, |call, _| {
+        Ok(Scalar::Int(uuid::random(call.env.random_wide())))
+    })
+    .aka(&["uuid", "uuidv4"])
+    .volatile()
+    .doc(
+        "A new uuid of random bits (version 4)",
+        "length(concat(gen_random_uuid())) → 36",
+    ),
+    strict("uuidv7", &[], returns::uuid, |call, _| {
+        Ok(Scalar::Int(uuid::at_time(call.env.now_micros(), call.env.random_bits())))
+    })
+    .volatile()
+    .doc(
+        "A new uuid that begins with the time at which the statement began, in microseconds, and goes on with random bits (version 7)",
+        "length(concat(uuidv7())) → 36",
+    ),
 ];
 
 const DEGREES: f64 = 180.0 / std::f64::consts::PI;

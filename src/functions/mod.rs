@@ -187,6 +187,7 @@ mod returns {
         timestamptz => TimestampTz;
         time => Time;
         interval => Interval;
+        uuid => Uuid;
     }
 
     /// The type of the first argument.

@@ -457,6 +457,7 @@ fn literal(value: &Value, ty: &LogicalType) -> String {
             format!("{ty} '{text}'")
         }
         (_, LogicalType::Interval) => format!("interval '{text}'"),
+        (_, LogicalType::Uuid) => format!("uuid '{text}'"),
         _ => text,
     }
 }

@@ -50,6 +50,7 @@ fn kinds() -> Vec<LogicalType> {
         T::Date,
         T::Timestamp,
         T::Interval,
+        T::Uuid,
         array(T::BigInt),
         array(T::Double),
         array(T::String),

@@ -19,7 +19,7 @@ use super::store::{View, store_error};
 use super::transaction::Message;
 use super::{Error, Phases, Session, define, statement, target, transactions};
 use crate::catalog::{ColumnDef, TableDef};
-use crate::types::arrow::{from_arrow, to_arrow};
+use crate::types::arrow::{from_field, to_arrow};
 use crate::types::{Field, outside};
 
 /// Rows that are kept before they are put into the table.
@@ -222,7 +222,7 @@ fn is_plain(def: &TableDef, (batches, columns): (&[RecordBatch], Option<&[Field]
 fn given_def(schema: &Schema) -> Result<TableDef, Error> {
     let mut def = TableDef::new("appended");
     for field in schema.fields() {
-        let ty = from_arrow(field.data_type()).ok_or_else(|| {
+        let ty = from_field(field).ok_or_else(|| {
             let message = format!("the column `{}` has the Arrow type {}", field.name(), field.data_type());
             user("0A000", format!("{message}, which is not supported yet"))
         })?;

@@ -10,7 +10,7 @@
 use arrow::array::Array;
 
 use crate::types::LogicalType;
-use crate::types::arrow::from_arrow;
+use crate::types::arrow::from_field;
 pub use crate::types::cell::value;
 use crate::types::text::{self, NonFinite};
 pub use crate::types::text::{distinct_names, write_field, write_string};
@@ -28,6 +28,6 @@ pub fn write_json(out: &mut String, array: &dyn Array, row: usize, ty: &LogicalT
 
 /// The logical types of an Arrow schema's columns; what has none is shown as a string.
 pub fn logical_types(schema: &arrow::datatypes::Schema) -> Vec<LogicalType> {
-    let types = schema.fields().iter().map(|field| from_arrow(field.data_type()));
+    let types = schema.fields().iter().map(|field| from_field(field));
     types.map(|ty| ty.unwrap_or(LogicalType::String)).collect()
 }

@@ -19,7 +19,7 @@ use super::store::View;
 use super::{Error, Session, StatementResult, script};
 use crate::catalog::TableDef;
 use crate::formats::{self, Format, OpenOptions};
-use crate::types::Field;
+use crate::types::{Field, LogicalType};
 
 /// COPY FROM.
 pub fn run(
@@ -41,7 +41,14 @@ pub fn run(
     let targets = targets(&def, copy, &fields)?;
     let typed = fields.iter().zip(&targets);
     let typed = typed.filter_map(|(field, name)| Some((field.name.clone(), def.column(&name.text)?.ty.clone())));
-    (options.json_types, options.csv.types) = typed.partition(|(_, ty)| ty.is_nested());
+    for (name, ty) in typed {
+        if ty.is_nested() || ty == LogicalType::Uuid {
+            options.json_types.push((name.clone(), ty.clone()));
+        }
+        if !ty.is_nested() {
+            options.csv.types.push((name, ty));
+        }
+    }
     session.relations.set_options(&copy.source, options);
     let insert = Insert {
         with: With::default(),

@@ -240,6 +240,7 @@ mod tests {
             (LogicalType::TinyInt, Value::Int(-7)),
             (LogicalType::UBigInt, Value::Int(u64::MAX.into())),
             (LogicalType::HugeInt, Value::Int(1 << 80)),
+            (LogicalType::Uuid, Value::Int(i128::MIN)),
             (decimal, Value::Int(150)),
             (LogicalType::Date, Value::Int(8766)),
             (LogicalType::TimestampTz, Value::Int(-1)),

@@ -1,9 +1,9 @@
 //! How logical types appear in Arrow, and back.
 //!
-//! `hugeint` leaves as `Decimal128(38, 0)`, strings as `Utf8View`, timestamps in microseconds. Within the engine an enum has the
-//! integers that it is stored as, and a map is a list of its entries; [`super::outside`] makes texts and maps of them.
+//! `hugeint` leaves as `Decimal128(38, 0)`, strings as `Utf8View`, timestamps in microseconds. Within the engine an enum and a uuid
+//! have the integers that they are stored as, and a map is a list of its entries; [`super::outside`] makes texts, bytes and maps of them.
 //!
-//! Invariants: `from_arrow(to_arrow(t)) == t` for every type that Arrow can express exactly (hugeint comes back as
+//! Invariants: `from_arrow(to_arrow(t)) == t` for every type that Arrow can express exactly (hugeint and uuid come back as
 //! decimal(38,0), an enum as an integer, a map as a list).
 //!
 //! Does not: convert arrays.
@@ -23,7 +23,7 @@ pub fn to_arrow(ty: &LogicalType) -> DataType {
         LogicalType::SmallInt => DataType::Int16,
         LogicalType::Integer => DataType::Int32,
         LogicalType::BigInt => DataType::Int64,
-        LogicalType::HugeInt => DataType::Decimal128(38, 0),
+        LogicalType::HugeInt | LogicalType::Uuid => DataType::Decimal128(38, 0),
         LogicalType::UTinyInt => DataType::UInt8,
         LogicalType::USmallInt => DataType::UInt16,
         LogicalType::UInteger => DataType::UInt32,
@@ -43,6 +43,20 @@ pub fn to_arrow(ty: &LogicalType) -> DataType {
         LogicalType::Map(_) => to_arrow(&ty.laid_out()),
         LogicalType::Enum(_) if ty.physical() == Physical::I8 => DataType::Int8,
         LogicalType::Enum(_) => DataType::Int16,
+    }
+}
+
+/// Under this key a field says which type it is beyond Arrow's own.
+pub const EXTENSION: &str = "ARROW:extension:name";
+/// The name of UUIDs there.
+pub const UUID: &str = "arrow.uuid";
+
+/// The logical type that a field of an Arrow schema is read as; `None` if there is none.
+pub fn from_field(field: &ArrowField) -> Option<LogicalType> {
+    let extension = field.metadata().get(EXTENSION).map(String::as_str);
+    match (extension, field.data_type()) {
+        (Some(UUID), DataType::FixedSizeBinary(16)) => Some(LogicalType::Uuid),
+        (_, ty) => from_arrow(ty),
     }
 }
 
@@ -76,13 +90,13 @@ pub fn from_arrow(ty: &DataType) -> Option<LogicalType> {
         DataType::Interval(_) => LogicalType::Interval,
         DataType::Dictionary(_, value) => from_arrow(value)?,
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            LogicalType::Array(Box::new(from_arrow(item.data_type())?))
+            LogicalType::Array(Box::new(from_field(item)?))
         }
         DataType::Struct(fields) => LogicalType::Struct(
             fields
                 .iter()
                 .map(|f| {
-                    let ty = from_arrow(f.data_type())?;
+                    let ty = from_field(f)?;
                     Some(Field {
                         name: f.name().clone(),
                         ty,
@@ -95,7 +109,7 @@ pub fn from_arrow(ty: &DataType) -> Option<LogicalType> {
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(fields) => match fields.as_ref() {
                 [key, value] => {
-                    let of = (from_arrow(key.data_type())?, from_arrow(value.data_type())?);
+                    let of = (from_field(key)?, from_field(value)?);
                     LogicalType::Map(Box::new(of))
                 }
                 _ => return None,

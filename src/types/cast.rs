@@ -18,7 +18,7 @@ mod scan;
 mod tests;
 
 use super::civil::MICROS_PER_DAY;
-use super::{Field, LogicalType, Value};
+use super::{Field, LogicalType, Value, uuid};
 pub use datetime::{parse_date, parse_time, parse_timestamp};
 pub use error::CastError;
 pub use interval::{Unit, interval_unit, parse_interval};
@@ -170,6 +170,9 @@ pub fn from_text(text: &str, to: &LogicalType) -> Result<Value, CastError> {
             let number = labels.number(text).map(Value::Int);
             number.ok_or_else(|| CastError::no_label(text, to))
         }
+        T::Uuid => uuid::parse(text)
+            .map(Value::Int)
+            .ok_or_else(|| CastError::invalid(text, to)),
         T::Decimal { scale, .. } => number(text, (*scale).into(), to),
         _ => number(text, 0, to),
     }

@@ -18,7 +18,7 @@ use arrow::datatypes::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 
-use super::{Interval, Value};
+use super::{Interval, Value, uuid};
 
 /// A cell as a value.
 pub fn value(array: &dyn Array, row: usize) -> Value {
@@ -36,6 +36,9 @@ pub fn value(array: &dyn Array, row: usize) -> Value {
         DataType::UInt32 => int::<UInt32Type>(array, row),
         DataType::UInt64 => int::<UInt64Type>(array, row),
         DataType::Decimal128(..) => int::<Decimal128Type>(array, row),
+        DataType::FixedSizeBinary(16) => {
+            uuid::of_bytes(array.as_fixed_size_binary().value(row)).map_or(Value::Null, Value::Int)
+        }
         DataType::Date32 => int::<Date32Type>(array, row),
         DataType::Time64(TimeUnit::Microsecond) => int::<Time64MicrosecondType>(array, row),
         DataType::Timestamp(TimeUnit::Microsecond, _) => int::<TimestampMicrosecondType>(array, row),

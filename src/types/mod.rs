@@ -23,6 +23,7 @@ pub mod special;
 pub mod stack;
 pub mod stats;
 pub mod text;
+pub mod uuid;
 pub mod value;
 
 use std::sync::Arc;
@@ -92,6 +93,8 @@ pub enum LogicalType {
     Map(Box<(LogicalType, LogicalType)>),
     /// One of some labels; stored as its number.
     Enum(Arc<EnumType>),
+    /// 16 bytes that name something; stored as an integer (see [`uuid`]).
+    Uuid,
 }
 
 /// A named, typed column of a relation, or a field of a struct.
@@ -177,7 +180,7 @@ impl LogicalType {
             | LogicalType::Time
             | LogicalType::Timestamp
             | LogicalType::TimestampTz => Physical::I64,
-            LogicalType::HugeInt | LogicalType::UBigInt => Physical::I128,
+            LogicalType::HugeInt | LogicalType::UBigInt | LogicalType::Uuid => Physical::I128,
             LogicalType::Decimal { precision, .. } if *precision <= 18 => Physical::I64,
             LogicalType::Decimal { .. } => Physical::I128,
             LogicalType::Real => Physical::F32,
@@ -222,6 +225,7 @@ impl LogicalType {
             LogicalType::Time => Some((0, 86_400_000_000)),
             LogicalType::Timestamp | LogicalType::TimestampTz => Some((i64::MIN.into(), i64::MAX.into())),
             LogicalType::Enum(labels) => Some((0, labels.last())),
+            LogicalType::Uuid => Some((i128::MIN, i128::MAX)),
             _ => self.int_range(),
         }
     }
@@ -318,6 +322,7 @@ impl std::fmt::Display for LogicalType {
             LogicalType::Timestamp => "timestamp",
             LogicalType::TimestampTz => "timestamptz",
             LogicalType::Interval => "interval",
+            LogicalType::Uuid => "uuid",
             LogicalType::Array(item) => return write!(f, "array<{item}>"),
             LogicalType::Map(of) => return write!(f, "map<{}, {}>", of.0, of.1),
             LogicalType::Enum(labels) => &labels.name,

@@ -11,7 +11,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::LogicalType;
+use super::{LogicalType, uuid};
 
 /// A value without its type.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +85,7 @@ impl Value {
                 let day = v.div_euclid(86_400_000_000);
                 format!("{} {}", date_text(day), time_text(v.rem_euclid(86_400_000_000)))
             }
+            (Value::Int(v), LogicalType::Uuid) => uuid::text(*v),
             (Value::Int(v), LogicalType::Enum(labels)) => labels.label(*v).unwrap_or("?").to_owned(),
             (Value::Int(v), _) => v.to_string(),
             (Value::Float(v), _) => float_text(*v),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use gobi::Database;
-use gobi::arrow::array::{ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use gobi::arrow::datatypes::Int64Type;
+use gobi::arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array};
+use gobi::arrow::array::{RecordBatch, StringArray};
+use gobi::arrow::datatypes::{Field, Int64Type, Schema};
 use gobi::client::{Session, StatementResult, Value};
 
 #[path = "../../examples/library.rs"]
@@ -160,6 +161,33 @@ fn an_appender_converts_checks_and_looks_up() {
     let other: ArrayRef = Arc::new(StringArray::from(vec!["7.5"]));
     assert_eq!(append(batch(vec![("k", texts), ("v", other)])).unwrap(), 1);
     assert_eq!(count(&mut session, "c WHERE w = k * 2 AND v IN (1.3, 7.5)"), 2);
+}
+
+#[test]
+fn uuids_come_and_go_as_arrow_has_them() {
+    let (_folder, database) = database();
+    let mut session = database.session();
+    session.run("CREATE TABLE t (id uuid PRIMARY KEY)").unwrap();
+    let bytes: Vec<[u8; 16]> = vec![[0; 16], [0x80; 16], [0xff; 16]];
+    let ids: ArrayRef = Arc::new(FixedSizeBinaryArray::try_from_iter(bytes.iter()).unwrap());
+    let name = ("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned());
+    let field = Field::new("id", ids.data_type().clone(), false).with_metadata([name.clone()].into());
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![ids]).unwrap();
+    let mut appender = session.appender("t").unwrap();
+    appender.append(&rows).unwrap();
+    assert_eq!(appender.finish().unwrap(), 3);
+    assert_eq!(
+        count(&mut session, "t WHERE id = '80808080-8080-8080-8080-808080808080'"),
+        1
+    );
+    let stream = session.query("SELECT id, [id] AS l FROM t ORDER BY id").unwrap();
+    let schema = stream.schema();
+    assert_eq!(schema.field(0).metadata().get(&name.0), Some(&name.1));
+    let batches: Vec<RecordBatch> = stream.map(Result::unwrap).collect();
+    let found = batches[0].column(0).as_fixed_size_binary();
+    assert_eq!((0..3).map(|row| found.value(row)).collect::<Vec<_>>(), bytes);
+    let listed = batches[0].column(1).as_list::<i32>().value(2);
+    assert_eq!(listed.as_fixed_size_binary().value(0), [0xff; 16]);
 }
 
 #[test]

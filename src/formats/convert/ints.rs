@@ -11,7 +11,7 @@ use arrow::buffer::{Buffer, NullBuffer};
 use arrow::datatypes::{self as dt, ArrowNativeType, DataType, TimeUnit};
 
 use super::filled;
-use crate::types::Physical;
+use crate::types::{Physical, uuid};
 
 /// Integers before they are narrowed.
 #[derive(Debug)]
@@ -38,6 +38,12 @@ pub(crate) fn widen(array: &ArrayRef) -> Result<Wide, String> {
         DataType::Decimal32(..) => plain::<dt::Decimal32Type>(array),
         DataType::Decimal64(..) => plain::<dt::Decimal64Type>(array),
         DataType::Decimal128(..) => return Ok(Wide::I128(wider::<dt::Decimal128Type>(array))),
+        // No other type of such arrays is kept as integers.
+        DataType::FixedSizeBinary(16) => {
+            let bytes = array.as_fixed_size_binary();
+            let number = |row| uuid::of_bytes(bytes.value(row)).unwrap_or_default();
+            return Ok(Wide::I128((0..bytes.len()).map(number).collect()));
+        }
         DataType::Date32 => plain::<dt::Date32Type>(array),
         DataType::Date64 => scaled(plain::<dt::Date64Type>(array), array, |ms| {
             Some(ms.div_euclid(86_400_000))

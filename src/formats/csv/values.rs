@@ -6,7 +6,7 @@
 //!
 //! Does not: accept surrounding spaces, thousands separators or local date orders.
 
-use crate::types::LogicalType;
+use crate::types::{LogicalType, uuid};
 
 /// Types that are tried, most specific first; every text is a string.
 pub(super) const GUESSES: [LogicalType; 7] = [
@@ -75,6 +75,7 @@ pub(super) fn parse_int_like(text: &str, ty: &LogicalType) -> Option<i128> {
         LogicalType::Timestamp | LogicalType::TimestampTz => parse_timestamp(text)?.into(),
         LogicalType::HugeInt => parse_hugeint(text)?,
         LogicalType::Enum(labels) => labels.number(text)?,
+        LogicalType::Uuid => uuid::parse(text)?,
         _ => parse_bigint(text)?.into(),
     };
     let (low, high) = ty.stored_range()?;

@@ -22,6 +22,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use super::super::csv::values::{fits_hugeint, parse_date, parse_time, parse_timestamp};
 use super::shape::{NUMBER_KEY, Shape};
 use super::words;
+use crate::types::uuid;
 
 /// Whether doubles may be marked words, so that a string can stand for one.
 pub(super) type Words = bool;
@@ -31,6 +32,7 @@ pub(super) enum Builder {
     Boolean(BooleanBuilder),
     Integer(Int64Builder),
     HugeInt(Decimal128Builder),
+    Uuid(Decimal128Builder),
     Double(Float64Builder, Words),
     Date(Date32Builder),
     Time(Time64MicrosecondBuilder),
@@ -106,6 +108,10 @@ impl Builder {
             Shape::Date => Builder::Date(Date32Builder::new()),
             Shape::Time => Builder::Time(Time64MicrosecondBuilder::new()),
             Shape::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new()),
+            Shape::Uuid => {
+                let wide = DataType::Decimal128(38, 0);
+                Builder::Uuid(Decimal128Builder::new().with_data_type(wide))
+            }
             Shape::Null | Shape::Mixed => Builder::Text(StringBuilder::new()),
             Shape::String => Builder::String(StringBuilder::new()),
             Shape::List(item) => Builder::List(
@@ -133,6 +139,7 @@ impl Builder {
             Builder::Date(_) => "a date",
             Builder::Time(_) => "a time",
             Builder::Timestamp(_) => "a timestamp",
+            Builder::Uuid(_) => "a uuid",
             Builder::String(_) => "a string",
             Builder::Text(_) => "a value",
             Builder::List(..) => "an array",
@@ -145,7 +152,7 @@ impl Builder {
         match self {
             Builder::Boolean(b) => b.len(),
             Builder::Integer(b) => b.len(),
-            Builder::HugeInt(b) => b.len(),
+            Builder::HugeInt(b) | Builder::Uuid(b) => b.len(),
             Builder::Double(b, _) => b.len(),
             Builder::Date(b) => b.len(),
             Builder::Time(b) => b.len(),
@@ -161,7 +168,7 @@ impl Builder {
         match self {
             Builder::Boolean(b) => b.append_null(),
             Builder::Integer(b) => b.append_null(),
-            Builder::HugeInt(b) => b.append_null(),
+            Builder::HugeInt(b) | Builder::Uuid(b) => b.append_null(),
             Builder::Double(b, _) => b.append_null(),
             Builder::Date(b) => b.append_null(),
             Builder::Time(b) => b.append_null(),
@@ -183,7 +190,7 @@ impl Builder {
         match self {
             Builder::Boolean(mut b) => Arc::new(b.finish()),
             Builder::Integer(mut b) => Arc::new(b.finish()),
-            Builder::HugeInt(mut b) => Arc::new(b.finish()),
+            Builder::HugeInt(mut b) | Builder::Uuid(mut b) => Arc::new(b.finish()),
             Builder::Double(mut b, _) => Arc::new(b.finish()),
             Builder::Date(mut b) => Arc::new(b.finish()),
             Builder::Time(mut b) => Arc::new(b.finish()),
@@ -248,7 +255,7 @@ impl<'de> Visitor<'de> for &mut Builder {
             Builder::HugeInt(_) => deserializer.deserialize_i128(self),
             Builder::Double(_, true) => deserializer.deserialize_any(self),
             Builder::Double(_, false) => deserializer.deserialize_f64(self),
-            Builder::Date(_) | Builder::Time(_) | Builder::Timestamp(_) | Builder::String(_) => {
+            Builder::Date(_) | Builder::Time(_) | Builder::Timestamp(_) | Builder::Uuid(_) | Builder::String(_) => {
                 deserializer.deserialize_str(self)
             }
             Builder::Text(texts) => {
@@ -317,6 +324,7 @@ impl<'de> Visitor<'de> for &mut Builder {
             Builder::Date(b) => b.append_value(parse_date(value).ok_or_else(misfit)?),
             Builder::Time(b) => b.append_value(parse_time(value).ok_or_else(misfit)?),
             Builder::Timestamp(b) => b.append_value(parse_timestamp(value).ok_or_else(misfit)?),
+            Builder::Uuid(b) => b.append_value(uuid::parse(value).ok_or_else(misfit)?),
             _ => return Err(Error::invalid_type(serde::de::Unexpected::Str(value), &self)),
         }
         Ok(())

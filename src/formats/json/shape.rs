@@ -27,6 +27,8 @@ pub(super) enum Shape {
     Time,
     Timestamp,
     String,
+    /// Strings where UUIDs are wanted.
+    Uuid,
     /// Scalars of several kinds: kept as their JSON text.
     Mixed,
     List(Box<Shape>),
@@ -63,7 +65,7 @@ impl Shape {
         })
     }
 
-    /// The shape with maps in the places of the objects that go into maps of a type.
+    /// The shape with maps in the places of the objects that go into maps of a type, and UUIDs in those of the strings that go into such.
     pub(super) fn wanted_as(self, ty: &LogicalType) -> Result<Shape, String> {
         Ok(match (self, ty) {
             (Shape::Object(fields), LogicalType::Map(of)) => {
@@ -71,6 +73,7 @@ impl Shape {
                 let all = values.try_fold(Shape::Null, Shape::merge)?;
                 Shape::Map(Box::new(all.wanted_as(&of.1)?))
             }
+            (Shape::Null | Shape::String, LogicalType::Uuid) => Shape::Uuid,
             (Shape::Null, LogicalType::Map(of)) => Shape::Map(Box::new(Shape::Null.wanted_as(&of.1)?)),
             (Shape::List(item), LogicalType::Array(wanted)) => Shape::List(Box::new(item.wanted_as(wanted)?)),
             (Shape::Object(fields), LogicalType::Struct(wanted)) => {
@@ -137,6 +140,7 @@ impl Shape {
             Shape::Date => LogicalType::Date,
             Shape::Time => LogicalType::Time,
             Shape::Timestamp => LogicalType::Timestamp,
+            Shape::Uuid => LogicalType::Uuid,
             Shape::Null | Shape::String | Shape::Mixed => LogicalType::String,
             Shape::List(item) => LogicalType::Array(Box::new(item.ty())),
             // A struct needs a field; an object that never had one is shown as text.

@@ -27,7 +27,7 @@ use super::index::PageIndex;
 use super::kind::{Kind, Leaf};
 use super::scratch;
 use crate::host::{Cursor, ReadAt, read_range};
-use crate::types::Field;
+use crate::types::{Field, LogicalType};
 
 const MAGIC: &[u8] = b"PAR1";
 const ENCRYPTED_MAGIC: &[u8] = b"PARE";
@@ -188,21 +188,26 @@ fn decode_footer(footer: &[u8], path: &Path) -> Result<(ArrowReaderMetadata, Vec
         .zip(types)
         .enumerate()
         .map(|(root, (field, (hinted, stored_type)))| FileColumn {
+            leaf: find_leaf(&arrow, root, &field.ty, (hinted, stored_type)),
             field,
-            leaf: find_leaf(&arrow, root, hinted, stored_type),
         });
     let columns = columns.collect();
     Ok((arrow, columns))
 }
 
-fn find_leaf(arrow: &ArrowReaderMetadata, root: usize, hinted: &DataType, stored: &DataType) -> Option<Leaf> {
+fn find_leaf(
+    arrow: &ArrowReaderMetadata,
+    root: usize,
+    ty: &LogicalType,
+    (hinted, stored): (&DataType, &DataType),
+) -> Option<Leaf> {
     let schema = arrow.parquet_schema();
     let index = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)?;
     let column = schema.column(index);
     let flat = column.path().parts().len() == 1 && column.max_rep_level() == 0 && column.max_def_level() <= 1;
     flat.then(|| Leaf {
         index,
-        kind: Kind::of(&column, hinted, stored),
+        kind: Kind::of(&column, ty, hinted, stored),
         optional: column.max_def_level() == 1,
         width: usize::try_from(column.type_length()).unwrap_or(0),
     })

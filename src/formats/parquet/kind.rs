@@ -12,7 +12,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescriptor;
 
-use crate::types::Value;
+use crate::types::{LogicalType, Value, uuid};
 
 /// A flat column's only leaf.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,8 @@ pub(super) enum Kind {
     Double,
     /// Big-endian decimals of fixed width up to 16 bytes.
     FixedDecimal,
+    /// UUIDs, of 16 bytes.
+    Uuid,
     /// BYTE_ARRAY that must be UTF-8.
     Text,
     /// BYTE_ARRAY of anything.
@@ -64,8 +66,8 @@ pub(super) enum Unit {
 }
 
 impl Kind {
-    /// From the physical type, the Arrow type wanted, and the Arrow type of what is stored.
-    pub(super) fn of(column: &ColumnDescriptor, hinted: &DataType, stored: &DataType) -> Kind {
+    /// From the physical type, the type of the column, the Arrow type wanted, and the Arrow type of what is stored.
+    pub(super) fn of(column: &ColumnDescriptor, ty: &LogicalType, hinted: &DataType, stored: &DataType) -> Kind {
         let hinted = match hinted {
             DataType::Dictionary(_, value) => value,
             other => other,
@@ -86,6 +88,7 @@ impl Kind {
                 _ => Kind::Other,
             },
             Stored::FIXED_LEN_BYTE_ARRAY => match hinted {
+                DataType::FixedSizeBinary(16) if *ty == LogicalType::Uuid => Kind::Uuid,
                 DataType::FixedSizeBinary(_) => Kind::FixedBytes,
                 DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..)
                     if (1..=16).contains(&column.type_length()) =>
@@ -123,6 +126,10 @@ impl Kind {
                 let (min, max) = (s.min_bytes_opt()?, s.max_bytes_opt()?);
                 Some((Value::Int(big_endian(min)?), Value::Int(big_endian(max)?)))
             }
+            (Kind::Uuid, Statistics::FixedLenByteArray(s)) if reliable => {
+                let (min, max) = (s.min_bytes_opt()?, s.max_bytes_opt()?);
+                Some((Value::Int(uuid::of_bytes(min)?), Value::Int(uuid::of_bytes(max)?)))
+            }
             (Kind::Text, Statistics::ByteArray(s)) if reliable => {
                 let text = |bytes| std::str::from_utf8(bytes).ok().map(|text| Value::String(text.into()));
                 Some((text(s.min_bytes_opt()?)?, text(s.max_bytes_opt()?)?))
@@ -155,6 +162,7 @@ impl Kind {
             }
             // Cut bytes would not be a bound of numbers.
             Kind::FixedDecimal if ordered && min.len() == width && max.len() == width => both(&big_endian),
+            Kind::Uuid if ordered => both(&uuid::of_bytes),
             Kind::Text if ordered => {
                 let text = |bytes| std::str::from_utf8(bytes).ok().map(|text| Value::String(text.into()));
                 Some((text(min)?, text(max)?))

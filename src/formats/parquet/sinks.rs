@@ -15,7 +15,7 @@ use super::super::convert::Target;
 use super::fast::Stop;
 use super::kind::{Kind, Leaf, Unit, big_endian};
 use super::layout::PlainTexts;
-use crate::types::Dictionary;
+use crate::types::{Dictionary, uuid};
 
 /// Turns stored values into those of a layout.
 pub(super) trait Sink {
@@ -107,7 +107,7 @@ impl<T: Narrow> IntSink<T> {
         match self.kind {
             Kind::Int32(_) => Ok(4),
             Kind::Int64(_) => Ok(8),
-            Kind::FixedDecimal if self.width > 0 => Ok(self.width),
+            Kind::FixedDecimal | Kind::Uuid if self.width > 0 => Ok(self.width),
             _ => Err(Stop::Fallback),
         }
     }
@@ -117,6 +117,7 @@ impl<T: Narrow> IntSink<T> {
             Kind::Int32(Unit::Unsigned) => Some(u32::from_le_bytes(bytes.try_into().ok()?).into()),
             Kind::Int32(unit) => unit.map(i32::from_le_bytes(bytes.try_into().ok()?).into()),
             Kind::Int64(unit) => unit.map(i64::from_le_bytes(bytes.try_into().ok()?)),
+            Kind::Uuid => uuid::of_bytes(bytes),
             _ => big_endian(bytes),
         }
     }

@@ -127,6 +127,7 @@ pub(super) fn types_of(param: Param) -> Vec<LogicalType> {
             T::Blob,
             T::Time,
             T::Interval,
+            T::Uuid,
         ],
     }
 }
@@ -147,6 +148,7 @@ fn items() -> Vec<LogicalType> {
         T::Double,
         T::Interval,
         T::Boolean,
+        T::Uuid,
         array(T::Integer),
     ]
 }

@@ -68,10 +68,12 @@ const SIMPLE: &[(&str, LogicalType)] = &[
     ("timestamptz", LogicalType::TimestampTz),
     ("timestamp with time zone", LogicalType::TimestampTz),
     ("interval", LogicalType::Interval),
+    ("uuid", LogicalType::Uuid),
+    ("guid", LogicalType::Uuid),
 ];
 
 /// Types of the language that columns cannot have yet.
-const LATER: &[&str] = &["uuid", "json", "enum", "secret"];
+const LATER: &[&str] = &["json", "enum", "secret"];
 
 /// Whether a name is that of a type of the language's own.
 pub(in crate::plan) fn is_own_type(name: &str) -> bool {

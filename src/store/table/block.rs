@@ -64,7 +64,7 @@ pub(super) fn encode(rows: &Rows) -> Result<Vec<u8>, String> {
 // ---------------------------------------------------------------- types
 
 /// Types without parameters, by their tags.
-const PLAIN_TYPES: [LogicalType; 20] = [
+const PLAIN_TYPES: [LogicalType; 21] = [
     LogicalType::Null,
     LogicalType::Boolean,
     LogicalType::TinyInt,
@@ -85,6 +85,7 @@ const PLAIN_TYPES: [LogicalType; 20] = [
     LogicalType::Timestamp,
     LogicalType::TimestampTz,
     LogicalType::Interval,
+    LogicalType::Uuid,
 ];
 const DECIMAL: u8 = 0x20;
 const ARRAY: u8 = 0x21;

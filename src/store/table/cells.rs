@@ -274,6 +274,7 @@ mod tests {
                 decimal,
                 [&ints[..], &[Value::Int(1 << 100), Value::Int(-(1 << 100))]].concat(),
             ),
+            (T::Uuid, [i128::MIN, i128::MAX, 3].map(Value::Int).to_vec()),
             (T::UBigInt, vec![Value::Int(u64::MAX.into()), Value::Int(0)]),
             (
                 T::Double,

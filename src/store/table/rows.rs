@@ -19,6 +19,7 @@ use super::lineage::Kept;
 use crate::catalog::{ColumnNo, SortColumn, TableDef};
 use crate::types::array::from_values;
 use crate::types::arrow::to_arrow;
+use crate::types::outside::inside;
 use crate::types::{LogicalType, Value};
 
 /// A column.
@@ -92,7 +93,7 @@ impl Rows {
             let wanted = to_arrow(&column.ty);
             let array = match *array.data_type() == wanted {
                 true => array.clone(),
-                false => cast(array, &wanted).map_err(|error| error.to_string())?,
+                false => cast(&inside(array, &column.ty)?, &wanted).map_err(|error| error.to_string())?,
             };
             if column.not_null && array.null_count() > 0 {
                 return Err(format!("NULL in the column `{}`, which is NOT NULL", column.name));

@@ -242,6 +242,23 @@ fn numbers_to_numbers() {
 }
 
 #[test]
+fn uuids() {
+    let (written, shown) = (
+        "{A0EEBC999C0B4EF8BB6D6BB9BD380A11}",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+    );
+    check(&[
+        (T::String, written, T::Uuid, shown),
+        (T::Uuid, written, T::String, shown),
+        (T::String, "a0ee", T::Uuid, "22P02 cannot convert `a0ee` to uuid"),
+        (T::BigInt, "1", T::Uuid, "42846 cannot convert bigint to uuid"),
+        (T::HugeInt, "1", T::Uuid, "42846 cannot convert hugeint to uuid"),
+        (T::Uuid, written, T::HugeInt, "42846 cannot convert uuid to hugeint"),
+        (T::Uuid, written, T::Blob, "42846 cannot convert uuid to blob"),
+    ]);
+}
+
+#[test]
 fn dates_and_nested() {
     check(&[
         (T::Date, "1994-01-01", T::Timestamp, "1994-01-01 00:00:00"),

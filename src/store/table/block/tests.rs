@@ -88,6 +88,7 @@ fn array_of(ty: &LogicalType, seeds: &[i64], nulls: bool) -> ArrayRef {
                 days: 1,
                 micros: seed / 2000,
             }),
+            LogicalType::Uuid => Value::Int(i128::from(*seed) << 64 | 7),
             ty => {
                 let (low, high) = ty.stored_range().unwrap();
                 Value::Int(i128::from(*seed).clamp(low, high))

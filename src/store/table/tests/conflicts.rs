@@ -158,6 +158,7 @@ fn every_type_is_kept() {
             Value::String("a text of more than twelve bytes".into()),
         ),
         (LogicalType::Blob, Value::Blob([0, 255, 3][..].into())),
+        (LogicalType::Uuid, Value::Int(i128::MIN + 5)),
         (LogicalType::Date, Value::Int(-719_162)),
         (LogicalType::Time, Value::Int(86_399_999_999)),
         (LogicalType::Timestamp, Value::Int(-1)),
