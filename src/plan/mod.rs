@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use gobi_grammar::{Diagnostic, Dialect, ast};
 
-use crate::types::{EnumType, Field, LogicalType, TableStats, Value};
+use crate::types::{Field, LogicalType, TableStats, Value};
 pub use bind::Expansions;
 use logical::TableId;
 pub use named_types::NamedTypes;
@@ -123,6 +123,11 @@ pub enum Start {
 pub trait TableResolver {
     /// A relation by its name parts, as it is or as it was, or its changes; `None` if there is none.
     fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError>;
+
+    /// A relation by its name parts that rows are added to, which does not read it.
+    fn written(&mut self, parts: &[&str]) -> Result<Option<Named>, ResolveError> {
+        self.by_name(parts, None)
+    }
 
     /// A file, glob or URL as a relation.
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError>;
@@ -428,9 +433,9 @@ pub fn not_exhaustive(ty: &LogicalType, matching: &ast::Match, span: ast::Span) 
     bind::not_exhaustive(ty, matching, span)
 }
 
-/// Whether the arms of a MATCH name every label, and NULL if there may be one.
-pub fn covers_labels(labels: &EnumType, nullable: bool, matching: &ast::Match) -> bool {
-    bind::covers_labels(labels, nullable, matching)
+/// Whether the arms of a MATCH name every value, and NULL if there may be one.
+pub fn covers_all(ty: &LogicalType, nullable: bool, matching: &ast::Match) -> bool {
+    bind::covers_all(ty, nullable, matching)
 }
 
 /// A name that a struct's pattern gives, where it is one of several patterns of an arm.

@@ -159,20 +159,9 @@ impl<'a> Binder<'a> {
         crate::plan::properties::may_be_null(subject, &nullable)
     }
 
-    /// Whether the arms without guards name every value of a boolean.
+    /// Whether the arms without guards name every value.
     fn covers(&self, block: &Block<'a>, subject: &Expr, matching: &ast::Match) -> bool {
-        let patterns = plain_patterns(matching);
-        let has = |wanted: ast::Literal| {
-            let is = |pattern: &&Pattern| matches!(pattern, Pattern::Value(value) if value.kind == ast::ExprKind::Literal(wanted.clone()));
-            patterns.iter().any(is)
-        };
-        let nullable = self.may_be_null(block, subject);
-        let all = match &subject.ty {
-            LogicalType::Boolean => has(ast::Literal::Boolean(true)) && has(ast::Literal::Boolean(false)),
-            LogicalType::Enum(labels) => missing_labels(labels, &patterns).is_empty(),
-            _ => false,
-        };
-        all && (!nullable || has(ast::Literal::Null))
+        covers_all(&subject.ty, self.may_be_null(block, subject), matching)
     }
 }
 
@@ -210,7 +199,22 @@ pub(in crate::plan) fn not_exhaustive(ty: &LogicalType, matching: &ast::Match, s
     let message = format!("the arms do not cover every value of type {ty}");
     let error = Diagnostic::new("42P20", span, message);
     match ty {
-        LogicalType::Boolean => error.with_help("add arms for `true`, `false` and `null`, or `_ -> …`"),
+        LogicalType::Boolean => {
+            let patterns = plain_patterns(matching);
+            let missing = [true, false]
+                .into_iter()
+                .filter(|value| !has(&patterns, &ast::Literal::Boolean(*value)));
+            let mut missing: Vec<String> = missing.map(|value| format!("`{value}`")).collect();
+            if !has(&patterns, &ast::Literal::Null) {
+                missing.push("`null`".to_owned());
+            }
+            let arms = if missing.len() == 1 { "an arm" } else { "arms" };
+            let missing = match missing.split_last() {
+                Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+                _ => missing.concat(),
+            };
+            error.with_help(format!("add {arms} for {missing}, or `_ -> …`"))
+        }
         LogicalType::Enum(labels) => {
             let missing = missing_labels(labels, &plain_patterns(matching));
             let shown: Vec<String> = missing.iter().map(|label| format!("`'{label}'`")).collect();
@@ -221,6 +225,12 @@ pub(in crate::plan) fn not_exhaustive(ty: &LogicalType, matching: &ast::Match, s
         }
         _ => error.with_help("add an arm `_ -> …` for all other values"),
     }
+}
+
+/// Whether a pattern is a literal.
+fn has(patterns: &[&Pattern], wanted: &ast::Literal) -> bool {
+    let is = |pattern: &&Pattern| matches!(pattern, Pattern::Value(value) if value.kind == ast::ExprKind::Literal(wanted.clone()));
+    patterns.iter().any(is)
 }
 
 /// The patterns of arms without guards.
@@ -256,9 +266,15 @@ fn within(labels: &EnumType, label: &str, low: &ast::Expr, high: &ast::Expr) -> 
     }
 }
 
-/// Whether the arms name every value of an enum that may be NULL, or not.
-pub(in crate::plan) fn covers_labels(labels: &EnumType, nullable: bool, matching: &ast::Match) -> bool {
+/// Whether the arms without guards name every value of a boolean or an enum that may be NULL, or not.
+pub(in crate::plan) fn covers_all(ty: &LogicalType, nullable: bool, matching: &ast::Match) -> bool {
     let patterns = plain_patterns(matching);
-    let is_null = |pattern: &&Pattern| matches!(pattern, Pattern::Value(value) if value.kind == ast::ExprKind::Literal(ast::Literal::Null));
-    missing_labels(labels, &patterns).is_empty() && (!nullable || patterns.iter().any(is_null))
+    let all = match ty {
+        LogicalType::Boolean => [true, false]
+            .iter()
+            .all(|value| has(&patterns, &ast::Literal::Boolean(*value))),
+        LogicalType::Enum(labels) => missing_labels(labels, &patterns).is_empty(),
+        _ => false,
+    };
+    all && (!nullable || has(&patterns, &ast::Literal::Null))
 }

@@ -30,17 +30,22 @@ pub(in crate::plan) fn of_module(
     if is_value(module) {
         return None;
     }
-    let wanted = format!("{}.{}", module.text, call.name.text);
+    // In another module that has an `f` of its own, `m.f` was read as its `f` of `m`.
+    let member = call
+        .name
+        .text
+        .split_once('.')
+        .map_or(&*call.name.text, |(_, short)| short);
+    let wanted = format!("{}.{member}", module.text);
     let Some(name) = members.iter().find(|member| same(member, &wanted)) else {
-        let message = format!("the module `{}` has no `{}`", module.text, call.name.text);
+        let message = format!("the module `{}` has no `{member}`", module.text);
         let short = |member: &String| {
             member
                 .split_once('.')
                 .map_or_else(|| member.clone(), |(_, short)| short.to_owned())
         };
         let all: Vec<String> = members.iter().map(short).collect();
-        let help =
-            suggestion(&call.name.text, all.iter().cloned()).unwrap_or_else(|| format!("it has {}", all.join(", ")));
+        let help = suggestion(member, all.iter().cloned()).unwrap_or_else(|| format!("it has {}", all.join(", ")));
         return Some(Err(Diagnostic::new("42883", call.name.span, message).with_help(help)));
     };
     Some(Ok(ast::Call {

@@ -12,7 +12,7 @@ use super::Checker;
 use super::statement::is_error;
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
-use crate::plan::{covers_labels, not_exhaustive, not_in_all, one_of_several};
+use crate::plan::{covers_all, not_exhaustive, not_in_all, one_of_several};
 use crate::types::{LogicalType, Value};
 
 impl Checker<'_> {
@@ -50,10 +50,7 @@ impl Checker<'_> {
             }
         }
         let subject = &self.variables[held.0 as usize];
-        let covered = match &subject.ty {
-            LogicalType::Enum(labels) => covers_labels(labels, subject.nullable, matching),
-            _ => false,
-        };
+        let covered = covers_all(&subject.ty, subject.nullable, matching);
         if !complete && !covered {
             let error = not_exhaustive(&subject.ty, matching, span);
             self.error(error);
