@@ -242,9 +242,12 @@ pub struct RoutineDef {
     pub signature: String,
     /// How often its text has changed; the first is 1.
     pub version: u64,
-    /// Tables, views and functions that it names.
+    /// Tables, views, functions and types that it names, but for what only those need.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<EntityId>,
+    /// Tables and views whose rows it changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<EntityId>,
 }
 
 /// A function, procedure or macro of a module.
@@ -309,6 +312,9 @@ pub struct TriggerDef {
     /// Tables, views and functions that its body names, but not its own tables.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<EntityId>,
+    /// Those whose rows it changes by statements.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<EntityId>,
     /// What its body calls the rows before the statement, if not as usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_rows: Option<String>,
@@ -418,12 +424,12 @@ impl Entity {
             Entity::Table(table) => table.foreign_keys.iter().map(|key| key.table).collect(),
             Entity::View(view) => view.reads.clone(),
             Entity::Index(index) => vec![index.table],
-            Entity::Routine(routine) => routine.names.clone(),
+            Entity::Routine(routine) => [&routine.names[..], &routine.writes].concat(),
             Entity::Watermark(mark) => vec![mark.table],
             // Which types it is made of is the catalog's to know.
             Entity::Type(_) => Vec::new(),
             // With its tables it goes, or does without them.
-            Entity::Trigger(trigger) => trigger.names.iter().copied().chain([trigger.call]).collect(),
+            Entity::Trigger(trigger) => [&trigger.names[..], &trigger.writes, &[trigger.call]].concat(),
         }
     }
 

@@ -14,7 +14,7 @@ mod indexed;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 pub use entity::{
@@ -295,14 +295,20 @@ impl Catalog {
     /// What would break if this went: what needs it, and what needs that. A table whose foreign key leads here would only
     /// lose the key; see [`Catalog::referencing`].
     pub fn dependants(&self, id: EntityId) -> Vec<EntityId> {
+        let mut users: HashMap<EntityId, Vec<EntityId>> = HashMap::new();
+        for entry in self.entries() {
+            for needed in self.needs(entry) {
+                users.entry(needed).or_default().push(entry.id);
+            }
+        }
         let mut found: Vec<EntityId> = Vec::new();
+        let mut known = HashSet::from([id]);
         let mut next = vec![id];
         while let Some(needed) = next.pop() {
-            for entry in self.entries() {
-                let needs = self.needs(entry);
-                if entry.id != id && needs.contains(&needed) && !found.contains(&entry.id) {
-                    found.push(entry.id);
-                    next.push(entry.id);
+            for user in users.get(&needed).into_iter().flatten() {
+                if known.insert(*user) {
+                    found.push(*user);
+                    next.push(*user);
                 }
             }
         }

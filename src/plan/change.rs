@@ -138,6 +138,13 @@ pub struct Proposed<'a> {
     pub loose: bool,
 }
 
+impl Proposed<'_> {
+    /// Whether they are those of a query.
+    pub fn is_query(&self) -> bool {
+        matches!(self.rows, ast::InsertSource::Query(_))
+    }
+}
+
 /// One thing that is done with rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Arm<'a> {

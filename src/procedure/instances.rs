@@ -614,6 +614,13 @@ impl TableResolver for WithInstances<'_> {
         }
     }
 
+    fn written(&mut self, parts: &[&str]) -> Result<Option<Named>, ResolveError> {
+        match &mut self.tables {
+            Some(tables) => tables.written(parts),
+            None => Ok(None),
+        }
+    }
+
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {
         match &mut self.tables {
             Some(tables) => tables.by_file(path),

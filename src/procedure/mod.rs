@@ -260,7 +260,7 @@ fn is_trigger(ty: &ast::TypeName) -> bool {
 }
 
 /// The words of a statement, in lower case: what it may mention is among them.
-fn words_of(statement: &ast::Statement, dialect: Dialect) -> HashSet<String> {
+pub fn words_of(statement: &ast::Statement, dialect: Dialect) -> HashSet<String> {
     let text = gobi_grammar::print(std::slice::from_ref(statement), dialect);
     let tokens = gobi_grammar::scan::tokens(&text, dialect);
     let word = |token: &gobi_grammar::scan::Token| {

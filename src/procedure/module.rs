@@ -8,7 +8,7 @@
 //!
 //! Does not: keep modules, or check what is in them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use gobi_grammar::ast::visit::{self, VisitMut};
@@ -80,6 +80,12 @@ impl Module {
             }
         }
         Ok(read)
+    }
+
+    /// The words of its functions and procedures, in lower case.
+    pub fn words(&self) -> HashSet<String> {
+        let words = self.routines.iter().flat_map(|routine| routine.words().iter());
+        words.cloned().collect()
     }
 
     /// The whole names of what can be called.

@@ -13,7 +13,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::change::{self, Running};
 use super::relations::StatementTables;
-use super::store::Store;
+use super::store::{Store, View};
 use super::{DatabaseFolder, Error, Phases, Session, databases, routines, script, statement, text_of, transactions};
 
 impl Session {
@@ -47,9 +47,11 @@ impl Session {
             return error.diagnostics;
         }
         let mut found = Vec::new();
+        // What the transaction of the script that is open began with.
+        let mut begun = None;
         for (statement, dialect) in &parsing.statements {
             self.statement = text_of(script, statement.span).into();
-            found.extend(self.checked(statement, *dialect));
+            found.extend(self.checked(statement, *dialect, &mut begun));
         }
         if self.store.is_some()
             && let Err(error) = self.rollback(Span::default())
@@ -61,14 +63,19 @@ impl Session {
         found
     }
 
-    fn checked(&mut self, statement: &Statement, dialect: Dialect) -> Vec<Diagnostic> {
+    fn checked(&mut self, statement: &Statement, dialect: Dialect, begun: &mut Option<View>) -> Vec<Diagnostic> {
         let before = Ident {
             text: "\0check".to_owned(),
             quoted: true,
             span: statement.span,
         };
         let has_savepoint = self.store.is_some() && self.savepoint(&before).is_ok();
-        let done = look(self, statement, dialect);
+        // What is wrong with that is the statement's to say.
+        let view = self
+            .refresh_view(statement.span)
+            .ok()
+            .and_then(|()| self.relations.view.clone());
+        let done = look(self, statement, dialect).and_then(|()| settled(self, statement, begun, view));
         if has_savepoint {
             let back = done.is_err();
             // The transaction is not committed, whatever comes of this.
@@ -93,14 +100,48 @@ impl Session {
     }
 }
 
-/// Looks at a statement; what it defines is defined.
-fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Result<(), Error> {
-    let running = Running {
+/// Whether what there was still checks, where a statement of the script ends a transaction.
+fn settled(
+    session: &mut Session,
+    statement: &Statement,
+    begun: &mut Option<View>,
+    before: Option<View>,
+) -> Result<(), Error> {
+    let before = match &statement.kind {
+        K::Begin(_) => {
+            *begun = before;
+            return Ok(());
+        }
+        K::Rollback(ast::Rollback::Transaction) => {
+            *begun = None;
+            return Ok(());
+        }
+        K::Commit(_) => begun.take(),
+        _ if begun.is_some() => return Ok(()),
+        _ => before,
+    };
+    session.refresh_view(statement.span)?;
+    match (before, session.relations.view.clone()) {
+        (Some(before), Some(after)) => {
+            let running = looking(statement.span, session.settings.dialect);
+            routines::settled::check(session, &before, &after, running)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn looking(span: Span, dialect: Dialect) -> Running {
+    Running {
         dialect,
         phases: Phases::default(),
-        span: statement.span,
+        span,
         only_bind: true,
-    };
+    }
+}
+
+/// Looks at a statement; what it defines is defined.
+fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Result<(), Error> {
+    let running = looking(statement.span, dialect);
     statement::begins(session, Some(&statement.kind));
     session.refresh_view(statement.span)?;
     match &statement.kind {

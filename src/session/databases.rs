@@ -16,6 +16,7 @@ use gobi_grammar::ast::{Ident, Span};
 
 use super::folder::DatabaseFolder;
 use super::isolation::Isolation;
+use super::routines::settled;
 use super::store::{Done, StatementLocks, Store, View, aborted, none_open};
 use super::transaction::Message;
 use super::triggers::Statistics;
@@ -353,6 +354,12 @@ impl Session {
     /// COMMIT: first where something was written. What was only read has nothing to commit, and temporary tables nobody else
     /// to disagree with.
     pub(super) fn commit(&mut self, message: Message<'_>, span: Span) -> Result<(), Error> {
+        if self.databases.open.as_ref().is_some_and(|open| !open.failed)
+            && let Err(error) = settled::check_transaction(self, span)
+        {
+            self.rollback(span)?;
+            return Err(error);
+        }
         let open = self.databases.open.take().ok_or_else(|| none_open(span))?;
         let first = open.written.unwrap_or(Which::Own);
         let mut done = match open.failed {

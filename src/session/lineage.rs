@@ -37,16 +37,14 @@ pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
             None => Err(unknown(catalog, &parts, last.span)),
         };
     };
-    let models = models(session, catalog);
+    let mut filled = models(session, catalog);
+    for entry in catalog.entries() {
+        filled.extend(writes(catalog, entry.id).into_iter().map(|table| (entry.id, table)));
+    }
     let made_from = |id: EntityId| -> Vec<EntityId> {
-        let filled = models.iter().filter(|(_, table)| *table == id).map(|(model, _)| *model);
-        catalog
-            .get(id)
-            .map(made_from)
-            .unwrap_or_default()
-            .into_iter()
-            .chain(filled)
-            .collect()
+        let filled = filled.iter().filter(|(_, table)| *table == id);
+        let from = catalog.get(id).map(made_from).unwrap_or_default().into_iter();
+        from.chain(filled.map(|(by, _)| *by)).collect()
     };
     let upstream = walk(found.id, &|id| made_from(*id));
     let downstream = walk(found.id, &|id| {
@@ -92,13 +90,30 @@ fn object<'c>(catalog: &'c Catalog, parts: &[&str]) -> Option<&'c Entry> {
     found.or_else(method)
 }
 
-/// What an object names; a table is made from nothing, whatever its keys refer to.
+/// What an object names, but for what it writes; a table is made from nothing, whatever its keys refer to.
 fn made_from(entry: &Entry) -> Vec<EntityId> {
     match &*entry.entity {
         Entity::Table(_) | Entity::Index(_) | Entity::Schema(_) => Vec::new(),
-        Entity::Trigger(trigger) => [entry.entity.needs(), trigger.targets.clone()].concat(),
+        Entity::Routine(routine) => routine.names.clone(),
+        Entity::Trigger(trigger) => [&trigger.names[..], &[trigger.call], &trigger.targets].concat(),
         other => other.needs(),
     }
+}
+
+/// The tables that a routine or trigger writes, by itself or by what it calls.
+fn writes(catalog: &Catalog, id: EntityId) -> Vec<EntityId> {
+    let called = walk(id, &|id| match catalog.get(*id).map(|entry| &*entry.entity) {
+        Some(Entity::Routine(routine)) => routine.names.clone(),
+        Some(Entity::Trigger(trigger)) => [&trigger.names[..], &[trigger.call]].concat(),
+        _ => Vec::new(),
+    });
+    let all = called.into_iter().map(|(id, _)| id).chain([id]);
+    let written = all.filter_map(|id| match catalog.get(id).map(|entry| &*entry.entity) {
+        Some(Entity::Routine(routine)) => Some(routine.writes.clone()),
+        Some(Entity::Trigger(trigger)) => Some(trigger.writes.clone()),
+        _ => None,
+    });
+    written.flatten().collect()
 }
 
 /// Models, and the tables that they fill.

@@ -21,7 +21,7 @@ use super::kept::Slot;
 use super::lineage::Collected;
 use super::picks::Origin;
 use super::points::point_error;
-use super::routines::Routines;
+use super::routines::{Naming, Routines};
 use super::store::View;
 use crate::catalog::{Entity, EntityId, Entry, MAIN_SCHEMA, TableDef};
 use crate::formats::{self, FormatError, OpenOptions, Relation};
@@ -55,6 +55,8 @@ pub struct Relations {
     pub given_of: Option<EntityId>,
     /// What changes that are only looked at would make columns from, while somebody asks.
     pub written: Option<Collected>,
+    /// What those name, and write, while somebody asks.
+    pub naming: Option<Naming>,
     /// Variables and functions.
     pub routines: Routines,
     /// Where the plan of what runs next is kept.

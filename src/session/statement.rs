@@ -315,6 +315,10 @@ fn simplified(query: logical::Query) -> logical::Query {
 pub fn bind_change(session: &mut Session, change: &Change<'_>, running: Running) -> Result<(), Error> {
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = plan::bind_change(change, running.dialect, &mut tables);
+    let named = tables.named();
+    if let Some(naming) = &mut session.relations.naming {
+        naming.names.extend(named);
+    }
     bound.map(drop).map_err(Error::all)
 }
 

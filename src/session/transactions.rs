@@ -14,7 +14,7 @@ use super::change::{self, Running};
 use super::databases::Which;
 use super::define;
 use super::isolation::Isolation;
-use super::routines::{Macros, Values};
+use super::routines::{Macros, Values, settled};
 use super::store::{Done, View, store_error};
 use super::transaction::Message;
 use super::triggers::{self, within};
@@ -176,7 +176,30 @@ fn keeps_text(kind: &K) -> bool {
     }
 }
 
+/// Whether a statement may put something else in the place of what others name.
+fn redefines(kind: &K) -> bool {
+    match kind {
+        K::CreateTable(create) => create.or_replace,
+        K::CreateView(create) => create.or_replace,
+        K::Routine(_) | K::Module(_) => true,
+        _ => false,
+    }
+}
+
 fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -> Result<StatementResult, Error> {
+    if !redefines(kind) {
+        return changed_alone(session, kind, view, running);
+    }
+    let before = view.clone();
+    let done = changed_alone(session, kind, view, running)?;
+    if !session.in_transaction() {
+        settled::check(session, &before, view, running)?;
+    }
+    settled::refresh(session, &before, view, running);
+    Ok(done)
+}
+
+fn changed_alone(session: &mut Session, kind: &K, view: &mut View, running: Running) -> Result<StatementResult, Error> {
     if !keeps_text(kind) {
         return change_in(session, kind, view, running);
     }

@@ -99,7 +99,7 @@ impl Checker<'_> {
     fn columns_of(&mut self, insert: &ast::Insert, width: usize) -> Option<Vec<Field>> {
         let parts: Vec<&str> = insert.target.table.iter().map(|part| part.text.as_str()).collect();
         let tables = self.tables.as_mut()?;
-        let Ok(Some(Named::Table(id))) = tables.by_name(&parts, None) else {
+        let Ok(Some(Named::Table(id))) = tables.written(&parts) else {
             return None;
         };
         let info = tables.info(id);

@@ -410,6 +410,10 @@ impl TableResolver for BodyTables<'_> {
         self.inner.by_name(parts, moment)
     }
 
+    fn written(&mut self, parts: &[&str]) -> Result<Option<Named>, ResolveError> {
+        self.inner.written(parts)
+    }
+
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {
         self.inner.by_file(path)
     }

@@ -16,8 +16,9 @@ use gobi_grammar::ast::Span;
 use super::repeated::{Repeats, Seen};
 use super::watch::Watch;
 use super::{Done, Running, Table, foreign, user};
+use crate::catalog::EntityId;
 use crate::exec::memory::Reservation;
-use crate::plan::change::{Change, Layout};
+use crate::plan::change::{Change, Layout, Source};
 use crate::session::explain::Capture;
 use crate::session::store::{View, store_error};
 use crate::session::triggers;
@@ -126,10 +127,27 @@ fn explain_triggers(session: &mut Session, firing: Option<&Firing>, view: &mut V
 
 /// Looks for errors, and at what is changed if somebody wants to know.
 fn look_at(session: &mut Session, change: &Change<'_>, table: &Table, running: Running) -> Result<(), Error> {
+    if let Some(naming) = &mut session.relations.naming {
+        naming.writes.push(table.id);
+    }
     match session.relations.written {
         Some(_) => lineage::note(session, change, table.id, running),
-        None => statement::bind_change(session, change, running),
+        None => look_for_errors(session, change, table.id, running),
     }
+}
+
+/// Looks for errors, and at what is named.
+fn look_for_errors(session: &mut Session, change: &Change<'_>, table: EntityId, running: Running) -> Result<(), Error> {
+    let before = session.relations.naming.as_ref().map_or(0, |naming| naming.names.len());
+    let bound = statement::bind_change(session, change, running);
+    if let Some(naming) = &mut session.relations.naming
+        && !matches!(&change.source, Source::Proposed(proposed) | Source::Conflicting { proposed, .. } if proposed.is_query())
+    {
+        // What is changed is read only for that.
+        let names = naming.names.split_off(before);
+        naming.names.extend(names.into_iter().filter(|id| *id != table));
+    }
+    bound
 }
 
 /// Stages rows that were written out, and of which nothing is computed.

@@ -8,7 +8,7 @@
 //!
 //! Does not: expand views (the binder does).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use gobi_grammar::ast::{CreateView, Query, Span, Statement, StatementKind};
 use gobi_grammar::{Diagnostic, Dialect};
@@ -16,7 +16,9 @@ use gobi_grammar::{Diagnostic, Dialect};
 use super::{catalog_error, schema_and_name, unsupported};
 use crate::catalog::{Entity, EntityId, Source, ViewDef};
 use crate::plan::{self, ResolveError};
+use crate::procedure;
 use crate::session::relations::StatementTables;
+use crate::session::routines::{Broken, direct};
 use crate::session::settings::{dialect_name, parse_dialect};
 use crate::session::store::View;
 use crate::session::{Error, Session, statement};
@@ -32,12 +34,13 @@ pub fn create(session: &mut Session, create: &CreateView, view: &mut View, diale
     }
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = statement::bind(&create.query, dialect, &mut tables)?;
-    let reads = if create.temporary { Vec::new() } else { tables.named() };
+    let mut reads = if create.temporary { Vec::new() } else { tables.named() };
     if let Some(other) = tables.named_elsewhere().filter(|_| !create.temporary) {
         let message = format!("a view reads its own database, not `{other}`");
         let help = "CREATE TEMP VIEW makes one that reads whatever the session sees";
         return Err(Error::new(Diagnostic::new("0A000", name.span, message).with_help(help)));
     }
+    direct(view.catalog(), &mut reads, &words(&create.query, dialect));
     let mut columns: Vec<Field> = bound.output.into_iter().map(|(_, field)| field).collect();
     if create.columns.len() > columns.len() {
         let message = format!("{} names for {} columns", create.columns.len(), columns.len());
@@ -71,6 +74,15 @@ pub fn create(session: &mut Session, create: &CreateView, view: &mut View, diale
     let replaced = catalog.replace(entry.id, Entity::View(def));
     replaced.map_err(|error| catalog_error(&error, name.span))?;
     keep_dependants(session, &before, view, entry.id, &name.text, name.span)
+}
+
+/// The words of a query, in lower case.
+fn words(query: &Query, dialect: Dialect) -> HashSet<String> {
+    let statement = Statement {
+        kind: StatementKind::Query(query.clone()),
+        span: query.span,
+    };
+    procedure::words_of(&statement, dialect)
 }
 
 fn refuse_parts(create: &CreateView, span: Span) -> Result<(), Error> {
@@ -134,6 +146,12 @@ fn leads_to(view: &View, reads: &[EntityId], wanted: EntityId) -> bool {
 
 /// Views that read an entity and cannot be what they are any more: they no longer bind, or lose a column.
 pub fn broken(session: &mut Session, before: &View, after: &View, changed: EntityId) -> Vec<EntityId> {
+    let broken = broken_with_reasons(session, before, after, changed);
+    broken.into_iter().map(|broken| broken.id).collect()
+}
+
+/// The same, with what would be wrong.
+pub fn broken_with_reasons(session: &mut Session, before: &View, after: &View, changed: EntityId) -> Vec<Broken> {
     let mut broken = Vec::new();
     for id in before.catalog().dependants(changed) {
         let Some(Entity::View(def)) = before.catalog().get(id).map(|entry| &*entry.entity) else {
@@ -142,14 +160,26 @@ pub fn broken(session: &mut Session, before: &View, after: &View, changed: Entit
         let Some(Entity::View(now)) = after.catalog().get(id).map(|entry| &*entry.entity) else {
             continue;
         };
-        let fields = shown(session, now, after);
-        let kept = |field: &Field, fields: &[Field]| fields.iter().any(|f| f.name.eq_ignore_ascii_case(&field.name));
-        let same = fields.is_ok_and(|fields| def.columns.iter().all(|field| kept(field, &fields)));
-        if !same {
-            broken.push(id);
-        }
+        let lost = match shown(session, now, after) {
+            Err(error) => error,
+            Ok(_) if now.query != def.query => continue,
+            Ok(fields) => match lost(def, &fields) {
+                Some(error) => error,
+                None => continue,
+            },
+        };
+        let found = Broken::by(session, after, id, &lost);
+        broken.push(found);
     }
     broken
+}
+
+/// A column that a view would have no more.
+fn lost(def: &ViewDef, fields: &[Field]) -> Option<Error> {
+    let kept = |field: &Field| fields.iter().any(|known| known.name.eq_ignore_ascii_case(&field.name));
+    let lost = def.columns.iter().find(|field| !kept(field))?;
+    let message = format!("it would have no column `{}`", lost.name);
+    Some(Error::new(Diagnostic::new("42703", Span::default(), message)))
 }
 
 /// The columns that a view has in a catalog.

@@ -381,6 +381,13 @@ impl TableResolver for StatementTables<'_> {
         Ok(found)
     }
 
+    fn written(&mut self, parts: &[&str]) -> Result<Option<Named>, ResolveError> {
+        let named = self.named.len();
+        let found = self.by_name(parts, None);
+        self.named.truncate(named);
+        found
+    }
+
     fn why_unknown(&self) -> Option<String> {
         let folder = self.relations.no_database.as_ref()?.file_name()?;
         Some(format!("there is no database in `{}`", folder.display()))

@@ -112,6 +112,19 @@ pub fn evaluate(session: &mut Session, value: &ast::Expr, running: Running) -> R
     }
 }
 
+/// The statement that evaluates an expression by itself, and what is known of routines in it, if that is not as usual.
+pub fn evaluated(session: &mut Session, value: &ast::Expr, running: Running) -> (ast::Statement, Option<Known>) {
+    let alone = ast::Statement {
+        kind: K::Eval(Box::new(value.clone())),
+        span: running.span,
+    };
+    match showing(session, value) {
+        Some(known) => (alone, Some(known)),
+        None if is_statement(value) => (alone, None),
+        None => (as_let(value, running.span), None),
+    }
+}
+
 /// What an expression shows, and its value.
 fn shown_and_taken(
     session: &mut Session,
@@ -276,7 +289,7 @@ pub fn call(session: &mut Session, call: &ast::CallRoutine, running: Running) ->
 
 /// CALL as an expression.
 pub fn called(session: &Session, call: &ast::CallRoutine, running: Running) -> Result<ast::Expr, Error> {
-    let name = &super::listing::whole_name(&call.name);
+    let name = super::listing::whole_name(&call.name);
     if !session.relations.has_routine(&name.text) {
         let message = format!("procedure `{}` does not exist", name.text);
         let mut error = Diagnostic::new("42883", name.span, message);
@@ -285,6 +298,12 @@ pub fn called(session: &Session, call: &ast::CallRoutine, running: Running) -> R
         error.help = near.map(|near| format!("did you mean `{near}`?"));
         return Err(Error::new(error));
     }
+    Ok(as_expr(call, running.span))
+}
+
+/// The same, whether there is such a procedure or not.
+pub fn as_expr(call: &ast::CallRoutine, span: Span) -> ast::Expr {
+    let name = super::listing::whole_name(&call.name);
     let args = call.args.iter().map(|arg| match &arg.name {
         None => arg.value.clone(),
         Some(name) => ast::Expr {
@@ -296,14 +315,13 @@ pub fn called(session: &Session, call: &ast::CallRoutine, running: Running) -> R
         },
     });
     let kind = ast::ExprKind::Call(ast::Call {
-        name: name.clone(),
+        name,
         distinct: false,
         star: false,
         args: args.collect(),
         filter: None,
     });
-    let span = running.span;
-    Ok(ast::Expr { kind, span })
+    ast::Expr { kind, span }
 }
 
 /// The variables of the script, and those that the statement declares.

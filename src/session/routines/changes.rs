@@ -1,30 +1,44 @@
 //! Changes of data in a body, looked at for errors before the body is kept.
 //!
-//! `upsert procedure p() { update t set prize = 1 }` fails where `t` has a column `price`.
+//! `upsert procedure p() { update t set prize = 1 }` fails where `t` has a column `price`, and `{ call bill('x') }` where `bill` takes a number.
 //!
 //! Invariants: nothing is changed. A body that makes or alters tables may change what is not there yet, so it is left alone.
 //!
 //! Does not: look at queries; the check of the body has bound them.
 
-use gobi_grammar::ast::{InsertSource, Query, StatementKind as K};
+use gobi_grammar::ast::StatementKind as K;
 
-use super::Running;
+use super::{Naming, Running, called};
 use crate::catalog::EntityId;
-use crate::plan;
 use crate::procedure::{Question, QuestionKind};
-use crate::session::relations::StatementTables;
 use crate::session::store::View;
 use crate::session::{Error, Session, change};
 use crate::types::Value;
 
-/// Binds the changes among what a body asks, with NULLs for its variables; the tables and views that they are about.
-pub fn check(
-    session: &mut Session,
-    questions: &[Question],
-    view: &View,
-    running: Running,
-) -> Result<Vec<EntityId>, Error> {
-    let mut names = Vec::new();
+/// Binds the changes among what a body asks, with NULLs for its variables; what they name, and write.
+pub fn check(session: &mut Session, questions: &[Question], view: &View, running: Running) -> Result<Naming, Error> {
+    let outer = session.relations.naming.replace(Naming::default());
+    // What is checked may call itself, and is not in the database yet.
+    let routines = &mut session.relations.routines;
+    let pinned = routines.pinned.clone();
+    routines.pinned.get_or_insert_with(|| routines.known.clone());
+    let checked = look(session, questions, view, running);
+    session.relations.routines.pinned = pinned;
+    let mut named = std::mem::replace(&mut session.relations.naming, outer).unwrap_or_default();
+    named.writes.extend(added_to(questions, view));
+    checked.map(|()| named)
+}
+
+/// The tables that rows are collected for.
+fn added_to(questions: &[Question], view: &View) -> Vec<EntityId> {
+    let tables = questions.iter().filter_map(|question| match &question.kind {
+        QuestionKind::Rows { table, .. } => change::target(view, table).ok(),
+        _ => None,
+    });
+    tables.map(|(id, _)| id).collect()
+}
+
+fn look(session: &mut Session, questions: &[Question], view: &View, running: Running) -> Result<(), Error> {
     let written = &mut session.relations.written;
     written.iter_mut().for_each(|written| written.variables_of(questions));
     let changes = questions.iter().filter_map(|question| match &question.kind {
@@ -38,13 +52,15 @@ pub fn check(
             K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_)
         )
     };
-    if !changes
+    let all_there = changes
         .iter()
-        .all(|(_, statement)| is_of_rows(&statement.kind) || matches!(statement.kind, K::CallRoutine(_)))
-    {
-        return Ok(names);
-    }
-    for (question, statement) in changes.into_iter().filter(|(_, statement)| is_of_rows(&statement.kind)) {
+        .all(|(_, statement)| is_of_rows(&statement.kind) || matches!(statement.kind, K::CallRoutine(_)));
+    for (question, statement) in changes {
+        let call = match &statement.kind {
+            K::CallRoutine(call) => Some(call),
+            kind if is_of_rows(kind) => None,
+            _ => continue,
+        };
         let given = question.given.iter();
         let given = given.map(|(name, ty)| (name.to_lowercase(), (ty.clone(), Value::Null)));
         let outer = session.relations.routines.inside.replace(given.collect());
@@ -55,41 +71,14 @@ pub fn check(
             only_bind: true,
             ..running
         };
-        let bound = change::run(session, &statement.kind, &mut view, running);
-        if bound.is_ok() {
-            names.extend(named(session, &statement.kind, &view, running));
-        }
+        let bound = match call {
+            Some(call) => called::look(session, call, &view, running),
+            None => change::run(session, &statement.kind, &mut view, running).map(drop),
+        };
         session.relations.routines.inside = outer;
-        bound?;
-    }
-    Ok(names)
-}
-
-/// The table that a change is made to, and what the query of its rows names.
-fn named(session: &mut Session, kind: &K, view: &View, running: Running) -> Vec<EntityId> {
-    let (target, query) = match kind {
-        K::Insert(insert) => (&insert.target, query_of(&insert.source)),
-        K::Upsert(upsert) => (&upsert.target, query_of(&upsert.source)),
-        K::Update(update) => (&update.target, None),
-        K::Delete(delete) => (&delete.target, None),
-        K::Merge(merge) => (&merge.target, None),
-        _ => return Vec::new(),
-    };
-    let mut names: Vec<EntityId> = Vec::new();
-    names.extend(change::target(view, &target.table).ok().map(|(id, _)| id));
-    if let Some(query) = query {
-        let mut tables = StatementTables::new(&mut session.relations);
-        // What is wrong with it was said when the change was bound.
-        if plan::bind(query, running.dialect, &mut tables).is_ok() {
-            names.extend(tables.named());
+        if all_there {
+            bound?;
         }
     }
-    names
-}
-
-fn query_of(source: &InsertSource) -> Option<&Query> {
-    match source {
-        InsertSource::Query(query) => Some(query),
-        _ => None,
-    }
+    Ok(())
 }

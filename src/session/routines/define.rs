@@ -14,14 +14,14 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::known::{self, Known};
 use super::models::{self, Spec};
-use super::{Running, changes, unsupported};
-use crate::catalog::{Entity, EntityId, RoutineDef, Source};
+use super::{Naming, Running, changes, unsupported};
+use crate::catalog::{Entity, RoutineDef, Source};
 use crate::plan::bind_type;
 use crate::procedure::{Callable, Definition, Definitions as _, Instances, check_definition};
 use crate::session::relations::StatementTables;
 use crate::session::settings::dialect_name;
 use crate::session::store::View;
-use crate::session::{Error, Session, StatementResult, triggers, types};
+use crate::session::{Error, Session, StatementResult, types};
 use crate::types::LogicalType;
 
 /// Makes a function of the session.
@@ -149,7 +149,9 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
         return Ok(());
     }
     let spec = Spec::of(&name.text, &definition.routine).map_err(Error::new)?;
-    let (callable, names) = checked_stored(session, &definition, (spec.as_ref(), &text))?;
+    let (callable, mut named) = checked_stored(session, &definition, (spec.as_ref(), &text))?;
+    let itself = before.as_ref().map(|(id, _)| *id);
+    named.settle(view.catalog(), |id| Some(id) == itself, definition.words());
     let signature = match &spec {
         Some(spec) => spec.signature(),
         None if definition.is_of_triggers() => "trigger".to_owned(),
@@ -166,15 +168,17 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
         },
         signature,
         version: before.as_ref().map_or(1, |(_, def)| def.version + 1),
-        names,
+        names: named.names,
+        writes: named.writes,
     };
     let catalog = &mut view.changes.catalog;
     let made = match before {
-        Some((id, _)) => catalog.replace(id, Entity::Routine(def)).map(|()| id),
-        None => catalog.create(crate::catalog::MAIN_SCHEMA, Entity::Routine(def)),
+        Some((id, _)) => catalog.replace(id, Entity::Routine(def)),
+        None => catalog
+            .create(crate::catalog::MAIN_SCHEMA, Entity::Routine(def))
+            .map(drop),
     };
-    let id = made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))?;
-    triggers::check_all(session, view, id, &format!("`{}` as it was", name.text), running)
+    made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))
 }
 
 /// Checks a definition of the database by what the database has: what the session has is not there when another one calls it.
@@ -182,7 +186,7 @@ fn checked_stored(
     session: &mut Session,
     definition: &Arc<Definition>,
     (spec, text): (Option<&Spec>, &str),
-) -> Result<(Option<Callable>, Vec<EntityId>), Error> {
+) -> Result<(Option<Callable>, Naming), Error> {
     let kept = session.relations.routines.known.clone();
     session.relations.refresh_routines();
     let mut instances = session.relations.take_stored_checks(definition);
@@ -190,7 +194,7 @@ fn checked_stored(
     *known = known.stored_only();
     known.try_stored(definition.clone());
     let checked = match spec {
-        Some(spec) => models::check(session, definition, spec).map(|names| (None, names)),
+        Some(spec) => models::check(session, definition, spec).map(|named| (None, named)),
         None => {
             instances.redefine(Arc::new(known.clone()));
             checked_among(session, definition, &mut instances)
@@ -255,10 +259,10 @@ fn read_at(session: &mut Session, name: &str, span: ast::Span, dialect: Dialect)
 }
 
 /// Checks a definition by itself; its types, if they are known, and what it names in the database.
-pub fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Callable>, Vec<EntityId>), Error> {
+pub fn checked(session: &mut Session, definition: &Definition) -> Result<(Option<Callable>, Naming), Error> {
     if definition.is_of_triggers() {
         // It is checked for the tables of the triggers that call it.
-        return Ok((None, Vec::new()));
+        return Ok((None, Naming::default()));
     }
     let mut instances = Instances::new(Arc::new(session.relations.routines.known.clone()));
     checked_among(session, definition, &mut instances)
@@ -269,9 +273,9 @@ fn checked_among(
     session: &mut Session,
     definition: &Definition,
     instances: &mut Instances,
-) -> Result<(Option<Callable>, Vec<EntityId>), Error> {
+) -> Result<(Option<Callable>, Naming), Error> {
     if definition.is_of_triggers() {
-        return Ok((None, Vec::new()));
+        return Ok((None, Naming::default()));
     }
     let first = instances.begin();
     let mut tables = StatementTables::new(&mut session.relations);
@@ -288,11 +292,14 @@ fn checked_among(
         .into_iter()
         .filter(|name| !name.eq_ignore_ascii_case(&definition.name));
     for name in called {
-        for (entry, def) in known::stored(view, &name) {
-            // What was known of it names what it did when it was kept.
-            names.extend(def.names.iter().copied().chain([entry.id]));
+        for (entry, _) in known::stored(view, &name) {
+            names.push(entry.id);
         }
     }
+    let mut named = Naming {
+        names,
+        writes: Vec::new(),
+    };
     if let Some(view) = session.relations.view.clone() {
         let running = Running {
             dialect: definition.dialect,
@@ -300,25 +307,15 @@ fn checked_among(
             span: gobi_grammar::ast::Span::default(),
             only_bind: true,
         };
-        names.extend(changes::check(session, &instances.asked_since(first), &view, running)?);
+        named.add(changes::check(session, &instances.asked_since(first), &view, running)?);
     }
-    names.sort();
-    names.dedup();
-    names.retain(|id| !is_itself(session.relations.view.as_ref(), *id, definition));
-    Ok((callable, names))
+    Ok((callable, named))
 }
 
-/// Whether an entry of the database is the definition as it was before.
-fn is_itself(view: Option<&View>, id: EntityId, definition: &Definition) -> bool {
-    let entry = view.and_then(|view| view.catalog().get(id));
-    let is_named = |def: &RoutineDef| def.name.eq_ignore_ascii_case(&definition.name);
-    entry.is_some_and(|entry| matches!(&*entry.entity, Entity::Routine(def) if is_named(def)))
-}
-
-/// The signature of a definition of the session.
-pub fn signature_of(session: &mut Session, definition: &Definition) -> Result<String, Error> {
-    let (callable, _) = checked(session, definition)?;
-    Ok(signature(definition, callable.as_ref()))
+/// The signature of a definition, and what it names.
+pub fn signature_of(session: &mut Session, definition: &Definition) -> Result<(String, Naming), Error> {
+    let (callable, named) = checked(session, definition)?;
+    Ok((signature(definition, callable.as_ref()), named))
 }
 
 /// `(a bigint, b = …) -> double`; a type that depends on the call is `any`.

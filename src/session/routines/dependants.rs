@@ -2,14 +2,15 @@
 //!
 //! `ALTER TABLE orders DROP total` is refused while a procedure says `select total from orders`: it would not check any more.
 //!
-//! Invariants: only those that have checked before and do not check afterwards count.
+//! Invariants: only those that have checked before, or were not there, and do not check afterwards count.
 //!
 //! Does not: look at triggers, whose bodies are checked for their tables; see `triggers::check_all`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::define;
 use super::models::{self, Spec};
+use super::{Naming, define};
 use crate::catalog::{Entity, EntityId, RoutineDef};
 use crate::procedure::Definition;
 use crate::session::store::View;
@@ -21,33 +22,72 @@ pub struct Broken {
     pub id: EntityId,
     /// What it is, with the line that would be wrong.
     pub what: String,
+    /// What would be wrong.
+    pub why: String,
+    /// The place is in its own text.
+    pub in_itself: bool,
+}
+
+impl Broken {
+    /// ``procedure `p` (line 3): what is wrong``.
+    pub fn with_reason(&self) -> String {
+        match self.why.as_str() {
+            "" => self.what.clone(),
+            why => format!("{}: {why}", self.what),
+        }
+    }
+
+    /// What an error says of something that a change breaks.
+    pub fn by(session: &Session, view: &View, id: EntityId, error: &Error) -> Self {
+        let what = view.catalog().described(&[id]);
+        let name = view.catalog().get(id).map(|entry| entry.entity.name());
+        let first = error.diagnostics.first();
+        let sources = &session.relations.routines.sources;
+        let place = first.and_then(|first| sources.line_text(first.span().start));
+        let own = place.as_ref().is_none_or(|(of, _, _)| name == Some(*of));
+        let what = match place {
+            Some((_, line, _)) if own => format!("{what} (line {line})"),
+            Some((of, line, _)) => format!("{what} (line {line} of `{of}`)"),
+            None => what,
+        };
+        Self {
+            id,
+            what,
+            why: first.map(|first| first.message.clone()).unwrap_or_default(),
+            in_itself: own,
+        }
+    }
 }
 
 /// What names an entity and does not check any more after it has changed.
 pub fn broken(session: &mut Session, before: &View, after: &View, changed: EntityId) -> Vec<Broken> {
-    let dependants = before.catalog().dependants(changed).into_iter();
+    let mut routines = before.catalog().dependants(changed);
+    routines.extend(after.catalog().dependants(changed));
+    let mut known = HashSet::new();
     let is_routine = |id: &EntityId| {
-        let entity = |view: &View| view.catalog().get(*id).map(|entry| entry.entity.clone());
-        matches!(entity(before).as_deref(), Some(Entity::Routine(_))) && entity(after).is_some()
+        let now = after.catalog().get(*id).map(|entry| &*entry.entity);
+        matches!(now, Some(Entity::Routine(_))) && known.insert(*id)
     };
-    let routines: Vec<EntityId> = dependants.filter(is_routine).collect();
-    let wrong = |session: &mut Session, view: &View, id: EntityId| {
-        let outer = session.relations.view.replace(view.clone());
-        let found = error_of(session, id);
-        session.relations.view = outer;
-        found
-    };
+    routines.retain(is_routine);
     let mut found = Vec::new();
     for id in routines {
         let Some(error) = wrong(session, after, id) else {
             continue;
         };
-        if wrong(session, before, id).is_none() {
-            let what = described(session, after, id, &error);
-            found.push(Broken { id, what });
+        // One that is new has to check; it is nothing that was wrong already.
+        if before.catalog().get(id).is_none() || wrong(session, before, id).is_none() {
+            found.push(Broken::by(session, after, id, &error));
         }
     }
     session.relations.refresh_routines();
+    found
+}
+
+/// What is wrong with a routine in a view.
+fn wrong(session: &mut Session, view: &View, id: EntityId) -> Option<Error> {
+    let outer = session.relations.view.replace(view.clone());
+    let found = error_of(session, id);
+    session.relations.view = outer;
     found
 }
 
@@ -65,16 +105,20 @@ pub fn refresh(session: &mut Session, after: &mut View, changed: EntityId) {
         if !is_plain || !matches!(Spec::of(&definition.name, &definition.routine), Ok(None)) {
             continue;
         }
-        if let Ok(signature) = define::signature_of(session, definition)
-            && signature != def.signature
-        {
+        let Ok((signature, mut named)) = define::signature_of(session, definition) else {
+            continue;
+        };
+        named.settle(after.catalog(), |named| named == id, definition.words());
+        let Naming { names, writes } = named;
+        let now = RoutineDef {
+            signature,
+            names,
+            writes,
+            ..def.clone()
+        };
+        if now != def {
             // The name stays, so nothing else has it.
-            drop(
-                after
-                    .changes
-                    .catalog
-                    .replace(id, Entity::Routine(RoutineDef { signature, ..def })),
-            );
+            drop(after.changes.catalog.replace(id, Entity::Routine(now)));
         }
     }
     session.relations.view = outer;
@@ -110,16 +154,5 @@ pub fn check_alone(session: &mut Session, definition: &Arc<Definition>) -> Resul
     match Spec::of(&definition.name, &definition.routine).map_err(Error::new)? {
         Some(spec) => models::check(session, definition, &spec).map(drop),
         None => define::checked(session, definition).map(drop),
-    }
-}
-
-/// ``procedure `p` (line 3)``.
-fn described(session: &Session, view: &View, id: EntityId, error: &Error) -> String {
-    let what = view.catalog().described(&[id]);
-    let place = error.diagnostics.first().map(|first| first.span().start);
-    let sources = &session.relations.routines.sources;
-    match place.and_then(|place| sources.line_text(place)) {
-        Some((_, line, _)) => format!("{what} (line {line})"),
-        None => what,
     }
 }

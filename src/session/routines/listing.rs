@@ -33,7 +33,7 @@ pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
         .iter()
         .filter(|definition| definition.routine.is_procedure == procedures)
     {
-        let signature = define::signature_of(session, definition)?;
+        let (signature, _) = define::signature_of(session, definition)?;
         rows.push(vec![
             definition.name.clone(),
             signature,

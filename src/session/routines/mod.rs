@@ -10,6 +10,7 @@
 
 mod answers;
 mod body;
+mod called;
 pub mod changes;
 mod checks;
 mod define;
@@ -21,7 +22,9 @@ mod known;
 mod listing;
 mod models;
 mod modules;
+mod naming;
 pub mod profiles;
+pub mod settled;
 mod sources;
 mod spawned;
 mod streams;
@@ -35,13 +38,14 @@ use gobi_grammar::{Diagnostic, Dialect, ast};
 pub use answers::{Answering, Slots};
 pub use body::{look as look_at_body, question_types, run as run_body};
 pub use define::{store, stored_definition};
-pub use dependants::{broken, check_alone, each_of, refresh};
+pub use dependants::{Broken, broken, check_alone, each_of, refresh};
 pub use explained::explain_call;
 pub use for_rows::{Rows as CalledRows, call as call_for_rows};
 pub use jobs::Jobs;
 pub use known::{Functions, Known, Macros, stored as stored_routines};
 pub use listing::{describe, list};
 pub use modules::{drop_types_of as drop_module_types, list as list_modules, store as store_module};
+pub use naming::{Naming, direct};
 pub use sources::Sources;
 pub use spawned::Spawned;
 pub use streams::Streams;
@@ -219,7 +223,7 @@ impl Relations {
     /// Whether there is a function of that name, of the session or of the database.
     pub fn has_routine(&self, name: &str) -> bool {
         if let Some(pinned) = &self.routines.pinned {
-            return pinned.find(name).is_some();
+            return pinned.find(name).is_some() || !pinned.methods(name).is_empty();
         }
         let known = &self.routines.known;
         let is_there = |name: &str| known.is_local(name) || !known::stored(self.view.as_ref(), name).is_empty();

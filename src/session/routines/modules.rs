@@ -14,7 +14,7 @@ use gobi_grammar::ast::{self, DropBehavior, Ident, ObjectKind, Show, Span};
 use gobi_grammar::similar::nearest;
 
 use super::known::{self, Known};
-use super::{Running, define};
+use super::{Naming, Running, define};
 use crate::catalog::{Entity, EntityId, MAIN_SCHEMA, MemberDef, RoutineDef, Source};
 use crate::plan::check_macro;
 use crate::procedure::Module;
@@ -62,12 +62,13 @@ pub fn store(session: &mut Session, module: &ast::Module, view: &mut View, runni
     let checked = checked(session, &read, running);
     session.relations.routines.known = kept;
     let checked = checked.map_err(|error| define::of_session(session, error));
-    let (members, mut names) = checked?;
-    names.extend(types_of(view, &name.text).into_iter().map(|(id, _)| id));
-    names.sort();
-    names.dedup();
+    let (members, mut named) = checked?;
+    named
+        .names
+        .extend(types_of(view, &name.text).into_iter().map(|(id, _)| id));
+    let itself = before.as_ref().map(|(id, _)| *id);
+    named.settle(view.catalog(), |id| Some(id) == itself, &read.words());
     if let Some((id, before)) = &before {
-        names.retain(|named| named != id);
         still_there(view, (*id, before), &members, name)?;
     }
     let def = Entity::Routine(RoutineDef {
@@ -81,7 +82,8 @@ pub fn store(session: &mut Session, module: &ast::Module, view: &mut View, runni
             text,
             dialect: dialect_name(running.dialect).into(),
         },
-        names,
+        names: named.names,
+        writes: named.writes,
     });
     let catalog = &mut view.changes.catalog;
     let made = match before {
@@ -185,12 +187,12 @@ fn refuse(session: &mut Session, module: &Module, running: Running) -> Result<()
 }
 
 /// The members as they are kept, and what they name in the database.
-fn checked(session: &mut Session, module: &Module, running: Running) -> Result<(Vec<MemberDef>, Vec<EntityId>), Error> {
+fn checked(session: &mut Session, module: &Module, running: Running) -> Result<(Vec<MemberDef>, Naming), Error> {
     let mut members = Vec::new();
-    let (mut names, mut warnings) = (Vec::new(), Vec::new());
+    let (mut all, mut warnings) = (Naming::default(), Vec::new());
     for definition in &module.routines {
         let (callable, named) = define::checked(session, definition)?;
-        names.extend(named);
+        all.add(named);
         warnings.append(&mut session.relations.routines.warnings);
         let kind = if definition.routine.is_procedure {
             "procedure"
@@ -225,9 +227,7 @@ fn checked(session: &mut Session, module: &Module, running: Running) -> Result<(
     if running.only_bind {
         session.relations.routines.warnings = warnings;
     }
-    names.sort();
-    names.dedup();
-    Ok((members, names))
+    Ok((members, all))
 }
 
 /// IMPORT.

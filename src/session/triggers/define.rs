@@ -90,6 +90,7 @@ pub fn create(session: &mut Session, create: &CreateTrigger, view: &mut View, ru
         call: procedure(view, call)?,
         args: args.collect(),
         names: Vec::new(),
+        writes: Vec::new(),
         old_rows: other_name(create.old_table.as_ref(), OLD_ROWS),
         new_rows: other_name(create.new_table.as_ref(), NEW_ROWS),
         disabled: false,
@@ -170,6 +171,7 @@ fn put(session: &mut Session, view: &mut View, def: TriggerDef, name: &Ident, ru
         *known
             == TriggerDef {
                 names: known.names.clone(),
+                writes: known.writes.clone(),
                 ..def.clone()
             }
     };
@@ -356,6 +358,7 @@ impl Written<'_> {
             call: self.callee(view)?,
             args: self.args()?,
             names: Vec::new(),
+            writes: Vec::new(),
             old_rows: other_name(self.word("old_rows")?.as_ref(), OLD_ROWS),
             new_rows: other_name(self.word("new_rows")?.as_ref(), NEW_ROWS),
             disabled: self.disabled()?,

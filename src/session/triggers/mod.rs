@@ -13,6 +13,7 @@
 //! Does not: order what happens to rows of one batch: a body runs for all of them before the next trigger does.
 
 pub mod define;
+mod dependants;
 mod explained;
 pub mod fire;
 mod instead;
@@ -25,6 +26,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::EntityId;
+pub use dependants::{broken, refresh};
 pub use instead::{change_view, table_of as view_as_table};
 pub use listing::{describe, list};
 use ready::Ready;

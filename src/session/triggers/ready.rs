@@ -12,6 +12,7 @@ use std::sync::Arc;
 use gobi_grammar::ast::{self, Span};
 use gobi_grammar::{Diagnostic, Dialect};
 
+use super::dependants::concerned;
 use crate::catalog::{Entity, EntityId, Source, Timing, TriggerDef};
 use crate::compile::routine::compile_rows;
 use crate::exec::routine::BodyTypes;
@@ -19,7 +20,7 @@ use crate::exec::{JitMode, RowBody};
 use crate::procedure::{CheckedTrigger, Definition, Instances, QuestionKind, RowOutput, TriggerOf, check_trigger};
 use crate::session::change::Running;
 use crate::session::relations::StatementTables;
-use crate::session::routines::{Slots, question_types, stored_definition};
+use crate::session::routines::{Naming, Slots, question_types, stored_definition};
 use crate::session::settings::parse_dialect;
 use crate::session::store::{View, store_error};
 use crate::session::{Error, Session, change, routines, statement};
@@ -58,6 +59,7 @@ pub struct Ready {
     /// It reads the rows before, and after the change as relations.
     pub reads_rows: bool,
     needs: Vec<(EntityId, Arc<Entity>)>,
+    named: Naming,
     jit: JitMode,
 }
 
@@ -139,17 +141,6 @@ pub fn drop_broken(session: &mut Session, view: &mut View, changed: EntityId, ru
     Ok(())
 }
 
-/// The triggers that a table or a procedure is of concern for.
-fn concerned(view: &View, changed: EntityId) -> Vec<(EntityId, TriggerDef)> {
-    let concerns =
-        |def: &TriggerDef| def.targets.contains(&changed) || def.call == changed || def.names.contains(&changed);
-    let triggers = view.catalog().entries().filter_map(|entry| match &*entry.entity {
-        Entity::Trigger(def) if concerns(def) => Some((entry.id, def.clone())),
-        _ => None,
-    });
-    triggers.collect()
-}
-
 /// Checks a trigger for all its targets, and notes what its body names.
 pub fn check(
     session: &mut Session,
@@ -157,18 +148,25 @@ pub fn check(
     (id, def): (EntityId, &TriggerDef),
     running: Running,
 ) -> Result<(), Error> {
-    let mut names = Vec::new();
+    let mut named = Naming::default();
     for target in &def.targets {
         if let Some(target) = Target::of(view, *target) {
             let ready = ready(session, view, (id, def.clone()), &target, running)?;
-            names.extend(ready.needs.iter().map(|(id, _)| *id));
+            named.add(ready.named.clone());
         }
     }
-    names.retain(|id| !def.targets.contains(id) && *id != def.call);
-    names.sort_unstable();
-    names.dedup();
-    if names != def.names {
-        let def = TriggerDef { names, ..def.clone() };
+    let mut words = std::collections::HashSet::new();
+    routines::each_of(session, def.call, &mut |_, definition| {
+        words.extend(definition.words().iter().cloned())
+    });
+    named.settle(view.catalog(), |id| def.targets.contains(&id) || id == def.call, &words);
+    let Naming { names, writes } = named;
+    if names != def.names || writes != def.writes {
+        let def = TriggerDef {
+            names,
+            writes,
+            ..def.clone()
+        };
         // Its name stays, so nothing else has it.
         drop(view.changes.catalog.replace(id, Entity::Trigger(def)));
     }
@@ -255,19 +253,22 @@ fn make(
     };
     let mut tables = StatementTables::new(&mut session.relations);
     let trigger = check_trigger(&definition, &of, &mut instances, &mut tables).map_err(Error::all)?;
-    let mut named = tables.named().to_vec();
+    let names = tables.named();
     let called = instances.called();
     let columns = of.columns.iter().map(|column| column.name.clone());
     session.relations.routines.rows = columns.collect();
     let changes = routines::changes::check(session, &instances.asked(), view, running);
     session.relations.routines.rows.clear();
-    named.extend(changes?);
+    let mut named = changes?;
+    named.names.extend(names);
     let body = code(session, &trigger, target, running.span)?;
     let routines = called
         .iter()
         .filter_map(|name| view.catalog().find(&[crate::catalog::MAIN_SCHEMA, name]));
-    let needed = routines.map(|entry| entry.id).chain(named).chain([def.call, target.id]);
-    let needs = needed.filter_map(|id| Some((id, Arc::clone(&view.catalog().get(id)?.entity))));
+    named.names.extend(routines.map(|entry| entry.id));
+    let needed = named.names.iter().chain(&named.writes).copied();
+    let needs = needed.chain([def.call, target.id]);
+    let needs = needs.filter_map(|id| Some((id, Arc::clone(&view.catalog().get(id)?.entity))));
     let asked = instances.asked();
     let adds = |kind: &QuestionKind| matches!(kind, QuestionKind::Rows { .. });
     let words = definition.words();
@@ -283,6 +284,7 @@ fn make(
         trigger,
         body,
         needs: needs.collect(),
+        named,
         jit: session.settings.jit,
     })
 }

@@ -27,8 +27,7 @@ use std::sync::Arc;
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, CallRoutine, Span};
 
-use super::Running;
-use crate::catalog::EntityId;
+use super::{Naming, Running};
 use crate::plan::{NamedTypes, Parameter, bind_type, constant};
 use crate::procedure::{Definition, Definitions as _};
 use crate::session::relations::StatementTables;
@@ -86,7 +85,7 @@ pub fn is_one(session: &mut Session, call: &CallRoutine) -> bool {
 }
 
 /// Looks for errors in a model, and for what it names.
-pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Result<Vec<EntityId>, Error> {
+pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Result<Naming, Error> {
     let parts = Parts::of(definition)?;
     let query = &parts.query;
     let mut given = variables(session, definition, Some(spec))?;
@@ -117,7 +116,8 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
             return Err(Error::new(error));
         }
     }
-    Ok(names)
+    let writes = Vec::new();
+    Ok(Naming { names, writes })
 }
 
 /// The variables that the query of a model may name, without values.
