@@ -7,6 +7,7 @@
 //!
 //! Does not: know what the indexes hold.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,6 +54,17 @@ impl Indexed {
     /// The keys.
     pub fn keys(&self) -> &[KeyDef] {
         self.all.get(..self.keys).unwrap_or_default()
+    }
+
+    /// Those from a place on.
+    pub fn from(&self, place: usize) -> Cow<'_, Self> {
+        match place {
+            0 => Cow::Borrowed(self),
+            _ => Cow::Owned(Self {
+                all: self.all.get(place..).unwrap_or_default().to_vec(),
+                keys: self.keys.saturating_sub(place),
+            }),
+        }
     }
 
     /// Whether there are none.

@@ -146,6 +146,8 @@ pub struct TableChanges {
     staged: Vec<Staged>,
     /// Deleted rows by segment, committed and staged ones.
     deletes: BTreeMap<u32, Arc<RoaringBitmap>>,
+    /// Segments whose rows are deleted there, and come again, all of them.
+    moved: RoaringBitmap,
     truncated: bool,
     /// What the table had indexes of when the first rows were staged.
     indexed: Arc<Indexed>,
@@ -237,6 +239,7 @@ impl TableChanges {
             least,
             staged: Vec::new(),
             deletes: BTreeMap::new(),
+            moved: RoaringBitmap::new(),
             truncated: false,
             indexed: Arc::default(),
             spill: None,
@@ -408,9 +411,15 @@ impl TableChanges {
         }
     }
 
-    /// Stages the deletion of rows of a segment.
-    pub(super) fn delete_all(&mut self, segment: u32, rows: RoaringBitmap) {
+    /// Stages that a segment goes, whose rows, which are these, come again in others.
+    pub(super) fn move_all(&mut self, segment: u32, rows: RoaringBitmap) {
         self.deletes.insert(segment, Arc::new(rows));
+        self.moved.insert(segment);
+    }
+
+    /// Whether all rows of a segment come again.
+    pub(super) fn moves(&self, segment: u32) -> bool {
+        self.moved.contains(segment)
     }
 
     /// Rows that are to be deleted have moved from a segment to others.

@@ -309,11 +309,18 @@ impl<'a> Applying<'a> {
         }
         for (number, deletes) in &self.deleted(id, def, changes)? {
             let segment = self.delete(id, def, *number, deletes, &mut touched.state)?;
-            if !table.keys.is_empty() {
-                let removed = table.keys.runs_of(self.core, def, &segment, deletes, &mut self.spill)?;
-                for (changes, removed) in touched.changes.iter_mut().zip(removed) {
-                    changes.removed.push(removed);
-                }
+            // Keys that come again need not be known: where they led to says which entries go.
+            let by_place = if changes.moves(*number) { table.keys.keys } else { 0 };
+            let (unique, others) = touched.changes.split_at_mut(by_place);
+            for changes in unique {
+                changes.moved.insert(*number);
+            }
+            let (spill, keys) = (&mut self.spill, table.keys.from(by_place));
+            for (changes, removed) in others
+                .iter_mut()
+                .zip(keys.runs_of(self.core, def, &segment, deletes, spill)?)
+            {
+                changes.removed.push(removed);
             }
         }
         for ready in &table.appended {
@@ -375,8 +382,11 @@ impl<'a> Applying<'a> {
                 None => {
                     let mut added = self.committed_keys(id, def, key, at >= keys.keys)?;
                     added.extend(changes.added);
-                    let removed = Vec::new();
-                    (self.core.empty().id, IndexChanges { removed, added })
+                    let all = IndexChanges {
+                        added,
+                        ..IndexChanges::default()
+                    };
+                    (self.core.empty().id, all)
                 }
             };
             let (root, nodes) = match update(self.core, root, changes) {

@@ -191,7 +191,7 @@ impl Compaction {
                 if !writer.add(part, &live, &mut || staged.number(), goes_on)? {
                     return Ok(None);
                 }
-                staged.delete_all(part.segment.number, live);
+                staged.move_all(part.segment.number, live);
             }
             writer.flush(&mut || staged.number())?;
         }

@@ -175,6 +175,8 @@ fn row_values(columns: &[(&ColumnDef, ArrayRef)], row: usize) -> Result<RowValue
 pub(super) struct IndexChanges {
     /// Keys of rows that go, in runs, with no hashes.
     pub removed: Vec<Run>,
+    /// Segments whose rows go, too: all of their keys are among those that come.
+    pub moved: RoaringBitmap,
     /// Keys of rows that come, in runs.
     pub added: Vec<Run>,
 }
@@ -199,12 +201,13 @@ pub(super) fn update(
     root: ObjectId,
     changes: IndexChanges,
 ) -> Result<(ObjectId, Vec<NewObject>), Refused> {
-    let IndexChanges { removed, added } = changes;
+    let IndexChanges { removed, moved, added } = changes;
     let tree = Tree::new(core, root);
     let len = |runs: &[Run]| runs.iter().map(Run::len).sum::<usize>();
     let (count, going) = (len(&added), len(&removed));
     if count + going > MOST_EDITS && (count + going) as u64 > tree.len()? / MERGE_SHARE {
-        return rebuild(core, root, Gone::new(root, merge(&removed)?), merge(&added)?);
+        let keys = merge(&removed)?;
+        return rebuild(core, root, Gone { root, keys, moved }, merge(&added)?);
     }
     let mut gone: BTreeMap<Vec<u8>, RowAddress> = BTreeMap::new();
     let mut merged = merge(&removed)?;
@@ -226,7 +229,8 @@ pub(super) fn update(
     let edits: Edit = gone_first.chain(edits).collect();
     let mut taken = None;
     let mut replaces = |key: &[u8], value: &[u8]| {
-        let goes = Located::decode(value).is_some_and(|known| gone.get(key) == Some(&known.address));
+        let goes = Located::decode(value)
+            .is_some_and(|known| moved.contains(known.address.segment()) || gone.get(key) == Some(&known.address));
         if !goes {
             taken = Some(key.to_vec());
         }
@@ -294,27 +298,27 @@ fn build_aside(
     })
 }
 
-/// Keys of rows that go, in order.
+/// Rows that go.
 struct Gone<'a> {
     root: ObjectId,
+    /// Their keys, in order.
     keys: Merged<'a>,
+    /// Segments that go with all of their rows.
+    moved: RoaringBitmap,
 }
 
-impl<'a> Gone<'a> {
-    fn new(root: ObjectId, keys: Merged<'a>) -> Self {
-        Self { root, keys }
-    }
-
-    /// The row of a key, if it goes; no key may come before those that were asked for.
-    fn of_key(&mut self, wanted: &[u8]) -> Result<Option<RowAddress>, StoreError> {
+impl Gone<'_> {
+    /// Whether an entry is of a row that goes; none may come before those that were asked for.
+    fn has(&mut self, (wanted, value): (&[u8], &[u8])) -> Result<bool, StoreError> {
+        let row = located(self.root, value)?.address;
         while let Some(EntryRef { key, value, .. }) = self.keys.peek() {
             match key.cmp(wanted) {
                 Ordering::Less => self.keys.advance()?,
-                Ordering::Equal => return Ok(Some(located(self.root, value)?.address)),
+                Ordering::Equal => return Ok(located(self.root, value)?.address == row),
                 Ordering::Greater => break,
             }
         }
-        Ok(None)
+        Ok(self.moved.contains(row.segment()))
     }
 }
 
@@ -339,7 +343,7 @@ fn merge_into(
         };
         if order == Ordering::Less {
             match old.next().transpose()? {
-                Some((key, value)) if gone.of_key(&key)?.is_none() => builder.push(&key, &value)?,
+                Some((key, value)) if !gone.has((&key, &value))? => builder.push(&key, &value)?,
                 _ => {}
             }
             continue;
@@ -348,7 +352,7 @@ fn merge_into(
             continue;
         };
         let is_replaced = match old.next_if(|_| order == Ordering::Equal).transpose()? {
-            Some((key, known)) => gone.of_key(&key)? == Some(located(root, &known)?.address),
+            Some((key, known)) => gone.has((&key, &known))?,
             None => true,
         };
         if !is_replaced || last_added == key {

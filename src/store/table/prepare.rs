@@ -169,6 +169,9 @@ impl Indexed {
         rows: &RoaringBitmap,
         spill: &mut Option<Arc<Spill>>,
     ) -> Result<Vec<Run>, StoreError> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
         let count = usize::try_from(rows.len()).unwrap_or(usize::MAX);
         let is_one = |row: u32| rows.contains(row);
         let picked = match count > FEW_ROWS {
