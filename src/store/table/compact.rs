@@ -62,9 +62,6 @@ pub struct Fragmentation {
 const FANOUT: usize = 8;
 /// The same of those of up to 63 rows, which cost a scan less than a commit costs a writer.
 const FANOUT_OF_FEW: usize = 128;
-/// The same of those of up to 511 rows: what sessions that insert side by side leave every few milliseconds. A fifth of all they do was
-/// compaction.
-const FANOUT_OF_SOME: usize = 32;
 /// A segment is rewritten without anybody's asking if one row of so many is deleted.
 const DELETED_SHARE: u64 = 3;
 /// Fewer deleted rows cost less than a commit does.
@@ -124,11 +121,7 @@ fn choose(parts: &[Part], storage: Storage, effort: Effort) -> Vec<Vec<Part>> {
         let inside = parts
             .iter()
             .filter(|part| !is_large(part, effort) && tier(part) == *wanted);
-        let least = match *wanted {
-            0 | 1 => FANOUT_OF_FEW,
-            2 => FANOUT_OF_SOME,
-            _ => FANOUT,
-        };
+        let least = if *wanted <= 1 { FANOUT_OF_FEW } else { FANOUT };
         inside.count() >= least
     });
     let worn = |part: &Part| match effort {
