@@ -14,6 +14,7 @@ mod interpolation;
 mod lambda;
 mod literal;
 mod operand;
+mod plain;
 mod procedure;
 mod query;
 pub(crate) mod rules;
@@ -163,7 +164,11 @@ impl<'a> Driver<'a> {
         if faults.clone().any(|fault| fault.kind == FaultKind::Depth) {
             return;
         }
-        if faults.next().is_some() || !self.whole(start, end) {
+        let is_faulty = faults.next().is_some();
+        let tokens = self.tokens.get(first..last).filter(|_| !is_faulty);
+        if let Some(insert) = tokens.and_then(|tokens| plain::insert(self.script, tokens, self.origin)) {
+            self.parsed.statements.push(insert);
+        } else if is_faulty || !self.whole(start, end) {
             self.one_by_one(first, last, end);
         }
     }
