@@ -742,6 +742,15 @@ pub enum ExprKind {
         /// `?[`.
         safe: bool,
     },
+    /// `j -> 'a'` and `j ->> 'a'` of the ansi dialect: a part of JSON.
+    Access {
+        /// Of.
+        expr: Box<Expr>,
+        /// Key, position or path.
+        path: Box<Expr>,
+        /// `->>`.
+        text: bool,
+    },
     /// `a[low:high]`, half open.
     Slice {
         /// Of.

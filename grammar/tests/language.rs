@@ -500,9 +500,19 @@ fn the_ansi_dialect_reads_quotes_and_comments_its_own_way() {
     "#]],
     );
     check(
-        "SELECT a -> 'b', a ->> 'c'",
+        "SELECT a -> 'b' ->> (0) = 'x' || b->>'c', -a->'b' * 2, (a || b) -> -1, a->(b->'c')::int, a -> x.y[0]",
         expect![[r#"
-        SELECT /* unsupported: JSON access */, /* unsupported: JSON access */;
+        SELECT a -> 'b' ->> 0 = 'x' || b ->> 'c', -a -> 'b' * 2, (a || b) -> -1, a -> CAST(b -> 'c' AS int), a -> x.y[0];
+    "#]],
+    );
+    check(
+        "SELECT a -> {b}",
+        expect![[r#"
+        error[42601]: behind this arrow stands a key, a position or a path
+         --> 1:10
+          |
+        1 | SELECT a -> {b}
+          |          ^^
     "#]],
     );
     check(

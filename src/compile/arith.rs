@@ -299,6 +299,7 @@ impl Emitter<'_> {
             }
             (from, LogicalType::String) if texts::has_digits(from) && x.kind == Kind::Int => self.digits(&x),
             (LogicalType::Enum(labels), LogicalType::String) if x.kind == Kind::Int => self.label(&x, labels),
+            (LogicalType::Json, LogicalType::String) => x,
             (LogicalType::Timestamp, LogicalType::TimestampTz) | (LogicalType::TimestampTz, LogicalType::Timestamp) => {
                 x
             }

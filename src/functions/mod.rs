@@ -22,6 +22,7 @@ mod date;
 mod emit;
 mod emit_date;
 mod entry;
+mod json;
 pub mod like;
 mod map;
 mod math;
@@ -71,6 +72,7 @@ static TABLE: LazyLock<Vec<Function>> = LazyLock::new(|| {
         moments::FUNCTIONS,
         structs::FUNCTIONS,
         map::FUNCTIONS,
+        json::FUNCTIONS,
     ];
     areas.concat()
 });
@@ -188,6 +190,7 @@ mod returns {
         time => Time;
         interval => Interval;
         uuid => Uuid;
+        json => Json;
     }
 
     /// The type of the first argument.

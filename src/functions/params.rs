@@ -25,6 +25,8 @@ pub enum Param {
     Double,
     /// string.
     String,
+    /// json, or a text that is JSON.
+    Json,
     /// Any type, converted to string.
     Text,
     /// blob.
@@ -90,8 +92,10 @@ impl Param {
             (Param::List | Param::Array, T::Array(_)) | (Param::Struct, T::Struct(_)) | (Param::Map, T::Map(_)) => {
                 same()
             }
-            // Whatever takes texts takes labels.
-            (Param::String, T::Enum(_)) => Some((T::String, 4)),
+            // Whatever takes texts takes labels and JSON.
+            (Param::String, T::Enum(_) | T::Json) => Some((T::String, 4)),
+            (Param::Json, T::Json) => same(),
+            (Param::Json, T::String) => Some((T::Json, 3)),
             (Param::Numbers, T::Array(item)) if item.is_numeric() => same(),
             (Param::Numbers, T::Array(item)) if **item == T::Null => Some((array_of(T::BigInt), 1)),
             (Param::Lists, T::Array(item)) if matches!(**item, T::Array(_) | T::Null) => same(),
@@ -126,6 +130,7 @@ impl Param {
             },
             Param::Float | Param::Double => LogicalType::Double,
             Param::String | Param::Text => LogicalType::String,
+            Param::Json => LogicalType::Json,
             Param::Blob => LogicalType::Blob,
             Param::Date => LogicalType::Date,
             Param::Time => LogicalType::Time,
@@ -172,6 +177,7 @@ impl std::fmt::Display for Param {
             Param::Float => "float",
             Param::Double => "double",
             Param::String => "string",
+            Param::Json => "json",
             Param::Text | Param::Item | Param::Anything | Param::Key | Param::Held | Param::Common(Class::Any) => "any",
             Param::List | Param::Lists | Param::Numbers | Param::Array => "array",
             Param::Struct => "struct",

@@ -20,7 +20,7 @@ use super::transaction::Message;
 use super::{Error, Phases, Session, define, statement, target, transactions};
 use crate::catalog::{ColumnDef, TableDef};
 use crate::types::arrow::{from_field, to_arrow};
-use crate::types::{Field, outside};
+use crate::types::{Field, LogicalType, outside};
 
 /// Rows that are kept before they are put into the table.
 const KEPT_ROWS: usize = 1 << 17;
@@ -226,7 +226,8 @@ fn given_def(schema: &Schema) -> Result<TableDef, Error> {
             let message = format!("the column `{}` has the Arrow type {}", field.name(), field.data_type());
             user("0A000", format!("{message}, which is not supported yet"))
         })?;
-        def.add(field.name(), ty);
+        // That it is JSON is looked at.
+        def.add(field.name(), ty.with_type(&LogicalType::Json, &LogicalType::String));
     }
     Ok(def)
 }

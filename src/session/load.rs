@@ -33,6 +33,10 @@ pub fn run(
     for (name, value) in &copy.options {
         set_option(&mut options, name, value)?;
     }
+    // What goes into JSON may be of any shape, so that this is to be known first.
+    let json = |ty: &LogicalType| ty.has_type(&LogicalType::Json);
+    let of_json = def.columns.iter().filter(|column| json(&column.ty));
+    options.json_types = of_json.map(|column| (column.name.clone(), column.ty.clone())).collect();
     let open = |options: &OpenOptions| {
         let opened = formats::open(&copy.source, options);
         opened.map_err(|error| Error::from_format(&error, copy.source_span))
@@ -42,7 +46,7 @@ pub fn run(
     let typed = fields.iter().zip(&targets);
     let typed = typed.filter_map(|(field, name)| Some((field.name.clone(), def.column(&name.text)?.ty.clone())));
     for (name, ty) in typed {
-        if ty.is_nested() || ty == LogicalType::Uuid {
+        if ty.is_nested() || matches!(ty, LogicalType::Uuid | LogicalType::Json) {
             options.json_types.push((name.clone(), ty.clone()));
         }
         if !ty.is_nested() {

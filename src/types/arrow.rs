@@ -4,7 +4,7 @@
 //! have the integers that they are stored as, and a map is a list of its entries; [`super::outside`] makes texts, bytes and maps of them.
 //!
 //! Invariants: `from_arrow(to_arrow(t)) == t` for every type that Arrow can express exactly (hugeint and uuid come back as
-//! decimal(38,0), an enum as an integer, a map as a list).
+//! decimal(38,0), json as string, an enum as an integer, a map as a list).
 //!
 //! Does not: convert arrays.
 
@@ -31,7 +31,7 @@ pub fn to_arrow(ty: &LogicalType) -> DataType {
         LogicalType::Real => DataType::Float32,
         LogicalType::Double => DataType::Float64,
         LogicalType::Decimal { precision, scale } => DataType::Decimal128(*precision, scale.cast_signed()),
-        LogicalType::String => DataType::Utf8View,
+        LogicalType::String | LogicalType::Json => DataType::Utf8View,
         LogicalType::Blob => DataType::BinaryView,
         LogicalType::Date => DataType::Date32,
         LogicalType::Time => DataType::Time64(TimeUnit::Microsecond),
@@ -48,14 +48,19 @@ pub fn to_arrow(ty: &LogicalType) -> DataType {
 
 /// Under this key a field says which type it is beyond Arrow's own.
 pub const EXTENSION: &str = "ARROW:extension:name";
+/// And under this one more about it.
+pub const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 /// The name of UUIDs there.
 pub const UUID: &str = "arrow.uuid";
+/// And that of JSON.
+pub const JSON: &str = "arrow.json";
 
 /// The logical type that a field of an Arrow schema is read as; `None` if there is none.
 pub fn from_field(field: &ArrowField) -> Option<LogicalType> {
     let extension = field.metadata().get(EXTENSION).map(String::as_str);
     match (extension, field.data_type()) {
         (Some(UUID), DataType::FixedSizeBinary(16)) => Some(LogicalType::Uuid),
+        (Some(JSON), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => Some(LogicalType::Json),
         (_, ty) => from_arrow(ty),
     }
 }

@@ -18,7 +18,8 @@ mod scan;
 mod tests;
 
 use super::civil::MICROS_PER_DAY;
-use super::{Field, LogicalType, Value, uuid};
+use super::text::json_of;
+use super::{Field, LogicalType, Value, json, uuid};
 pub use datetime::{parse_date, parse_time, parse_timestamp};
 pub use error::CastError;
 pub use interval::{Unit, interval_unit, parse_interval};
@@ -36,6 +37,8 @@ pub fn cast(value: &Value, from: &LogicalType, to: &LogicalType) -> Result<Value
     match value {
         Value::Null => Ok(Value::Null),
         _ if *to == LogicalType::String => Ok(Value::String(value.display(from).into())),
+        Value::String(text) if *from == LogicalType::Json => json::to_value(text, to),
+        _ if *to == LogicalType::Json && *from != LogicalType::String => Ok(Value::String(json_of(value, from).into())),
         Value::Boolean(b) => from_int((*b).into(), to),
         Value::Int(v) => match from {
             LogicalType::Decimal { scale, .. } => from_decimal(*v, *scale, to),
@@ -55,8 +58,9 @@ pub fn castable(from: &LogicalType, to: &LogicalType) -> bool {
     use LogicalType as T;
     let number = |ty: &T| ty.is_numeric() || *ty == T::Boolean;
     match (from, to) {
-        (T::Null, _) | (_, T::String) => true,
+        (T::Null, _) | (_, T::String | T::Json) => true,
         (from, to) if from == to => true,
+        (T::Json, to) => *to != T::Null,
         (T::String, to) => !to.is_nested() && *to != T::Null,
         (from, to) if number(from) => number(to),
         (T::Date, T::Timestamp | T::TimestampTz) => true,
@@ -170,6 +174,7 @@ pub fn from_text(text: &str, to: &LogicalType) -> Result<Value, CastError> {
             let number = labels.number(text).map(Value::Int);
             number.ok_or_else(|| CastError::no_label(text, to))
         }
+        T::Json => json::check(text).map(|()| Value::String(text.into())),
         T::Uuid => uuid::parse(text)
             .map(Value::Int)
             .ok_or_else(|| CastError::invalid(text, to)),

@@ -15,6 +15,7 @@ pub mod cell;
 pub mod chunk;
 pub mod civil;
 pub mod exact;
+pub mod json;
 pub mod labels;
 pub mod nested;
 pub mod outside;
@@ -95,6 +96,8 @@ pub enum LogicalType {
     Enum(Arc<EnumType>),
     /// 16 bytes that name something; stored as an integer (see [`uuid`]).
     Uuid,
+    /// Text that is JSON; see [`json`].
+    Json,
 }
 
 /// A named, typed column of a relation, or a field of a struct.
@@ -185,7 +188,7 @@ impl LogicalType {
             LogicalType::Decimal { .. } => Physical::I128,
             LogicalType::Real => Physical::F32,
             LogicalType::Double => Physical::F64,
-            LogicalType::String | LogicalType::Blob => Physical::Str,
+            LogicalType::String | LogicalType::Blob | LogicalType::Json => Physical::Str,
             LogicalType::Interval => Physical::Interval,
             LogicalType::Array(_) | LogicalType::Struct(_) | LogicalType::Map(_) => Physical::Nested,
             LogicalType::Enum(labels) => Physical::for_range(0, labels.last()).min(Physical::I16),
@@ -323,6 +326,7 @@ impl std::fmt::Display for LogicalType {
             LogicalType::TimestampTz => "timestamptz",
             LogicalType::Interval => "interval",
             LogicalType::Uuid => "uuid",
+            LogicalType::Json => "json",
             LogicalType::Array(item) => return write!(f, "array<{item}>"),
             LogicalType::Map(of) => return write!(f, "map<{}, {}>", of.0, of.1),
             LogicalType::Enum(labels) => &labels.name,

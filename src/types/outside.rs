@@ -2,7 +2,7 @@
 //!
 //! A column of `Tier('basic', 'vip')` is one of small integers in the engine; a program that reads a result, and a file that is
 //! written, get the texts. A map is a list of entries in the engine, and Arrow's map outside. A uuid is an integer in the engine, and
-//! Arrow's extension type `arrow.uuid` outside.
+//! Arrow's extension type `arrow.uuid` outside, and JSON is a text that says so.
 //!
 //! Invariants: what has none of them in it is given as it is.
 //!
@@ -16,13 +16,13 @@ use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Decimal128Type, Field as ArrowField, Fields, Schema, SchemaRef};
 
-use super::arrow::{EXTENSION, UUID, to_arrow};
+use super::arrow::{EXTENSION, EXTENSION_METADATA, JSON, UUID, to_arrow};
 use super::{EnumType, Field, LogicalType, Value, cell, uuid};
 
 /// Whether a column of the type is another one outside.
 pub fn differs(ty: &LogicalType) -> bool {
     match ty {
-        LogicalType::Enum(_) | LogicalType::Uuid | LogicalType::Map(_) => true,
+        LogicalType::Enum(_) | LogicalType::Uuid | LogicalType::Json | LogicalType::Map(_) => true,
         LogicalType::Array(item) => differs(item),
         LogicalType::Struct(fields) => fields.iter().any(|field| differs(&field.ty)),
         _ => false,
@@ -55,6 +55,13 @@ fn named(name: &str, ty: &LogicalType, nullable: bool) -> ArrowField {
     let field = ArrowField::new(name, arrow_type(ty), nullable);
     match ty {
         LogicalType::Uuid => field.with_metadata([(EXTENSION.to_owned(), UUID.to_owned())].into()),
+        LogicalType::Json => field.with_metadata(
+            [
+                (EXTENSION.to_owned(), JSON.to_owned()),
+                (EXTENSION_METADATA.to_owned(), String::new()),
+            ]
+            .into(),
+        ),
         _ => field,
     }
 }
@@ -245,6 +252,8 @@ mod tests {
             let back: Vec<Value> = (0..3).map(|row| cell::value(&back, row)).collect();
             assert_eq!(back, values, "{ty}");
         }
+        let json = field("j", LogicalType::Array(Box::new(LogicalType::Json)));
+        assert_eq!(super::super::arrow::from_field(&super::field(&json)), Some(json.ty));
         let own = from_values(&[low], &LogicalType::Uuid).unwrap();
         let bytes = array_outside(&own, &LogicalType::Uuid);
         assert_eq!(bytes.as_fixed_size_binary().value(0), [0; 16]);

@@ -71,6 +71,9 @@ pub fn write_field(out: &mut String, text: &str, delimiter: char, null: &str) {
 /// Appends a cell to a JSON text.
 pub fn write_json(out: &mut String, array: &dyn Array, row: usize, ty: &LogicalType, non_finite: NonFinite) {
     match (array.data_type(), ty) {
+        (DataType::Utf8View, LogicalType::Json) if array.is_valid(row) => {
+            write_raw(out, array.as_string_view().value(row));
+        }
         (DataType::Utf8View, _) if array.is_valid(row) => write_string(out, array.as_string_view().value(row)),
         (DataType::Int64, LogicalType::BigInt) if array.is_valid(row) => {
             push(out, array.as_primitive::<Int64Type>().value(row));
@@ -79,11 +82,27 @@ pub fn write_json(out: &mut String, array: &dyn Array, row: usize, ty: &LogicalT
     }
 }
 
+/// A value as a JSON text.
+pub fn json_of(value: &Value, ty: &LogicalType) -> String {
+    let mut out = String::new();
+    write_value(&mut out, value, ty, NonFinite::Quoted);
+    out
+}
+
+/// JSON as it is, but in one line: its strings have no line ends.
+fn write_raw(out: &mut String, json: &str) {
+    match json.contains(['\n', '\r']) {
+        true => out.push_str(&json.replace(['\n', '\r'], " ")),
+        false => out.push_str(json),
+    }
+}
+
 fn write_value(out: &mut String, value: &Value, ty: &LogicalType, non_finite: NonFinite) {
     match (value, ty) {
         (Value::Null, _) => out.push_str("null"),
         (Value::Boolean(b), _) => out.push_str(if *b { "true" } else { "false" }),
         (Value::Int(_), _) if ty.is_numeric() => out.push_str(&value.display(ty)),
+        (Value::String(json), LogicalType::Json) => write_raw(out, json),
         (Value::Float(v), _) if v.is_finite() => out.push_str(&value.display(ty)),
         (Value::Float(v), _) if non_finite == NonFinite::Bare => out.push_str(match v {
             v if v.is_nan() => "NaN",

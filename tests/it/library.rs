@@ -191,6 +191,28 @@ fn uuids_come_and_go_as_arrow_has_them() {
 }
 
 #[test]
+fn json_that_comes_from_outside_is_looked_at() {
+    let (_folder, database) = database();
+    let mut session = database.session();
+    session.run("CREATE TABLE t (j json)").unwrap();
+    let named = [("ARROW:extension:name", "arrow.json"), ("ARROW:extension:metadata", "")];
+    let named = named.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let mut append = |text: &str| {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![text]));
+        let field = Field::new("j", texts.data_type().clone(), true).with_metadata(named.clone().into());
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![texts]).unwrap();
+        let mut appender = session.appender("t").unwrap();
+        appender.append(&rows).and_then(|()| appender.finish())
+    };
+    assert_eq!(append("{\"a\": [1]}").unwrap(), 1);
+    assert_eq!(append("{\"a\": [1}").unwrap_err().code(), "22P02");
+    let stream = session.query("SELECT j, j.a AS a FROM t").unwrap();
+    assert_eq!(*stream.schema().field(1).metadata(), named.into());
+    let batches: Vec<RecordBatch> = stream.map(Result::unwrap).collect();
+    assert_eq!(batches[0].column(1).as_string_view().value(0), "[1]");
+}
+
+#[test]
 fn an_appender_is_part_of_the_transaction_that_the_session_is_in() {
     let (_folder, database) = database();
     let mut session = database.session();

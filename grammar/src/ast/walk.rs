@@ -66,9 +66,9 @@ impl Expr {
                     f(value);
                 }
             }
-            ExprKind::Index { expr, index, .. } => {
+            ExprKind::Index { expr, index: part, .. } | ExprKind::Access { expr, path: part, .. } => {
                 f(expr);
-                f(index);
+                f(part);
             }
             ExprKind::Slice { expr, low, high } => {
                 f(expr);

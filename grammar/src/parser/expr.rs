@@ -36,7 +36,7 @@ impl Builder<'_> {
         if items.get(1).is_some_and(|item| is_arrow(item, ansi)) {
             return self.lambda(items, span);
         }
-        if let Some(feature) = items.iter().find_map(|item| unsupported_operator(item, ansi)) {
+        if let Some(feature) = items.iter().find_map(unsupported_operator) {
             return Expr {
                 kind: ExprKind::Unsupported {
                     feature: feature.to_owned(),
@@ -246,7 +246,27 @@ impl Builder<'_> {
     }
 
     fn multiplicative(&mut self, items: &mut Items<'_>) -> Expr {
-        self.chain(items, Rule::op_mul, Self::unary)
+        self.chain(items, Rule::op_mul, Self::accessed)
+    }
+
+    /// `j -> 'a' ->> 0`, which binds tighter than every operator but a sign.
+    fn accessed(&mut self, items: &mut Items<'_>) -> Expr {
+        let mut expr = self.unary(items);
+        while let Some(arrow) = items.next_if(|item| item.as_rule() == Rule::op_arrow) {
+            if items.peek().is_some_and(|item| item.as_rule() == Rule::block) {
+                let span = self.span(&arrow);
+                self.error("42601", span, "behind this arrow stands a key, a position or a path");
+            }
+            let path = self.unary(items);
+            let span = expr.span.to(path.span);
+            let kind = ExprKind::Access {
+                expr: Box::new(expr),
+                path: Box::new(path),
+                text: arrow.as_str().starts_with("->>"),
+            };
+            expr = Expr { kind, span };
+        }
+        expr
     }
 
     fn chain<'i>(
@@ -332,9 +352,8 @@ pub(super) fn missing() -> ExprKind {
     }
 }
 
-fn unsupported_operator(item: &Node<'_>, json: bool) -> Option<&'static str> {
+fn unsupported_operator(item: &Node<'_>) -> Option<&'static str> {
     match item.as_rule() {
-        Rule::op_arrow if json && !is_arrow(item, json) => Some("JSON access"),
         Rule::at_time_zone => Some("AT TIME ZONE"),
         Rule::op_other => Some(match item.as_str().get(..1).unwrap_or_default() {
             "s" | "S" => "SIMILAR TO",

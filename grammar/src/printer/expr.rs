@@ -21,6 +21,7 @@ pub(super) enum Level {
     Comparison,
     Additive,
     Multiplicative,
+    Access,
     Unary,
     Primary,
     /// In parentheses, whatever it is.
@@ -63,6 +64,7 @@ impl Printer {
             },
             // It goes on as far as it can, so that nothing but `??` may stand behind it.
             ExprKind::Try(_) => Level::Or,
+            ExprKind::Access { .. } => Level::Access,
             ExprKind::Neg(_) | ExprKind::Spawn(_) | ExprKind::Await(_) => Level::Unary,
             _ => Level::Primary,
         }
@@ -129,7 +131,9 @@ impl Printer {
             ExprKind::Array(_) | ExprKind::Struct(_) | ExprKind::Map(_) | ExprKind::Instance { .. } => {
                 self.collection(kind);
             }
-            ExprKind::Field { .. } | ExprKind::Index { .. } | ExprKind::Slice { .. } => self.postfix(kind),
+            ExprKind::Field { .. } | ExprKind::Index { .. } | ExprKind::Slice { .. } | ExprKind::Access { .. } => {
+                self.postfix(kind);
+            }
             ExprKind::Unsupported { feature } => self.unsupported(feature),
             _ => self.comparison(kind),
         }
@@ -142,7 +146,7 @@ impl Printer {
                 let tighter = if self.level(kind) == Level::Additive {
                     Level::Multiplicative
                 } else {
-                    Level::Unary
+                    Level::Access
                 };
                 self.at(first, tighter);
                 for (op, _, operand) in rest {
@@ -323,6 +327,11 @@ impl Printer {
                 self.word(if *safe { "?[" } else { "[" });
                 self.expr(index);
                 self.word("]");
+            }
+            ExprKind::Access { expr, path, text } => {
+                self.at(expr, Level::Access);
+                self.word(if *text { " ->> " } else { " -> " });
+                self.at(path, Level::Unary);
             }
             ExprKind::Slice { expr, low, high } => {
                 self.at(expr, Level::Primary);

@@ -457,6 +457,7 @@ fn begins_with_brace(expr: &Expr) -> bool {
         | ExprKind::Is { expr: left, .. }
         | ExprKind::Field { expr: left, .. }
         | ExprKind::Index { expr: left, .. }
+        | ExprKind::Access { expr: left, .. }
         | ExprKind::Slice { expr: left, .. } => Some(&**left),
         ExprKind::Match(matching) => Some(&matching.subject),
         _ => None,

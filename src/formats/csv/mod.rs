@@ -26,7 +26,7 @@ use super::open::FileKey;
 use super::{FileIdentity, FormatError};
 use crate::host::{Disk, ReadAt};
 use crate::types::chunk::string_view;
-use crate::types::{ColumnChunk, Field, LogicalType, Physical};
+use crate::types::{ColumnChunk, Field, LogicalType, Physical, json};
 use sniff::{Shape, line_end, sniff};
 use split::{Boundaries, Dialect, Quoting, Records, Span, unescape};
 
@@ -394,7 +394,12 @@ impl<'a> Texts<'a> {
             owners: Vec::new(),
         };
         match target.layout.stored() {
-            Physical::Str => self.views(&mut chunk),
+            Physical::Str => {
+                if target.ty == LogicalType::Json {
+                    self.parsed(|text| json::check(text).ok())?;
+                }
+                self.views(&mut chunk);
+            }
             Physical::F32 => {
                 let values = self.parsed(|text| values::parse_float(text).map(|v| v as f32))?;
                 chunk.values = filled::<f32>(rows, |out| out.copy_from_slice(&values));
@@ -418,7 +423,8 @@ impl<'a> Texts<'a> {
 
     fn validity(&self, target: &Target) -> Option<Buffer> {
         let is_null = |span: &Span| {
-            let string = target.layout.stored() == Physical::Str;
+            // There is no empty JSON.
+            let string = target.layout.stored() == Physical::Str && target.ty != LogicalType::Json;
             span.start == span.end && (span.quoting == Quoting::None || !string)
         };
         self.spans().any(is_null).then(|| {

@@ -18,6 +18,7 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field as ArrowField, Fields};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::super::csv::values::{fits_hugeint, parse_date, parse_time, parse_timestamp};
 use super::shape::{NUMBER_KEY, Shape};
@@ -38,6 +39,8 @@ pub(super) enum Builder {
     Time(Time64MicrosecondBuilder),
     Timestamp(TimestampMicrosecondBuilder),
     String(StringBuilder),
+    /// Any value, as it was written.
+    Json(StringBuilder, Words),
     /// Any value, as its text.
     Text(StringBuilder),
     List(Box<Builder>, Vec<usize>, NullBufferBuilder),
@@ -112,6 +115,7 @@ impl Builder {
                 let wide = DataType::Decimal128(38, 0);
                 Builder::Uuid(Decimal128Builder::new().with_data_type(wide))
             }
+            Shape::Json => Builder::Json(StringBuilder::new(), words),
             Shape::Null | Shape::Mixed => Builder::Text(StringBuilder::new()),
             Shape::String => Builder::String(StringBuilder::new()),
             Shape::List(item) => Builder::List(
@@ -141,7 +145,7 @@ impl Builder {
             Builder::Timestamp(_) => "a timestamp",
             Builder::Uuid(_) => "a uuid",
             Builder::String(_) => "a string",
-            Builder::Text(_) => "a value",
+            Builder::Json(..) | Builder::Text(_) => "a value",
             Builder::List(..) => "an array",
             Builder::Object(_) | Builder::Map(_) => "an object",
         }
@@ -157,7 +161,7 @@ impl Builder {
             Builder::Date(b) => b.len(),
             Builder::Time(b) => b.len(),
             Builder::Timestamp(b) => b.len(),
-            Builder::String(b) | Builder::Text(b) => b.len(),
+            Builder::String(b) | Builder::Text(b) | Builder::Json(b, _) => b.len(),
             Builder::List(_, lengths, _) => lengths.len(),
             Builder::Object(object) => object.valid.len(),
             Builder::Map(map) => map.lengths.len(),
@@ -173,7 +177,7 @@ impl Builder {
             Builder::Date(b) => b.append_null(),
             Builder::Time(b) => b.append_null(),
             Builder::Timestamp(b) => b.append_null(),
-            Builder::String(b) | Builder::Text(b) => b.append_null(),
+            Builder::String(b) | Builder::Text(b) | Builder::Json(b, _) => b.append_null(),
             Builder::List(_, lengths, valid) => {
                 lengths.push(0);
                 valid.append_null();
@@ -195,7 +199,7 @@ impl Builder {
             Builder::Date(mut b) => Arc::new(b.finish()),
             Builder::Time(mut b) => Arc::new(b.finish()),
             Builder::Timestamp(mut b) => Arc::new(b.finish()),
-            Builder::String(mut b) | Builder::Text(mut b) => Arc::new(b.finish()),
+            Builder::String(mut b) | Builder::Text(mut b) | Builder::Json(mut b, _) => Arc::new(b.finish()),
             Builder::List(item, lengths, mut valid) => list(item.finish(), lengths, &mut valid),
             Builder::Map(mut map) => {
                 let arrays: Vec<ArrayRef> = vec![Arc::new(map.keys.finish()), map.values.finish()];
@@ -264,6 +268,14 @@ impl<'de> Visitor<'de> for &mut Builder {
                     serde_json::Value::String(text) => texts.append_value(words::unmarked(&text)),
                     other => texts.append_value(other.to_string()),
                 }
+                Ok(())
+            }
+            Builder::Json(texts, words) => {
+                let raw: Box<RawValue> = serde::Deserialize::deserialize(deserializer)?;
+                if *words && words::are_in(raw.get()) {
+                    return Err(Error::custom("there is no `NaN` or `Infinity` in JSON"));
+                }
+                texts.append_value(raw.get());
                 Ok(())
             }
             Builder::List(..) => deserializer.deserialize_seq(self),

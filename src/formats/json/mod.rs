@@ -27,7 +27,7 @@ use crate::host::{Disk, ReadAt};
 use crate::types::{ColumnChunk, Field, LogicalType};
 use build::ObjectBuilder;
 use scan::{Framing, Malformed, Scanner};
-use shape::{Shape, fields_of};
+use shape::{Shape, fields_of, known_as};
 
 /// A file, cut into blocks.
 #[derive(Debug)]
@@ -74,7 +74,12 @@ pub(super) fn open(
         blocks,
         memo: Memo::default(),
     };
-    file.shapes = file.infer()?;
+    let wanted = types.iter().map(|(name, ty)| Field {
+        name: name.clone(),
+        ty: ty.clone(),
+        nullable: true,
+    });
+    file.shapes = file.infer(&wanted.collect::<Vec<_>>())?;
     for (name, shape) in &mut file.shapes {
         if let Some((_, ty)) = types.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
             let wanted = std::mem::replace(shape, Shape::Null).wanted_as(ty);
@@ -160,14 +165,15 @@ impl Blocks for JsonFile {
 }
 
 impl JsonFile {
-    fn infer(&self) -> Result<Vec<(String, Shape)>, FormatError> {
+    fn infer(&self, wanted: &[Field]) -> Result<Vec<(String, Shape)>, FormatError> {
         let mut all = Shape::Object(Vec::new());
         if !self.blocks.is_empty() {
             self.each_record(0, |record, _| {
                 let shape: Shape = serde_json::from_slice(record).map_err(|e| (e.line(), plain(&e)))?;
-                if !matches!(shape, Shape::Object(_)) {
+                let Shape::Object(fields) = shape else {
                     return Err((1, "an object was expected".into()));
-                }
+                };
+                let shape = Shape::Object(known_as(fields, wanted));
                 let known = std::mem::replace(&mut all, Shape::Null);
                 all = known.merge(shape).map_err(|e| (1, e))?;
                 Ok(())

@@ -29,6 +29,8 @@ pub(super) enum Shape {
     String,
     /// Strings where UUIDs are wanted.
     Uuid,
+    /// Any value, where JSON is wanted.
+    Json,
     /// Scalars of several kinds: kept as their JSON text.
     Mixed,
     List(Box<Shape>),
@@ -63,6 +65,20 @@ impl Shape {
             (a, b) if a.is_scalar() && b.is_scalar() => Shape::Mixed,
             (a, b) => return Err(format!("{} in one record, {} in another", a.name(), b.name())),
         })
+    }
+
+    /// The shape with nothing known of what goes into JSON of a type, which may be of any.
+    pub(super) fn opaque(self, ty: &LogicalType) -> Shape {
+        match (self, ty) {
+            (_, LogicalType::Json) => Shape::Json,
+            (Shape::List(item), LogicalType::Array(wanted)) => Shape::List(Box::new(item.opaque(wanted))),
+            (Shape::Object(fields), LogicalType::Map(of)) => {
+                let typed = fields.into_iter().map(|(name, shape)| (name, shape.opaque(&of.1)));
+                Shape::Object(typed.collect())
+            }
+            (Shape::Object(fields), LogicalType::Struct(wanted)) => Shape::Object(known_as(fields, wanted)),
+            (shape, _) => shape,
+        }
     }
 
     /// The shape with maps in the places of the objects that go into maps of a type, and UUIDs in those of the strings that go into such.
@@ -141,6 +157,7 @@ impl Shape {
             Shape::Time => LogicalType::Time,
             Shape::Timestamp => LogicalType::Timestamp,
             Shape::Uuid => LogicalType::Uuid,
+            Shape::Json => LogicalType::Json,
             Shape::Null | Shape::String | Shape::Mixed => LogicalType::String,
             Shape::List(item) => LogicalType::Array(Box::new(item.ty())),
             // A struct needs a field; an object that never had one is shown as text.
@@ -149,6 +166,16 @@ impl Shape {
             Shape::Map(value) => LogicalType::Map(Box::new((LogicalType::String, value.ty()))),
         }
     }
+}
+
+/// The fields of an object, opaque as those of the same names say.
+pub(super) fn known_as(fields: Vec<(String, Shape)>, wanted: &[Field]) -> Vec<(String, Shape)> {
+    let typed = fields.into_iter().map(|(name, shape)| {
+        let known = wanted.iter().find(|field| field.name.eq_ignore_ascii_case(&name));
+        let shape = known.map_or(shape.clone(), |field| shape.opaque(&field.ty));
+        (name, shape)
+    });
+    typed.collect()
 }
 
 /// Columns of an object's fields.

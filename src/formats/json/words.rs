@@ -49,6 +49,13 @@ pub(super) fn marked(record: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
+/// Whether marked words are in the text of a value.
+pub(super) fn are_in(json: &str) -> bool {
+    WORDS
+        .iter()
+        .any(|(word, _)| json.contains(&format!("\"\\u0000{word}\"")))
+}
+
 /// The position after the string that begins at a quote.
 fn after_string(record: &[u8], quote: usize) -> usize {
     let mut at = quote + 1;

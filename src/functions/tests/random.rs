@@ -13,6 +13,7 @@ pub(super) fn argument(ty: &LogicalType, bits: u128) -> Scalar<'static> {
         LogicalType::Real => Scalar::Float((float(choice, bits, f32::from_bits(bits as u32).into()) as f32).into()),
         LogicalType::Double => Scalar::Float(float(choice, bits, f64::from_bits(bits as u64))),
         LogicalType::String => Scalar::Bytes(text(choice, bits).as_bytes()),
+        LogicalType::Json => Scalar::Bytes(json(choice, bits).as_bytes()),
         LogicalType::Blob => Scalar::Bytes([b"".as_slice(), b"\xff\x00", b"abc"][(bits % 3) as usize]),
         LogicalType::Interval => Scalar::Interval(Interval {
             months: integer(choice, bits, i32::MIN.into(), i32::MAX.into()) as i32,
@@ -69,6 +70,20 @@ fn text(choice: u128, bits: u128) -> &'static str {
     TEXTS[((choice + bits) % 16) as usize]
 }
 
+fn json(choice: u128, bits: u128) -> &'static str {
+    const TEXTS: [&str; 8] = [
+        "null",
+        "{}",
+        "[]",
+        " [1, 2.50, \"\\u00e9\", {\"a\" : [null]}]",
+        "{\"a\": {\"a\": 1e999}, \"year\": \"\\ud800\"}",
+        "\"größe\"",
+        "-0.0",
+        "true ",
+    ];
+    TEXTS[((choice + bits) % 8) as usize]
+}
+
 /// Types that a parameter takes as they are; none where arguments are arrays or structs, whose objects lie in memory that
 /// this test does not have.
 pub(super) fn types_of(param: Param) -> Vec<LogicalType> {
@@ -93,6 +108,7 @@ pub(super) fn types_of(param: Param) -> Vec<LogicalType> {
         Param::Float => vec![T::Real, T::Double],
         Param::Double => vec![T::Double],
         Param::String | Param::Text => vec![T::String],
+        Param::Json => vec![T::Json],
         Param::Blob => vec![T::Blob],
         Param::Date => vec![T::Date],
         Param::Time => vec![T::Time],
@@ -128,6 +144,7 @@ pub(super) fn types_of(param: Param) -> Vec<LogicalType> {
             T::Time,
             T::Interval,
             T::Uuid,
+            T::Json,
         ],
     }
 }
@@ -149,6 +166,7 @@ fn items() -> Vec<LogicalType> {
         T::Interval,
         T::Boolean,
         T::Uuid,
+        T::Json,
         array(T::Integer),
     ]
 }
@@ -183,6 +201,7 @@ fn fits(value: &Value, ty: &LogicalType) -> bool {
         (Value::Boolean(_), ty) => *ty == LogicalType::Boolean,
         (Value::Int(v), ty) => ty.stored_range().is_some_and(|(low, high)| (low..=high).contains(v)),
         (Value::Float(_), ty) => ty.is_float(),
+        (Value::String(text), LogicalType::Json) => crate::types::json::check(text).is_ok(),
         (Value::String(_), ty) => *ty == LogicalType::String,
         (Value::Blob(_), ty) => *ty == LogicalType::Blob,
         (Value::Interval(_), ty) => *ty == LogicalType::Interval,

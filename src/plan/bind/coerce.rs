@@ -117,7 +117,7 @@ pub(super) fn with_literal(ty: &LogicalType, expr: &Expr) -> Option<LogicalType>
     if adapts {
         return common_type(ty, &least_type(value, &expr.ty));
     }
-    let text = matches!(value, Value::String(_));
+    let text = matches!(value, Value::String(_)) && expr.ty == LogicalType::String;
     let whole = ty.is_integer() && expr.ty.is_integer();
     let real = *ty == LogicalType::Real && expr.ty.is_numeric();
     if (text || whole || real) && *ty != LogicalType::Null && constant::convert(value, &expr.ty, ty).is_ok() {

@@ -51,7 +51,8 @@ impl Binder<'_> {
         if let Some(snapped) = snap(&value, &literal.ty, &column.ty) {
             return Ok(eval::fold(apply(op, column, snapped, literal.span, span)));
         }
-        let text = matches!(value, Value::String(_)) && column.ty != LogicalType::String;
+        let text = matches!(value, Value::String(_)) && literal.ty == LogicalType::String;
+        let text = text && column.ty != LogicalType::String;
         if text || value == Value::Null {
             let ty = column.ty.clone();
             let literal = self.convert_constant(literal, &ty)?;
@@ -182,7 +183,8 @@ fn apply(op: CompareOp, column: Expr, snapped: Snapped, literal_span: Span, span
 
 /// Where a literal lies on the grid of a type; `None`: no exact relation is known, or it is not comparable.
 fn snap(value: &Value, from: &LogicalType, to: &LogicalType) -> Option<Snapped> {
-    if *value == Value::Null {
+    // Only a text that was written as such stands for something else.
+    if *value == Value::Null || *from == LogicalType::Json && from != to {
         return None;
     }
     let exact = |to: &LogicalType| constant::convert(value, from, to).ok().map(Snapped::Exact);

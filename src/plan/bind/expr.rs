@@ -92,7 +92,9 @@ impl<'a> Binder<'a> {
             K::Exists(query) => self.exists_value(block, query, e.span),
             K::Subquery(query) => self.scalar_subquery(block, query, e.span),
             K::Map(_) | K::Instance { .. } => self.nested(block, e),
-            K::Array(_) | K::Struct(_) | K::Field { .. } | K::Index { .. } | K::Slice { .. } => self.nested(block, e),
+            K::Array(_) | K::Struct(_) | K::Field { .. } | K::Index { .. } | K::Slice { .. } | K::Access { .. } => {
+                self.nested(block, e)
+            }
             _ => self.own_form(block, e),
         }
     }
@@ -439,7 +441,9 @@ impl<'a> Binder<'a> {
         (1..parts.len().min(3)).rev().find_map(|at| {
             let (column, path) = parts.split_at_checked(at)?;
             scopes().find_map(|scope| match scope.find(column) {
-                Found::Column(id) if matches!(self.info(id).ty, LogicalType::Struct(_)) => Some((id, path)),
+                Found::Column(id) if matches!(self.info(id).ty, LogicalType::Struct(_) | LogicalType::Json) => {
+                    Some((id, path))
+                }
                 _ => None,
             })
         })

@@ -40,6 +40,16 @@ impl<'a> Binder<'a> {
                 let (of, index) = (self.expr(block, expr), self.expr(block, index));
                 self.index(of?, index?, *safe, e.span)
             }
+            K::Access { expr, path, text } => {
+                let (of, path) = (self.expr(block, expr), self.expr(block, path));
+                let name = if *text { "json_extract_string" } else { "json_extract" };
+                let name = ast::Ident {
+                    text: name.into(),
+                    quoted: false,
+                    span: e.span,
+                };
+                self.function(&name, vec![of?, path?], e.span)
+            }
             K::Slice { expr, low, high } => {
                 let of = self.expr(block, expr);
                 let low = low.as_deref().map(|low| self.expr(block, low)).transpose();
@@ -109,6 +119,11 @@ impl<'a> Binder<'a> {
 
     /// The field of a struct.
     pub(super) fn field_named(&mut self, of: Expr, name: &str, place: Span) -> Bound<Expr> {
+        if of.ty == LogicalType::Json {
+            let span = of.span.to(place);
+            let key = Expr::literal(Value::String(name.into()), LogicalType::String, place);
+            return Ok(call("json_extract", vec![of, key], LogicalType::Json, span));
+        }
         let LogicalType::Struct(fields) = &of.ty else {
             let message = format!("`{name}` cannot be a field: the value before it is of type {}", of.ty);
             return self.fail(Diagnostic::new("42809", place, message));
@@ -140,6 +155,13 @@ impl<'a> Binder<'a> {
         if let (LogicalType::Struct(_), Some(Value::String(name))) = (&of.ty, index.as_literal()) {
             let (name, place) = (name.to_string(), index.span);
             return self.field_named(of, &name, place);
+        }
+        if of.ty == LogicalType::Json {
+            let index = match index.ty {
+                LogicalType::String => index,
+                _ => self.position(index)?,
+            };
+            return Ok(call("json_extract", vec![of, index], LogicalType::Json, span));
         }
         if matches!(of.ty, LogicalType::Map(_)) {
             return self.value_of_key(of, index, span);

@@ -70,10 +70,11 @@ const SIMPLE: &[(&str, LogicalType)] = &[
     ("interval", LogicalType::Interval),
     ("uuid", LogicalType::Uuid),
     ("guid", LogicalType::Uuid),
+    ("json", LogicalType::Json),
 ];
 
 /// Types of the language that columns cannot have yet.
-const LATER: &[&str] = &["json", "enum", "secret"];
+const LATER: &[&str] = &["enum", "secret"];
 
 /// Whether a name is that of a type of the language's own.
 pub(in crate::plan) fn is_own_type(name: &str) -> bool {

@@ -64,7 +64,7 @@ pub(super) fn encode(rows: &Rows) -> Result<Vec<u8>, String> {
 // ---------------------------------------------------------------- types
 
 /// Types without parameters, by their tags.
-const PLAIN_TYPES: [LogicalType; 21] = [
+const PLAIN_TYPES: [LogicalType; 22] = [
     LogicalType::Null,
     LogicalType::Boolean,
     LogicalType::TinyInt,
@@ -86,6 +86,7 @@ const PLAIN_TYPES: [LogicalType; 21] = [
     LogicalType::TimestampTz,
     LogicalType::Interval,
     LogicalType::Uuid,
+    LogicalType::Json,
 ];
 const DECIMAL: u8 = 0x20;
 const ARRAY: u8 = 0x21;

@@ -250,7 +250,7 @@ fn facts_of(column: &Column) -> Result<Facts, String> {
         range: None,
         null_count: array.logical_null_count() as u64,
     };
-    if column.ty.is_nested() || matches!(column.ty, LogicalType::Interval | LogicalType::Blob) {
+    if column.ty.is_nested() || matches!(column.ty, LogicalType::Interval | LogicalType::Blob | LogicalType::Json) {
         return Ok(facts);
     }
     for row in 0..array.len() {

@@ -49,11 +49,31 @@ impl CastError {
         Self::new("22P02", format!("`{text}` is no label of {to}"))
     }
 
+    /// Text that is no JSON, by what its reader says.
+    pub fn no_json(text: &str, what: &dyn std::fmt::Display) -> Self {
+        Self::new("22P02", format!("cannot convert `{}` to json: {what}", shortened(text)))
+    }
+
+    /// JSON that no value of a type is written as.
+    pub fn misfit(text: &str, to: &dyn std::fmt::Display) -> Self {
+        Self::text("22P02", &shortened(text), to)
+    }
+
     fn text(code: &'static str, text: &str, to: &dyn std::fmt::Display) -> Self {
         Self::new(code, format!("cannot convert `{text}` to {to}"))
     }
 
     fn new(code: &'static str, message: String) -> Self {
         Self { code, message }
+    }
+}
+
+/// Letters of a long text that are shown.
+const SHOWN: usize = 60;
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }

@@ -259,6 +259,40 @@ fn uuids() {
 }
 
 #[test]
+fn json() {
+    let object = "{\"a\": 1.50}";
+    check(&[
+        (T::String, object, T::Json, object),
+        (T::Json, object, T::String, object),
+        (T::Json, "\"x\"", T::String, "\"x\""),
+        (T::Json, "1.255", dec(5, 2), "1.26"),
+        (T::Json, "\"2024-01-31\"", T::Date, "2024-01-31"),
+        (T::Json, "1e2", T::BigInt, "100"),
+        (T::Json, "true", T::Boolean, "true"),
+        (T::Json, "null", T::BigInt, "NULL"),
+        (
+            T::Json,
+            object,
+            T::BigInt,
+            "22P02 cannot convert `{\"a\": 1.50}` to bigint",
+        ),
+        (T::BigInt, "7", T::Json, "7"),
+        (T::Date, "2024-01-31", T::Json, "\"2024-01-31\""),
+        (T::Boolean, "true", T::Json, "true"),
+    ]);
+    let map = T::Map(Box::new((T::BigInt, T::Array(Box::new(T::Json)))));
+    check(&[
+        (T::Json, "{\"1\": [1, {}], \"2\": null}", map, "{1=[1, {}], 2=NULL}"),
+        (
+            T::Json,
+            "[{\"b\": \"x\"}]",
+            T::Array(Box::new(T::String)),
+            "[{\"b\": \"x\"}]",
+        ),
+    ]);
+}
+
+#[test]
 fn dates_and_nested() {
     check(&[
         (T::Date, "1994-01-01", T::Timestamp, "1994-01-01 00:00:00"),

@@ -229,6 +229,7 @@ pub(super) fn assignable(from: &LogicalType, to: &LogicalType) -> bool {
         _ if from == to => true,
         (T::Null, _) | (_, T::String) => true,
         (T::String, T::Enum(_)) => true,
+        (T::Json, _) | (_, T::Json) => false,
         (T::String | T::Boolean, _) | (_, T::Boolean) => false,
         (T::Array(from), T::Array(to)) => assignable(from, to),
         _ => castable(from, to),

@@ -193,7 +193,7 @@ impl<'b> Plain<'b> {
         Some(match ty {
             LogicalType::Real => Self::Reals(Vec::new()),
             LogicalType::Double => Self::Doubles(Vec::new()),
-            LogicalType::String | LogicalType::Blob => Self::Texts(Vec::new()),
+            LogicalType::String | LogicalType::Blob | LogicalType::Json => Self::Texts(Vec::new()),
             LogicalType::Null | LogicalType::Interval => return None,
             LogicalType::Array(_) | LogicalType::Map(_) | LogicalType::Struct(_) => return None,
             _ => Self::Numbers(Vec::new()),

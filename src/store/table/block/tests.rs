@@ -81,7 +81,7 @@ fn array_of(ty: &LogicalType, seeds: &[i64], nulls: bool) -> ArrayRef {
             LogicalType::Null => Value::Null,
             LogicalType::Boolean => Value::Boolean(seed % 2 == 0),
             LogicalType::Real | LogicalType::Double => Value::Float(f64::from(*seed as i32)),
-            LogicalType::String => Value::String(format!("{seed}").into()),
+            LogicalType::String | LogicalType::Json => Value::String(format!("{seed}").into()),
             LogicalType::Blob => Value::Blob(seed.to_le_bytes()[..(*seed as usize) % 9].into()),
             LogicalType::Interval => Value::Interval(crate::types::Interval {
                 months: *seed as i32,
