@@ -14,8 +14,9 @@ use arrow::array::ArrayRef;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
-use super::cell::memory_bytes;
 use super::file::{OpenFile, file_name};
+use super::recent::Recent;
+use super::rows::Rows;
 use super::snapshot::load_state;
 use crate::catalog::{ColumnNo, EntityId};
 use crate::formats::FormatError;
@@ -36,7 +37,9 @@ pub(in crate::store) struct Core {
     /// Ids of rows that no branch has given, by table.
     next_rows: Mutex<HashMap<EntityId, u64>>,
     /// Columns of which single rows were read.
-    pub(super) arrays: Arrays,
+    pub(super) arrays: Recent<ArrayKey, ArrayRef>,
+    /// Small segments that were decoded.
+    pub(super) blocks: Recent<ObjectId, Arc<Rows>>,
     /// Commits whose snapshots somebody has, and how many have them.
     opened: Mutex<HashMap<CommitId, usize>>,
     /// FILE objects of files that somebody holds, and how many do.
@@ -58,7 +61,8 @@ impl Core {
             empty: tree::empty(),
             next_segments: Mutex::default(),
             next_rows: Mutex::default(),
-            arrays: Arrays::default(),
+            arrays: Recent::new(ARRAY_BYTES),
+            blocks: Recent::new(BLOCK_BYTES),
             opened: Mutex::default(),
             held: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -254,47 +258,10 @@ impl ReadObjects for Core {
 /// Contents, row group, column, and the type that it was converted to.
 type ArrayKey = ([u8; 32], usize, ColumnNo, LogicalType);
 
-/// Arrays kept, in two generations as in the timeline's cache of objects.
-#[derive(Debug, Default)]
-pub(super) struct Arrays(Mutex<[ArrayGeneration; 2]>);
-
-#[derive(Debug, Default)]
-struct ArrayGeneration {
-    arrays: HashMap<ArrayKey, ArrayRef>,
-    bytes: usize,
-}
-
 /// Bytes of arrays in a generation.
 const ARRAY_BYTES: usize = 32 << 20;
-
-impl Arrays {
-    pub(super) fn get(&self, key: &ArrayKey) -> Option<ArrayRef> {
-        let mut generations = lock(&self.0);
-        let [young, old] = &mut *generations;
-        if let Some(array) = young.arrays.get(key) {
-            return Some(Arc::clone(array));
-        }
-        let array = old.arrays.remove(key)?;
-        young.insert(key.clone(), &array);
-        Some(array)
-    }
-
-    pub(super) fn insert(&self, key: ArrayKey, array: &ArrayRef) {
-        let mut generations = lock(&self.0);
-        let [young, old] = &mut *generations;
-        if young.bytes > ARRAY_BYTES {
-            *old = std::mem::take(young);
-        }
-        young.insert(key, array);
-    }
-}
-
-impl ArrayGeneration {
-    fn insert(&mut self, key: ArrayKey, array: &ArrayRef) {
-        self.bytes += memory_bytes(array);
-        self.arrays.insert(key, Arc::clone(array));
-    }
-}
+/// Bytes of rows of blocks in a generation.
+const BLOCK_BYTES: usize = 8 << 20;
 
 /// Something that no other rows in memory go by, of any database in the process.
 pub(super) fn token() -> u64 {

@@ -208,6 +208,10 @@ mod tests {
             ),
             (LogicalType::Date, vec![Value::Int(-1), Value::Int(20_000), Value::Null]),
             (
+                LogicalType::Uuid,
+                vec![Value::Int(i128::MIN), Value::Null, Value::Int(i128::MAX)],
+            ),
+            (
                 LogicalType::TimestampTz,
                 vec![Value::Int(1), Value::Int(2), Value::Int(3)],
             ),

@@ -45,6 +45,7 @@ pub mod proof;
 mod publish;
 mod reads;
 mod rebase;
+mod recent;
 mod relation;
 mod relies;
 mod restore;

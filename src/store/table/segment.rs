@@ -15,7 +15,7 @@ use arrow::compute::cast as cast_array;
 use roaring::RoaringBitmap;
 
 use super::block;
-use super::cell::value_at;
+use super::cell::{memory_bytes, value_at};
 use super::core::{Core, Held, as_format_error, as_store_error, malformed, token};
 use super::entry::{Facts, Origin, Place, SegmentEntry};
 use super::file::{NewFile, OpenFile};
@@ -217,6 +217,9 @@ impl Segment {
                 if let Some(known) = rows.get() {
                     return Ok(Open::Rows(Arc::clone(known)));
                 }
+                if let Some(known) = core.blocks.get(id).filter(|known| known.len == self.rows) {
+                    return Ok(Open::Rows(Arc::clone(rows.get_or_init(|| known))));
+                }
                 let bytes = core.read(Kind::SEGMENT, *id)?;
                 let read = block::decode(&bytes).map_err(|what| malformed(Kind::SEGMENT, *id, what))?;
                 if read.len != self.rows {
@@ -226,7 +229,9 @@ impl Segment {
                         "the block does not have the rows that it should",
                     ));
                 }
-                Ok(Open::Rows(Arc::clone(rows.get_or_init(|| Arc::new(read)))))
+                let read = rows.get_or_init(|| Arc::new(read));
+                core.blocks.insert(*id, Arc::clone(read), read.bytes());
+                Ok(Open::Rows(Arc::clone(read)))
             }
             Source::File { id, .. } => core.file(*id).map(Open::File),
         }
@@ -277,7 +282,7 @@ impl Segment {
             return Ok(known);
         }
         let array = self.array(core, group, column)?;
-        core.arrays.insert(key, &array);
+        core.arrays.insert(key, Arc::clone(&array), memory_bytes(&array));
         Ok(array)
     }
 
