@@ -123,6 +123,11 @@ impl ForRows {
         Expr { kind, ty, span }
     }
 
+    /// The column of its value.
+    pub(super) fn column(&self) -> ColumnId {
+        self.column
+    }
+
     pub(super) fn for_each_outer(&mut self, f: &mut dyn FnMut(&mut Expr)) {
         self.args.iter_mut().chain(&mut self.only_if).for_each(f);
     }

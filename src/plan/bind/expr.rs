@@ -489,6 +489,11 @@ impl<'a> Binder<'a> {
             return with_suggestion(error, &relation.text, relations);
         }
         let name = joined(parts);
+        if let Some(first) = self.tables.variables_of(&name).iter().min().filter(|_| !self.in_body) {
+            let message = format!("`{name}` is a row of the body, and no column");
+            let help = format!("name its columns, as in `{name}.{first}`, or keep it first: `let row = {name}`");
+            return Diagnostic::new("42703", span, message).with_help(help);
+        }
         let what = if self.in_body { "variable" } else { "column" };
         let error = Diagnostic::new("42703", span, format!("{what} `{name}` does not exist"));
         let mut known = scope.names();

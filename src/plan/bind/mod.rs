@@ -43,6 +43,7 @@ mod nested;
 mod order;
 mod quantified;
 mod recursion;
+mod same_texts;
 mod scope;
 mod select;
 mod setop;
@@ -316,7 +317,16 @@ impl<'a> Binder<'a> {
     fn query_body(&mut self, query: &'a ast::Query) -> Bound<Relation> {
         let begun = self.begun.take();
         let relation = match &query.body {
-            ast::QueryBody::Select(select) => self.select(select, &query.order_by),
+            ast::QueryBody::Select(select) => match same_texts::keys_in_place(query, self.dialect) {
+                Some(again) => {
+                    let again: &'a ast::Query = self.views.push_get(Box::new(again));
+                    match &again.body {
+                        ast::QueryBody::Select(select) => self.select(select, &again.order_by),
+                        _ => Err(Reported),
+                    }
+                }
+                None => self.select(select, &query.order_by),
+            },
             ast::QueryBody::Values(rows) => self
                 .values(rows, query.span)
                 .and_then(|r| self.order(r, &query.order_by)),

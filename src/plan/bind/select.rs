@@ -148,6 +148,8 @@ pub(super) struct Above<'s> {
     qualify: &'s mut [Expr],
     windows: &'s mut [PendingWindow],
     unnest: &'s mut Option<PendingUnnest>,
+    /// Subqueries and calls for values of window functions.
+    over_windows: &'s mut [Attach],
 }
 
 impl Above<'_> {
@@ -156,6 +158,7 @@ impl Above<'_> {
         self.qualify.iter_mut().for_each(&mut *f);
         self.windows.iter_mut().for_each(|window| window.for_each_expr(f));
         self.unnest.iter_mut().for_each(|unnest| f(&mut unnest.array));
+        self.over_windows.iter_mut().for_each(|join| join.for_each_outer(f));
     }
 }
 
@@ -164,6 +167,24 @@ pub(super) struct OrderBy {
     pub(super) item: usize,
     pub(super) desc: bool,
     pub(super) nulls_first: bool,
+}
+
+/// Takes what is joined for values of window functions, and for values of that.
+fn take_over_windows(joins: &mut Vec<Attach>, windows: &[PendingWindow]) -> Vec<Attach> {
+    let mut computed: HashSet<ColumnId> = windows.iter().map(|window| window.id).collect();
+    let mut taken = Vec::new();
+    for mut join in std::mem::take(joins) {
+        let mut is_over = false;
+        join.for_each_outer(&mut |outer| is_over |= !outer.columns().is_disjoint(&computed));
+        match is_over {
+            true => {
+                computed.extend(join.output());
+                taken.push(join);
+            }
+            false => joins.push(join),
+        }
+    }
+    taken
 }
 
 impl<'a> Binder<'a> {
@@ -206,17 +227,20 @@ impl<'a> Binder<'a> {
         let plan = self.attach(plan, below);
         let mut windows = std::mem::take(&mut block.windows);
         let mut unnest = block.unnest.take();
+        let mut over_windows = take_over_windows(&mut block.joins_above, &windows);
         let mut outside = Above {
             items: &mut items,
             qualify: &mut qualify,
             windows: &mut windows,
             unnest: &mut unnest,
+            over_windows: &mut over_windows,
         };
         let plan = match grouped {
             true => self.grouped(plan, block, keys, having, &mut outside)?,
             false => self.attach(plan, block.joins_above),
         };
-        let plan = self.compute_windows(plan, windows).filtered(qualify);
+        let plan = self.compute_windows(plan, windows);
+        let plan = self.attach_filtered(plan, over_windows, qualify);
         let mut plan = self.spread(plan, unnest)?;
         if !on.is_empty() {
             let key = |at: usize| items.get(at).map(|item| item.expr.clone());

@@ -61,6 +61,14 @@ impl Attach {
             Attach::Call(call) => call.for_each_outer(f),
         }
     }
+
+    /// The columns that it adds to the block's.
+    pub(super) fn output(&self) -> Vec<ColumnId> {
+        match self {
+            Attach::Join(join) => join.right.output(),
+            Attach::Call(call) => vec![call.column()],
+        }
+    }
 }
 
 impl<'a> Binder<'a> {
