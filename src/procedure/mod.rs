@@ -45,7 +45,7 @@ pub use check::{
 pub use instances::Instances;
 pub use module::Module;
 pub use question::{Question, QuestionKind};
-pub use relational::{all_of, statement_rows};
+pub use relational::{all_of, gives_rows, statement_rows};
 
 /// A function or procedure as it was written.
 #[derive(Clone, Debug)]

@@ -53,26 +53,65 @@ pub fn statement_rows(
     is_variable: &dyn Fn(&str) -> bool,
     is_own: &dyn Fn(&str) -> bool,
 ) -> Option<Query> {
-    let is_relation = |from: &TableRefKind| match from {
-        TableRefKind::Name(path) => path.first().is_some_and(|first| !is_variable(&first.text)),
-        _ => true,
-    };
+    let is_relation = |from: &TableRefKind| is_relation(from, is_variable);
     if let ExprKind::Braced(_) = &value.kind {
         let from = relation(value).filter(|from| is_relation(from))?;
         return Some(all_of(from, value.span));
     }
+    let chain = piped(value, is_own)?;
+    let from = relation(&chain.source).filter(|from| is_relation(from))?;
+    let rows = rows(&chain, from);
+    (rows.done == chain.stages.len() && chain.end == End::Array).then_some(rows.query)
+}
+
+/// Whether a statement is a chain over a relation that gives an array, which is shown as rows.
+pub fn gives_rows(value: &Expr, is_variable: &dyn Fn(&str) -> bool, is_own: &dyn Fn(&str) -> bool) -> bool {
+    if !matches!(value.kind, ExprKind::Pipe { .. }) {
+        return false;
+    }
+    let mut value = value.clone();
+    loop {
+        if let Some(from) = relation(&value) {
+            return is_relation(&from, is_variable);
+        }
+        let unpiped = chain::unpiped(&value).clone();
+        let ExprKind::Call(call) = &unpiped.kind else {
+            return false;
+        };
+        let is_sorted = call.name.text.eq_ignore_ascii_case("sort_by") && !is_own(&call.name.text);
+        let source = match call_of(call, unpiped.span, is_own) {
+            Some(chain) if chain.end == End::Array => Some(chain.source),
+            None if is_sorted => call.args.first().cloned(),
+            _ => None,
+        };
+        let Some(source) = source else { return false };
+        value = source;
+    }
+}
+
+/// The chain that a pipe is.
+fn piped(value: &Expr, is_own: &dyn Fn(&str) -> bool) -> Option<Chain> {
     let is_piped = matches!(value.kind, ExprKind::Pipe { .. });
     let value = chain::unpiped(value);
     let ExprKind::Call(call) = &value.kind else { return None };
+    call_of(call, value.span, is_own).filter(|_| is_piped)
+}
+
+/// The chain that a call is.
+fn call_of(call: &ast::Call, span: Span, is_own: &dyn Fn(&str) -> bool) -> Option<Chain> {
     let is_function = |arg: &Expr| match &arg.kind {
         ExprKind::Lambda(_) => true,
         ExprKind::Name(path) => path.first().is_some_and(|name| is_own(&name.text)),
         _ => false,
     };
-    let chain = chain::of(call, value.span, is_own, &is_function).filter(|_| is_piped)?;
-    let from = relation(&chain.source).filter(|from| is_relation(from))?;
-    let rows = rows(&chain, from);
-    (rows.done == chain.stages.len() && chain.end == End::Array).then_some(rows.query)
+    chain::of(call, span, is_own, &is_function)
+}
+
+fn is_relation(from: &TableRefKind, is_variable: &dyn Fn(&str) -> bool) -> bool {
+    match from {
+        TableRefKind::Name(path) => path.first().is_some_and(|first| !is_variable(&first.text)),
+        _ => true,
+    }
 }
 
 /// The query that does the first stages of a chain.

@@ -8,7 +8,7 @@
 //! Does not: change rows itself.
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{Rollback, RoutineForm, Span, StatementKind as K};
+use gobi_grammar::ast::{ObjectKind, Rollback, RoutineForm, Span, StatementKind as K};
 
 use super::change::{self, Running};
 use super::databases::Which;
@@ -182,6 +182,11 @@ fn redefines(kind: &K) -> bool {
         K::CreateTable(create) => create.or_replace,
         K::CreateView(create) => create.or_replace,
         K::Routine(_) | K::Module(_) => true,
+        // What it takes away may be called by what is no object of its own: an expression of a table.
+        K::Drop(drop) => matches!(
+            drop.kind,
+            ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Module
+        ),
         _ => false,
     }
 }
@@ -206,11 +211,24 @@ fn changed_alone(session: &mut Session, kind: &K, view: &mut View, running: Runn
     let routines = &mut session.relations.routines;
     let macros = routines.known.swap_macros(Macros::default());
     let variables = routines.stand_in(Some(Values::new()));
-    let done = change_in(session, kind, view, running);
+    let done = match hides_functions(kind) {
+        true => routines::without_own(session, |session| change_in(session, kind, view, running)),
+        false => change_in(session, kind, view, running),
+    };
     let routines = &mut session.relations.routines;
     routines.stand_in(variables);
     routines.known.swap_macros(macros);
     done
+}
+
+/// Whether a statement keeps expressions or queries of everybody's. Those of functions, modules and triggers see to that themselves.
+fn hides_functions(kind: &K) -> bool {
+    match kind {
+        K::CreateTable(create) => !create.temporary,
+        K::CreateView(create) => !create.temporary,
+        K::AlterTable(_) => true,
+        _ => false,
+    }
 }
 
 fn change_in(session: &mut Session, kind: &K, view: &mut View, running: Running) -> Result<StatementResult, Error> {

@@ -17,7 +17,9 @@ use super::{Held, Known, Running, define, spawned};
 use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
 use crate::plan::routine::{Routine, Statement, Variable};
-use crate::procedure::{Checked, Definitions as _, Question, QuestionKind, all_of, check_body, statement_rows};
+use crate::procedure::{
+    Checked, Definitions as _, Question, QuestionKind, all_of, check_body, gives_rows, statement_rows,
+};
 use crate::session::relations::StatementTables;
 use crate::session::{Error, Session, StatementResult, statement};
 use crate::types::cast::cast;
@@ -104,6 +106,10 @@ pub fn evaluate(session: &mut Session, value: &ast::Expr, running: Running) -> R
         _ => shown_and_taken(session, value, running)?,
     };
     match result {
+        Some((ty @ LogicalType::Array(_), result)) if is_of_rows(session, value) => {
+            let stream = show_elements(session, (ty, result), value, running)?;
+            Ok(session.show_after(shown, stream))
+        }
         Some((ty, result)) if ty != LogicalType::Null => {
             let stream = show_value(session, (ty, result), value, running)?;
             Ok(session.show_after(shown, stream))
@@ -234,6 +240,48 @@ fn is_statement(value: &ast::Expr) -> bool {
         ast::ExprKind::Call(call) => call.name.text.eq_ignore_ascii_case("error"),
         _ => false,
     }
+}
+
+/// Whether an expression by itself is a chain over a relation, whose elements are rows.
+fn is_of_rows(session: &Session, value: &ast::Expr) -> bool {
+    let routines = &session.relations.routines;
+    let is_own = |name: &str| session.relations.has_routine(name);
+    gives_rows(value, &|name| routines.is_variable(name), &is_own)
+}
+
+/// The elements of an array as rows.
+fn show_elements(
+    session: &mut Session,
+    (ty, value): (LogicalType, Value),
+    written: &ast::Expr,
+    running: Running,
+) -> Result<crate::session::ResultStream, Error> {
+    let name = ast::Ident {
+        text: RESULT.to_owned(),
+        quoted: true,
+        span: written.span,
+    };
+    let mut query = all_of(ast::TableRefKind::Name(vec![name]), written.span);
+    let of_structs = matches!(&ty, LogicalType::Array(element) if matches!(**element, LogicalType::Struct(_)));
+    if let ast::QueryBody::Select(select) = &mut query.body
+        && !of_structs
+    {
+        let column = ast::Ident {
+            text: "value".to_owned(),
+            quoted: true,
+            span: written.span,
+        };
+        let expr = ast::Expr {
+            kind: ast::ExprKind::Name(vec![column]),
+            span: written.span,
+        };
+        select.items = vec![ast::SelectItem::Expr { expr, alias: None }];
+    }
+    let inside = std::iter::once((RESULT.to_owned(), (ty, value))).collect();
+    let outer = session.relations.routines.inside.replace(inside);
+    let stream = statement::query_stream(session, &query, running.dialect, running.phases, running.span);
+    session.relations.routines.inside = outer;
+    stream
 }
 
 /// The value as a result of one row.

@@ -207,11 +207,25 @@ fn checked_stored(
     checked.map_err(|error| of_session(session, error))
 }
 
+/// Does something with the functions that the database has, and none of the session's.
+pub fn without_own<T>(session: &mut Session, work: impl FnOnce(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+    session.relations.refresh_routines();
+    let own = session.relations.routines.known.clone();
+    session.relations.routines.known = own.stored_only();
+    let done = work(session);
+    session.relations.routines.known = own;
+    done.map_err(|error| of_session(session, error))
+}
+
 /// Says what to do about a function that the session has and the database has not.
 pub fn of_session(session: &Session, mut error: Error) -> Error {
     let known = &session.relations.routines.known;
     for diagnostic in &mut error.diagnostics {
-        let name = diagnostic.message.split('`').nth(1).unwrap_or_default().to_owned();
+        let name = diagnostic.message.split("function `").nth(1);
+        let name = name
+            .and_then(|name| name.split('`').next())
+            .unwrap_or_default()
+            .to_owned();
         if diagnostic.code == "42883" && known.is_local(&name) {
             diagnostic.help = Some(format!(
                 "`{name}` is a function of the session: `upsert function {name} …` keeps it in the database"

@@ -37,7 +37,7 @@ use gobi_grammar::{Diagnostic, Dialect, ast};
 
 pub use answers::{Answering, Slots};
 pub use body::{look as look_at_body, question_types, run as run_body};
-pub use define::{store, stored_definition};
+pub use define::{store, stored_definition, without_own};
 pub use dependants::{Broken, broken, check_alone, each_of, refresh};
 pub use explained::explain_call;
 pub use for_rows::{Rows as CalledRows, call as call_for_rows};
@@ -121,6 +121,14 @@ impl Routines {
     /// Puts that back.
     pub fn restore_state(&mut self, state: State) {
         (self.variables, self.known) = (state.variables, state.known);
+    }
+
+    /// Does something by the functions of now, whatever time those of the statement are of.
+    pub fn now<T>(session: &mut Session, work: impl FnOnce(&mut Session) -> T) -> T {
+        let pinned = session.relations.routines.pinned.take();
+        let done = work(session);
+        session.relations.routines.pinned = pinned;
+        done
     }
 
     /// For another session, without variables.

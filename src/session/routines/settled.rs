@@ -10,12 +10,13 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::Span;
 
+use super::define::without_own;
 use super::dependants::{self, Broken};
-use crate::catalog::{Entity, EntityId};
+use crate::catalog::{Entity, EntityId, TableDef};
 use crate::session::change::Running;
 use crate::session::define::views;
 use crate::session::store::View;
-use crate::session::{Error, Phases, Session, triggers};
+use crate::session::{Error, Phases, Session, constraints, triggers};
 use crate::store::table::Changes;
 
 /// A statement has redefined what others name: they get the signatures, columns and names that they have now.
@@ -25,6 +26,10 @@ pub fn refresh(session: &mut Session, before: &View, after: &mut View, running: 
         dependants::refresh(session, after, id);
         triggers::refresh(session, after, id, running);
     }
+    // What is gone is not suggested any more.
+    let outer = session.relations.view.replace(after.clone());
+    session.relations.refresh_routines();
+    session.relations.view = outer;
 }
 
 /// An error if something checked before, and does not check any more.
@@ -39,15 +44,23 @@ pub fn check(session: &mut Session, before: &View, after: &View, running: Runnin
             broken.append(&mut found);
         }
     }
+    broken.extend(tables_broken(session, before, after, running));
     if broken.is_empty() {
         return Ok(());
     }
+    let gone = gone(before, after);
     // What only names something else that is broken says nothing new.
     if broken.iter().any(|broken| broken.in_itself) {
         broken.retain(|broken| broken.in_itself);
     }
     let name = |id: &EntityId| Some(format!("`{}`", after.catalog().get(*id)?.entity.name()));
-    let changed: Vec<String> = changed.iter().filter_map(name).collect();
+    let mut changed: Vec<String> = changed.iter().filter_map(name).collect();
+    if changed.is_empty() {
+        // Something else is wrong by what is gone, or by what other expressions of tables call.
+        let all = redefined(before, after);
+        changed = all.iter().filter_map(name).collect();
+        changed.extend(gone.iter().map(|gone| format!("`{gone}`")));
+    }
     let needed: Vec<String> = broken.iter().map(Broken::with_reason).collect();
     let (changed, was) = match changed.as_slice() {
         [one] => (one.clone(), "it was"),
@@ -101,4 +114,71 @@ fn broken_by(session: &mut Session, before: &View, after: &View, changed: Entity
     found.extend(dependants::broken(session, before, after, changed));
     found.extend(triggers::broken(session, before, after, changed, running));
     found
+}
+
+/// The names of functions, procedures and modules that are not there any more, in lower case.
+fn gone(before: &View, after: &View) -> Vec<String> {
+    let gone = before
+        .catalog()
+        .entries()
+        .filter(|entry| matches!(&*entry.entity, Entity::Routine(_)) && after.catalog().get(entry.id).is_none());
+    gone.map(|entry| entry.entity.name().to_lowercase()).collect()
+}
+
+/// Tables whose defaults, checks or generated columns call what is not there any more, or is another one.
+fn tables_broken(session: &mut Session, before: &View, after: &View, running: Running) -> Vec<Broken> {
+    let mut names = gone(before, after);
+    let mut changed = redefined(before, after);
+    changed.retain(|id| {
+        after
+            .catalog()
+            .get(*id)
+            .is_some_and(|entry| matches!(&*entry.entity, Entity::Routine(_)))
+    });
+    for id in changed.clone() {
+        changed.extend(after.catalog().dependants(id));
+    }
+    let name = |id: &EntityId| Some(after.catalog().get(*id)?.entity.name().to_lowercase());
+    names.extend(changed.iter().filter_map(name));
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let tables = after.catalog().entries().filter_map(|entry| match &*entry.entity {
+        Entity::Table(def) if calls_one(def, &names) => Some((entry.id, def.clone())),
+        _ => None,
+    });
+    let tables: Vec<(EntityId, TableDef)> = tables.collect();
+    let mut broken = Vec::new();
+    for (id, def) in tables {
+        if let Err(error) = checked_in(session, after, &def, running)
+            && checked_in(session, before, &def, running).is_ok()
+        {
+            broken.push(Broken::by(session, after, id, &error));
+        }
+    }
+    session.relations.refresh_routines();
+    broken
+}
+
+/// Whether the expressions of a table have one of these words.
+fn calls_one(def: &TableDef, names: &[String]) -> bool {
+    let columns = def
+        .columns
+        .iter()
+        .flat_map(|column| [&column.default, &column.generated]);
+    let checks = def.checks.iter().map(|check| &check.condition);
+    let mut sources = columns.flatten().chain(checks);
+    sources.any(|source| {
+        let text = source.text.to_lowercase();
+        names.iter().any(|name| text.contains(name.as_str()))
+    })
+}
+
+fn checked_in(session: &mut Session, view: &View, def: &TableDef, running: Running) -> Result<(), Error> {
+    let outer = session.relations.view.replace(view.clone());
+    let checked = without_own(session, |session| {
+        constraints::check_definition(session, def, running.span)
+    });
+    session.relations.view = outer;
+    checked
 }

@@ -32,7 +32,7 @@ use crate::plan::change::{Action, Change, Layout};
 use crate::procedure::{CALLED, RowInput};
 use crate::session::change::{Running, foreign};
 use crate::session::explain::Capture;
-use crate::session::routines::Answering;
+use crate::session::routines::{Answering, Routines};
 use crate::session::store::{View, store_error};
 use crate::session::{Error, Session, statement};
 
@@ -340,7 +340,9 @@ impl Firing {
             true => Err(self.too_deep(&session.triggers.chain)),
             // What asks nothing needs to see nothing.
             false if !ready.asks => self.kernel(session, ready, columns, rows),
-            false => inside(session, view, |session| self.kernel(session, ready, columns, rows)),
+            false => Routines::now(session, |session| {
+                inside(session, view, |session| self.kernel(session, ready, columns, rows))
+            }),
         };
         session.triggers.chain.pop();
         let (before, micros) = fires.done.get();

@@ -20,7 +20,7 @@ use crate::exec::{JitMode, RowBody};
 use crate::procedure::{CheckedTrigger, Definition, Instances, QuestionKind, RowOutput, TriggerOf, check_trigger};
 use crate::session::change::Running;
 use crate::session::relations::StatementTables;
-use crate::session::routines::{Naming, Slots, question_types, stored_definition};
+use crate::session::routines::{Naming, Routines, Slots, question_types, stored_definition};
 use crate::session::settings::parse_dialect;
 use crate::session::store::{View, store_error};
 use crate::session::{Error, Session, change, routines, statement};
@@ -208,7 +208,7 @@ fn ready(
     }
     let seen = session.relations.view.replace(view.clone());
     let given = session.relations.given.len();
-    let made = make(session, view, (id, def), target, running);
+    let made = Routines::now(session, |session| make(session, view, (id, def), target, running));
     session.relations.given.truncate(given);
     session.relations.view = seen;
     let made = Arc::new(made?);

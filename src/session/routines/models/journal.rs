@@ -36,7 +36,12 @@ impl Desk<'_> {
     ) -> Result<Option<(String, String)>, Error> {
         if let Some(restate) = restate {
             let (from, to) = (self.time_of(&restate.from)?, self.time_of(&restate.to)?);
-            return Ok((from < to).then_some((from, to)));
+            if from >= to {
+                let message = format!("the interval that is computed again ends at {to}, and begins at {from}");
+                let help = "write `RESTATE FROM` the earlier time `TO` the later one";
+                return Err(self.error("22023", message).with_help(help));
+            }
+            return Ok(Some((from, to)));
         }
         // An interval that has not ended yet is left for the next run.
         let to = self.text(&format!(
