@@ -128,6 +128,9 @@ fn aggregate_may_be_null(aggregate: &Aggregate, global: bool, below: &HashSet<Co
         && (global || aggregate.filter.is_some() || aggregate.arg.as_ref().is_none_or(|arg| may_be_null(arg, below)))
 }
 
+/// Functions that give an array or a struct, whatever they are given.
+const ALWAYS_VALUES: &[&str] = &["list_value", "row", "array_append", "array_prepend"];
+
 /// An expression may be NULL, given the columns that may.
 pub fn may_be_null(expr: &Expr, nullable: &HashSet<ColumnId>) -> bool {
     match &expr.kind {
@@ -135,8 +138,9 @@ pub fn may_be_null(expr: &Expr, nullable: &HashSet<ColumnId>) -> bool {
         ExprKind::Literal(value) => *value == Value::Null,
         ExprKind::Subquery(_) | ExprKind::Cast { try_: true, .. } => true,
         ExprKind::Call { function, args } => {
-            let strict = functions::function(*function).nulls == NullRule::Strict;
-            !strict || args.iter().any(|arg| may_be_null(arg, nullable))
+            let function = functions::function(*function);
+            let strict = function.nulls == NullRule::Strict;
+            !ALWAYS_VALUES.contains(&function.name) && (!strict || args.iter().any(|arg| may_be_null(arg, nullable)))
         }
         ExprKind::Routine { nullable, .. } => *nullable,
         ExprKind::IsNull { .. } => false,
