@@ -104,7 +104,7 @@ impl Database {
     /// cut short.
     pub fn is_unused(disk: &dyn Disk, folder: &Path) -> bool {
         match disk.list(folder) {
-            Ok(entries) => entries.iter().all(|entry| is_ours(entry)),
+            Ok(entries) => entries.iter().all(|entry| is_ours(disk, entry)),
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         }
     }
@@ -354,11 +354,14 @@ impl Database {
     }
 }
 
-/// Whether a file or folder is one that a creation makes before HEAD.
-fn is_ours(entry: &Path) -> bool {
+/// Whether a file or folder is one that a creation makes before HEAD, or that is left when what was made is taken away again.
+fn is_ours(disk: &dyn Disk, entry: &Path) -> bool {
     let name = entry.file_name().map(|name| name.to_string_lossy());
-    let name = name.as_deref().unwrap_or_default();
-    ["packs", "log", "lock"].contains(&name) || name.starts_with(".HEAD.") && name.ends_with(".tmp")
+    match name.as_deref().unwrap_or_default() {
+        "packs" | "log" | "lock" => true,
+        "segments" => disk.list(entry).is_ok_and(|files| files.is_empty()),
+        name => name.starts_with(".HEAD.") && name.ends_with(".tmp"),
+    }
 }
 
 /// Makes the folder of large segments, and removes what a crash left there.

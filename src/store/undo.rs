@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use crate::host::Disk;
 
-/// Folders of a database.
-const INSIDE: [&str; 3] = ["packs", "log", "segments"];
+/// Folders of a database, but for that of large segments.
+const INSIDE: [&str; 2] = ["packs", "log"];
 
 /// A folder that is about to be made, and which of those above it are missing, too.
 #[derive(Clone, Debug)]
@@ -34,17 +34,28 @@ impl Undo {
 
     /// Takes away what was made, as far as that can be done: what is in the way stays.
     pub fn undo(&self, disk: &dyn Disk) {
-        // Without HEAD it is no database, whatever happens next.
+        let segments = self.folder.join("segments");
+        empty(disk, &segments);
+        // As long as there is a segment that nobody refers to, it stays a database, which can be opened.
+        if disk.list(&segments).is_ok_and(|left| !left.is_empty()) {
+            return;
+        }
+        // Without HEAD it is none, whatever happens next.
         drop(disk.remove(&self.folder.join("HEAD")));
+        drop(disk.remove_folder(&segments));
         for inside in INSIDE.map(|name| self.folder.join(name)) {
-            for path in disk.list(&inside).unwrap_or_default() {
-                drop(disk.remove(&path));
-            }
+            empty(disk, &inside);
             drop(disk.remove_folder(&inside));
         }
         drop(disk.remove(&self.folder.join("lock")));
         for folder in &self.missing {
             drop(disk.remove_folder(folder));
         }
+    }
+}
+
+fn empty(disk: &dyn Disk, folder: &Path) {
+    for path in disk.list(folder).unwrap_or_default() {
+        drop(disk.remove(&path));
     }
 }

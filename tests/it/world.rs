@@ -176,10 +176,13 @@ pub fn folder() -> &'static Path {
     Path::new("db")
 }
 
+/// What it comes to if the disk fails when the folder is looked at; if it does not fail, the folder is damaged.
+const OPENS_NOTHING: &str = "the folder is neither a database nor empty; or the power failed";
+
 /// The database of a disk and a session of it.
 pub fn open(disk: &SimDisk, engine: &Arc<Engine>) -> Result<(Arc<DatabaseFolder>, Session), String> {
     let database = DatabaseFolder::on(machine(disk), small(), folder());
-    let database = database.ok_or("the folder is neither a database nor empty; or the power failed")?;
+    let database = database.ok_or(OPENS_NOTHING)?;
     let settings = Settings {
         threads: 1,
         // It would not repeat.
@@ -503,7 +506,7 @@ pub fn against_the_model(bytes: &[u8]) {
 }
 
 fn is_fault(error: &str) -> bool {
-    ["a simulated fault", "stopped writing", "opened anew"]
+    ["a simulated fault", "stopped writing", "opened anew", OPENS_NOTHING]
         .iter()
         .any(|text| error.contains(text))
 }
