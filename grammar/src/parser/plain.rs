@@ -134,14 +134,18 @@ impl<'a> Reader<'a> {
     /// `7` or `0.5`.
     fn number(&mut self) -> Option<(ExprKind, Span)> {
         let (text, span) = self.token(Kind::Number)?;
-        let mut parts = text.split('.');
-        let are_digits = parts.all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
-        let digits = are_digits.then(|| text.to_owned())?;
-        match text.bytes().filter(|byte| *byte == b'.').count() {
-            0 => Some((literal(Literal::Integer(digits)), span)),
-            1 => Some((literal(Literal::Decimal(digits)), span)),
-            _ => None,
-        }
+        let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let (whole, fraction) = match text.split_once('.') {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (text, None),
+        };
+        let is_plain = are_digits(whole) && fraction.is_none_or(are_digits);
+        let digits = is_plain.then(|| text.to_owned())?;
+        let number = match fraction {
+            Some(_) => Literal::Decimal(digits),
+            None => Literal::Integer(digits),
+        };
+        Some((literal(number), span))
     }
 
     /// `NULL`, `true`, `DATE '2026-01-31'`.
