@@ -636,8 +636,7 @@ impl Pending {
         Ok(None)
     }
 
-    /// Adds rows. Small batches of about the same size are put together, so that there are never many.
-    /// Rows that nobody looks at before they are written: whoever writes them puts them together.
+    /// Adds rows that nobody looks at before they are written: whoever writes them puts them together.
     pub(super) fn push_apart(&mut self, rows: Rows) {
         self.exposed = self.is_exposed();
         self.shown = Arc::default();
@@ -646,6 +645,7 @@ impl Pending {
         self.keys.push(Arc::default());
     }
 
+    /// Adds rows. Small batches of about the same size are put together, so that there are never many.
     pub(super) fn push(&mut self, rows: Rows) -> Result<(), StoreError> {
         self.push_apart(rows);
         while let [.., before, last] = self.batches.as_slice()
