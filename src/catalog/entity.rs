@@ -514,6 +514,15 @@ impl TableDef {
         self.primary_key.iter().chain(&self.unique)
     }
 
+    /// Whether a name stands in one of its expressions, as far as their texts tell.
+    pub fn mentions(&self, name: &str) -> bool {
+        let columns = self.columns.iter();
+        let columns = columns.flat_map(|column| column.default.iter().chain(&column.generated));
+        let mut sources = columns.chain(self.checks.iter().map(|check| &check.condition));
+        let name = name.to_lowercase();
+        sources.any(|source| source.text.to_lowercase().contains(&name))
+    }
+
     /// The columns as a relation shows them.
     pub fn fields(&self) -> Vec<Field> {
         let field = |column: &ColumnDef| Field {

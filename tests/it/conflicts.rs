@@ -99,6 +99,74 @@ fn of_who_comes_too_late() {
     assert!(differs.is_none(), "{}", differs.unwrap_or_default());
 }
 
+/// One transaction redefines what another one makes something of: whoever commits first, both never do.
+#[test]
+fn of_who_calls_what_another_one_redefines() {
+    let made = "CREATE TABLE o (a int); CREATE VIEW v AS SELECT a FROM o; upsert function base(x int) returns int => x;
+        upsert function f(x int) returns int => base(x); type enum as Tier('low', 'high')";
+    let pairs = [
+        (
+            "a function with other parameters",
+            "upsert function f(x int, y int) returns int => x",
+            "upsert function g(x int) returns int => f(x) + 1",
+        ),
+        (
+            "a function that is called by what is called",
+            "upsert function base(x int) returns int => x + 1",
+            "upsert function g(x int) returns int => f(x) + 1",
+        ),
+        (
+            "a function that a view calls",
+            "upsert function f(x int, y int) returns int => x",
+            "CREATE VIEW w AS SELECT f(a) AS b FROM o",
+        ),
+        (
+            "a function that a check calls",
+            "upsert function f(x int, y int) returns int => x",
+            "CREATE TABLE c (a int CHECK (f(a) > 0))",
+        ),
+        (
+            "a function that is dropped",
+            "DROP FUNCTION f",
+            "upsert function g(x int) returns int => f(x) + 1",
+        ),
+        (
+            "a view below a procedure",
+            "CREATE OR REPLACE VIEW v AS SELECT a AS b FROM o",
+            "upsert procedure p() returns relation { select a from v }",
+        ),
+        (
+            "an enum",
+            "ALTER TYPE tier RENAME VALUE 'low' TO 'least'",
+            "CREATE TABLE c (t tier DEFAULT 'low')",
+        ),
+    ];
+    let mut text = String::new();
+    for (title, redefines, calls) in pairs {
+        for (first, second) in [(redefines, calls), (calls, redefines)] {
+            let mut stage = Stage::new(made);
+            let [one, two] = begun(&stage, "SNAPSHOT");
+            one.ok(first);
+            let staged = two.run(second);
+            one.ok("COMMIT");
+            let order = if first == redefines { "before" } else { "behind" };
+            let outcome = staged.and_then(|_| two.run("COMMIT"));
+            text += &told(&format!("{title}, {order} the other"), outcome);
+            drop((one, two));
+            stage.read("SELECT 1");
+        }
+    }
+    // What is made of other things is no matter.
+    let stage = Stage::new(made);
+    let [one, two] = begun(&stage, "SNAPSHOT");
+    one.ok("upsert function f(x int, y int) returns int => x");
+    two.ok("upsert function g(x int) returns int => base(x)");
+    one.ok("COMMIT");
+    two.ok("COMMIT");
+    let differs = golden::difference("conflicts/redefined.txt", &text);
+    assert!(differs.is_none(), "{}", differs.unwrap_or_default());
+}
+
 #[test]
 fn of_who_waits() {
     let mut stage = Stage::new(ACCOUNTS);

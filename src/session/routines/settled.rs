@@ -17,7 +17,7 @@ use crate::session::change::Running;
 use crate::session::define::views;
 use crate::session::store::View;
 use crate::session::{Error, Phases, Session, constraints, triggers};
-use crate::store::table::Changes;
+use crate::store::table::{Changes, Snapshot};
 
 /// A statement has redefined what others name: they get the signatures, columns and names that they have now.
 pub fn refresh(session: &mut Session, before: &View, after: &mut View, running: Running) {
@@ -96,6 +96,27 @@ pub fn check_transaction(session: &mut Session, span: Span) -> Result<(), Error>
     check(session, &before, &after, running)
 }
 
+/// The same for what a merge of two branches leaves: what one of them has redefined may be needed by what the other has made.
+pub fn check_merge(session: &mut Session, theirs: &Snapshot, after: &mut View, running: Running) -> Result<(), Error> {
+    let sides = [after.base.clone(), theirs.clone()].map(|base| View {
+        changes: Changes::new(&base),
+        base,
+        ..after.clone()
+    });
+    for before in &sides {
+        check(session, before, after, running).map_err(|mut error| {
+            if let Some(first) = error.diagnostics.first_mut() {
+                first.help = Some("change one of them on its branch, and merge then".into());
+            }
+            error
+        })?;
+    }
+    for before in &sides {
+        refresh(session, before, after, running);
+    }
+    Ok(())
+}
+
 /// What has another text or other columns than before.
 fn redefined(before: &View, after: &View) -> Vec<EntityId> {
     let changes = after.catalog().changes_since(before.catalog()).into_iter();
@@ -103,6 +124,7 @@ fn redefined(before: &View, after: &View) -> Vec<EntityId> {
         (Some(Entity::Routine(then)), Entity::Routine(now)) => then.source != now.source,
         (Some(Entity::View(then)), Entity::View(now)) => then.query != now.query,
         (Some(Entity::Table(then)), Entity::Table(now)) => then.fields() != now.fields(),
+        (Some(Entity::Type(then)), Entity::Type(now)) => then != now,
         _ => false,
     };
     let changed = changes.filter(|(id, entry)| entry.is_some_and(|entry| is_other(*id, &entry.entity)));
@@ -144,7 +166,7 @@ fn tables_broken(session: &mut Session, before: &View, after: &View, running: Ru
         return Vec::new();
     }
     let tables = after.catalog().entries().filter_map(|entry| match &*entry.entity {
-        Entity::Table(def) if calls_one(def, &names) => Some((entry.id, def.clone())),
+        Entity::Table(def) if names.iter().any(|name| def.mentions(name)) => Some((entry.id, def.clone())),
         _ => None,
     });
     let tables: Vec<(EntityId, TableDef)> = tables.collect();
@@ -158,20 +180,6 @@ fn tables_broken(session: &mut Session, before: &View, after: &View, running: Ru
     }
     session.relations.refresh_routines();
     broken
-}
-
-/// Whether the expressions of a table have one of these words.
-fn calls_one(def: &TableDef, names: &[String]) -> bool {
-    let columns = def
-        .columns
-        .iter()
-        .flat_map(|column| [&column.default, &column.generated]);
-    let checks = def.checks.iter().map(|check| &check.condition);
-    let mut sources = columns.flatten().chain(checks);
-    sources.any(|source| {
-        let text = source.text.to_lowercase();
-        names.iter().any(|name| text.contains(name.as_str()))
-    })
 }
 
 fn checked_in(session: &mut Session, view: &View, def: &TableDef, running: Running) -> Result<(), Error> {

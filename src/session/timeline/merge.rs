@@ -4,7 +4,8 @@
 //! each conflict; if there is one, nothing is merged, and `MERGE BRANCH trial USING THEIRS` decides.
 //!
 //! Invariants: the commit has both branches' commits as its parents, and is made on top of the state that was compared. Foreign
-//! keys lead to rows also where one branch has the row and the other what refers to it. If nothing was committed on the branch
+//! keys lead to rows also where one branch has the row and the other what refers to it, and definitions check also where one branch has
+//! redefined what the other has made something of. If nothing was committed on the branch
 //! that is merged into, it moves to the other's commit, and no row is copied; unless that had other watermarks, which stay what they
 //! are, however a merge is made.
 //!
@@ -17,6 +18,7 @@ use gobi_grammar::ast::{Ident, MergeBranch, MergePick};
 use super::{Column, list, resolved, retried, user};
 use crate::catalog::{Catalog, Entity, EntityId};
 use crate::session::change::{Running, orphans};
+use crate::session::routines::settled;
 use crate::session::store::{View, store_error};
 use crate::session::{Error, Session, StatementResult, define, transactions};
 use crate::store::StoreError;
@@ -110,7 +112,9 @@ fn merge_into(
     if conflicts.is_empty() {
         conflicts = orphans::of_merge(session, view, (&merged.ours, &merged.theirs), running)?;
     }
-    if !conflicts.is_empty() {
+    if conflicts.is_empty() {
+        settled::check_merge(session, &other.snapshot, view, running)?;
+    } else {
         view.changes = Changes::new(&view.base);
     }
     Ok(conflicts)

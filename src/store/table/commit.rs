@@ -256,8 +256,37 @@ impl<'a> Applying<'a> {
             catalog.reserve(next);
             return Ok(Arc::new(catalog));
         };
+        self.check_dependants(changed)?;
         self.check_names(&entries)?;
         Ok(Arc::new(Catalog::new(entries.into_values(), next)))
+    }
+
+    /// One of two transactions may have redefined what the other has made something of, which was checked against what was there before.
+    fn check_dependants(&self, changed: &Catalog) -> Result<(), CommitError> {
+        let (base, newest) = (self.base.catalog(), self.newest.catalog());
+        for (ours, theirs) in [(changed, &**newest), (newest, changed)] {
+            let made = ours.changes_since(base);
+            for (id, entry) in theirs.changes_since(base) {
+                let was = base.get(id);
+                if was.is_none_or(|was| matches!(&*was.entity, Entity::Watermark(_) | Entity::Index(_))) {
+                    continue;
+                }
+                let needing = ours.dependants(id);
+                let calls = |entry: &Entry| matches!(&*entry.entity, Entity::Table(def) if was.is_some_and(|was| def.mentions(was.entity.name())));
+                let user = made
+                    .iter()
+                    .find(|(user, now)| now.is_some_and(|now| needing.contains(user) || calls(now)));
+                if let Some((user, now)) = user {
+                    // What somebody else has done is to blame.
+                    let (id, blamed) = match std::ptr::eq(ours, changed) {
+                        true => (id, entry.or(was)),
+                        false => (*user, *now),
+                    };
+                    return Err(self.conflict(name_of(blamed), ConflictOn::Definition, id));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Two transactions may have made different things of the same name.
