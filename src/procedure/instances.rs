@@ -457,7 +457,7 @@ impl Instances {
         Err(Diagnostic::new("54001", call.name.span, message).with_help(help))
     }
 
-    /// Checks the body until what was assumed of the result is so.
+    /// Checks the body until what was assumed is so: its result, and that it asks nothing.
     fn make(
         &mut self,
         number: usize,
@@ -491,7 +491,10 @@ impl Instances {
             let known = self.routines[number].result.clone();
             let result = settled.result.clone();
             self.routines[number].result = Some(result.clone());
-            if known != Some(result) && (unresolved || self.routines[number].recursive) {
+            let asks = !self.routines[number].routine.effects && settled.effects;
+            let recursive = self.routines[number].recursive;
+            if known != Some(result) && (unresolved || recursive) || asks && recursive {
+                self.routines[number].routine.effects = settled.effects;
                 continue;
             }
             self.routines[number].routine = settled;
@@ -499,13 +502,13 @@ impl Instances {
         }
     }
 
-    /// Whether an expression calls a routine that asks its session; one that is being checked may.
+    /// Whether an expression calls a routine that asks its session, as far as it is known of one that is being checked.
     pub(super) fn any_effects(&self, expr: &Expr) -> bool {
         let mut any = match &expr.kind {
             ExprKind::Routine { routine, .. } => {
                 let number = routine.0 as usize;
-                let effects = |instance: &Instance| instance.routine.effects;
-                self.open.contains(&number) || self.routines.get(number).is_some_and(effects)
+                let asks = |instance: &Instance| instance.routine.effects;
+                self.routines.get(number).is_some_and(asks)
             }
             _ => false,
         };

@@ -3,7 +3,8 @@
 //! After `let orders = [{id: 1, total: 5}]`, `FROM orders` has the columns `id` and `total`; after `let numbers = [1, 2]`, `FROM n IN numbers` has `n` and
 //! `index`.
 //!
-//! Invariants: a relation beats a variable of its name; `{x}` is the variable.
+//! Invariants: a relation beats a variable of its name; `{x}` is the variable. The body of a function that becomes a part of a query sees its own
+//! names only.
 //!
 //! Does not: know variables; the resolver does.
 
@@ -18,10 +19,17 @@ use crate::types::LogicalType;
 impl Binder<'_> {
     /// The elements of a variable, if it has any: their fields as columns, or `value` and `index`.
     pub(super) fn variable_rows(&mut self, name: &Ident, span: Span) -> Option<Bound<Relation>> {
-        let array = eval::fold(super::entries_of(self.variable(name, span)?));
+        let value = match self.frames.is_empty() {
+            true => self.variable(name, span)?,
+            false => self.frame_value(name)?,
+        };
+        let array = eval::fold(super::entries_of(value));
         let LogicalType::Array(item) = array.ty.clone() else {
             return None;
         };
+        if !array.columns().is_empty() {
+            return Some(self.unsupported("unnest of a column of an outer query is", span));
+        }
         Some(self.elements_as_rows(array, &item))
     }
 

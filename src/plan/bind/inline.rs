@@ -427,6 +427,15 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// What a name of the body stands for.
+    pub(super) fn frame_value(&self, name: &ast::Ident) -> Option<Expr> {
+        let frame = self.frames.last()?;
+        let (_, id) = frame.names.iter().rev().find(|(known, _)| same(known, &name.text))?;
+        let mut value = frame.values.get(id)?.clone();
+        self.without_frames(&mut value);
+        Some(value)
+    }
+
     /// The same in a plan.
     pub(super) fn plan_without_frames(&self, plan: &mut Plan) {
         if self.frames.is_empty() {

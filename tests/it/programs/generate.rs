@@ -1,6 +1,7 @@
 //! Random programs of the language that are well typed and come to an end.
 //!
-//! The bytes `[3, 1, 4, …]` become a function of a dozen statements over numbers, texts, arrays, arrays of arrays and a struct, and a call of it.
+//! The bytes `[3, 1, 4, …]` become a function of a dozen statements over numbers, texts, arrays, arrays of arrays, a struct, a map, JSON and a
+//! UUID, and calls of it, some of them in queries.
 //!
 //! Invariants: a program has no error but those of running it; the same bytes make the same program; the two ways of writing one, in place
 //! and by copies, mean the same.
@@ -27,8 +28,11 @@ pub fn program(bytes: &[u8], style: Style) -> String {
         counters: 0,
         left: 24,
         element: None,
+        tries: 0,
         in_function: true,
     };
+    writer.line("type exception as Odd('odd')");
+    writer.line("function fib(n int) returns int => case when n < 2 then n else fib(n - 1) + fib(n - 2) end");
     writer.function();
     writer.in_function = false;
     writer.left = 60;
@@ -50,6 +54,8 @@ struct Writer<'b> {
     left: usize,
     /// What the element of an array is called here.
     element: Option<&'static str>,
+    /// `try` around it, in the same function.
+    tries: usize,
     in_function: bool,
 }
 
@@ -86,7 +92,9 @@ impl Writer<'_> {
         self.depth = 1;
         self.variables();
         self.statements(14);
-        self.line("return f'{i0} {i1} {d0} {b0} {s0} {s1} {a0} {a1} {m0} {t0} {p0.x} {p0.y} {p0.s}'");
+        self.line(
+            "return f'{i0} {i1} {d0} {b0} {s0} {s1} {a0} {a1} {m0} {t0} {p0.x} {p0.y} {p0.s} {h0} {j0} {u0} {c0}'",
+        );
         self.depth = 0;
         self.line("}");
         self.line("let shown = main()");
@@ -108,6 +116,10 @@ impl Writer<'_> {
             "let m0: array<array<int>> = [[1, 2], [3, 4]]",
             "let t0: array<string> = ['x', 'a second text of more than twelve']",
             "let p0: struct(x int, y array<int>, s string) = {x: 1, y: [5, 6], s: 'p'}",
+            "let h0: map<string, int> = map{'q': 1, 'ab': 2}",
+            "let j0: json = '{\"k\": [1, 20], \"s\": \"x\"}' :: json",
+            "let u0: uuid = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11' :: uuid",
+            "let c0: decimal(12, 2) = 1.50",
         ] {
             self.line(line);
         }
@@ -131,7 +143,7 @@ impl Writer<'_> {
     }
 
     fn statement(&mut self) {
-        let kinds = if self.depth > 3 { 19 } else { 25 };
+        let kinds = if self.depth > 3 { 28 } else { 36 };
         match self.pick(kinds) {
             0 | 1 => {
                 let (name, value) = (self.int_name(), self.int(2));
@@ -174,10 +186,35 @@ impl Writer<'_> {
                     "i0 = ({value}) match {{0 -> 5, 1..9 -> 6, null -> 7, _ -> i1}}"
                 ));
             }
-            19 => self.branch(),
-            20 | 21 => self.loop_over_numbers(),
-            22 => self.loop_over_elements(),
-            23 => self.repeat(),
+            19 => self.set_entry(),
+            20 => self.set_json(),
+            21 => {
+                let value = self.uuid();
+                self.line(&format!("u0 = {value}"));
+            }
+            22 => {
+                let value = self.decimal(1);
+                self.line(&format!("c0 = {value} :: decimal(12, 2)"));
+            }
+            23 | 24 => self.ask(),
+            25 if self.tries > 0 => {
+                let (condition, value) = (self.truth(1), self.text(0));
+                self.line(&format!("if {condition} {{ throw Odd({value} ?? 'none') }}"));
+            }
+            25 | 26 => {
+                let value = self.int(1);
+                self.line(&format!("i1 = fib(abs({value} ?? 3) % 9)"));
+            }
+            27 => {
+                let (value, array) = (self.int(0), self.array_name());
+                self.line(&format!("let l = x => x + {value}"));
+                self.line(&format!("{array} = {array} |> map(x => l(x))"));
+            }
+            28 => self.branch(),
+            29 | 30 => self.loop_over_numbers(),
+            31 => self.loop_over_elements(),
+            32 => self.repeat(),
+            33 => self.loop_over_rows(),
             _ => self.attempt(),
         }
     }
@@ -288,6 +325,51 @@ impl Writer<'_> {
         }
     }
 
+    fn set_entry(&mut self) {
+        let (key, value) = (self.text(0), self.int(1));
+        self.line(&format!("w = {key} ?? '-'"));
+        self.line(&format!("v = {value}"));
+        // A loop that makes its keys longer must not fill the map.
+        self.line("h0[substr(w, 1, 5)] = v");
+    }
+
+    fn set_json(&mut self) {
+        let line = match self.pick(5) {
+            0 => format!("j0 = to_json({})", self.array_name()),
+            1 => "j0 = to_json(p0)".into(),
+            2 => format!("j0 = json_object('k', {}, 's', {})", self.array_name(), self.text(0)),
+            3 => format!("j0 = json_array({}, h0, u0, c0)", self.int(1)),
+            _ => "j0 = j0.k ?? j0".into(),
+        };
+        self.line(&line);
+    }
+
+    /// Queries that the program asks, with its variables in them.
+    fn ask(&mut self) {
+        let (name, count) = (self.int_name(), 1 + self.pick(6));
+        self.element = Some("range");
+        let line = match self.pick(6) {
+            0 => format!(
+                "(select sum({}) from range({count}) where {})",
+                self.int(1),
+                self.truth(1)
+            ),
+            1 => format!("(select count(distinct {}) from range({count}))", self.int(2)),
+            2 => format!(
+                "(select max({0} % 7) from range({count}) group by range % 2 order by 1 limit 1)",
+                self.int(1)
+            ),
+            3 => format!("(select max(fib(range + {})) from range({count}))", self.pick(4)),
+            4 if !self.in_function => format!("(select min(f(range, {})) from range({count}))", self.array_name()),
+            _ => {
+                let array = self.array_name();
+                format!("(select sum(value) from {{{array}}} where index < {count})")
+            }
+        };
+        self.element = None;
+        self.line(&format!("{name} = {line} ?? 3"));
+    }
+
     fn copy_whole(&mut self) {
         let at = self.position("m0");
         let line = match self.pick(7) {
@@ -344,6 +426,18 @@ impl Writer<'_> {
         self.looped();
     }
 
+    fn loop_over_rows(&mut self) {
+        let (name, count) = (self.counter(), 1 + self.pick(5));
+        self.element = Some("range");
+        let (value, condition) = (self.int(1), self.truth(1));
+        self.element = None;
+        self.line(&format!(
+            "for {name} in select range as n, {value} as m from range({count}) where {condition} or range < 2 order by n desc {{"
+        ));
+        self.line(&format!("  i0 = {name}.n + ({name}.m ?? 0)"));
+        self.looped();
+    }
+
     fn repeat(&mut self) {
         let (name, count) = (self.counter(), 1 + self.pick(4));
         self.line(&format!("let {name}: int = 0"));
@@ -354,7 +448,9 @@ impl Writer<'_> {
 
     fn attempt(&mut self) {
         self.line("try {");
+        self.tries += 1;
         self.block();
+        self.tries -= 1;
         self.line("} catch e {");
         self.line("  s0 = s0 || e.code");
         self.line("}");
@@ -381,7 +477,7 @@ impl Writer<'_> {
     }
 
     fn int(&mut self, depth: usize) -> String {
-        let kinds = if depth == 0 { 6 } else { 15 };
+        let kinds = if depth == 0 { 6 } else { 19 };
         match self.pick(kinds) {
             0 => self.pick(9).to_string(),
             1 => format!("({})", self.pick(40) as i64 - 20),
@@ -401,6 +497,13 @@ impl Writer<'_> {
             }
             12 => format!("m0[{}]?[1]", self.position("m0")),
             13 => format!("length({})", self.text(0)),
+            14 => format!("h0[{}]", self.text(0)),
+            15 => format!(
+                "try_cast(json_extract_string(j0, '{}') as int)",
+                ["k", "s", "$.k[0]"][self.pick(3)]
+            ),
+            16 => format!("json_array_length(j0.{})", ["k", "y"][self.pick(2)]),
+            17 => format!("({} :: int)", self.decimal(depth - 1)),
             _ => {
                 let (condition, then, other) = (self.truth(depth - 1), self.int(depth - 1), self.int(depth - 1));
                 format!("(case when {condition} then {then} else {other} end)")
@@ -424,8 +527,23 @@ impl Writer<'_> {
         }
     }
 
+    fn decimal(&mut self, depth: usize) -> String {
+        match self.pick(if depth == 0 { 2 } else { 5 }) {
+            0 => format!("{}.{}", self.pick(9), self.pick(9)),
+            1 => "c0".into(),
+            2 => format!("({} + {})", self.decimal(depth - 1), self.decimal(depth - 1)),
+            3 => format!("({} - {})", self.decimal(depth - 1), self.decimal(depth - 1)),
+            _ => format!("(({} % 100) * {})", self.int(depth - 1), self.decimal(depth - 1)),
+        }
+    }
+
+    /// Mostly a text that a UUID can be.
+    fn uuid(&mut self) -> String {
+        format!("(lpad({} :: string, 32, 'a') :: uuid)", self.int(0))
+    }
+
     fn truth(&mut self, depth: usize) -> String {
-        match self.pick(if depth == 0 { 2 } else { 8 }) {
+        match self.pick(if depth == 0 { 2 } else { 11 }) {
             0 => "b0".into(),
             1 => format!("{} < {}", self.int(0), self.int(0)),
             2 => format!("({} = {})", self.int(depth - 1), self.int(depth - 1)),
@@ -433,12 +551,15 @@ impl Writer<'_> {
             4 => format!("({} or {})", self.truth(depth - 1), self.truth(depth - 1)),
             5 => format!("(not {})", self.truth(depth - 1)),
             6 => format!("({} is null)", self.int(depth - 1)),
+            7 => format!("(u0 < {})", self.uuid()),
+            8 => format!("(c0 > {})", self.decimal(depth - 1)),
+            9 => "(json_type(j0) = 'array')".into(),
             _ => format!("({} <= {})", self.text(0), self.text(0)),
         }
     }
 
     fn text(&mut self, depth: usize) -> String {
-        match self.pick(if depth == 0 { 4 } else { 8 }) {
+        match self.pick(if depth == 0 { 4 } else { 10 }) {
             0 => ["'q'", "'thirteen bytes'", "''"][self.pick(3)].into(),
             1 => "s0".into(),
             2 => "s1".into(),
@@ -446,6 +567,8 @@ impl Writer<'_> {
             4 => format!("t0[{}]", self.position("t0")),
             5 => format!("upper(substr({}, 1, 20))", self.text(depth - 1)),
             6 => format!("substr({}, 1, 9) || {}", self.text(depth - 1), self.int(0)),
+            7 => "substr(u0 :: string, 20)".into(),
+            8 => "(j0.s :: string)".into(),
             _ => format!("f'{{{}}}!'", self.int(0)),
         }
     }
