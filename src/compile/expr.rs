@@ -437,7 +437,8 @@ impl Emitter<'_> {
             let length = self.b.sub(length, from);
             return self.b.icmp(IntCond::Ult, offset, length);
         }
-        let table = Lookup(passing.iter().map(|p| u8::from(*p)).collect());
+        // NULL may have the code behind the last.
+        let table = Lookup(passing.iter().chain([&false]).map(|p| u8::from(*p)).collect());
         let known = self.shared.lookups.iter().position(|l| *l == table);
         let index = known.unwrap_or_else(|| {
             self.shared.lookups.push(table);

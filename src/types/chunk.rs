@@ -51,7 +51,8 @@ impl Dictionary {
     pub fn new(mut entries: Vec<Arc<str>>) -> Self {
         entries.sort_unstable();
         entries.dedup();
-        let views: Vec<u128> = entries.iter().map(|text| string_view(text.as_bytes())).collect();
+        let texts = entries.iter().map(|text| string_view(text.as_bytes()));
+        let views: Vec<u128> = texts.chain([string_view(b"")]).collect();
         Self {
             entries,
             views: Buffer::from_vec(views),
@@ -83,7 +84,8 @@ impl Dictionary {
         self.entries.binary_search_by(|entry| (**entry).cmp(text)).ok()
     }
 
-    /// String views of all entries, 16 bytes each, valid while the dictionary lives.
+    /// String views of all entries, 16 bytes each, valid while the dictionary lives; and that of the empty text, which kernels read for NULL:
+    /// its code is at most the number of entries.
     pub fn views(&self) -> &Buffer {
         &self.views
     }
