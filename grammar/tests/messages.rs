@@ -240,12 +240,13 @@ fn expressions() {
     rejects(
         r#"xyz"#,
         expect![[r#"
-        error[42601]: expected a statement, found `xyz`
-         --> 1:1
-          |
-        1 | xyz
-          | ^^^
-    "#]],
+            error[42601]: expected a statement, found `xyz`
+             --> 1:1
+              |
+            1 | xyz
+              | ^^^
+              = help: to see a value, write `select xyz`
+        "#]],
     );
     rejects(
         r#"SELECT a IN (1, 2"#,
@@ -628,6 +629,65 @@ fn every_error_of_a_script_is_reported() {
           |
         8 | SELECT (3
           |        ^ opened here
+    "#]],
+    );
+}
+
+#[test]
+fn values_that_are_no_statements() {
+    rejects(
+        "let n = 3;\nn",
+        expect![[r#"
+        error[42601]: expected a statement, found `n`
+         --> 2:1
+          |
+        2 | n
+          | ^
+          = help: to see a value, write `select n`
+    "#]],
+    );
+    rejects(
+        "n.total\nselect 1",
+        expect![[r#"
+        error[42601]: expected `=`, and a value, behind what is assigned
+         --> 1:8
+          |
+        1 | n.total
+          |        ^
+          = help: to see a value, write `select n.total`
+    "#]],
+    );
+    rejects(
+        "let n: map<string, int>",
+        expect![[r#"
+        error[42601]: expected `=` and a value, found the end of the statement
+         --> 1:24
+          |
+        1 | let n: map<string, int>
+          |                        ^
+          = help: a variable begins with a value: `let n: map<string, int> = …`; `null` is one of every type
+    "#]],
+    );
+    rejects(
+        "let n decimal(1, 2) = 3",
+        expect![[r#"
+        error[42601]: expected `=` and a value, or `:` and a type, found `decimal`
+         --> 1:7
+          |
+        1 | let n decimal(1, 2) = 3
+          |       ^^^^^^^
+          = help: a type stands behind a colon: `let n: type = …`
+    "#]],
+    );
+    rejects(
+        "let r = try f() catch e -> 1",
+        expect![[r#"
+        error[42601]: `catch` has neither arms nor a block
+         --> 1:17
+          |
+        1 | let r = try f() catch e -> 1
+          |                 ^^^^^
+          = help: write `catch {Name => …, _ => …}`, or `catch e { … }`, whose last expression is the value
     "#]],
     );
 }

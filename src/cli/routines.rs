@@ -19,7 +19,7 @@ pub fn run(meaning: &Meaning, kind: &str, args: &Routines) -> Result<(), Failure
     need_database(meaning)?;
     match &args.command {
         RoutinesCommand::List => run_text(meaning, &format!("SHOW {kind}S")),
-        RoutinesCommand::Show { name } => show(meaning, name),
+        RoutinesCommand::Show { name } => show(meaning, kind, name),
         RoutinesCommand::Run { name, args } => {
             let call = format!("CALL {}({})", quoted(name), args.join(", "));
             run_text(meaning, &call)
@@ -38,9 +38,9 @@ pub fn run(meaning: &Meaning, kind: &str, args: &Routines) -> Result<(), Failure
     }
 }
 
-fn show(meaning: &Meaning, name: &str) -> Result<(), Failure> {
+fn show(meaning: &Meaning, kind: &str, name: &str) -> Result<(), Failure> {
     let source = Source::text(name);
-    let statements = meaning.client().session().definitions(Some(name));
+    let statements = meaning.client().session().routine_definitions(kind, name);
     let statements = statements.map_err(|error| source.fail(meaning, &error))?;
     let mut out = std::io::stdout().lock();
     for statement in statements {

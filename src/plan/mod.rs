@@ -438,6 +438,16 @@ pub fn covers_all(ty: &LogicalType, nullable: bool, matching: &ast::Match) -> bo
     bind::covers_all(ty, nullable, matching)
 }
 
+/// What is wrong with a MATCH that has an arm behind one that matches everything.
+pub fn never_reached(matching: &ast::Match) -> Option<Diagnostic> {
+    bind::never_reached(matching)
+}
+
+/// The error of an arm that is never reached.
+pub fn unreachable_arm(span: ast::Span) -> Diagnostic {
+    bind::unreachable_arm(span)
+}
+
 /// A name that a struct's pattern gives, where it is one of several patterns of an arm.
 pub fn one_of_several(arm: &ast::MatchArm) -> Option<&ast::Ident> {
     bind::one_of_several(arm)

@@ -323,6 +323,23 @@ impl Session {
         }
     }
 
+    /// Statements that make the functions or procedures of a name again: one, or one for each receiver.
+    pub fn routine_definitions(&mut self, kind: &str, name: &str) -> Result<Vec<String>, Error> {
+        let span = Span::new(0, name.len());
+        self.refresh_view(span)?;
+        let none = crate::catalog::Catalog::default();
+        let view = self.relations.view.as_ref();
+        let catalog = view.map_or(&none, store::View::catalog);
+        let found = catalog.routines(crate::catalog::MAIN_SCHEMA, name);
+        if found.is_empty() {
+            return Err(routines::no_routine(view, kind, name, span));
+        }
+        let statements = found
+            .into_iter()
+            .flat_map(|(entry, _)| define::text::statements(catalog, Some(entry.id)));
+        Ok(statements.collect())
+    }
+
     /// Makes the database, if there is none yet; whether there was none.
     pub fn make_database(&mut self) -> Result<bool, Error> {
         match &self.store {

@@ -338,6 +338,16 @@ pub enum ArmBody {
     Block(Block),
 }
 
+impl ArmBody {
+    /// Where it stands.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Expr(value) => value.span,
+            Self::Block(block) => block.span,
+        }
+    }
+}
+
 /// `try e catch {…}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Try {

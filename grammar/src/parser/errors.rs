@@ -61,6 +61,16 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// Whether a token is the first of its line.
+    fn begins_line(&self, at: usize) -> bool {
+        let before = at.checked_sub(1).and_then(|before| self.token(before));
+        let gap = match (before, self.token(at)) {
+            (Some((before, _)), Some((token, _))) => self.script.get(before.end..token.start),
+            _ => None,
+        };
+        gap.is_some_and(|gap| gap.contains('\n'))
+    }
+
     /// The innermost bracket that is open at the failure.
     fn open_bracket(&self) -> Option<&'a str> {
         let mut open = Vec::new();
@@ -87,6 +97,9 @@ pub(super) fn offset(error: &Error<Rule>) -> usize {
 /// The message for a failure.
 pub(super) fn diagnostic(error: &Error<Rule>, place: &Place<'_>) -> Diagnostic {
     if let Some(diagnostic) = unknown_statement(place) {
+        return diagnostic;
+    }
+    if let Some(diagnostic) = without_value(place).or_else(|| value_alone(place)) {
         return diagnostic;
     }
     let positives: &[Rule] = match &error.variant {
@@ -155,12 +168,83 @@ fn unknown_statement(place: &Place<'_>) -> Option<Diagnostic> {
     if let Some(help) = read_as_an_alias(place) {
         return Some(diagnostic.with_help(help));
     }
+    if text.eq_ignore_ascii_case("catch") {
+        let help = "write `catch {Name => …, _ => …}`, or `catch e { … }`, whose last expression is the value";
+        return Some(Diagnostic::new("42601", span, "`catch` has neither arms nor a block").with_help(help));
+    }
     Some(
         match nearest(text, statement_words().iter().copied()).filter(|_| is_word) {
             Some(word) => diagnostic.with_help(format!("did you mean `{word}`?")),
+            None if is_word && !is_keyword(text) && shows_value(place, 1) => {
+                diagnostic.with_help(format!("to see a value, write `select {text}`"))
+            }
             None => diagnostic,
         },
     )
+}
+
+/// Whether a statement ends before a token, or goes on with an operator: what stands before is a value.
+fn shows_value(place: &Place<'_>, at: usize) -> bool {
+    match place.token(at) {
+        None => true,
+        Some((_, text)) => place.begins_line(at) || matches!(text, "+" | "-" | "*" | "/" | "%" | "||" | "::" | "??"),
+    }
+}
+
+/// `n.total`, `a[0]`: what would begin an assignment, and is none.
+fn value_alone(place: &Place<'_>) -> Option<Diagnostic> {
+    let (first, text) = place.token(0)?;
+    let is_name = matches!(first.kind, Kind::Word | Kind::Backtick) && !begins_statement(text);
+    if !is_name || place.at < 2 || place.open_bracket().is_some() || !shows_value(place, place.at) {
+        return None;
+    }
+    let parts = (1..place.at).filter_map(|at| place.token(at));
+    let (_, second) = place.token(1)?;
+    if !matches!(second, "." | "[") || parts.clone().any(|(_, text)| matches!(text, "=" | ":=")) {
+        return None;
+    }
+    let end = place.before()?.0.end;
+    let written = place.script.get(first.start..end)?;
+    let written: String = written.split_whitespace().collect();
+    let message = "expected `=`, and a value, behind what is assigned";
+    Some(
+        Diagnostic::new("42601", Span::new(end, end), message)
+            .with_help(format!("to see a value, write `select {written}`")),
+    )
+}
+
+/// LET without `=`.
+fn without_value(place: &Place<'_>) -> Option<Diagnostic> {
+    let (_, word) = place.token(0)?;
+    let (_, name) = place.token(1)?;
+    let no_value = (1..=place.at).all(|at| !matches!(place.token(at), Some((_, "=" | ":="))));
+    if !word.eq_ignore_ascii_case("let") || place.at < 2 || !no_value || place.open_bracket().is_some() {
+        return None;
+    }
+    let next = place.found().filter(|_| !place.begins_line(place.at));
+    let end = place.before()?.0.end;
+    let (span, found) = match next {
+        Some((token, text)) => (place.span(), describe(token, text)),
+        None => (Span::new(end, end), "the end of the statement".to_owned()),
+    };
+    let typed = matches!(place.token(2), Some((_, ":")));
+    let (message, help) = if !typed && next.is_some_and(|(token, _)| token.kind == Kind::Word) {
+        let message = format!("expected `=` and a value, or `:` and a type, found {found}");
+        (message, format!("a type stands behind a colon: `let {name}: type = …`"))
+    } else if !typed || place.at > 3 && !matches!(place.before(), Some((_, "<" | ","))) {
+        let behind = match typed {
+            true => place.script.get(place.token(2)?.0.start..end)?,
+            false => "",
+        };
+        let message = format!("expected `=` and a value, found {found}");
+        (
+            message,
+            format!("a variable begins with a value: `let {name}{behind} = …`; `null` is one of every type"),
+        )
+    } else {
+        return None;
+    };
+    Some(Diagnostic::new("42601", span, message).with_help(help))
 }
 
 /// A name that begins a line, and that the statement before it has taken.

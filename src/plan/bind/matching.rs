@@ -27,6 +27,9 @@ impl<'a> Binder<'a> {
     /// `e match {…}`.
     pub(super) fn match_value(&mut self, block: &mut Block<'a>, matching: &'a ast::Match, span: Span) -> Bound<Expr> {
         let subject = self.expr(block, &matching.subject)?;
+        if let Some(error) = never_reached(matching) {
+            return self.fail(error);
+        }
         let (mut conditions, mut values, mut failed) = (Vec::new(), Vec::new(), false);
         let mut complete = false;
         for arm in &matching.arms {
@@ -192,6 +195,22 @@ pub(in crate::plan) fn one_of_several(arm: &ast::MatchArm) -> Option<&ast::Ident
 pub(in crate::plan) fn not_in_all(name: &ast::Ident) -> Diagnostic {
     let message = format!("`{}` has no value where another pattern of the arm matches", name.text);
     Diagnostic::new("42601", name.span, message).with_help("write an arm for each, or `_` for the field")
+}
+
+/// What is wrong with a MATCH that has an arm behind one that matches everything.
+pub(in crate::plan) fn never_reached(matching: &ast::Match) -> Option<Diagnostic> {
+    let matches_all = |arm: &ast::MatchArm| {
+        let all = |pattern: &Pattern| matches!(pattern, Pattern::Any(_) | Pattern::Bind(_));
+        arm.guard.is_none() && arm.patterns.iter().any(all)
+    };
+    let at = matching.arms.iter().position(matches_all)?;
+    matching.arms.get(at + 1).map(|arm| unreachable_arm(arm.body.span()))
+}
+
+/// The error of such an arm.
+pub(in crate::plan) fn unreachable_arm(span: Span) -> Diagnostic {
+    let help = "the arm before it matches everything: put that one last";
+    Diagnostic::new("42P20", span, "this arm is never reached").with_help(help)
 }
 
 /// What is wrong with a MATCH whose arms leave values out.

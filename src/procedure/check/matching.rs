@@ -12,7 +12,7 @@ use super::Checker;
 use super::statement::is_error;
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
-use crate::plan::{covers_all, not_exhaustive, not_in_all, one_of_several};
+use crate::plan::{covers_all, never_reached, not_exhaustive, not_in_all, one_of_several, unreachable_arm};
 use crate::types::{LogicalType, Value};
 
 impl Checker<'_> {
@@ -28,6 +28,9 @@ impl Checker<'_> {
         self.set(held, subject, out);
         let result = self.new_variable("", Some(LogicalType::Null), false);
         self.declared[result.0 as usize] = false;
+        if let Some(error) = never_reached(matching) {
+            self.error(error);
+        }
         let before = self.flow.clone();
         let mut after: Option<super::Assigned> = None;
         let mut branches: Vec<(Vec<Statement>, Option<Expr>, Vec<Statement>)> = Vec::new();
@@ -215,11 +218,8 @@ impl Checker<'_> {
         let mut body = Vec::new();
         match (&attempt.body, result) {
             (ArmBody::Block(block), result) => self.valued_block(&block.statements, block.span, result, &mut body),
-            (ArmBody::Expr(value), Some(result)) => {
-                if let Some(value) = self.expr(value, &mut body) {
-                    self.set(result, value, &mut body);
-                }
-            }
+            (ArmBody::Expr(value), Some(result)) => self.value_or_error(value, result, &mut body),
+            (ArmBody::Expr(value), None) if is_error(value) => self.throw(Some(value), value.span, &mut body),
             (ArmBody::Expr(value), None) => {
                 let value = self.expr(value, &mut body).map(Statement::Eval);
                 body.extend(value);
@@ -292,7 +292,7 @@ impl Checker<'_> {
         let mut after: Option<super::Assigned> = None;
         let mut otherwise = vec![Statement::Rethrow];
         let mut branches = Vec::new();
-        for arm in arms {
+        for (at, arm) in arms.iter().enumerate() {
             let name = &arm.exception;
             self.flow = before.clone();
             let mut statements = Vec::new();
@@ -319,6 +319,9 @@ impl Checker<'_> {
             }
             if matches!(name.text.as_str(), "_" | "Exception" | "exception") {
                 otherwise = statements;
+                if let Some(never) = arms.get(at + 1) {
+                    self.error(unreachable_arm(never.body.span()));
+                }
                 break;
             }
             branches.push((self.is_exception(&name.text, caught[0], name.span), statements));

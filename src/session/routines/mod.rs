@@ -49,7 +49,7 @@ pub use naming::{Naming, direct};
 pub use sources::Sources;
 pub use spawned::Spawned;
 pub use streams::Streams;
-pub use versions::at_its_time;
+pub use versions::{at_its_time, missing as no_routine};
 
 use profiles::Profiles;
 

@@ -81,12 +81,7 @@ pub fn diff(session: &mut Session, diff: &DiffRoutine, running: Running) -> Resu
         }
     };
     if old.is_none() && new.is_none() {
-        let message = format!("{} `{}` does not exist", kind.to_lowercase(), name.text);
-        let mut error = Diagnostic::new("42883", name.span, message);
-        let names = known::stored_names(Some(&view));
-        let near = nearest(&name.text, names.iter().map(String::as_str));
-        error.help = near.map(|near| format!("did you mean `{near}`?"));
-        return Err(Error::new(error));
+        return Err(missing(Some(&view), kind, &name.text, name.span));
     }
     let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
@@ -95,6 +90,16 @@ pub fn diff(session: &mut Session, diff: &DiffRoutine, running: Running) -> Resu
         .map(|(change, line)| vec![change.to_owned(), line.to_owned()])
         .collect();
     Ok(ResultStream::strings(&["change", "line"], &rows, running.span))
+}
+
+/// The error of a name that no function or procedure of the database has.
+pub fn missing(view: Option<&View>, kind: &str, name: &str, span: Span) -> Error {
+    let message = format!("{} `{name}` does not exist", kind.to_lowercase());
+    let mut error = Diagnostic::new("42883", span, message);
+    let names = known::stored_names(view);
+    let near = nearest(name, names.iter().map(String::as_str));
+    error.help = near.map(|near| format!("did you mean `{near}`?"));
+    Error::new(error)
 }
 
 fn database(session: &mut Session, what: &str, span: Span) -> Result<View, Error> {
