@@ -7,11 +7,13 @@
 //!
 //! Does not: look into functions.
 
+use std::collections::HashSet;
+
 use gobi_grammar::ast::{self, Span};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::coerce::{cast, with_literal};
-use super::scope::{Scope, same};
+use super::scope::Scope;
 use super::select::{Block, Place};
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{Expr, ExprKind, GivenName, TableId};
@@ -35,17 +37,14 @@ pub(in crate::plan) fn bind_scalar(
         binder.new_column(&variable.name, variable.ty.clone(), variable.nullable);
     }
     let mut scope = Scope::default();
-    let mut seen: Vec<(Option<&str>, &str)> = Vec::new();
+    // The innermost of a name hides the others.
+    let mut seen = HashSet::with_capacity(body.names.len());
     for name in body.names.iter().rev() {
-        let key = (name.of.as_deref(), name.name.as_str());
-        let hides = |known: &(Option<&str>, &str)| {
-            same(known.1, key.1) && known.0.map(str::to_lowercase) == key.0.map(str::to_lowercase)
-        };
-        if !seen.iter().any(hides) {
-            seen.push(key);
-            scope.push_relation(key.0, [(name.name.clone(), name.id)]);
+        let of = name.of.as_deref();
+        if seen.insert((of.map(str::to_lowercase), name.name.to_lowercase())) {
+            scope.push_relation(of, [(name.name.clone(), name.id)]);
             if let Some(last) = scope.columns.last_mut() {
-                last.hidden = key.0.is_some();
+                last.hidden = of.is_some();
             }
         }
     }

@@ -7,6 +7,7 @@
 //!
 //! Does not: answer what bodies ask; `answers` does.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use gobi_grammar::ast::{self, Span, StatementKind as K, Value as Written};
@@ -56,12 +57,9 @@ fn run_over_variables(
     let (outcome, shown) = execute(session, &checked, &values, running)?;
     let routines = &mut session.relations.routines;
     routines.variables.clear();
+    let known: HashSet<String> = checked.known.iter().map(|known| known.name.to_lowercase()).collect();
     for ((held, variable), value) in params.into_iter().zip(types).zip(outcome.params) {
-        if checked
-            .known
-            .iter()
-            .any(|known| known.name.eq_ignore_ascii_case(&variable.name))
-        {
+        if known.contains(&variable.name.to_lowercase()) {
             routines.variables.push(Held {
                 variable: Variable {
                     nullable: value == Value::Null,
