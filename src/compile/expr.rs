@@ -193,6 +193,22 @@ impl Emitter<'_> {
         )
     }
 
+    /// An expression whose value matters only where a condition is true; what may fail is not computed elsewhere.
+    pub(super) fn expr_where(&mut self, condition: Option<Value>, expr: &Expr) -> Nullable {
+        let Some(condition) = condition.filter(|_| self.may_fail(expr)) else {
+            return self.expr(expr);
+        };
+        let nullable = self.facts(expr).nullable;
+        let kind = self.common_kind(std::iter::once(expr), &expr.ty);
+        self.when(
+            condition,
+            kind,
+            nullable,
+            |e| e.arm(expr, kind),
+            |e| Nullable::new(e.zero(kind), kind, None),
+        )
+    }
+
     /// `condition ? yes : no`, with only one of them executed.
     fn when(
         &mut self,

@@ -260,8 +260,9 @@ fn state_input(e: &mut Emitter<'_>, state: &State) -> Option<Input> {
         Some(arg) if state.kind == StateKind::SumExact => factors(arg),
         arg => (arg.as_ref(), None),
     };
+    let filter = counts;
     let mut evaluate = |arg| {
-        let value: Nullable = e.expr(arg);
+        let value: Nullable = e.expr_where(filter, arg);
         counts = both(&mut e.b, counts, value.valid);
         value
     };
@@ -312,7 +313,7 @@ fn collect(e: &mut Emitter<'_>, state: &State, row: Value, offset: i32) {
         let passes = e.expr(filter);
         is_true(&mut e.b, &passes)
     });
-    let value = e.expr(arg);
+    let value = e.expr_where(counts, arg);
     let value = e.natural(value, &arg.ty);
     e.append_to_list(row, offset, &value, counts, arg.ty.physical().bytes());
 }

@@ -17,7 +17,7 @@ use super::coerce::{cast, common_type};
 use super::select::{Block, Place};
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{
-    AggregateFunction, ColumnId, Expr, Plan, SortKey, WindowBound, WindowCall, WindowFrame, WindowFunction,
+    AggregateFunction, ColumnId, Expr, ExprKind, Plan, SortKey, WindowBound, WindowCall, WindowFrame, WindowFunction,
 };
 use crate::plan::properties;
 use crate::types::{LogicalType, Value};
@@ -45,6 +45,19 @@ impl PendingWindow {
             }
         }
     }
+}
+
+/// An argument that is computed for the rows of a filter only.
+fn computed_where(filter: &Expr, arg: Expr) -> Expr {
+    if arg.as_column().is_some() || arg.as_literal().is_some() {
+        return arg;
+    }
+    let (ty, span) = (arg.ty.clone(), arg.span);
+    let kind = ExprKind::Case {
+        arms: vec![(filter.clone(), arg)],
+        otherwise: Box::new(Expr::literal(Value::Null, ty.clone(), span)),
+    };
+    Expr { kind, ty, span }
 }
 
 fn numbering(id: ColumnId, partition: Vec<Expr>, order: Vec<(Expr, bool, bool)>) -> PendingWindow {
@@ -187,6 +200,10 @@ impl<'a> Binder<'a> {
         if filter.is_some() && !ranks {
             return self.fail(Diagnostic::new("42809", span, "FILTER is for aggregates"));
         }
+        let args = match &filter {
+            Some(filter) => args.into_iter().map(|arg| computed_where(filter, arg)).collect(),
+            None => args,
+        };
         let frame = self.frame(block, over, &mut order)?;
         let name = super::column_names::call_name(call, self.dialect);
         let never_null = matches!(
