@@ -51,7 +51,8 @@ pub fn nullable_columns(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId
             set
         }
         Plan::Project { input, columns: made } => {
-            let below = nullable_columns(input, columns);
+            let mut below = nullable_columns(input, columns);
+            add_free(&mut below, input, made.iter().map(|(_, e)| e), columns);
             let nullable = made.iter().filter(|(_, e)| may_be_null(e, &below));
             nullable.map(|(id, _)| *id).collect()
         }
@@ -60,7 +61,9 @@ pub fn nullable_columns(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId
             keys,
             aggregates,
         } => {
-            let below = nullable_columns(input, columns);
+            let mut below = nullable_columns(input, columns);
+            let args = aggregates.iter().flat_map(|(_, a)| &a.arg);
+            add_free(&mut below, input, keys.iter().map(|(_, e)| e).chain(args), columns);
             let nullable_keys = keys.iter().filter(|(_, e)| may_be_null(e, &below)).map(|(id, _)| *id);
             let global = keys.is_empty();
             let nullable = aggregates
@@ -70,6 +73,22 @@ pub fn nullable_columns(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId
         }
         Plan::Join { .. } => nullable_after_join(plan, columns),
     }
+}
+
+/// Adds what expressions over a plan name beside its columns, as far as it may be NULL: names of functions and columns of outer queries.
+fn add_free<'e>(
+    nullable: &mut HashSet<ColumnId>,
+    input: &Plan,
+    exprs: impl Iterator<Item = &'e Expr>,
+    columns: &[ColumnInfo],
+) {
+    let may_be = |id: &ColumnId| columns.get(id.0 as usize).is_none_or(|info| info.nullable);
+    let named: HashSet<ColumnId> = exprs.flat_map(Expr::columns).filter(may_be).collect();
+    if named.is_subset(nullable) {
+        return;
+    }
+    let own = input.output_set();
+    nullable.extend(named.difference(&own));
 }
 
 fn nullable_after_join(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId> {

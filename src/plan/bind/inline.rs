@@ -44,6 +44,13 @@ pub(super) struct Frame {
     body: ArmBody,
 }
 
+impl Frame {
+    /// The columns of its names.
+    pub(super) fn names(&self) -> impl Iterator<Item = ColumnId> {
+        self.names.iter().map(|(_, id)| *id)
+    }
+}
+
 impl<'a> Binder<'a> {
     /// The value of a call of such a function.
     pub(super) fn inlined(

@@ -464,7 +464,10 @@ impl<'a> Binder<'a> {
 
     /// The columns of a plan that may be NULL.
     fn nullable_columns(&self, plan: &Plan) -> HashSet<ColumnId> {
-        properties::nullable_columns(plan, &self.columns)
+        let mut set = properties::nullable_columns(plan, &self.columns);
+        let names = self.frames.iter().flat_map(inline::Frame::names);
+        set.extend(names.filter(|id| self.info(*id).nullable));
+        set
     }
 
     fn add_subquery(&mut self, relation: Relation) -> SubqueryId {
