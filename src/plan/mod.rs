@@ -299,6 +299,8 @@ pub struct Callee {
     pub nullable: bool,
     /// Its body asks its session for something, as far as that is known.
     pub effects: bool,
+    /// It was declared `as async`: no query calls it.
+    pub is_async: bool,
 }
 
 /// A function that asks queries, for the arguments of a call.
@@ -318,6 +320,8 @@ pub struct QueryFunction {
     pub dialect: Dialect,
     /// It can become a part of a query; otherwise it is called for the query's rows.
     pub is_part: bool,
+    /// It was declared `as async`: no query calls it.
+    pub is_async: bool,
 }
 
 /// Where a parameter's value comes from.

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{DefineMacro, Ident, Returns, Span};
+use gobi_grammar::ast::{DefineMacro, Ident, Mode, Returns, Span};
 
 use super::asking;
 use super::check::{self, Assumed};
@@ -280,6 +280,7 @@ impl Instances {
             returns,
             dialect: definition.dialect,
             is_part: asking::is_part(definition, &*self.definitions),
+            is_async: definition.routine.mode == Some(Mode::Async),
         })
     }
 
@@ -370,6 +371,7 @@ impl Instances {
             result,
             nullable,
             effects,
+            is_async: definition.routine.mode == Some(Mode::Async),
         })
     }
 

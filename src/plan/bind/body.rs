@@ -156,6 +156,7 @@ impl<'a> Binder<'a> {
             && let Some(asking) = self.tables.query_function(&described)
         {
             return Some(match asking {
+                Ok(function) if function.is_async => self.waits(&call.name),
                 Ok(function) => self.asked(block, function, &described, args, span),
                 Err(error) => self.fail(error),
             });
@@ -164,10 +165,20 @@ impl<'a> Binder<'a> {
             Ok(callee) => callee,
             Err(error) => return Some(self.fail(error)),
         };
+        if callee.is_async && !self.in_body {
+            return Some(self.waits(&call.name));
+        }
         if callee.effects && !self.in_body {
             return Some(self.does_more(&call.name.text, span));
         }
         Some(self.passed(&call.name.text, callee, args, span))
+    }
+
+    /// The error of a function that queries would wait for.
+    pub(super) fn waits<T>(&mut self, name: &ast::Ident) -> Bound<T> {
+        let message = format!("`{}` is async; a query calls only functions that are not", name.text);
+        let help = format!("call it before, as in `let x = {}(…)`, or declare it `as sync`", name.text);
+        self.fail(Diagnostic::new("42809", name.span, message).with_help(help))
     }
 
     /// An argument in the type of its parameter.

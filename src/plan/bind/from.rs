@@ -509,6 +509,7 @@ impl<'a> Binder<'a> {
             args: described.map(|(name, value)| (*name, value.ty.clone(), true)).collect(),
         };
         match self.tables.query_function(&call) {
+            Some(Ok(function)) if function.is_async => self.waits(name),
             Some(Ok(function)) => self.inlined_rows(function, values, name.span),
             Some(Err(error)) => self.fail(error),
             None => {

@@ -182,6 +182,7 @@ impl<'a> Binder<'a> {
             body: ArmBody::Expr(body),
             returns: None,
             dialect: self.dialect,
+            is_async: false,
             is_part: true,
         }
     }
