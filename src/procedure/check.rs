@@ -76,6 +76,8 @@ pub struct Checked {
     pub known: Vec<Variable>,
     /// What is worth a look in it, and in the functions that it calls.
     pub warnings: Vec<Diagnostic>,
+    /// The functions that are in the program.
+    pub made_of: Vec<Arc<Definition>>,
 }
 
 /// The state of checking one body.
@@ -179,6 +181,7 @@ pub fn check_body(
         questions: std::mem::take(&mut instances.questions),
         known,
         warnings: std::mem::take(&mut instances.warnings),
+        made_of: instances.made_of().cloned().collect(),
     })
 }
 

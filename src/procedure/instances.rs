@@ -46,8 +46,8 @@ pub struct Instances {
     pub(super) questions: Vec<Question>,
     /// What is worth a look in the bodies that were checked.
     pub warnings: Vec<Diagnostic>,
-    /// Names of the functions that became parts of queries.
-    inlined: Vec<String>,
+    /// Functions that became parts of queries.
+    inlined: Vec<Arc<Definition>>,
     /// The routines that were called.
     called: BTreeSet<usize>,
     /// The routines that are being checked, outermost first.
@@ -173,13 +173,13 @@ impl Instances {
         self.definitions.names()
     }
 
-    /// Names of the definitions that are called; not of all that they call, if that was known.
-    pub fn called(&self) -> Vec<String> {
+    /// The definitions that are called; not all that they call, if that was known.
+    pub fn called(&self) -> Vec<Arc<Definition>> {
         let called = self.called.iter().filter_map(|number| self.routines.get(*number));
-        let names = called.map(|instance| instance.name.clone());
-        let names = names.chain(self.inlined.iter().cloned());
+        let called = called.filter_map(|instance| instance.definition.clone());
         // Lambdas have names that nobody can write.
-        names.filter(|name| !name.contains('@')).collect()
+        let has_name = |definition: &Arc<Definition>| !definition.name.contains('@');
+        called.chain(self.inlined.iter().cloned()).filter(has_name).collect()
     }
 
     /// Adds a body that nothing calls.
@@ -271,7 +271,7 @@ impl Instances {
         let params = params(definition, call, &types, &mut nothing)?;
         let names = definition.routine.params.iter().map(|param| param.name.text.clone());
         let params = names.zip(params).map(|(name, param)| (name, param.ty, param.passed));
-        self.inlined.push(definition.name.clone());
+        self.inlined.push(Arc::clone(definition));
         Ok(QueryFunction {
             name: definition.name.clone(),
             params: params.collect(),

@@ -250,7 +250,7 @@ fn change_in(session: &mut Session, kind: &K, view: &mut View, running: Running)
             return Ok(StatementResult::RowsAffected(rows));
         }
         K::CopyFrom(copy) => return load::run(session, copy, view, running),
-        K::Drop(drop) => define::drop::run(drop, view)?,
+        K::Drop(drop) => define::drop::run(session, drop, view, running)?,
         K::CreateView(create) => define::views::create(session, create, view, running.dialect)?,
         K::AlterTable(alter) => define::alter::run(session, alter, view, running)?,
         K::CreateIndex(create) => define::indexes::create(session, create, view, running)?,

@@ -288,6 +288,8 @@ pub struct Drop {
     pub if_exists: bool,
     /// At least one.
     pub names: Vec<Path>,
+    /// `<type>`, of a function: the one that has this receiver.
+    pub receiver: Option<TypeName>,
     /// `ON t`, of a trigger.
     pub on: Option<Path>,
     /// `CASCADE` or `RESTRICT`.

@@ -305,11 +305,19 @@ impl Builder<'_> {
 
     pub(super) fn drop_object(&mut self, node: Node<'_>) -> Option<StatementKind> {
         let (mut kind, mut names, mut on, mut behavior) = (None, Vec::new(), None, None);
+        let mut receiver = None;
         let if_exists = has(&node, Rule::if_exists);
         for part in parts(node) {
             match part.as_rule() {
                 Rule::object_kind => kind = object_kind(&part),
                 Rule::object_name => names.push(self.idents(part)),
+                Rule::receiver => {
+                    let span = self.span(&part);
+                    receiver = parts(part).next().map(|ty| self.type_name(ty));
+                    if !matches!(kind, Some(ObjectKind::Function | ObjectKind::Procedure)) {
+                        self.error("42601", span, "a receiver stands behind the name of a function only");
+                    }
+                }
                 Rule::drop_on => {
                     let span = self.span(&part);
                     on = self.first_path(part);
@@ -325,6 +333,7 @@ impl Builder<'_> {
             kind: kind?,
             if_exists,
             names,
+            receiver,
             on,
             behavior,
         }))

@@ -227,6 +227,11 @@ impl Printer {
             [name] if labelled => printer.label(name),
             _ => printer.path(path),
         });
+        if let Some(receiver) = &drop.receiver {
+            self.word(" <");
+            self.type_name(receiver);
+            self.word(">");
+        }
         if let Some(table) = &drop.on {
             self.word(" ON ");
             self.path(table);

@@ -319,6 +319,7 @@ fn definition() -> BoxedStrategy<StatementKind> {
         vec(path(), 1..3),
         option::of(path()),
         behavior(),
+        option::of(type_name()),
     );
     let mode = prop::sample::select(&[RefreshMode::Full, RefreshMode::Incremental][..]);
     prop_oneof![
@@ -328,9 +329,11 @@ fn definition() -> BoxedStrategy<StatementKind> {
         2 => alter_table(),
         1 => alter_type(),
         1 => (flag(), path()).prop_map(|(if_not_exists, name)| StatementKind::CreateSchema(CreateSchema { if_not_exists, name })),
-        1 => drop.prop_map(|(kind, if_exists, names, on, behavior)| {
+        1 => drop.prop_map(|(kind, if_exists, names, on, behavior, receiver)| {
             let on = on.filter(|_| kind == ObjectKind::Trigger);
-            StatementKind::Drop(Drop { kind, if_exists, names, on, behavior })
+            let of_receiver = matches!(kind, ObjectKind::Function | ObjectKind::Procedure) && names.len() == 1;
+            let receiver = receiver.filter(|_| of_receiver);
+            StatementKind::Drop(Drop { kind, if_exists, names, receiver, on, behavior })
         }),
         1 => (path(), option::of(mode)).prop_map(|(name, mode)| StatementKind::Refresh(Refresh { name, mode })),
         1 => vec(path(), 1..3).prop_map(StatementKind::Truncate),

@@ -12,8 +12,10 @@ use gobi_grammar::similar::nearest;
 
 use super::{catalog_error, schema_and_name};
 use crate::catalog::{Entity, Entry, MAIN_SCHEMA};
-use crate::session::Error;
+use crate::plan::bind_type;
+use crate::session::change::Running;
 use crate::session::store::View;
+use crate::session::{Error, Session};
 use crate::session::{routines, triggers, types};
 
 /// Whether DROP is about what a catalog names.
@@ -38,23 +40,36 @@ fn kind_of(kind: ObjectKind) -> Option<&'static str> {
 }
 
 /// Drops them.
-pub fn run(drop: &Drop, view: &mut View) -> Result<(), Error> {
+pub fn run(session: &Session, drop: &Drop, view: &mut View, running: Running) -> Result<(), Error> {
     if drop.kind == ObjectKind::Type {
         return types::drop(drop, view);
     }
     if drop.kind == ObjectKind::Trigger {
         return triggers::define::drop(drop, view);
     }
+    let receiver = drop.receiver.as_ref();
+    let receiver = receiver.map(|ty| bind_type(ty, running.dialect, &session.relations.types()));
+    let receiver = receiver.transpose().map_err(Error::all)?.map(|ty| ty.to_string());
     let kind = kind_of(drop.kind).unwrap_or("object");
     for path in &drop.names {
         let (schema, name) = match drop.kind {
             ObjectKind::Schema => schema_name(path)?,
             _ => schema_and_name(path)?,
         };
-        let found = found(view, drop.kind, &schema, &name.text);
+        let mut found = found(view, drop.kind, &schema, &name.text);
+        let all = found.len();
+        if let Some(receiver) = &receiver {
+            found.retain(
+                |entry| matches!(&*entry.entity, Entity::Routine(def) if def.receiver.as_ref() == Some(receiver)),
+            );
+        }
         let Some(entry) = found.first().cloned() else {
             if drop.if_exists {
                 continue;
+            }
+            if let Some(receiver) = receiver.filter(|_| all > 0) {
+                let message = format!("{kind} `{}` of the receiver {receiver} does not exist", name.text);
+                return Err(Error::new(Diagnostic::new("42883", name.span, message)));
             }
             return Err(missing(view, kind, &schema, name));
         };
@@ -75,7 +90,7 @@ pub fn run(drop: &Drop, view: &mut View) -> Result<(), Error> {
     Ok(())
 }
 
-/// What DROP is about: one object, or the functions of one name for all their receivers.
+/// What DROP is about: one object, or the functions of one name.
 fn found(view: &View, kind: ObjectKind, schema: &str, name: &str) -> Vec<Entry> {
     let catalog = view.catalog();
     let of_receivers = || {

@@ -30,7 +30,7 @@ use crate::session::kept::Resolved;
 use crate::session::picks::Origin;
 use crate::session::points::point_error;
 use crate::session::reads;
-use crate::session::routines::stored_routines;
+use crate::session::routines::entries_of;
 use crate::session::unread::Unread;
 use crate::types::{Field, LogicalType, Value};
 
@@ -197,10 +197,11 @@ impl<'r> StatementTables<'r> {
         let own = self.named.iter().filter(|(which, _)| *which == Which::Own);
         let mut named: Vec<EntityId> = own.map(|(_, id)| *id).collect();
         let called = self.instances.iter().flat_map(Instances::called);
-        for name in called.filter(|name| !self.relations.routines.known.is_local(name)) {
-            for (entry, _) in stored_routines(self.relations.view.as_ref(), &name) {
-                if !named.contains(&entry.id) {
-                    named.push(entry.id);
+        let types = self.relations.types();
+        for called in called.filter(|called| !self.relations.routines.known.is_local(&called.name)) {
+            for id in entries_of(self.relations.view.as_ref(), &types, &called) {
+                if !named.contains(&id) {
+                    named.push(id);
                 }
             }
         }

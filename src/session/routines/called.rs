@@ -60,10 +60,10 @@ fn checked(session: &mut Session, value: &ast::Expr, view: &View, running: Runni
         session.relations.routines.pinned = outer;
     }
     let checked = checked.map_err(Error::all)?;
+    let types = session.relations.types();
     // Lambdas have names that nobody can write.
-    let routines = checked.program.routines.iter().map(|routine| &routine.name);
-    for name in routines.filter(|name| !name.contains('@')) {
-        named.extend(known::stored(Some(view), name).into_iter().map(|(entry, _)| entry.id));
+    for called in checked.made_of.iter().filter(|called| !called.name.contains('@')) {
+        named.extend(known::entries_of(Some(view), &types, called));
     }
     Ok(named)
 }

@@ -301,14 +301,9 @@ fn checked_among(
     if let Some(view) = view {
         names.extend(types::named_in(view.catalog(), definition.words()));
     }
-    let called = instances
-        .called()
-        .into_iter()
-        .filter(|name| !name.eq_ignore_ascii_case(&definition.name));
-    for name in called {
-        for (entry, _) in known::stored(view, &name) {
-            names.push(entry.id);
-        }
+    let types = session.relations.types();
+    for called in instances.called() {
+        names.extend(known::entries_of(view, &types, &called));
     }
     let mut named = Naming {
         names,

@@ -14,7 +14,7 @@ use gobi_grammar::ast::{DefineException, DefineMacro, Span, StatementKind};
 
 use super::Sources;
 use crate::catalog::{Catalog, Entity, EntityId, Entry, MAIN_SCHEMA, RoutineDef};
-use crate::plan::NamedTypes;
+use crate::plan::{NamedTypes, bind_type};
 use crate::procedure::{Definition, Definitions, Module};
 use crate::session::settings::parse_dialect;
 use crate::session::store::View;
@@ -348,6 +348,17 @@ impl Known {
         Arc::make_mut(&mut self.methods).remove(&name.to_lowercase());
     }
 
+    /// Forgets that of a receiver; whether there was one.
+    pub fn forget_method(&mut self, types: &NamedTypes, name: &str, receiver: &LogicalType) -> bool {
+        let wanted = Some(Some(receiver.to_string()));
+        let Some(methods) = Arc::make_mut(&mut self.methods).get_mut(&name.to_lowercase()) else {
+            return false;
+        };
+        let before = methods.len();
+        methods.retain(|known| receiver_of(types, known) != wanted);
+        methods.len() < before
+    }
+
     /// The session's own of a name.
     pub fn local_named(&self, name: &str) -> impl Iterator<Item = &Arc<Definition>> {
         let key = name.to_lowercase();
@@ -646,6 +657,24 @@ pub fn stored<'v>(view: Option<&'v View>, name: &str) -> Vec<(&'v Entry, &'v Rou
         members.into_iter().any(|member| member.name.eq_ignore_ascii_case(name))
     };
     module.into_iter().filter(|(_, def)| has(def)).collect()
+}
+
+/// What has a definition that is called, which another one of its name and another receiver is not.
+pub fn entries_of(view: Option<&View>, types: &NamedTypes, definition: &Definition) -> Vec<EntityId> {
+    let receiver = receiver_of(types, definition);
+    let is_it =
+        |def: &RoutineDef| def.members.is_some() || receiver.as_ref().is_none_or(|receiver| def.receiver == *receiver);
+    let found = stored(view, &definition.name).into_iter();
+    found.filter(|(_, def)| is_it(def)).map(|(entry, _)| entry.id).collect()
+}
+
+/// The type of a definition's receiver, which tells it from others of its name; none if that is no type.
+fn receiver_of(types: &NamedTypes, definition: &Definition) -> Option<Option<String>> {
+    let Some(receiver) = &definition.routine.receiver else {
+        return Some(None);
+    };
+    let bound = bind_type(receiver, definition.dialect, types).ok()?;
+    Some(Some(bound.to_string()))
 }
 
 /// The names of all.

@@ -42,7 +42,7 @@ pub use dependants::{Broken, broken, check_alone, each_of, refresh};
 pub use explained::explain_call;
 pub use for_rows::{Rows as CalledRows, call as call_for_rows};
 pub use jobs::Jobs;
-pub use known::{Functions, Known, Macros, stored as stored_routines};
+pub use known::{Functions, Known, Macros, entries_of};
 pub use listing::{describe, list};
 pub use modules::{drop_types_of as drop_module_types, list as list_modules, store as store_module};
 pub use naming::{Naming, direct};
@@ -451,7 +451,18 @@ pub fn drop_local(session: &mut Session, kind: &K) -> Option<Result<StatementRes
     if !matches!(drop.kind, ObjectKind::Function | ObjectKind::Procedure) {
         return None;
     }
+    let types = session.relations.types();
     let known = &mut session.relations.routines.known;
+    if let (Some(receiver), [path]) = (&drop.receiver, drop.names.as_slice()) {
+        let receiver = crate::plan::bind_type(receiver, session.settings.dialect, &types);
+        let [name] = path.as_slice() else { return None };
+        return match receiver {
+            Ok(receiver) => known
+                .forget_method(&types, &name.text, &receiver)
+                .then_some(Ok(StatementResult::Done)),
+            Err(errors) => Some(Err(Error::all(errors))),
+        };
+    }
     let mut names = drop.names.iter();
     let all_local = names.all(|path| matches!(path.as_slice(), [name] if known.is_local(&name.text)));
     if !all_local {

@@ -127,6 +127,7 @@ fn drop_types(names: Vec<String>, span: Span, behavior: Option<DropBehavior>, vi
         if_exists: true,
         names: names.into_iter().map(path).collect(),
         behavior,
+        receiver: None,
         on: None,
     };
     types::drop(&drop, view)

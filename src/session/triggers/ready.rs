@@ -262,10 +262,10 @@ fn make(
     let mut named = changes?;
     named.names.extend(names);
     let body = code(session, &trigger, target, running.span)?;
-    let routines = called
-        .iter()
-        .filter_map(|name| view.catalog().find(&[crate::catalog::MAIN_SCHEMA, name]));
-    named.names.extend(routines.map(|entry| entry.id));
+    let types = session.relations.types();
+    for called in called {
+        named.names.extend(routines::entries_of(Some(view), &types, &called));
+    }
     let needed = named.names.iter().chain(&named.writes).copied();
     let needs = needed.chain([def.call, target.id]);
     let needs = needs.filter_map(|id| Some((id, Arc::clone(&view.catalog().get(id)?.entity))));
