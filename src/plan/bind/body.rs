@@ -177,7 +177,10 @@ impl<'a> Binder<'a> {
     /// The error of a function that queries would wait for.
     pub(super) fn waits<T>(&mut self, name: &ast::Ident) -> Bound<T> {
         let message = format!("`{}` is async; a query calls only functions that are not", name.text);
-        let help = format!("call it before, as in `let x = {}(…)`, or declare it `as sync`", name.text);
+        let help = format!(
+            "call it before, as in `let x = {}(…)`, or declare it `as sync`",
+            name.text
+        );
         self.fail(Diagnostic::new("42809", name.span, message).with_help(help))
     }
 

@@ -73,6 +73,14 @@ impl VisitMut for Renaming<'_> {
                     };
                 }
             }
+            K::Braced(name) => {
+                if let Some(hidden) = self.name_of(name) {
+                    *name = Ident {
+                        span: name.span,
+                        ..hidden.clone()
+                    };
+                }
+            }
             _ => visit::walk_expr(self, expr),
         }
     }
@@ -91,6 +99,15 @@ impl VisitMut for Renaming<'_> {
     }
 
     fn relation(&mut self, relation: &mut TableRef) {
+        if let TableRefKind::Name(path) = &mut relation.kind
+            && let [name] = path.as_mut_slice()
+            && let Some(hidden) = self.name_of(name)
+        {
+            *name = Ident {
+                span: name.span,
+                ..hidden.clone()
+            };
+        }
         visit::walk_relation(self, relation);
     }
 }
@@ -131,8 +148,10 @@ impl VisitMut for Called<'_> {
 
     fn relation(&mut self, relation: &mut TableRef) {
         relation.alias.iter().for_each(|alias| self.name(alias));
-        if let (None, TableRefKind::Name(path)) = (&relation.alias, &relation.kind) {
-            path.last().into_iter().for_each(|name| self.name(name));
+        if let (None, TableRefKind::Name(path)) = (&relation.alias, &relation.kind)
+            && let [_, .., name] = path.as_slice()
+        {
+            self.name(name);
         }
         visit::walk_relation(self, relation);
     }

@@ -217,8 +217,13 @@ impl VisitMut for Walk {
                 let path = std::mem::take(path);
                 *e = self.name(path, e.span);
             }
-            K::Braced(_) | K::Subquery(_) | K::Exists(_) | K::InQuery { .. } => {
-                self.fail("0A000", written, "a name in braces in a macro is not supported yet");
+            K::Braced(name) => {
+                let path = vec![name.clone()];
+                *e = self.name(path, e.span);
+            }
+            // Macros that hold queries go another way.
+            K::Subquery(_) | K::Exists(_) | K::InQuery { .. } => {
+                self.fail("0A000", written, "a query in a macro of this form is not supported yet");
             }
             K::Try(attempt) => {
                 let before = self.names.len();
