@@ -11,7 +11,7 @@
 use gobi_grammar::ast::{self, Ident, Literal, Span, Statement, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect};
 
-use super::change::{self, Running};
+use super::change::Running;
 use super::relations::StatementTables;
 use super::store::{Store, View};
 use super::{DatabaseFolder, Error, Phases, Session, databases, routines, script, statement, text_of, transactions};
@@ -52,6 +52,7 @@ impl Session {
         for (statement, dialect) in &parsing.statements {
             self.statement = text_of(script, statement.span).into();
             found.extend(self.checked(statement, *dialect, &mut begun));
+            self.follow(&statement.kind);
         }
         if self.store.is_some()
             && let Err(error) = self.rollback(Span::default())
@@ -61,6 +62,26 @@ impl Session {
         found.sort_by_key(|diagnostic| (diagnostic.span().start, diagnostic.span().end));
         found.dedup();
         found
+    }
+
+    /// ROLLBACK of the script takes back what was defined behind its BEGIN.
+    fn follow(&mut self, kind: &K) {
+        let begin = Ident {
+            text: "\0begin".to_owned(),
+            quoted: true,
+            span: Span::default(),
+        };
+        // A COMMIT or ROLLBACK without BEGIN has nothing to end.
+        let _ = match kind {
+            _ if self.store.is_none() => Ok(()),
+            K::Begin(_) => self.savepoint(&begin),
+            K::Rollback(ast::Rollback::Transaction) => {
+                let undone = self.end_savepoint(&begin, true);
+                undone.and_then(|()| self.end_savepoint(&begin, false))
+            }
+            K::Commit(_) => self.end_savepoint(&begin, false),
+            _ => Ok(()),
+        };
     }
 
     fn checked(&mut self, statement: &Statement, dialect: Dialect, begun: &mut Option<View>) -> Vec<Diagnostic> {
@@ -145,14 +166,12 @@ fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Resul
     statement::begins(session, Some(&statement.kind));
     session.refresh_view(statement.span)?;
     match &statement.kind {
-        K::Query(query) | K::Describe(query) | K::Prove(query) => bind(session, query, dialect),
+        K::Query(query) => bind(session, query.unstreamed(), dialect),
+        K::Describe(query) | K::Prove(query) => bind(session, query, dialect),
         K::Copy(copy) => bind(session, &copy.source, dialect),
         K::Explain(explain) => look(session, &explain.statement, dialect),
         kind @ (K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_)) => {
-            let bound = transactions::framed(session, "check", statement.span, &mut |session, view| {
-                change::run(session, kind, view, running)
-            });
-            bound.map(drop)
+            transactions::change(session, kind, running).map(drop)
         }
         K::CreateTable(create) if create.query.is_some() => {
             let mut empty = create.clone();
@@ -161,6 +180,14 @@ fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Resul
                 .iter_mut()
                 .for_each(|query| query.limit = Some(zero(statement.span)));
             run(session, K::CreateTable(empty), statement.span, dialect)
+        }
+        K::CallRoutine(call) => {
+            routines::look(session, statement, running)?;
+            for made in routines::made_by(session, call) {
+                // It may need what only the call knows.
+                let _ = look(session, &made, dialect);
+            }
+            Ok(())
         }
         kind if routines::is_ours(kind) && !matches!(kind, K::Routine(_) | K::Module(_)) => {
             routines::look(session, statement, running)

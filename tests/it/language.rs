@@ -106,6 +106,42 @@ fn formatted_programs_print_the_same() {
     assert!(count > 100, "{count} programs were found");
 }
 
+/// `gobi check` finds no error in a program that runs without one.
+#[test]
+fn programs_without_errors_check() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/language");
+    let (mut failures, mut count) = (Vec::new(), 0);
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "grz") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let expected = fs::read_to_string(path.with_extension("out")).unwrap();
+        for ((name, program), (_, shown)) in programs(&text).into_iter().zip(programs(&expected)) {
+            if shown.contains("error[") {
+                continue;
+            }
+            count += 1;
+            let found = Client::embedded(Settings::default(), None)
+                .session()
+                .with_scratch()
+                .check(program);
+            let errors: Vec<_> = found
+                .into_iter()
+                .filter(|diagnostic| !diagnostic.is_warning())
+                .collect();
+            if !errors.is_empty() {
+                let shown = gobi_grammar::render::render(program, None, &errors, false);
+                failures.push(format!("{name}\n{program}\n{shown}"));
+            }
+        }
+    }
+    let failed = failures.len();
+    assert!(failures.is_empty(), "{failed} of {count}\n{}", failures.join("\n\n"));
+    assert!(count > 100, "{count} programs were found");
+}
+
 /// Names and texts.
 fn programs(text: &str) -> Vec<(String, &str)> {
     let mut out = Vec::new();

@@ -204,7 +204,7 @@ fn showing(session: &mut Session, value: &ast::Expr) -> Option<Known> {
     Some(known)
 }
 
-/// Checks a statement over the script's variables, which are NULLs of their types behind it.
+/// Checks a statement over the script's variables, which have no values behind it: they are NULL, or any value where they cannot be.
 pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<(), Error> {
     let params = params(session, statement, running)?;
     let checked = checked(session, std::slice::from_ref(statement), &params, running)?;
@@ -216,18 +216,28 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
     let is_known = |variable: &Variable| checked.known.iter().any(|known| known.name == variable.name);
     let held = params.into_iter().zip(types).filter(|(_, variable)| is_known(variable));
     let held = held.map(|(held, variable)| Held {
-        variable: Variable {
-            nullable: true,
-            ..variable
-        },
         declared: held.declared,
-        value: Value::Null,
+        value: match variable.nullable {
+            true => Value::Null,
+            false => any_of(&variable.ty),
+        },
+        variable,
     });
     let held = held.collect();
     let routines = &mut session.relations.routines;
     routines.variables = held;
     routines.warnings = checked.warnings;
     Ok(())
+}
+
+/// A value of a type whose values MATCH can name one by one, which asks for an arm for NULL otherwise; NULL of all other types.
+fn any_of(ty: &LogicalType) -> Value {
+    match ty {
+        LogicalType::Boolean => Value::Boolean(true),
+        LogicalType::Enum(_) => Value::Int(0),
+        LogicalType::Struct(fields) => Value::Struct(fields.iter().map(|_| Value::Null).collect()),
+        _ => Value::Null,
+    }
 }
 
 /// Whether an expression is there for what it does: TRY around a block, SPAWN, and ERROR.

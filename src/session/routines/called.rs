@@ -6,7 +6,8 @@
 //!
 //! Does not: look at CALL … AS OF, which calls what there was, or at the arguments of models.
 
-use gobi_grammar::ast;
+use gobi_grammar::ast::visit::{self, VisitMut};
+use gobi_grammar::ast::{self, Statement, StatementKind as K};
 
 use super::{Running, body, known, models};
 use crate::catalog::EntityId;
@@ -38,6 +39,29 @@ pub fn look(session: &mut Session, call: &ast::CallRoutine, view: &View, running
         naming.names.extend(callee.into_iter().chain(named));
     }
     Ok(())
+}
+
+/// The statements of a procedure's body that make and drop tables and the like.
+pub fn made_by(session: &Session, call: &ast::CallRoutine) -> Vec<Statement> {
+    struct Made(Vec<Statement>);
+    impl VisitMut for Made {
+        fn statement(&mut self, statement: &mut Statement) {
+            let kind = &statement.kind;
+            if matches!(
+                kind,
+                K::CreateTable(_) | K::CreateView(_) | K::CreateSchema(_) | K::AlterTable(_) | K::Drop(_)
+            ) {
+                self.0.push(statement.clone());
+            }
+            visit::walk_statement(self, statement);
+        }
+    }
+    let name = super::listing::whole_name(&call.name);
+    let mut made = Made(Vec::new());
+    if let Some(definition) = session.relations.routines.known.find(&name.text) {
+        visit::walk_routine(&mut made, &mut definition.routine.clone());
+    }
+    made.0
 }
 
 /// Checks a call as an expression; what it names.

@@ -37,6 +37,7 @@ use gobi_grammar::{Diagnostic, Dialect, ast};
 
 pub use answers::{Answering, Slots};
 pub use body::{look as look_at_body, question_types, run as run_body};
+pub use called::made_by;
 pub use define::{store, stored_definition, without_own};
 pub use dependants::{Broken, broken, check_alone, each_of, refresh};
 pub use explained::explain_call;
@@ -364,12 +365,26 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
     }
 }
 
+/// What is looked at of an expression by itself: of AWAIT, which takes the number of a job there, too, the job.
+fn awaiting(value: &ast::Expr, statement: &ast::Statement) -> ast::Statement {
+    let kind = match &value.kind {
+        ast::ExprKind::Await(job) => K::Eval(job.clone()),
+        _ => statement.kind.clone(),
+    };
+    let span = statement.span;
+    ast::Statement { kind, span }
+}
+
 /// Looks at a statement of the procedural half without running it.
 pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<(), Error> {
     match &statement.kind {
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running).map(drop),
         // A version of another time is checked when it is called.
-        K::CallRoutine(call) if call.as_of.is_some() || models::is_one(session, call) => Ok(()),
+        K::CallRoutine(call) if models::is_one(session, call) => {
+            let looked = models::look(session, call, running);
+            if call.as_of.is_some() { Ok(()) } else { looked }
+        }
+        K::CallRoutine(call) if call.as_of.is_some() => Ok(()),
         K::DiffRoutine(_) => Ok(()),
         K::CallRoutine(call) => {
             let value = body::called(session, call, running)?;
@@ -382,7 +397,7 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
                 let mut tables = StatementTables::new(&mut session.relations);
                 statement::bind(&query, running.dialect, &mut tables).map(drop)
             }
-            None => body::look(session, statement, running),
+            None => body::look(session, &awaiting(value, statement), running),
         },
         K::Audit(audit) => models::define_audit(session, audit, running),
         K::Test(test) => body::look(session, &testing::body_of(test, running), running),

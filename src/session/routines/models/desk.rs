@@ -17,6 +17,7 @@ use super::{Done, Given, INTERVAL, parts};
 use crate::formats::Relation;
 use crate::session::change::Running;
 use crate::session::change::foreign::relation_of_fields;
+use crate::session::relations::StatementTables;
 use crate::session::store::store_code;
 use crate::session::{Error, Session, StatementResult, statement};
 use crate::types::{Field, LogicalType, Value, cell};
@@ -74,6 +75,23 @@ impl Desk<'_> {
         }
     }
 
+    /// Makes what a run would fill, and reads nothing.
+    pub fn declare(&mut self, spec: &Spec) -> Result<(), Error> {
+        match spec.kind {
+            Kind::View | Kind::Embedded => return self.make_view(spec).map(drop),
+            Kind::External => return Ok(()),
+            _ => {}
+        }
+        self.session.refresh_view(self.running.span)?;
+        let outer = self.session.relations.routines.inside.replace(self.given.clone());
+        let mut tables = StatementTables::new(&mut self.session.relations);
+        let bound = statement::bind(self.query, self.dialect, &mut tables);
+        self.session.relations.routines.inside = outer;
+        let rows = self.kept(bound?.output.into_iter().map(|(_, field)| field).collect(), &[])?;
+        self.with(&rows, |desk| desk.make_table(spec, &rows))?;
+        self.make_journal()
+    }
+
     /// The rows of the model's query, with the values that are given.
     pub fn rows(&mut self) -> Result<Rows, Error> {
         let running = self.running;
@@ -86,6 +104,10 @@ impl Desk<'_> {
         let stream = stream?;
         let fields = stream.fields().to_vec();
         let batches: Vec<RecordBatch> = stream.collect::<Result<_, _>>()?;
+        self.kept(fields, &batches)
+    }
+
+    fn kept(&mut self, fields: Vec<Field>, batches: &[RecordBatch]) -> Result<Rows, Error> {
         for (at, field) in fields.iter().enumerate() {
             let before = fields.get(..at).unwrap_or_default();
             if before.iter().any(|other| other.name.eq_ignore_ascii_case(&field.name)) {
@@ -100,7 +122,7 @@ impl Desk<'_> {
         let Some(view) = self.session.relations.view.clone() else {
             return Err(self.error("XX000", "a model without a database".into()));
         };
-        let relation = relation_of_fields(&view, &fields, &batches);
+        let relation = relation_of_fields(&view, &fields, batches);
         let relation = relation.map_err(|error| self.error(store_code(&error), error.to_string()))?;
         Ok(Rows { fields, relation })
     }

@@ -104,6 +104,18 @@ impl Desk<'_> {
         ))
     }
 
+    /// Makes the two tables, unless they are there.
+    pub fn make_journal(&mut self) -> Result<(), Error> {
+        if self.has("model_state")? {
+            return Ok(());
+        }
+        self.make_schema("gobi")?;
+        self.change("CREATE TABLE gobi.model_state (model string PRIMARY KEY, done_until timestamp)")?;
+        let runs = "CREATE TABLE gobi.model_runs (model string, kind string, run_at timestamp, from_time timestamp, \
+                    until_time timestamp, added bigint, removed bigint)";
+        self.change(runs).map(drop)
+    }
+
     /// Notes how far the model is now, and what the run did.
     pub fn after(&mut self, spec: &Spec, name: &str, done: &Done, at: &str, until: Option<&str>) -> Result<(), Error> {
         let before = self.done_until(name)?;
@@ -111,14 +123,7 @@ impl Desk<'_> {
         if !further && done.added + done.removed == 0 {
             return Ok(());
         }
-        if !self.has("model_state")? {
-            self.make_schema("gobi")?;
-            self.change("CREATE TABLE gobi.model_state (model string PRIMARY KEY, done_until timestamp)")?;
-            self.change(
-                "CREATE TABLE gobi.model_runs (model string, kind string, run_at timestamp, from_time timestamp, \
-                 until_time timestamp, added bigint, removed bigint)",
-            )?;
-        }
+        self.make_journal()?;
         let model = text_of(name);
         if let (Some(until), true) = (until, further) {
             self.change(&format!(

@@ -76,6 +76,31 @@ pub fn call(session: &mut Session, call: &CallRoutine, running: Running) -> Opti
     }
 }
 
+/// Looks at CALL of a model: its arguments fit, and what it would fill is there, without rows, for what stands behind it.
+pub fn look(session: &mut Session, call: &CallRoutine, running: Running) -> Result<(), Error> {
+    let [name] = call.name.as_slice() else { return Ok(()) };
+    let Some(definition) = session.relations.routines.known.find(&name.text) else {
+        return Ok(());
+    };
+    let spec = Spec::of(&definition.name, &definition.routine);
+    let Some(spec) = spec.map_err(|error| Error::new(error).placed(running.span))? else {
+        return Ok(());
+    };
+    arguments(session, call, &definition, running)?;
+    let parts = Parts::of(&definition)?;
+    let mut given = variables(session, &definition, Some(&spec))?;
+    parts.look(session, definition.dialect, &mut given, &mut Vec::new())?;
+    let mut desk = Desk {
+        session,
+        running,
+        query: &parts.query,
+        variables: &parts.variables,
+        dialect: definition.dialect,
+        given,
+    };
+    desk.declare(&spec)
+}
+
 /// Whether a CALL is one of a model.
 pub fn is_one(session: &mut Session, call: &CallRoutine) -> bool {
     let [name] = call.name.as_slice() else { return false };
