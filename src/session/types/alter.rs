@@ -22,7 +22,7 @@ use crate::session::define::{self, views};
 use crate::session::store::View;
 use crate::session::{Error, Session, constraints, routines, triggers};
 use crate::types::labels::MOST_LABELS;
-use crate::types::{EnumType, Field, LogicalType, Physical};
+use crate::types::{EnumType, Field, LogicalType};
 
 /// ALTER TYPE of a database.
 pub fn alter(session: &mut Session, alter: &AlterType, view: &mut View, running: Running) -> Result<(), Error> {
@@ -272,7 +272,7 @@ fn tables_of(catalog: &Catalog, id: EntityId) -> Vec<EntityId> {
         .collect()
 }
 
-/// Rows stay as they are: the numbers of labels, how they are stored, and the fields of structs.
+/// Rows stay as they are: the numbers of labels, and the fields of structs.
 fn refuse_rows(catalog: &Catalog, old: &TypeDef, new: &TypeDef, tables: &[EntityId], span: Span) -> Result<(), Error> {
     if tables.is_empty() || old.ty == new.ty {
         return Ok(());
@@ -285,13 +285,6 @@ fn refuse_rows(catalog: &Catalog, old: &TypeDef, new: &TypeDef, tables: &[Entity
         );
         let help = format!("add it behind the last one: columns of {needed} have the numbers of the others");
         return Err(define::unsupported(&message, span).with_help(help));
-    }
-    if old.ty.physical() == Physical::I8 && new.ty.physical() != Physical::I8 {
-        let message = format!(
-            "a label of `{}` beyond the 128th, while it is the type of columns,",
-            old.name
-        );
-        return Err(define::unsupported(&message, span).with_help("make another type, and a column of that"));
     }
     if matches!(old.ty, LogicalType::Struct(_)) {
         let message = format!("`{}` as it was is needed by {needed}", old.name);

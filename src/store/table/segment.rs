@@ -394,8 +394,13 @@ pub(super) fn same_integers(a: &LogicalType, b: &LogicalType) -> bool {
     match (a, b) {
         (T::Decimal { scale: a, .. }, T::Decimal { scale: b, .. }) => a == b,
         (T::Timestamp | T::TimestampTz, T::Timestamp | T::TimestampTz) => true,
-        (a, b) => a == b || a.is_integer() && b.is_integer(),
+        (a, b) => a == b || is_integer(a) && is_integer(b),
     }
+}
+
+/// Labels are integers, which stay what they are when there are more of them.
+fn is_integer(ty: &LogicalType) -> bool {
+    ty.is_integer() || matches!(ty, LogicalType::Enum(_))
 }
 
 /// What rows have that were written before a column was added.
