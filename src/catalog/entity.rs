@@ -248,6 +248,9 @@ pub struct RoutineDef {
     /// Tables and views whose rows it changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<EntityId>,
+    /// Runs with the rights of who made it, not of who calls it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub definer: bool,
 }
 
 /// A function, procedure or macro of a module.

@@ -270,8 +270,10 @@ pub(super) unsafe fn call(
         0 => {
             hand_over(host)?;
             if let Some(asking) = &mut host.asking {
+                let mut spent = std::mem::take(&mut asking.spent);
+                spent.ran(!matches!(executable, Executable::Interpreted(_)));
                 // SAFETY: as for `answer`.
-                unsafe { &mut *asking.answers }.spent(std::mem::take(&mut asking.spent));
+                unsafe { &mut *asking.answers }.spent(spent);
             }
             Ok(())
         }

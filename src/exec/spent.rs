@@ -20,6 +20,10 @@ pub struct Count {
     pub rows: u64,
     /// Time.
     pub nanos: u64,
+    /// It ran as machine code.
+    pub native: bool,
+    /// It was interpreted.
+    pub interpreted: bool,
 }
 
 impl Count {
@@ -28,6 +32,8 @@ impl Count {
         self.calls += other.calls;
         self.rows += other.rows;
         self.nanos += other.nanos;
+        self.native |= other.native;
+        self.interpreted |= other.interpreted;
     }
 }
 
@@ -66,6 +72,14 @@ impl Spent {
         count.calls += calls;
         count.rows += rows;
         count.nanos += nanos;
+    }
+
+    /// Says what ran: machine code, or the interpreter.
+    pub(super) fn ran(&mut self, native: bool) {
+        for count in self.counts.values_mut() {
+            count.native = native;
+            count.interpreted = !native;
+        }
     }
 
     /// The counts, and the time behind the last event.

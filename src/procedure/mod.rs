@@ -238,6 +238,7 @@ fn unnamed<'n>(params: impl Iterator<Item = &'n str>, body: ast::RoutineBody, sp
         raises: Vec::new(),
         returns: ast::Returns::Inferred,
         mode: None,
+        rights: None,
         body,
     }
 }

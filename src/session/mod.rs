@@ -52,6 +52,7 @@ pub mod settings;
 mod show;
 mod statement;
 mod store;
+mod system;
 mod target;
 mod testing;
 mod timeline;

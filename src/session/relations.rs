@@ -127,10 +127,15 @@ impl Relations {
     fn given(&mut self, parts: &[&str]) -> Option<Opened> {
         let [name] = parts else { return None };
         let (name, relation) = self.given.iter().rfind(|(known, _)| known == name)?.clone();
+        Some(self.kept_rows(format!("\0given {name}"), &name, relation))
+    }
+
+    /// Rows in memory that are staged for no table.
+    fn kept_rows(&mut self, path: String, name: &str, relation: Arc<dyn Relation>) -> Opened {
         let fields = relation.schema().iter();
         let shown = fields.take_while(|field| field.name != ROW_COLUMN).count();
         let system = relation.schema().len() - shown;
-        Some(self.planned(format!("\0given {name}"), &name, system, relation))
+        self.planned(path, name, system, relation)
     }
 
     fn planned(&mut self, path: String, name: &str, system_columns: usize, relation: Arc<dyn Relation>) -> Opened {

@@ -189,6 +189,8 @@ pub struct Routine {
     pub returns: Returns,
     /// `as async`, `as sync`, or neither.
     pub mode: Option<Mode>,
+    /// `security definer`, `security invoker`, or neither.
+    pub rights: Option<Rights>,
     /// What it does.
     pub body: RoutineBody,
 }
@@ -241,6 +243,25 @@ pub enum Mode {
     Sync,
     /// As a job.
     Async,
+}
+
+/// Whose rights a body has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// Those of who made it.
+    Definer,
+    /// Those of who calls it.
+    Invoker,
+}
+
+impl Rights {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rights::Definer => "definer",
+            Rights::Invoker => "invoker",
+        }
+    }
 }
 
 /// `x => e`, `(a, b) => {…}`: a function without a name.

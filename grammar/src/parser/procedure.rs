@@ -13,8 +13,8 @@ use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::ast::{
     ArmBody, Assert, Assign, Block, CallRoutine, Catch, CatchArm, DefineException, DefineMacro, Expr, ExprKind, For,
-    Ident, If, Let, Match, MatchArm, Mode, Module, Param, Path, Pattern, Restate, Returns, Routine, RoutineBody,
-    RoutineForm, Span, Statement, StatementKind, Step, Test, Then, Try, Value, While,
+    Ident, If, Let, Match, MatchArm, Mode, Module, Param, Path, Pattern, Restate, Returns, Rights, Routine,
+    RoutineBody, RoutineForm, Span, Statement, StatementKind, Step, Test, Then, Try, Value, While,
 };
 
 impl Builder<'_> {
@@ -247,6 +247,7 @@ impl Builder<'_> {
             raises: Vec::new(),
             returns: Returns::Inferred,
             mode: None,
+            rights: None,
             body: RoutineBody::Block(Block {
                 statements: Vec::new(),
                 span: self.span(&node),
@@ -289,6 +290,12 @@ impl Builder<'_> {
                 routine.mode = Some(match has(&part, Rule::async_word) {
                     true => Mode::Async,
                     false => Mode::Sync,
+                })
+            }
+            Rule::rights_clause => {
+                routine.rights = Some(match has(&part, Rule::definer_word) {
+                    true => Rights::Definer,
+                    false => Rights::Invoker,
                 })
             }
             Rule::routine_body => {

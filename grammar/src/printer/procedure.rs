@@ -278,6 +278,10 @@ impl Printer {
             Some(Mode::Async) => self.word(" as async"),
             None => {}
         }
+        if let Some(rights) = routine.rights {
+            self.word(" security ");
+            self.word(rights.name());
+        }
         match &routine.body {
             RoutineBody::Block(block) => self.block(block),
             RoutineBody::Value(value) => {

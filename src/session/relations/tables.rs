@@ -32,6 +32,7 @@ use crate::session::points::point_error;
 use crate::session::reads;
 use crate::session::routines::entries_of;
 use crate::session::unread::Unread;
+use crate::session::{history, system};
 use crate::types::{Field, LogicalType, Value};
 
 /// Relations of a statement, by their numbers, as far as somebody wanted all of their rows.
@@ -345,6 +346,11 @@ impl<'r> StatementTables<'r> {
                 message: format!("{} without a database is not supported yet", clause(moment)),
             });
         }
+        if let [schema, name] = parts
+            && schema.eq_ignore_ascii_case(system::SCHEMA)
+        {
+            return self.of_system(which, name, moment);
+        }
         let [name] = parts else { return Ok(None) };
         let Some(file) = self.relations.file(which, name)? else {
             return Ok(None);
@@ -354,6 +360,29 @@ impl<'r> StatementTables<'r> {
             message: format!("the path `{}` is not UTF-8", file.display()),
         })?;
         self.number(path, name).map(|id| Some(Named::Table(id)))
+    }
+
+    /// A relation of the schema `system`, whose rows are those of now or then.
+    fn of_system(&mut self, which: Which, name: &str, moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
+        let Some(view) = self.relations.view_of(which) else {
+            return Ok(None);
+        };
+        let then = history::names_at(moment).map(|point| view.at(point)).transpose()?;
+        let catalog = then.as_ref().map_or(view.catalog(), |snapshot| &**snapshot.catalog());
+        let Some(relation) = system::relation(view, catalog, name)? else {
+            return Ok(None);
+        };
+        if !matches!(moment, None | Some(Moment::AsOf(_))) {
+            return Err(ResolveError {
+                code: "42809",
+                message: format!("`system.{name}` is no table; only tables have changes"),
+            });
+        }
+        let path = format!("\0system {} {name} {moment:?}", self.relations.prefix(which));
+        let opened = self.relations.kept_rows(path, name, relation);
+        // The rows are those of this time.
+        self.resolved = None;
+        Ok(Some(Named::Table(self.opened(opened))))
     }
 
     fn number(&mut self, path: &str, name: &str) -> Result<TableId, ResolveError> {

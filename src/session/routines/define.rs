@@ -170,6 +170,7 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
         version: before.as_ref().map_or(1, |(_, def)| def.version + 1),
         names: named.names,
         writes: named.writes,
+        definer: routine.rights == Some(ast::Rights::Definer),
     };
     let catalog = &mut view.changes.catalog;
     let made = match before {
@@ -345,7 +346,10 @@ pub fn described(session: &mut Session, definition: &Definition) -> Result<Vec<V
     let kept: Known = session.relations.routines.known.clone();
     let checked = checked(session, definition);
     session.relations.routines.known = kept;
-    Ok(rows(definition, checked?.0.as_ref()))
+    let mut rows = rows(definition, checked?.0.as_ref());
+    let rights = definition.routine.rights;
+    rows.extend(rights.map(|rights| vec!["security".to_owned(), rights.name().to_owned(), String::new()]));
+    Ok(rows)
 }
 
 fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>> {
@@ -391,6 +395,11 @@ pub fn refuse(session: &mut Session, routine: &ast::Routine, running: Running) -
     let types = session.relations.types().with(any.collect());
     if let Some(receiver) = &read.routine.receiver {
         bind_type(receiver, running.dialect, &types).map_err(Error::all)?;
+    }
+    if routine.rights.is_some() && routine.form == ast::RoutineForm::Local {
+        let span = routine.name.first().map_or(running.span, |name| name.span);
+        let message = "only what the database keeps has rights of its own: `security` stands in UPSERT and CREATE";
+        return Err(Error::new(Diagnostic::new("42601", span, message)));
     }
     let mut seen: Vec<&str> = Vec::new();
     for param in &routine.params {

@@ -84,6 +84,7 @@ pub fn store(session: &mut Session, module: &ast::Module, view: &mut View, runni
         },
         names: named.names,
         writes: named.writes,
+        definer: false,
     });
     let catalog = &mut view.changes.catalog;
     let made = match before {

@@ -1,7 +1,7 @@
 //! SHOW PROFILE: where the time of procedures and functions has gone, line by line.
 //!
 //! After `CALL load(1000)`, `SHOW PROFILE load` has a row for each line of its text, with how often it was come to, the rows that it gave
-//! or took, and its time.
+//! or took, its time, and whether it ran as machine code.
 //!
 //! Invariants: time belongs to the line at which it was noticed to have passed: where something was asked for, or a loop had done
 //! some thousand rounds; what is left at the end of a body belongs to the line that was noticed last.
@@ -114,9 +114,24 @@ pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
         ("time_us", number(|count| count.nanos / 1000)),
     ];
     let columns = columns.map(|(name, values)| (name, LogicalType::BigInt, values));
+    let tier = |at| count(at).map_or(Value::Null, |count| Value::String(tier_of(count).into()));
+    let tiers = (0..text.lines().count()).map(tier).collect();
     let texts = text.lines().map(|line| Value::String(line.into())).collect();
-    let columns = columns.into_iter().chain([("text", LogicalType::String, texts)]);
+    let texts = [
+        ("tier", LogicalType::String, tiers),
+        ("text", LogicalType::String, texts),
+    ];
+    let columns = columns.into_iter().chain(texts);
     result(columns, span)
+}
+
+/// How a line was run: by the tiers that did so since the session began.
+fn tier_of(count: &Count) -> &'static str {
+    match (count.native, count.interpreted) {
+        (true, true) => "both",
+        (true, false) => "native",
+        (false, _) => "interpreted",
+    }
 }
 
 fn result(
