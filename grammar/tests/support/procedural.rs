@@ -291,6 +291,7 @@ fn routine(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> 
     let about = (
         vec((name(), plain()), 0..3),
         option::of(prop::sample::select(&[Mode::Sync, Mode::Async][..])),
+        option::of(prop::sample::select(&[Rights::Definer, Rights::Invoker][..])),
     );
     (
         form,
@@ -304,7 +305,7 @@ fn routine(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> 
     )
         .prop_map(
             |(form, is_procedure, name, (receiver, type_params), params, raises, returns, (about, body))| {
-                let (metadata, mode) = about;
+                let (metadata, mode, rights) = about;
                 let metadata = if form == RoutineForm::Upsert {
                     metadata
                 } else {
@@ -321,6 +322,7 @@ fn routine(inner: BoxedStrategy<StatementKind>) -> BoxedStrategy<StatementKind> 
                     raises,
                     returns,
                     mode,
+                    rights,
                     body,
                 }))
             },
