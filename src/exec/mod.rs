@@ -56,6 +56,7 @@ use std::time::Instant;
 pub use engine::{BatchStream, Engine};
 pub use explain::{Explain, OperatorProfile, PipelineExplain, PipelineProfile, Profile};
 pub use prepare::{Phases, Prepared};
+pub use recursion::Grown;
 pub use row_body::RowBody;
 
 use crate::formats::FormatError;

@@ -46,29 +46,14 @@ impl Query {
         let recursion = &plan.recursions[number];
         let [base, step] = self.prepared.recursions[number].clone();
         let fields = &recursion.fields;
-        let mut all = Collected::new(fields, &self.budget)?;
-        let mut seen = match recursion.distinct {
-            true => Some(Seen::new(&all.schema, &self.budget)?),
-            false => None,
-        };
+        let mut grown = Grown::new(fields, recursion.distinct, &self.budget)?;
         let parts = plan.subqueries.len() + 2 * number;
         let mut rows = self.inner_rows(base, parts)?;
         loop {
-            let mut new = Vec::new();
-            for batch in rows {
-                let batch = all.named(&batch)?;
-                let batch = match &mut seen {
-                    Some(seen) => seen.drop_known(&batch)?,
-                    None => batch,
-                };
-                if batch.num_rows() > 0 {
-                    new.push(batch);
-                }
-            }
+            let new = grown.add(rows)?;
             if new.is_empty() {
-                return all.finish();
+                return grown.all.finish();
             }
-            new.iter().try_for_each(|batch| all.add(batch.clone()))?;
             self.recursive[number] = Some(Arc::new(TempData::of_batches(new, fields.clone(), Vec::new())));
             self.options.cancel.check()?;
             rows = self.inner_rows(step.clone(), parts + 1)?;
@@ -81,6 +66,48 @@ impl Query {
         let counts = self.inner(prepared, sender).run_all()?;
         self.add_inner_profile(part, counts);
         receiver.into_iter().collect()
+    }
+}
+
+/// The rows that a recursive CTE has so far.
+pub struct Grown {
+    all: Collected,
+    /// Of those that have to be distinct.
+    seen: Option<Seen>,
+}
+
+impl Grown {
+    /// None yet.
+    pub fn new(fields: &[Field], distinct: bool, budget: &Arc<Budget>) -> Result<Self, ExecError> {
+        let all = Collected::new(fields, budget)?;
+        let seen = match distinct {
+            true => Some(Seen::new(&all.schema, budget)?),
+            false => None,
+        };
+        Ok(Self { all, seen })
+    }
+
+    /// Adds the rows of a run; gives those that were not there.
+    pub fn add(&mut self, rows: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ExecError> {
+        let mut new = Vec::new();
+        for batch in rows {
+            let batch = self.all.named(&batch)?;
+            let batch = match &mut self.seen {
+                Some(seen) => seen.drop_known(&batch)?,
+                None => batch,
+            };
+            if batch.num_rows() > 0 {
+                self.all.add(batch.clone())?;
+                new.push(batch);
+            }
+        }
+        Ok(new)
+    }
+
+    /// All of them.
+    pub fn into_batches(mut self) -> Result<Vec<RecordBatch>, ExecError> {
+        self.all.put_together()?;
+        Ok(self.all.batches)
     }
 }
 
@@ -129,6 +156,9 @@ impl Collected {
     }
 
     fn put_together(&mut self) -> Result<(), ExecError> {
+        if self.small.is_empty() {
+            return Ok(());
+        }
         let small: usize = self.small.iter().map(RecordBatch::get_array_memory_size).sum();
         let batch = concat_batches(&self.schema, &self.small).map_err(internal)?;
         let bytes = self.reserved.bytes() + batch.get_array_memory_size();

@@ -123,7 +123,10 @@ impl Estimator {
                 distance.ceil().max(0.0)
             }
             Plan::Filter { input, predicates } => self.rows(input) * self.filter_share(input, predicates),
-            Plan::Project { input, .. } | Plan::Window { input, .. } => self.rows(input),
+            Plan::Project { input, .. }
+            | Plan::Window { input, .. }
+            | Plan::Called { input, .. }
+            | Plan::ForEach { input, .. } => self.rows(input),
             Plan::Unnest { input, .. } => self.rows(input) * UNKNOWN_LENGTH,
             Plan::Join { .. } => self.join_rows(plan),
             Plan::Aggregate { keys, .. } if keys.is_empty() => 1.0,

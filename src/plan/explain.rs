@@ -13,7 +13,8 @@ use serde_json::{Value as Json, json};
 
 use super::logical::ArithOp;
 use super::logical::{
-    Aggregate, AggregateFunction, ColumnId, ColumnInfo, CompareOp, Expr, ExprKind, JoinKind, Plan, Query, SortKey,
+    Aggregate, AggregateFunction, Called, ColumnId, ColumnInfo, CompareOp, Expr, ExprKind, JoinKind, Plan, Query,
+    SortKey, StageKind,
 };
 use crate::types::{LogicalType, Value};
 
@@ -38,9 +39,13 @@ pub fn text(query: &Query, estimates: &Estimates<'_>) -> String {
             Printer::new(&query.columns).plan(&query.root, 1, estimates, &mut out);
         }
     }
-    for call in &query.calls {
-        let _ = writeln!(out, "Rows of {}(…)", call.function);
-        Printer::new(&call.input.columns).plan(&call.input.root, 1, estimates, &mut out);
+    for stage in &query.stages {
+        let _ = match &stage.kind {
+            StageKind::Call { function, .. } => writeln!(out, "Rows of {function}"),
+            StageKind::Base { name, .. } => writeln!(out, "Rows that {name} begins with"),
+            StageKind::Step { name, .. } => writeln!(out, "Rows of a step of {name}"),
+        };
+        Printer::new(&stage.input.columns).plan(&stage.input.root, 1, estimates, &mut out);
     }
     Printer::new(&query.columns).plan(&query.root, 0, estimates, &mut out);
     out
@@ -64,11 +69,21 @@ pub fn json(query: &Query, estimates: &Estimates<'_>) -> Json {
             "step": part(&recursion.step),
         })
     });
-    let calls = query.calls.iter().map(|call| {
-        json!({
-            "function": call.function,
-            "rows": Printer::new(&call.input.columns).json(&call.input.root, estimates),
-        })
+    let calls = query.stages.iter().map(|stage| {
+        let (key, name) = match &stage.kind {
+            StageKind::Call {
+                function: Called::Function(name),
+                ..
+            } => ("function", name.clone()),
+            StageKind::Call {
+                function: Called::Expression { .. },
+                ..
+            } => ("function", "lambda".to_owned()),
+            StageKind::Base { name, .. } => ("base", name.clone()),
+            StageKind::Step { name, .. } => ("step", name.clone()),
+        };
+        let rows = Printer::new(&stage.input.columns).json(&stage.input.root, estimates);
+        json!({ key: name, "rows": rows })
     });
     json!({
         "plan": Printer::new(&query.columns).json(&query.root, estimates),
@@ -226,7 +241,23 @@ impl<'c> Printer<'c> {
                 ("Unnest".into(), details)
             }
             Plan::Window { .. } => self.describe_window(plan),
+            Plan::Called { .. } | Plan::ForEach { .. } => self.describe_bound(plan),
             Plan::UnionAll { columns, .. } => ("Union all".into(), vec![("", format!("[{}]", self.names(columns)))]),
+        }
+    }
+
+    /// An operator that only plans have that are being bound.
+    fn describe_bound(&self, plan: &Plan) -> (String, Vec<(&'static str, String)>) {
+        match plan {
+            Plan::Called { call, .. } => {
+                let details = vec![("", format!("{} = {}", self.name(call.column), call.function))];
+                ("Call".into(), details)
+            }
+            Plan::ForEach { each, .. } => {
+                let values: Vec<String> = each.values.iter().map(|(_, value, _)| self.expr(value)).collect();
+                ("For each".into(), vec![("", values.join(", "))])
+            }
+            _ => (String::new(), Vec::new()),
         }
     }
 

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use gobi_grammar::ast::Span;
+use gobi_grammar::ast::{self, Span};
 pub use gobi_grammar::ast::{FrameExclude, FrameUnit};
 
 use super::routine::{Program, RoutineId};
@@ -68,25 +68,73 @@ pub struct Query {
     pub program: Arc<Program>,
     /// Subqueries that are values given from outside: those of variables and parameters.
     pub given: Vec<Given>,
-    /// Calls that are made for rows before it runs, in their order: a later one may need earlier ones.
-    pub calls: Vec<RowCalls>,
+    /// What is done before it runs, in its order: a later stage may need earlier ones.
+    pub stages: Vec<Stage>,
 }
 
-/// A function that is called for each row of a query, before another one runs that reads these rows with its values.
+/// A query that runs before another one, which reads what becomes of its rows.
 #[derive(Clone, Debug)]
-pub struct RowCalls {
-    /// The relation that has them: the columns of the input but for those below, then the value.
+pub struct Stage {
+    /// The relation that has them.
     pub table: TableId,
-    /// The function.
-    pub function: String,
-    /// The columns that are its arguments.
-    pub args: Vec<ColumnId>,
-    /// The column that is true for the rows that it is called for, if it is not for all.
-    pub only_if: Option<ColumnId>,
     /// The rows.
     pub input: Query,
-    /// Where the call stands.
+    /// What becomes of them.
+    pub kind: StageKind,
+    /// Where that stands.
     pub span: Span,
+}
+
+/// What becomes of the rows of a [`Stage`].
+#[derive(Clone, Debug)]
+pub enum StageKind {
+    /// A function is called for each. The relation has the columns of the input but for those below, then the value.
+    Call {
+        /// The function.
+        function: Called,
+        /// The columns that are its arguments.
+        args: Vec<ColumnId>,
+        /// The column that is true for the rows that it is called for, if it is not for all.
+        only_if: Option<ColumnId>,
+    },
+    /// They are those that a recursive CTE begins with, and later those of the run before.
+    Base {
+        /// The CTE's name.
+        name: String,
+        /// Rows that were there already are dropped.
+        distinct: bool,
+    },
+    /// They are those of a run of a recursive CTE. While there are new ones, all stages behind its base are done again with them; then the
+    /// relation has the rows of all runs.
+    Step {
+        /// The number of its base.
+        base: usize,
+        /// The CTE's name.
+        name: String,
+    },
+}
+
+/// A function that is called for rows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Called {
+    /// One with a name.
+    Function(String),
+    /// The one that an expression with lambdas is, of what it takes from around it.
+    Expression {
+        /// The expression.
+        body: Box<ast::Expr>,
+        /// The names of its arguments.
+        params: Vec<String>,
+    },
+}
+
+impl std::fmt::Display for Called {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Function(name) => write!(f, "{name}(…)"),
+            Self::Expression { .. } => write!(f, "a lambda"),
+        }
+    }
 }
 
 /// A value that a query is given each time it runs.
@@ -121,7 +169,7 @@ pub struct ColumnInfo {
 }
 
 /// A relational operator.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
     /// Rows of a table.
     Scan {
@@ -246,6 +294,47 @@ pub enum Plan {
         /// Inputs and the columns taken from each, in order, of the same types.
         inputs: Vec<(Plan, Vec<ColumnId>)>,
     },
+    /// Each row with the value of a call that is made for it. No bound query has one: it is a [`Stage`] and a scan there.
+    Called {
+        /// From.
+        input: Box<Plan>,
+        /// The call.
+        call: Box<RowCall>,
+    },
+    /// The rows that the input has for each combination of values of columns that it does not produce. No bound query has one: it
+    /// becomes joins as soon as the rows that have these values are known.
+    ForEach {
+        /// From.
+        input: Box<Plan>,
+        /// What the rows are found for.
+        each: Box<Each>,
+    },
+}
+
+/// A call for rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowCall {
+    /// The function.
+    pub function: Called,
+    /// Its arguments.
+    pub args: Vec<Expr>,
+    /// It is made only where this is true; elsewhere its value is NULL.
+    pub only_if: Option<Expr>,
+    /// The column of its value.
+    pub column: ColumnId,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The values that a subquery is computed for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Each {
+    /// The column that the input mentions, its value in the rows around, and the column that holds it beside the input's.
+    pub values: Vec<(ColumnId, Expr, ColumnId)>,
+    /// Only those of rows for which this is true.
+    pub only_if: Option<Expr>,
+    /// Where the subquery stands.
+    pub span: Span,
 }
 
 /// Join kinds that the engine runs. (RIGHT is bound as LEFT with its sides exchanged.)

@@ -244,6 +244,16 @@ pub trait TableResolver {
         Err(Diagnostic::new("0A000", call.name.span, message))
     }
 
+    /// Whether the function of an expression with lambdas, which names these functions, asks queries.
+    fn lambda_asks(&mut self, _call: &LambdaCall<'_>, _functions: &[String]) -> bool {
+        false
+    }
+
+    /// The function of an expression with lambdas that is called for rows; its effects are those that no query has.
+    fn called_lambda(&mut self, call: &LambdaCall<'_>) -> Result<Callee, Diagnostic> {
+        Err(Diagnostic::new("0A000", call.body.span, "a call of a lambda for rows"))
+    }
+
     /// The rows of a call that is made for rows, the one with that number, with these columns; `None` where none
     /// can be made.
     fn called_rows(&mut self, _number: usize, _name: &str, _fields: Vec<Field>) -> Option<TableId> {

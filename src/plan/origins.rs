@@ -91,6 +91,16 @@ impl<'q> Walk<'q> {
                     call.args.iter().for_each(|arg| self.note(*id, Made::Taken(*arg)));
                 }
             }
+            Plan::Called { call, .. } => {
+                call.args
+                    .iter()
+                    .for_each(|arg| self.note(call.column, Made::Computed(arg)));
+            }
+            Plan::ForEach { each, .. } => {
+                for (_, value, held) in &each.values {
+                    self.note(*held, Made::Computed(value));
+                }
+            }
             Plan::UnionAll { columns, inputs } => {
                 for (_, taken) in inputs {
                     let pairs = columns.iter().zip(taken);

@@ -39,6 +39,17 @@ pub fn nullable_columns(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId
             set
         }
         Plan::Sort { input, .. } | Plan::Limit { input, .. } => nullable_columns(input, columns),
+        Plan::Called { input, call } => {
+            let mut set = nullable_columns(input, columns);
+            set.insert(call.column);
+            set
+        }
+        Plan::ForEach { input, each } => {
+            let mut set = nullable_columns(input, columns);
+            let held = each.values.iter().map(|(_, _, held)| *held);
+            set.extend(held.filter(|id| columns.get(id.0 as usize).is_none_or(|info| info.nullable)));
+            set
+        }
         Plan::Window { input, calls, .. } => {
             let mut set = nullable_columns(input, columns);
             let declared = |id: &ColumnId| columns.get(id.0 as usize).is_none_or(|info| info.nullable);

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use gobi_grammar::ast::Span;
 
 use super::logical::{
-    Aggregate, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan, WindowBound, WindowCall, WindowFrame,
+    Aggregate, ColumnId, CompareOp, Each, Expr, ExprKind, JoinKind, Plan, RowCall, WindowBound, WindowCall, WindowFrame,
 };
 use crate::functions;
 use crate::types::{LogicalType, Value};
@@ -260,6 +260,32 @@ impl Aggregate {
     }
 }
 
+impl RowCall {
+    /// Calls `f` on arguments and condition.
+    pub fn for_each_expr<'e>(&'e self, f: &mut dyn FnMut(&'e Expr)) {
+        self.args.iter().chain(&self.only_if).for_each(f);
+    }
+
+    /// Calls `f` on arguments and condition.
+    pub fn for_each_expr_mut(&mut self, f: &mut dyn FnMut(&mut Expr)) {
+        self.args.iter_mut().chain(&mut self.only_if).for_each(f);
+    }
+}
+
+impl Each {
+    /// Calls `f` on values and condition.
+    pub fn for_each_expr<'e>(&'e self, f: &mut dyn FnMut(&'e Expr)) {
+        let values = self.values.iter().map(|(_, value, _)| value);
+        values.chain(&self.only_if).for_each(f);
+    }
+
+    /// Calls `f` on values and condition.
+    pub fn for_each_expr_mut(&mut self, f: &mut dyn FnMut(&mut Expr)) {
+        let values = self.values.iter_mut().map(|(_, value, _)| value);
+        values.chain(&mut self.only_if).for_each(f);
+    }
+}
+
 impl<C> WindowCall<C> {
     /// Calls `f` on every argument, filter and distance of a bound.
     pub fn for_each<'w>(&'w self, f: &mut dyn FnMut(&'w C)) {
@@ -362,6 +388,16 @@ impl Plan {
                 out.extend(calls.iter().map(|(id, _)| *id));
                 out
             }
+            Plan::Called { input, call } => {
+                let mut out = input.output();
+                out.push(call.column);
+                out
+            }
+            Plan::ForEach { input, each } => {
+                let mut out = input.output();
+                out.extend(each.values.iter().map(|(_, _, held)| *held));
+                out
+            }
         }
     }
 
@@ -380,6 +416,8 @@ impl Plan {
             | Plan::Sort { input, .. }
             | Plan::Unnest { input, .. }
             | Plan::Window { input, .. }
+            | Plan::Called { input, .. }
+            | Plan::ForEach { input, .. }
             | Plan::Limit { input, .. } => vec![input],
             Plan::Join { left, right, .. } => vec![left, right],
             Plan::UnionAll { inputs, .. } => inputs.iter().map(|(plan, _)| plan).collect(),
@@ -396,6 +434,8 @@ impl Plan {
             | Plan::Sort { input, .. }
             | Plan::Unnest { input, .. }
             | Plan::Window { input, .. }
+            | Plan::Called { input, .. }
+            | Plan::ForEach { input, .. }
             | Plan::Limit { input, .. } => vec![input],
             Plan::Join { left, right, .. } => vec![left, right],
             Plan::UnionAll { inputs, .. } => inputs.iter_mut().map(|(plan, _)| plan).collect(),
@@ -412,6 +452,8 @@ impl Plan {
             | Plan::Limit { .. }
             | Plan::UnionAll { .. } => {}
             Plan::Unnest { array, .. } => f(array),
+            Plan::Called { call, .. } => call.for_each_expr(f),
+            Plan::ForEach { each, .. } => each.for_each_expr(f),
             Plan::Scan { filters, .. } => filters.iter().for_each(f),
             Plan::Values { rows, .. } => rows.iter().flatten().for_each(f),
             Plan::Filter { predicates, .. } => predicates.iter().for_each(f),
@@ -440,6 +482,8 @@ impl Plan {
             | Plan::Limit { .. }
             | Plan::UnionAll { .. } => {}
             Plan::Unnest { array, .. } => f(array),
+            Plan::Called { call, .. } => call.for_each_expr_mut(f),
+            Plan::ForEach { each, .. } => each.for_each_expr_mut(f),
             Plan::Scan { filters, .. } => filters.iter_mut().for_each(f),
             Plan::Values { rows, .. } => rows.iter_mut().flatten().for_each(f),
             Plan::Filter { predicates, .. } => predicates.iter_mut().for_each(f),
@@ -455,6 +499,73 @@ impl Plan {
                 keys.iter_mut().for_each(|(_, e)| f(e));
                 aggregates.iter_mut().for_each(|(_, a)| a.for_each_expr_mut(f));
             }
+        }
+    }
+
+    /// Calls `f` on each column that this operator itself produces or takes, outside of its expressions.
+    pub fn for_each_own_column_mut(&mut self, f: &mut dyn FnMut(&mut ColumnId)) {
+        match self {
+            Plan::Scan { columns, .. } | Plan::Recursive { columns, .. } => {
+                columns.iter_mut().for_each(|(id, _)| f(id))
+            }
+            Plan::Values { columns, .. } => columns.iter_mut().for_each(f),
+            Plan::Range { column, .. } => f(column),
+            Plan::Filter { .. } | Plan::Join { .. } | Plan::Limit { .. } => {}
+            Plan::Project { columns, .. } => columns.iter_mut().for_each(|(id, _)| f(id)),
+            Plan::Aggregate { keys, aggregates, .. } => {
+                keys.iter_mut().for_each(|(id, _)| f(id));
+                aggregates.iter_mut().for_each(|(id, _)| f(id));
+            }
+            Plan::Sort { keys, .. } => keys.iter_mut().for_each(|key| f(&mut key.column)),
+            Plan::Unnest { element, position, .. } => {
+                f(element);
+                f(position);
+            }
+            Plan::Window {
+                partition,
+                order,
+                calls,
+                ..
+            } => {
+                partition.iter_mut().for_each(&mut *f);
+                order.iter_mut().for_each(|key| f(&mut key.column));
+                for (id, call) in calls {
+                    f(id);
+                    *call = call.map(&mut |arg| {
+                        let mut arg = *arg;
+                        f(&mut arg);
+                        arg
+                    });
+                }
+            }
+            Plan::UnionAll { columns, inputs } => {
+                columns.iter_mut().for_each(&mut *f);
+                inputs
+                    .iter_mut()
+                    .for_each(|(_, taken)| taken.iter_mut().for_each(&mut *f));
+            }
+            Plan::Called { call, .. } => f(&mut call.column),
+            Plan::ForEach { each, .. } => {
+                for (of, _, held) in &mut each.values {
+                    f(of);
+                    f(held);
+                }
+            }
+        }
+    }
+
+    /// Calls `f` on each column that is mentioned anywhere in the plan: those of an operator before those of the operators below it.
+    pub fn for_each_column_mut(&mut self, f: &mut dyn FnMut(&mut ColumnId)) {
+        self.for_each_own_column_mut(f);
+        self.for_each_expr_mut(&mut |e| {
+            e.rewrite(&mut |part| {
+                if let ExprKind::Column(id) = &mut part.kind {
+                    f(id);
+                }
+            });
+        });
+        for child in self.children_mut() {
+            child.for_each_column_mut(f);
         }
     }
 
@@ -491,6 +602,8 @@ impl Plan {
             | Plan::Aggregate { .. }
             | Plan::Unnest { .. }
             | Plan::Window { .. }
+            | Plan::Called { .. }
+            | Plan::ForEach { .. }
             | Plan::UnionAll { .. } => made.extend(self.output()),
             _ => {}
         }

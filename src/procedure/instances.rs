@@ -253,6 +253,25 @@ impl Instances {
         Ok(callee)
     }
 
+    /// Whether the function of an expression with lambdas asks queries; see [`TableResolver::lambda_asks`].
+    pub fn lambda_asks(&self, call: &LambdaCall<'_>, functions: &[String]) -> bool {
+        let own = Arc::new(Definition::of_expression(call));
+        let named = functions.iter().filter_map(|name| self.definitions.find(name));
+        let mut all = std::iter::once(own).chain(named);
+        all.any(|definition| asking::asks(&definition, &*self.definitions))
+    }
+
+    /// The function of an expression with lambdas that is called for rows; see [`TableResolver::called_lambda`].
+    pub fn called_lambda(
+        &mut self,
+        call: &LambdaCall<'_>,
+        tables: &mut dyn TableResolver,
+    ) -> Result<Callee, Diagnostic> {
+        let mut callee = self.lambda_of(call, Some(tables))?;
+        callee.effects = self.any_question(callee.routine.0 as usize, &|kind| !kind.only_reads());
+        Ok(callee)
+    }
+
     fn asking(
         &mut self,
         definition: &Arc<Definition>,
@@ -692,6 +711,20 @@ impl TableResolver for WithInstances<'_> {
                     call.name.text
                 );
                 Err(Diagnostic::new("0A000", call.name.span, message))
+            }
+        }
+    }
+
+    fn lambda_asks(&mut self, call: &LambdaCall<'_>, functions: &[String]) -> bool {
+        self.instances.lambda_asks(call, functions)
+    }
+
+    fn called_lambda(&mut self, call: &LambdaCall<'_>) -> Result<Callee, Diagnostic> {
+        match &mut self.tables {
+            Some(tables) => self.instances.called_lambda(call, &mut **tables),
+            None => {
+                let message = "a lambda that asks queries, in such a place, is not supported yet";
+                Err(Diagnostic::new("0A000", call.body.span, message))
             }
         }
     }

@@ -50,6 +50,7 @@ mod script;
 mod scripts;
 pub mod settings;
 mod show;
+mod stages;
 mod statement;
 mod store;
 mod system;

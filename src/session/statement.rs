@@ -6,7 +6,6 @@
 //!
 //! Does not: parse, or hold rows.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use super::adding;
 use super::change::Running;
 use super::kept::{Key, Slot};
 use super::relations::{Relations, Scanned, StatementTables};
+use super::stages::with_bound;
 use super::store::StatementLocks;
 use super::{
     Error, Phases, ResultStream, Session, StatementResult, attach, caches, compact, copy, explain, prepared, routines,
@@ -25,9 +25,8 @@ use super::{
 };
 use crate::catalog::TableDef;
 use crate::exec::{CancelToken, Engine, Prepared, QueryOptions};
-use crate::formats::{BatchRelation, Relation};
 use crate::plan::change::{Change, Layout, Unchecked};
-use crate::plan::{self, TableResolver as _, logical};
+use crate::plan::{self, logical};
 use crate::store::table::Given;
 use crate::types::arrow::arrow_schema;
 use crate::types::stack::with_bytes;
@@ -235,12 +234,12 @@ pub fn compiled_change(
 }
 
 /// A query whose names are resolved, and what it was resolved with.
-struct Bound<'r> {
-    query: logical::Query,
-    tables: StatementTables<'r>,
-    phases: Phases,
+pub(super) struct Bound<'r> {
+    pub(super) query: logical::Query,
+    pub(super) tables: StatementTables<'r>,
+    pub(super) phases: Phases,
     /// Where its plan is kept.
-    slot: Option<Slot>,
+    pub(super) slot: Option<Slot>,
 }
 
 /// The change as it is kept, or bound anew.
@@ -307,7 +306,7 @@ fn kept_or_bound<'r>(
 }
 
 /// The bound query, with less to do.
-fn simplified(query: logical::Query) -> logical::Query {
+pub(super) fn simplified(query: logical::Query) -> logical::Query {
     with_bytes(query.stack_bytes(), || plan::simplify(query))
 }
 
@@ -448,86 +447,8 @@ pub fn compile(
     })
 }
 
-type Bind<'b> = &'b mut dyn for<'r> FnMut(&'r mut Relations) -> Result<(Bound<'r>, Layout), Error>;
-
-/// Goes on with a query that is bound, after the calls that have to be made for rows before it runs.
-fn with_bound<T>(
-    session: &mut Session,
-    bind: Bind<'_>,
-    options: &QueryOptions,
-    running: Running,
-    go_on: impl FnOnce(&Engine, Bound<'_>, Layout) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let (bound, layout) = bind(&mut session.relations)?;
-    if bound.query.calls.is_empty() {
-        return go_on(&session.engine, bound, layout);
-    }
-    drop(bound);
-    // All of it sees the same.
-    let outer = std::mem::replace(&mut session.reads_one_view, true);
-    let done = after_calls(session, bind, options, running).and_then(|called| {
-        session.relations.called = called;
-        let (bound, layout) = bind(&mut session.relations)?;
-        go_on(&session.engine, bound, layout)
-    });
-    session.reads_one_view = outer;
-    done
-}
-
-/// Makes the calls of a query one after the other: the rows of one may have values of those before.
-fn after_calls(
-    session: &mut Session,
-    bind: Bind<'_>,
-    options: &QueryOptions,
-    running: Running,
-) -> Result<Vec<Arc<dyn Relation>>, Error> {
-    let mut called: Vec<Arc<dyn Relation>> = Vec::new();
-    loop {
-        session.relations.called.clone_from(&called);
-        let (bound, _) = bind(&mut session.relations)?;
-        let Some(call) = bound.query.calls.get(called.len()).cloned() else {
-            return Ok(called);
-        };
-        let fields = bound.tables.info(call.table).schema.clone();
-        let read = plan::columns_read(&bound.query, call.table);
-        let (rows, input) = rows_of(call.clone(), &fields, &read);
-        let bound = Bound {
-            query: simplified(input),
-            slot: None,
-            ..bound
-        };
-        let stream = start(&session.engine, bound, options, running.span)?;
-        let batches = routines::call_for_rows(session, &call, (&rows, stream), options, running)?;
-        called.push(Arc::new(BatchRelation::new(fields, batches)));
-    }
-}
-
-/// The rows that a call is made for: the columns that are read later, the arguments, and whether there is a call.
-fn rows_of(
-    call: logical::RowCalls,
-    fields: &[Field],
-    read: &BTreeSet<usize>,
-) -> (routines::CalledRows, logical::Query) {
-    let value = fields.len().saturating_sub(1);
-    let mut input = call.input;
-    let kept: Vec<usize> = (0..value).filter(|at| read.contains(at)).collect();
-    let mut output: Vec<_> = kept.iter().filter_map(|at| input.output.get(*at).cloned()).collect();
-    let wanted = call.args.iter().chain(&call.only_if);
-    output.extend(wanted.filter_map(|id| input.output.iter().find(|(known, _)| known == id).cloned()));
-    let args = output.iter().skip(kept.len()).take(call.args.len());
-    let rows = routines::CalledRows {
-        columns: fields.len(),
-        args: args.map(|(_, field)| field.ty.clone()).collect(),
-        kept,
-        has_condition: call.only_if.is_some(),
-        value: fields
-            .last()
-            .filter(|_| read.contains(&value))
-            .map(|field| field.ty.clone()),
-    };
-    input.output = output;
-    (rows, input)
-}
+/// Binds a query, as often as that is needed.
+pub(super) type Bind<'b> = &'b mut dyn for<'r> FnMut(&'r mut Relations) -> Result<(Bound<'r>, Layout), Error>;
 
 fn bound<'r>(
     relations: &'r mut Relations,
@@ -542,7 +463,12 @@ fn bound<'r>(
 }
 
 /// Optimises, compiles and starts a query; rows that are known already need no engine.
-fn start(engine: &Engine, mut bound: Bound<'_>, options: &QueryOptions, span: Span) -> Result<ResultStream, Error> {
+pub(super) fn start(
+    engine: &Engine,
+    mut bound: Bound<'_>,
+    options: &QueryOptions,
+    span: Span,
+) -> Result<ResultStream, Error> {
     if let Some(slot) = &bound.slot
         && let Some(prepared) = slot.code(&bound.query, &mut bound.tables, options)
     {

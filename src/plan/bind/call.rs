@@ -112,11 +112,30 @@ impl<'a> Binder<'a> {
         if plain == "unnest" {
             return self.unnest_call(block, call, span);
         }
-        let args = self.exprs(block, &call.args)?;
+        let args = match name.as_str() {
+            "coalesce" | "ifnull" => self.first_of(block, &call.args)?,
+            "if" => self.condition_and_values(block, &call.args)?,
+            _ => self.exprs(block, &call.args)?,
+        };
         match name.as_str() {
             form if FORMS.contains(&form) => self.form(form, args, call, span),
             _ => self.function(&call.name, args, span),
         }
+    }
+
+    /// The arguments of `if`.
+    fn condition_and_values(&mut self, block: &mut Block<'a>, args: &'a [ast::Expr]) -> Bound<Vec<Expr>> {
+        let Some((condition, values)) = args.split_first() else {
+            return Ok(Vec::new());
+        };
+        let condition = [self.expr(block, condition)];
+        let values = values.iter().enumerate();
+        let mut values: Vec<Bound<Expr>> = values
+            .map(|(at, value)| self.in_branch(&condition, at > 0, |binder| binder.expr(block, value)))
+            .collect();
+        let [condition] = condition;
+        values.insert(0, condition);
+        values.into_iter().collect()
     }
 
     fn form(&mut self, form: &str, mut args: Vec<Expr>, call: &ast::Call, span: Span) -> Bound<Expr> {

@@ -9,30 +9,27 @@
 //!
 //! Does not: call anything; the session does, and binds the query again then.
 
+use std::collections::HashSet;
+
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::Span;
+use gobi_grammar::ast::{self, Span};
 
 use super::select::{Block, Place};
 use super::subquery::Attach;
-use super::{Binder, Bound, Relation, Reported};
-use crate::plan::logical::{ColumnId, Expr, ExprKind, Plan, Query, Recursion, RowCalls, TableId};
-use crate::plan::{Callee, Passed, QueryFunction, RoutineCall};
-use crate::types::{Field, LogicalType, Value};
+use super::{Binder, Bound, Reported};
+use crate::plan::logical::{Called, ColumnId, Expr, ExprKind, Plan, RowCall};
+use crate::plan::{Passed, QueryFunction, RoutineCall};
+use crate::types::LogicalType;
 
 /// A call whose value is a column of the rows that it is made for.
 #[derive(Clone, Debug)]
 pub(super) struct ForRows {
-    function: String,
-    args: Vec<Expr>,
-    /// It is made only where this is true.
-    only_if: Option<Expr>,
-    column: ColumnId,
+    call: RowCall,
     /// It is a part of a grouping key.
     groups: bool,
-    span: Span,
 }
 
-/// The branches of a CASE of which one is being bound.
+/// The branches of a CASE of which one is being bound, or operands of AND and the like before the one that is.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Branches {
     /// The conditions so far.
@@ -41,26 +38,12 @@ pub(super) struct Branches {
     pub(super) otherwise: bool,
 }
 
-/// Calls for rows, with their rows.
-#[derive(Debug)]
-pub(super) struct Made {
-    table: TableId,
-    call: ForRows,
-    /// The rows, and after their columns the arguments.
-    rows: Relation,
-    args: Vec<ColumnId>,
-    only_if: Option<ColumnId>,
-    /// So many subqueries and recursive CTEs stand before it.
-    before: (usize, usize),
-}
-
 /// How much there is of what is being bound.
 pub(super) struct Mark {
     errors: usize,
     subqueries: usize,
     recursions: usize,
     given: usize,
-    calls: usize,
     attached: usize,
     below: usize,
     above: usize,
@@ -75,7 +58,6 @@ impl Mark {
             subqueries: binder.subqueries.len(),
             recursions: binder.recursions.len(),
             given: binder.given.len(),
-            calls: binder.calls.len(),
             attached: binder.attached,
             below: block.joins_below.len(),
             above: block.joins_above.len(),
@@ -90,7 +72,6 @@ impl Mark {
         binder.subqueries.truncate(self.subqueries);
         binder.recursions.truncate(self.recursions);
         binder.given.truncate(self.given);
-        binder.calls.truncate(self.calls);
         binder.attached = self.attached;
         block.joins_below.truncate(self.below);
         block.joins_above.truncate(self.above);
@@ -101,35 +82,23 @@ impl Mark {
 
 impl ForRows {
     fn is_same(&self, other: &Self) -> bool {
-        self.function == other.function && self.args == other.args && self.only_if == other.only_if
+        let (own, other) = (&self.call, &other.call);
+        own.function == other.function && own.args == other.args && own.only_if == other.only_if
     }
 
     /// Whether it has the same value for all rows.
     fn is_for_all_rows(&self) -> bool {
         let same = |arg: &Expr| arg.columns().is_empty() && !arg.is_volatile();
-        self.only_if.is_none() && self.args.iter().all(same)
-    }
-
-    /// An argument, which is not computed where there is no call.
-    fn only_there(&self, arg: Expr) -> Expr {
-        let Some(condition) = self.only_if.clone() else {
-            return arg;
-        };
-        let (ty, span) = (arg.ty.clone(), arg.span);
-        let kind = ExprKind::Case {
-            arms: vec![(condition, arg)],
-            otherwise: Box::new(Expr::literal(Value::Null, ty.clone(), span)),
-        };
-        Expr { kind, ty, span }
+        self.call.only_if.is_none() && self.call.args.iter().all(same)
     }
 
     /// The column of its value.
     pub(super) fn column(&self) -> ColumnId {
-        self.column
+        self.call.column
     }
 
     pub(super) fn for_each_outer(&mut self, f: &mut dyn FnMut(&mut Expr)) {
-        self.args.iter_mut().chain(&mut self.only_if).for_each(f);
+        self.call.for_each_expr_mut(f);
     }
 }
 
@@ -146,29 +115,6 @@ impl Branches {
             otherwise: Box::new(Expr::truth(self.otherwise, span)),
         };
         Expr::boolean(kind, span)
-    }
-}
-
-impl Made {
-    pub(super) fn calls(
-        self,
-        whole: impl Fn(Relation) -> Query,
-        subqueries: &[Query],
-        recursions: &[Recursion],
-    ) -> RowCalls {
-        let input = Query {
-            subqueries: subqueries.iter().take(self.before.0).cloned().collect(),
-            recursions: recursions.iter().take(self.before.1).cloned().collect(),
-            ..whole(self.rows)
-        };
-        RowCalls {
-            table: self.table,
-            function: self.call.function,
-            args: self.args,
-            only_if: self.only_if,
-            input,
-            span: self.call.span,
-        }
     }
 }
 
@@ -209,29 +155,37 @@ impl<'a> Binder<'a> {
         let name = &call.name.text;
         match self.tables.called_function(call) {
             Ok(callee) if callee.effects => self.does_more(name, span),
-            Ok(callee) => self.called(block, name, callee, args, span),
+            Ok(callee) => {
+                let values = self.passed_values(callee.params, &args)?;
+                let function = Called::Function(name.clone());
+                self.called(block, function, callee.result, values, span)
+            }
             Err(error) => self.fail(error),
         }
     }
 
-    /// The value of a call that is made for rows.
-    fn called(
+    /// The value of a call that is made for rows, of this type.
+    pub(super) fn called(
         &mut self,
         block: &mut Block<'a>,
-        function: &str,
-        callee: Callee,
-        args: Vec<Expr>,
+        function: Called,
+        ty: LogicalType,
+        values: Vec<Expr>,
         span: Span,
     ) -> Bound<Expr> {
-        let values = self.passed_values(callee.params, &args)?;
-        let taken: Vec<Expr> = self.branches.iter().map(|branches| branches.taken(span)).collect();
+        let name = match &function {
+            Called::Function(name) => name.clone(),
+            Called::Expression { .. } => "lambda".to_owned(),
+        };
         let mut call = ForRows {
-            function: function.to_owned(),
-            args: values,
-            only_if: (!taken.is_empty()).then(|| Expr::and(taken, span)),
-            column: ColumnId(u32::MAX),
+            call: RowCall {
+                function,
+                args: values,
+                only_if: self.taken(span),
+                column: ColumnId(u32::MAX),
+                span,
+            },
             groups: block.place == Place::GroupBy,
-            span,
         };
         call.for_each_outer(&mut |e| self.without_frames(e));
         let above = matches!(
@@ -241,14 +195,14 @@ impl<'a> Binder<'a> {
         let below = block.joins_below.iter().map(|join| (join, !above));
         let known = below.chain(block.joins_above.iter().map(|join| (join, above)));
         let same = |(join, in_reach): (&Attach, bool)| match join {
-            Attach::Call(made) if made.is_same(&call) && (in_reach || made.groups) => Some(made.column),
+            Attach::Call(made) if made.is_same(&call) && (in_reach || made.groups) => Some(made.column()),
             _ => None,
         };
         if let Some(column) = known.filter_map(same).next() {
-            return Ok(Expr::column(column, callee.result, span));
+            return Ok(Expr::column(column, ty, span));
         }
-        call.column = self.new_column(function, callee.result.clone(), true);
-        let column = call.column;
+        let column = self.new_column(name, ty.clone(), true);
+        call.call.column = column;
         if call.is_for_all_rows() {
             let one_row = Plan::Values {
                 columns: Vec::new(),
@@ -256,14 +210,10 @@ impl<'a> Binder<'a> {
             };
             let value = self.with_call(one_row, call);
             let kind = ExprKind::Subquery(self.add_value(value, column));
-            return Ok(Expr {
-                kind,
-                ty: callee.result,
-                span,
-            });
+            return Ok(Expr { kind, ty, span });
         }
         block.joins().push(Attach::Call(call));
-        Ok(Expr::column(column, callee.result, span))
+        Ok(Expr::column(column, ty, span))
     }
 
     /// The value of each parameter.
@@ -279,99 +229,30 @@ impl<'a> Binder<'a> {
         Ok(values)
     }
 
-    /// The rows of a plan with the value of a call; with NULL if that is not supported.
+    /// The rows of a plan with the value of a call.
     pub(super) fn with_call(&mut self, plan: Plan, call: ForRows) -> Plan {
-        let own = plan.output();
-        match self.no_call(&plan, &call) {
-            None => self.called_rows(plan, own, call),
-            Some(what) => self.not_called(plan, own, &call, &what),
-        }
-    }
-
-    /// The rows of a plan with NULL for a call that is not supported.
-    fn not_called(&mut self, plan: Plan, own: Vec<ColumnId>, call: &ForRows, what: &str) -> Plan {
-        let span = call.span;
-        let message = format!("{what} not supported yet");
-        self.errors.push(Diagnostic::new("0A000", span, message));
-        let ty = self.info(call.column).ty.clone();
-        let mut columns: Vec<(ColumnId, Expr)> = own.iter().map(|id| (*id, self.column_expr(*id, span))).collect();
-        columns.push((call.column, Expr::literal(Value::Null, ty, span)));
-        Plan::Project {
+        self.calls = true;
+        Plan::Called {
             input: Box::new(plan),
-            columns,
+            call: Box::new(call.call),
         }
     }
 
-    /// Why a call cannot be made for the rows of a plan.
-    fn no_call(&self, plan: &Plan, call: &ForRows) -> Option<String> {
-        let known = plan.output_set();
-        let within = call.args.iter().chain(&call.only_if).all(|e| e.within(&known));
-        let place = match within && plan.free_columns().is_empty() {
-            true if self.recursions.iter().all(Option::is_some) => return None,
-            true => "in a recursive CTE",
-            false => "for values of a query around that query",
-        };
-        let function = &call.function;
-        Some(format!(
-            "a call of `{function}`, which cannot become a part of a query, {place}, is"
-        ))
-    }
-
-    fn called_rows(&mut self, plan: Plan, own: Vec<ColumnId>, call: ForRows) -> Plan {
-        let span = call.span;
-        let mut columns: Vec<(ColumnId, Expr)> = own.iter().map(|id| (*id, self.column_expr(*id, span))).collect();
-        let mut computed = |binder: &mut Self, value: Expr| {
-            let id = binder.new_column("argument", value.ty.clone(), true);
-            columns.push((id, value));
-            id
-        };
-        let args = call.args.iter().map(|arg| call.only_there(arg.clone()));
-        let args: Vec<ColumnId> = args.map(|arg| computed(self, arg)).collect();
-        let only_if = call.only_if.clone().map(|condition| computed(self, condition));
-        let field = |binder: &Self, id: ColumnId| Field {
-            name: binder.info(id).name.clone(),
-            ty: binder.info(id).ty.clone(),
-            nullable: true,
-        };
-        let output = columns.iter().map(|(id, _)| (*id, field(self, *id))).collect();
-        let read: Vec<ColumnId> = own.into_iter().chain([call.column]).collect();
-        let fields = read.iter().map(|id| field(self, *id)).collect();
-        let name = format!("{}(…)", call.function);
-        let Some(table) = self.tables.called_rows(self.calls.len(), &name, fields) else {
-            let what = format!("a call of `{}` in such a place is", call.function);
-            let own = read.into_iter().filter(|id| *id != call.column).collect();
-            return self.not_called(plan, own, &call, &what);
-        };
-        self.calls.push(Made {
-            table,
-            call,
-            rows: Relation {
-                plan: Plan::Project {
-                    input: Box::new(plan),
-                    columns,
-                },
-                output,
-            },
-            args,
-            only_if,
-            before: (self.subqueries.len(), self.recursions.len()),
-        });
-        Plan::Scan {
-            table,
-            name,
-            columns: read.into_iter().zip(0..).collect(),
-            filters: Vec::new(),
-        }
+    /// True where all branches around an expression are taken, if there are some.
+    pub(super) fn taken(&self, span: Span) -> Option<Expr> {
+        let some = self.branches.iter().filter(|branches| !branches.conditions.is_empty());
+        let taken: Vec<Expr> = some.map(|branches| branches.taken(span)).collect();
+        (!taken.is_empty()).then(|| Expr::and(taken, span))
     }
 
     /// Rows with what is attached to them, that satisfy conditions: those which need nothing of it are looked at first.
     pub(super) fn attach_filtered(&mut self, plan: Plan, joins: Vec<Attach>, predicates: Vec<Expr>) -> Plan {
-        let calls = joins.iter().any(|join| matches!(join, Attach::Call(_)));
-        if !calls {
+        if !joins.iter().any(Attach::calls) {
             return self.attach(plan, joins).filtered(predicates);
         }
-        let known = plan.output_set();
-        let (before, after): (Vec<Expr>, Vec<Expr>) = predicates.into_iter().partition(|e| e.within(&known));
+        let made: HashSet<ColumnId> = joins.iter().flat_map(Attach::output).collect();
+        let needs_nothing = |e: &Expr| e.columns().is_disjoint(&made);
+        let (before, after): (Vec<Expr>, Vec<Expr>) = predicates.into_iter().partition(needs_nothing);
         self.attach(plan.filtered(before), joins).filtered(after)
     }
 
@@ -390,6 +271,32 @@ impl<'a> Binder<'a> {
         let bound = bind(self);
         self.branches.pop();
         bound
+    }
+
+    /// Binds what is evaluated one after the other, as long as nothing has decided; `decides`: what is true of one that has.
+    pub(super) fn in_sequence(
+        &mut self,
+        items: &'a [ast::Expr],
+        decides: impl Fn(Expr) -> Expr,
+        mut bind: impl FnMut(&mut Self, &'a ast::Expr) -> Bound<Expr>,
+    ) -> Vec<Bound<Expr>> {
+        if !self.tables.calls_for_rows() {
+            return items.iter().map(|item| bind(self, item)).collect();
+        }
+        self.branches.push(Branches {
+            conditions: Vec::new(),
+            otherwise: true,
+        });
+        let mut out = Vec::with_capacity(items.len());
+        for item in items {
+            let bound = bind(self, item);
+            if let (Ok(e), Some(branches)) = (&bound, self.branches.last_mut()) {
+                branches.conditions.push(decides(e.clone()));
+            }
+            out.push(bound);
+        }
+        self.branches.pop();
+        out
     }
 
     /// The error of a function that changes something.

@@ -18,6 +18,11 @@ use crate::plan::logical::{Aggregate, AggregateFunction, ColumnId, CompareOp, Ex
 use crate::plan::properties;
 use crate::types::{LogicalType, Value};
 
+/// Whether functions are called for rows of a plan.
+pub(super) fn has_calls(plan: &Plan) -> bool {
+    matches!(plan, Plan::Called { .. }) || plan.children().into_iter().any(has_calls)
+}
+
 /// A plan without correlations, and the predicates that held them.
 #[derive(Clone, Debug)]
 pub(super) struct Pulled {
@@ -31,8 +36,16 @@ pub(super) struct Blocked(pub(super) &'static str);
 
 /// `outer = inner` with the inner side made of the subquery's columns only.
 pub(super) fn outer_inner(predicate: &Expr, inner: &HashSet<ColumnId>) -> Option<(Expr, Expr)> {
+    match predicate.kind {
+        ExprKind::Compare { op: CompareOp::Eq, .. } => sides(predicate, inner),
+        _ => None,
+    }
+}
+
+/// The sides of `outer = inner` or `outer IS NOT DISTINCT FROM inner`.
+pub(super) fn sides(predicate: &Expr, inner: &HashSet<ColumnId>) -> Option<(Expr, Expr)> {
     let ExprKind::Compare {
-        op: CompareOp::Eq,
+        op: CompareOp::Eq | CompareOp::NotDistinct,
         left,
         right,
     } = &predicate.kind
@@ -53,7 +66,10 @@ pub(super) fn outer_inner(predicate: &Expr, inner: &HashSet<ColumnId>) -> Option
 /// Drops what does not change whether there is a row: projections, orders, DISTINCT, LIMIT above zero.
 pub(super) fn existence_only(plan: Plan) -> Plan {
     match plan {
-        Plan::Project { input, .. } | Plan::Sort { input, .. } | Plan::Window { input, .. } => existence_only(*input),
+        Plan::Project { input, .. }
+        | Plan::Sort { input, .. }
+        | Plan::Window { input, .. }
+        | Plan::Called { input, .. } => existence_only(*input),
         Plan::Limit {
             input,
             limit,
@@ -102,6 +118,9 @@ fn pull_from(binder: &mut Binder<'_>, plan: Plan, free: &HashSet<ColumnId>) -> R
         Plan::Unnest { .. } => Err(Blocked("unnest")),
         Plan::Window { .. } => Err(Blocked("a window function")),
         Plan::Values { .. } => Err(Blocked("VALUES over outer columns")),
+        // Predicates are looked at before the call.
+        Plan::Called { .. } => Err(Blocked("a call")),
+        Plan::ForEach { .. } => Err(Blocked("this operator")),
         Plan::Scan { .. } | Plan::Range { .. } | Plan::Recursive { .. } => Err(Blocked("this relation")),
     }
 }
@@ -327,7 +346,8 @@ fn over_global_aggregate(plan: &Plan) -> bool {
     }
 }
 
-fn or_zero(count: Expr) -> Expr {
+/// A count of a group that may not be there.
+pub(super) fn or_zero(count: Expr) -> Expr {
     let span = count.span;
     let zero = Expr::literal(Value::Int(0), LogicalType::BigInt, span);
     Expr {
@@ -337,8 +357,9 @@ fn or_zero(count: Expr) -> Expr {
     }
 }
 
-/// The join with each combination of its keys once, which keeps the number of left rows; `None` if it has a residual.
-pub(super) fn distinct_keys(binder: &mut Binder<'_>, join: Joined) -> Option<Joined> {
+/// The join with each combination of its keys once, which keeps the number of left rows, and what is not NULL where there is a partner;
+/// `None` if it has a residual.
+pub(super) fn distinct_keys(binder: &mut Binder<'_>, join: Joined) -> Option<(Joined, Expr)> {
     if !join.residual.is_empty() || join.keys.is_empty() {
         return None;
     }
@@ -355,14 +376,22 @@ pub(super) fn distinct_keys(binder: &mut Binder<'_>, join: Joined) -> Option<Joi
             groups.push((id, inner));
         }
     }
-    Some(Joined {
+    let (mut found, mut aggregates) = (keys.first()?.1.clone(), Vec::new());
+    if join.null_equal {
+        let rows = binder.new_column("count", LogicalType::BigInt, false);
+        found = Expr::column(rows, LogicalType::BigInt, found.span);
+        aggregates.push((rows, super::subquery::count_of(None)));
+    }
+    let joined = Joined {
         kind: join.kind,
         right: Plan::Aggregate {
             input: Box::new(join.right),
             keys: groups,
-            aggregates: Vec::new(),
+            aggregates,
         },
         keys,
+        null_equal: join.null_equal,
         residual: Vec::new(),
-    })
+    };
+    Some((joined, found))
 }

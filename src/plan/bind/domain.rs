@@ -4,7 +4,8 @@
 //! becomes `SELECT d, count(*) FROM d JOIN nation ON n_regionkey < d GROUP BY d`, to be joined on `r_regionkey = d`.
 //!
 //! After Neumann and Kemper, "Unnesting Arbitrary Queries", 2015. The domain `d` is the block's FROM bound once more, without
-//! its filters: a superset of the values needed is as right, and the join with it drops the rest.
+//! its filters: a superset of the values needed is as right, and the join with it drops the rest. Where functions are called in the
+//! subquery it is not as right: then the domain is a copy of the rows that the subquery is joined with, as soon as these are known.
 //!
 //! Invariants: the result produces one column for each outer column and mentions none of those.
 //!
@@ -12,27 +13,34 @@
 
 use std::collections::{HashMap, HashSet};
 
+use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span};
 
 use super::decorrelate::{Blocked, Pulled};
 use super::from::cross;
 use super::scope::Scope;
 use super::{Binder, Reported};
-use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
+use crate::plan::logical::{ColumnId, CompareOp, Each, Expr, ExprKind, JoinKind, Plan};
 
 /// Outer column → the column that stands for it.
 type Renames = HashMap<ColumnId, ColumnId>;
 
 /// Where the values of the outer columns come from.
 pub(super) struct Source<'s, 'a> {
-    /// The block's FROM.
-    pub(super) from: &'a [ast::TableRef],
-    /// Its scope.
-    pub(super) scope: &'s Scope,
+    /// What has them.
+    pub(super) rows: Rows<'s, 'a>,
     /// The columns that the subquery takes from it.
     pub(super) outer: Vec<ColumnId>,
     /// Those of them that are never NULL.
     pub(super) present: HashSet<ColumnId>,
+}
+
+/// Rows that have the values of the outer columns.
+pub(super) enum Rows<'s, 'a> {
+    /// Those of the block's FROM, with its scope.
+    From(&'a [ast::TableRef], &'s Scope),
+    /// A copy of these; the values are expressions of them.
+    Copy(&'s Plan, &'s Each),
 }
 
 /// The subquery for all combinations, and what it is to be joined on.
@@ -45,17 +53,95 @@ pub(super) fn unnest<'a>(binder: &mut Binder<'a>, plan: Plan, source: &Source<'_
             binder.column_expr(*outer, Span::default()),
             binder.column_expr(inner, Span::default()),
         );
-        predicates.push(Expr::compare(equality(source, *outer), outer_expr, inner_expr));
+        predicates.push(Expr::compare(equality(source), outer_expr, inner_expr));
     }
     Ok(Pulled { plan, predicates })
 }
 
 /// NULL is a value of the domain like others.
-fn equality(source: &Source<'_, '_>, outer: ColumnId) -> CompareOp {
-    match source.present.contains(&outer) {
+fn equality(source: &Source<'_, '_>) -> CompareOp {
+    match source.outer.iter().all(|outer| source.present.contains(outer)) {
         true => CompareOp::Eq,
         false => CompareOp::NotDistinct,
     }
+}
+
+/// The right side of a join with a plan; what is to be computed for values of that plan's rows, is.
+pub(super) fn for_each(binder: &mut Binder<'_>, left: &Plan, mut right: Plan) -> Plan {
+    let mut refused = Vec::new();
+    right.rewrite(&mut |part| {
+        let (input, each) = match part {
+            Plan::ForEach { input, each } => (input.take(), each.clone()),
+            _ => return,
+        };
+        match for_each_of(binder, left, input, &each) {
+            Ok(plan) => *part = plan,
+            Err(Blocked(what)) => {
+                let message = format!("a correlated subquery with {what} is not supported yet");
+                refused.push(Diagnostic::new("0A000", each.span, message));
+            }
+        }
+    });
+    binder.errors.extend(refused);
+    right
+}
+
+fn for_each_of(binder: &mut Binder<'_>, left: &Plan, input: Plan, each: &Each) -> Result<Plan, Blocked> {
+    if varies(left) {
+        return Err(Blocked("a call, for rows that change from time to time,"));
+    }
+    let rows = left.clone().filtered(each.only_if.iter().cloned().collect());
+    let never_null = each.values.iter().filter(|(_, _, held)| !binder.info(*held).nullable);
+    let source = Source {
+        present: never_null.map(|(of, ..)| *of).collect(),
+        outer: each.values.iter().map(|(of, ..)| *of).collect(),
+        rows: Rows::Copy(&rows, each),
+    };
+    let made = input.output();
+    let (input, renames) = Unnesting {
+        binder,
+        source: &source,
+    }
+    .apply(input)?;
+    let mut columns: Vec<(ColumnId, Expr)> = Vec::with_capacity(made.len() + each.values.len());
+    columns.extend(made.into_iter().map(|id| (id, binder.column_expr(id, each.span))));
+    for (of, _, held) in &each.values {
+        let value = *renames.get(of).ok_or(Blocked("this outer reference"))?;
+        columns.push((*held, binder.column_expr(value, each.span)));
+    }
+    let input = Box::new(input);
+    Ok(Plan::Project { input, columns })
+}
+
+/// Whether a plan may have other rows each time.
+fn varies(plan: &Plan) -> bool {
+    let mut any = false;
+    plan.for_each_expr(&mut |e| any |= e.is_volatile());
+    any || plan.children().into_iter().any(varies)
+}
+
+/// The same plan with columns of its own, and those by the old ones.
+fn copied(binder: &mut Binder<'_>, plan: &Plan) -> (Plan, Renames) {
+    fn add_made(plan: &Plan, made: &mut Vec<ColumnId>) {
+        made.extend(plan.output());
+        plan.children().into_iter().for_each(|child| add_made(child, made));
+    }
+    let mut made = Vec::new();
+    add_made(plan, &mut made);
+    made.sort_unstable();
+    made.dedup();
+    let new = |id: ColumnId| {
+        let info = binder.info(id).clone();
+        (id, binder.new_column(info.name, info.ty, info.nullable))
+    };
+    let renames: Renames = made.into_iter().map(new).collect();
+    let mut plan = plan.clone();
+    plan.for_each_column_mut(&mut |id| {
+        if let Some(new) = renames.get(id) {
+            *id = *new;
+        }
+    });
+    (plan, renames)
 }
 
 struct Unnesting<'u, 's, 'a, 'b> {
@@ -105,9 +191,16 @@ impl Unnesting<'_, '_, '_, '_> {
             Plan::Join { .. } => self.join(plan),
             Plan::UnionAll { columns, inputs } => self.union(columns, inputs),
             Plan::Values { columns, rows } => self.values(columns, rows),
+            Plan::Called { input, mut call } => {
+                let (input, renames) = self.apply(*input)?;
+                call.for_each_expr_mut(&mut |e| rename(e, &renames));
+                let input = Box::new(input);
+                Ok((Plan::Called { input, call }, renames))
+            }
             Plan::Limit { .. } => Err(Blocked("LIMIT")),
             Plan::Unnest { .. } => Err(Blocked("unnest")),
             Plan::Window { .. } => Err(Blocked("a window function")),
+            Plan::ForEach { .. } => Err(Blocked("this operator")),
             Plan::Scan { .. } | Plan::Range { .. } | Plan::Recursive { .. } => Err(Blocked("this relation")),
         }
     }
@@ -119,13 +212,18 @@ impl Unnesting<'_, '_, '_, '_> {
 
     /// The distinct combinations of the outer columns' values.
     fn domain(&mut self) -> Result<(Plan, Renames), Blocked> {
-        let bound = self.binder.bind_from(self.source.from);
+        let (from, scope) = match self.source.rows {
+            Rows::From(from, scope) => (from, scope),
+            Rows::Copy(rows, each) => return Ok(self.domain_of(rows, each)),
+        };
+        let around = scope;
+        let bound = self.binder.bind_from(from);
         let (plan, scope) = bound.map_err(|Reported| Blocked("this outer reference"))?;
         if !plan.free_columns().is_empty() {
             return Err(Blocked("outer references across several levels"));
         }
         let mut renames = Renames::new();
-        for (old, new) in self.source.scope.columns.iter().zip(&scope.columns) {
+        for (old, new) in around.columns.iter().zip(&scope.columns) {
             renames.insert(old.id, new.id);
             renames.entry(old.bare_id()).or_insert(new.bare_id());
         }
@@ -138,6 +236,26 @@ impl Unnesting<'_, '_, '_, '_> {
             aggregates: Vec::new(),
         };
         Ok((plan, renames))
+    }
+
+    /// The distinct combinations of values of a plan's rows.
+    fn domain_of(&mut self, rows: &Plan, each: &Each) -> (Plan, Renames) {
+        let (plan, copies) = copied(self.binder, rows);
+        let (mut renames, mut keys) = (Renames::new(), Vec::new());
+        for (of, value, held) in &each.values {
+            let mut value = value.clone();
+            rename(&mut value, &copies);
+            let info = self.binder.info(*held).clone();
+            let id = self.binder.new_column(info.name, info.ty, info.nullable);
+            keys.push((id, value));
+            renames.insert(*of, id);
+        }
+        let plan = Plan::Aggregate {
+            input: Box::new(plan),
+            keys,
+            aggregates: Vec::new(),
+        };
+        (plan, renames)
     }
 
     /// The domain's columns, unchanged, in a fixed order.
@@ -205,7 +323,7 @@ impl Unnesting<'_, '_, '_, '_> {
             let column = |renames: &Renames| self.binder.column_expr(renames[id], Span::default());
             right
                 .contains_key(id)
-                .then(|| Expr::compare(equality(self.source, *id), column(left), column(right)))
+                .then(|| Expr::compare(equality(self.source), column(left), column(right)))
         };
         outer.into_iter().filter_map(pair).collect()
     }

@@ -36,8 +36,8 @@ impl<'a> Binder<'a> {
             K::Name(parts) => self.name(block, parts, e.span),
             K::Parameter(name) => self.parameter(name, e.span),
             K::Chain { first, rest } => self.chain(block, first, rest),
-            K::And(items) => self.connective(block, items, "`and`").map(|v| Expr::and(v, e.span)),
-            K::Or(items) => self.connective(block, items, "`or`").map(|v| Expr::or(v, e.span)),
+            K::And(items) => self.connective(block, items, true).map(|v| Expr::and(v, e.span)),
+            K::Or(items) => self.connective(block, items, false).map(|v| Expr::or(v, e.span)),
             K::Coalesce(items) => self.coalesce(block, items, e.span),
             K::Not(inner) => self.not(block, inner, e.span),
             K::Neg(inner) => self.minus(block, inner, e.span),
@@ -182,17 +182,20 @@ impl<'a> Binder<'a> {
         left
     }
 
-    fn connective(&mut self, block: &mut Block<'a>, items: &'a [ast::Expr], place: &str) -> Bound<Vec<Expr>> {
-        let mut out = Vec::with_capacity(items.len());
-        let mut failed = false;
-        for item in items {
-            let bound = self.expr(block, item).and_then(|e| self.require_boolean(e, place));
-            match bound {
-                Ok(e) => out.push(e),
-                Err(Reported) => failed = true,
+    /// The operands of AND, or of OR.
+    fn connective(&mut self, block: &mut Block<'a>, items: &'a [ast::Expr], and: bool) -> Bound<Vec<Expr>> {
+        let decides = |e: Expr| match and {
+            true => {
+                let span = e.span;
+                Expr::boolean(ExprKind::Not(Box::new(e)), span)
             }
-        }
-        if failed { Err(Reported) } else { Ok(out) }
+            false => e,
+        };
+        let bound = self.in_sequence(items, decides, |binder, item| {
+            let value = binder.expr(block, item)?;
+            binder.require_boolean(value, if and { "`and`" } else { "`or`" })
+        });
+        bound.into_iter().collect()
     }
 
     fn not(&mut self, block: &mut Block<'a>, inner: &'a ast::Expr, span: Span) -> Bound<Expr> {
@@ -213,8 +216,18 @@ impl<'a> Binder<'a> {
     }
 
     fn coalesce(&mut self, block: &mut Block<'a>, items: &'a [ast::Expr], span: Span) -> Bound<Expr> {
-        let items = self.exprs(block, items)?;
+        let items = self.first_of(block, items)?;
         self.coalesce_of(items, span)
+    }
+
+    /// Operands of which the first one that is not NULL is wanted.
+    pub(super) fn first_of(&mut self, block: &mut Block<'a>, items: &'a [ast::Expr]) -> Bound<Vec<Expr>> {
+        let decides = |e: Expr| {
+            let (span, expr) = (e.span, Box::new(e));
+            Expr::boolean(ExprKind::IsNull { expr, negated: true }, span)
+        };
+        let bound = self.in_sequence(items, decides, |binder, item| binder.expr(block, item));
+        bound.into_iter().collect()
     }
 
     /// First of `items` that is not NULL.
@@ -312,7 +325,10 @@ impl<'a> Binder<'a> {
         let mut conditions = Vec::with_capacity(arms.len());
         let mut values = Vec::with_capacity(arms.len() + 1);
         for (when, then) in arms {
-            let condition = self.expr(block, when);
+            let condition = match conditions.is_empty() {
+                true => self.expr(block, when),
+                false => self.in_branch(&conditions, true, |binder| binder.expr(block, when)),
+            };
             let condition = match (&operand, condition) {
                 (Ok(Some(operand)), Ok(value)) => self.compare(CompareOp::Eq, operand.clone(), value),
                 (Ok(None), Ok(value)) => self.require_boolean(value, "WHEN"),

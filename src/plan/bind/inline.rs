@@ -329,7 +329,7 @@ impl<'a> Binder<'a> {
             body.statements.iter().chain(rest.iter().copied()).collect()
         };
         for (condition, body) in &branches.arms {
-            let bound = self.expr(block, condition)?;
+            let bound = self.in_branch(&conditions, true, |binder| binder.expr(block, condition))?;
             conditions.push(Ok(self.require_boolean(bound, "`if`")?));
             let rest = go_on(body);
             values.push(self.in_branch(&conditions, false, |binder| binder.steps_of(block, &rest, body.span))?);

@@ -14,7 +14,7 @@ use gobi_grammar::ast::{self, ExprKind as K, Ident, Query, StatementKind};
 use super::select::Block;
 use super::{Binder, Bound};
 use crate::plan::LambdaCall;
-use crate::plan::logical::{Expr, ExprKind};
+use crate::plan::logical::{Called, Expr, ExprKind};
 use crate::plan::properties;
 
 /// What is passed to the function so far.
@@ -22,6 +22,8 @@ use crate::plan::properties;
 struct Passed {
     values: Vec<Expr>,
     written: Vec<ast::Expr>,
+    /// Functions that are named, and not passed.
+    functions: Vec<String>,
 }
 
 impl<'a> Binder<'a> {
@@ -63,6 +65,19 @@ impl<'a> Binder<'a> {
             params: described.collect(),
             dialect: self.dialect,
         };
+        if !self.in_body && self.tables.calls_for_rows() && self.tables.lambda_asks(&call, &passed.functions) {
+            let callee = match self.tables.called_lambda(&call) {
+                Ok(callee) if callee.effects => return self.does_more("lambda", e.span),
+                Ok(callee) => callee,
+                Err(error) => return self.fail(error),
+            };
+            let params = (0..passed.values.len()).map(param).collect();
+            let function = Called::Expression {
+                body: Box::new(body),
+                params,
+            };
+            return self.called(block, function, callee.result, passed.values, e.span);
+        }
         let callee = match self.tables.lambda(&call) {
             Some(Ok(callee)) => callee,
             Some(Err(error)) => return self.fail(error),
@@ -115,6 +130,8 @@ impl VisitMut for Passing<'_, '_> {
                 let function = matches!(path.as_slice(), [name] if self.binder.tables.has_routine(&name.text));
                 if !own && !function {
                     self.hand_over(e);
+                } else if let (false, [name]) = (own, path.as_slice()) {
+                    self.passed.functions.push(name.text.clone());
                 }
             }
             K::Braced(_) | K::Subquery(_) | K::Exists(_) | K::Window { .. } | K::Ordered { .. } | K::Parameter(_) => {

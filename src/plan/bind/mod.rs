@@ -36,6 +36,7 @@ mod literal;
 mod macro_queries;
 mod macros;
 mod matching;
+mod membership;
 mod modules;
 mod moment;
 mod names;
@@ -48,6 +49,7 @@ mod scope;
 mod select;
 mod setop;
 mod spread;
+mod staged;
 mod subquery;
 mod type_name;
 mod typed;
@@ -150,8 +152,8 @@ struct Binder<'a> {
     tried: bool,
     /// Values that the query is to be given each time it runs.
     given: Vec<Given>,
-    /// Calls that are made for rows before the query runs.
-    calls: Vec<called::Made>,
+    /// Calls are made for rows.
+    calls: bool,
     /// The branches of CASE around the expression, as far as they are of its block.
     branches: Vec<called::Branches>,
 }
@@ -215,9 +217,13 @@ fn new_binder<'a>(
 }
 
 fn finish(mut binder: Binder<'_>, bound: Bound<Relation>) -> Result<Query, Vec<Diagnostic>> {
-    match bound {
-        Ok(relation) if binder.errors.is_empty() => Ok(binder.finish(relation)),
-        _ => {
+    let cut = bound.and_then(|mut relation| {
+        binder.no_outer_columns(&relation)?;
+        Ok((binder.cut_calls(&mut relation)?, relation))
+    });
+    match cut {
+        Ok((cuts, relation)) => Ok(binder.finish(relation, cuts)),
+        Err(Reported) => {
             binder.errors.sort_by_key(|d| (d.span().start, d.span().end));
             binder.errors.dedup();
             Err(binder.errors)
@@ -252,12 +258,23 @@ impl<'a> Binder<'a> {
             in_body: false,
             tried: false,
             given: Vec::new(),
-            calls: Vec::new(),
+            calls: false,
             branches: Vec::new(),
         }
     }
 
-    fn finish(self, relation: Relation) -> Query {
+    /// An error if there was one before, or something depends on rows that are nowhere.
+    fn no_outer_columns(&mut self, relation: &Relation) -> Bound<()> {
+        if !self.errors.is_empty() {
+            return Err(Reported);
+        }
+        match self.attached > 0 && !relation.plan.free_columns().is_empty() {
+            true => self.unsupported("a correlated subquery in such a place is", self.last_subquery),
+            false => Ok(()),
+        }
+    }
+
+    fn finish(self, relation: Relation, cuts: Vec<staged::Cut>) -> Query {
         let program = self.tables.program();
         let whole = |relation: Relation| Query {
             root: relation.plan,
@@ -267,20 +284,16 @@ impl<'a> Binder<'a> {
             recursions: Vec::new(),
             program: program.clone(),
             given: Vec::new(),
-            calls: Vec::new(),
+            stages: Vec::new(),
         };
         let subqueries: Vec<Query> = self.subqueries.into_iter().map(whole).collect();
         let recursions = self.recursions.into_iter().flatten().map(|made| made.recursion(whole));
         let recursions: Vec<_> = recursions.collect();
-        let calls = self
-            .calls
-            .into_iter()
-            .map(|made| made.calls(whole, &subqueries, &recursions));
-        let calls = calls.collect();
+        let stages = cuts.into_iter().map(|cut| cut.stage(whole)).collect();
         Query {
             subqueries,
             recursions,
-            calls,
+            stages,
             given: self.given,
             ..whole(relation)
         }

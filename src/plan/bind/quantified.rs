@@ -5,13 +5,14 @@
 //!
 //! Invariants: SQL's three-valued logic, as if every element were compared; SOME is ANY.
 //!
-//! Does not: compare with the rows of a correlated query, but for `= ANY` and `<> ALL`, which are IN.
+//! Does not: bind `= ANY` and `<> ALL` of a query, which are IN.
 
 use gobi_grammar::ast::{self, Span};
 
+use super::decorrelate;
 use super::expr::compare_op;
 use super::select::Block;
-use super::{Binder, Bound};
+use super::{Binder, Bound, Relation};
 use crate::plan::logical::{Aggregate, AggregateFunction, CompareOp, Expr, ExprKind, Plan};
 use crate::types::{LogicalType, Value};
 
@@ -160,8 +161,12 @@ impl<'a> Binder<'a> {
         })
     }
 
-    fn set_of_rows(&mut self, block: &Block<'a>, query: &'a ast::Query, span: Span) -> Bound<Set> {
+    fn set_of_rows(&mut self, block: &mut Block<'a>, query: &'a ast::Query, span: Span) -> Bound<Set> {
         use AggregateFunction as F;
+        let relation = self.subquery(block, query)?;
+        if !relation.plan.free_columns().is_empty() {
+            return self.set_for_row(block, relation, span);
+        }
         let zero = Expr::literal(Value::Int(0), LogicalType::BigInt, span);
         let rows = self.value_of_rows(block, query, F::Count, false)?;
         let known = self.value_of_rows(block, query, F::Count, true)?;
@@ -170,6 +175,43 @@ impl<'a> Binder<'a> {
             has_null: Expr::compare(CompareOp::Lt, known, rows),
             least: self.value_of_rows(block, query, F::Min, true)?,
             greatest: self.value_of_rows(block, query, F::Max, true)?,
+        })
+    }
+
+    /// What is known of the rows of a query that depends on the row.
+    fn set_for_row(&mut self, block: &mut Block<'a>, relation: Relation, span: Span) -> Bound<Set> {
+        use AggregateFunction as F;
+        let column = self.one_column(&relation, span)?;
+        let column = self.column_expr(column, span);
+        let mut aggregates = Vec::new();
+        let mut aggregate = |binder: &mut Self, function, arg: Option<Expr>| {
+            let ty = match function {
+                F::Count => LogicalType::BigInt,
+                _ => column.ty.clone(),
+            };
+            let id = binder.new_column("value", ty.clone(), true);
+            let aggregate = Aggregate {
+                function,
+                arg,
+                distinct: false,
+                filter: None,
+                ty: ty.clone(),
+            };
+            aggregates.push((id, aggregate));
+            Expr::column(id, ty, span)
+        };
+        let rows = aggregate(self, F::Count, None);
+        let known = aggregate(self, F::Count, Some(column.clone()));
+        let least = aggregate(self, F::Min, Some(column.clone()));
+        let greatest = aggregate(self, F::Max, Some(column.clone()));
+        self.join_aggregates(block, relation.plan, aggregates, span)?;
+        let zero = Expr::literal(Value::Int(0), LogicalType::BigInt, span);
+        let rows = decorrelate::or_zero(rows);
+        Ok(Set {
+            empty: Expr::compare(CompareOp::Eq, rows.clone(), zero),
+            has_null: Expr::compare(CompareOp::Lt, known, rows),
+            least,
+            greatest,
         })
     }
 
@@ -184,9 +226,6 @@ impl<'a> Binder<'a> {
         let span = query.span;
         let relation = self.subquery(block, query)?;
         let column = self.one_column(&relation, span)?;
-        if !relation.plan.free_columns().is_empty() {
-            return self.unsupported("a correlated query after ANY or ALL is", span);
-        }
         let column = self.column_expr(column, span);
         let ty = match function {
             AggregateFunction::Count => LogicalType::BigInt,

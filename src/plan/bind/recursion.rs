@@ -31,12 +31,16 @@ pub(super) struct Step<'a> {
 }
 
 /// A recursive CTE, bound.
+#[derive(Clone, Debug)]
 pub(super) struct Made {
-    base: Relation,
-    step: Relation,
-    distinct: bool,
-    fields: Vec<Field>,
-    subqueries_before: usize,
+    pub(super) name: String,
+    pub(super) base: Relation,
+    pub(super) step: Relation,
+    pub(super) distinct: bool,
+    pub(super) fields: Vec<Field>,
+    pub(super) subqueries_before: usize,
+    /// Where the step stands.
+    pub(super) span: Span,
 }
 
 impl Made {
@@ -127,11 +131,13 @@ impl<'a> Binder<'a> {
             let bound = self.with_types(bound, &types);
             self.check_references(id, (&base, &bound), inside, step.span)?;
             self.recursions[recursions] = Some(Made {
+                name: name.text.clone(),
                 base,
                 step: bound,
                 distinct: !all,
                 fields: fields.clone(),
                 subqueries_before: self.subqueries.len(),
+                span: step.span,
             });
             return Ok(self.recursive_rows(id, name.text.clone(), fields));
         }

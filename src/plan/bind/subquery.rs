@@ -21,7 +21,7 @@ use super::scope::same;
 use super::select::Block;
 use super::{Binder, Bound, Relation};
 use crate::plan::logical::{
-    Aggregate, AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan, SubqueryId,
+    Aggregate, AggregateFunction, ColumnId, CompareOp, Each, Expr, ExprKind, JoinKind, Plan, SubqueryId,
 };
 use crate::types::{Field, LogicalType, Value};
 
@@ -46,6 +46,8 @@ pub(super) struct Joined {
     pub(super) right: Plan,
     /// Expression of the block = expression of the subquery.
     pub(super) keys: Vec<(Expr, Expr)>,
+    /// NULL is a value of the keys like others.
+    pub(super) null_equal: bool,
     /// What else must hold.
     pub(super) residual: Vec<Expr>,
 }
@@ -56,7 +58,8 @@ impl Attach {
         match self {
             Attach::Join(join) => {
                 join.keys.iter_mut().for_each(|(outer, _)| f(outer));
-                join.residual.iter_mut().for_each(f);
+                join.residual.iter_mut().for_each(&mut *f);
+                for_each_value(&mut join.right, f);
             }
             Attach::Call(call) => call.for_each_outer(f),
         }
@@ -69,6 +72,30 @@ impl Attach {
             Attach::Call(call) => vec![call.column()],
         }
     }
+
+    /// Whether functions are called for it, for rows of its block.
+    pub(super) fn calls(&self) -> bool {
+        match self {
+            Attach::Join(join) => is_for_each(&join.right),
+            Attach::Call(_) => true,
+        }
+    }
+}
+
+/// Calls `f` on the values of the block that a subquery is computed for.
+fn for_each_value(plan: &mut Plan, f: &mut dyn FnMut(&mut Expr)) {
+    match plan {
+        Plan::ForEach { each, .. } => each.for_each_expr_mut(f),
+        _ => plan
+            .children_mut()
+            .into_iter()
+            .for_each(|child| for_each_value(child, f)),
+    }
+}
+
+/// Whether a subquery is computed for values of the block.
+fn is_for_each(plan: &Plan) -> bool {
+    matches!(plan, Plan::ForEach { .. }) || plan.children().into_iter().any(is_for_each)
 }
 
 impl<'a> Binder<'a> {
@@ -86,10 +113,10 @@ impl<'a> Binder<'a> {
         joins.into_iter().fold(plan, |left, join| match join {
             Attach::Join(join) => Plan::Join {
                 kind: join.kind,
+                right: Box::new(domain::for_each(self, &left, join.right)),
                 left: Box::new(left),
-                right: Box::new(join.right),
                 keys: join.keys,
-                null_equal: false,
+                null_equal: join.null_equal,
                 residual: join.residual,
             },
             Attach::Call(call) => self.with_call(left, call),
@@ -220,6 +247,7 @@ impl<'a> Binder<'a> {
                 kind,
                 right: relation.plan,
                 keys: vec![(outer, inner)],
+                null_equal: false,
                 residual: Vec::new(),
             }));
             return Ok(None);
@@ -235,6 +263,8 @@ impl<'a> Binder<'a> {
             let (no_value, no_element) = (unknown(&outer), unknown(&inner));
             let equal = Expr::compare(CompareOp::Eq, outer, inner);
             join.residual.push(Expr::or(vec![equal, no_value, no_element], span));
+        } else if join.null_equal {
+            join.residual.push(Expr::compare(CompareOp::Eq, outer, inner));
         } else {
             join.keys.push((outer, inner));
         }
@@ -242,7 +272,7 @@ impl<'a> Binder<'a> {
         Ok(None)
     }
 
-    fn in_sides(
+    pub(super) fn in_sides(
         &mut self,
         block: &mut Block<'a>,
         expr: &'a ast::Expr,
@@ -251,10 +281,12 @@ impl<'a> Binder<'a> {
         let tested = self.expr(block, expr);
         let relation = self.subquery(block, query)?;
         let column = self.one_column(&relation, query.span)?;
-        Ok((tested?, relation, column))
+        let mut tested = tested?;
+        self.without_frames(&mut tested);
+        Ok((tested, relation, column))
     }
 
-    fn in_key(&mut self, tested: Expr, column: ColumnId, span: Span) -> Bound<(Expr, Expr)> {
+    pub(super) fn in_key(&mut self, tested: Expr, column: ColumnId, span: Span) -> Bound<(Expr, Expr)> {
         let element = self.column_expr(column, span);
         let types = format!("{} and {}", tested.ty, element.ty);
         match same_type(tested, element) {
@@ -266,7 +298,7 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn in_nullable(&self, block: &Block<'a>, tested: &Expr, relation: &Relation, column: ColumnId) -> bool {
+    pub(super) fn in_nullable(&self, block: &Block<'a>, tested: &Expr, relation: &Relation, column: ColumnId) -> bool {
         block.may_be_null(self, tested) || self.nullable_columns(&relation.plan).contains(&column)
     }
 
@@ -275,30 +307,58 @@ impl<'a> Binder<'a> {
         let original = plan.clone();
         let pulled = match decorrelate::pull(self, plan) {
             Ok(pulled) => Ok(pulled),
-            Err(blocked) => self.unnest(block, original, blocked),
+            Err(Blocked(_)) => self.unnest(block, original, span),
         };
         pulled.or_else(|blocked| self.blocked(blocked, span))
     }
 
-    fn unnest(&mut self, block: &Block<'a>, plan: Plan, blocked: Blocked) -> Result<Pulled, Blocked> {
+    fn unnest(&mut self, block: &Block<'a>, plan: Plan, span: Span) -> Result<Pulled, Blocked> {
         let scope = match self.frames.last() {
             // The names in reach are those of a function's body, which is a part of the block.
             Some(frame) if self.outer.is_empty() => frame.caller.clone(),
             _ => block.scope.clone(),
         };
-        let own: HashSet<ColumnId> = scope.columns.iter().flat_map(|c| [c.id, c.bare_id()]).collect();
+        let mut own: HashSet<ColumnId> = scope.columns.iter().flat_map(|c| [c.id, c.bare_id()]).collect();
         let mut outer: Vec<ColumnId> = plan.free_columns().into_iter().collect();
         outer.sort_unstable();
-        if block.from.is_empty() || !outer.iter().all(|id| own.contains(id)) {
-            return Err(blocked);
+        if decorrelate::has_calls(&plan) || block.from.is_empty() || !outer.iter().all(|id| own.contains(id)) {
+            let joins = block.joins_below.iter().chain(&block.joins_above);
+            own.extend(joins.flat_map(Attach::output));
+            own.extend(block.aggregates.iter().map(|(id, _)| *id));
+            own.extend(block.windows.iter().map(|window| window.id));
+            outer.retain(|id| own.contains(id));
+            return Ok(self.each_of(block, plan, outer, span));
         }
         let source = Source {
-            from: block.from,
-            scope: &scope,
+            rows: domain::Rows::From(block.from, &scope),
             outer,
             present: block.present.clone(),
         };
         domain::unnest(self, plan, &source)
+    }
+
+    /// A subquery that is computed for each combination of values of columns of the block, where those are known.
+    fn each_of(&mut self, block: &Block<'a>, plan: Plan, outer: Vec<ColumnId>, span: Span) -> Pulled {
+        let op = match outer.iter().all(|id| block.present.contains(id)) {
+            true => CompareOp::Eq,
+            false => CompareOp::NotDistinct,
+        };
+        let mut only_if = self.taken(span);
+        only_if.iter_mut().for_each(|condition| self.without_frames(condition));
+        let (mut values, mut predicates) = (Vec::new(), Vec::new());
+        for id in outer {
+            let info = self.info(id).clone();
+            let held = self.new_column(info.name, info.ty, op == CompareOp::NotDistinct);
+            let value = self.column_expr(id, span);
+            predicates.push(Expr::compare(op, value.clone(), self.column_expr(held, span)));
+            values.push((id, value, held));
+        }
+        let input = Box::new(plan);
+        let each = Box::new(Each { values, only_if, span });
+        Pulled {
+            plan: Plan::ForEach { input, each },
+            predicates,
+        }
     }
 
     fn blocked<T>(&mut self, Blocked(what): Blocked, span: Span) -> Bound<T> {
@@ -411,124 +471,58 @@ impl<'a> Binder<'a> {
     }
 
     /// Left join with the distinct keys of the subquery; whether a key was found is the value.
-    fn marked(&mut self, block: &mut Block<'a>, plan: Plan, equal: Option<Expr>, span: Span) -> Bound<Expr> {
+    pub(super) fn marked(&mut self, block: &mut Block<'a>, plan: Plan, equal: Option<Expr>, span: Span) -> Bound<Expr> {
         let moved = decorrelate::pull(self, plan.clone());
         let mut join = moved.ok().and_then(|pulled| self.mark_join(pulled, equal.clone()));
         if join.is_none() {
-            let general = self.unnest(block, plan, Blocked("a condition of this kind"));
+            let general = self.unnest(block, plan, span);
             join = general.ok().and_then(|pulled| self.mark_join(pulled, equal));
         }
-        let key = join
-            .as_ref()
-            .and_then(|join| join.keys.first())
-            .map(|(_, key)| key.clone());
-        let (Some(join), Some(key)) = (join, key) else {
+        let Some((join, found)) = join else {
             return self.unsupported("this correlated subquery outside of a plain AND condition is", span);
         };
-        let expr = Box::new(key);
+        let expr = Box::new(found);
         block.joins().push(Attach::Join(join));
         Ok(Expr::boolean(ExprKind::IsNull { expr, negated: true }, span))
     }
 
-    fn mark_join(&mut self, mut pulled: Pulled, equal: Option<Expr>) -> Option<Joined> {
+    fn mark_join(&mut self, mut pulled: Pulled, equal: Option<Expr>) -> Option<(Joined, Expr)> {
         pulled.predicates.splice(0..0, equal);
+        let is_null_equal = |e: &Expr| {
+            let op = CompareOp::NotDistinct;
+            matches!(&e.kind, ExprKind::Compare { op: own, .. } if *own == op)
+        };
+        if pulled.predicates.iter().any(is_null_equal)
+            && let Some(first) = pulled.predicates.first_mut()
+            && let ExprKind::Compare { op, .. } = &mut first.kind
+        {
+            // Neither side of it is NULL.
+            *op = CompareOp::NotDistinct;
+        }
         decorrelate::distinct_keys(self, keyed(JoinKind::Left, pulled))
     }
 
-    /// IN (query) anywhere else than as a conjunct.
-    pub(super) fn in_query_value(
+    /// Joins aggregates over a query that depends on the row.
+    pub(super) fn join_aggregates(
         &mut self,
         block: &mut Block<'a>,
-        expr: &'a ast::Expr,
-        query: &'a ast::Query,
-        negated: bool,
+        plan: Plan,
+        aggregates: Vec<(ColumnId, Aggregate)>,
         span: Span,
-    ) -> Bound<Expr> {
-        let (tested, relation, column) = self.in_sides(block, expr, query)?;
-        let nullable = self.in_nullable(block, &tested, &relation, column);
-        let (outer, inner) = self.in_key(tested, column, span)?;
-        let correlated = !relation.plan.free_columns().is_empty();
-        if correlated && nullable {
-            return self.unsupported("a correlated IN over values that may be NULL, outside of AND, is", span);
-        }
-        let equal = Expr::compare(CompareOp::Eq, outer.clone(), inner);
-        let found = self.marked(block, relation.plan, Some(equal), span)?;
-        let test = match nullable {
-            false => found,
-            true => {
-                let state = self.set_state(block, query)?;
-                three_valued(found, outer, state, span)
-            }
-        };
-        Ok(match negated {
-            true => Expr::boolean(ExprKind::Not(Box::new(test)), span),
-            false => test,
-        })
-    }
-
-    /// 0: the set is empty; 2: it has a NULL; else 1.
-    fn set_state(&mut self, block: &Block<'a>, query: &'a ast::Query) -> Bound<SubqueryId> {
-        let span = query.span;
-        let relation = self.subquery(block, query)?;
-        let column = self.one_column(&relation, span)?;
-        let element = self.column_expr(column, span);
-        let all = self.new_column("count", LogicalType::BigInt, false);
-        let known = self.new_column("count", LogicalType::BigInt, false);
-        let counted = Plan::Aggregate {
-            input: Box::new(relation.plan),
+    ) -> Bound<()> {
+        let plan = Plan::Aggregate {
+            input: Box::new(plan),
             keys: Vec::new(),
-            aggregates: vec![(all, count_of(None)), (known, count_of(Some(element)))],
+            aggregates,
         };
-        let number = |v: i128| Expr::literal(Value::Int(v), LogicalType::BigInt, span);
-        let (all, known) = (self.column_expr(all, span), self.column_expr(known, span));
-        let empty = Expr::compare(CompareOp::Eq, all.clone(), number(0));
-        let has_null = Expr::compare(CompareOp::Gt, all, known);
-        let state = Expr {
-            kind: ExprKind::Case {
-                arms: vec![(empty, number(0)), (has_null, number(2))],
-                otherwise: Box::new(number(1)),
-            },
-            ty: LogicalType::BigInt,
-            span,
-        };
-        let id = self.new_column("state", LogicalType::BigInt, false);
-        let plan = Plan::Project {
-            input: Box::new(counted),
-            columns: vec![(id, state)],
-        };
-        Ok(self.add_value(plan, id))
+        let pulled = self.pull(block, plan, span)?;
+        block.joins().push(Attach::Join(keyed(JoinKind::Left, pulled)));
+        Ok(())
     }
-}
-
-/// True if found; unknown if the set has a NULL, or the value is NULL and the set is not empty.
-fn three_valued(found: Expr, tested: Expr, state: SubqueryId, span: Span) -> Expr {
-    let state = Expr {
-        kind: ExprKind::Subquery(state),
-        ty: LogicalType::BigInt,
-        span,
-    };
-    let is = |n: i128| {
-        let literal = Expr::literal(Value::Int(n), LogicalType::BigInt, span);
-        Expr::compare(CompareOp::Eq, state.clone(), literal)
-    };
-    let absent = ExprKind::IsNull {
-        expr: Box::new(tested),
-        negated: false,
-    };
-    let no_value = Expr::and(vec![is(1), Expr::boolean(absent, span)], span);
-    let unknown = Expr::or(vec![is(2), no_value], span);
-    let kind = ExprKind::Case {
-        arms: vec![
-            (found, Expr::truth(true, span)),
-            (unknown, Expr::literal(Value::Null, LogicalType::Boolean, span)),
-        ],
-        otherwise: Box::new(Expr::truth(false, span)),
-    };
-    Expr::boolean(kind, span)
 }
 
 /// `count(*)` or `count(arg)`.
-fn count_of(arg: Option<Expr>) -> Aggregate {
+pub(super) fn count_of(arg: Option<Expr>) -> Aggregate {
     Aggregate {
         function: AggregateFunction::Count,
         arg,
@@ -541,9 +535,21 @@ fn count_of(arg: Option<Expr>) -> Aggregate {
 /// A join in which the equalities among the predicates are keys.
 fn keyed(kind: JoinKind, pulled: Pulled) -> Joined {
     let inner = pulled.plan.output_set();
+    let is_null_equal = |e: &Expr| {
+        let op = match e.kind {
+            ExprKind::Compare { op, .. } => op,
+            _ => return false,
+        };
+        op == CompareOp::NotDistinct && decorrelate::sides(e, &inner).is_some()
+    };
+    let null_equal = pulled.predicates.iter().any(is_null_equal);
     let (mut keys, mut residual) = (Vec::new(), Vec::new());
     for predicate in pulled.predicates {
-        match decorrelate::outer_inner(&predicate, &inner) {
+        let key = match null_equal == is_null_equal(&predicate) {
+            true => decorrelate::sides(&predicate, &inner),
+            false => None,
+        };
+        match key {
             Some(key) => keys.push(key),
             None => residual.push(predicate),
         }
@@ -552,6 +558,7 @@ fn keyed(kind: JoinKind, pulled: Pulled) -> Joined {
         kind,
         right: pulled.plan,
         keys,
+        null_equal,
         residual,
     }
 }

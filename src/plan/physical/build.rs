@@ -117,7 +117,9 @@ pub(super) fn produced(plan: &Plan) -> Columns {
         Plan::Values { columns, .. } | Plan::UnionAll { columns, .. } => columns.iter().copied().collect(),
         Plan::Range { column, .. } => [*column].into(),
         Plan::Filter { input, .. } | Plan::Sort { input, .. } | Plan::Limit { input, .. } => produced(input),
-        Plan::Unnest { .. } | Plan::Window { .. } => plan.output().into_iter().collect(),
+        Plan::Unnest { .. } | Plan::Window { .. } | Plan::Called { .. } | Plan::ForEach { .. } => {
+            plan.output().into_iter().collect()
+        }
         Plan::Project { columns, .. } => columns.iter().map(|(id, _)| *id).collect(),
         Plan::Join { kind, left, right, .. } => {
             let mut columns = produced(left);
@@ -275,6 +277,11 @@ impl Builder<'_> {
             Plan::Sort { .. } | Plan::Limit { .. } => self.sorted(plan, required),
             Plan::Unnest { .. } => unnest::open(self, plan, required),
             Plan::Window { .. } => super::window::open(self, plan, required),
+            Plan::Called { call, .. } => Err(PlanError::Unsupported(format!(
+                "a call of {} in such a place",
+                call.function
+            ))),
+            Plan::ForEach { .. } => Err(PlanError::Unsupported("a correlated subquery in such a place".into())),
             Plan::UnionAll { columns, .. } => {
                 let needed: Vec<ColumnId> = columns.iter().copied().filter(|id| required.contains(id)).collect();
                 self.materialize(plan, needed, Finish::default())

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 use super::estimate::Estimator;
 use super::given::GivenValues;
-use super::logical::{Plan, Query, Recursion, RowCalls, TableId};
+use super::logical::{Plan, Query, Recursion, Stage, TableId};
 use super::{TableResolver, access};
 
 /// Applies to a query, its subqueries and its recursive CTEs those rules that need to know nothing of the rows.
@@ -35,11 +35,11 @@ pub(super) fn simplify(mut query: Query) -> Query {
         ..recursion
     });
     query.recursions = recursions.collect();
-    let calls = query.calls.into_iter().map(|call| RowCalls {
-        input: simplify(call.input),
-        ..call
+    let stages = query.stages.into_iter().map(|stage| Stage {
+        input: simplify(stage.input),
+        ..stage
     });
-    query.calls = calls.collect();
+    query.stages = stages.collect();
     fold::plan(&mut query.root);
     query.root = pushdown::push_filters(query.root, &query.columns);
     fold::plan(&mut query.root);
@@ -73,7 +73,7 @@ fn place_given(mut query: Query, given: &GivenValues, tables: &mut dyn TableReso
     query
 }
 
-/// The columns of a relation that a query, or a call for rows before it, reads.
+/// The columns of a relation that a query, or what is done before it, reads.
 pub(super) fn columns_read(query: &Query, table: TableId) -> BTreeSet<usize> {
     let mut root = query.root.clone();
     let wanted = query.output.iter().map(|(id, _)| *id).collect();
@@ -84,8 +84,8 @@ pub(super) fn columns_read(query: &Query, table: TableId) -> BTreeSet<usize> {
         .recursions
         .iter()
         .flat_map(|recursion| [&recursion.base, &recursion.step]);
-    let calls = query.calls.iter().map(|call| &call.input);
-    for part in query.subqueries.iter().chain(recursive).chain(calls) {
+    let stages = query.stages.iter().map(|stage| &stage.input);
+    for part in query.subqueries.iter().chain(recursive).chain(stages) {
         read.extend(columns_read(part, table));
     }
     read

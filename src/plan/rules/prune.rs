@@ -62,6 +62,13 @@ pub(super) fn plan(plan: &mut Plan, wanted: &HashSet<ColumnId>) {
             array.add_columns(&mut below);
             self::plan(input, &below);
         }
+        Plan::Called { .. } | Plan::ForEach { .. } => {
+            let mut below = wanted.clone();
+            plan.for_each_expr(&mut |e| e.add_columns(&mut below));
+            for child in plan.children_mut() {
+                self::plan(child, &below);
+            }
+        }
         Plan::UnionAll { columns, inputs } => prune_union(columns, inputs, wanted),
         Plan::Join { .. } => prune_join(plan, wanted),
     }

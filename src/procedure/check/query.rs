@@ -470,6 +470,14 @@ impl TableResolver for BodyTables<'_> {
         self.inner.called_function(call)
     }
 
+    fn lambda_asks(&mut self, call: &LambdaCall<'_>, functions: &[String]) -> bool {
+        self.inner.lambda_asks(call, functions)
+    }
+
+    fn called_lambda(&mut self, call: &LambdaCall<'_>) -> Result<Callee, Diagnostic> {
+        self.inner.called_lambda(call)
+    }
+
     fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> Option<TableId> {
         self.inner.called_rows(number, name, fields)
     }

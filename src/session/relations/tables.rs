@@ -503,6 +503,19 @@ impl TableResolver for StatementTables<'_> {
         instances.called_function(call, &mut StatementTables::new(self.relations))
     }
 
+    fn lambda_asks(&mut self, call: &LambdaCall<'_>, functions: &[String]) -> bool {
+        match &self.instances {
+            Some(instances) => instances.lambda_asks(call, functions),
+            None => self.relations.instances().lambda_asks(call, functions),
+        }
+    }
+
+    fn called_lambda(&mut self, call: &LambdaCall<'_>) -> Result<Callee, Diagnostic> {
+        // What its body names is nothing that this statement names.
+        let mut instances = self.relations.instances();
+        instances.called_lambda(call, &mut StatementTables::new(self.relations))
+    }
+
     fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> Option<TableId> {
         let made = self.called.get(number).cloned();
         let relation = made.unwrap_or_else(|| Arc::new(BatchRelation::new(fields, Vec::new())));

@@ -21,7 +21,7 @@ use crate::exec::QueryOptions;
 use crate::exec::memory::{Budget, Reservation};
 use crate::exec::routine::Body;
 use crate::formats::Batch;
-use crate::plan::logical::RowCalls;
+use crate::plan::logical::Called;
 use crate::plan::routine::Variable;
 use crate::procedure::{Checked, Given, check_body};
 use crate::session::relations::StatementTables;
@@ -45,14 +45,26 @@ pub struct Rows {
     pub value: Option<LogicalType>,
 }
 
+/// A call, and the rows that it is made for.
+#[derive(Clone, Copy)]
+pub struct RowsCall<'c> {
+    /// The function.
+    pub function: &'c Called,
+    /// What is in the rows.
+    pub rows: &'c Rows,
+    /// Where the call stands.
+    pub span: Span,
+}
+
 /// The rows with the values of the call.
 pub fn call(
     session: &mut Session,
-    call: &RowCalls,
-    (rows, stream): (&Rows, ResultStream),
+    call: &RowsCall<'_>,
+    stream: ResultStream,
     options: &QueryOptions,
     running: Running,
 ) -> Result<Vec<Batch>, Error> {
+    let rows = call.rows;
     let mut held = Held::new(call, options)?;
     let mut batches = Vec::new();
     for batch in stream {
@@ -71,7 +83,7 @@ pub fn call(
         span: call.span,
         ..running
     };
-    let mut calling = Calling::new(session, call, rows, options, running)?;
+    let mut calling = Calling::new(session, call, options, running)?;
     let outer = session.interrupt.enter(options.cancel.clone());
     session.calls += 1;
     let mut made = Vec::with_capacity(batches.len());
@@ -101,8 +113,8 @@ struct Held {
 }
 
 impl Held {
-    fn new(call: &RowCalls, options: &QueryOptions) -> Result<Self, Error> {
-        let what = format!("keeping the rows of {}(…)", call.function);
+    fn new(call: &RowsCall<'_>, options: &QueryOptions) -> Result<Self, Error> {
+        let what = format!("keeping the rows of {}", call.function);
         let reserved = Budget::new(options.memory_limit_bytes).reserve(0, &what);
         let reserved = reserved.map_err(|error| Error::from_exec(error, call.span))?;
         Ok(Self {
@@ -151,11 +163,11 @@ struct Calling<'c> {
 impl<'c> Calling<'c> {
     fn new(
         session: &mut Session,
-        call: &RowCalls,
-        rows: &'c Rows,
+        call: &RowsCall<'c>,
         options: &QueryOptions,
         running: Running,
     ) -> Result<Self, Error> {
+        let rows = call.rows;
         let (statement, mut given) = statement(call, &rows.args);
         given.push(variable(RESULT, LogicalType::Null, false));
         let instances = session.relations.instances();
@@ -224,24 +236,27 @@ impl<'c> Calling<'c> {
     }
 }
 
-/// `let result = f(a0, a1)`, and its variables.
-fn statement(call: &RowCalls, args: &[LogicalType]) -> (ast::Statement, Vec<Given>) {
+/// `let result = f(a0, a1)`, or of an expression of the arguments, and its variables.
+fn statement(call: &RowsCall<'_>, args: &[LogicalType]) -> (ast::Statement, Vec<Given>) {
     let span = call.span;
     let ident = |text: &str| Ident {
         text: text.to_owned(),
         quoted: true,
         span,
     };
-    let names: Vec<String> = (0..args.len()).map(|at| format!("\0{at}")).collect();
-    let value = Expr {
-        kind: ExprKind::Call(Call {
-            name: ident(&call.function),
-            distinct: false,
-            star: false,
-            args: names.iter().map(|name| named(ident(name), span)).collect(),
-            filter: None,
-        }),
-        span,
+    let (value, names) = match call.function {
+        Called::Function(function) => {
+            let names: Vec<String> = (0..args.len()).map(|at| format!("\0{at}")).collect();
+            let kind = ExprKind::Call(Call {
+                name: ident(function),
+                distinct: false,
+                star: false,
+                args: names.iter().map(|name| named(ident(name), span)).collect(),
+                filter: None,
+            });
+            (Expr { kind, span }, names)
+        }
+        Called::Expression { body, params } => ((**body).clone(), params.clone()),
     };
     let variable_of = |(name, ty): (&String, &LogicalType)| variable(name, ty.clone(), true);
     let given = names.iter().zip(args).map(variable_of).collect();

@@ -41,7 +41,7 @@ pub use called::made_by;
 pub use define::{store, stored_definition, without_own};
 pub use dependants::{Broken, broken, check_alone, each_of, refresh};
 pub use explained::explain_call;
-pub use for_rows::{Rows as CalledRows, call as call_for_rows};
+pub use for_rows::{Rows as CalledRows, RowsCall, call as call_for_rows};
 pub use jobs::Jobs;
 pub use known::{Functions, Known, Macros, entries_of};
 pub use listing::{describe, list};
