@@ -221,9 +221,7 @@ impl<'c> Printer<'c> {
             Plan::Sort { keys, limit, .. } => {
                 let by: Vec<String> = keys.iter().map(|key| self.sort_key(key)).collect();
                 let mut details = vec![("by", by.join(", "))];
-                if let Some(limit) = limit {
-                    details.push(("limit", limit.to_string()));
-                }
+                details.extend(limit.map(|limit| ("limit", limit.to_string())));
                 ("Sort".into(), details)
             }
             Plan::Limit { limit, offset, .. } => {

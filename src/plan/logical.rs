@@ -131,7 +131,8 @@ pub enum Called {
 impl std::fmt::Display for Called {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Function(name) => write!(f, "{name}(…)"),
+            // Behind the name of a function of a body stands where it is.
+            Self::Function(name) => write!(f, "{}(…)", name.split('@').next().unwrap_or_default()),
             Self::Expression { .. } => write!(f, "a lambda"),
         }
     }

@@ -15,7 +15,7 @@ use gobi_grammar::ast::{
     ArmBody, Block, Call, Expr, ExprKind, Query, RoutineBody, Statement, StatementKind, TableRef, TableRefKind, Value,
 };
 
-use super::{Definition, Definitions};
+use super::{Definition, Definitions, Handed};
 
 /// What the body of a definition holds.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,18 @@ impl Asked {
             ..Self::default()
         };
         visit::walk_routine(&mut asked, &mut definition.routine.clone());
+        definition.functions.iter().for_each(|handed| asked.handed(handed));
+        // Where it stands there are names that nothing else has.
+        asked.is_part &= definition.functions.is_empty() && definition.captured.iter().all(|name| name.of.is_none());
         asked
+    }
+}
+
+impl Asked {
+    /// Looks at a function that the definition is called with.
+    fn handed(&mut self, handed: &Handed) {
+        visit::walk_arm(self, &mut handed.lambda.body.clone());
+        handed.functions.iter().for_each(|inner| self.handed(inner));
     }
 }
 

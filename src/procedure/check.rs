@@ -21,6 +21,7 @@ mod handed;
 mod inner;
 mod lambda;
 mod lift;
+mod lifted;
 mod loops;
 mod matching;
 mod query;

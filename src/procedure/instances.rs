@@ -62,6 +62,8 @@ pub struct Instances {
     pub(super) shared: bool,
     /// What is found again.
     remembered: Remembered,
+    /// Functions of bodies that queries call, by names that nobody can write.
+    lifted: Vec<Arc<Definition>>,
 }
 
 #[derive(Debug)]
@@ -108,7 +110,36 @@ impl Instances {
             strict: false,
             shared: false,
             remembered: Remembered::default(),
+            lifted: Vec::new(),
         }
+    }
+
+    /// With functions of a body that a query may call.
+    #[must_use]
+    pub fn with_lifted(self, lifted: Vec<Arc<Definition>>) -> Self {
+        Self { lifted, ..self }
+    }
+
+    /// Functions of bodies that queries may call.
+    pub(super) fn all_lifted(&self) -> Vec<Arc<Definition>> {
+        self.lifted.clone()
+    }
+
+    /// A function of a body that a query may call, under a name of its own.
+    pub(super) fn lifted(&mut self, mut definition: Definition) -> Arc<Definition> {
+        let same_place = |known: &&Arc<Definition>| {
+            known.name == definition.name || known.name.starts_with(&format!("{}@", definition.name))
+        };
+        let there: Vec<_> = self.lifted.iter().filter(same_place).collect();
+        if let Some(known) = there.iter().find(|known| known.is_same(&definition)) {
+            return Arc::clone(known);
+        }
+        if !there.is_empty() {
+            definition.name = format!("{}@{}", definition.name, there.len());
+        }
+        let definition = Arc::new(definition);
+        self.lifted.push(Arc::clone(&definition));
+        definition
     }
 
     /// None yet, to be kept from one definition to the next.
@@ -165,7 +196,9 @@ impl Instances {
 
     /// Whether something of that name can be called.
     pub fn has(&self, name: &str) -> bool {
-        self.definitions.find(name).is_some() || !self.definitions.methods(name).is_empty()
+        self.lifted.iter().any(|lifted| lifted.name == name)
+            || self.definitions.find(name).is_some()
+            || !self.definitions.methods(name).is_empty()
     }
 
     /// Names of what can be called.
@@ -217,6 +250,9 @@ impl Instances {
         call: &RoutineCall<'_>,
         declared: &NamedTypes,
     ) -> Option<Result<Arc<Definition>, Diagnostic>> {
+        if let Some(lifted) = self.lifted.iter().find(|lifted| lifted.name == call.name.text) {
+            return Some(Ok(Arc::clone(lifted)));
+        }
         let methods = match self.definitions.is_stored(call.name.span) {
             true => self.definitions.stored(&call.name.text).1,
             false => self.definitions.methods(&call.name.text),

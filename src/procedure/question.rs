@@ -6,9 +6,12 @@
 //!
 //! Does not: answer.
 
+use std::sync::Arc;
+
 use gobi_grammar::Dialect;
 use gobi_grammar::ast::{self, Span};
 
+use super::Definition;
 use crate::types::{Field, LogicalType};
 
 /// What a body asks.
@@ -22,6 +25,8 @@ pub struct Question {
     pub taken: Vec<LogicalType>,
     /// How its text is to be read.
     pub dialect: Dialect,
+    /// Functions of the body that it may call.
+    pub functions: Vec<Arc<Definition>>,
 }
 
 impl Question {

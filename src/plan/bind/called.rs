@@ -301,6 +301,8 @@ impl<'a> Binder<'a> {
 
     /// The error of a function that changes something.
     pub(super) fn does_more(&mut self, name: &str, span: Span) -> Bound<Expr> {
+        // Behind the name of a function of a body stands where it is.
+        let name = name.split('@').next().unwrap_or_default();
         let message = format!("`{name}` does more than compute, which no query does");
         let help = format!(
             "call it in a statement of its own, as in `let x = {name}(…)`, or in a `then` block behind the query"

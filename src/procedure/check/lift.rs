@@ -268,7 +268,8 @@ impl Checker<'_> {
     /// Whether a query in parentheses gives a column of this name.
     fn has_column(&mut self, query: &ast::Query, name: &Ident) -> bool {
         let errors = self.errors.len();
-        let bound = self.bound_query(query);
+        let lifted = self.with_lifted(query, &mut Vec::new());
+        let bound = self.bound_query(lifted.as_ref().unwrap_or(query));
         self.errors.truncate(errors);
         bound.is_some_and(|(fields, _)| fields.iter().any(|field| field.name.eq_ignore_ascii_case(&name.text)))
     }

@@ -71,23 +71,10 @@ impl Checker<'_> {
                 Some((fields, used))
             }
             Err(errors) => {
-                let errors = errors.into_iter().map(|error| self.about_own(error));
-                let errors: Vec<Diagnostic> = errors.collect();
                 self.errors.extend(errors);
                 None
             }
         }
-    }
-
-    /// An error about a function that is there, but for the body only.
-    fn about_own(&self, error: Diagnostic) -> Diagnostic {
-        let name = error.message.split('`').nth(1).unwrap_or_default();
-        if error.message != format!("function `{name}` does not exist") || !self.is_own(name) {
-            return error;
-        }
-        let message = format!("`{name}`, a function of the body, in a query is not supported yet");
-        let help = format!("define `{name}` outside of the body, and give it all that it needs as arguments");
-        Diagnostic::new("0A000", error.span(), message).with_help(help)
     }
 
     /// An error unless the variable has a value.
@@ -113,6 +100,7 @@ impl Checker<'_> {
             given: given.collect(),
             taken,
             dialect: self.dialect,
+            functions: self.instances.all_lifted(),
         };
         self.instances.questions.push(question);
         self.instances.questions.len() - 1
@@ -123,6 +111,8 @@ impl Checker<'_> {
         if let ast::QueryBody::Stream(streamed) = &query.body {
             return self.open_stream(streamed, out);
         }
+        let lifted = self.with_lifted(query, out);
+        let query = lifted.as_ref().unwrap_or(query);
         let (fields, given) = self.bound_query(query)?;
         let taken = match fields.as_slice() {
             [field] => field.ty.clone(),
@@ -142,6 +132,8 @@ impl Checker<'_> {
 
     /// Whether a query has a row, as a variable.
     pub(super) fn exists(&mut self, query: &ast::Query, out: &mut Vec<Statement>) -> Option<ColumnId> {
+        let lifted = self.with_lifted(query, out);
+        let query = lifted.as_ref().unwrap_or(query);
         let (_, given) = self.bound_query(query)?;
         let kind = QuestionKind::Exists(Box::new(query.clone()));
         Some(self.ask_for_one(kind, given, (LogicalType::Boolean, false), query.span, out))
@@ -169,7 +161,8 @@ impl Checker<'_> {
 
     /// A query by itself.
     pub(super) fn show(&mut self, query: &ast::Query, out: &mut Vec<Statement>) {
-        let query = query.unstreamed();
+        let lifted = self.with_lifted(query.unstreamed(), out);
+        let query = lifted.as_ref().unwrap_or(query.unstreamed());
         let Some((_, given)) = self.bound_query(query) else {
             return;
         };
@@ -190,7 +183,8 @@ impl Checker<'_> {
         }
         if let ast::ExprKind::Subquery(query) = &values.kind {
             // An array that a query gives is gone through itself.
-            let (fields, _) = self.bound_query(query)?;
+            let lifted = self.with_lifted(query, out);
+            let (fields, _) = self.bound_query(lifted.as_ref().unwrap_or(query))?;
             let whole = matches!(fields.as_slice(), [field] if field.ty.is_nested());
             return (!whole).then(|| (**query).clone());
         }
@@ -268,6 +262,8 @@ impl Checker<'_> {
 
     /// A loop over the rows of a query, whose columns are variables: `name.column`, or `column`.
     fn each_row(&mut self, name: Option<&str>, query: &ast::Query, block: &ast::Block, out: &mut Vec<Statement>) {
+        let lifted = self.with_lifted(query, out);
+        let query = lifted.as_ref().unwrap_or(query);
         let Some((fields, given)) = self.bound_query(query) else {
             return;
         };
@@ -318,6 +314,8 @@ impl Checker<'_> {
         {
             return;
         }
+        let lifted = self.statement_with_lifted(statement, out);
+        let statement = lifted.as_ref().unwrap_or(statement);
         // Those that have no value here are not known to the statement.
         let words = super::super::words_of(statement, self.dialect);
         let visible = self

@@ -45,6 +45,8 @@ impl Method {
 impl Checker<'_> {
     /// `stream select …`.
     pub(super) fn open_stream(&mut self, query: &ast::Query, out: &mut Vec<Statement>) -> Option<ColumnId> {
+        let lifted = self.with_lifted(query, out);
+        let query = lifted.as_ref().unwrap_or(query);
         let (fields, given) = self.bound_query(query)?;
         let ty = stream_of(&fields);
         let kind = QuestionKind::Stream(Box::new(query.clone()), fields);

@@ -442,7 +442,9 @@ impl Answers for Answering<'_> {
             .collect();
         let running = self.running;
         self.running.dialect = question.dialect;
-        let outer = self.session.relations.routines.inside.replace(inside);
+        let routines = &mut self.session.relations.routines;
+        let outer = routines.inside.replace(inside);
+        let outer_lifted = std::mem::replace(&mut routines.lifted, question.functions.clone());
         let keeps = match &question.kind {
             QuestionKind::Run(change) => has_one_plan(&change.kind),
             _ => true,
@@ -452,6 +454,7 @@ impl Answers for Answering<'_> {
         let answer = self.ask(question, given);
         self.session.relations.slot = outer_slot;
         self.session.relations.routines.inside = outer;
+        self.session.relations.routines.lifted = outer_lifted;
         self.running = running;
         answer.map_err(|error| {
             let exec = to_exec(&error);

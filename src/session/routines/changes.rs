@@ -63,7 +63,9 @@ fn look(session: &mut Session, questions: &[Question], view: &View, running: Run
         };
         let given = question.given.iter();
         let given = given.map(|(name, ty)| (name.to_lowercase(), (ty.clone(), Value::Null)));
-        let outer = session.relations.routines.inside.replace(given.collect());
+        let routines = &mut session.relations.routines;
+        let outer = routines.inside.replace(given.collect());
+        let outer_lifted = std::mem::replace(&mut routines.lifted, question.functions.clone());
         let mut view = view.clone();
         let running = Running {
             dialect: question.dialect,
@@ -76,6 +78,7 @@ fn look(session: &mut Session, questions: &[Question], view: &View, running: Run
             None => change::run(session, &statement.kind, &mut view, running).map(drop),
         };
         session.relations.routines.inside = outer;
+        session.relations.routines.lifted = outer_lifted;
         if all_there {
             bound?;
         }

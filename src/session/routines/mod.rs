@@ -70,6 +70,8 @@ pub struct Routines {
     variables: Vec<Held>,
     /// The variables of the body that asks, in place of the script's.
     inside: Option<HashMap<String, (LogicalType, Value)>>,
+    /// Functions of the body that asks.
+    lifted: Vec<std::sync::Arc<crate::procedure::Definition>>,
     /// The columns of NEW and OLD, while what a trigger does is looked at.
     pub rows: Vec<String>,
     pub known: Known,
@@ -231,6 +233,9 @@ impl Routines {
 impl Relations {
     /// Whether there is a function of that name, of the session or of the database.
     pub fn has_routine(&self, name: &str) -> bool {
+        if self.routines.lifted.iter().any(|lifted| lifted.name == name) {
+            return true;
+        }
         if let Some(pinned) = &self.routines.pinned {
             return pinned.find(name).is_some() || !pinned.methods(name).is_empty();
         }
@@ -296,7 +301,7 @@ impl Relations {
         self.refresh_routines();
         let routines = &self.routines;
         let known = routines.pinned.as_ref().unwrap_or(&routines.known);
-        Instances::new(std::sync::Arc::new(known.clone()))
+        Instances::new(std::sync::Arc::new(known.clone())).with_lifted(routines.lifted.clone())
     }
 }
 
