@@ -334,6 +334,8 @@ pub struct Each {
     pub values: Vec<(ColumnId, Expr, ColumnId)>,
     /// Only those of rows for which this is true.
     pub only_if: Option<Expr>,
+    /// An aggregate without keys, if the input is one, need not have a row where there is none below.
+    pub lacks: bool,
     /// Where the subquery stands.
     pub span: Span,
 }

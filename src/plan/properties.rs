@@ -39,11 +39,7 @@ pub fn nullable_columns(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId
             set
         }
         Plan::Sort { input, .. } | Plan::Limit { input, .. } => nullable_columns(input, columns),
-        Plan::Called { input, call } => {
-            let mut set = nullable_columns(input, columns);
-            set.insert(call.column);
-            set
-        }
+        Plan::Called { input, call } => with(nullable_columns(input, columns), call.column),
         Plan::ForEach { input, each } => {
             let mut set = nullable_columns(input, columns);
             let held = each.values.iter().map(|(_, _, held)| *held);
@@ -56,11 +52,7 @@ pub fn nullable_columns(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId
             set.extend(calls.iter().map(|(id, _)| *id).filter(declared));
             set
         }
-        Plan::Unnest { input, element, .. } => {
-            let mut set = nullable_columns(input, columns);
-            set.insert(*element);
-            set
-        }
+        Plan::Unnest { input, element, .. } => with(nullable_columns(input, columns), *element),
         Plan::Project { input, columns: made } => {
             let mut below = nullable_columns(input, columns);
             add_free(&mut below, input, made.iter().map(|(_, e)| e), columns);
@@ -100,6 +92,11 @@ fn add_free<'e>(
     }
     let own = input.output_set();
     nullable.extend(named.difference(&own));
+}
+
+fn with(mut set: HashSet<ColumnId>, column: ColumnId) -> HashSet<ColumnId> {
+    set.insert(column);
+    set
 }
 
 fn nullable_after_join(plan: &Plan, columns: &[ColumnInfo]) -> HashSet<ColumnId> {

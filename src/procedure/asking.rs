@@ -94,7 +94,11 @@ fn are_steps(statements: &[Statement], last: bool) -> bool {
         match &statement.kind {
             StatementKind::Return(None) => true,
             StatementKind::Return(Some(value)) => !matches!(**value, Value::Then(_)),
-            StatementKind::Let(variable) => !matches!(variable.value, Value::Then(_)),
+            StatementKind::Let(variable) => match &variable.value {
+                Value::Expr(value) => !matches!(value.kind, ExprKind::Lambda(_)),
+                Value::Query(_) => true,
+                Value::Then(_) => false,
+            },
             StatementKind::Assign(assign) => assign.path.is_empty() && !matches!(assign.value, Value::Then(_)),
             StatementKind::If(branches) => {
                 let mut bodies = branches.arms.iter().map(|(_, body)| body).chain(&branches.otherwise);

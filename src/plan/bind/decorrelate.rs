@@ -89,10 +89,14 @@ pub(super) fn is_global_aggregate(plan: &Plan) -> bool {
     matches!(plan, Plan::Aggregate { keys, .. } if keys.is_empty())
 }
 
-/// Pulls all correlated predicates to the top.
-pub(super) fn pull(binder: &mut Binder<'_>, plan: Plan) -> Result<Pulled, Blocked> {
+/// Pulls all correlated predicates to the top; `lacks`: an aggregate without keys that stands there need not have a row where there is
+/// none below.
+pub(super) fn pull(binder: &mut Binder<'_>, plan: Plan, lacks: bool) -> Result<Pulled, Blocked> {
     let free = plan.free_columns();
-    pull_from(binder, plan, &free)
+    match lacks && is_global_aggregate(&plan) && !free.is_empty() {
+        true => pull_aggregate(binder, plan, &free),
+        false => pull_from(binder, plan, &free),
+    }
 }
 
 fn pull_from(binder: &mut Binder<'_>, plan: Plan, free: &HashSet<ColumnId>) -> Result<Pulled, Blocked> {
@@ -110,6 +114,8 @@ fn pull_from(binder: &mut Binder<'_>, plan: Plan, free: &HashSet<ColumnId>) -> R
             Ok(below)
         }
         Plan::Project { input, columns } => pull_project(binder, *input, columns, free),
+        // Whoever reads it wants its row, whatever is below.
+        _ if is_global_aggregate(&plan) => Err(Blocked("an aggregate without GROUP BY")),
         Plan::Aggregate { .. } => pull_aggregate(binder, plan, free),
         Plan::Join { .. } => pull_join(binder, plan, free),
         Plan::Sort { input, .. } => pull_from(binder, *input, free),
@@ -349,12 +355,10 @@ fn over_global_aggregate(plan: &Plan) -> bool {
 /// A count of a group that may not be there.
 pub(super) fn or_zero(count: Expr) -> Expr {
     let span = count.span;
-    let zero = Expr::literal(Value::Int(0), LogicalType::BigInt, span);
-    Expr {
-        kind: ExprKind::Coalesce(vec![count, zero]),
-        ty: LogicalType::BigInt,
-        span,
-    }
+    let ty = count.ty.clone();
+    let zero = Expr::literal(Value::Int(0), ty.clone(), span);
+    let kind = ExprKind::Coalesce(vec![count, zero]);
+    Expr { kind, ty, span }
 }
 
 /// The join with each combination of its keys once, which keeps the number of left rows, and what is not NULL where there is a partner;

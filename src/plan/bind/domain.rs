@@ -16,11 +16,11 @@ use std::collections::{HashMap, HashSet};
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span};
 
-use super::decorrelate::{Blocked, Pulled};
+use super::decorrelate::{self, Blocked, Pulled, or_zero};
 use super::from::cross;
 use super::scope::Scope;
 use super::{Binder, Reported};
-use crate::plan::logical::{ColumnId, CompareOp, Each, Expr, ExprKind, JoinKind, Plan};
+use crate::plan::logical::{AggregateFunction as F, ColumnId, CompareOp, Each, Expr, ExprKind, JoinKind, Plan};
 
 /// Outer column → the column that stands for it.
 type Renames = HashMap<ColumnId, ColumnId>;
@@ -33,6 +33,8 @@ pub(super) struct Source<'s, 'a> {
     pub(super) outer: Vec<ColumnId>,
     /// Those of them that are never NULL.
     pub(super) present: HashSet<ColumnId>,
+    /// An aggregate without keys that the subquery is need not have a row where there is none below.
+    pub(super) lacks: bool,
 }
 
 /// Rows that have the values of the outer columns.
@@ -45,7 +47,8 @@ pub(super) enum Rows<'s, 'a> {
 
 /// The subquery for all combinations, and what it is to be joined on.
 pub(super) fn unnest<'a>(binder: &mut Binder<'a>, plan: Plan, source: &Source<'_, 'a>) -> Result<Pulled, Blocked> {
-    let (plan, renames) = Unnesting { binder, source }.apply(plan)?;
+    let lacks = source.lacks;
+    let (plan, renames) = Unnesting { binder, source, lacks }.apply(plan)?;
     let mut predicates = Vec::with_capacity(source.outer.len());
     for outer in &source.outer {
         let inner = *renames.get(outer).ok_or(Blocked("this outer reference"))?;
@@ -96,11 +99,13 @@ fn for_each_of(binder: &mut Binder<'_>, left: &Plan, input: Plan, each: &Each) -
         present: never_null.map(|(of, ..)| *of).collect(),
         outer: each.values.iter().map(|(of, ..)| *of).collect(),
         rows: Rows::Copy(&rows, each),
+        lacks: each.lacks,
     };
     let made = input.output();
     let (input, renames) = Unnesting {
         binder,
         source: &source,
+        lacks: each.lacks,
     }
     .apply(input)?;
     let mut columns: Vec<(ColumnId, Expr)> = Vec::with_capacity(made.len() + each.values.len());
@@ -147,11 +152,14 @@ fn copied(binder: &mut Binder<'_>, plan: &Plan) -> (Plan, Renames) {
 struct Unnesting<'u, 's, 'a, 'b> {
     binder: &'u mut Binder<'a>,
     source: &'b Source<'s, 'a>,
+    /// What comes next is the outermost operator, and need not have all of its rows.
+    lacks: bool,
 }
 
 impl Unnesting<'_, '_, '_, '_> {
     /// The plan for all combinations.
     fn apply(&mut self, plan: Plan) -> Result<(Plan, Renames), Blocked> {
+        let lacks = std::mem::take(&mut self.lacks);
         if !self.mentions_outer(&plan) {
             let (domain, renames) = self.domain()?;
             return Ok((cross(domain, plan), renames));
@@ -174,6 +182,7 @@ impl Unnesting<'_, '_, '_, '_> {
                 mut keys,
                 mut aggregates,
             } => {
+                let is_global = keys.is_empty() && !lacks;
                 let (input, renames) = self.apply(*input)?;
                 keys.iter_mut().for_each(|(_, e)| rename(e, &renames));
                 for (_, aggregate) in &mut aggregates {
@@ -185,7 +194,10 @@ impl Unnesting<'_, '_, '_, '_> {
                     keys,
                     aggregates,
                 };
-                Ok((grouped, renames))
+                match is_global {
+                    true => self.with_empty_groups(grouped, &renames),
+                    false => Ok((grouped, renames)),
+                }
             }
             Plan::Sort { input, .. } => self.apply(*input),
             Plan::Join { .. } => self.join(plan),
@@ -265,6 +277,45 @@ impl Unnesting<'_, '_, '_, '_> {
         ids.into_iter()
             .map(|id| (id, self.binder.column_expr(id, Span::default())))
             .collect()
+    }
+
+    /// A row for each combination, where there is none in a group too: an aggregate without keys has one whatever is below.
+    fn with_empty_groups(&mut self, grouped: Plan, renames: &Renames) -> Result<(Plan, Renames), Blocked> {
+        let Plan::Aggregate {
+            input,
+            keys,
+            mut aggregates,
+        } = grouped
+        else {
+            return Err(Blocked("this operator"));
+        };
+        let (domain, own) = self.domain()?;
+        let mut columns = self.passed_on(&own);
+        for (id, aggregate) in &mut aggregates {
+            let info = self.binder.info(*id).clone();
+            let computed = self.binder.new_column(info.name, info.ty, true);
+            let value = self.binder.column_expr(computed, Span::default());
+            let is_count = matches!(aggregate.function, F::Count | F::ExactSum);
+            columns.push((*id, if is_count { or_zero(value) } else { value }));
+            *id = computed;
+        }
+        let pairs = self.same_combination(&own, renames);
+        let inner: HashSet<ColumnId> = renames.values().copied().collect();
+        let keys_of = pairs.iter().filter_map(|pair| decorrelate::sides(pair, &inner));
+        let joined = Plan::Join {
+            kind: JoinKind::Left,
+            left: Box::new(domain),
+            keys: keys_of.collect(),
+            right: Box::new(Plan::Aggregate {
+                input,
+                keys,
+                aggregates,
+            }),
+            null_equal: equality(self.source) == CompareOp::NotDistinct,
+            residual: Vec::new(),
+        };
+        let input = Box::new(joined);
+        Ok((Plan::Project { input, columns }, own))
     }
 
     fn join(&mut self, plan: Plan) -> Result<(Plan, Renames), Blocked> {

@@ -179,7 +179,7 @@ impl<'a> Binder<'a> {
         if decorrelate::is_global_aggregate(&plan) {
             return Ok(Some(Expr::truth(!negated, span)));
         }
-        let pulled = self.pull(block, plan, span)?;
+        let pulled = self.pull(block, plan, false, span)?;
         let kind = if negated { JoinKind::Anti } else { JoinKind::Semi };
         let join = keyed(kind, pulled);
         block.joins().push(Attach::Join(join));
@@ -252,7 +252,7 @@ impl<'a> Binder<'a> {
             }));
             return Ok(None);
         }
-        let pulled = self.pull(block, relation.plan, span)?;
+        let pulled = self.pull(block, relation.plan, false, span)?;
         let kind = if negated { JoinKind::Anti } else { JoinKind::Semi };
         let mut join = keyed(kind, pulled);
         if negated && nullable {
@@ -303,16 +303,16 @@ impl<'a> Binder<'a> {
     }
 
     /// Takes the correlations out of a plan: by moving predicates if that is enough, else in general.
-    fn pull(&mut self, block: &Block<'a>, plan: Plan, span: Span) -> Bound<Pulled> {
+    fn pull(&mut self, block: &Block<'a>, plan: Plan, lacks: bool, span: Span) -> Bound<Pulled> {
         let original = plan.clone();
-        let pulled = match decorrelate::pull(self, plan) {
+        let pulled = match decorrelate::pull(self, plan, lacks) {
             Ok(pulled) => Ok(pulled),
-            Err(Blocked(_)) => self.unnest(block, original, span),
+            Err(Blocked(_)) => self.unnest(block, original, lacks, span),
         };
         pulled.or_else(|blocked| self.blocked(blocked, span))
     }
 
-    fn unnest(&mut self, block: &Block<'a>, plan: Plan, span: Span) -> Result<Pulled, Blocked> {
+    fn unnest(&mut self, block: &Block<'a>, plan: Plan, lacks: bool, span: Span) -> Result<Pulled, Blocked> {
         let scope = match self.frames.last() {
             // The names in reach are those of a function's body, which is a part of the block.
             Some(frame) if self.outer.is_empty() => frame.caller.clone(),
@@ -327,9 +327,10 @@ impl<'a> Binder<'a> {
             own.extend(block.aggregates.iter().map(|(id, _)| *id));
             own.extend(block.windows.iter().map(|window| window.id));
             outer.retain(|id| own.contains(id));
-            return Ok(self.each_of(block, plan, outer, span));
+            return Ok(self.each_of(block, plan, (outer, lacks), span));
         }
         let source = Source {
+            lacks,
             rows: domain::Rows::From(block.from, &scope),
             outer,
             present: block.present.clone(),
@@ -338,7 +339,7 @@ impl<'a> Binder<'a> {
     }
 
     /// A subquery that is computed for each combination of values of columns of the block, where those are known.
-    fn each_of(&mut self, block: &Block<'a>, plan: Plan, outer: Vec<ColumnId>, span: Span) -> Pulled {
+    fn each_of(&mut self, block: &Block<'a>, plan: Plan, (outer, lacks): (Vec<ColumnId>, bool), span: Span) -> Pulled {
         let op = match outer.iter().all(|id| block.present.contains(id)) {
             true => CompareOp::Eq,
             false => CompareOp::NotDistinct,
@@ -354,7 +355,12 @@ impl<'a> Binder<'a> {
             values.push((id, value, held));
         }
         let input = Box::new(plan);
-        let each = Box::new(Each { values, only_if, span });
+        let each = Box::new(Each {
+            values,
+            only_if,
+            lacks,
+            span,
+        });
         Pulled {
             plan: Plan::ForEach { input, each },
             predicates,
@@ -444,13 +450,13 @@ impl<'a> Binder<'a> {
         match decorrelate::scalar(relation.plan.clone(), value.clone()) {
             Ok((value, None)) => Ok(value),
             Ok((value, Some(aggregate))) => {
-                let pulled = self.pull(block, aggregate, span)?;
+                let pulled = self.pull(block, aggregate, true, span)?;
                 block.joins().push(Attach::Join(keyed(JoinKind::Left, pulled)));
                 Ok(value)
             }
             Err(_) => {
                 let (value, counted) = decorrelate::only_row(self, relation.plan, &value);
-                let pulled = self.pull(block, counted, span)?;
+                let pulled = self.pull(block, counted, true, span)?;
                 block.joins().push(Attach::Join(keyed(JoinKind::Left, pulled)));
                 Ok(value)
             }
@@ -472,10 +478,10 @@ impl<'a> Binder<'a> {
 
     /// Left join with the distinct keys of the subquery; whether a key was found is the value.
     pub(super) fn marked(&mut self, block: &mut Block<'a>, plan: Plan, equal: Option<Expr>, span: Span) -> Bound<Expr> {
-        let moved = decorrelate::pull(self, plan.clone());
+        let moved = decorrelate::pull(self, plan.clone(), false);
         let mut join = moved.ok().and_then(|pulled| self.mark_join(pulled, equal.clone()));
         if join.is_none() {
-            let general = self.unnest(block, plan, span);
+            let general = self.unnest(block, plan, false, span);
             join = general.ok().and_then(|pulled| self.mark_join(pulled, equal));
         }
         let Some((join, found)) = join else {
@@ -515,7 +521,7 @@ impl<'a> Binder<'a> {
             keys: Vec::new(),
             aggregates,
         };
-        let pulled = self.pull(block, plan, span)?;
+        let pulled = self.pull(block, plan, true, span)?;
         block.joins().push(Attach::Join(keyed(JoinKind::Left, pulled)));
         Ok(())
     }
