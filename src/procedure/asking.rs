@@ -24,6 +24,9 @@ pub struct Asked {
     queries: bool,
     /// The names that it calls.
     calls: BTreeSet<String>,
+    /// The names in braces, and those that it declares.
+    braced: BTreeSet<String>,
+    declared: BTreeSet<String>,
     /// It is an expression, a query, or LET, IF and RETURN.
     is_part: bool,
 }
@@ -43,6 +46,15 @@ impl Asked {
         definition.functions.iter().for_each(|handed| asked.handed(handed));
         // Where it stands there are names that nothing else has.
         asked.is_part &= definition.functions.is_empty() && definition.captured.iter().all(|name| name.of.is_none());
+        let params = definition.routine.params.iter();
+        asked
+            .declared
+            .extend(params.map(|param| param.name.text.to_lowercase()));
+        let captured = definition.captured.iter().map(|name| &name.name);
+        let kept = captured.chain(definition.constants.iter().map(|(name, ..)| name));
+        asked.declared.extend(kept.map(|name| name.to_lowercase()));
+        // What is no variable is a relation.
+        asked.queries |= !asked.braced.is_subset(&asked.declared);
         asked
     }
 }
@@ -56,6 +68,15 @@ impl Asked {
 }
 
 impl VisitMut for Asked {
+    fn statement(&mut self, statement: &mut Statement) {
+        match &statement.kind {
+            StatementKind::Let(variable) => _ = self.declared.insert(variable.name.text.to_lowercase()),
+            StatementKind::For(each) => _ = self.declared.insert(each.name.text.to_lowercase()),
+            _ => {}
+        }
+        visit::walk_statement(self, statement);
+    }
+
     fn query(&mut self, query: &mut Query) {
         self.queries = true;
         visit::walk_query(self, query);
@@ -69,8 +90,10 @@ impl VisitMut for Asked {
     }
 
     fn expr(&mut self, expr: &mut Expr) {
-        if let ExprKind::Try(_) = &expr.kind {
-            self.is_part = false;
+        match &expr.kind {
+            ExprKind::Try(_) => self.is_part = false,
+            ExprKind::Braced(name) => _ = self.braced.insert(name.text.to_lowercase()),
+            _ => {}
         }
         visit::walk_expr(self, expr);
     }

@@ -8,8 +8,12 @@
 //!
 //! Does not: know values: a variable is NULL of its type.
 
+mod points;
+
 use gobi_grammar::ast::{self, Ident, Literal, Span, Statement, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect};
+
+use points::Points;
 
 use super::change::Running;
 use super::relations::StatementTables;
@@ -28,6 +32,8 @@ impl Session {
             let machine = databases::memory_machine();
             let folder = DatabaseFolder::on(machine, crate::store::timeline::Options::default(), "/scratch".as_ref());
             self.store = folder.map(Store::new);
+            // A timeline has a beginning, for what asks what has changed since.
+            self.execute("CREATE SCHEMA scratch; DROP SCHEMA scratch").for_each(drop);
         }
         self
     }
@@ -49,10 +55,17 @@ impl Session {
         let mut found = Vec::new();
         // What the transaction of the script that is open began with.
         let mut begun = None;
+        let mut points = Points::default();
         for (statement, dialect) in &parsing.statements {
             self.statement = text_of(script, statement.span).into();
-            found.extend(self.checked(statement, *dialect, &mut begun));
+            let looked_at = points.without(statement);
+            found.extend(
+                looked_at
+                    .into_iter()
+                    .flat_map(|statement| self.checked(&statement, *dialect, &mut begun)),
+            );
             self.follow(&statement.kind);
+            points.note(&statement.kind);
         }
         if self.store.is_some()
             && let Err(error) = self.rollback(Span::default())

@@ -119,10 +119,7 @@ impl<'a> Binder<'a> {
     fn own_form(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
         use ast::ExprKind as K;
         match &e.kind {
-            K::Braced(name) => match self.variable(name, e.span) {
-                Some(value) => Ok(value),
-                None => self.name(block, std::slice::from_ref(name), e.span),
-            },
+            K::Braced(name) => self.braced(block, name, e.span),
             K::Match(matching) => self.match_value(block, matching, e.span),
             K::Try(_) => self.unsupported("`try` in a query is", e.span),
             K::Spawn(_) => self.unsupported("`spawn` in a query is", e.span),
@@ -387,7 +384,7 @@ impl<'a> Binder<'a> {
     }
 
     /// A column, an alias of the select list where those are in reach, or a column of an enclosing query.
-    fn name(&mut self, block: &mut Block<'a>, parts: &'a [ast::Ident], span: Span) -> Bound<Expr> {
+    pub(super) fn name(&mut self, block: &mut Block<'a>, parts: &'a [ast::Ident], span: Span) -> Bound<Expr> {
         if let [name] = parts
             && let Some(matched) = self.matched_name(name)
         {
@@ -446,7 +443,7 @@ impl<'a> Binder<'a> {
         self.fail(error)
     }
 
-    fn named_column(&self, id: ColumnId, span: Span) -> Expr {
+    pub(super) fn named_column(&self, id: ColumnId, span: Span) -> Expr {
         self.framed_constant(id, span)
             .unwrap_or_else(|| self.column_expr(id, span))
     }

@@ -202,7 +202,7 @@ impl<'a> Binder<'a> {
         Ok((relation.plan, scope))
     }
 
-    fn named_relation(&mut self, parts: &'a [ast::Ident], own_time: bool, span: Span) -> Bound<Relation> {
+    pub(super) fn named_relation(&mut self, parts: &'a [ast::Ident], own_time: bool, span: Span) -> Bound<Relation> {
         let cte = match parts {
             [name] => self
                 .ctes

@@ -416,10 +416,7 @@ impl<'a> Binder<'a> {
 
     /// A name of a function's body where a value is wanted that no row has to be looked at for.
     pub(super) fn framed_name(&mut self, name: &ast::Ident, span: Span) -> Option<Bound<Expr>> {
-        let frame = self.frames.last()?;
-        let mut names = frame.names.iter().rev();
-        let (_, id) = names.find(|(known, _)| same(known, &name.text))?;
-        let id = *id;
+        let id = self.frame_column(name)?;
         if let Some(value) = self.framed_constant(id, span) {
             return Some(Ok(value));
         }
@@ -434,11 +431,16 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// The column of a name of the body.
+    pub(super) fn frame_column(&self, name: &ast::Ident) -> Option<ColumnId> {
+        let mut names = self.frames.last()?.names.iter().rev();
+        names.find(|(known, _)| same(known, &name.text)).map(|(_, id)| *id)
+    }
+
     /// What a name of the body stands for.
     pub(super) fn frame_value(&self, name: &ast::Ident) -> Option<Expr> {
-        let frame = self.frames.last()?;
-        let (_, id) = frame.names.iter().rev().find(|(known, _)| same(known, &name.text))?;
-        let mut value = frame.values.get(id)?.clone();
+        let id = self.frame_column(name)?;
+        let mut value = self.frames.last()?.values.get(&id)?.clone();
         self.without_frames(&mut value);
         Some(value)
     }

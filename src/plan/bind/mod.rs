@@ -12,6 +12,7 @@ mod aggregate;
 mod arithmetic;
 mod assign;
 mod body;
+mod braced;
 mod call;
 mod called;
 pub(super) mod change;

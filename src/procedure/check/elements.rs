@@ -50,6 +50,19 @@ impl Checker<'_> {
         self.elements(chain, source, span, out)
     }
 
+    /// The array of all rows of a relation in braces; `None` if it is a variable.
+    pub(super) fn all_rows(&mut self, expr: &ast::Expr, out: &mut Vec<Statement>) -> Option<Option<ColumnId>> {
+        let from = self.relation(expr)?;
+        let chain = Chain {
+            source: expr.clone(),
+            stages: Vec::new(),
+            end: End::Array,
+            args: Vec::new(),
+            name: String::new(),
+        };
+        Some(self.chain_of_rows(&chain, from, expr.span, out))
+    }
+
     /// A chain over a relation: a query does what it can, and a loop over the array of what it gives the rest.
     fn chain_of_rows(
         &mut self,

@@ -121,6 +121,7 @@ impl Checker<'_> {
                 self.error(Diagnostic::new("42601", expr.span, message).with_help(help));
                 Some(None)
             }
+            ExprKind::Braced(_) => self.all_rows(expr, out),
             ExprKind::Subquery(query) => Some(self.scalar_query(query, out)),
             ExprKind::Exists(query) => Some(self.exists(query, out)),
             ExprKind::InQuery { .. } | ExprKind::Compare { .. } if is_over_rows(expr) => {
