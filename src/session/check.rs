@@ -33,7 +33,8 @@ impl Session {
             let folder = DatabaseFolder::on(machine, crate::store::timeline::Options::default(), "/scratch".as_ref());
             self.store = folder.map(Store::new);
             // A timeline has a beginning, for what asks what has changed since.
-            self.execute("CREATE SCHEMA scratch; DROP SCHEMA scratch").for_each(drop);
+            self.execute("CREATE SCHEMA scratch; DROP SCHEMA scratch")
+                .for_each(drop);
         }
         self
     }

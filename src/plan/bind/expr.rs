@@ -31,6 +31,9 @@ impl<'a> Binder<'a> {
 
     fn expr_here(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
         use ast::ExprKind as K;
+        if let Some(key) = block.asked_key(e) {
+            return Ok(key);
+        }
         match &e.kind {
             K::Literal(literal) => self.literal(literal, false, e.span),
             K::Name(parts) => self.name(block, parts, e.span),

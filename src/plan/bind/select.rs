@@ -78,6 +78,8 @@ pub(super) struct Block<'a> {
     pub(super) spreads: bool,
     /// The array that it spreads.
     pub(super) unnest: Option<PendingUnnest>,
+    /// Keys of GROUP BY that are made of subqueries, as written: the same elsewhere is the key.
+    pub(super) asked_keys: Vec<(&'a ast::Expr, Expr)>,
 }
 
 impl<'a> Block<'a> {
@@ -97,7 +99,14 @@ impl<'a> Block<'a> {
             sets: None,
             spreads: false,
             unnest: None,
+            asked_keys: Vec::new(),
         }
+    }
+
+    /// The key of GROUP BY that an expression is, if that is made of subqueries.
+    pub(super) fn asked_key(&self, e: &ast::Expr) -> Option<Expr> {
+        let known = self.asked_keys.iter().find(|(key, _)| *key == e);
+        known.map(|(_, key)| key.clone())
     }
 
     /// An expression over the block's columns may be NULL.
@@ -310,17 +319,31 @@ impl<'a> Binder<'a> {
         item: &'a ast::Expr,
     ) -> Bound<Expr> {
         let K::Literal(ast::Literal::Integer(position)) = &item.kind else {
-            return self.expr(block, item);
+            let aliased = match &item.kind {
+                K::Name(path) if path.len() == 1 => path.first().and_then(|name| block.alias(&name.text)),
+                _ => None,
+            };
+            return self.group_key(block, item, aliased.unwrap_or(item));
         };
         let at = position.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
         match at.and_then(|at| select.items.get(at)) {
-            Some(SelectItem::Expr { expr, .. }) => self.expr(block, expr),
+            Some(SelectItem::Expr { expr, .. }) => self.group_key(block, expr, expr),
             Some(SelectItem::Star { .. }) => self.unsupported("GROUP BY the position of `*` is", item.span),
             None => {
                 let message = format!("GROUP BY position {position} is not in the select list");
                 self.fail(Diagnostic::new("42P10", item.span, message))
             }
         }
+    }
+
+    /// A key, and what it is written as, be it by an alias.
+    fn group_key(&mut self, block: &mut Block<'a>, item: &'a ast::Expr, meant: &'a ast::Expr) -> Bound<Expr> {
+        let joins = block.joins_below.len();
+        let key = self.expr(block, item)?;
+        if block.joins_below.len() > joins {
+            block.asked_keys.push((meant, key.clone()));
+        }
+        Ok(key)
     }
 
     /// `GROUP BY ALL`: every item without an aggregate.
