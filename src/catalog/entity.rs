@@ -271,6 +271,9 @@ pub struct TypeDef {
     pub name: String,
     /// What it stands for.
     pub ty: LogicalType,
+    /// It is an exception: what it says where THROW gives no message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says: Option<String>,
 }
 
 /// What the keys of types begin with.
@@ -416,6 +419,7 @@ impl Entity {
             Entity::Routine(_) => "function",
             Entity::Watermark(_) => "watermark",
             Entity::Trigger(_) => "trigger",
+            Entity::Type(def) if def.says.is_some() => "exception",
             Entity::Type(_) => "type",
         }
     }

@@ -163,7 +163,7 @@ impl Catalog {
         }
     }
 
-    /// A type by name.
+    /// A type, or an exception, by name.
     pub fn named_type(&self, schema: &str, name: &str) -> Option<(EntityId, &TypeDef)> {
         let key = format!("{}{name}", entity::TYPE_KEY);
         let entry = self.find(&[schema, &key])?;
@@ -203,7 +203,15 @@ impl Catalog {
     /// All types that have names.
     pub fn types(&self) -> impl Iterator<Item = (EntityId, &TypeDef)> {
         self.entries().filter_map(|entry| match &*entry.entity {
-            Entity::Type(def) => Some((entry.id, def)),
+            Entity::Type(def) if def.says.is_none() => Some((entry.id, def)),
+            _ => None,
+        })
+    }
+
+    /// All exceptions, with what they say.
+    pub fn exceptions(&self) -> impl Iterator<Item = (EntityId, &str, &str)> {
+        self.entries().filter_map(|entry| match &*entry.entity {
+            Entity::Type(def) => Some((entry.id, def.name.as_str(), def.says.as_deref()?)),
             _ => None,
         })
     }
@@ -487,7 +495,7 @@ fn uses(entity: &Entity, ty: &LogicalType) -> bool {
     match entity {
         _ if !matches!(ty, LogicalType::Enum(_) | LogicalType::Struct(_)) => false,
         Entity::Table(table) => table.columns.iter().any(|column| found(&column.ty)),
-        Entity::Type(def) => found(&def.ty),
+        Entity::Type(def) if def.says.is_none() => found(&def.ty),
         _ => false,
     }
 }

@@ -10,10 +10,12 @@
 //!
 //! Does not: look at data.
 
+mod called;
 mod caught;
 mod collect;
 mod elements;
 mod ends;
+mod exceptions;
 mod flow;
 mod full;
 mod future;
@@ -429,7 +431,8 @@ impl Checker<'_> {
         body: Vec<Statement>,
     ) -> Result<(Routine, Assumed), Vec<Diagnostic>> {
         let falls_through = self.flow.is_reachable();
-        self.check_raises(&self.raises.clone());
+        let declared = self.declared_names(&self.raises.clone());
+        self.check_raises(&declared);
         let raises = self.leaving();
         let result = match (&self.wanted, self.returned.take()) {
             (Returned::Void, _) | (Returned::Inferred, None) => None,

@@ -9,7 +9,7 @@
 
 mod remembered;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
@@ -64,6 +64,8 @@ pub struct Instances {
     remembered: Remembered,
     /// Functions of bodies that queries call, by names that nobody can write.
     lifted: Vec<Arc<Definition>>,
+    /// What procedures that CALL calls may throw, by their names in lower case.
+    pub(super) raised_by_calls: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -111,6 +113,7 @@ impl Instances {
             shared: false,
             remembered: Remembered::default(),
             lifted: Vec::new(),
+            raised_by_calls: BTreeMap::new(),
         }
     }
 
@@ -600,16 +603,25 @@ impl Instances {
     /// Exceptions that the routines which an expression calls may throw; what is being checked is not known yet.
     pub(super) fn raised_by(&self, expr: &Expr) -> Vec<String> {
         let mut names = match &expr.kind {
-            ExprKind::Routine { routine, .. } => {
-                let instance = self.routines.get(routine.0 as usize);
-                instance
-                    .map(|instance| instance.routine.raises.clone())
-                    .unwrap_or_default()
-            }
+            ExprKind::Routine { routine, .. } => self.raised_by_routine(*routine),
             _ => Vec::new(),
         };
         expr.for_each_child(&mut |child| names.extend(self.raised_by(child)));
         names
+    }
+
+    /// The same for a routine.
+    pub(super) fn raised_by_routine(&self, routine: RoutineId) -> Vec<String> {
+        let instance = self.routines.get(routine.0 as usize);
+        instance
+            .map(|instance| instance.routine.raises.clone())
+            .unwrap_or_default()
+    }
+
+    /// Whether a function of that name is being checked.
+    pub(super) fn is_open(&self, name: &str) -> bool {
+        let mut open = self.open.iter().filter_map(|number| self.routines.get(*number));
+        open.any(|instance| instance.name.eq_ignore_ascii_case(name))
     }
 
     /// What is assumed of the result of the routine that is being checked.

@@ -317,10 +317,24 @@ pub trait Definitions: std::fmt::Debug + Send + Sync {
         None
     }
 
-    /// What an exception says where THROW gives no message.
-    fn exception(&self, _name: &str) -> Option<String> {
+    /// The exception that a name at a place stands for, if it was declared.
+    fn exception(&self, _name: &ast::Ident) -> Option<Exception> {
         None
     }
+
+    /// The whole names of the exceptions of a module.
+    fn exceptions_of(&self, _module: &str) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// An exception that was declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// Its whole name, case preserved.
+    pub name: String,
+    /// What it says where THROW gives no message.
+    pub says: String,
 }
 
 /// None.

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use gobi_grammar::ast::visit::{self, VisitMut};
 use gobi_grammar::ast::{
-    self, Call, Catch, DefineException, DefineMacro, DefineType, Expr, ExprKind, Ident, Lambda, Query, Routine,
-    RoutineForm, Statement, StatementKind as K, TableRef, TableRefKind, TypeBody, TypeForm, TypeName,
+    self, Call, Catch, CatchArm, DefineException, DefineMacro, DefineType, Expr, ExprKind, Ident, Lambda, Query,
+    Routine, RoutineForm, Statement, StatementKind as K, TableRef, TableRefKind, TypeBody, TypeForm, TypeName,
 };
 use gobi_grammar::{Diagnostic, Dialect};
 
@@ -29,7 +29,7 @@ pub struct Module {
     pub routines: Vec<Arc<Definition>>,
     /// Macros.
     pub macros: Vec<Arc<DefineMacro>>,
-    /// Exceptions, which have no other names outside.
+    /// Exceptions, by their whole names.
     pub exceptions: Vec<DefineException>,
     /// Types, by their whole names.
     pub types: Vec<DefineType>,
@@ -40,6 +40,7 @@ impl Module {
     pub fn of(module: &ast::Module, dialect: Dialect, is_type: &dyn Fn(&str) -> bool) -> Result<Self, Diagnostic> {
         let members = members(module)?;
         let types = types(module)?;
+        let exceptions = exceptions(module)?;
         let mut read = Self {
             name: module.name.text.clone(),
             routines: Vec::new(),
@@ -54,6 +55,7 @@ impl Module {
             let mut qualify = Qualify {
                 members: &members,
                 types: &types,
+                exceptions: &exceptions,
                 hidden: declared(&mut statement.clone()),
                 queries: 0,
             };
@@ -68,7 +70,10 @@ impl Module {
                     made.name.text = whole(&module.name, &made.name.text);
                     read.macros.push(Arc::new(*made));
                 }
-                K::DefineException(exception) => read.exceptions.push(exception),
+                K::DefineException(mut exception) => {
+                    exception.name.text = whole(&module.name, &exception.name.text);
+                    read.exceptions.push(exception);
+                }
                 K::DefineType(mut define) => {
                     qualify.type_body(&mut define.body);
                     for name in &mut define.name {
@@ -166,10 +171,28 @@ fn types(module: &ast::Module) -> Result<BTreeMap<String, String>, Diagnostic> {
     Ok(types)
 }
 
+/// The whole names of its exceptions, likewise.
+fn exceptions(module: &ast::Module) -> Result<BTreeMap<String, String>, Diagnostic> {
+    let mut exceptions = BTreeMap::new();
+    for statement in &module.body.statements {
+        let K::DefineException(define) = &statement.kind else {
+            continue;
+        };
+        let name = &define.name;
+        let key = name.text.to_lowercase();
+        if exceptions.insert(key, whole(&module.name, &name.text)).is_some() {
+            let message = format!("`{}` is there twice in `{}`", name.text, module.name.text);
+            return Err(Diagnostic::new("42710", name.span, message).with_help("give one of them another name"));
+        }
+    }
+    Ok(exceptions)
+}
+
 /// Puts the whole names of a module's members in the places of the short ones.
 struct Qualify<'m> {
     members: &'m BTreeMap<String, String>,
     types: &'m BTreeMap<String, String>,
+    exceptions: &'m BTreeMap<String, String>,
     /// Names that the definition declares itself.
     hidden: BTreeSet<String>,
     /// Queries around: there a bare name is a column, or a variable.
@@ -182,6 +205,58 @@ impl Qualify<'_> {
         if let Some(whole) = self.members.get(&key).filter(|_| !self.hidden.contains(&key)) {
             name.text.clone_from(whole);
             name.quoted = true;
+        }
+    }
+
+    fn exception(&self, name: &mut Ident) {
+        if let Some(whole) = self.exceptions.get(&name.text.to_lowercase()) {
+            name.text.clone_from(whole);
+            name.quoted = true;
+        }
+    }
+
+    /// `throw Bad('…')`, `throw Bad`.
+    fn thrown(&self, value: &mut Expr) {
+        match &mut value.kind {
+            ExprKind::Call(call) => self.exception(&mut call.name),
+            ExprKind::Name(path) => path.iter_mut().take(1).for_each(|name| self.exception(name)),
+            _ => {}
+        }
+    }
+
+    /// What stands behind CATCH is one of its exceptions before it is a name for the error.
+    fn caught(&self, catch: &mut Catch) {
+        let own = match catch {
+            Catch::Block { name: Some(name), .. } if self.exceptions.contains_key(&name.text.to_lowercase()) => {
+                name.clone()
+            }
+            Catch::Block { .. } => return,
+            Catch::Arms(arms) => {
+                for arm in arms {
+                    match &arm.name {
+                        Some(name) if arm.exception.text == "_" => {
+                            arm.exception = self.unless_own(name, &arm.exception)
+                        }
+                        _ => {}
+                    }
+                    self.exception(&mut arm.exception);
+                }
+                return;
+            }
+        };
+        if let Catch::Block { body, .. } = catch {
+            let mut exception = own.clone();
+            self.exception(&mut exception);
+            let body = ast::ArmBody::Block(body.clone());
+            let name = Some(own);
+            *catch = Catch::Arms(vec![CatchArm { exception, name, body }]);
+        }
+    }
+
+    fn unless_own(&self, name: &Ident, any: &Ident) -> Ident {
+        match self.exceptions.contains_key(&name.text.to_lowercase()) {
+            true => name.clone(),
+            false => any.clone(),
         }
     }
 
@@ -210,7 +285,17 @@ impl VisitMut for Qualify<'_> {
             name.text.clone_from(whole);
             name.quoted = true;
         }
+        if let ExprKind::Try(attempt) = &mut expr.kind
+            && let Some(catch) = &mut attempt.catch
+        {
+            self.caught(catch);
+        }
         visit::walk_expr(self, expr);
+    }
+
+    fn routine(&mut self, routine: &mut Routine) {
+        routine.raises.iter_mut().for_each(|name| self.exception(name));
+        visit::walk_routine(self, routine);
     }
 
     fn call(&mut self, call: &mut Call) {
@@ -254,6 +339,9 @@ impl VisitMut for Qualify<'_> {
             && let [name] = call.name.as_mut_slice()
         {
             self.name(name);
+        }
+        if let K::Throw(Some(value)) = &mut statement.kind {
+            self.thrown(value);
         }
         visit::walk_statement(self, statement);
     }

@@ -386,7 +386,7 @@ fn place_inside(lambda: &mut Lambda, param: &Ident, element: &Element) -> bool {
     }
 }
 
-fn ident(text: &str, span: Span) -> Ident {
+pub(super) fn ident(text: &str, span: Span) -> Ident {
     Ident {
         text: text.to_owned(),
         quoted: false,
@@ -409,7 +409,7 @@ fn star(qualifier: Option<Ident>, span: Span) -> SelectItem {
     }
 }
 
-fn table(kind: TableRefKind, alias: Option<Ident>, span: Span) -> TableRef {
+pub(super) fn table(kind: TableRefKind, alias: Option<Ident>, span: Span) -> TableRef {
     TableRef {
         kind,
         time: None,

@@ -229,6 +229,7 @@ fn defines(kind: &K) -> bool {
             | K::CreateTrigger(_)
             | K::ToggleTrigger(_)
             | K::DefineType(_)
+            | K::DefineException(_)
             | K::AlterType(_)
             | K::Use(_)
             | K::Unsupported { .. }

@@ -96,13 +96,18 @@ impl Error {
             exec::ErrorKind::Cancelled => ErrorKind::Cancelled,
             exec::ErrorKind::Internal => ErrorKind::Internal,
         };
-        let mut diagnostic = Diagnostic::new(error.code, error.span.unwrap_or(statement), error.message);
-        let advice = super::advice::of(error.code, &diagnostic.message).map(str::to_owned);
+        let advice = super::advice::of(error.code, &error.message).map(str::to_owned);
+        let exception = error.exception.filter(|name| name != "P0001");
+        let message = match &exception {
+            Some(name) => format!("{name}: {}", error.message),
+            None => error.message,
+        };
+        let mut diagnostic = Diagnostic::new(error.code, error.span.unwrap_or(statement), message);
         diagnostic.help = error.help.or(advice);
         Self {
             kind,
             diagnostics: vec![diagnostic],
-            exception: error.exception.filter(|name| name != "P0001"),
+            exception,
         }
     }
 

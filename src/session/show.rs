@@ -69,7 +69,7 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
     if what == "lineage" {
         return lineage::show(session, show, span).map(StatementResult::Rows);
     }
-    if matches!(what.as_str(), "types" | "enums" | "structs") {
+    if matches!(what.as_str(), "types" | "enums" | "structs" | "exceptions") {
         return types::list(session, show, span).map(StatementResult::Rows);
     }
     if what == "triggers" {

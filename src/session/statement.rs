@@ -105,6 +105,10 @@ fn local(session: &mut Session, kind: &StatementKind, running: Running) -> Optio
             let declared = transactions::change(session, kind, running);
             Some(declared.and_then(|_| types::shown(session, define, running)))
         }
+        StatementKind::DefineException(exception) if session.store.is_none() => {
+            let declared = types::exceptions::declare(session, exception);
+            Some(declared.map(|()| StatementResult::Done))
+        }
         StatementKind::AlterType(alter) if session.store.is_none() => {
             let altered = types::alter_local(session, alter, running);
             Some(altered.map(|()| StatementResult::Done))

@@ -71,7 +71,7 @@ pub fn changes(kind: &K) -> bool {
         K::CreateWatermark(_) | K::AdvanceWatermark(_) => true,
         K::MergeBranch(_) | K::Rollback(Rollback::To(_)) => true,
         K::UpsertTrigger(_) | K::CreateTrigger(_) | K::ToggleTrigger(_) => true,
-        K::DefineType(_) | K::AlterType(_) => true,
+        K::DefineType(_) | K::DefineException(_) | K::AlterType(_) => true,
         K::Drop(drop) => define::drop::is_ours(drop),
         K::Routine(routine) => routine.form != RoutineForm::Local,
         K::Module(_) => true,
@@ -164,6 +164,7 @@ fn makes(kind: &K) -> bool {
             | K::UpsertTrigger(_)
             | K::CreateTrigger(_)
             | K::DefineType(_)
+            | K::DefineException(_)
     )
 }
 
@@ -255,6 +256,7 @@ fn change_in(session: &mut Session, kind: &K, view: &mut View, running: Running)
         K::AlterTable(alter) => define::alter::run(session, alter, view, running)?,
         K::CreateIndex(create) => define::indexes::create(session, create, view, running)?,
         K::DefineType(define) => types::create(session, define, (view, None), running)?,
+        K::DefineException(exception) => types::exceptions::create(exception, view)?,
         K::AlterType(alter) => types::alter(session, alter, view, running)?,
         K::CreateSchema(create) => define::schemas::create(create, view)?,
         K::Routine(routine) => routines::store(session, routine, view, running)?,

@@ -9,6 +9,7 @@
 //! Does not: resolve names of types; the binder does, by what [`Relations::types`] gives it.
 
 mod alter;
+pub mod exceptions;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::store::View;
 use super::{Error, ResultStream, Session, StatementResult, define, listing, routines};
 use crate::catalog::{Catalog, Entity, EntityId, MAIN_SCHEMA, TypeDef};
 use crate::plan::{NamedTypes, bind_type, is_own_type};
+use crate::procedure::Definitions as _;
 use crate::types::labels::MOST_LABELS;
 use crate::types::{EnumType, Field, LogicalType};
 
@@ -33,6 +35,9 @@ pub fn declare(session: &mut Session, define: &DefineType, running: Running) -> 
     let name = name_of(&define.name)?;
     let ty = meaning(session, name, &define.body, running.dialect)?;
     let known = &mut session.relations.routines.known;
+    if known.exceptions().any(|own| own.name.eq_ignore_ascii_case(&name.text)) {
+        return Err(exceptions::taken("exception", name));
+    }
     if let Some((_, known)) = known.local_type(&name.text)
         && replaces(define.form, *known == ty, name)? == Replaces::No
     {
@@ -52,10 +57,14 @@ pub fn create(
     let name = name_of(&define.name)?;
     let ty = meaning(session, name, &define.body, running.dialect)?;
     let found = view.catalog().named_type(MAIN_SCHEMA, &name.text);
+    if found.is_some_and(|(_, def)| def.says.is_some()) {
+        return Err(exceptions::taken("exception", name));
+    }
     let found = found.map(|(id, def)| (id, def.ty == ty));
     let def = Entity::Type(TypeDef {
         name: name.text.clone(),
         ty,
+        says: None,
     });
     let catalog = &mut view.changes.catalog;
     let made = match found {
@@ -185,7 +194,9 @@ pub fn named_in(catalog: &Catalog, words: &HashSet<String>) -> Vec<EntityId> {
     let named = catalog
         .types()
         .filter(|(_, def)| words.contains(&def.name.to_lowercase()));
-    named.map(|(id, _)| id).collect()
+    let mut named: Vec<EntityId> = named.map(|(id, _)| id).collect();
+    named.extend(exceptions::named_in(catalog, words));
+    named
 }
 
 /// DROP TYPE in a database.
@@ -196,7 +207,10 @@ pub fn drop(drop: &Drop, view: &mut View) -> Result<(), Error> {
             if drop.if_exists {
                 continue;
             }
-            let names: Vec<&str> = view.catalog().types().map(|(_, def)| def.name.as_str()).collect();
+            let types = view.catalog().types().map(|(_, def)| def.name.as_str());
+            let names: Vec<&str> = types
+                .chain(view.catalog().exceptions().map(|(_, name, _)| name))
+                .collect();
             return Err(missing(name, names));
         };
         let catalog = &mut view.changes.catalog;
@@ -223,7 +237,7 @@ pub fn drop_local(session: &mut Session, drop: &Drop) -> Option<Result<(), Error
     }
     for name in drop.names.iter().flatten() {
         let known = &mut session.relations.routines.known;
-        if !known.forget_type(&name.text) && !drop.if_exists {
+        if !known.forget_type(&name.text) && !known.forget_exception(&name.text) && !drop.if_exists {
             let types = session.relations.types();
             return Some(Err(missing(name, types.declared().map(|(name, _)| name))));
         }
@@ -237,12 +251,13 @@ fn missing<'n>(name: &Ident, names: impl IntoIterator<Item = &'n str>) -> Error 
     Error::new(error)
 }
 
-/// `SHOW TYPES | ENUMS | STRUCTS [LIKE 'pattern']`.
-pub fn list(session: &Session, show: &Show, span: Span) -> Result<ResultStream, Error> {
+/// `SHOW TYPES | ENUMS | STRUCTS | EXCEPTIONS [LIKE 'pattern']`.
+pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStream, Error> {
     if let Some(first) = show.of.first() {
         return Err(define::unsupported("SHOW TYPES IN a schema", first.span));
     }
     let like = listing::like_of(show)?;
+    session.relations.refresh_routines();
     let only = show.what.text.to_lowercase();
     let kept = if session.store.is_some() { "database" } else { "session" };
     let types = session.relations.types();
@@ -258,6 +273,14 @@ pub fn list(session: &Session, show: &Show, span: Span) -> Result<ResultStream, 
         cells.map(str::to_owned).to_vec()
     };
     let mut rows: Vec<Vec<String>> = shown.map(row).collect();
+    let declared = session.relations.routines.known.exceptions().filter(|exception| {
+        matches!(only.as_str(), "types" | "exceptions")
+            && like.as_ref().is_none_or(|like| like.matches(exception.name.as_bytes()))
+    });
+    rows.extend(declared.map(|exception| {
+        let cells = [exception.name.as_str(), "exception", &literal(&exception.says), kept];
+        cells.map(str::to_owned).to_vec()
+    }));
     rows.sort();
     Ok(ResultStream::strings(
         &["name", "kind", "definition", "kept in"],
@@ -267,10 +290,17 @@ pub fn list(session: &Session, show: &Show, span: Span) -> Result<ResultStream, 
 }
 
 /// `DESCRIBE TYPE t`: a row for each label or field.
-pub fn describe(session: &Session, name: &Ident, span: Span) -> Result<ResultStream, Error> {
+pub fn describe(session: &mut Session, name: &Ident, span: Span) -> Result<ResultStream, Error> {
+    session.relations.refresh_routines();
     let types = session.relations.types();
+    if let Some(exception) = session.relations.routines.known.exception(name) {
+        let rows = [vec![exception.name, exception.says]];
+        return Ok(ResultStream::strings(&["name", "message"], &rows, span));
+    }
     let Some(ty) = types.find(&name.text) else {
-        return Err(missing(name, types.declared().map(|(name, _)| name)));
+        let exceptions = session.relations.routines.known.exceptions();
+        let names = types.declared().map(|(name, _)| name);
+        return Err(missing(name, names.chain(exceptions.map(|known| known.name.as_str()))));
     };
     let rows: Vec<Vec<String>> = match ty {
         LogicalType::Enum(labels) => labels
@@ -298,10 +328,7 @@ fn kind(ty: &LogicalType) -> &'static str {
 fn definition(ty: &LogicalType) -> String {
     match ty {
         LogicalType::Enum(labels) => {
-            let quoted = labels
-                .labels
-                .iter()
-                .map(|label| format!("'{}'", label.replace('\'', "''")));
+            let quoted = labels.labels.iter().map(|label| literal(label));
             quoted.collect::<Vec<_>>().join(", ")
         }
         LogicalType::Struct(fields) => {
@@ -312,10 +339,17 @@ fn definition(ty: &LogicalType) -> String {
     }
 }
 
-/// The statements that declare a catalog's types, those first that others are made of.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The statements that declare a catalog's exceptions and types, of these those first that others are made of.
 pub fn statements(catalog: &Catalog) -> Vec<String> {
     let mut left: Vec<&TypeDef> = catalog.types().map(|(_, def)| def).collect();
-    let mut out = Vec::with_capacity(left.len());
+    let exception = |(_, name, says): (EntityId, &str, &str)| {
+        format!("TYPE EXCEPTION AS {}({});", define::text::quoted(name), literal(says))
+    };
+    let mut out: Vec<String> = catalog.exceptions().map(exception).collect();
     while !left.is_empty() {
         let is_free = |def: &TypeDef| {
             let others = left.iter().filter(|other| other.name != def.name);

@@ -275,7 +275,9 @@ impl Builder<'_> {
                     routine.params.push(param);
                 }
             }
-            Rule::raises_clause => routine.raises = operands(part).map(|name| self.ident(&name)).collect(),
+            Rule::raises_clause => {
+                routine.raises = operands(part).filter_map(|name| self.exception_name(name)).collect()
+            }
             Rule::returns_clause => {
                 routine.returns = match operands(part).next() {
                     Some(rows) if rows.as_rule() == Rule::returns_rows => {
@@ -461,6 +463,20 @@ impl Builder<'_> {
         }
     }
 
+    /// `NoStock`, or `shop.NoStock` as one name.
+    fn exception_name(&mut self, node: Node<'_>) -> Option<Ident> {
+        let span = self.span(&node);
+        let names: Vec<Ident> = parts(node).map(|part| self.ident(&part)).collect();
+        match names.as_slice() {
+            [] | [_] => names.into_iter().next(),
+            [module, name, ..] => Some(Ident {
+                text: format!("{}.{}", module.text, name.text),
+                quoted: true,
+                span,
+            }),
+        }
+    }
+
     fn catch(&mut self, node: Node<'_>) -> Option<Catch> {
         let mut names: Vec<Ident> = Vec::new();
         for part in parts(node) {
@@ -470,6 +486,13 @@ impl Builder<'_> {
                     let body = self.block(part);
                     let name = names.pop();
                     return Some(match names.pop() {
+                        None if name.as_ref().is_some_and(|name| name.text.contains('.')) => {
+                            Catch::Arms(vec![CatchArm {
+                                exception: name?,
+                                name: None,
+                                body: ArmBody::Block(body),
+                            }])
+                        }
                         None => Catch::Block { name, body },
                         Some(exception) => Catch::Arms(vec![CatchArm {
                             exception,
@@ -483,13 +506,14 @@ impl Builder<'_> {
                     for arm in parts(part) {
                         let mut inner = parts(arm);
                         arms.push(CatchArm {
-                            exception: self.ident(&inner.next()?),
+                            exception: self.exception_name(inner.next()?)?,
                             name: None,
                             body: self.arm_body(inner.next()?),
                         });
                     }
                     return Some(Catch::Arms(arms));
                 }
+                Rule::exception_name => names.extend(self.exception_name(part)),
                 _ => names.push(self.ident(&part)),
             }
         }

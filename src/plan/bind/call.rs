@@ -252,6 +252,10 @@ impl<'a> Binder<'a> {
                     gobi_grammar::similar::nearest(&name.text, own.iter().map(String::as_str)).map(String::from)
                 });
                 error.help = near.map(|near| format!("did you mean `{near}`?"));
+                if name.text.eq_ignore_ascii_case("error") {
+                    let help = "`ERROR('…')` stands in a body, for a whole value: `let x = ERROR('…')`, `x ?? ERROR('…')`, an arm of `match`";
+                    error.help = Some(help.to_owned());
+                }
                 error
             }
             ResolveFailure::NoOverload { candidates } => {

@@ -472,6 +472,18 @@ impl<'a> Binder<'a> {
         self.fail(error.with_help(format!("write one of {}", choices.join(", "))))
     }
 
+    /// What is wrong with the field of a variable that has none.
+    fn no_field(&self, scope: &Scope, variable: &ast::Ident, field: &ast::Ident) -> Option<Diagnostic> {
+        let mut scopes = std::iter::once(scope).chain(self.outer.iter().rev());
+        let found = scopes.find_map(|scope| match scope.find(std::slice::from_ref(variable)) {
+            Found::Column(id) => Some(id),
+            _ => None,
+        })?;
+        let ty = &self.info(found).ty;
+        let message = format!("`{}` is {ty}, and has no field `{}`", variable.text, field.text);
+        Some(Diagnostic::new("42809", field.span, message))
+    }
+
     fn unknown_name(&self, scope: &Scope, parts: &[ast::Ident], span: Span) -> Diagnostic {
         if let [.., relation, name] = parts {
             let reach = || self.outer.iter().rev().chain([scope]);
@@ -495,6 +507,9 @@ impl<'a> Binder<'a> {
                 return with_suggestion(Diagnostic::new("42703", name.span, message), &name.text, fields);
             }
             if self.in_body {
+                if let Some(error) = self.no_field(scope, relation, name) {
+                    return error;
+                }
                 let message = format!("variable `{}` does not exist", relation.text);
                 let known = reach().flat_map(Scope::names).collect();
                 return with_suggestion(Diagnostic::new("42703", relation.span, message), &relation.text, known);

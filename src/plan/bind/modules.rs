@@ -45,8 +45,13 @@ pub(in crate::plan) fn of_module(
                 .map_or_else(|| member.clone(), |(_, short)| short.to_owned())
         };
         let all: Vec<String> = members.iter().map(short).collect();
-        let help = suggestion(member, all.iter().cloned()).unwrap_or_else(|| format!("it has {}", all.join(", ")));
-        return Some(Err(Diagnostic::new("42883", call.name.span, message).with_help(help)));
+        let mut error = Diagnostic::new("42883", call.name.span, message);
+        error.help = match suggestion(member, all.iter().cloned()) {
+            None if all.is_empty() => None,
+            None => Some(format!("it has {}", all.join(", "))),
+            near => near,
+        };
+        return Some(Err(error));
     };
     Some(Ok(ast::Call {
         name: Ident {

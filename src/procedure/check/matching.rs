@@ -233,8 +233,9 @@ impl Checker<'_> {
         let line = self.temporary(LogicalType::BigInt, true);
         let caught = [caught[0], caught[1], line];
         let mut handler = Vec::new();
-        self.begin_handler(raised, &attempt.catch);
-        self.handler(&attempt.catch, caught, result, span, &mut handler);
+        let catch = self.caught(&attempt.catch, raised);
+        self.begin_handler(raised, &catch);
+        self.handler(&catch, caught, result, span, &mut handler);
         self.end_handler();
         self.flow.meet(&tried);
         if effects {
@@ -349,27 +350,6 @@ impl Checker<'_> {
             error.help = Some(help);
         }
     }
-
-    fn is_exception(&self, name: &str, code: ColumnId, span: Span) -> Expr {
-        let column = Expr::column(code, LogicalType::String, span);
-        let wanted = sqlstate(name).unwrap_or(name);
-        let literal = Expr::literal(Value::String(wanted.into()), LogicalType::String, span);
-        Expr::compare(crate::plan::logical::CompareOp::Eq, column, literal)
-    }
-}
-
-/// The code behind a name of the language for an error of SQL.
-fn sqlstate(name: &str) -> Option<&'static str> {
-    Some(match name.to_lowercase().as_str() {
-        "divisionbyzero" => "22012",
-        "outofrange" | "overflow" => "22003",
-        "cardinalityerror" => "21000",
-        "uniqueviolation" => "23505",
-        "notnullviolation" => "23502",
-        "checkviolation" => "23514",
-        "foreignkeyviolation" => "23503",
-        _ => return None,
-    })
 }
 
 fn equal(subject: &ast::Expr, value: &ast::Expr) -> ast::Expr {

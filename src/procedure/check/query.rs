@@ -20,7 +20,7 @@ use super::super::{chain, relational};
 use super::Checker;
 use super::loops::int;
 use crate::plan::logical::{ColumnId, TableId};
-use crate::plan::routine::{Program, Statement};
+use crate::plan::routine::{Program, RoutineId, Statement};
 use crate::plan::{
     self, Callee, LambdaCall, Moment, Named, NamedTypes, QueryFunction, ResolveError, RoutineCall, TableInfo,
     TableResolver,
@@ -50,6 +50,7 @@ impl Checker<'_> {
             used: RefCell::default(),
             typed: false,
             tried: self.tries > 0,
+            callees: Vec::new(),
         };
         match plan::bind(query, self.dialect, &mut resolver) {
             Ok(bound) => {
@@ -61,6 +62,11 @@ impl Checker<'_> {
                     return None;
                 }
                 let fields: Vec<Field> = bound.output.into_iter().map(|(_, field)| field).collect();
+                let callees = std::mem::take(&mut resolver.callees);
+                for callee in callees {
+                    let raised = self.instances.raised_by_routine(callee);
+                    raised.iter().for_each(|name| self.raises(name, query.span));
+                }
                 if fields.iter().any(|field| field.ty.is_too_large()) {
                     self.error(plan::too_large_type(query.span));
                     return None;
@@ -316,6 +322,7 @@ impl Checker<'_> {
         }
         let lifted = self.statement_with_lifted(statement, out);
         let statement = lifted.as_ref().unwrap_or(statement);
+        self.raises_of_statement(statement);
         // Those that have no value here are not known to the statement.
         let words = super::super::words_of(statement, self.dialect);
         let visible = self
@@ -389,6 +396,15 @@ struct BodyTables<'b> {
     typed: bool,
     /// TRY is around it.
     tried: bool,
+    /// The routines that it calls for its rows.
+    callees: Vec<RoutineId>,
+}
+
+impl BodyTables<'_> {
+    fn noted(&mut self, callee: Result<Callee, Diagnostic>) -> Result<Callee, Diagnostic> {
+        self.callees.extend(callee.iter().map(|callee| callee.routine));
+        callee
+    }
 }
 
 impl TableResolver for BodyTables<'_> {
@@ -453,7 +469,8 @@ impl TableResolver for BodyTables<'_> {
     }
 
     fn routine(&mut self, call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {
-        self.inner.routine(call)
+        let callee = self.inner.routine(call)?;
+        Some(self.noted(callee))
     }
 
     fn query_function(&mut self, call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
@@ -465,7 +482,8 @@ impl TableResolver for BodyTables<'_> {
     }
 
     fn called_function(&mut self, call: &RoutineCall<'_>) -> Result<Callee, Diagnostic> {
-        self.inner.called_function(call)
+        let callee = self.inner.called_function(call);
+        self.noted(callee)
     }
 
     fn lambda_asks(&mut self, call: &LambdaCall<'_>, functions: &[String]) -> bool {
@@ -473,7 +491,8 @@ impl TableResolver for BodyTables<'_> {
     }
 
     fn called_lambda(&mut self, call: &LambdaCall<'_>) -> Result<Callee, Diagnostic> {
-        self.inner.called_lambda(call)
+        let callee = self.inner.called_lambda(call);
+        self.noted(callee)
     }
 
     fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> Option<TableId> {
@@ -481,7 +500,8 @@ impl TableResolver for BodyTables<'_> {
     }
 
     fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {
-        self.inner.lambda(call)
+        let callee = self.inner.lambda(call)?;
+        Some(self.noted(callee))
     }
 
     fn program(&self) -> Arc<Program> {

@@ -43,6 +43,12 @@ impl Checker<'_> {
         self.raised.names.len()
     }
 
+    /// Whether an exception of that name was thrown since.
+    pub(super) fn is_raised(&self, name: &str, since: usize) -> bool {
+        let mut names = self.raised.names.iter().skip(since);
+        names.any(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+
     /// What was thrown since is caught, as far as CATCH says.
     pub(super) fn begin_handler(&mut self, since: usize, catch: &Option<Catch>) {
         let names = self.raised.names.split_off(since);

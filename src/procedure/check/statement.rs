@@ -6,8 +6,6 @@
 //!
 //! Does not: deal with expressions, loops, queries or patterns; its neighbours do.
 
-use std::sync::Arc;
-
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span, StatementKind as K, Value};
 
@@ -342,6 +340,11 @@ impl Checker<'_> {
         self.flow.end();
     }
 
+    /// `ERROR('…')` where a value stands.
+    pub(super) fn throw_as_value(&mut self, error: &ast::Expr, out: &mut Vec<Statement>) {
+        self.flow_after_throw(Some(error), error.span, out);
+    }
+
     fn flow_after_throw(&mut self, value: Option<&ast::Expr>, span: Span, out: &mut Vec<Statement>) {
         self.flush(span, out);
         let Some(value) = value else {
@@ -352,26 +355,12 @@ impl Checker<'_> {
             kind: ast::ExprKind::Literal(ast::Literal::String(text.to_owned())),
             span: value.span,
         };
-        let definitions = Arc::clone(&self.instances.definitions);
-        let said = |name: &str| definitions.exception(name).unwrap_or_else(|| name.to_owned());
-        let (name, message) = match &value.kind {
-            ast::ExprKind::Call(call) if call.args.len() <= 1 && self.is_exception_name(&call.name.text) => {
-                let name = if call.name.text.eq_ignore_ascii_case("error") {
-                    "P0001"
-                } else {
-                    &call.name.text
-                };
-                let message = call
-                    .args
-                    .first()
-                    .cloned()
-                    .unwrap_or_else(|| text(&said(&call.name.text)));
-                (text(name), message)
+        let (name, message) = match (self.thrown(value), &value.kind) {
+            (Some((exception, message)), _) => {
+                let said = || text(&exception.says);
+                (text(&exception.name), message.unwrap_or_else(said))
             }
-            ast::ExprKind::Name(path) if path.len() == 1 && definitions.exception(&path[0].text).is_some() => {
-                (text(&path[0].text), text(&said(&path[0].text)))
-            }
-            ast::ExprKind::Name(path) if path.len() == 1 && self.is_caught(&path[0].text) => {
+            (None, ast::ExprKind::Name(path)) if path.len() == 1 && self.is_row(&path[0].text) => {
                 self.raises_again();
                 return out.push(Statement::Rethrow);
             }
@@ -400,21 +389,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether a call names an exception: no function has that name.
-    fn is_exception_name(&self, name: &str) -> bool {
-        name.eq_ignore_ascii_case("error")
-            || self.instances.definitions.find(name).is_none()
-                && !crate::functions::all()
-                    .iter()
-                    .any(|f| f.name.eq_ignore_ascii_case(name))
-    }
-
     /// Whether a name is that of the row of a loop.
     pub(super) fn is_row(&self, name: &str) -> bool {
-        self.is_caught(name)
-    }
-
-    fn is_caught(&self, name: &str) -> bool {
         self.names
             .iter()
             .any(|known| known.of.as_deref().is_some_and(|of| of.eq_ignore_ascii_case(name)))

@@ -14,6 +14,8 @@ use gobi_grammar::{Diagnostic, Label, similar};
 
 use super::super::instances::WithInstances;
 use super::Checker;
+use super::matching::null;
+use super::statement::is_error;
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
 use crate::plan::{BodyScope, bind_scalar, common_type, converted, properties};
@@ -25,6 +27,9 @@ const SHORT: u8 = 18;
 impl Checker<'_> {
     /// An expression; what has to be done before it goes into `out`.
     pub(super) fn expr(&mut self, expr: &ast::Expr, out: &mut Vec<Statement>) -> Option<Expr> {
+        if let Some(value) = self.value_unless_error(expr, out) {
+            return value;
+        }
         let lifted = self.lifted(expr, out)?;
         let scope = BodyScope {
             variables: &self.variables,
@@ -52,6 +57,43 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// `ERROR('…')` as a whole value, or behind the last `??` of one; `None` if it is something else.
+    fn value_unless_error(&mut self, expr: &ast::Expr, out: &mut Vec<Statement>) -> Option<Option<Expr>> {
+        if is_error(expr) {
+            self.throw_as_value(expr, out);
+            return Some(Some(null(expr.span)));
+        }
+        let ast::ExprKind::Coalesce(items) = &expr.kind else {
+            return None;
+        };
+        let (error, items) = items.split_last().filter(|(last, _)| is_error(last))?;
+        let value = match items {
+            [item] => item.clone(),
+            items => ast::Expr {
+                kind: ast::ExprKind::Coalesce(items.to_vec()),
+                span: expr.span,
+            },
+        };
+        let value = match self.expr(&value, out) {
+            Some(value) => value,
+            None => return Some(None),
+        };
+        let held = self.new_variable("", Some(value.ty.clone()), false);
+        self.set(held, value, out);
+        let mut body = Vec::new();
+        self.throw_as_value(error, &mut body);
+        let value = Expr::column(held, self.variables[held.0 as usize].ty.clone(), expr.span);
+        let test = ExprKind::IsNull {
+            expr: Box::new(value.clone()),
+            negated: false,
+        };
+        out.push(Statement::If {
+            arms: vec![(Expr::boolean(test, expr.span), body)],
+            otherwise: Vec::new(),
+        });
+        Some(Some(value))
     }
 
     /// A condition; NULL is false.

@@ -89,13 +89,7 @@ impl<'a> Answering<'a> {
     pub fn error(&mut self, error: ExecError, statement: Span) -> Error {
         match self.error.take() {
             Some(own) if said(&own) == error.message => own,
-            _ => {
-                let mut out = Error::from_exec(error, statement);
-                if let (Some(name), Some(first)) = (&out.exception, out.diagnostics.first_mut()) {
-                    first.message = format!("{name}: {}", first.message);
-                }
-                out
-            }
+            _ => Error::from_exec(error, statement),
         }
     }
 

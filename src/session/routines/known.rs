@@ -10,18 +10,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gobi_grammar::Dialect;
-use gobi_grammar::ast::{DefineException, DefineMacro, Span, StatementKind};
+use gobi_grammar::ast::{DefineException, DefineMacro, Ident, Span, StatementKind};
 
 use super::Sources;
 use crate::catalog::{Catalog, Entity, EntityId, Entry, MAIN_SCHEMA, RoutineDef};
 use crate::plan::{NamedTypes, bind_type};
-use crate::procedure::{Definition, Definitions, Module};
+use crate::procedure::{Definition, Definitions, Exception, Module};
 use crate::session::settings::parse_dialect;
 use crate::session::store::View;
 use crate::types::LogicalType;
 
 /// Macros by name, in lower case.
 pub type Macros = Arc<BTreeMap<String, Arc<DefineMacro>>>;
+
+/// Exceptions by name, in lower case.
+type Exceptions = Arc<BTreeMap<String, Exception>>;
 
 /// What can be called.
 #[derive(Clone, Debug, Default)]
@@ -45,8 +48,9 @@ pub struct Known {
     announced: Arc<BTreeSet<String>>,
     /// Macros of the session.
     macros: Macros,
-    /// Exceptions of the session, and what they say.
-    exceptions: Arc<BTreeMap<String, String>>,
+    /// Exceptions of the session, and of the database, by their names in lower case.
+    exceptions: Exceptions,
+    stored_exceptions: Exceptions,
     /// The texts that the stored ones were read from.
     texts: Arc<BTreeMap<EntityId, (String, Read)>>,
     /// Where those texts lie: their first places, and the places behind them.
@@ -73,6 +77,7 @@ pub struct Functions {
     macros: Macros,
     modules: Arc<BTreeMap<String, Arc<Module>>>,
     imports: Arc<Vec<String>>,
+    exceptions: Exceptions,
 }
 
 impl Functions {
@@ -89,6 +94,7 @@ impl Functions {
             && Arc::ptr_eq(&self.macros, &other.macros)
             && Arc::ptr_eq(&self.modules, &other.modules)
             && Arc::ptr_eq(&self.imports, &other.imports)
+            && Arc::ptr_eq(&self.exceptions, &other.exceptions)
     }
 }
 
@@ -157,20 +163,35 @@ impl Definitions for Known {
         self.module(name).map(|module| module.names().cloned().collect())
     }
 
-    fn exception(&self, name: &str) -> Option<String> {
-        let kept = self.exceptions.get(&name.to_lowercase()).cloned();
-        kept.or_else(|| {
-            let modules = self.stored_modules.values();
-            let mut all = modules.flat_map(|module| &module.exceptions);
-            let found = all.find(|exception| exception.name.text.eq_ignore_ascii_case(name))?;
-            Some(said(found))
-        })
+    fn exception(&self, name: &Ident) -> Option<Exception> {
+        let key = name.text.to_lowercase();
+        let is_stored = self.is_stored(name.span);
+        let named = |key: &str| {
+            let own = self.exceptions.get(key).filter(|_| !is_stored);
+            let kept = own.or_else(|| self.stored_exceptions.get(key)).cloned();
+            kept.or_else(|| {
+                let (module, _) = key.split_once('.')?;
+                let module = self.modules.get(module).filter(|_| !is_stored);
+                let module = module.or_else(|| self.stored_modules.get(key.split_once('.')?.0))?;
+                let mut own = module.exceptions.iter().map(declared);
+                own.find(|exception| exception.name.eq_ignore_ascii_case(key))
+            })
+        };
+        let imported = || self.imported(&key).filter(|_| !is_stored).find_map(|key| named(&key));
+        named(&key).or_else(imported)
+    }
+
+    fn exceptions_of(&self, module: &str) -> Vec<String> {
+        let own = self.module(module).into_iter().flat_map(|module| &module.exceptions);
+        own.map(|define| define.name.text.clone()).collect()
     }
 }
 
-/// What an exception says where THROW gives no message.
-fn said(exception: &DefineException) -> String {
-    exception.message.clone().unwrap_or_else(|| exception.name.text.clone())
+/// An exception as it is declared: where it has no message, it says its name.
+pub fn declared(define: &DefineException) -> Exception {
+    let name = define.name.text.clone();
+    let says = define.message.clone().unwrap_or_else(|| name.clone());
+    Exception { name, says }
 }
 
 impl Known {
@@ -183,12 +204,28 @@ impl Known {
             macros: self.macros.clone(),
             modules: self.modules.clone(),
             imports: self.imports.clone(),
+            exceptions: self.exceptions.clone(),
         }
     }
 
-    /// Keeps an exception.
-    pub fn keep_exception(&mut self, exception: &DefineException) {
-        Arc::make_mut(&mut self.exceptions).insert(exception.name.text.to_lowercase(), said(exception));
+    /// Keeps an exception of the session.
+    pub fn keep_exception(&mut self, define: &DefineException) {
+        let kept = declared(define);
+        if self.exceptions.get(&kept.name.to_lowercase()) != Some(&kept) {
+            Arc::make_mut(&mut self.exceptions).insert(kept.name.to_lowercase(), kept);
+        }
+    }
+
+    /// Forgets an exception of the session; whether there was one.
+    pub fn forget_exception(&mut self, name: &str) -> bool {
+        Arc::make_mut(&mut self.exceptions)
+            .remove(&name.to_lowercase())
+            .is_some()
+    }
+
+    /// Exceptions of the session, and of the database.
+    pub fn exceptions(&self) -> impl Iterator<Item = &Exception> {
+        self.exceptions.values().chain(self.stored_exceptions.values())
     }
 
     /// Modules whose members go by their short names.
@@ -242,10 +279,6 @@ impl Known {
         for routine in &module.routines {
             self.keep(routine.clone());
         }
-        module
-            .exceptions
-            .iter()
-            .for_each(|exception| self.keep_exception(exception));
         Arc::make_mut(&mut self.modules).insert(module.name.to_lowercase(), module);
     }
 
@@ -380,6 +413,7 @@ impl Known {
             macros: Arc::default(),
             modules: Arc::default(),
             imports: Arc::default(),
+            exceptions: Arc::default(),
             ..self.clone()
         }
     }
@@ -411,6 +445,7 @@ impl Known {
     pub fn of_catalog(catalog: &Catalog, sources: &mut Sources) -> Self {
         let mut known = Self {
             stored_types: types_of(catalog),
+            stored_exceptions: exceptions_of(catalog),
             ..Self::default()
         };
         let (mut stored, mut ranges) = (Stored::default(), BTreeMap::new());
@@ -433,6 +468,7 @@ impl Known {
             stored_methods: then.stored_methods,
             stored_modules: then.stored_modules,
             stored_types: then.stored_types,
+            stored_exceptions: then.stored_exceptions,
             ranges: then.ranges,
             catalog: None,
             ..self.clone()
@@ -496,6 +532,7 @@ impl Known {
         let mut texts = BTreeMap::new();
         let mut ranges = (*self.ranges).clone();
         self.stored_types = view.map(|view| types_of(view.catalog())).unwrap_or_default();
+        self.stored_exceptions = view.map(|view| exceptions_of(view.catalog())).unwrap_or_default();
         for (entry, def) in entries(view) {
             let known = self.texts.get(&entry.id).filter(|(text, _)| *text == def.source.text);
             let read = match known {
@@ -614,6 +651,15 @@ fn types_of(catalog: &Catalog) -> Arc<Vec<(String, LogicalType)>> {
             .map(|(_, def)| (def.name.clone(), def.ty.clone()))
             .collect(),
     )
+}
+
+/// The exceptions of a catalog.
+fn exceptions_of(catalog: &Catalog) -> Exceptions {
+    let exception = |(_, name, says): (EntityId, &str, &str)| {
+        let (name, says) = (name.to_owned(), says.to_owned());
+        (name.to_lowercase(), Exception { name, says })
+    };
+    Arc::new(catalog.exceptions().map(exception).collect())
 }
 
 /// The definition of a text, by its name and what tells types from other names.

@@ -43,7 +43,7 @@ pub use dependants::{Broken, broken, check_alone, each_of, refresh};
 pub use explained::explain_call;
 pub use for_rows::{Rows as CalledRows, RowsCall, call as call_for_rows};
 pub use jobs::Jobs;
-pub use known::{Functions, Known, Macros, entries_of};
+pub use known::{Functions, Known, Macros, declared, entries_of};
 pub use listing::{describe, list};
 pub use modules::{drop_types_of as drop_module_types, list as list_modules, store as store_module};
 pub use naming::{Naming, direct};
@@ -326,7 +326,6 @@ pub fn is_ours(kind: &K) -> bool {
             | K::Test(_)
             | K::Then(_)
             | K::DiffRoutine(_)
-            | K::DefineException(_)
             | K::DefineMacro(_)
             | K::Module(_)
             | K::Import(_)
@@ -360,10 +359,6 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
         K::DefineMacro(made) => {
             check_macro(made).map_err(Error::new)?;
             session.relations.routines.known.keep_macro(made);
-            Ok(StatementResult::Done)
-        }
-        K::DefineException(exception) => {
-            session.relations.routines.known.keep_exception(exception);
             Ok(StatementResult::Done)
         }
         _ => body::run(session, statement, running),
@@ -406,7 +401,7 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
         },
         K::Audit(audit) => models::define_audit(session, audit, running),
         K::Test(test) => body::look(session, &testing::body_of(test, running), running),
-        K::DefineException(_) | K::DefineMacro(_) | K::Import(_) | K::Return(_) | K::Break | K::Continue => {
+        K::DefineMacro(_) | K::Import(_) | K::Return(_) | K::Break | K::Continue => {
             run(session, statement, running).map(drop)
         }
         _ => body::look(session, statement, running),

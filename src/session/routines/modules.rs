@@ -226,6 +226,11 @@ fn checked(session: &mut Session, module: &Module, running: Running) -> Result<(
             signature: String::new(),
         });
     }
+    members.extend(module.exceptions.iter().map(|define| MemberDef {
+        name: define.name.text.clone(),
+        kind: "exception".to_owned(),
+        signature: String::new(),
+    }));
     if running.only_bind {
         session.relations.routines.warnings = warnings;
     }
@@ -284,7 +289,13 @@ pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
             .iter()
             .flat_map(|define| &define.name)
             .map(|name| &name.text);
-        let mut members: Vec<String> = module.names().chain(types).map(|name| short(name)).collect();
+        let exceptions = module.exceptions.iter().map(|define| &define.name.text);
+        let mut members: Vec<String> = module
+            .names()
+            .chain(types)
+            .chain(exceptions)
+            .map(|name| short(name))
+            .collect();
         // Once for all receivers.
         members.dedup();
         vec![module.name.clone(), members.join(", "), kept.to_owned()]

@@ -31,6 +31,11 @@ pub fn alter(session: &mut Session, alter: &AlterType, view: &mut View, running:
         let names: Vec<&str> = view.catalog().types().map(|(_, def)| def.name.as_str()).collect();
         return Err(missing(name, names));
     };
+    if def.says.is_some() {
+        let message = format!("`{}` is an exception, not a type", name.text);
+        let help = format!("declare it again: `type exception as {}('…')`", name.text);
+        return Err(Error::new(Diagnostic::new("42809", name.span, message).with_help(help)));
+    }
     let old = def.clone();
     let Some(new) = changed(session, &old, &alter.change, name, running.dialect)? else {
         return Ok(());
@@ -67,7 +72,11 @@ pub fn alter_local(session: &mut Session, alter: &AlterType, running: Running) -
         let types = session.relations.types();
         return Err(missing(name, types.declared().map(|(name, _)| name)));
     };
-    let old = TypeDef { name: kept, ty };
+    let old = TypeDef {
+        name: kept,
+        ty,
+        says: None,
+    };
     let Some(new) = changed(session, &old, &alter.change, name, running.dialect)? else {
         return Ok(());
     };

@@ -1,0 +1,173 @@
+//! Names of exceptions: what THROW throws, and what CATCH catches.
+//!
+//! `throw NoStock('none')` throws the exception that was declared as `NoStock`, or one that has only this name; `catch NoStock {…}`
+//! catches it alone, while `catch e {…}` catches all and calls the error `e`.
+//!
+//! Invariants: a declared exception is called as it was declared, whatever its case where it is used; that of a module by its whole name.
+//!
+//! Does not: say which exceptions leave a body; `raising` does.
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, Catch, CatchArm, ExprKind, Ident, Span};
+use gobi_grammar::similar::nearest;
+
+use super::super::Exception;
+use super::Checker;
+use crate::plan::logical::{ColumnId, CompareOp, Expr};
+use crate::types::{LogicalType, Value};
+
+/// The code of an exception without a name.
+const UNNAMED: &str = "P0001";
+
+impl Checker<'_> {
+    /// The exception that THROW names, and its message, if one is written; `None` if it throws a value.
+    pub(super) fn thrown(&self, value: &ast::Expr) -> Option<(Exception, Option<ast::Expr>)> {
+        match &value.kind {
+            ExprKind::Name(path) => {
+                let name = whole(path)?;
+                let is_value = path.first().is_some_and(|first| self.is_value(&first.text));
+                let exception = self.declared(&name).filter(|_| !is_value)?;
+                Some((exception, None))
+            }
+            ExprKind::Call(call) => self.thrown_call(call),
+            _ => None,
+        }
+    }
+
+    fn thrown_call(&self, call: &ast::Call) -> Option<(Exception, Option<ast::Expr>)> {
+        let named = |name: &str, says: &str| Exception {
+            name: name.to_owned(),
+            says: says.to_owned(),
+        };
+        if let Some(ExprKind::Name(path)) = call.args.first().map(|first| &first.kind)
+            && let [module] = path.as_slice()
+            && let Some(exception) = whole(&[module.clone(), call.name.clone()]).and_then(|name| self.declared(&name))
+            && !self.is_value(&module.text)
+            && call.args.len() <= 2
+        {
+            return Some((exception, call.args.get(1).cloned()));
+        }
+        if call.args.len() > 1 {
+            return None;
+        }
+        let name = &call.name.text;
+        let message = call.args.first().cloned();
+        if name.eq_ignore_ascii_case("error") {
+            return Some((named(UNNAMED, name), message));
+        }
+        match self.declared(&call.name) {
+            Some(exception) => Some((exception, message)),
+            None if self.is_function_named(&call.name) => None,
+            None => Some((named(name, name), message)),
+        }
+    }
+
+    /// Whether a call is one of a function, and no exception: a function of one's own has the name as it is written.
+    fn is_function_named(&self, name: &Ident) -> bool {
+        let own = self.instances.definitions.find_at(name);
+        let mut builtin = crate::functions::all().iter();
+        own.is_some_and(|own| own.shown_name() == name.text)
+            || builtin.any(|known| known.name.eq_ignore_ascii_case(&name.text))
+    }
+
+    fn is_value(&self, name: &str) -> bool {
+        self.find(name).is_some() || self.is_row(name)
+    }
+
+    fn declared(&self, name: &Ident) -> Option<Exception> {
+        self.instances.definitions.exception(name)
+    }
+
+    /// The names of `raises` as they were declared.
+    pub(super) fn declared_names(&mut self, names: &[Ident]) -> Vec<Ident> {
+        let mut names = names.to_vec();
+        names.iter_mut().for_each(|name| self.name_as_declared(name));
+        names
+    }
+
+    /// What CATCH catches: a name behind it is that of an exception, if there is such a one, and else stands for the error.
+    pub(super) fn caught(&mut self, catch: &Option<Catch>, since: usize) -> Option<Catch> {
+        let mut catch = catch.clone()?;
+        if let Catch::Block { name: Some(name), body } = &catch
+            && self.is_thrown(name, since)
+        {
+            let (exception, name) = (name.clone(), Some(name.clone()));
+            let body = ast::ArmBody::Block(body.clone());
+            catch = Catch::Arms(vec![CatchArm { exception, name, body }]);
+        }
+        if let Catch::Arms(arms) = &mut catch {
+            for arm in arms {
+                match &arm.name {
+                    Some(name) if arm.exception.text == "_" && self.is_thrown(name, since) => {
+                        arm.exception = name.clone();
+                    }
+                    _ => {}
+                }
+                self.name_as_declared(&mut arm.exception);
+            }
+        }
+        Some(catch)
+    }
+
+    /// Whether a name is that of an exception: a declared one, an error of SQL, or one that is thrown in what is tried.
+    fn is_thrown(&self, name: &Ident, since: usize) -> bool {
+        self.declared(name).is_some() || !codes(&name.text).is_empty() || self.is_raised(&name.text, since)
+    }
+
+    fn name_as_declared(&mut self, name: &mut Ident) {
+        if let Some(exception) = self.declared(name) {
+            name.text = exception.name;
+        } else if let Some((module, short)) = name.text.split_once('.') {
+            let known = self.instances.definitions.exceptions_of(module);
+            let message = format!("module `{module}` has no exception `{short}`");
+            let mut error = Diagnostic::new("42704", name.span, message);
+            let near = nearest(&name.text, known.iter().map(String::as_str));
+            error.help = match near {
+                Some(near) => Some(format!("did you mean `{near}`?")),
+                None if known.is_empty() => None,
+                None => Some(format!("it has {}", known.join(", "))),
+            };
+            self.error(error);
+        }
+    }
+
+    /// Whether what was caught is an exception of that name.
+    pub(super) fn is_exception(&self, name: &str, code: ColumnId, span: Span) -> Expr {
+        let is = |code_of: &str| {
+            let column = Expr::column(code, LogicalType::String, span);
+            let literal = Expr::literal(Value::String(code_of.into()), LogicalType::String, span);
+            Expr::compare(CompareOp::Eq, column, literal)
+        };
+        let all = codes(name).iter().copied().chain([name]);
+        Expr::or(all.map(is).collect(), span)
+    }
+}
+
+/// `NoStock`, or `shop.NoStock` as one name.
+fn whole(path: &[Ident]) -> Option<Ident> {
+    match path {
+        [name] => Some(name.clone()),
+        [module, name] => Some(Ident {
+            text: format!("{}.{}", module.text, name.text),
+            quoted: true,
+            span: name.span,
+        }),
+        _ => None,
+    }
+}
+
+/// The codes behind a name of the language for errors of SQL.
+fn codes(name: &str) -> &'static [&'static str] {
+    match name.to_lowercase().as_str() {
+        "divisionbyzero" => &["22012"],
+        // Of a number's type, and of an array.
+        "outofrange" => &["22003", "2202E"],
+        "overflow" => &["22003"],
+        "cardinalityerror" => &["21000"],
+        "uniqueviolation" => &["23505"],
+        "notnullviolation" => &["23502"],
+        "checkviolation" => &["23514"],
+        "foreignkeyviolation" => &["23503"],
+        _ => &[],
+    }
+}
