@@ -223,6 +223,12 @@ pub trait TableResolver {
         false
     }
 
+    /// What is named from here on is named by a text of the database, which sees nothing that is the session's only.
+    fn enter_kept(&mut self) {}
+
+    /// Ends that.
+    fn leave_kept(&mut self) {}
+
     /// A call of a function of the user's; `None` if there is none of that name.
     fn routine(&mut self, _call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {
         None
@@ -328,6 +334,8 @@ pub struct QueryFunction {
     pub returns: Option<LogicalType>,
     /// How it was written.
     pub dialect: Dialect,
+    /// A database has it: it names what that has.
+    pub stored: bool,
     /// It can become a part of a query; otherwise it is called for the query's rows.
     pub is_part: bool,
     /// It was declared `as async`: no query calls it.

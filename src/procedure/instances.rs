@@ -337,6 +337,7 @@ impl Instances {
             body: asking::arrowed(&definition.routine.body),
             returns,
             dialect: definition.dialect,
+            stored: definition.stored,
             is_part: asking::is_part(definition, &*self.definitions),
             is_async: definition.routine.mode == Some(Mode::Async),
         })
@@ -691,6 +692,14 @@ impl TableResolver for WithInstances<'_> {
             Some(tables) => tables.written(parts),
             None => Ok(None),
         }
+    }
+
+    fn enter_kept(&mut self) {
+        self.tables.iter_mut().for_each(|tables| tables.enter_kept());
+    }
+
+    fn leave_kept(&mut self) {
+        self.tables.iter_mut().for_each(|tables| tables.leave_kept());
     }
 
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {

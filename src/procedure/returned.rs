@@ -40,6 +40,51 @@ pub(super) fn as_query(routine: &mut Routine) {
     routine.returns = Returns::Inferred;
 }
 
+/// The rows before they have the types that are declared; nobody else can write that.
+const ROWS: &str = "rows\u{1}";
+
+/// The query whose columns another one gives names and types, if that was made here, and the columns.
+pub(super) fn declared(query: &Query) -> Option<(&Query, Vec<(&Ident, &TypeName)>)> {
+    let QueryBody::Select(select) = &query.body else {
+        return None;
+    };
+    let [table] = select.from.as_slice() else { return None };
+    table.alias.as_ref().filter(|alias| alias.text == ROWS)?;
+    let TableRefKind::Query(rows) = &table.kind else {
+        return None;
+    };
+    let column = |item| match item {
+        &SelectItem::Expr {
+            expr: Expr {
+                kind: ExprKind::Cast { ref ty, .. },
+                ..
+            },
+            alias: Some(ref name),
+        } => Some((name, ty)),
+        _ => None,
+    };
+    Some((rows, select.items.iter().filter_map(column).collect()))
+}
+
+/// Whether the items of a query are its columns: none stands for several.
+pub(super) fn is_by_column(query: &Query) -> bool {
+    match &query.body {
+        QueryBody::Select(select) => select.items.iter().all(|item| matches!(item, SelectItem::Expr { .. })),
+        _ => false,
+    }
+}
+
+/// The value of a column of a query, as it is written.
+pub(super) fn written(query: &Query, at: usize) -> Option<&Expr> {
+    match &query.body {
+        QueryBody::Select(select) => match select.items.get(at)? {
+            SelectItem::Expr { expr, .. } => Some(expr),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// The query with its columns called and typed so.
 fn typed(query: &Query, columns: &[(Ident, TypeName)]) -> Query {
     let mut outer = all_of(TableRefKind::Query(Box::new(query.clone())), query.span);
@@ -47,7 +92,7 @@ fn typed(query: &Query, columns: &[(Ident, TypeName)]) -> Query {
         select.items = columns.iter().map(|(name, ty)| item(name, ty)).collect();
         for table in &mut select.from {
             table.alias = Some(Ident {
-                text: "rows".to_owned(),
+                text: ROWS.to_owned(),
                 quoted: true,
                 span: query.span,
             });

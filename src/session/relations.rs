@@ -14,6 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Session;
 use super::databases::{Other, Seen, TEMP, Which};
 use super::error::format_code;
 use super::history;
@@ -57,6 +58,8 @@ pub struct Relations {
     pub written: Option<Collected>,
     /// What those name, and write, while somebody asks.
     pub naming: Option<Naming>,
+    /// What is named is named by a text of the database, which sees no temporary tables.
+    pub kept: bool,
     /// Variables and functions.
     pub routines: Routines,
     /// Where the plan of what runs next is kept.
@@ -187,6 +190,14 @@ impl Relations {
         }
     }
 
+    /// Does something as a text of the database, which sees no temporary tables.
+    pub fn as_kept<T>(session: &mut Session, work: impl FnOnce(&mut Session) -> T) -> T {
+        let outer = std::mem::replace(&mut session.relations.kept, true);
+        let done = work(session);
+        session.relations.kept = outer;
+        done
+    }
+
     /// All databases that a statement sees.
     pub fn databases(&self) -> impl Iterator<Item = &View> {
         let others = (0..self.others.len()).map(Which::Other);
@@ -204,8 +215,9 @@ impl Relations {
         let own = home.unwrap_or(Which::Own);
         match parts {
             [] => None,
+            [first, _, ..] if self.kept && first.eq_ignore_ascii_case(TEMP) => Some((own, parts)),
             [_] => {
-                let temp = self.named_database(TEMP).filter(|_| home.is_none());
+                let temp = self.named_database(TEMP).filter(|_| home.is_none() && !self.kept);
                 Some((temp.filter(|temp| has(*temp, parts)).unwrap_or(own), parts))
             }
             [first, rest @ ..] => {

@@ -182,7 +182,8 @@ fn redefines(kind: &K) -> bool {
     match kind {
         K::CreateTable(create) => create.or_replace,
         K::CreateView(create) => create.or_replace,
-        K::Routine(_) | K::Module(_) => true,
+        // A column more is one that a body may not expect.
+        K::Routine(_) | K::Module(_) | K::AlterTable(_) => true,
         // What it takes away may be called by what is no object of its own: an expression of a table.
         K::Drop(drop) => matches!(
             drop.kind,

@@ -66,9 +66,10 @@ impl<'a> Binder<'a> {
             _ => block.scope.clone(),
         };
         let around = block.scope.clone();
+        let stored = function.stored;
         let (body, dialect) = self.enter(block, function, args, caller, span)?;
         let (aggregates, windows) = (block.aggregates.len(), block.windows.len());
-        let value = self.alone(block, dialect, |binder, block| {
+        let value = self.as_kept(stored, block, dialect, |binder, block| {
             let value = binder.body_value(block, body)?;
             match returns {
                 Some(ty) => binder.as_type(value, &ty),
@@ -91,10 +92,10 @@ impl<'a> Binder<'a> {
 
     /// The rows that a call of such a function gives, in FROM.
     pub(super) fn inlined_rows(&mut self, function: QueryFunction, args: Vec<Expr>, span: Span) -> Bound<Relation> {
-        let name = function.name.clone();
+        let (name, stored) = (function.name.clone(), function.stored);
         let mut block = Block::new(Scope::default(), Place::Other);
         let (body, dialect) = self.enter(&mut block, function, args, Scope::default(), span)?;
-        let relation = self.alone(&mut block, dialect, |binder, block| {
+        let relation = self.as_kept(stored, &mut block, dialect, |binder, block| {
             binder.body_rows(block, body, &name)
         });
         self.frames.pop();
@@ -168,6 +169,23 @@ impl<'a> Binder<'a> {
             return self.fail(Diagnostic::new("54001", span, message).with_help(help));
         }
         Ok(())
+    }
+
+    /// The same as [`Binder::alone`], for a body that a database has, or has not.
+    fn as_kept<T>(
+        &mut self,
+        stored: bool,
+        block: &mut Block<'a>,
+        dialect: Dialect,
+        bind: impl FnOnce(&mut Self, &mut Block<'a>) -> Bound<T>,
+    ) -> Bound<T> {
+        if !stored {
+            return self.alone(block, dialect, bind);
+        }
+        self.tables.enter_kept();
+        let done = self.alone(block, dialect, bind);
+        self.tables.leave_kept();
+        done
     }
 
     /// Binds something as if nothing stood around it.

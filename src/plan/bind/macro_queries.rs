@@ -202,6 +202,7 @@ impl<'a> Binder<'a> {
             returns: None,
             dialect: self.dialect,
             is_async: false,
+            stored: false,
             is_part: true,
         }
     }

@@ -97,6 +97,10 @@ impl Checker<'_> {
 
     /// The columns that values are for; `None` if that is not plain to see.
     fn columns_of(&mut self, insert: &ast::Insert, width: usize) -> Option<Vec<Field>> {
+        self.as_kept(insert.target.span, |checker| checker.columns_here(insert, width))
+    }
+
+    fn columns_here(&mut self, insert: &ast::Insert, width: usize) -> Option<Vec<Field>> {
         let parts: Vec<&str> = insert.target.table.iter().map(|part| part.text.as_str()).collect();
         let tables = self.tables.as_mut()?;
         let Ok(Some(Named::Table(id))) = tables.written(&parts) else {

@@ -100,7 +100,9 @@ impl Checker<'_> {
             let first = path.first()?;
             let is_variable = self.find(&first.text).is_some() || self.is_row(&first.text);
             let parts: Vec<&str> = path.iter().map(|part| part.text.as_str()).collect();
-            let found = self.tables.as_mut()?.by_name(&parts, None);
+            let found = self.as_kept(expr.span, |checker| {
+                Some(checker.tables.as_mut()?.by_name(&parts, None))
+            })?;
             if is_variable || !matches!(found, Ok(Some(_))) {
                 return None;
             }

@@ -16,7 +16,7 @@ use gobi_grammar::ast::{self, Span, StatementKind as K};
 
 use super::super::instances::WithInstances;
 use super::super::question::{Question, QuestionKind};
-use super::super::{chain, relational};
+use super::super::{chain, relational, returned};
 use super::Checker;
 use super::loops::int;
 use crate::plan::logical::{ColumnId, TableId};
@@ -30,6 +30,25 @@ use crate::types::{Field, LogicalType, Value};
 impl Checker<'_> {
     /// Binds a query; its columns, and the variables that it mentions.
     pub(super) fn bound_query(&mut self, query: &ast::Query) -> Option<(Vec<Field>, Vec<ColumnId>)> {
+        self.as_kept(query.span, |checker| checker.bound_query_here(query))
+    }
+
+    /// Does something about what stands at a place: that of a text of the database names what that has.
+    pub(super) fn as_kept<T>(&mut self, place: Span, work: impl FnOnce(&mut Self) -> T) -> T {
+        if !self.instances.definitions.is_stored(place) {
+            return work(self);
+        }
+        self.tables.iter_mut().for_each(|tables| tables.enter_kept());
+        let done = work(self);
+        self.tables.iter_mut().for_each(|tables| tables.leave_kept());
+        done
+    }
+
+    fn bound_query_here(&mut self, query: &ast::Query) -> Option<(Vec<Field>, Vec<ColumnId>)> {
+        if let Some((rows, columns)) = returned::declared(query) {
+            let (given, _) = self.bound_query(rows)?;
+            self.check_returned(rows, &columns, &given)?;
+        }
         self.effects = true;
         let mut variables = HashMap::new();
         for name in &self.names {
@@ -81,6 +100,44 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// An error for each column that has a type which the text that it is given may not have.
+    fn check_returned(
+        &mut self,
+        rows: &ast::Query,
+        columns: &[(&ast::Ident, &ast::TypeName)],
+        given: &[Field],
+    ) -> Option<()> {
+        let errors = self.errors.len();
+        if given.len() < columns.len() {
+            let plural = if given.len() == 1 { "" } else { "s" };
+            let message = format!(
+                "the query gives {} column{plural}, and {} are declared",
+                given.len(),
+                columns.len()
+            );
+            self.error(Diagnostic::new("42P10", rows.span, message));
+        }
+        let whole = returned::is_by_column(rows);
+        for (at, ((name, ty), field)) in columns.iter().zip(given).enumerate() {
+            let Ok(wanted) = plan::bind_type(ty, self.dialect, &self.instances.types) else {
+                continue;
+            };
+            let written = returned::written(rows, at).filter(|_| whole);
+            let is_literal = written.is_some_and(|value| matches!(value.kind, ast::ExprKind::Literal(_)));
+            if field.ty != LogicalType::String || wanted == LogicalType::String || is_literal {
+                continue;
+            }
+            let message = format!(
+                "the column `{}` is {wanted}, and the query gives {} for it",
+                name.text, field.ty
+            );
+            let place = written.map_or(rows.span, |value| value.span);
+            let help = format!("cast it: `{} :: {}`", field.name, ty.name);
+            self.error(Diagnostic::new("42804", place, message).with_help(help));
+        }
+        (errors == self.errors.len()).then_some(())
     }
 
     /// An error unless the variable has a value.
@@ -426,6 +483,14 @@ impl TableResolver for BodyTables<'_> {
 
     fn written(&mut self, parts: &[&str]) -> Result<Option<Named>, ResolveError> {
         self.inner.written(parts)
+    }
+
+    fn enter_kept(&mut self) {
+        self.inner.enter_kept();
+    }
+
+    fn leave_kept(&mut self) {
+        self.inner.leave_kept();
     }
 
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {

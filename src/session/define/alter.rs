@@ -13,6 +13,7 @@ mod constraints;
 mod names;
 mod rows;
 mod types;
+pub mod whole;
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{AlterActionKind as A, AlterTable, ColumnChange as C, DropBehavior, Ident, Span};

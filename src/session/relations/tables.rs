@@ -46,6 +46,8 @@ pub struct StatementTables<'r> {
     named: Vec<(Which, EntityId)>,
     /// Views that are being bound: where their names are looked up. None: where the session's are.
     inside: Vec<Option<Which>>,
+    /// How many texts of the database are being bound, one in the other.
+    kept: usize,
     /// Where the view that was named last is.
     view_in: Option<Which>,
     /// What went wrong where it could not be reported.
@@ -72,6 +74,7 @@ impl<'r> StatementTables<'r> {
             opened: Vec::new(),
             named: Vec::new(),
             inside: Vec::new(),
+            kept: 0,
             view_in: None,
             failed: None,
             resolved: Some(Vec::new()),
@@ -146,7 +149,7 @@ impl<'r> StatementTables<'r> {
 
     /// Notes how a relation was found that is new.
     fn note_resolved(&mut self, parts: &[&str], is_file: bool, moment: Option<&Moment>, id: TableId) {
-        let home = self.inside.last().copied().flatten();
+        let home = self.home();
         let Some(resolved) = &mut self.resolved else { return };
         if moment.is_some() {
             self.resolved = None;
@@ -155,6 +158,12 @@ impl<'r> StatementTables<'r> {
         {
             resolved.push(Resolved::new(parts, is_file, home, &opened.info.schema));
         }
+    }
+
+    /// The database that names are looked up in, if it is not the session's to say.
+    fn home(&self) -> Option<Which> {
+        let of_view = self.inside.last().copied().flatten();
+        of_view.or((self.kept > 0).then_some(Which::Own))
     }
 
     /// What a name stands for inside of a view of a database.
@@ -306,7 +315,7 @@ impl<'r> StatementTables<'r> {
             }
             return Ok(Some(Named::Table(table)));
         }
-        let home = self.inside.last().copied().flatten();
+        let home = self.home();
         let Some((which, parts)) = self.relations.seek(parts, home) else {
             return Ok(None);
         };
@@ -453,6 +462,14 @@ impl TableResolver for StatementTables<'_> {
 
     fn leave_view(&mut self) {
         self.inside.pop();
+    }
+
+    fn enter_kept(&mut self) {
+        self.kept += 1;
+    }
+
+    fn leave_kept(&mut self) {
+        self.kept = self.kept.saturating_sub(1);
     }
 
     fn parameter(&self, name: &str) -> Option<Parameter> {

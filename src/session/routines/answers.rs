@@ -93,6 +93,16 @@ impl<'a> Answering<'a> {
         }
     }
 
+    /// Does something for a question: one of a text of the database is about what that has.
+    fn as_kept<T>(&mut self, question: &Question, work: impl FnOnce(&mut Self) -> T) -> T {
+        let routines = &self.session.relations.routines;
+        let kept = question.span().is_some_and(|span| routines.is_kept(span));
+        let outer = std::mem::replace(&mut self.session.relations.kept, kept);
+        let done = work(self);
+        self.session.relations.kept = outer;
+        done
+    }
+
     fn ask(&mut self, question: &Question, given: Vec<Value>) -> Result<Option<Vec<Value>>, Error> {
         let span = self.running.span;
         match &question.kind {
@@ -405,9 +415,12 @@ impl Answers for Answering<'_> {
     fn rows(&mut self, number: usize, columns: Vec<ArrayRef>, tried: bool) -> Result<(), ExecError> {
         let outer = self.session.relations.routines.inside.take();
         let outer_slot = self.session.relations.slot.take();
-        let added = match tried {
-            true => self.try_to_add(number, columns),
-            false => self.add(number, columns),
+        let added = match self.checked.questions.get(number) {
+            Some(question) => self.as_kept(question, |answering| match tried {
+                true => answering.try_to_add(number, columns),
+                false => answering.add(number, columns),
+            }),
+            None => self.add(number, columns),
         };
         self.session.relations.slot = outer_slot;
         self.session.relations.routines.inside = outer;
@@ -445,7 +458,7 @@ impl Answers for Answering<'_> {
         };
         let slot = self.slots.of(number).filter(|_| keeps);
         let outer_slot = std::mem::replace(&mut self.session.relations.slot, slot);
-        let answer = self.ask(question, given);
+        let answer = self.as_kept(question, |answering| answering.ask(question, given));
         self.session.relations.slot = outer_slot;
         self.session.relations.routines.inside = outer;
         self.session.relations.routines.lifted = outer_lifted;

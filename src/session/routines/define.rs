@@ -18,7 +18,8 @@ use super::{Naming, Running, changes, unsupported};
 use crate::catalog::{Entity, RoutineDef, Source};
 use crate::plan::bind_type;
 use crate::procedure::{Callable, Definition, Definitions as _, Instances, check_definition};
-use crate::session::relations::StatementTables;
+use crate::session::databases::TEMP;
+use crate::session::relations::{Relations, StatementTables};
 use crate::session::settings::dialect_name;
 use crate::session::store::View;
 use crate::session::{Error, Session, StatementResult, types};
@@ -150,6 +151,9 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     }
     let spec = Spec::of(&name.text, &definition.routine).map_err(Error::new)?;
     let (callable, mut named) = checked_stored(session, &definition, (spec.as_ref(), &text))?;
+    if let Some(spec) = &spec {
+        models::check_audits(session, &definition, spec, running)?;
+    }
     let itself = before.as_ref().map(|(id, _)| *id);
     named.settle(view.catalog(), |id| Some(id) == itself, definition.words());
     let signature = match &spec {
@@ -195,10 +199,12 @@ fn checked_stored(
     *known = known.stored_only();
     known.try_stored(definition.clone());
     let checked = match spec {
-        Some(spec) => models::check(session, definition, spec).map(|named| (None, named)),
+        Some(spec) => {
+            Relations::as_kept(session, |session| models::check(session, definition, spec)).map(|named| (None, named))
+        }
         None => {
             instances.redefine(Arc::new(known.clone()));
-            checked_among(session, definition, &mut instances)
+            Relations::as_kept(session, |session| checked_among(session, definition, &mut instances))
         }
     };
     session.relations.routines.known = kept;
@@ -218,10 +224,24 @@ pub fn without_own<T>(session: &mut Session, work: impl FnOnce(&mut Session) -> 
     done.map_err(|error| of_session(session, error))
 }
 
-/// Says what to do about a function that the session has and the database has not.
+/// Says what to do about a function, or a table, that the session has and the database has not.
 pub fn of_session(session: &Session, mut error: Error) -> Error {
     let known = &session.relations.routines.known;
+    let temp = session.relations.named_database(TEMP);
+    let temp = temp.and_then(|temp| session.relations.view_of(temp));
     for diagnostic in &mut error.diagnostics {
+        let table = diagnostic.message.strip_prefix("table `");
+        let table = table
+            .and_then(|rest| rest.split('`').next())
+            .unwrap_or_default()
+            .to_owned();
+        let short = table.strip_prefix("temp.").unwrap_or(&table);
+        if diagnostic.code == "42P01" && temp.is_some_and(|temp| temp.catalog().find(&[short]).is_some()) {
+            let help = format!(
+                "`{short}` is a temporary table of the session, which other sessions do not have: make it without `TEMP`, or give the rows as a parameter"
+            );
+            diagnostic.help = Some(help);
+        }
         let name = diagnostic.message.split("function `").nth(1);
         let name = name
             .and_then(|name| name.split('`').next())

@@ -13,6 +13,7 @@ use super::models::{self, Spec};
 use super::{Naming, define};
 use crate::catalog::{Entity, EntityId, RoutineDef};
 use crate::procedure::Definition;
+use crate::session::relations::Relations;
 use crate::session::store::View;
 use crate::session::{Error, Session};
 
@@ -143,7 +144,7 @@ pub fn each_of(session: &mut Session, id: EntityId, work: &mut dyn FnMut(&mut Se
     session.relations.routines.known = kept.stored_only();
     let warnings = std::mem::take(&mut session.relations.routines.warnings);
     for definition in kept.of_entry(id) {
-        work(session, &definition);
+        Relations::as_kept(session, |session| work(session, &definition));
     }
     session.relations.routines.known = kept;
     session.relations.routines.warnings = warnings;

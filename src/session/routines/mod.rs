@@ -186,6 +186,11 @@ impl Routines {
         NamedTypes::new(stored.chain(self.known.local_types())).importing(self.known.imports())
     }
 
+    /// Whether a place is in a text of the database.
+    fn is_kept(&self, place: Span) -> bool {
+        self.pinned.as_ref().unwrap_or(&self.known).is_stored(place)
+    }
+
     /// The variables that a statement which runs now may mention.
     fn seen(&self) -> Vec<Held> {
         let Some(inside) = &self.inside else {

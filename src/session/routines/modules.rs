@@ -18,6 +18,7 @@ use super::{Naming, Running, define};
 use crate::catalog::{Entity, EntityId, MAIN_SCHEMA, MemberDef, RoutineDef, Source};
 use crate::plan::check_macro;
 use crate::procedure::Module;
+use crate::session::relations::Relations;
 use crate::session::settings::dialect_name;
 use crate::session::store::View;
 use crate::session::{Error, ResultStream, Session, listing, types};
@@ -59,7 +60,7 @@ pub fn store(session: &mut Session, module: &ast::Module, view: &mut View, runni
     let kept = session.relations.routines.known.clone();
     session.relations.routines.known = session.relations.routines.known.stored_only();
     session.relations.routines.known.try_module(read.clone());
-    let checked = checked(session, &read, running);
+    let checked = Relations::as_kept(session, |session| checked(session, &read, running));
     session.relations.routines.known = kept;
     let checked = checked.map_err(|error| define::of_session(session, error));
     let (members, mut named) = checked?;

@@ -5,7 +5,7 @@
 //!
 //! Invariants: a definition that did not check before the transaction does not stop it. Outside of a transaction a statement is one.
 //!
-//! Does not: look at what is dropped or altered: those statements refuse at once.
+//! Does not: look at what is dropped: that statement refuses at once.
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::Span;

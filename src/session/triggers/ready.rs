@@ -17,13 +17,15 @@ use crate::catalog::{Entity, EntityId, Source, Timing, TriggerDef};
 use crate::compile::routine::compile_rows;
 use crate::exec::routine::BodyTypes;
 use crate::exec::{JitMode, RowBody};
-use crate::procedure::{CheckedTrigger, Definition, Instances, QuestionKind, RowOutput, TriggerOf, check_trigger};
+use crate::procedure::{
+    CheckedTrigger, Definition, Instances, Question, QuestionKind, RowOutput, TriggerOf, check_trigger,
+};
 use crate::session::change::Running;
 use crate::session::relations::StatementTables;
 use crate::session::routines::{Naming, Routines, Slots, question_types, stored_definition};
 use crate::session::settings::parse_dialect;
 use crate::session::store::{View, store_error};
-use crate::session::{Error, Session, change, routines, statement};
+use crate::session::{Error, Session, change, define, routines, statement};
 use crate::types::{Field, LogicalType};
 
 /// What the rows before a statement are called in a trigger after it.
@@ -254,6 +256,7 @@ fn make(
     let mut tables = StatementTables::new(&mut session.relations);
     let trigger = check_trigger(&definition, &of, &mut instances, &mut tables).map_err(Error::all)?;
     let names = tables.named();
+    refuse_spawn(&instances.asked())?;
     let called = instances.called();
     let columns = of.columns.iter().map(|column| column.name.clone());
     session.relations.routines.rows = columns.collect();
@@ -287,6 +290,19 @@ fn make(
         named,
         jit: session.settings.jit,
     })
+}
+
+/// A call that runs by itself would not be a part of the statement that fires the trigger.
+fn refuse_spawn(asked: &[Question]) -> Result<(), Error> {
+    let spawned = asked.iter().find_map(|question| match &question.kind {
+        QuestionKind::Spawn(call) => Some(call.span),
+        _ => None,
+    });
+    match spawned {
+        Some(span) => Err(define::unsupported("`spawn` in a trigger", span)
+            .with_help("call it without `spawn`, or put what is to be done into a table")),
+        None => Ok(()),
+    }
 }
 
 /// What the procedure is called with.

@@ -39,8 +39,7 @@ pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> R
         return Err(transactions::without_database("AUDIT", running.span));
     }
     session.refresh_view(running.span)?;
-    let mut tables = StatementTables::new(&mut session.relations);
-    statement::bind(&audit.query, running.dialect, &mut tables)?;
+    bind(session, audit, running)?;
     if running.only_bind {
         return Ok(());
     }
@@ -68,6 +67,37 @@ pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> R
     let done = desk.keep_audit(&name, &format!("{name}, {target}, {blocking}, {query}, {dialect}"));
     session.end_body(begun, done.is_ok(), running.span)?;
     done
+}
+
+/// Looks for errors in its query: a model that has not run yet has the table that its first run makes.
+fn bind(session: &mut Session, audit: &DefineAudit, running: Running) -> Result<(), Error> {
+    let mut tables = StatementTables::new(&mut session.relations);
+    let Err(error) = statement::bind(&audit.query, running.dialect, &mut tables) else {
+        return Ok(());
+    };
+    let is_unknown = error.diagnostics.iter().any(|first| first.code == "42P01");
+    let Some(view) = super::with_tables(session).filter(|_| is_unknown) else {
+        return Err(error);
+    };
+    let outer = session.relations.view.replace(view);
+    let mut tables = StatementTables::new(&mut session.relations);
+    let bound = statement::bind(&audit.query, running.dialect, &mut tables);
+    session.relations.view = outer;
+    bound.map(drop)
+}
+
+/// The names of all audits.
+pub fn names(session: &mut Session, running: Running) -> Result<Vec<String>, Error> {
+    let query = define::select(Vec::new(), Vec::new(), None);
+    let mut desk = Desk {
+        session,
+        running,
+        query: &query,
+        variables: &[],
+        dialect: running.dialect,
+        given: super::Given::new(),
+    };
+    desk.audits()
 }
 
 /// DROP AUDIT.
@@ -112,16 +142,23 @@ impl Desk<'_> {
         }
         let message = format!("audit `{}` does not exist", name.text);
         let mut error = Diagnostic::new("42704", name.span, message);
+        let known = self.audits()?;
+        error.help =
+            nearest(&name.text, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        Err(Error::new(error))
+    }
+
+    /// The names of all audits.
+    fn audits(&mut self) -> Result<Vec<String>, Error> {
         let known = match self.has("audits")? {
             true => self.all("SELECT name FROM gobi.audits")?,
             false => Vec::new(),
         };
-        let known = known.iter().flatten().filter_map(|value| match value {
-            Value::String(known) => Some(&**known),
+        let known = known.into_iter().flatten().filter_map(|value| match value {
+            Value::String(known) => Some(known.to_string()),
             _ => None,
         });
-        error.help = nearest(&name.text, known).map(|near| format!("did you mean `{near}`?"));
-        Err(Error::new(error))
+        Ok(known.collect())
     }
 
     fn keep_audit(&mut self, name: &str, row: &str) -> Result<(), Error> {

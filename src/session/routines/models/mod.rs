@@ -28,9 +28,11 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, CallRoutine, Span};
 
 use super::{Naming, Running};
+use crate::catalog::{Entity, SchemaDef, TableDef};
 use crate::plan::{NamedTypes, Parameter, bind_type, constant};
 use crate::procedure::{Definition, Definitions as _};
 use crate::session::relations::StatementTables;
+use crate::session::store::View;
 use crate::session::{Error, ResultStream, Session, StatementResult, prepared, statement, transactions};
 use crate::types::{Field, LogicalType, Value};
 pub use audit::{define as define_audit, forget as forget_audit};
@@ -141,8 +143,126 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
             return Err(Error::new(error));
         }
     }
+    if let Some(time) = spec.time.as_ref()
+        && let Some((_, field)) = bound
+            .output
+            .iter()
+            .find(|(_, field)| field.name.eq_ignore_ascii_case(time))
+        && !is_time(&field.ty)
+    {
+        let message = format!("the time column `{}` is {}, and no time", field.name, field.ty);
+        let help = "a model goes by a column of type timestamp, timestamptz, date or string; or cast it in the query";
+        let place = spec_place(definition, time).unwrap_or(query.span);
+        return Err(Error::new(Diagnostic::new("42804", place, message).with_help(help)));
+    }
     let writes = Vec::new();
     Ok(Naming { names, writes })
+}
+
+fn is_time(ty: &LogicalType) -> bool {
+    use LogicalType as T;
+    matches!(ty, T::Timestamp | T::TimestampTz | T::Date | T::String | T::Null)
+}
+
+/// Where a text stands in the metadata of a model.
+fn spec_place(definition: &Definition, text: &str) -> Option<Span> {
+    fn within(value: &ast::Expr, text: &str) -> Option<Span> {
+        match &value.kind {
+            ast::ExprKind::Literal(ast::Literal::String(known)) if known == text => Some(value.span),
+            ast::ExprKind::Array(items) => items.iter().find_map(|item| within(item, text)),
+            _ => None,
+        }
+    }
+    definition
+        .routine
+        .metadata
+        .iter()
+        .find_map(|(_, value)| within(value, text))
+}
+
+/// An error for an audit that a model names and nobody has declared.
+pub fn check_audits(
+    session: &mut Session,
+    definition: &Definition,
+    spec: &Spec,
+    running: Running,
+) -> Result<(), Error> {
+    if spec.audits.is_empty() {
+        return Ok(());
+    }
+    let seen = session.relations.view.clone();
+    let known = audit::names(session, running);
+    session.relations.view = seen;
+    let known = known?;
+    for name in &spec.audits {
+        if known.contains(name) {
+            continue;
+        }
+        let place = spec_place(definition, name).unwrap_or(running.span);
+        let mut error = Diagnostic::new("42704", place, format!("audit `{name}` does not exist"));
+        error.help = Some(
+            match gobi_grammar::similar::nearest(name, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
+                    "declare it first: `AUDIT {name} AS …`; an audit of this model's table is declared behind the model, with `on: '{}'`",
+                    definition.name
+                ),
+            },
+        );
+        return Err(Error::new(error));
+    }
+    Ok(())
+}
+
+/// The columns that a model gives its table; `None` if it has none, or cannot be told.
+fn columns_of(session: &mut Session, definition: &Definition, spec: &Spec) -> Option<Vec<Field>> {
+    let parts = Parts::of(definition).ok()?;
+    let mut given = variables(session, definition, Some(spec)).ok()?;
+    parts
+        .look(session, definition.dialect, &mut given, &mut Vec::new())
+        .ok()?;
+    let outer = session.relations.routines.inside.replace(given);
+    let mut tables = StatementTables::new(&mut session.relations);
+    let bound = statement::bind(&parts.query, definition.dialect, &mut tables);
+    session.relations.routines.inside = outer;
+    let mut fields: Vec<Field> = bound.ok()?.output.into_iter().map(|(_, field)| field).collect();
+    if spec.kind.is_dimension() {
+        fields.extend(spec.valid.iter().map(|name| Field {
+            name: name.clone(),
+            ty: LogicalType::Timestamp,
+            nullable: true,
+        }));
+    }
+    (spec.kind != Kind::External).then_some(fields)
+}
+
+/// A view in which the models of the database that have not run yet have their tables, without rows.
+fn with_tables(session: &mut Session) -> Option<View> {
+    let mut view = session.relations.view.clone()?;
+    session.relations.refresh_routines();
+    let known = session.relations.routines.known.stored_only();
+    for name in known.names() {
+        let Some(definition) = known.find(&name) else { continue };
+        let Ok(Some(spec)) = Spec::of(&definition.name, &definition.routine) else {
+            continue;
+        };
+        let [schema, table] = &spec.target;
+        if view.catalog().find(&[schema, table]).is_some() {
+            continue;
+        }
+        let Some(fields) = columns_of(session, &definition, &spec) else {
+            continue;
+        };
+        let mut def = TableDef::new(table);
+        fields.iter().for_each(|field| def.add(&field.name, field.ty.clone()));
+        let catalog = &mut view.changes.catalog;
+        if !catalog.has_schema(schema) {
+            let made = catalog.create("", Entity::Schema(SchemaDef { name: schema.clone() }));
+            made.ok()?;
+        }
+        catalog.create(schema, Entity::Table(def)).ok()?;
+    }
+    Some(view)
 }
 
 /// The variables that the query of a model may name, without values.
@@ -184,7 +304,9 @@ fn run(
         dialect: definition.dialect,
         given,
     };
+    let outer = std::mem::replace(&mut desk.session.relations.kept, true);
     let done = desk.run(spec, &definition.name, until, call.restate.as_deref());
+    desk.session.relations.kept = outer;
     session.end_body(begun, done.is_ok(), running.span)?;
     let done = done?;
     let [from, to] = done.interval.unwrap_or_default();

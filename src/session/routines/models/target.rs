@@ -10,7 +10,8 @@ use super::Done;
 use super::desk::{Desk, ROWS, Rows, quoted};
 use super::spec::{Kind, Spec};
 use crate::catalog::Entity;
-use crate::session::Error;
+use crate::session::define::alter::whole;
+use crate::session::{Error, transactions};
 use crate::types::LogicalType;
 
 impl Spec {
@@ -73,8 +74,7 @@ impl Desk<'_> {
         };
         let differ = rows.fields.iter().any(|field| !same(&field.name, &field.ty));
         if whole && (differ || !gone.is_empty()) {
-            self.change(&format!("DROP TABLE {table}"))?;
-            return self.create_table(spec);
+            return self.take_columns(spec, rows);
         }
         if let Some(gone) = gone.first() {
             let message = format!(
@@ -102,6 +102,29 @@ impl Desk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The table is made anew in its place, for rows that take that of all that are there.
+    fn take_columns(&mut self, spec: &Spec, rows: &Rows) -> Result<(), Error> {
+        let running = self.running;
+        let [schema, name] = &spec.target;
+        let taken = transactions::framed(self.session, "CALL", running.span, &mut |session, view| match view
+            .catalog()
+            .find(&[schema, name])
+            .map(|entry| entry.id)
+        {
+            Some(id) => whole::take_columns(session, view, (id, &rows.fields), running),
+            None => Ok(()),
+        });
+        taken.map_err(|mut error| {
+            for first in &mut error.diagnostics {
+                if first.code == "2BP01" {
+                    let help = format!("the query of the model gives other columns than `{schema}.{name}` has: change or drop what needs those, and call it again");
+                    first.help = Some(help);
+                }
+            }
+            error
+        })
     }
 
     fn create_table(&mut self, spec: &Spec) -> Result<(), Error> {
