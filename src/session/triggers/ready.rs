@@ -25,7 +25,7 @@ use crate::session::relations::StatementTables;
 use crate::session::routines::{Naming, Routines, Slots, question_types, stored_definition};
 use crate::session::settings::parse_dialect;
 use crate::session::store::{View, store_error};
-use crate::session::{Error, Session, change, define, routines, statement};
+use crate::session::{Error, Session, change, define, routines, statement, types};
 use crate::types::{Field, LogicalType};
 
 /// What the rows before a statement are called in a trigger after it.
@@ -269,12 +269,13 @@ fn make(
     for called in called {
         named.names.extend(routines::entries_of(Some(view), &types, &called));
     }
+    let words = definition.words();
+    named.names.extend(types::named_in(view.catalog(), words));
     let needed = named.names.iter().chain(&named.writes).copied();
     let needs = needed.chain([def.call, target.id]);
     let needs = needs.filter_map(|id| Some((id, Arc::clone(&view.catalog().get(id)?.entity))));
     let asked = instances.asked();
     let adds = |kind: &QuestionKind| matches!(kind, QuestionKind::Rows { .. });
-    let words = definition.words();
     Ok(Ready {
         id,
         asks: !asked.is_empty(),
