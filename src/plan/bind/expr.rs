@@ -22,6 +22,9 @@ use crate::types::{LogicalType, Value};
 impl<'a> Binder<'a> {
     /// Binds an expression.
     pub(super) fn expr(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
+        if let Some(key) = block.asked_key(e) {
+            return Ok(key);
+        }
         let open = self.expansions.open();
         self.expansions.enter();
         let bound = with_room(|| self.expr_here(block, e));
@@ -31,9 +34,6 @@ impl<'a> Binder<'a> {
 
     fn expr_here(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
         use ast::ExprKind as K;
-        if let Some(key) = block.asked_key(e) {
-            return Ok(key);
-        }
         match &e.kind {
             K::Literal(literal) => self.literal(literal, false, e.span),
             K::Name(parts) => self.name(block, parts, e.span),
