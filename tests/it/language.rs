@@ -76,32 +76,22 @@ fn examples_print_what_they_should() {
 /// `gobi fmt` changes nothing of what a program does. Programs with errors are left out, as errors show lines of the program.
 #[test]
 fn formatted_programs_print_the_same() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/language");
-    let (mut failures, mut count) = (Vec::new(), 0);
-    for entry in fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "grz") {
-            continue;
+    let mut failures = Vec::new();
+    let count = each_without_errors(&mut |name, program, shown| {
+        let shows_lines = ["profile", "diff ", ".line"]
+            .iter()
+            .any(|word| program.to_lowercase().contains(word));
+        let Ok(formatted) = gobi_grammar::format(program, gobi_grammar::Dialect::Grizzly) else {
+            return;
+        };
+        if shows_lines {
+            return;
         }
-        let text = fs::read_to_string(&path).unwrap();
-        let expected = fs::read_to_string(path.with_extension("out")).unwrap();
-        for ((name, program), (_, shown)) in programs(&text).into_iter().zip(programs(&expected)) {
-            let shows_lines = ["profile", "diff ", ".line"]
-                .iter()
-                .any(|word| program.to_lowercase().contains(word));
-            let Ok(formatted) = gobi_grammar::format(program, gobi_grammar::Dialect::Grizzly) else {
-                continue;
-            };
-            if shows_lines || shown.contains("error[") {
-                continue;
-            }
-            count += 1;
-            let shown_now = run(&name, &formatted, JitMode::Off);
-            if shown_now.trim() != shown.trim() {
-                failures.push(format!("{name}\n{formatted}\n{shown_now}\nnot\n{shown}"));
-            }
+        let shown_now = run(name, &formatted, JitMode::Off);
+        if shown_now.trim() != shown.trim() {
+            failures.push(format!("{name}\n{formatted}\n{shown_now}\nnot\n{shown}"));
         }
-    }
+    });
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
     assert!(count > 100, "{count} programs were found");
 }
@@ -109,8 +99,25 @@ fn formatted_programs_print_the_same() {
 /// `gobi check` finds no error in a program that runs without one.
 #[test]
 fn programs_without_errors_check() {
+    let mut failures = Vec::new();
+    let count = each_without_errors(&mut |name, program, _| {
+        let session = Client::embedded(Settings::default(), None).session();
+        let mut errors = session.with_scratch().check(program);
+        errors.retain(|diagnostic| !diagnostic.is_warning());
+        if !errors.is_empty() {
+            let shown = gobi_grammar::render::render(program, None, &errors, false);
+            failures.push(format!("{name}\n{program}\n{shown}"));
+        }
+    });
+    let failed = failures.len();
+    assert!(failures.is_empty(), "{failed} of {count}\n{}", failures.join("\n\n"));
+    assert!(count > 100, "{count} programs were found");
+}
+
+/// Calls `f` with each program of the goldens that prints no error: its name, its text, and what it prints; how many there are.
+fn each_without_errors(f: &mut dyn FnMut(&str, &str, &str)) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/language");
-    let (mut failures, mut count) = (Vec::new(), 0);
+    let mut count = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "grz") {
@@ -119,27 +126,13 @@ fn programs_without_errors_check() {
         let text = fs::read_to_string(&path).unwrap();
         let expected = fs::read_to_string(path.with_extension("out")).unwrap();
         for ((name, program), (_, shown)) in programs(&text).into_iter().zip(programs(&expected)) {
-            if shown.contains("error[") {
-                continue;
-            }
-            count += 1;
-            let found = Client::embedded(Settings::default(), None)
-                .session()
-                .with_scratch()
-                .check(program);
-            let errors: Vec<_> = found
-                .into_iter()
-                .filter(|diagnostic| !diagnostic.is_warning())
-                .collect();
-            if !errors.is_empty() {
-                let shown = gobi_grammar::render::render(program, None, &errors, false);
-                failures.push(format!("{name}\n{program}\n{shown}"));
+            if !shown.contains("error[") {
+                count += 1;
+                f(&name, program, shown);
             }
         }
     }
-    let failed = failures.len();
-    assert!(failures.is_empty(), "{failed} of {count}\n{}", failures.join("\n\n"));
-    assert!(count > 100, "{count} programs were found");
+    count
 }
 
 /// Names and texts.
