@@ -270,10 +270,9 @@ pub(super) unsafe fn call(
         0 => {
             hand_over(host)?;
             if let Some(asking) = &mut host.asking {
-                let mut spent = std::mem::take(&mut asking.spent);
-                spent.ran(!matches!(executable, Executable::Interpreted(_)));
+                asking.spent.ran(!matches!(executable, Executable::Interpreted(_)));
                 // SAFETY: as for `answer`.
-                unsafe { &mut *asking.answers }.spent(spent);
+                unsafe { &mut *asking.answers }.spent(std::mem::take(&mut asking.spent));
             }
             Ok(())
         }
