@@ -56,14 +56,7 @@ pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> R
     ]
     .map(text_of);
     let begun = session.begin_body(true, running.span)?;
-    let mut desk = Desk {
-        session,
-        running,
-        query: &audit.query,
-        variables: &[],
-        dialect: running.dialect,
-        given: super::Given::new(),
-    };
+    let mut desk = desk(session, &audit.query, running);
     let done = desk.keep_audit(&name, &format!("{name}, {target}, {blocking}, {query}, {dialect}"));
     session.end_body(begun, done.is_ok(), running.span)?;
     done
@@ -89,15 +82,19 @@ fn bind(session: &mut Session, audit: &DefineAudit, running: Running) -> Result<
 /// The names of all audits.
 pub fn names(session: &mut Session, running: Running) -> Result<Vec<String>, Error> {
     let query = define::select(Vec::new(), Vec::new(), None);
-    let mut desk = Desk {
+    desk(session, &query, running).audits()
+}
+
+/// A desk that runs no model.
+fn desk<'d>(session: &'d mut Session, query: &'d ast::Query, running: Running) -> Desk<'d> {
+    Desk {
         session,
         running,
-        query: &query,
+        query,
         variables: &[],
         dialect: running.dialect,
         given: super::Given::new(),
-    };
-    desk.audits()
+    }
 }
 
 /// DROP AUDIT.
@@ -107,14 +104,7 @@ pub fn forget(session: &mut Session, drop: &ast::Drop, running: Running) -> Resu
     }
     let query = define::select(Vec::new(), Vec::new(), None);
     let begun = session.begin_body(true, running.span)?;
-    let mut desk = Desk {
-        session,
-        running,
-        query: &query,
-        variables: &[],
-        dialect: running.dialect,
-        given: super::Given::new(),
-    };
+    let mut desk = desk(session, &query, running);
     let done = drop
         .names
         .iter()
