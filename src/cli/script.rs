@@ -15,7 +15,7 @@ use super::meaning::Meaning;
 use super::output::{Output, OutputError};
 use super::source::Source;
 use super::{interrupt, progress};
-use crate::client::{Session, StatementResult};
+use crate::client::{Error, Session, StatementResult};
 
 /// Scripts given as text, one after the other in one session.
 pub fn run_texts(meaning: &Meaning, texts: &[OsString]) -> Result<(), Failure> {
@@ -40,6 +40,20 @@ fn run_sources(meaning: &Meaning, sources: impl Iterator<Item = Result<Source, F
 
 /// Runs one script and prints its results.
 pub fn run_script(
+    meaning: &Meaning,
+    session: &mut Session,
+    output: &mut Output,
+    source: &Source,
+) -> Result<(), Failure> {
+    let done = run_statements(meaning, session, output, source);
+    let notices = session.notices();
+    if !notices.is_empty() {
+        source.report(meaning, &Error::all(notices));
+    }
+    done
+}
+
+fn run_statements(
     meaning: &Meaning,
     session: &mut Session,
     output: &mut Output,

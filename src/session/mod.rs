@@ -431,6 +431,11 @@ impl Session {
         }
     }
 
+    /// What was to be told beside the results of statements since it was last asked: warnings, with places in the script.
+    pub fn notices(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.relations.routines.notices)
+    }
+
     /// What stops the statement that runs, from any thread.
     pub fn interrupt(&self) -> Interrupt {
         self.interrupt.clone()

@@ -16,7 +16,7 @@ use super::known::{self, Known};
 use super::models::{self, Spec};
 use super::{Naming, Running, changes, unsupported};
 use crate::catalog::{Entity, RoutineDef, Source};
-use crate::plan::bind_type;
+use crate::plan::{RoutineCall, bind_type};
 use crate::procedure::{Callable, Definition, Definitions as _, Instances, check_definition};
 use crate::session::databases::TEMP;
 use crate::session::relations::{Relations, StatementTables};
@@ -153,6 +153,12 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     let (callable, mut named) = checked_stored(session, &definition, (spec.as_ref(), &text))?;
     if let Some(spec) = &spec {
         models::check_audits(session, &definition, spec, running)?;
+        if let Some(warning) = models::unscheduled(&definition, spec) {
+            let sources = &session.relations.routines.sources;
+            let notice = sources.resolve(warning.clone(), running.span);
+            session.relations.routines.notices.push(notice);
+            session.relations.routines.warnings.push(warning);
+        }
     }
     let itself = before.as_ref().map(|(id, _)| *id);
     named.settle(view.catalog(), |id| Some(id) == itself, definition.words());
@@ -315,8 +321,37 @@ fn checked_among(
     let first = instances.begin();
     let mut tables = StatementTables::new(&mut session.relations);
     let callable = check_definition(definition, instances, &mut tables).map_err(Error::all)?;
+    let names = tables.named();
+    let named = named(session, definition, (instances, first), names)?;
+    Ok((callable, named))
+}
+
+/// Checks a call of a definition by itself; what it gives. What it names goes into `into`.
+pub fn checked_call(
+    session: &mut Session,
+    definition: &Definition,
+    call: &RoutineCall<'_>,
+    into: &mut Naming,
+) -> Result<LogicalType, Error> {
+    let mut instances = Instances::new(Arc::new(session.relations.routines.known.clone()));
+    let first = instances.begin();
+    let mut tables = StatementTables::new(&mut session.relations);
+    let called = instances.call(call, Some(&mut tables));
+    let names = tables.named();
+    let callee = called.ok_or_else(|| unsupported("a body of this form", call.name.span))?;
+    let result = callee.map_err(Error::new)?.result;
+    into.add(named(session, definition, (&mut instances, first), names)?);
+    Ok(result)
+}
+
+/// What a definition that was checked names, its queries `names`; the warnings of it are kept.
+fn named(
+    session: &mut Session,
+    definition: &Definition,
+    (instances, first): (&mut Instances, usize),
+    mut names: Vec<crate::catalog::EntityId>,
+) -> Result<Naming, Error> {
     let warnings = std::mem::take(&mut instances.warnings);
-    let mut names = tables.named();
     session.relations.routines.warnings = warnings;
     let view = session.relations.view.as_ref();
     if let Some(view) = view {
@@ -339,7 +374,7 @@ fn checked_among(
         };
         named.add(changes::check(session, &instances.asked_since(first), &view, running)?);
     }
-    Ok((callable, named))
+    Ok(named)
 }
 
 /// The signature of a definition, and what it names.
@@ -364,15 +399,19 @@ pub fn signature(definition: &Definition, callable: Option<&Callable>) -> String
 /// A row for each parameter and one for the result.
 pub fn described(session: &mut Session, definition: &Definition) -> Result<Vec<Vec<String>>, Error> {
     let kept: Known = session.relations.routines.known.clone();
-    let checked = checked(session, definition);
+    let model = models::described(session, definition);
+    let rows = match model {
+        Some(rows) => Ok(rows),
+        None => checked(session, definition).map(|checked| rows(definition, checked.0.as_ref())),
+    };
     session.relations.routines.known = kept;
-    let mut rows = rows(definition, checked?.0.as_ref());
+    let mut rows = rows?;
     let rights = definition.routine.rights;
     rows.extend(rights.map(|rights| vec!["security".to_owned(), rights.name().to_owned(), String::new()]));
     Ok(rows)
 }
 
-fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>> {
+pub fn rows(definition: &Definition, callable: Option<&Callable>) -> Vec<Vec<String>> {
     let params = definition.routine.params.iter().enumerate().map(|(at, param)| {
         let ty = callable
             .and_then(|callable| callable.params.get(at)?.clone())

@@ -79,6 +79,8 @@ pub struct Routines {
     pinned: Option<Known>,
     /// What is worth a look in what was checked since somebody asked.
     pub warnings: Vec<Diagnostic>,
+    /// What whoever runs a script is told beside its results.
+    pub notices: Vec<Diagnostic>,
     /// What is known of those that were checked.
     checks: Option<checks::Checks>,
     stored_checks: Option<checks::StoredChecks>,
@@ -449,7 +451,7 @@ pub fn query_of(session: &mut Session, name: &str) -> Option<(ast::Query, Dialec
     let parts = models::Parts::of(&definition).ok()?;
     let spec = models::Spec::of(&definition.name, &definition.routine).ok()?;
     let mut given = models::variables(session, &definition, spec.as_ref()).ok()?;
-    let looked = parts.look(session, definition.dialect, &mut given, &mut Vec::new());
+    let looked = parts.look(session, definition.dialect, &mut given, &mut Naming::default());
     looked.ok()?;
     Some((parts.query, definition.dialect, given))
 }

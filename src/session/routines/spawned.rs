@@ -76,6 +76,7 @@ fn spawn_model(session: &mut Session, call: &ast::CallRoutine, running: Running)
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ");
+    let ty = models::row_type(session, call)?;
     let call = call.clone();
     let work = move |child: &mut Session| {
         child.refresh_view(running.span)?;
@@ -91,7 +92,7 @@ fn spawn_model(session: &mut Session, call: &ast::CallRoutine, running: Running)
         }
         Ok(row)
     };
-    start(session, child, (shown, models::row_type()), running, work)
+    start(session, child, (shown, ty), running, work)
 }
 
 /// Starts something in a session of its own; the number of the job.

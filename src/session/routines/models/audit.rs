@@ -13,6 +13,7 @@ use gobi_grammar::{Diagnostic, ast};
 
 use super::desk::Desk;
 use super::journal::text_of;
+use super::parts::First;
 use super::spec::Spec;
 use crate::session::change::Running;
 use crate::session::relations::StatementTables;
@@ -87,11 +88,12 @@ pub fn names(session: &mut Session, running: Running) -> Result<Vec<String>, Err
 
 /// A desk that runs no model.
 fn desk<'d>(session: &'d mut Session, query: &'d ast::Query, running: Running) -> Desk<'d> {
+    const NOTHING: &First = &First::Variables(Vec::new());
     Desk {
         session,
         running,
         query,
-        variables: &[],
+        first: NOTHING,
         dialect: running.dialect,
         given: super::Given::new(),
     }

@@ -13,7 +13,8 @@ use gobi_grammar::ast::{self, Statement, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::spec::{Kind, Spec};
-use super::{Done, Given, INTERVAL, parts};
+use super::parts::First;
+use super::{Done, Given, INTERVAL};
 use crate::formats::Relation;
 use crate::session::change::Running;
 use crate::session::change::foreign::relation_of_fields;
@@ -30,8 +31,8 @@ pub struct Desk<'d> {
     pub session: &'d mut Session,
     pub running: Running,
     pub query: &'d ast::Query,
-    /// Variables before it.
-    pub variables: &'d [(String, ast::Query)],
+    /// What is before it.
+    pub first: &'d First,
     /// How the query's text is read.
     pub dialect: Dialect,
     /// The values of parameters.
@@ -97,7 +98,9 @@ impl Desk<'_> {
         let running = self.running;
         self.session.refresh_view(running.span)?;
         let mut given = self.given.clone();
-        parts::compute(self.session, self.variables, &mut given, self.dialect, running)?;
+        self.first.compute(self.session, &mut given, self.dialect, running)?;
+        // What stands before the query may have written what it reads.
+        self.session.refresh_view(running.span)?;
         let outer = self.session.relations.routines.inside.replace(given);
         let stream = statement::query_stream(self.session, self.query, self.dialect, running.phases, running.span);
         self.session.relations.routines.inside = outer;

@@ -13,6 +13,7 @@
 //! Does not: say when models run.
 
 mod audit;
+mod before;
 mod desk;
 mod dimension;
 mod journal;
@@ -24,10 +25,10 @@ mod target;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{self, CallRoutine, Span};
+use gobi_grammar::ast::{self, CallRoutine, Span, StatementKind};
+use gobi_grammar::{Diagnostic, Dialect};
 
-use super::{Naming, Running};
+use super::{Naming, Running, define};
 use crate::catalog::{Entity, SchemaDef, TableDef};
 use crate::plan::{NamedTypes, Parameter, bind_type, constant};
 use crate::procedure::{Definition, Definitions as _};
@@ -91,12 +92,12 @@ pub fn look(session: &mut Session, call: &CallRoutine, running: Running) -> Resu
     arguments(session, call, &definition, running)?;
     let parts = Parts::of(&definition)?;
     let mut given = variables(session, &definition, Some(&spec))?;
-    parts.look(session, definition.dialect, &mut given, &mut Vec::new())?;
+    parts.look(session, definition.dialect, &mut given, &mut Naming::default())?;
     let mut desk = Desk {
         session,
         running,
         query: &parts.query,
-        variables: &parts.variables,
+        first: &parts.first,
         dialect: definition.dialect,
         given,
     };
@@ -116,20 +117,21 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
     let parts = Parts::of(definition)?;
     let query = &parts.query;
     let mut given = variables(session, definition, Some(spec))?;
-    let mut names = Vec::new();
-    parts.look(session, definition.dialect, &mut given, &mut names)?;
+    let mut named = Naming::default();
+    count_type(session, definition)?;
+    parts.look(session, definition.dialect, &mut given, &mut named)?;
     if let (Kind::View | Kind::Embedded, Some(param)) = (spec.kind, definition.routine.params.first()) {
         let message = format!("a model of kind `{}` has no parameters", spec.kind.name());
         return Err(Error::new(Diagnostic::new("42601", param.name.span, message)));
     }
-    if matches!(spec.kind, Kind::View | Kind::Embedded) && !parts.variables.is_empty() {
-        let message = format!("a model of kind `{}` has no variables", spec.kind.name());
+    if matches!(spec.kind, Kind::View | Kind::Embedded) && !parts.first.is_nothing() {
+        let message = format!("a model of kind `{}` is a query, with nothing before it", spec.kind.name());
         return Err(Error::new(Diagnostic::new("42601", query.span, message)));
     }
     let outer = session.relations.routines.inside.replace(given);
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = statement::bind(query, definition.dialect, &mut tables);
-    names.extend(tables.named());
+    named.names.extend(tables.named());
     session.relations.routines.inside = outer;
     let bound = bound?;
     let columns: Vec<&str> = bound.output.iter().map(|(_, field)| field.name.as_str()).collect();
@@ -155,8 +157,7 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
         let place = spec_place(definition, time).unwrap_or(query.span);
         return Err(Error::new(Diagnostic::new("42804", place, message).with_help(help)));
     }
-    let writes = Vec::new();
-    Ok(Naming { names, writes })
+    Ok(named)
 }
 
 fn is_time(ty: &LogicalType) -> bool {
@@ -219,7 +220,7 @@ fn columns_of(session: &mut Session, definition: &Definition, spec: &Spec) -> Op
     let parts = Parts::of(definition).ok()?;
     let mut given = variables(session, definition, Some(spec)).ok()?;
     parts
-        .look(session, definition.dialect, &mut given, &mut Vec::new())
+        .look(session, definition.dialect, &mut given, &mut Naming::default())
         .ok()?;
     let outer = session.relations.routines.inside.replace(given);
     let mut tables = StatementTables::new(&mut session.relations);
@@ -234,6 +235,29 @@ fn columns_of(session: &mut Session, definition: &Definition, spec: &Spec) -> Op
         }));
     }
     (spec.kind != Kind::External).then_some(fields)
+}
+
+/// What DESCRIBE says of a model: its parameters, its columns and its metadata; `None` if it is none.
+pub fn described(session: &mut Session, definition: &Definition) -> Option<Vec<Vec<String>>> {
+    let spec = Spec::of(&definition.name, &definition.routine).ok()??;
+    let columns = columns_of(session, definition, &spec);
+    let mut rows = define::rows(definition, None);
+    let result = rows.last_mut()?.get_mut(1)?;
+    if let (Some(columns), ast::Returns::Inferred | ast::Returns::Rows(_)) = (columns, &definition.routine.returns) {
+        let columns = columns.iter().map(|field| format!("{} {}", field.name, field.ty));
+        *result = format!("relation({})", columns.collect::<Vec<_>>().join(", "));
+    }
+    let said = Spec::described(&definition.routine).into_iter();
+    rows.extend(said.map(|[name, value]| vec![name, value, String::new()]));
+    Some(rows)
+}
+
+/// A warning about a model that says when it is to run.
+pub fn unscheduled(definition: &Definition, spec: &Spec) -> Option<Diagnostic> {
+    let first = spec.sched.first()?;
+    let place = spec_place(definition, first).unwrap_or_default();
+    let message = format!("`{}` is kept with its `sched`, and nothing runs it at these times yet", definition.name);
+    Some(Diagnostic::new("01000", place, message).with_help(format!("run it by `call {}()`", definition.name)))
 }
 
 /// A view in which the models of the database that have not run yet have their tables, without rows.
@@ -290,7 +314,7 @@ fn run(
     spec: &Spec,
     running: Running,
 ) -> Result<StatementResult, Error> {
-    let Parts { variables, query } = Parts::of(definition)?;
+    let Parts { first, query } = Parts::of(definition)?;
     let (given, until) = arguments(session, call, definition, running)?;
     if session.store.is_none() {
         return Err(transactions::without_database("a model", running.span));
@@ -300,7 +324,7 @@ fn run(
         session,
         running,
         query: &query,
-        variables: &variables,
+        first: &first,
         dialect: definition.dialect,
         given,
     };
@@ -309,6 +333,9 @@ fn run(
     desk.session.relations.kept = outer;
     session.end_body(begun, done.is_ok(), running.span)?;
     let done = done?;
+    if let Some(ty) = count_type(session, definition)? {
+        return shown_count(session, done.added, &ty, running);
+    }
     let [from, to] = done.interval.unwrap_or_default();
     let row = vec![
         definition.name.clone(),
@@ -326,17 +353,64 @@ fn run(
     )))
 }
 
+/// The type of the number of rows that CALL gives, of a model that returns a number; `None` if it gives what [`COLUMNS`] are.
+fn count_type(session: &Session, definition: &Definition) -> Result<Option<LogicalType>, Error> {
+    let error = |span, message: String| {
+        let help = "`returns int` gives how many rows a run has written, `returns relation(…)` the types of its columns";
+        Err(Error::new(Diagnostic::new("42804", span, message).with_help(help)))
+    };
+    let place = definition.routine.name.last().map_or_else(Span::default, |name| name.span);
+    match &definition.routine.returns {
+        ast::Returns::Inferred | ast::Returns::Rows(_) => Ok(None),
+        ast::Returns::Void => error(place, "a model gives rows, and cannot be void".into()),
+        ast::Returns::Type(written) => {
+            let ty = bind_type(written, definition.dialect, &session.relations.types()).map_err(Error::all)?;
+            match ty.is_integer() {
+                true => Ok(Some(ty)),
+                false => error(written.span, format!("a model gives rows, and no {ty}")),
+            }
+        }
+    }
+}
+
+/// How many rows a run has written, in one row of one column.
+fn shown_count(
+    session: &mut Session,
+    count: u64,
+    ty: &LogicalType,
+    running: Running,
+) -> Result<StatementResult, Error> {
+    let query = format!("SELECT CAST({count} AS {ty}) AS {ADDED}");
+    let parsed = gobi_grammar::parse(&query, Dialect::Grizzly);
+    match parsed.statements.first().map(|statement| &statement.kind) {
+        Some(StatementKind::Query(query)) => {
+            statement::query_stream(session, query, Dialect::Grizzly, running.phases, running.span)
+                .map(StatementResult::Rows)
+        }
+        _ => Err(Error::new(Diagnostic::new("XX000", running.span, query))),
+    }
+}
+
+/// What CALL of a model that returns a number calls it.
+const ADDED: &str = "added";
+
 /// What CALL of a model shows.
 const COLUMNS: [&str; 7] = ["model", "kind", "from", "until", "added", "removed", "found"];
 
 /// That as one value.
-pub fn row_type() -> LogicalType {
-    let field = |name: &&str| Field {
-        name: (*name).to_owned(),
-        ty: LogicalType::String,
+pub fn row_type(session: &mut Session, call: &CallRoutine) -> Result<LogicalType, Error> {
+    let found = call.name.last().and_then(|name| session.relations.routines.known.find(&name.text));
+    let count = found.map(|definition| count_type(session, &definition)).transpose()?.flatten();
+    let field = |name: &str, ty| Field {
+        name: name.to_owned(),
+        ty,
         nullable: true,
     };
-    LogicalType::Struct(COLUMNS.iter().map(field).collect())
+    let fields = match count {
+        Some(ty) => vec![field(ADDED, ty)],
+        None => COLUMNS.iter().map(|name| field(name, LogicalType::String)).collect(),
+    };
+    Ok(LogicalType::Struct(fields))
 }
 
 type Given = super::Values;

@@ -1,8 +1,8 @@
-//! What the body of a model is: variables, and the query that they are for.
+//! What the body of a model is: the query that gives its rows, and what stands before it.
 //!
 //! `{ let rate = 0.19; select net * (1 + rate) as gross from sale }` is a query with one variable, which is computed before each interval.
 //!
-//! Invariants: a variable sees those before it, and the parameters; its value is an expression or a query, without effects.
+//! Invariants: a variable sees those before it, and the parameters; what is more than variables is a [`Before`].
 //!
 //! Does not: run models.
 
@@ -10,50 +10,78 @@ use gobi_grammar::ast::{self, Expr, ExprKind, RoutineBody, Span, StatementKind a
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::Given;
+use super::before::Before;
 use crate::procedure::Definition;
 use crate::session::change::Running;
 use crate::session::relations::StatementTables;
+use crate::session::routines::naming::Naming;
 use crate::session::{Error, Session, define, statement};
 use crate::types::{Value, cell};
 
 /// The body of a model.
 pub struct Parts {
-    /// Names, and the queries that give their values.
-    pub variables: Vec<(String, ast::Query)>,
+    /// What is before the query.
+    pub first: First,
     /// The query.
     pub query: ast::Query,
+}
+
+/// What stands before the query of a model.
+pub enum First {
+    /// Names, and the queries that give their values.
+    Variables(Vec<(String, ast::Query)>),
+    /// Statements of other kinds.
+    Body(Box<Before>),
 }
 
 impl Parts {
     /// Of a definition; an error, if it is anything else.
     pub fn of(definition: &Definition) -> Result<Self, Error> {
         let body = match &definition.routine.body {
-            RoutineBody::Value(Written::Query(query)) => Some((Vec::new(), (**query).clone())),
+            RoutineBody::Value(Written::Query(query)) => Some((&[][..], (**query).clone())),
             RoutineBody::Value(_) => None,
             RoutineBody::Block(block) => of_block(&block.statements),
         };
-        let (variables, query) = body.ok_or_else(|| {
+        let (before, query) = body.ok_or_else(|| {
             let name = definition.routine.name.last();
-            let span = name.map_or_else(Span::default, |name| name.span);
-            let message = "a model whose body is anything but variables and one query is not supported yet";
-            Error::new(Diagnostic::new("0A000", span, message).with_help("write `=> select …`"))
+            let last = match &definition.routine.body {
+                RoutineBody::Block(block) => block.statements.last().map(|last| last.span),
+                RoutineBody::Value(Written::Expr(value)) => Some(value.span),
+                RoutineBody::Value(_) => None,
+            };
+            let span = last.unwrap_or_else(|| name.map_or_else(Span::default, |name| name.span));
+            let message = "a model ends with the query whose rows it keeps";
+            Error::new(Diagnostic::new("42601", span, message).with_help("write `=> select …`, or a query as the last statement"))
         })?;
-        Ok(Self { variables, query })
+        let variable = |statement: &ast::Statement| match &statement.kind {
+            K::Let(variable) => Some((variable.name.text.clone(), value_of(variable)?)),
+            _ => None,
+        };
+        let variables: Option<Vec<_>> = before.iter().map(variable).collect();
+        let first = match variables {
+            Some(variables) => First::Variables(variables),
+            None => First::Body(Box::new(Before::of(definition, before))),
+        };
+        Ok(Self { first, query })
     }
 
-    /// Adds the types of its variables to those of the parameters; NULL is their value. What they name goes into `names`.
+    /// Adds the types of its variables to those of the parameters; NULL is their value. What they name goes into `named`.
     pub fn look(
         &self,
         session: &mut Session,
         dialect: Dialect,
         given: &mut Given,
-        names: &mut Vec<crate::catalog::EntityId>,
+        named: &mut Naming,
     ) -> Result<(), Error> {
-        for (name, query) in &self.variables {
+        let variables = match &self.first {
+            First::Variables(variables) => variables,
+            First::Body(body) => return body.look(session, given, named),
+        };
+        for (name, query) in variables {
             let outer = session.relations.routines.inside.replace(given.clone());
             let mut tables = StatementTables::new(&mut session.relations);
             let bound = statement::bind(query, dialect, &mut tables);
-            names.extend(tables.named());
+            named.names.extend(tables.named());
             session.relations.routines.inside = outer;
             if let Some((_, field)) = bound?.output.first() {
                 given.insert(name.to_lowercase(), (field.ty.clone(), Value::Null));
@@ -63,9 +91,9 @@ impl Parts {
     }
 }
 
-/// LETs, and a query behind them.
-fn of_block(statements: &[ast::Statement]) -> Option<(Vec<(String, ast::Query)>, ast::Query)> {
-    let (last, lets) = statements.split_last()?;
+/// Statements, and a query behind them.
+fn of_block(statements: &[ast::Statement]) -> Option<(&[ast::Statement], ast::Query)> {
+    let (last, before) = statements.split_last()?;
     let query = match &last.kind {
         K::Query(query) => query.clone(),
         K::Return(Some(value)) => match &**value {
@@ -74,12 +102,7 @@ fn of_block(statements: &[ast::Statement]) -> Option<(Vec<(String, ast::Query)>,
         },
         _ => return None,
     };
-    let variable = |statement: &ast::Statement| match &statement.kind {
-        K::Let(variable) => Some((variable.name.text.clone(), value_of(variable)?)),
-        _ => None,
-    };
-    let variables: Option<Vec<_>> = lets.iter().map(variable).collect();
-    Some((variables?, query))
+    Some((before, query))
 }
 
 /// The query whose only value a variable has.
@@ -110,28 +133,38 @@ fn value_of(variable: &ast::Let) -> Option<ast::Query> {
     Some(ast::Query { span, ..query })
 }
 
-/// Computes variables, one after the other, from what is given.
-pub fn compute(
-    session: &mut Session,
-    variables: &[(String, ast::Query)],
-    given: &mut Given,
-    dialect: Dialect,
-    running: Running,
-) -> Result<(), Error> {
-    for (name, query) in variables {
-        let outer = session.relations.routines.inside.replace(given.clone());
-        let stream = statement::query_stream(session, query, dialect, running.phases, running.span);
-        session.relations.routines.inside = outer;
-        let stream = stream?;
-        let ty = stream.fields().first().map(|field| field.ty.clone());
-        let mut value = Value::Null;
-        for batch in stream {
-            let batch = batch?;
-            if let (Some(column), true) = (batch.columns().first(), batch.num_rows() > 0) {
-                value = cell::value(column, 0);
-            }
-        }
-        given.extend(ty.map(|ty| (name.to_lowercase(), (ty, value))));
+impl First {
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Variables(variables) if variables.is_empty())
     }
-    Ok(())
+
+    /// Computes the variables, one after the other, from what is given.
+    pub fn compute(
+        &self,
+        session: &mut Session,
+        given: &mut Given,
+        dialect: Dialect,
+        running: Running,
+    ) -> Result<(), Error> {
+        let variables = match self {
+            Self::Variables(variables) => variables,
+            Self::Body(body) => return body.run(session, given, running),
+        };
+        for (name, query) in variables {
+            let outer = session.relations.routines.inside.replace(given.clone());
+            let stream = statement::query_stream(session, query, dialect, running.phases, running.span);
+            session.relations.routines.inside = outer;
+            let stream = stream?;
+            let ty = stream.fields().first().map(|field| field.ty.clone());
+            let mut value = Value::Null;
+            for batch in stream {
+                let batch = batch?;
+                if let (Some(column), true) = (batch.columns().first(), batch.num_rows() > 0) {
+                    value = cell::value(column, 0);
+                }
+            }
+            given.extend(ty.map(|ty| (name.to_lowercase(), (ty, value))));
+        }
+        Ok(())
+    }
 }

@@ -58,7 +58,14 @@ const NAMES: &[&str] = &[
     "columns",
     "hard_deletes",
     "audits",
+    SCHED,
 ];
+
+/// When a model is to run.
+const SCHED: &str = "sched";
+
+/// The times that have names.
+const TIMES: &[&str] = &["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
 
 const UNITS: &[&str] = &["minute", "hour", "day", "week", "month", "quarter", "year"];
 
@@ -88,6 +95,8 @@ pub struct Spec {
     pub hard_deletes: bool,
     /// What has to hold after a run.
     pub audits: Vec<String>,
+    /// When it is to run: the names of schedules, or times like those of cron.
+    pub sched: Vec<String>,
 }
 
 impl Kind {
@@ -141,6 +150,7 @@ impl Spec {
             columns: read.words("columns")?,
             hard_deletes: read.truth("hard_deletes")?,
             audits: read.words("audits")?,
+            sched: read.times()?,
         };
         if let Some(updated) = read.word("updated_at")? {
             spec.time = Some(updated);
@@ -152,6 +162,18 @@ impl Spec {
 }
 
 impl Spec {
+    /// What it says, name by name.
+    pub fn described(routine: &ast::Routine) -> Vec<[String; 2]> {
+        let shown = |value: &Expr| match &value.kind {
+            ExprKind::Array(items) => items.iter().filter_map(text).collect::<Vec<_>>().join(", "),
+            ExprKind::Literal(Literal::Integer(digits)) => digits.clone(),
+            ExprKind::Literal(Literal::Boolean(truth)) => truth.to_string(),
+            _ => text(value).unwrap_or_default().to_owned(),
+        };
+        let metadata = routine.metadata.iter();
+        metadata.map(|(name, value)| [name.text.to_lowercase(), shown(value)]).collect()
+    }
+
     /// What lists of procedures say of it.
     pub fn signature(&self) -> String {
         format!("{} model {}.{}", self.kind.name(), self.target[0], self.target[1])
@@ -169,7 +191,7 @@ impl Metadata<'_> {
     fn check_names(&self) -> Result<(), Diagnostic> {
         for (at, (name, _)) in self.0.iter().enumerate() {
             if !NAMES.iter().any(|known| known.eq_ignore_ascii_case(&name.text)) {
-                let supported = ["sched", "tags", "owner"]
+                let supported = ["tags", "owner"]
                     .iter()
                     .all(|known| !known.eq_ignore_ascii_case(&name.text));
                 let (code, message) = match supported {
@@ -274,6 +296,31 @@ impl Metadata<'_> {
         })
     }
 
+    /// Times like those of cron, and names of schedules.
+    fn times(&self) -> Result<Vec<String>, Diagnostic> {
+        let times = self.words(SCHED)?;
+        let Some((_, value)) = self.find(SCHED) else {
+            return Ok(times);
+        };
+        for time in &times {
+            let fields = time.split_whitespace().count();
+            let is_known = match time.starts_with('@') {
+                true => TIMES.contains(&time.to_lowercase().as_str()),
+                false => fields == 1 || (5..=7).contains(&fields),
+            };
+            if !is_known {
+                let message = format!("`{time}` is no time to run at");
+                let near = nearest(time, TIMES.iter().copied());
+                let help = near.map_or_else(
+                    || format!("write the name of a schedule, five to seven fields like those of cron (`0 4 * * *`), or one of {}", TIMES.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                return Err(Diagnostic::new("42601", value.span, message).with_help(help));
+            }
+        }
+        Ok(times)
+    }
+
     fn number(&self, name: &str) -> Result<Option<u32>, Diagnostic> {
         let Some((_, value)) = self.find(name) else {
             return Ok(None);
@@ -347,6 +394,7 @@ impl Metadata<'_> {
             ("updated_at", kind != Kind::ScdByTime),
             ("columns", kind != Kind::ScdByColumn),
             ("audits", matches!(kind, Kind::View | Kind::Embedded | Kind::External)),
+            (SCHED, matches!(kind, Kind::Embedded)),
         ];
         for (name, useless) in useless {
             if let (Some((place, _)), true) = (self.find(name), useless) {
