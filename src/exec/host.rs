@@ -52,6 +52,8 @@ pub struct Host {
     made: usize,
     /// What went wrong.
     pub error: Option<ExecError>,
+    /// The error that was caught last.
+    pub(super) caught: Option<Box<ExecError>>,
 }
 
 /// Less is not worth counting before it is made.
@@ -85,6 +87,7 @@ impl Host {
             cancel: CancelToken::default(),
             made: 0,
             error: None,
+            caught: None,
         }))
     }
 

@@ -109,8 +109,6 @@ pub(super) struct Asking {
     tries: i32,
     /// A row was refused.
     refused: bool,
-    /// The error that was caught last.
-    caught: Option<ExecError>,
     spent: Spent,
 }
 
@@ -241,7 +239,6 @@ pub(super) fn host_for(
         pending: Pending::default(),
         tries: 0,
         refused: false,
-        caught: None,
         spent: Spent::default(),
     });
     Ok(host)
@@ -546,16 +543,14 @@ extern "C" fn catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64 {
         put(cells.add(CELL_BYTES), Some(texts[1]));
         put(cells.add(2 * CELL_BYTES), line.map(u128::from));
     }
-    if let Some(asking) = &mut host.asking {
-        asking.caught = Some(error);
-    }
+    host.caught = Some(Box::new(error));
     1
 }
 
 extern "C" fn rethrow(host: *mut u8) -> i64 {
     // SAFETY: as for `ask`.
     let host = unsafe { &mut *host.cast::<Host>() };
-    let caught = host.asking.as_ref().and_then(|asking| asking.caught.clone());
+    let caught = host.caught.take().map(|caught| *caught);
     host.error = Some(caught.unwrap_or_else(|| ExecError::internal("nothing was caught")));
     1
 }

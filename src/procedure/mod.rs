@@ -46,6 +46,7 @@ pub use instances::Instances;
 pub use module::Module;
 pub use question::{Question, QuestionKind};
 pub use relational::{all_of, gives_rows, statement_rows};
+pub use returned::declared_columns;
 
 /// A function or procedure as it was written.
 #[derive(Clone, Debug)]

@@ -224,17 +224,21 @@ impl Qualify<'_> {
         }
     }
 
+    /// Whether a name that may be one for the error is that of one of its exceptions, in the spelling of that.
+    fn is_spelled(&self, name: &Ident) -> bool {
+        let own = self.exceptions.get(&name.text.to_lowercase());
+        own.is_some_and(|whole| whole.rsplit('.').next() == Some(&name.text))
+    }
+
     /// What stands behind CATCH is one of its exceptions before it is a name for the error.
     fn caught(&self, catch: &mut Catch) {
         let own = match catch {
-            Catch::Block { name: Some(name), .. } if self.exceptions.contains_key(&name.text.to_lowercase()) => {
-                name.clone()
-            }
+            Catch::Block { name: Some(name), .. } if self.is_spelled(name) => name.clone(),
             Catch::Block { .. } => return,
             Catch::Arms(arms) => {
                 for arm in arms {
                     match &arm.name {
-                        Some(name) if arm.exception.text == "_" => {
+                        Some(name) if arm.exception.text == "_" && self.is_spelled(name) => {
                             arm.exception = self.unless_own(name, &arm.exception)
                         }
                         _ => {}

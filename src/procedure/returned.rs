@@ -66,6 +66,11 @@ pub(super) fn declared(query: &Query) -> Option<(&Query, Vec<(&Ident, &TypeName)
     Some((rows, select.items.iter().filter_map(column).collect()))
 }
 
+/// The query of a body that declares its columns, and how many it declares.
+pub fn declared_columns(query: &Query) -> Option<(&Query, usize)> {
+    declared(query).map(|(rows, columns)| (rows, columns.len()))
+}
+
 /// Whether the items of a query are its columns: none stands for several.
 pub(super) fn is_by_column(query: &Query) -> bool {
     match &query.body {

@@ -89,7 +89,7 @@ impl Checker<'_> {
     pub(super) fn caught(&mut self, catch: &Option<Catch>, since: usize) -> Option<Catch> {
         let mut catch = catch.clone()?;
         if let Catch::Block { name: Some(name), body } = &catch
-            && self.is_thrown(name, since)
+            && self.is_thrown_as(name, since)
         {
             let (exception, name) = (name.clone(), Some(name.clone()));
             let body = ast::ArmBody::Block(body.clone());
@@ -98,7 +98,7 @@ impl Checker<'_> {
         if let Catch::Arms(arms) = &mut catch {
             for arm in arms {
                 match &arm.name {
-                    Some(name) if arm.exception.text == "_" && self.is_thrown(name, since) => {
+                    Some(name) if arm.exception.text == "_" && self.is_thrown_as(name, since) => {
                         arm.exception = name.clone();
                     }
                     _ => {}
@@ -109,9 +109,14 @@ impl Checker<'_> {
         Some(catch)
     }
 
-    /// Whether a name is that of an exception: a declared one, an error of SQL, or one that is thrown in what is tried.
-    fn is_thrown(&self, name: &Ident, since: usize) -> bool {
-        self.declared(name).is_some() || !codes(&name.text).is_empty() || self.is_raised(&name.text, since)
+    /// Whether a name that may be one for the error is that of an exception, in the spelling of that: a declared one, an error of SQL, or one
+    /// that is thrown in what is tried.
+    fn is_thrown_as(&self, name: &Ident, since: usize) -> bool {
+        let spelled = self.declared(name).map(|declared| declared.name);
+        match spelled.or_else(|| self.raised_name(&name.text, since)) {
+            Some(spelled) => spelled.rsplit('.').next() == name.text.rsplit('.').next(),
+            None => !codes(&name.text).is_empty(),
+        }
     }
 
     fn name_as_declared(&mut self, name: &mut Ident) {

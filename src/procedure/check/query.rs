@@ -110,7 +110,7 @@ impl Checker<'_> {
         given: &[Field],
     ) -> Option<()> {
         let errors = self.errors.len();
-        if given.len() < columns.len() {
+        if given.len() != columns.len() {
             let plural = if given.len() == 1 { "" } else { "s" };
             let message = format!(
                 "the query gives {} column{plural}, and {} are declared",

@@ -43,10 +43,10 @@ impl Checker<'_> {
         self.raised.names.len()
     }
 
-    /// Whether an exception of that name was thrown since.
-    pub(super) fn is_raised(&self, name: &str, since: usize) -> bool {
-        let mut names = self.raised.names.iter().skip(since);
-        names.any(|(known, _)| known.eq_ignore_ascii_case(name))
+    /// How an exception of that name is spelled that was thrown since.
+    pub(super) fn raised_name(&self, name: &str, since: usize) -> Option<String> {
+        let mut names = self.raised.names.iter().skip(since).map(|(known, _)| known);
+        names.find(|known| known.eq_ignore_ascii_case(name)).cloned()
     }
 
     /// What was thrown since is caught, as far as CATCH says.

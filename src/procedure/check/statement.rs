@@ -34,10 +34,10 @@ impl Checker<'_> {
             K::Eval(value) if self.wanted != Returned::Void && !is_bare_try(value) && !is_error(value) => {
                 self.return_value(Some(&Value::Expr((**value).clone())), last.span, &mut out);
             }
-            K::Query(query) if !self.shows => {
+            K::Query(query) if !self.shows || self.is_typed() => {
                 self.return_value(Some(&Value::Query(Box::new(query.clone()))), last.span, &mut out);
             }
-            K::Then(then) if !self.shows => {
+            K::Then(then) if !self.shows || self.is_typed() => {
                 if let Some(rows) = self.then(then, &mut out) {
                     let rows = self.reference(rows, last.span);
                     self.return_value(Some(&Value::Expr(rows)), last.span, &mut out);
@@ -47,6 +47,11 @@ impl Checker<'_> {
             _ => out.extend(self.statements(std::slice::from_ref(last))),
         }
         out
+    }
+
+    /// Whether it is said what the body gives.
+    fn is_typed(&self) -> bool {
+        matches!(self.wanted, Returned::Type(_))
     }
 
     /// An IF that ends a function: the value of its branch is the function's.

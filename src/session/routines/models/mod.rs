@@ -31,7 +31,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 use super::{Naming, Running, define};
 use crate::catalog::{Entity, SchemaDef, TableDef};
 use crate::plan::{NamedTypes, Parameter, bind_type, constant};
-use crate::procedure::{Definition, Definitions as _};
+use crate::procedure::{Definition, Definitions as _, declared_columns};
 use crate::session::relations::StatementTables;
 use crate::session::store::View;
 use crate::session::{Error, ResultStream, Session, StatementResult, prepared, statement, transactions};
@@ -130,7 +130,8 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
     }
     let outer = session.relations.routines.inside.replace(given);
     let mut tables = StatementTables::new(&mut session.relations);
-    let bound = statement::bind(query, definition.dialect, &mut tables);
+    let counted = check_count(query, definition, &mut tables);
+    let bound = counted.and_then(|()| statement::bind(query, definition.dialect, &mut tables));
     named.names.extend(tables.named());
     session.relations.routines.inside = outer;
     let bound = bound?;
@@ -158,6 +159,19 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
         return Err(Error::new(Diagnostic::new("42804", place, message).with_help(help)));
     }
     Ok(named)
+}
+
+/// An error if a query gives fewer columns, or more, than the model declares.
+fn check_count(query: &ast::Query, definition: &Definition, tables: &mut StatementTables<'_>) -> Result<(), Error> {
+    let Some((rows, declared)) = declared_columns(query) else {
+        return Ok(());
+    };
+    let given = statement::bind(rows, definition.dialect, tables)?.output.len();
+    if given == declared {
+        return Ok(());
+    }
+    let message = format!("the query gives {given} columns, and the model declares {declared}");
+    Err(Error::new(Diagnostic::new("42P10", rows.span, message)))
 }
 
 fn is_time(ty: &LogicalType) -> bool {
