@@ -256,7 +256,7 @@ impl<'a> Driver<'a> {
 }
 
 fn is_end(rule: Rule) -> bool {
-    matches!(rule, Rule::EOI | Rule::statement_end | Rule::query_end)
+    matches!(rule, Rule::EOI | Rule::statement_end)
 }
 
 fn marks_within(marks: &[usize], start: usize, end: usize) -> &[usize] {
@@ -284,8 +284,8 @@ struct Builder<'a> {
     windows: Vec<(Ident, Window)>,
     /// Blocks around the statement.
     blocks: usize,
-    /// The end of the statement before, if that was one that ends where nothing can continue it.
-    open_end: Option<usize>,
+    /// The end of the statement before, and whether it is one that ends where nothing can continue it.
+    open_end: Option<(usize, bool)>,
     diagnostics: Vec<Diagnostic>,
 }
 

@@ -29,9 +29,10 @@ impl Builder<'_> {
         self.unsupported = None;
         (self.extra, self.cut) = (Vec::new(), None);
         let is_open = self.blocks > 0 || is_procedural(node.as_rule());
-        let is_open = is_open && !node.as_str().trim_end().ends_with('}');
+        let is_closed = node.as_str().trim_end().ends_with('}');
         let mut statements = self.statement_kinds(node, span);
-        self.open_end = is_open.then_some((span.end as usize).saturating_sub(self.origin));
+        let end = (span.end as usize).saturating_sub(self.origin);
+        self.open_end = (!is_closed).then_some((end, is_open));
         if let Some(last) = self.cut {
             span.end = last.end;
             statements
@@ -50,9 +51,12 @@ impl Builder<'_> {
         }
     }
 
-    /// Behind an expression the next statement needs a semicolon or a line of its own.
+    /// Behind an expression the next statement needs a semicolon or a line of its own, and an assignment or a value behind all others.
     fn separated(&mut self, node: &Node<'_>) {
-        let Some(end) = self.open_end.take() else { return };
+        let Some((end, is_open)) = self.open_end.take() else { return };
+        if !is_open && !matches!(node.as_rule(), Rule::assignment | Rule::value_stmt) {
+            return;
+        }
         let here = node.as_span();
         let gap = here.get_input().get(end.saturating_sub(self.base)..here.start());
         if gap.is_some_and(|gap| !gap.contains(['\n', ';', '{', '}'])) {

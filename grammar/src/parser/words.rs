@@ -79,7 +79,7 @@ pub(super) fn expected(rule: Rule) -> Option<Expected> {
         Rule::squoted => Expected::String,
         Rule::integer => Expected::Number,
         Rule::interval_unit => Expected::Other("a unit such as `day`"),
-        Rule::statement_end | Rule::query_end | Rule::EOI => Expected::End,
+        Rule::statement_end | Rule::line_begins | Rule::EOI => Expected::End,
         Rule::open_paren => Expected::Other("`(`"),
         Rule::between_word => Expected::Other("`BETWEEN`"),
         Rule::and_word => Expected::Other("`AND`"),

@@ -7,7 +7,7 @@
 //!
 //! Does not: look at tables that no model has written.
 
-use gobi_grammar::ast::{DefineAudit, ExprKind, Literal, Statement, StatementKind as K};
+use gobi_grammar::ast::{DefineAudit, ExprKind, Literal, Span, Statement, StatementKind as K};
 use gobi_grammar::similar::nearest;
 use gobi_grammar::{Diagnostic, ast};
 
@@ -15,6 +15,7 @@ use super::desk::Desk;
 use super::journal::text_of;
 use super::parts::First;
 use super::spec::Spec;
+use crate::procedure::Definitions as _;
 use crate::session::change::Running;
 use crate::session::relations::StatementTables;
 use crate::session::settings::{dialect_name, parse_dialect};
@@ -23,10 +24,10 @@ use crate::types::Value;
 
 /// Keeps an audit; the same one is not kept again.
 pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> Result<(), Error> {
-    let (mut on, mut blocking) = (None, true);
+    let (mut on, mut blocking) = (None::<(String, Span)>, true);
     for (name, value) in &audit.options {
         match (name.text.to_lowercase().as_str(), &value.kind) {
-            ("on", ExprKind::Literal(Literal::String(table))) => on = Some(table.clone()),
+            ("on", ExprKind::Literal(Literal::String(table))) => on = Some((table.clone(), value.span)),
             ("blocking", ExprKind::Literal(Literal::Boolean(truth))) => blocking = *truth,
             ("on", _) => return Err(user("42601", "`on` takes the name of a model", value.span)),
             ("blocking", _) => return Err(user("42601", "`blocking` takes true or false", value.span)),
@@ -40,6 +41,9 @@ pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> R
         return Err(transactions::without_database("AUDIT", running.span));
     }
     session.refresh_view(running.span)?;
+    if let Some((name, place)) = &on {
+        check_model(session, name, *place)?;
+    }
     bind(session, audit, running)?;
     if running.only_bind {
         return Ok(());
@@ -51,7 +55,7 @@ pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> R
     let text = gobi_grammar::print(std::slice::from_ref(&statement), running.dialect);
     let [name, target, query, dialect] = [
         audit.name.text.as_str(),
-        on.as_deref().unwrap_or_default(),
+        on.as_ref().map_or("", |(name, _)| name.as_str()),
         text.trim_end().trim_end_matches(';'),
         dialect_name(running.dialect),
     ]
@@ -61,6 +65,30 @@ pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> R
     let done = desk.keep_audit(&name, &format!("{name}, {target}, {blocking}, {query}, {dialect}"));
     session.end_body(begun, done.is_ok(), running.span)?;
     done
+}
+
+/// An error, unless a model has that name, or keeps its rows in a table of that name.
+fn check_model(session: &mut Session, name: &str, place: Span) -> Result<(), Error> {
+    session.relations.refresh_routines();
+    let known = session.relations.routines.known.stored_only();
+    let mut models = Vec::new();
+    for routine in known.names() {
+        let Some(definition) = known.find(&routine) else { continue };
+        let Ok(Some(spec)) = Spec::of(&definition.name, &definition.routine) else {
+            continue;
+        };
+        let table = format!("{}.{}", spec.target[0], spec.target[1]);
+        if name.eq_ignore_ascii_case(&definition.name) || name.eq_ignore_ascii_case(&table) {
+            return Ok(());
+        }
+        models.push(definition.name.clone());
+    }
+    let mut error = Diagnostic::new("42704", place, format!("there is no model `{name}`, after whose runs the audit could be asked"));
+    error.help = Some(match nearest(name, models.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "the rows of other tables are checked by CHECK, and by triggers".to_owned(),
+    });
+    Err(Error::new(error))
 }
 
 /// Looks for errors in its query: a model that has not run yet has the table that its first run makes.
