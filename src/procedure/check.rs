@@ -29,6 +29,7 @@ mod matching;
 mod query;
 mod raising;
 mod rows;
+mod shortcut;
 mod statement;
 mod stream;
 mod target;

@@ -87,7 +87,7 @@ impl Checker<'_> {
         of_module(call, &mut members, &|name| self.find(&name.text).is_some())
     }
 
-    fn lift(&mut self, expr: &mut Expr, out: &mut Vec<Statement>) -> bool {
+    pub(super) fn lift(&mut self, expr: &mut Expr, out: &mut Vec<Statement>) -> bool {
         with_room(|| self.lift_here(expr, out))
     }
 
@@ -131,22 +131,19 @@ impl Checker<'_> {
             ExprKind::Spawn(call) => Some(self.spawn(call, expr.span, out)),
             ExprKind::Await(value) => Some(self.await_value(value, expr.span, out)),
             ExprKind::Try(attempt) => Some(self.try_value(attempt, expr.span, out)),
-            ExprKind::Match(matching) if matching.arms.iter().any(has_statements) => {
+            ExprKind::Match(matching) if matching.arms.iter().any(|arm| self.has_statements(arm)) => {
                 Some(self.match_value(matching, expr.span, out))
             }
             _ => None,
         };
+        let made = made.or_else(|| self.shortcut(expr, out));
         match made {
             Some(Some(id)) => {
                 *expr = self.reference(id, expr.span);
                 true
             }
             Some(None) => false,
-            None => {
-                let mut fine = true;
-                expr.for_each_child_mut(&mut |child| fine &= self.lift(child, out));
-                fine
-            }
+            None => self.lift_parts(expr, out),
         }
     }
 
@@ -227,6 +224,39 @@ impl Checker<'_> {
             return Some(None);
         }
         None
+    }
+
+    /// Whether an arm is more than expressions.
+    fn has_statements(&self, arm: &ast::MatchArm) -> bool {
+        let body = match &arm.body {
+            ArmBody::Block(_) => return true,
+            ArmBody::Expr(expr) => expr,
+        };
+        super::statement::is_error(body) || self.lifts(body) || arm.guard.as_ref().is_some_and(|guard| self.lifts(guard))
+    }
+
+    /// Whether an expression has parts that are lifted.
+    pub(super) fn lifts(&self, expr: &Expr) -> bool {
+        self.lifts_in(&mut expr.clone())
+    }
+
+    /// The same; the expression is left as it is.
+    pub(super) fn lifts_in(&self, expr: &mut Expr) -> bool {
+        holds_statements(expr) || self.calls_lifted(expr)
+    }
+
+    /// Whether an expression has calls that are lifted.
+    fn calls_lifted(&self, expr: &mut Expr) -> bool {
+        if let ExprKind::Call(call) = &expr.kind {
+            let is_function = |arg: &Expr| self.is_function(arg);
+            let chain = super::super::chain::of(call, expr.span, &|name| self.is_own(name), &is_function);
+            if chain.is_some() || self.closure(&call.name.text).is_some() || call.args.iter().any(is_function) {
+                return true;
+            }
+        }
+        let mut found = false;
+        expr.for_each_child_mut(&mut |child| found = found || self.calls_lifted(child));
+        found
     }
 
     /// `r`, the row of a loop, is a struct of its columns.
@@ -324,16 +354,8 @@ fn is_over_rows(expr: &Expr) -> bool {
     }
 }
 
-fn has_statements(arm: &ast::MatchArm) -> bool {
-    let mut expr = match &arm.body {
-        ArmBody::Block(_) => return true,
-        ArmBody::Expr(expr) => expr.clone(),
-    };
-    super::statement::is_error(&expr) || holds_statements(&mut expr)
-}
-
-/// Whether an expression has parts that are lifted.
-pub(super) fn holds_statements(expr: &mut Expr) -> bool {
+/// Whether an expression has parts that are lifted, but for calls.
+fn holds_statements(expr: &mut Expr) -> bool {
     if matches!(
         expr.kind,
         ExprKind::Subquery(_)

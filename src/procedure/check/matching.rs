@@ -95,12 +95,34 @@ impl Checker<'_> {
         if !always {
             all.push(joined(tests, ast::ExprKind::Or));
         }
+        if let (Some(guard), Some(matches)) = (&arm.guard, all.first())
+            && self.lifts(guard)
+        {
+            let matches = matches.clone();
+            return self.guarded(&matches, guard, out).map(Some);
+        }
         all.extend(arm.guard.clone());
         if all.is_empty() {
             return Some(None);
         }
         self.condition(&joined(all, ast::ExprKind::And), "`match`", out)
             .map(Some)
+    }
+
+    /// Whether a pattern matches, and its guard, which holds statements, is true: that is done only if the pattern matches.
+    fn guarded(&mut self, matches: &ast::Expr, guard: &ast::Expr, out: &mut Vec<Statement>) -> Option<Expr> {
+        let condition = self.condition(matches, "`match`", out)?;
+        let holds = self.temporary(LogicalType::Boolean, true);
+        let mut body = Vec::new();
+        let value = self.condition(guard, "`match`", &mut body)?;
+        self.set(holds, value, &mut body);
+        let mut otherwise = Vec::new();
+        let kind = ExprKind::Literal(Value::Boolean(false));
+        let (ty, span) = (LogicalType::Boolean, guard.span);
+        self.set(holds, Expr { kind, ty, span }, &mut otherwise);
+        let arms = vec![(condition, body)];
+        out.push(Statement::If { arms, otherwise });
+        Some(self.held(holds, guard.span))
     }
 
     /// What a pattern tests: `None` after an error, `Some(None)` if it matches everything.
