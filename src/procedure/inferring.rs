@@ -35,7 +35,7 @@ struct Free {
     /// The types that may fit.
     fitting: Vec<LogicalType>,
     /// Where the others fail.
-    failing: Vec<(LogicalType, Span)>,
+    failing: Vec<(LogicalType, Diagnostic)>,
 }
 
 /// One type of each kind.
@@ -176,9 +176,9 @@ impl Trial<'_> {
             false => Some(Instances::new(Arc::clone(&self.instances.definitions))),
         };
         let instances = own.as_mut().unwrap_or(&mut *self.instances);
-        instances.strict = self.strict;
+        (instances.strict, instances.trying) = (self.strict, true);
         let called = instances.call(&call, Some(&mut *self.tables));
-        instances.strict = false;
+        (instances.strict, instances.trying) = (false, false);
         match called {
             Some(Ok(callee)) => Ok((callee, own)),
             Some(Err(error)) => Err(error),
@@ -199,7 +199,7 @@ impl Trial<'_> {
                 && self.names_only(error.span(), free, i)
             {
                 free[i].fitting.retain(|fitting| *fitting != ty);
-                free[i].failing.push((ty, error.span()));
+                free[i].failing.push((ty, error));
             }
         }
         match free[i].fitting.is_empty() {
@@ -221,15 +221,17 @@ impl Trial<'_> {
         free.iter().enumerate().all(|(other, free)| named(free) == (other == i))
     }
 
-    /// The error of a parameter that one place takes as a text only and another one as anything else.
+    /// The error of a parameter that one place takes as a text only and another one as anything else; that of the body, if it is the same
+    /// with numbers of all kinds.
     fn differ(&self, free: &Free) -> Option<Diagnostic> {
-        let place_of = |wanted: &LogicalType| {
-            free.failing
-                .iter()
-                .find(|(ty, _)| ty == wanted)
-                .map(|(_, place)| *place)
-        };
-        let (number, text) = (place_of(&LogicalType::BigInt)?, place_of(&LogicalType::String)?);
+        let error_of = |wanted: &LogicalType| free.failing.iter().find(|(ty, _)| ty == wanted).map(|(_, error)| error);
+        let (whole, text) = (error_of(&LogicalType::BigInt)?, error_of(&LogicalType::String)?);
+        let is_same = |other: &Diagnostic| other.message == whole.message && other.span() == whole.span();
+        // A parameter may be a function.
+        if whole.code != "42883" && error_of(&LogicalType::Double).is_some_and(is_same) {
+            return Some(whole.clone());
+        }
+        let (number, text) = (whole.span(), text.span());
         if number.start == text.start {
             return None;
         }

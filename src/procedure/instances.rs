@@ -56,6 +56,8 @@ pub struct Instances {
     pub(super) unresolved: bool,
     /// A variable that is a text is not taken for what may be written as one.
     pub(super) strict: bool,
+    /// Bodies are checked to see which types fit: what a statement would refuse is an error at once.
+    pub(super) trying: bool,
     /// What names of types stand for in the routine that is being checked.
     pub(super) types: NamedTypes,
     /// They outlive the definition that is checked: what is found out about others is found out once.
@@ -110,6 +112,7 @@ impl Instances {
             open: Vec::new(),
             unresolved: false,
             strict: false,
+            trying: false,
             shared: false,
             remembered: Remembered::default(),
             lifted: Vec::new(),
@@ -261,6 +264,7 @@ impl Instances {
             false => self.definitions.methods(&call.name.text),
         };
         match method_of(&methods, call, declared).or_else(|| self.definitions.find_at(call.name)) {
+            Some(definition) if !definition.routine.metadata.is_empty() => Some(Err(is_model(&definition, call))),
             Some(definition) => Some(Ok(definition)),
             None if methods.is_empty() => None,
             None => Some(Err(no_method(&methods, call))),
@@ -645,6 +649,14 @@ fn method_of(methods: &[Arc<Definition>], call: &RoutineCall<'_>, types: &NamedT
     };
     let mut all = methods.iter();
     all.find(is_same).or_else(|| methods.iter().find(is_wider)).cloned()
+}
+
+/// A model is run; it has no value.
+fn is_model(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
+    let name = definition.shown_name();
+    let message = format!("`{name}` is a model, which has no value");
+    let help = format!("run it by `call {name}(…)`, and read the table that it fills");
+    Diagnostic::new("42809", call.name.span, message).with_help(help)
 }
 
 fn no_method(methods: &[Arc<Definition>], call: &RoutineCall<'_>) -> Diagnostic {

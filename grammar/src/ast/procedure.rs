@@ -315,6 +315,8 @@ pub enum Pattern {
     Range(Expr, Expr),
     /// `{x: 0, y}`: a struct whose fields match; what is named alone has its own name.
     Fields(Vec<(Ident, Pattern)>, Span),
+    /// `'a' | 'b'` of a field: any of them matches.
+    OneOf(Vec<Pattern>),
 }
 
 impl Pattern {
@@ -323,6 +325,7 @@ impl Pattern {
         match self {
             Pattern::Bind(name) => f(name),
             Pattern::Fields(fields, _) => fields.iter().for_each(|(_, pattern)| pattern.each_name(f)),
+            Pattern::OneOf(patterns) => patterns.iter().for_each(|pattern| pattern.each_name(f)),
             Pattern::Any(_) | Pattern::Value(_) | Pattern::Range(..) => {}
         }
     }
@@ -332,6 +335,7 @@ impl Pattern {
         match self {
             Pattern::Bind(name) => f(name),
             Pattern::Fields(fields, _) => fields.iter_mut().for_each(|(_, pattern)| pattern.each_name_mut(f)),
+            Pattern::OneOf(patterns) => patterns.iter_mut().for_each(|pattern| pattern.each_name_mut(f)),
             Pattern::Any(_) | Pattern::Value(_) | Pattern::Range(..) => {}
         }
     }
@@ -345,6 +349,7 @@ impl Pattern {
                 f(high);
             }
             Pattern::Fields(fields, _) => fields.iter_mut().for_each(|(_, pattern)| pattern.each_value_mut(f)),
+            Pattern::OneOf(patterns) => patterns.iter_mut().for_each(|pattern| pattern.each_value_mut(f)),
             Pattern::Any(_) | Pattern::Bind(_) => {}
         }
     }

@@ -408,9 +408,12 @@ impl Builder<'_> {
     fn field_pattern(&mut self, node: Node<'_>) -> Option<(Ident, Pattern)> {
         let mut inner = node.into_inner();
         let name = self.ident(&inner.next()?);
-        let pattern = match inner.find(|part| part.as_rule() == Rule::pattern) {
-            Some(pattern) => self.pattern(pattern)?,
-            None => Pattern::Bind(name.clone()),
+        let patterns = inner.filter(|part| part.as_rule() == Rule::pattern);
+        let mut patterns = patterns.map(|part| self.pattern(part)).collect::<Option<Vec<_>>>()?;
+        let pattern = match patterns.len() {
+            0 => Pattern::Bind(name.clone()),
+            1 => patterns.remove(0),
+            _ => Pattern::OneOf(patterns),
         };
         Some((name, pattern))
     }

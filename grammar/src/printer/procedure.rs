@@ -383,6 +383,12 @@ impl Printer {
                 });
                 self.word("}");
             }
+            Pattern::OneOf(patterns) => {
+                for (at, pattern) in patterns.iter().enumerate() {
+                    self.word(if at == 0 { "" } else { " | " });
+                    self.pattern(pattern);
+                }
+            }
         }
     }
 

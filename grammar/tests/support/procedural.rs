@@ -216,7 +216,9 @@ fn holding(block: BoxedStrategy<Block>) -> BoxedStrategy<Expr> {
             Pattern::Range(number(low), number(high))
         }),
     ];
-    let field = (name(), option::of(pattern.clone())).prop_map(|(name, pattern)| {
+    let several = vec(pattern.clone(), 2..4).prop_map(Pattern::OneOf);
+    let of_field = prop_oneof![3 => pattern.clone(), 1 => several];
+    let field = (name(), option::of(of_field)).prop_map(|(name, pattern)| {
         let pattern = pattern.unwrap_or_else(|| Pattern::Bind(name.clone()));
         (name, pattern)
     });

@@ -85,9 +85,28 @@ pub(in crate::plan) fn converted(expr: Expr, ty: &LogicalType) -> Option<Expr> {
     if let Some(value) = expr.as_literal() {
         return constant::convert(value, &expr.ty, ty).is_ok().then(|| cast(expr, ty));
     }
+    if let (ExprKind::Case { .. }, LogicalType::Enum(_)) = (&expr.kind, ty) {
+        return labels_of(expr, ty);
+    }
     let numbers = expr.ty.is_numeric() && ty.is_numeric();
     let wider = super::coerce::common_type(&expr.ty, ty).as_ref() == Some(ty);
     (numbers || wider || expr.ty == LogicalType::Null).then(|| cast(expr, ty))
+}
+
+/// CASE over texts that are written out, as labels of an enum.
+fn labels_of(expr: Expr, ty: &LogicalType) -> Option<Expr> {
+    let span = expr.span;
+    let ExprKind::Case { arms, otherwise } = expr.kind else {
+        return None;
+    };
+    let arms = arms.into_iter().map(|(when, then)| Some((when, converted(then, ty)?)));
+    let arms = arms.collect::<Option<_>>()?;
+    let otherwise = Box::new(converted(*otherwise, ty)?);
+    Some(Expr {
+        kind: ExprKind::Case { arms, otherwise },
+        ty: ty.clone(),
+        span,
+    })
 }
 
 impl<'a> Binder<'a> {

@@ -82,14 +82,11 @@ fn common_decimal(a: &LogicalType, b: &LogicalType) -> LogicalType {
     LogicalType::Decimal { precision, scale }
 }
 
-/// The type of a constant that adapts: integers and decimals take the least precision that holds them.
+/// The type of a constant that adapts: integers take the least precision that holds them. A decimal has it as it is written; one that is
+/// cast has what it was cast to.
 pub(super) fn least_type(value: &Value, ty: &LogicalType) -> LogicalType {
     match value {
         Value::Int(v) if ty.is_integer() => constant::least_decimal(*v, 0),
-        Value::Int(v) => match ty {
-            LogicalType::Decimal { scale, .. } => constant::least_decimal(*v, *scale),
-            _ => ty.clone(),
-        },
         _ => ty.clone(),
     }
 }

@@ -127,6 +127,18 @@ impl<'a> Binder<'a> {
                 Some(self.between(subject.clone(), low, high, false, span)?)
             }
             Pattern::Fields(fields, span) => self.fields_pattern(block, subject, fields, *span)?,
+            Pattern::OneOf(patterns) => {
+                let mut tests = Vec::with_capacity(patterns.len());
+                let mut always = false;
+                for pattern in patterns {
+                    match self.pattern(block, subject, pattern)? {
+                        Some(test) => tests.push(test),
+                        None => always = true,
+                    }
+                }
+                let span = tests.first().map_or(subject.span, |test| test.span);
+                (!always).then(|| Expr::or(tests, span))
+            }
         })
     }
 
@@ -181,13 +193,23 @@ fn misfit_of_arms(values: &[Expr]) -> Option<Diagnostic> {
 /// A name that a struct's pattern gives, where it is one of several patterns.
 pub(in crate::plan) fn one_of_several(arm: &ast::MatchArm) -> Option<&ast::Ident> {
     let mut found = None;
-    let fields = arm
-        .patterns
-        .iter()
-        .filter(|pattern| matches!(pattern, Pattern::Fields(..)));
-    fields
-        .filter(|_| arm.patterns.len() > 1)
-        .for_each(|pattern| pattern.each_name(&mut |name| found = found.or(Some(name))));
+    for pattern in &arm.patterns {
+        match pattern {
+            Pattern::Fields(..) if arm.patterns.len() > 1 => pattern.each_name(&mut |name| found = found.or(Some(name))),
+            _ => found = found.or_else(|| of_alternatives(pattern)),
+        }
+    }
+    found
+}
+
+/// A name that one of several patterns of a field gives.
+fn of_alternatives(pattern: &Pattern) -> Option<&ast::Ident> {
+    let mut found = None;
+    match pattern {
+        Pattern::OneOf(_) => pattern.each_name(&mut |name| found = found.or(Some(name))),
+        Pattern::Fields(fields, _) => found = fields.iter().find_map(|(_, pattern)| of_alternatives(pattern)),
+        _ => {}
+    }
     found
 }
 
@@ -266,7 +288,7 @@ fn missing_labels<'l>(labels: &'l EnumType, patterns: &[&Pattern]) -> Vec<&'l st
                 matches!(&value.kind, ast::ExprKind::Literal(ast::Literal::String(text)) if text == label)
             }
             Pattern::Range(low, high) => within(labels, label, low, high),
-            Pattern::Any(_) | Pattern::Bind(_) | Pattern::Fields(..) => false,
+            Pattern::Any(_) | Pattern::Bind(_) | Pattern::Fields(..) | Pattern::OneOf(_) => false,
         })
     };
     let all = labels.labels.iter().map(String::as_str);
@@ -285,7 +307,13 @@ fn within(labels: &EnumType, label: &str, low: &ast::Expr, high: &ast::Expr) -> 
     }
 }
 
-/// Whether the arms without guards name every value of a boolean or an enum that may be NULL, or not.
+/// Whether a pattern matches every struct.
+fn is_any_struct(pattern: &Pattern) -> bool {
+    let is_any = |(_, pattern): &(ast::Ident, Pattern)| matches!(pattern, Pattern::Any(_) | Pattern::Bind(_));
+    matches!(pattern, Pattern::Fields(fields, _) if fields.iter().all(is_any))
+}
+
+/// Whether the arms without guards name every value of a boolean, an enum or a struct that may be NULL, or not.
 pub(in crate::plan) fn covers_all(ty: &LogicalType, nullable: bool, matching: &ast::Match) -> bool {
     let patterns = plain_patterns(matching);
     let all = match ty {
@@ -293,6 +321,7 @@ pub(in crate::plan) fn covers_all(ty: &LogicalType, nullable: bool, matching: &a
             .iter()
             .all(|value| has(&patterns, &ast::Literal::Boolean(*value))),
         LogicalType::Enum(labels) => missing_labels(labels, &patterns).is_empty(),
+        LogicalType::Struct(_) => patterns.iter().any(|pattern| is_any_struct(pattern)),
         _ => false,
     };
     all && (!nullable || has(&patterns, &ast::Literal::Null))

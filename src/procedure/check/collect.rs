@@ -7,11 +7,12 @@
 //!
 //! Does not: deal with other forms of INSERT; they run as they are.
 
+use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Assigned, InsertSource, Span};
 
 use super::super::question::QuestionKind;
 use super::Checker;
-use crate::plan::logical::ColumnId;
+use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::Statement;
 use crate::plan::{Named, stored};
 use crate::types::Field;
@@ -19,6 +20,9 @@ use crate::types::Field;
 impl Checker<'_> {
     /// Makes an INSERT of values rows that are collected; `false` if it is none of this form, and nothing was made.
     pub(super) fn collect(&mut self, insert: &ast::Insert, span: Span, out: &mut Vec<Statement>) -> bool {
+        if self.instances.trying {
+            self.try_rows(insert);
+        }
         let plain = insert.with.ctes.is_empty() && insert.on_conflict.is_none() && insert.returning.is_empty();
         let InsertSource::Values(rows) = &insert.source else {
             return false;
@@ -78,6 +82,48 @@ impl Checker<'_> {
         }
     }
 
+    /// An error where what is inserted does not fit its column, as the statement has one when it runs.
+    fn try_rows(&mut self, insert: &ast::Insert) {
+        match &insert.source {
+            InsertSource::Values(rows) => {
+                let Some(columns) = self.columns_of(insert, rows.first().map_or(0, Vec::len)) else {
+                    return;
+                };
+                for (value, column) in rows.iter().flat_map(|row| row.iter().zip(&columns)) {
+                    let Assigned::Value(expr) = value else { continue };
+                    if let Some(bound) = self.expr(expr, &mut Vec::new()) {
+                        self.try_column(bound, column);
+                    }
+                }
+            }
+            InsertSource::Query(query) if insert.with.ctes.is_empty() => {
+                let Some((fields, _)) = self.bound_query(query) else { return };
+                let Some(columns) = self.columns_of(insert, fields.len()) else {
+                    return;
+                };
+                let items: Vec<Span> = match &query.body {
+                    ast::QueryBody::Select(select) => select.items.iter().filter_map(place_of).collect(),
+                    _ => Vec::new(),
+                };
+                for (at, (field, column)) in fields.into_iter().zip(&columns).enumerate() {
+                    let id = self.temporary(field.ty, true);
+                    let place = items.get(at).filter(|_| items.len() == columns.len());
+                    let value = self.held(id, place.copied().unwrap_or(query.span));
+                    self.try_column(value, column);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn try_column(&mut self, value: Expr, column: &Field) {
+        let (ty, span) = (value.ty.clone(), value.span);
+        if stored(value, &column.ty).is_none() {
+            let message = format!("column `{}` is {}, not {ty}", column.name, column.ty);
+            self.error(Diagnostic::new("42804", span, message));
+        }
+    }
+
     /// Variables for the values of a row; fewer if one does not fit. What is wrong with it is left to the statement itself.
     fn row(&mut self, row: &[Assigned], columns: &[Field], made: &mut Vec<Statement>) -> Vec<ColumnId> {
         let mut ids = Vec::with_capacity(row.len());
@@ -121,5 +167,13 @@ impl Checker<'_> {
             columns.push(found.clone());
         }
         Some(columns)
+    }
+}
+
+/// Where an item of a select list stands; `None` if it may be several columns.
+fn place_of(item: &ast::SelectItem) -> Option<Span> {
+    match item {
+        ast::SelectItem::Expr { expr, .. } => Some(expr.span),
+        _ => None,
     }
 }

@@ -149,6 +149,17 @@ impl Checker<'_> {
                     high: Box::new(high.clone()),
                 },
             }),
+            Pattern::OneOf(patterns) => {
+                let mut tests = Vec::with_capacity(patterns.len());
+                let mut always = false;
+                for pattern in patterns {
+                    match self.pattern_test(held, pattern, out)? {
+                        Some(test) => tests.push(test),
+                        None => always = true,
+                    }
+                }
+                (!always).then(|| joined(tests, ast::ExprKind::Or))
+            }
             Pattern::Fields(fields, span) => {
                 let mut tests = Vec::new();
                 if self.variables[held.0 as usize].nullable {

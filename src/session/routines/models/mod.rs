@@ -170,7 +170,8 @@ fn check_count(query: &ast::Query, definition: &Definition, tables: &mut Stateme
     if given == declared {
         return Ok(());
     }
-    let message = format!("the query gives {given} columns, and the model declares {declared}");
+    let plural = if given == 1 { "" } else { "s" };
+    let message = format!("the query gives {given} column{plural}, and the model declares {declared}");
     Err(Error::new(Diagnostic::new("42P10", rows.span, message)))
 }
 
