@@ -12,6 +12,7 @@ mod errors;
 mod expr;
 mod interpolation;
 mod lambda;
+mod lines;
 mod literal;
 mod operand;
 mod plain;
@@ -168,9 +169,29 @@ impl<'a> Driver<'a> {
         let tokens = self.tokens.get(first..last).filter(|_| !is_faulty);
         if let Some(insert) = tokens.and_then(|tokens| plain::insert(self.script, tokens, self.origin)) {
             self.parsed.statements.push(insert);
-        } else if is_faulty || !self.whole(start, end) {
+        } else if is_faulty || !(self.whole(start, end) || self.in_lines(first, last, (start, end))) {
             self.one_by_one(first, last, end);
         }
+    }
+
+    /// What can be read if assignments on lines of their own are statements of their own.
+    fn in_lines(&mut self, first: usize, last: usize, (start, end): (usize, usize)) -> bool {
+        let cuts = lines::cuts(self.script, self.tokens.get(first..last).unwrap_or_default());
+        let (mut parts, mut begin) = (Vec::new(), start);
+        loop {
+            let text = |to: usize| self.text.get(begin..to).unwrap_or_default();
+            let Err(error) = Script::parse(Rule::script, text(end)) else {
+                parts.push((begin, end));
+                break;
+            };
+            let place = begin + errors::offset(&error);
+            if place <= begin || !cuts.contains(&place) || Script::parse(Rule::script, text(place)).is_err() {
+                return false;
+            }
+            parts.push((begin, place));
+            begin = place;
+        }
+        parts.into_iter().all(|(start, end)| self.whole(start, end))
     }
 
     /// The usual case: no error in this stretch of text.
