@@ -25,7 +25,12 @@ pub(super) fn cuts(script: &str, tokens: &[Token]) -> Vec<usize> {
         };
         let gap = script.get(before.end..token.start).unwrap_or_default();
         let rest = tokens.get(at..).unwrap_or_default();
-        if depth == 0 && !has_set && gap.contains('\n') && ends_operand(before.kind, text(before)) && assigns(rest, &text) {
+        if depth == 0
+            && !has_set
+            && gap.contains('\n')
+            && ends_operand(before.kind, text(before))
+            && assigns(rest, &text)
+        {
             cuts.push(token.start);
         }
         if text(token).eq_ignore_ascii_case("let") && gap.contains('\n') {
@@ -39,14 +44,21 @@ pub(super) fn cuts(script: &str, tokens: &[Token]) -> Vec<usize> {
 fn ends_operand(kind: Kind, text: &str) -> bool {
     match kind {
         Kind::Symbol => matches!(text, ")" | "]" | "}" | "*"),
-        Kind::Word => !is_keyword(text) || ["end", "null", "true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word)),
+        Kind::Word => {
+            !is_keyword(text)
+                || ["end", "null", "true", "false"]
+                    .iter()
+                    .any(|word| text.eq_ignore_ascii_case(word))
+        }
         _ => true,
     }
 }
 
 /// Whether tokens begin with `name =`, `name.field =`, `name[…] =`, or the same with `:=`.
 fn assigns<'s>(tokens: &[Token], text: &dyn Fn(&Token) -> &'s str) -> bool {
-    let Some((first, rest)) = tokens.split_first() else { return false };
+    let Some((first, rest)) = tokens.split_first() else {
+        return false;
+    };
     let is_name = |token: &Token| match token.kind {
         Kind::Word => !is_keyword(text(token)),
         kind => kind == Kind::Backtick,
@@ -61,7 +73,10 @@ fn assigns<'s>(tokens: &[Token], text: &dyn Fn(&Token) -> &'s str) -> bool {
             "]" => depth = depth.saturating_sub(1),
             _ if depth > 0 => {}
             "." => {
-                if !rest.next().is_some_and(|name| name.kind == Kind::Word || name.kind == Kind::Backtick) {
+                if !rest
+                    .next()
+                    .is_some_and(|name| name.kind == Kind::Word || name.kind == Kind::Backtick)
+                {
                     return false;
                 }
             }

@@ -53,7 +53,9 @@ impl Builder<'_> {
 
     /// Behind an expression the next statement needs a semicolon or a line of its own, and an assignment or a value behind all others.
     fn separated(&mut self, node: &Node<'_>) {
-        let Some((end, is_open)) = self.open_end.take() else { return };
+        let Some((end, is_open)) = self.open_end.take() else {
+            return;
+        };
         if !is_open && !matches!(node.as_rule(), Rule::assignment | Rule::value_stmt) {
             return;
         }

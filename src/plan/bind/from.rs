@@ -463,7 +463,11 @@ impl<'a> Binder<'a> {
             return self.fail(Diagnostic::new("22023", name.span, "the step cannot be 0"));
         }
         let column = self.new_column(&lower, LogicalType::BigInt, false);
-        let end = if closed { stop.checked_add(step.signum()) } else { Some(stop) };
+        let end = if closed {
+            stop.checked_add(step.signum())
+        } else {
+            Some(stop)
+        };
         let Some(stop) = end else {
             let message = format!("`{lower}` cannot end at {stop}, the last of its type");
             return self.fail(Diagnostic::new("22003", name.span, message));

@@ -195,7 +195,9 @@ pub(in crate::plan) fn one_of_several(arm: &ast::MatchArm) -> Option<&ast::Ident
     let mut found = None;
     for pattern in &arm.patterns {
         match pattern {
-            Pattern::Fields(..) if arm.patterns.len() > 1 => pattern.each_name(&mut |name| found = found.or(Some(name))),
+            Pattern::Fields(..) if arm.patterns.len() > 1 => {
+                pattern.each_name(&mut |name| found = found.or(Some(name)))
+            }
             _ => found = found.or_else(|| of_alternatives(pattern)),
         }
     }

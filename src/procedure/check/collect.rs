@@ -97,7 +97,9 @@ impl Checker<'_> {
                 }
             }
             InsertSource::Query(query) if insert.with.ctes.is_empty() => {
-                let Some((fields, _)) = self.bound_query(query) else { return };
+                let Some((fields, _)) = self.bound_query(query) else {
+                    return;
+                };
                 let Some(columns) = self.columns_of(insert, fields.len()) else {
                     return;
                 };

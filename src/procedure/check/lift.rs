@@ -232,7 +232,9 @@ impl Checker<'_> {
             ArmBody::Block(_) => return true,
             ArmBody::Expr(expr) => expr,
         };
-        super::statement::is_error(body) || self.lifts(body) || arm.guard.as_ref().is_some_and(|guard| self.lifts(guard))
+        super::statement::is_error(body)
+            || self.lifts(body)
+            || arm.guard.as_ref().is_some_and(|guard| self.lifts(guard))
     }
 
     /// Whether an expression has parts that are lifted.

@@ -33,7 +33,9 @@ impl Checker<'_> {
     pub(super) fn shortcut(&mut self, expr: &Expr, out: &mut Vec<Statement>) -> Option<Option<ColumnId>> {
         let shortcut = self.shortcut_of(expr)?;
         let later = match &shortcut {
-            Shortcut::Logical(items, _) | Shortcut::Coalesce(items) => items.iter().skip(1).any(|item| self.lifts(item)),
+            Shortcut::Logical(items, _) | Shortcut::Coalesce(items) => {
+                items.iter().skip(1).any(|item| self.lifts(item))
+            }
             Shortcut::Case(arms, otherwise) => {
                 let conditions = arms.iter().skip(1).map(|(when, _)| when);
                 let mut parts = conditions.chain(arms.iter().map(|(_, then)| then)).chain(otherwise);
@@ -63,9 +65,7 @@ impl Checker<'_> {
             ExprKind::And(items) => Some(Shortcut::Logical(items.clone(), true)),
             ExprKind::Or(items) => Some(Shortcut::Logical(items.clone(), false)),
             ExprKind::Coalesce(items) => Some(Shortcut::Coalesce(items.clone())),
-            ExprKind::Case { arms, otherwise, .. } => {
-                Some(Shortcut::Case(arms.clone(), otherwise.as_deref().cloned()))
-            }
+            ExprKind::Case { arms, otherwise, .. } => Some(Shortcut::Case(arms.clone(), otherwise.as_deref().cloned())),
             ExprKind::Call(call) if !self.is_own(&call.name.text) => {
                 let is_one = |names: &[&str]| names.iter().any(|name| call.name.text.eq_ignore_ascii_case(name));
                 match call.args.as_slice() {
@@ -110,7 +110,11 @@ impl Checker<'_> {
         let before = self.flow.clone();
         self.logical(rest, is_and, (other, next.span.to(span)), &mut body)?;
         let both = vec![so_far, self.reference(other, span)];
-        let kind = if is_and { ExprKind::And(both) } else { ExprKind::Or(both) };
+        let kind = if is_and {
+            ExprKind::And(both)
+        } else {
+            ExprKind::Or(both)
+        };
         let value = self.condition(&Expr { kind, span }, what, &mut body)?;
         self.set(result, value, &mut body);
         self.flow.meet(&before);
@@ -231,7 +235,9 @@ impl Checker<'_> {
         if !self.has_own_calls(part) {
             return true;
         }
-        let Some(value) = self.expr(part, out) else { return false };
+        let Some(value) = self.expr(part, out) else {
+            return false;
+        };
         let held = self.inferred("", &value);
         self.set(held, value, out);
         *part = self.reference(held, part.span);

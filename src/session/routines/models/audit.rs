@@ -73,7 +73,9 @@ fn check_model(session: &mut Session, name: &str, place: Span) -> Result<(), Err
     let known = session.relations.routines.known.stored_only();
     let mut models = Vec::new();
     for routine in known.names() {
-        let Some(definition) = known.find(&routine) else { continue };
+        let Some(definition) = known.find(&routine) else {
+            continue;
+        };
         let Ok(Some(spec)) = Spec::of(&definition.name, &definition.routine) else {
             continue;
         };
@@ -83,7 +85,11 @@ fn check_model(session: &mut Session, name: &str, place: Span) -> Result<(), Err
         }
         models.push(definition.name.clone());
     }
-    let mut error = Diagnostic::new("42704", place, format!("there is no model `{name}`, after whose runs the audit could be asked"));
+    let mut error = Diagnostic::new(
+        "42704",
+        place,
+        format!("there is no model `{name}`, after whose runs the audit could be asked"),
+    );
     error.help = Some(match nearest(name, models.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "the rows of other tables are checked by CHECK, and by triggers".to_owned(),

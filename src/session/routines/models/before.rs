@@ -31,16 +31,17 @@ pub struct Before {
 impl Before {
     /// Statements of a model's body.
     pub fn of(model: &Definition, statements: &[ast::Statement]) -> Self {
-        let span = statements
-            .iter()
-            .fold(statements.first().map_or(Span::default(), |first| first.span), |all, next| {
-                all.to(next.span)
-            });
+        let span = statements.iter().fold(
+            statements.first().map_or(Span::default(), |first| first.span),
+            |all, next| all.to(next.span),
+        );
         let mut made: Vec<Ident> = Vec::new();
         for statement in statements {
             if let K::Let(variable) = &statement.kind
                 && !define::is_lambda(variable)
-                && made.iter().all(|known| !known.text.eq_ignore_ascii_case(&variable.name.text))
+                && made
+                    .iter()
+                    .all(|known| !known.text.eq_ignore_ascii_case(&variable.name.text))
             {
                 made.push(variable.name.clone());
             }

@@ -12,8 +12,8 @@ use arrow::array::RecordBatch;
 use gobi_grammar::ast::{self, Statement, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect};
 
-use super::spec::{Kind, Spec};
 use super::parts::First;
+use super::spec::{Kind, Spec};
 use super::{Done, Given, INTERVAL};
 use crate::formats::Relation;
 use crate::session::change::Running;

@@ -125,7 +125,10 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
         return Err(Error::new(Diagnostic::new("42601", param.name.span, message)));
     }
     if matches!(spec.kind, Kind::View | Kind::Embedded) && !parts.first.is_nothing() {
-        let message = format!("a model of kind `{}` is a query, with nothing before it", spec.kind.name());
+        let message = format!(
+            "a model of kind `{}` is a query, with nothing before it",
+            spec.kind.name()
+        );
         return Err(Error::new(Diagnostic::new("42601", query.span, message)));
     }
     let outer = session.relations.routines.inside.replace(given);
@@ -271,7 +274,10 @@ pub fn described(session: &mut Session, definition: &Definition) -> Option<Vec<V
 pub fn unscheduled(definition: &Definition, spec: &Spec) -> Option<Diagnostic> {
     let first = spec.sched.first()?;
     let place = spec_place(definition, first).unwrap_or_default();
-    let message = format!("`{}` is kept with its `sched`, and nothing runs it at these times yet", definition.name);
+    let message = format!(
+        "`{}` is kept with its `sched`, and nothing runs it at these times yet",
+        definition.name
+    );
     Some(Diagnostic::new("01000", place, message).with_help(format!("run it by `call {}()`", definition.name)))
 }
 
@@ -371,10 +377,15 @@ fn run(
 /// The type of the number of rows that CALL gives, of a model that returns a number; `None` if it gives what [`COLUMNS`] are.
 fn count_type(session: &Session, definition: &Definition) -> Result<Option<LogicalType>, Error> {
     let error = |span, message: String| {
-        let help = "`returns int` gives how many rows a run has written, `returns relation(…)` the types of its columns";
+        let help =
+            "`returns int` gives how many rows a run has written, `returns relation(…)` the types of its columns";
         Err(Error::new(Diagnostic::new("42804", span, message).with_help(help)))
     };
-    let place = definition.routine.name.last().map_or_else(Span::default, |name| name.span);
+    let place = definition
+        .routine
+        .name
+        .last()
+        .map_or_else(Span::default, |name| name.span);
     match &definition.routine.returns {
         ast::Returns::Inferred | ast::Returns::Rows(_) => Ok(None),
         ast::Returns::Void => error(place, "a model gives rows, and cannot be void".into()),
@@ -414,8 +425,14 @@ const COLUMNS: [&str; 7] = ["model", "kind", "from", "until", "added", "removed"
 
 /// That as one value.
 pub fn row_type(session: &mut Session, call: &CallRoutine) -> Result<LogicalType, Error> {
-    let found = call.name.last().and_then(|name| session.relations.routines.known.find(&name.text));
-    let count = found.map(|definition| count_type(session, &definition)).transpose()?.flatten();
+    let found = call
+        .name
+        .last()
+        .and_then(|name| session.relations.routines.known.find(&name.text));
+    let count = found
+        .map(|definition| count_type(session, &definition))
+        .transpose()?
+        .flatten();
     let field = |name: &str, ty| Field {
         name: name.to_owned(),
         ty,

@@ -51,7 +51,10 @@ impl Parts {
             };
             let span = last.unwrap_or_else(|| name.map_or_else(Span::default, |name| name.span));
             let message = "a model ends with the query whose rows it keeps";
-            Error::new(Diagnostic::new("42601", span, message).with_help("write `=> select …`, or a query as the last statement"))
+            Error::new(
+                Diagnostic::new("42601", span, message)
+                    .with_help("write `=> select …`, or a query as the last statement"),
+            )
         })?;
         let variable = |statement: &ast::Statement| match &statement.kind {
             K::Let(variable) => Some((variable.name.text.clone(), value_of(variable)?)),

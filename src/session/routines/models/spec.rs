@@ -65,7 +65,15 @@ const NAMES: &[&str] = &[
 const SCHED: &str = "sched";
 
 /// The times that have names.
-const TIMES: &[&str] = &["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
+const TIMES: &[&str] = &[
+    "@yearly",
+    "@annually",
+    "@monthly",
+    "@weekly",
+    "@daily",
+    "@midnight",
+    "@hourly",
+];
 
 const UNITS: &[&str] = &["minute", "hour", "day", "week", "month", "quarter", "year"];
 
@@ -171,7 +179,9 @@ impl Spec {
             _ => text(value).unwrap_or_default().to_owned(),
         };
         let metadata = routine.metadata.iter();
-        metadata.map(|(name, value)| [name.text.to_lowercase(), shown(value)]).collect()
+        metadata
+            .map(|(name, value)| [name.text.to_lowercase(), shown(value)])
+            .collect()
     }
 
     /// What lists of procedures say of it.
