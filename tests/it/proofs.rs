@@ -15,6 +15,7 @@ use gobi::store::table::proof::Proof;
 use gobi::store::table::{About, Changes, Snapshot};
 use gobi::store::timeline::Mode;
 
+use crate::isolation::{client, run};
 use crate::{golden, world};
 
 fn column(no: u32, name: &str, ty: LogicalType) -> ColumnDef {
@@ -187,4 +188,45 @@ fn parts_of_proofs_cannot_be_exchanged() {
         let text = serde_json::to_string_pretty(&shorter).unwrap() + "\n";
         assert!(verify_proof(&text, &root).is_err(), "`{field}` without its first");
     }
+}
+
+/// What a proof of a row says of it, when it was checked.
+fn proved(session: &mut gobi::client::Session, row: &str) -> String {
+    let text = run(session, &format!("PROVE SELECT * FROM {row}")).unwrap();
+    let text = format!("{}\n", text.trim_end());
+    let Ok(Proof::Row(proof)) = serde_json::from_str(&text) else {
+        panic!("{text}");
+    };
+    verify_proof(&text, &proof.at.log.root).unwrap();
+    let cells = proof.row.unwrap_or_default();
+    let cells = cells.iter().map(|cell| format!("{} {}", cell.column, cell.text));
+    cells.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_row_is_proved_as_it_is_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = &mut client(folder.path()).session();
+    let mut prove = |script: &str, row: &str| {
+        run(session, script).unwrap();
+        proved(session, row)
+    };
+    let start = "CREATE TABLE t (k int PRIMARY KEY, v int, w real); CREATE TABLE other (a int PRIMARY KEY); \
+        INSERT INTO t VALUES (1, 5, 0.5), (2, 6, 1.5)";
+    assert_eq!(prove(start, "t WHERE k = 1"), "k 1, v 5, w 0.5");
+    // The table is the same in a commit that is about another one.
+    assert_eq!(
+        prove("INSERT INTO other VALUES (1)", "t WHERE k = 2"),
+        "k 2, v 6, w 1.5"
+    );
+    // What a row says is what its hash is of, whichever column got decimal places.
+    let widened = "ALTER TABLE t ALTER v TYPE decimal(22, 2), ALTER w TYPE double";
+    assert_eq!(prove(widened, "t WHERE k = 1"), "k 1, v 5.00, w 0.5");
+    let both = "ALTER TABLE t ALTER k TYPE decimal(22, 2); ALTER TABLE t ALTER v TYPE decimal(24, 3)";
+    assert_eq!(prove(both, "t WHERE k = 1"), "k 1.00, v 5.000, w 0.5");
+    assert_eq!(
+        prove("INSERT INTO t VALUES (3, 7, 0)", "t WHERE k = 3"),
+        "k 3.00, v 7.000, w 0.0"
+    );
+    assert_eq!(prove("COMPACT", "t WHERE k = 2"), "k 2.00, v 6.000, w 1.5");
 }

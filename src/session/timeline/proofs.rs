@@ -42,7 +42,9 @@ pub fn prove(session: &mut Session, query: &Query, view: &View, running: Running
     let (id, def) = change::target(&seen, asked.table)?;
     let key = key_values(session, &def, &asked, (query.span, running))?;
     let table = seen.base.table(id).map_err(|error| store_error(&error, running.span))?;
-    let proof = table.proof_of_row(commit, &key);
+    // Rows may be durable before their commit is in the log.
+    let logged = seen.database.make_durable();
+    let proof = logged.and_then(|()| table.proof_of_row(commit, &key));
     let proof = proof.map_err(|error| store_error(&error, running.span))?;
     let proof = proof.ok_or_else(|| user("22004", query.span, "a key that is NULL is no key"))?;
     let text = Proof::Row(Box::new(proof)).to_text();

@@ -93,7 +93,7 @@ const ARRAY: u8 = 0x21;
 const STRUCT: u8 = 0x22;
 const MAP: u8 = 0x23;
 /// Types nest no deeper.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 pub(super) fn write_type(out: &mut Vec<u8>, ty: &LogicalType) {
     match ty {

@@ -11,6 +11,7 @@
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{self as dt, ArrowNativeType, ArrowPrimitiveType, DataType, IntervalUnit, TimeUnit};
 
+use super::block::MAX_DEPTH;
 use crate::formats::integers;
 use crate::store::wire::{Malformed, Reader, write_bytes};
 use crate::types::{Interval, LogicalType, Value};
@@ -165,8 +166,12 @@ pub(super) fn write_value(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-/// What [`write_value`] wrote, of a flat type.
+/// What [`write_value`] wrote.
 pub(super) fn read_value(reader: &mut Reader<'_>) -> Result<Value, Malformed> {
+    read_value_in(reader, 0)
+}
+
+fn read_value_in(reader: &mut Reader<'_>, depth: usize) -> Result<Value, Malformed> {
     Ok(match reader.byte()? {
         tag::NULL => Value::Null,
         tag::FALSE => Value::Boolean(false),
@@ -175,8 +180,31 @@ pub(super) fn read_value(reader: &mut Reader<'_>) -> Result<Value, Malformed> {
         tag::FLOAT => Value::Float(f64::from_le_bytes(reader.array()?)),
         tag::STRING => Value::String(reader.text()?.into()),
         tag::BLOB => Value::Blob(reader.bytes()?.into()),
+        tag::INTERVAL => Value::Interval(Interval {
+            months: read_narrow(reader)?,
+            days: read_narrow(reader)?,
+            micros: read_narrow(reader)?,
+        }),
+        tag::ARRAY => Value::Array(read_values(reader, depth)?),
+        tag::STRUCT => Value::Struct(read_values(reader, depth)?),
         _ => return Err(Malformed("a value of an unknown kind")),
     })
+}
+
+fn read_values(reader: &mut Reader<'_>, depth: usize) -> Result<Vec<Value>, Malformed> {
+    if depth > MAX_DEPTH {
+        return Err(Malformed("a value is nested too deeply"));
+    }
+    // Each takes a byte or more, so that no number asks for more memory than there are bytes.
+    let count = usize::try_from(read_wide(reader)?).ok();
+    let count = count.filter(|count| *count <= reader.left());
+    let count = count.ok_or(Malformed("a value has too many parts"))?;
+    (0..count).map(|_| read_value_in(reader, depth + 1)).collect()
+}
+
+fn read_narrow<T: TryFrom<i128>>(reader: &mut Reader<'_>) -> Result<T, Malformed> {
+    let value = read_wide(reader)?;
+    T::try_from(value).map_err(|_| Malformed("a number is too large"))
 }
 
 /// Appends the order-preserving form of a value that is not NULL; `None` for types that have none.
@@ -282,7 +310,17 @@ mod tests {
 
         #[test]
         fn values_come_back(wide: i128, text: String, float: f64) {
-            for value in [Value::Int(wide), Value::String(text.into()), Value::Float(float), Value::Boolean(true)] {
+            let interval = Interval { months: -3, days: 40, micros: i64::MIN };
+            let flat = [
+                Value::Int(wide),
+                Value::String(text.into()),
+                Value::Float(float),
+                Value::Boolean(true),
+                Value::Interval(interval),
+                Value::Null,
+            ];
+            let nested = Value::Struct(vec![Value::Array(flat.to_vec()), Value::Array(Vec::new())]);
+            for value in flat.into_iter().chain([nested]) {
                 let mut out = Vec::new();
                 write_value(&mut out, &value);
                 let mut reader = Reader::new(&out);

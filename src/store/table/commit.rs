@@ -27,13 +27,14 @@ use super::entry::{
 };
 use super::error::{About, CommitError, Conflict, ConflictOn};
 use super::index::{IndexChanges, Refused, all_but, key_text, update};
+use super::keyed::{same_hashes, same_keys};
 use super::lineage::Lineage;
 use super::moved::Moves;
 use super::prepare::{Prepared, Ready, ReadyTable};
 use super::reads::Stale;
 use super::relies::same_rows;
 use super::runs::{Run, Spill};
-use super::segment::{Segment, same_integers};
+use super::segment::Segment;
 use super::snapshot::{ChangedSegments, Snapshot, load_deletes, read_deletes};
 use crate::catalog::{Catalog, Entity, EntityId, Entry, Indexed, KeyDef, TableDef};
 use crate::store::StoreError;
@@ -402,14 +403,15 @@ impl<'a> Applying<'a> {
         } = table;
         let mut indexes = Vec::new();
         for ((at, key), changes) in keys.all.iter().enumerate().zip(changes) {
-            let known = match at < keys.keys {
-                true => state.index(&key.columns),
-                false => state.plain_index(&key.columns),
+            let plain = at >= keys.keys;
+            let known = match plain {
+                false => state.index(&key.columns),
+                true => state.plain_index(&key.columns),
             };
-            let (root, changes) = match known.filter(|_| !self.retyped(id, def, key)) {
+            let (root, changes) = match known.filter(|_| !self.retyped(id, def, (key, plain))) {
                 Some(root) => (root, changes),
                 None => {
-                    let mut added = self.committed_keys(id, def, key, at >= keys.keys)?;
+                    let mut added = self.committed_keys(id, def, key, plain)?;
                     added.extend(changes.added);
                     let all = IndexChanges {
                         added,
@@ -436,15 +438,12 @@ impl<'a> Applying<'a> {
         Ok(())
     }
 
-    /// Whether a key's values have another form than in the newest snapshot.
-    fn retyped(&self, id: EntityId, def: &TableDef, key: &KeyDef) -> bool {
-        let Some(old) = self.newest.catalog().table(id) else {
-            return false;
-        };
-        key.columns.iter().any(|no| match (old.by_no(*no), def.by_no(*no)) {
-            (Some(old), Some(new)) => !same_integers(&old.ty, &new.ty),
-            _ => true,
-        })
+    /// Whether an index says something else of rows than it does in the newest snapshot: its keys have another form, or their hashes are
+    /// of other values. Nobody asks a plain one for hashes.
+    fn retyped(&self, id: EntityId, def: &TableDef, (key, plain): (&KeyDef, bool)) -> bool {
+        let old = self.newest.catalog().table(id);
+        let same = |old: &TableDef| same_keys(old, def, &key.columns) && (plain || same_hashes(old, def));
+        old.is_some_and(|old| !same(old))
     }
 
     /// What an index says of the rows that were committed before, and stay.
@@ -498,7 +497,8 @@ impl<'a> Applying<'a> {
         let state = TableState::clone(&*self.newest.state(id)?);
         let known = state.indexes.iter().chain(&state.plain).map(|(columns, _)| columns);
         let same = state.indexes.len() == keys.keys && known.eq(keys.all.iter().map(|key| &key.columns));
-        if same && !keys.all.iter().any(|key| self.retyped(id, def, key)) {
+        let mut all = keys.all.iter().enumerate();
+        if same && !all.any(|(at, key)| self.retyped(id, def, (key, at >= keys.keys))) {
             return Ok(());
         }
         self.indexes(id, Touched::new(def, keys, state))

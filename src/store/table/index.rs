@@ -41,7 +41,7 @@ use crate::catalog::{ColumnDef, ColumnNo, KeyDef, TableDef};
 use crate::store::StoreError;
 use crate::store::object::{Kind, NewObject, ObjectId, Packing, ReadObjects};
 use crate::store::tree::{self, Direction, Edit, Tree};
-use crate::types::Value;
+use crate::types::{LogicalType, Value};
 
 /// A longer key is cut, and hashed.
 const MAX_KEY: usize = 1024;
@@ -369,7 +369,12 @@ fn merge_into(
 #[derive(Debug, Default)]
 pub(super) struct StagedKeys(Mutex<HashMap<Vec<ColumnNo>, RowsByKey>>);
 
-type RowsByKey = HashMap<Vec<u8>, u32>;
+#[derive(Debug)]
+struct RowsByKey {
+    /// Of the key's columns; under others the keys are not the same.
+    types: Vec<LogicalType>,
+    rows: HashMap<Vec<u8>, u32>,
+}
 
 impl StagedKeys {
     /// The last row of a segment that has a key.
@@ -382,17 +387,19 @@ impl StagedKeys {
         wanted: &[u8],
     ) -> Result<Option<u32>, StoreError> {
         let mut known = lock(&self.0);
-        if let Some(rows) = known.get(&key.columns) {
-            return Ok(rows.get(wanted).copied());
+        let types = || key.columns.iter().filter_map(|no| Some(&def.by_no(*no)?.ty));
+        if let Some(known) = known.get(&key.columns).filter(|known| known.types.iter().eq(types())) {
+            return Ok(known.rows.get(wanted).copied());
         }
         let keys = keys_of(core, def, std::slice::from_ref(key), segment, &|_| true, false)?;
-        let rows: RowsByKey = keys
+        let rows: HashMap<Vec<u8>, u32> = keys
             .into_iter()
             .flatten()
             .map(|(key, located)| (key, located.address.row()))
             .collect();
         let found = rows.get(wanted).copied();
-        known.insert(key.columns.clone(), rows);
+        let types = types().cloned().collect();
+        known.insert(key.columns.clone(), RowsByKey { types, rows });
         Ok(found)
     }
 }

@@ -16,11 +16,12 @@ use super::cells::{Cells, Scratch};
 use super::core::{Core, malformed};
 use super::entry::INDEX;
 use super::index::{Keys, Located, cut_hashed};
-use super::segment::{Open, Segment};
+use super::segment::{Open, Segment, same_integers};
 use crate::catalog::{ColumnDef, ColumnNo, KeyDef, TableDef};
 use crate::store::StoreError;
 use crate::store::object::{Kind, ObjectId};
 use crate::store::wire::write_varint;
+use crate::types::LogicalType;
 
 /// Takes an entry: the number of its index, its key, and where its row is.
 pub(super) type Emit<'e> = dyn FnMut(usize, &[u8], Located) -> Result<(), StoreError> + 'e;
@@ -60,6 +61,26 @@ impl Wanted<'_> {
     fn needs(&self, column: ColumnNo) -> bool {
         self.hashed || self.keys.iter().any(|key| key.columns.contains(&column))
     }
+}
+
+/// Whether an index of some columns is the same under two definitions: numbers that got decimal places have other keys.
+pub(super) fn same_keys(old: &TableDef, new: &TableDef, columns: &[ColumnNo]) -> bool {
+    columns.iter().all(|no| match (old.by_no(*no), new.by_no(*no)) {
+        (Some(old), Some(new)) => same_values(&old.ty, &new.ty),
+        _ => false,
+    })
+}
+
+/// Whether the hashes of rows are the same under two definitions, as far as they are of columns that both have.
+pub(super) fn same_hashes(old: &TableDef, new: &TableDef) -> bool {
+    let same = |new: &ColumnDef| old.by_no(new.no).is_none_or(|old| same_values(&old.ty, &new.ty));
+    new.columns.iter().all(same)
+}
+
+/// Whether a value of a store is the same under two types. What is made of others changes with the labels of those only.
+fn same_values(old: &LogicalType, new: &LogicalType) -> bool {
+    let both = |is: fn(&LogicalType) -> bool| is(old) && is(new);
+    same_integers(old, new) || both(LogicalType::is_float) || both(LogicalType::is_nested)
 }
 
 /// The keys of some rows of a segment, with what an index says of them, for each of a table's keys.

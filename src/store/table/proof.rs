@@ -163,7 +163,8 @@ impl TableSnapshot {
             return Ok(None);
         };
         let recorder = Recorder::new(&*self.core);
-        let tree = Tree::new(&recorder, self.root);
+        // Of the commit: a table that is the same in several of them is read from the first one's.
+        let tree = Tree::new(&recorder, self.core.timeline.commit_record(commit)?.root);
         let entity = tree.get(&entity_key(self.id))?;
         let state = tree.get(&state_key(self.id))?;
         let failed = |what: &str| malformed(Kind::NODE, self.root, what);
@@ -193,7 +194,7 @@ impl TableSnapshot {
         let part = self.part(None, located.address.segment())?;
         let part = part.ok_or_else(|| malformed(Kind::NODE, self.root, "an index leads to no row"))?;
         let row = located.address.row();
-        // As the table is today, or as it was when the row was written.
+        // With the columns that the table has today, or those that it had when the row was written.
         let today = row_values_at(&self.core, &self.def, &part.segment, row)?;
         let then = self.def_of(&part.segment)?;
         for values in [today, row_values_at(&self.core, &then, &part.segment, row)?] {
@@ -218,9 +219,9 @@ impl TableSnapshot {
         def.columns
             .retain(|column| stored.iter().any(|facts| facts.no == column.no));
         for facts in stored {
-            match def.columns.iter_mut().find(|column| column.no == facts.no) {
-                Some(column) => column.ty = facts.ty.clone(),
-                None => def.columns.push(crate::catalog::ColumnDef {
+            // Whenever values of a column became others, as numbers do that get decimal places, so did the hashes.
+            if def.by_no(facts.no).is_none() {
+                def.columns.push(crate::catalog::ColumnDef {
                     no: facts.no,
                     name: format!("column {}", facts.no.0),
                     ty: facts.ty.clone(),
@@ -228,7 +229,7 @@ impl TableSnapshot {
                     default: None,
                     generated: None,
                     missing: None,
-                }),
+                });
             }
         }
         Ok(def)

@@ -15,6 +15,7 @@ use super::changelog::Counts;
 use super::changes::Changes;
 use super::entry::{segment_of_key, segments_prefix};
 use super::index::{find, index_key};
+use super::keyed::same_keys;
 use super::snapshot::{Snapshot, load_state};
 use crate::catalog::{ColumnNo, EntityId, KeyDef, TableDef};
 use crate::store::StoreError;
@@ -165,7 +166,8 @@ impl Changes {
         if staged.is_some_and(|staged| staged.is_truncated()) {
             return Ok(Presence::Absent);
         }
-        if !known.keys().any(|known| known.columns == key.columns) {
+        let has_key = known.keys().any(|known| known.columns == key.columns);
+        if !has_key || !same_keys(known, def, &key.columns) {
             return Ok(Presence::Unknown);
         }
         let Some(row) = base.table_as(table, def)?.find_key(key, values)? else {

@@ -21,6 +21,7 @@ use super::entry::{
     segments_prefix, state_key,
 };
 use super::index::{KeyRange, find, find_range, index_key, key_text};
+use super::keyed::same_keys;
 use super::plan::{Plan, natural_plans};
 use super::relation::{Part, TableRelation, fields};
 use super::segment::{Deletes, Segment};
@@ -210,14 +211,21 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// A table's rows under another definition, such as one that a transaction has changed or just made.
+    /// A table's rows under another definition, such as one that a transaction has changed or just made. Indexes in which the keys of
+    /// that would be others are left out.
     pub fn table_as(&self, table: EntityId, def: &TableDef) -> Result<Arc<TableSnapshot>, StoreError> {
+        let mut state = TableState::clone(&*self.state(table)?);
+        if let Some(known) = self.0.catalog.table(table).filter(|known| *known != def) {
+            let is_same = |(columns, _): &(Vec<ColumnNo>, ObjectId)| same_keys(known, def, columns);
+            state.indexes.retain(is_same);
+            state.plain.retain(is_same);
+        }
         Ok(Arc::new(TableSnapshot {
             core: Arc::clone(&self.0.core),
             id: table,
             def: def.clone(),
             root: self.0.root,
-            state: TableState::clone(&*self.state(table)?),
+            state,
             parts: OnceLock::new(),
             relation: OnceLock::new(),
             natural: OnceLock::new(),

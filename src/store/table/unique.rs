@@ -12,6 +12,7 @@ use super::RowAddress;
 use super::changes::{Changes, TableChanges};
 use super::core::Core;
 use super::index::{Keys, Located};
+use super::keyed::same_keys;
 use super::snapshot::{Snapshot, load_state};
 use crate::catalog::{EntityId, KeyDef, TableDef};
 use crate::store::StoreError;
@@ -105,6 +106,10 @@ impl Looking<'_> {
         let base = self.changes.base();
         let core = base.core();
         let root = |snapshot: &Snapshot| -> Result<Option<ObjectId>, StoreError> {
+            let known = snapshot.catalog().table(self.id);
+            if known.is_some_and(|known| !same_keys(known, self.def, &key.columns)) {
+                return Ok(None);
+            }
             let index = load_state(core, snapshot.root(), self.id)?.index(&key.columns);
             Ok(index.filter(|root| *root != core.empty().id))
         };

@@ -14,6 +14,7 @@ use super::super::changelog::{Place, Step};
 use super::super::changes::TableChanges;
 use super::super::copy::Copier;
 use super::super::index::index_key;
+use super::super::keyed::same_keys;
 use super::super::relation::Part;
 use super::super::restore::address;
 use super::super::snapshot::TableSnapshot;
@@ -49,6 +50,8 @@ pub(super) struct Merging<'a> {
     def: &'a TableDef,
     copier: Copier<'a>,
     table: Option<std::sync::Arc<TableSnapshot>>,
+    /// Our definition, if its keys are not those of the merged one.
+    keyed: Option<(&'a TableDef, Copier<'a>)>,
     ours: Side,
     theirs: Side,
     /// Our rows that go.
@@ -69,12 +72,17 @@ impl<'a> Merging<'a> {
             Side::new(step, def, &mut copier)
         };
         let (ours, theirs) = (side(sides.ours.root())?, side(sides.other.snapshot.root())?);
-        let known = sides.ours.catalog().table(id).is_some();
+        let known = sides.ours.catalog().table(id);
+        let other_keys = |mine: &&TableDef| {
+            let key = def.primary_key.as_ref();
+            key.is_some_and(|key| !same_keys(mine, def, &key.columns))
+        };
         Ok(Self {
             id,
             def,
             copier,
-            table: known.then(|| sides.ours.table(id)).transpose()?,
+            table: known.map(|_| sides.ours.table(id)).transpose()?,
+            keyed: known.filter(other_keys).map(|mine| (mine, Copier::new(core, mine))),
             ours,
             theirs,
             gone: Vec::new(),
@@ -150,7 +158,7 @@ impl<'a> Merging<'a> {
 
     /// Our row that is as it was where the branches parted: its address, and its id.
     fn untouched(
-        &self,
+        &mut self,
         identity: &Identity,
         before: Option<Place>,
     ) -> Result<Option<(Option<RowAddress>, u64)>, StoreError> {
@@ -158,6 +166,10 @@ impl<'a> Merging<'a> {
             return Ok(None);
         };
         if let Some(key) = &self.def.primary_key {
+            let identity = match &mut self.keyed {
+                Some((mine, copier)) => &self::identity(mine, copier, &self.theirs.step.old, &before)?,
+                None => identity,
+            };
             let root = table.state.index(&key.columns);
             let found = root.map(|root| index::find(&*table.core, root, identity)).transpose()?;
             return Ok(found.flatten().map(|located| (Some(located.address), before.id)));
