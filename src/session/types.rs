@@ -176,10 +176,8 @@ fn enum_type(name: &Ident, labels: &[(String, Span)]) -> Result<LogicalType, Err
         let message = format!("an enum has at most {MOST_LABELS} labels");
         return Err(Error::new(Diagnostic::new("54000", name.span, message)));
     }
-    Ok(LogicalType::Enum(Arc::new(EnumType {
-        name: name.text.clone(),
-        labels: labels.iter().map(|(label, _)| label.clone()).collect(),
-    })))
+    let labels = labels.iter().map(|(label, _)| label.clone()).collect();
+    Ok(LogicalType::Enum(Arc::new(EnumType::new(name.text.clone(), labels))))
 }
 
 impl Relations {

@@ -92,7 +92,7 @@ pub enum LogicalType {
     Struct(Vec<Field>),
     /// Values by keys: types of the keys and of the values.
     Map(Box<(LogicalType, LogicalType)>),
-    /// One of some labels; stored as its number.
+    /// One of some labels; its number here, and its code in a store.
     Enum(Arc<EnumType>),
     /// 16 bytes that name something; stored as an integer (see [`uuid`]).
     Uuid,
@@ -252,6 +252,35 @@ impl LogicalType {
                 LogicalType::Map(of) => of.0.has_type(other) || of.1.has_type(other),
                 _ => false,
             }
+    }
+
+    /// Whether an enum that it is, or is made of, has codes that are not its numbers.
+    pub fn is_reordered(&self) -> bool {
+        match self {
+            LogicalType::Enum(labels) => labels.is_reordered(),
+            LogicalType::Array(item) => item.is_reordered(),
+            LogicalType::Struct(fields) => fields.iter().any(|field| field.ty.is_reordered()),
+            LogicalType::Map(of) => of.0.is_reordered() || of.1.is_reordered(),
+            _ => false,
+        }
+    }
+
+    /// Whether what a store has of this type is the same in another one: the other may have more labels.
+    pub fn is_part_of(&self, other: &LogicalType) -> bool {
+        match (self, other) {
+            (LogicalType::Enum(labels), LogicalType::Enum(others)) => labels == others || labels.is_part_of(others),
+            (LogicalType::Array(item), LogicalType::Array(other)) => item.is_part_of(other),
+            (LogicalType::Map(of), LogicalType::Map(others)) => {
+                of.0.is_part_of(&others.0) && of.1.is_part_of(&others.1)
+            }
+            (LogicalType::Struct(fields), LogicalType::Struct(others)) => {
+                let same = |(field, other): (&Field, &Field)| {
+                    (&field.name, field.nullable) == (&other.name, other.nullable) && field.ty.is_part_of(&other.ty)
+                };
+                fields.len() == others.len() && fields.iter().zip(others).all(same)
+            }
+            (ty, other) => ty == other,
+        }
     }
 
     /// The type with another one in the places of one that it is made of.

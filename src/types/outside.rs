@@ -207,10 +207,7 @@ mod tests {
     #[test]
     fn labels_become_texts() {
         let labels = ["basic", "a label that is no short text"].map(str::to_owned);
-        let tier = Arc::new(EnumType {
-            name: "Tier".into(),
-            labels: labels.to_vec(),
-        });
+        let tier = Arc::new(EnumType::new("Tier", labels.to_vec()));
         assert_eq!(tier.number("basic"), Some(0));
         assert_eq!(tier.number("Basic"), None);
         assert_eq!(tier.label(2), None);

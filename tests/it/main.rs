@@ -23,6 +23,7 @@ mod golden;
 mod histories;
 mod isolation;
 mod kill;
+mod labels;
 mod language;
 mod layout;
 mod library;

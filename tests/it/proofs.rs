@@ -230,3 +230,25 @@ fn a_row_is_proved_as_it_is_now() {
     );
     assert_eq!(prove("COMPACT", "t WHERE k = 2"), "k 2.00, v 6.000, w 1.5");
 }
+
+#[test]
+fn labels_are_proved_whatever_came_between_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = &mut client(folder.path()).session();
+    let mut prove = |script: &str, row: &str| {
+        run(session, script).unwrap();
+        proved(session, row)
+    };
+    let start = "CREATE TYPE tier AS ENUM ('a', 'c'); CREATE TABLE t (k tier PRIMARY KEY, v tier, m array<tier>); \
+        INSERT INTO t VALUES ('a', 'c', ['a', 'c']), ('c', 'a', NULL)";
+    assert_eq!(prove(start, "t WHERE k = 'c'"), "k c, v a");
+    let between = "ALTER TYPE tier ADD VALUE 'b' BEFORE 'c'";
+    assert_eq!(prove(between, "t WHERE k = 'c'"), "k c, v a");
+    assert_eq!(
+        prove("INSERT INTO t VALUES ('b', 'b', ['c'])", "t WHERE k = 'b'"),
+        "k b, v b, m [c]"
+    );
+    let first = "ALTER TYPE tier ADD VALUE 'first' BEFORE 'a'; COMPACT";
+    assert_eq!(prove(first, "t WHERE k = 'a'"), "k a, v c, m [a, c]");
+    assert_eq!(prove("SELECT 1", "t WHERE k = 'first'"), "");
+}

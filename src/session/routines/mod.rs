@@ -31,6 +31,7 @@ mod streams;
 mod versions;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use gobi_grammar::ast::{ObjectKind, Span, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect, ast};
@@ -62,7 +63,8 @@ use crate::catalog::MAIN_SCHEMA;
 use crate::plan::routine::Variable;
 use crate::plan::{NamedTypes, check_macro};
 use crate::procedure::{Definitions, Instances};
-use crate::types::{LogicalType, Value};
+use crate::types::labels::{look_up, renumbered};
+use crate::types::{EnumType, LogicalType, Value};
 
 /// What a session's scripts have made.
 #[derive(Debug, Default)]
@@ -211,15 +213,18 @@ impl Routines {
         inside.iter().map(held).collect()
     }
 
-    /// Whether a variable of the script is made of a type.
-    pub fn holds(&self, ty: &LogicalType) -> bool {
-        self.variables.iter().any(|held| held.variable.ty.has_type(ty))
-    }
-
-    /// Has the variables of a type be made of another one, which their values are of, too.
-    pub fn retype(&mut self, old: &LogicalType, new: &LogicalType) {
-        for held in &mut self.variables {
-            held.variable.ty = held.variable.ty.with_type(old, new);
+    /// Has the variables of an enum be made of another one, which has the labels of their values, too.
+    pub fn retype(&mut self, old: &Arc<EnumType>, new: &Arc<EnumType>) {
+        let (codes, numbers) = (old.codes(), new.numbers());
+        let number = |labels: &EnumType, number: i128| match *labels == **old {
+            true => look_up(&numbers, look_up(&codes, number)),
+            false => number,
+        };
+        let (old, new) = (LogicalType::Enum(old.clone()), LogicalType::Enum(new.clone()));
+        for held in self.variables.iter_mut().filter(|held| held.variable.ty.has_type(&old)) {
+            let value = std::mem::replace(&mut held.value, Value::Null);
+            held.value = renumbered(value, &held.variable.ty, &number);
+            held.variable.ty = held.variable.ty.with_type(&old, &new);
         }
     }
 

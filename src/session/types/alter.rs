@@ -1,7 +1,7 @@
 //! ALTER TYPE: another list of labels, or other fields, for a type that stays.
 //!
-//! `ALTER TYPE tier ADD VALUE 'gold'` gives the columns of that type one label more, and writes no row: the numbers of the labels that were there
-//! stay what they were.
+//! `ALTER TYPE tier ADD VALUE 'gold' BEFORE 'vip'` gives the columns of that type one label more, and writes no row: what a store has for the
+//! labels that were there stays what it was. Only keys, which are in the order of the labels, are made anew.
 //!
 //! Invariants: the columns, types and variables made of a type follow it; rows never change. What would break a function, a view or the
 //! definition of a table is refused.
@@ -81,21 +81,14 @@ pub fn alter_local(session: &mut Session, alter: &AlterType, running: Running) -
         return Ok(());
     };
     let routines = &mut session.relations.routines;
-    if is_reordered(&old.ty, &new.ty) && routines.holds(&old.ty) {
-        let message = format!(
-            "a label of `{}` before others, while variables have the type,",
-            old.name
-        );
-        return Err(define::unsupported(&message, running.span).with_help("add it behind the last one"));
-    }
     routines.known.forget_type(&name.text);
     routines.known.keep_type(&new.name, new.ty.clone());
     let others: Vec<(String, LogicalType)> = routines.known.local_types().collect();
     for (name, ty) in others {
         routines.known.keep_type(&name, ty.with_type(&old.ty, &new.ty));
     }
-    if matches!(old.ty, LogicalType::Enum(_)) {
-        routines.retype(&old.ty, &new.ty);
+    if let (LogicalType::Enum(old), LogicalType::Enum(new)) = (&old.ty, &new.ty) {
+        routines.retype(old, new);
     }
     Ok(())
 }
@@ -182,7 +175,7 @@ fn add_label(labels: &mut EnumType, label: &(String, Span), place: Option<&Label
         None => labels.labels.len(),
         Some(place) => position(labels, &place.label)? + usize::from(!place.before),
     };
-    labels.labels.insert(at, label.0.clone());
+    labels.insert(at, label.0.clone());
     Ok(())
 }
 
@@ -281,36 +274,15 @@ fn tables_of(catalog: &Catalog, id: EntityId) -> Vec<EntityId> {
         .collect()
 }
 
-/// Rows stay as they are: the numbers of labels, and the fields of structs.
+/// Rows stay as they are: the fields of structs.
 fn refuse_rows(catalog: &Catalog, old: &TypeDef, new: &TypeDef, tables: &[EntityId], span: Span) -> Result<(), Error> {
-    if tables.is_empty() || old.ty == new.ty {
-        return Ok(());
-    }
-    let needed = catalog.described(tables);
-    if is_reordered(&old.ty, &new.ty) {
-        let message = format!(
-            "a label of `{}` before others, while it is the type of columns,",
-            old.name
-        );
-        let help = format!("add it behind the last one: columns of {needed} have the numbers of the others");
-        return Err(define::unsupported(&message, span).with_help(help));
-    }
-    if matches!(old.ty, LogicalType::Struct(_)) {
+    if !tables.is_empty() && old.ty != new.ty && matches!(old.ty, LogicalType::Struct(_)) {
+        let needed = catalog.described(tables);
         let message = format!("`{}` as it was is needed by {needed}", old.name);
         let help = "make another type, and a column of that";
         return Err(Error::new(Diagnostic::new("2BP01", span, message).with_help(help)));
     }
     Ok(())
-}
-
-/// Whether labels that were there have other numbers.
-fn is_reordered(old: &LogicalType, new: &LogicalType) -> bool {
-    match (old, new) {
-        (LogicalType::Enum(old), LogicalType::Enum(new)) => {
-            new.labels.len() > old.labels.len() && !new.labels.starts_with(&old.labels)
-        }
-        _ => false,
-    }
 }
 
 /// Has what is made of a type be made of what it is now.
@@ -322,7 +294,9 @@ fn follow(view: &mut View, id: EntityId, old: &LogicalType, new: &LogicalType, s
     match &mut entity {
         Entity::Table(def) => {
             for column in &mut def.columns {
-                column.ty = column.ty.with_type(old, new);
+                let ty = column.ty.with_type(old, new);
+                column.missing = column.missing.take().map(|text| renamed(text, &column.ty, &ty));
+                column.ty = ty;
             }
         }
         Entity::Type(def) => def.ty = def.ty.with_type(old, new),
@@ -333,6 +307,16 @@ fn follow(view: &mut View, id: EntityId, old: &LogicalType, new: &LogicalType, s
         _ => return Ok(()),
     }
     put(view, id, entity, span)
+}
+
+/// What rows have that are older than their column, where a label has another name.
+fn renamed(text: String, old: &LogicalType, new: &LogicalType) -> String {
+    let (LogicalType::Enum(old), LogicalType::Enum(new)) = (old, new) else {
+        return text;
+    };
+    let renamed = |number| (old.labels.len() == new.labels.len()).then(|| new.label(number));
+    let renamed = old.number(&text).and_then(renamed).flatten();
+    renamed.map_or(text, str::to_owned)
 }
 
 fn put(view: &mut View, id: EntityId, entity: Entity, span: Span) -> Result<(), Error> {

@@ -276,7 +276,7 @@ impl<'a> Writer<'a> {
         let mut columns = Vec::with_capacity(self.def.columns.len());
         for column in &self.def.columns {
             let array = part.segment.array(self.core, group, column)?;
-            columns.push(Column::new(column.no, column.ty.clone(), array));
+            columns.push(Column::of(column, &array).map_err(StoreError::Unfit)?);
         }
         let kept = Some(self.kept(part, start, rows)?);
         let len = rows;

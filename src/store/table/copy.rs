@@ -73,10 +73,10 @@ impl<'a> Copier<'a> {
             let picked: UInt32Array = here.iter().map(|(row, _)| row - super::position(place.first)).collect();
             let arrays = self.arrays(segment, place.group)?;
             let columns = self.def.columns.iter().zip(&*arrays);
-            let columns = columns.map(|(column, array)| Column::new(column.no, column.ty.clone(), Arc::clone(array)));
+            let columns = columns.map(|(column, array)| Column::of(column, array));
             let all = Rows {
                 len: place.rows,
-                columns: columns.collect(),
+                columns: columns.collect::<Result<_, _>>().map_err(StoreError::Unfit)?,
                 kept: None,
             };
             let mut copied = all.take(&picked).map_err(StoreError::Unfit)?;

@@ -3,7 +3,8 @@
 //! `INSERT INTO t VALUES (7, 'ada')` stages [7] and ['ada']. Its redo record and its keys are made of those; arrays are made of them only
 //! if somebody reads the rows before they are committed, or others come behind them.
 //!
-//! Invariants: the bytes are those that the arrays would give. Only values are taken that arrays of the columns' types have as they are.
+//! Invariants: the bytes are those that the arrays would give. Only values are taken that arrays of the columns' types have as they are,
+//! and a store, too.
 //!
 //! Does not: check NOT NULL beyond refusing what breaks it.
 
@@ -26,7 +27,9 @@ pub struct Given(Rows);
 impl Given {
     /// Whether rows of a table can be, unless a value keeps them from it.
     pub fn suits(def: &TableDef) -> bool {
-        def.columns.iter().all(|column| is_plain(&column.ty))
+        def.columns
+            .iter()
+            .all(|column| is_plain(&column.ty) && !column.ty.is_reordered())
     }
 
     /// Rows, by column in the table's order; gives them back if they cannot be staged so.

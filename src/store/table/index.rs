@@ -35,6 +35,7 @@ use super::cell::{key_bytes, value_at};
 use super::core::{Core, lock, malformed};
 use super::entry::INDEX;
 use super::keyed::keys_of;
+use super::labels::coded;
 use super::runs::{EntryRef, Merged, Run, merge};
 use super::segment::{Open, Segment};
 use crate::catalog::{ColumnDef, ColumnNo, KeyDef, TableDef};
@@ -137,7 +138,7 @@ fn located(root: ObjectId, value: &[u8]) -> Result<Located, StoreError> {
     Located::decode(value).ok_or_else(|| malformed(Kind::NODE, root, "an entry of an index is malformed"))
 }
 
-/// The values of a row, in the order of the columns' numbers.
+/// The values of a row as its hash has them, in the order of the columns' numbers.
 pub(super) fn row_values_at(core: &Core, def: &TableDef, segment: &Segment, row: u32) -> Result<RowValues, StoreError> {
     let groups = match segment.open(core)? {
         Open::Rows(rows) => vec![rows.len],
@@ -148,7 +149,9 @@ pub(super) fn row_values_at(core: &Core, def: &TableDef, segment: &Segment, row:
         if at < rows {
             let mut columns = Vec::new();
             for column in &def.columns {
-                columns.push((column, segment.array(core, group, column)?));
+                let array = segment.array(core, group, column)?;
+                let array = coded(&array, &column.ty);
+                columns.push((column, array.map_err(|what| segment.malformed(what))?));
             }
             columns.sort_by_key(|(column, _)| column.no);
             let values = row_values(&columns, at);

@@ -16,6 +16,7 @@ use super::cells::{Cells, Scratch};
 use super::core::{Core, malformed};
 use super::entry::INDEX;
 use super::index::{Keys, Located, cut_hashed};
+use super::labels::coded;
 use super::segment::{Open, Segment, same_integers};
 use crate::catalog::{ColumnDef, ColumnNo, KeyDef, TableDef};
 use crate::store::StoreError;
@@ -63,10 +64,14 @@ impl Wanted<'_> {
     }
 }
 
-/// Whether an index of some columns is the same under two definitions: numbers that got decimal places have other keys.
+/// Whether an index of some columns is the same under two definitions: widened numbers, and labels that came between others, have other keys.
 pub(super) fn same_keys(old: &TableDef, new: &TableDef, columns: &[ColumnNo]) -> bool {
+    let same = |old: &LogicalType, new: &LogicalType| match (old, new) {
+        (LogicalType::Enum(old), LogicalType::Enum(new)) => old == new || old.has_numbers_of(new),
+        (old, new) => same_values(old, new),
+    };
     columns.iter().all(|no| match (old.by_no(*no), new.by_no(*no)) {
-        (Some(old), Some(new)) => same_values(&old.ty, &new.ty),
+        (Some(old), Some(new)) => same(&old.ty, &new.ty),
         _ => false,
     })
 }
@@ -77,7 +82,8 @@ pub(super) fn same_hashes(old: &TableDef, new: &TableDef) -> bool {
     new.columns.iter().all(same)
 }
 
-/// Whether a value of a store is the same under two types. What is made of others changes with the labels of those only.
+/// Whether a value of a store is the same under two types. What is made of others changes with the labels of those only, which keep
+/// their codes.
 fn same_values(old: &LogicalType, new: &LogicalType) -> bool {
     let both = |is: fn(&LogicalType) -> bool| is(old) && is(new);
     same_integers(old, new) || both(LogicalType::is_float) || both(LogicalType::is_nested)
@@ -161,6 +167,10 @@ fn entries(
         .iter()
         .map(|(column, array)| Headed::of(column, array))
         .collect();
+    let stored = columns.iter().map(|(column, array)| coded(array, &column.ty));
+    let stored: Vec<ArrayRef> = stored.collect::<Result<_, _>>().map_err(failed)?;
+    let hashed = columns.iter().zip(&stored);
+    let hashed: Vec<Headed<'_>> = hashed.map(|((column, _), array)| Headed::of(column, array)).collect();
     let place = |no: &ColumnNo| cells.iter().position(|known| known.no == *no);
     let keys: Vec<Option<Vec<usize>>> = wanted
         .keys
@@ -170,7 +180,7 @@ fn entries(
     let (mut bytes, mut key) = (Scratch::default(), Vec::new());
     for row in rows {
         let hash = match wanted.hashed {
-            true => row_hash(&cells, row, &mut bytes).map_err(failed)?,
+            true => row_hash(&hashed, row, &mut bytes).map_err(failed)?,
             false => [0; 32],
         };
         let address = address(row);

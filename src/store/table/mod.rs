@@ -5,7 +5,7 @@
 //! entries of a table as one `Relation`.
 //!
 //! Where do I look: what is stored, byte for byte: `entry` (keys and values of the snapshot tree), `block` (small
-//! segments), `file` (large ones), `index` (keys; `keyed` makes their entries, `runs` orders them). Reading: `segment`,
+//! segments), `file` (large ones), `labels` (of enums), `index` (keys; `keyed` makes their entries, `runs` orders them). Reading: `segment`,
 //! `plan` (layouts and promises), `relation`, [`Snapshot`]. Writing: [`Changes`], and `commit`; rewriting: `compact`, `lineage`
 //! (whose rows keep their ids), `moved`; from one state to another: `changelog`, `restore`, `merge`, by `copy`.
 //!
@@ -35,6 +35,7 @@ mod given;
 mod index;
 mod keyed;
 mod keyset;
+mod labels;
 mod lineage;
 mod merge;
 mod moved;

@@ -79,7 +79,9 @@ fn value_of(core: &Core, column: &ColumnDef, segment: &Segment) -> Result<Value,
     if let Some(facts) = segment.facts()?.iter().find(|facts| facts.no == column.no) {
         match &facts.range {
             _ if facts.null_count == segment.rows as u64 => return Ok(Value::Null),
-            Some((min, max)) if min == max && facts.ty == column.ty => return Ok(min.clone()),
+            Some((min, max)) if min == max && facts.ty == column.ty && !column.ty.is_reordered() => {
+                return Ok(min.clone());
+            }
             _ => {}
         }
     }

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::cell::at_most;
 use super::core::{Core, as_store_error};
+use super::labels::numbered_range;
 use super::segment::{Open, Segment, missing_value, same_integers};
 use crate::catalog::{ColumnDef, TableDef};
 use crate::formats::Target;
@@ -59,13 +60,12 @@ impl Known {
             });
         };
         let range = facts.range.clone();
+        let range = range.and_then(|(min, max)| {
+            let bound = |value| converted(value, &facts.ty, &column.ty);
+            numbered_range((bound(min)?, bound(max)?), &column.ty)
+        });
         Ok(Self {
-            range: range.and_then(|(min, max)| {
-                Some((
-                    converted(min, &facts.ty, &column.ty)?,
-                    converted(max, &facts.ty, &column.ty)?,
-                ))
-            }),
+            range,
             null_count: facts.null_count,
             all_null: facts.null_count == rows,
         })

@@ -21,6 +21,7 @@ use super::cell::{read_value, write_value};
 use super::core::malformed;
 use super::entry::{TableState, entity_key, read_entity, state_key};
 use super::index::{Located, find, index_key, row_values_at};
+use super::labels::{coded_value, numbered_value};
 use super::snapshot::TableSnapshot;
 use crate::catalog::{ColumnNo, Entity, EntityId, KeyDef, TableDef};
 use crate::store::StoreError;
@@ -176,14 +177,19 @@ impl TableSnapshot {
             None => None,
         };
         let row = located.map(|located| self.hashed_cells(located)).transpose()?;
-        let cells = primary.columns.iter().zip(key);
+        let stored = |(no, value): (&ColumnNo, &Value)| {
+            let column = self.def.by_no(*no);
+            let value = column.map(|column| coded_value(value.clone(), &column.ty));
+            cell(&self.def, *no, value.as_ref().unwrap_or(&Value::Null))
+        };
+        let cells = primary.columns.iter().zip(key).map(stored);
         let nodes = recorder.into_nodes();
         Ok(Some(RowProof {
             at: self.core.timeline.proof_of_commit(commit)?,
             table: (schema, self.def.name.clone()),
             entity: self.id.0,
             definition: hex(&self.core.read(Kind::CATALOG, definition)?),
-            key: cells.map(|(no, value)| cell(&self.def, *no, value)).collect(),
+            key: cells.collect(),
             row,
             nodes: nodes.iter().map(|node| hex(node)).collect(),
         }))
@@ -265,7 +271,10 @@ fn cell(def: &TableDef, no: ColumnNo, value: &Value) -> Cell {
 /// A column's name, and a value as it is shown there.
 fn shown(def: &TableDef, no: ColumnNo, value: &Value) -> (String, String) {
     match def.by_no(no) {
-        Some(column) => (column.name.clone(), value.display(&column.ty)),
+        Some(column) => {
+            let value = numbered_value(value.clone(), &column.ty);
+            (column.name.clone(), value.display(&column.ty))
+        }
         None => (format!("column {}", no.0), value.display(&LogicalType::String)),
     }
 }
@@ -418,7 +427,14 @@ fn key_values(def: &TableDef, key: &KeyDef, cells: &[Cell]) -> Result<Vec<Value>
     if !key.columns.iter().map(|no| no.0).eq(cells.iter().map(|cell| cell.no)) {
         return Err(bad("the key has other columns"));
     }
-    cells.iter().map(|cell| value_of(def, cell)).collect()
+    let value = |cell: &Cell| {
+        let value = value_of(def, cell)?;
+        Ok(match def.by_no(ColumnNo(cell.no)) {
+            Some(column) => numbered_value(value, &column.ty),
+            None => value,
+        })
+    };
+    cells.iter().map(value).collect()
 }
 
 /// A value, if it is shown as it is.

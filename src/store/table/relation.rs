@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::changelog::{Note, Noted};
 use super::core::{Core, as_format_error};
+use super::labels::numbered_range;
 use super::plan::{Known, Plan, plan, union};
 use super::segment::{Deletes, Open, Segment, same_integers};
 use super::{COMMIT_COLUMN, LIVE_COLUMN, OP_COLUMN, ROW_COLUMN, ROW_ID_COLUMN, RowAddress, SEQ_COLUMN, TIME_COLUMN};
@@ -522,7 +523,9 @@ impl<'a> Units<'a> {
                 && let Some((index, ty)) = piece.part.segment.stored(column.no)?
                 && same_integers(&ty, &column.ty)
             {
-                known.range = file.part.facts(piece.group, index).range.or(known.range);
+                let of_group = file.part.facts(piece.group, index).range;
+                let of_group = of_group.and_then(|range| numbered_range(range, &column.ty));
+                known.range = of_group.or(known.range);
             }
             match known.range {
                 _ if known.all_null => {}

@@ -3,7 +3,8 @@
 //! Three rows of a table (a int, b string) are two arrays of three values, under the columns' numbers. A row that a statement wrote out
 //! stays the values that it is, as long as it is only encoded.
 //!
-//! Invariants: every array has the Arrow type that [`to_arrow`] gives for its type, and as many values as there are rows.
+//! Invariants: every array has the Arrow type that [`to_arrow`] gives for its type, and as many values as there are rows. Labels are
+//! codes: see [`super::labels`].
 //!
 //! Does not: know segments.
 
@@ -15,8 +16,9 @@ use arrow::compute::{SortColumn as ArrowSort, SortOptions, cast, concat, filter,
 use super::cell::{at_most, memory_bytes, value_at};
 use super::entry::Facts;
 use super::given;
+use super::labels::{coded, numbered};
 use super::lineage::Kept;
-use crate::catalog::{ColumnNo, SortColumn, TableDef};
+use crate::catalog::{ColumnDef, ColumnNo, SortColumn, TableDef};
 use crate::types::array::from_values;
 use crate::types::arrow::to_arrow;
 use crate::types::outside::inside;
@@ -44,6 +46,11 @@ impl Column {
     pub(super) fn new(no: ColumnNo, ty: LogicalType, array: ArrayRef) -> Self {
         let content = Content::Array(array);
         Self { no, ty, content }
+    }
+
+    /// Values as the engine has them, of the type that a definition gives to the column.
+    pub(super) fn of(def: &ColumnDef, array: &ArrayRef) -> Result<Self, String> {
+        Ok(Self::new(def.no, def.ty.clone(), coded(array, &def.ty)?))
     }
 
     /// The values as an array.
@@ -98,7 +105,7 @@ impl Rows {
             if column.not_null && array.null_count() > 0 {
                 return Err(format!("NULL in the column `{}`, which is NOT NULL", column.name));
             }
-            Ok(Column::new(column.no, column.ty.clone(), array))
+            Column::of(column, &array)
         });
         Ok(Self {
             len: batch.num_rows(),
@@ -219,7 +226,8 @@ impl Rows {
     pub(super) fn sorted(&self, by: &[SortColumn]) -> Result<Self, String> {
         let sort = |by: &SortColumn| {
             let column = self.column(by.column).filter(|column| !column.ty.is_nested())?;
-            Some(column.array().map(|values| ArrowSort {
+            let values = column.array().and_then(|array| numbered(&array, &column.ty));
+            Some(values.map(|values| ArrowSort {
                 values,
                 options: Some(SortOptions::new(by.desc, false)),
             }))

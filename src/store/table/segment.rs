@@ -19,6 +19,7 @@ use super::cell::{memory_bytes, value_at};
 use super::core::{Core, Held, as_format_error, as_store_error, malformed, token};
 use super::entry::{Facts, Origin, Place, SegmentEntry};
 use super::file::{NewFile, OpenFile};
+use super::labels::numbered;
 use super::lineage::{Kept, Lineage};
 use super::rows::Rows;
 use crate::catalog::{ColumnDef, ColumnNo};
@@ -311,6 +312,7 @@ impl Segment {
         if let Open::File(file) = self.open(core).map_err(as_format_error)?
             && let Some((index, ty)) = self.stored(column.no).map_err(as_format_error)?
             && same_integers(&ty, &column.ty)
+            && !column.ty.is_reordered()
         {
             let interval = column.ty == LogicalType::Interval;
             if !interval {
@@ -345,12 +347,13 @@ impl Segment {
     fn converted(&self, array: &ArrayRef, from: &LogicalType, column: &ColumnDef) -> Result<ArrayRef, StoreError> {
         let wanted = to_arrow(&column.ty);
         if *array.data_type() == wanted {
-            return Ok(Arc::clone(array));
+            return numbered(array, &column.ty).map_err(|what| self.malformed(what));
         }
         if !column.ty.is_nested() && !same_integers(from, &column.ty) && arrow_differs(from, &column.ty) {
             return self.converted_one_by_one(array, from, column);
         }
-        cast_array(array, &wanted).map_err(|error| self.malformed(error.to_string()))
+        let array = cast_array(array, &wanted).map_err(|error| self.malformed(error.to_string()))?;
+        numbered(&array, &column.ty).map_err(|what| self.malformed(what))
     }
 
     fn converted_one_by_one(
@@ -398,7 +401,7 @@ pub(super) fn same_integers(a: &LogicalType, b: &LogicalType) -> bool {
     }
 }
 
-/// Labels are integers, which stay what they are when there are more of them.
+/// Codes of labels are integers, which stay what they are when there are more of them.
 fn is_integer(ty: &LogicalType) -> bool {
     ty.is_integer() || matches!(ty, LogicalType::Enum(_))
 }

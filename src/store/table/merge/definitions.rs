@@ -4,16 +4,19 @@
 //! conflict.
 //!
 //! Invariants: a definition that one side changed is taken from there, if the rows that the other side changed keep what it
-//! promises: columns may have come, gone or been renamed, but keys, checks, references and types are the same.
+//! promises: columns may have come, gone or been renamed, and enums may have got labels, but keys, checks, references and types are
+//! else the same. What one side made of an enum has the labels that the other side gave it.
 //!
 //! Does not: read rows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{MergeConflict, Merged, Pick, Sides};
-use crate::catalog::{Catalog, Entity, EntityId, Entry, TableDef};
+use crate::catalog::{Catalog, ColumnDef, Entity, EntityId, Entry, TableDef};
 use crate::store::StoreError;
 use crate::store::table::relies::same_segments;
+use crate::types::{Field, LogicalType};
 
 /// The catalog of both; what cannot be put together is a conflict, unless somebody has said whose is to be taken and no row would be
 /// read otherwise than it was written.
@@ -58,6 +61,7 @@ pub(super) fn merge(sides: &Sides<'_>, pick: Option<Pick>, merged: &mut Merged) 
             entries.insert(entry.id, entry.clone());
         }
     }
+    follow_types(base, &mut entries, merged);
     check(&mut entries, sides, pick, merged);
     let next = ours.next_id().max(theirs.next_id());
     Ok(Catalog::new(entries.into_values(), next))
@@ -131,9 +135,57 @@ fn promises(def: &TableDef) -> impl PartialEq + use<'_> {
 
 fn keeps_columns(before: &TableDef, after: &TableDef) -> bool {
     after.columns.iter().all(|column| match before.by_no(column.no) {
-        Some(old) => old.ty == column.ty && old.not_null == column.not_null && old.generated == column.generated,
+        Some(old) => {
+            old.ty.is_part_of(&column.ty) && old.not_null == column.not_null && old.generated == column.generated
+        }
         None => column.generated.is_none() && (!column.not_null || column.missing.is_some()),
     })
+}
+
+/// What one side made of an enum that the other one changed is made of what that is now, if it only got labels.
+fn follow_types(base: &Catalog, entries: &mut BTreeMap<EntityId, Entry>, merged: &mut Merged) {
+    let changed = |entry: &Entry| match (&*entry.entity, base.get(entry.id).map(|entry| &*entry.entity)) {
+        (Entity::Type(now), Some(Entity::Type(then)))
+            if then.ty != now.ty && matches!(then.ty, LogicalType::Enum(_)) =>
+        {
+            Some((then.ty.clone(), now.ty.clone()))
+        }
+        _ => None,
+    };
+    let changed: Vec<(LogicalType, LogicalType)> = entries.values().filter_map(changed).collect();
+    for (then, now) in changed {
+        for entry in entries.values_mut() {
+            let has = types_of(&entry.entity).any(|ty| ty.has_type(&then));
+            if has && then.is_part_of(&now) {
+                set_types(Arc::make_mut(&mut entry.entity), |ty| ty.with_type(&then, &now));
+            } else if has {
+                let all = (None, Some(&*entry), None);
+                merged.conflicts.push(conflict("definition", all));
+            }
+        }
+    }
+}
+
+/// The types that a definition is made of.
+fn types_of(entity: &Entity) -> impl Iterator<Item = &LogicalType> {
+    let (columns, fields, ty) = match entity {
+        Entity::Table(def) => (def.columns.as_slice(), [].as_slice(), None),
+        Entity::View(def) => ([].as_slice(), def.columns.as_slice(), None),
+        Entity::Type(def) => ([].as_slice(), [].as_slice(), Some(&def.ty)),
+        _ => ([].as_slice(), [].as_slice(), None),
+    };
+    let columns = columns.iter().map(|column: &ColumnDef| &column.ty);
+    columns.chain(fields.iter().map(|field: &Field| &field.ty)).chain(ty)
+}
+
+/// Makes it of others.
+fn set_types(entity: &mut Entity, new: impl Fn(&LogicalType) -> LogicalType) {
+    match entity {
+        Entity::Table(def) => def.columns.iter_mut().for_each(|column| column.ty = new(&column.ty)),
+        Entity::View(def) => def.columns.iter_mut().for_each(|column| column.ty = new(&column.ty)),
+        Entity::Type(def) => def.ty = new(&def.ty),
+        _ => {}
+    }
 }
 
 /// Names that are there twice, and what needs something that is gone.

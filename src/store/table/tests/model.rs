@@ -1,4 +1,5 @@
-//! Random transactions on a table against a list of rows: appended, deleted, redefined, read as of every commit.
+//! Random transactions on a table against a list of rows: appended, deleted, redefined, read as of every commit. Labels come to an enum
+//! at any place.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,7 @@ use arrow::compute::concat;
 use super::*;
 use crate::store::cache::ChunkCache;
 use crate::store::object::CommitId;
+use crate::types::EnumType;
 use crate::types::array::constant_array;
 use crate::types::arrow::to_arrow;
 
@@ -44,8 +46,13 @@ impl Run {
             column(1, "b", LogicalType::String),
             column(2, "c", LogicalType::Real),
             column(3, "d", DECIMAL),
+            column(
+                4,
+                "e",
+                LogicalType::Enum(Arc::new(EnumType::new("e", vec!["first".into()]))),
+            ),
         ];
-        def.next_column = 4;
+        def.next_column = 5;
         def.primary_key = Some(KeyDef {
             name: "t_pkey".into(),
             columns: vec![ColumnNo(0)],
@@ -116,6 +123,7 @@ impl Run {
             _ if seed % 5 == 0 => Value::Null,
             LogicalType::String if seed % 3 == 0 => Value::String(format!("text number {}", seed % 40).into()),
             LogicalType::String => Value::String(format!("{}", seed % 7).into()),
+            LogicalType::Enum(labels) => Value::Int(i128::from(seed) % (labels.last() + 1)),
             LogicalType::Real | LogicalType::Double => Value::Float(f64::from(seed) / 4.0),
             _ => Value::Int(i128::from(seed % 300) - 100),
         }
@@ -147,7 +155,14 @@ impl Run {
     fn redefine(&mut self, open: &mut Open) {
         let mut def = self.def(&open.changes);
         let last = def.columns.len() - 1;
-        match self.random.below(4) {
+        match self.random.below(6) {
+            4.. => {
+                if let Some(LogicalType::Enum(labels)) = def.columns.get_mut(4).map(|column| &mut column.ty) {
+                    let at = self.random.below(labels.labels.len() as u64 + 1) as usize;
+                    let label = format!("label {}", labels.labels.len());
+                    Arc::make_mut(labels).insert(at, label);
+                }
+            }
             0 => {
                 let no = def.next_column;
                 let mut added = column(no, &format!("x{no}"), LogicalType::SmallInt);
@@ -160,7 +175,7 @@ impl Run {
                 def.next_column += 1;
                 def.columns.push(added);
             }
-            1 if last > 2 => {
+            1 if last > 4 => {
                 let dropped = def.columns.remove(last);
                 open.rows.iter_mut().for_each(|row| drop(row.remove(&dropped.no)));
             }
