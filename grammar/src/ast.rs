@@ -526,6 +526,13 @@ pub struct Join {
     pub on: JoinCondition,
 }
 
+impl Join {
+    /// `a, LATERAL b`.
+    pub fn is_lateral_comma(&self) -> bool {
+        self.lateral && self.kind == JoinKind::Cross && self.on == JoinCondition::None
+    }
+}
+
 /// Join kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinKind {

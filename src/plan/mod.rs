@@ -282,6 +282,9 @@ pub trait TableResolver {
     }
 }
 
+/// What stands behind the name of a function that is called for all rows of its query, in an array.
+pub const ROWS_OF: &str = "@rows";
+
 /// A call of a function of the user's, its arguments bound.
 #[derive(Debug)]
 pub struct RoutineCall<'c> {

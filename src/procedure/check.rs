@@ -19,6 +19,7 @@ mod exceptions;
 mod flow;
 mod full;
 mod future;
+mod gathered;
 mod handed;
 mod inner;
 mod lambda;
@@ -136,6 +137,8 @@ pub(super) struct Checker<'c> {
 pub(super) enum Returned {
     /// Nothing.
     Inferred,
+    /// All rows of the query that is returned.
+    Rows,
     /// That there is none.
     Void,
     /// Its type.
@@ -202,7 +205,7 @@ pub(super) fn check_function(
         checker.dialect = definition.dialect;
         checker.wanted = wanted.clone();
         checker.raises.clone_from(&definition.routine.raises);
-        checker.shows = definition.routine.is_procedure;
+        checker.shows = definition.routine.is_procedure && !definition.rows;
         checker.begin(params);
         checker.name_captured(&definition.captured);
         let mut before = checker.constants(&definition.constants);
@@ -327,6 +330,8 @@ fn settle(
 
 fn wanted(definition: &Definition, types: &NamedTypes) -> Result<Returned, Vec<Diagnostic>> {
     Ok(match &definition.routine.returns {
+        Returns::Inferred if definition.rows => Returned::Rows,
+        Returns::Type(_) | Returns::Void if definition.rows => return Err(vec![gathered::gives_a_value(definition)]),
         Returns::Inferred => Returned::Inferred,
         Returns::Void => Returned::Void,
         Returns::Rows(_) => return Err(vec![super::returned::no_rows(definition)]),
@@ -436,12 +441,12 @@ impl Checker<'_> {
         self.check_raises(&declared);
         let raises = self.leaving();
         let result = match (&self.wanted, self.returned.take()) {
-            (Returned::Void, _) | (Returned::Inferred, None) => None,
+            (Returned::Void, _) | (Returned::Inferred | Returned::Rows, None) => None,
             (Returned::Type(ty), returned) => {
                 let nullable = returned.is_none_or(|(_, nullable)| nullable);
                 Some((ty.clone(), nullable || falls_through))
             }
-            (Returned::Inferred, Some((ty, nullable))) => Some((ty, nullable || falls_through)),
+            (Returned::Inferred | Returned::Rows, Some((ty, nullable))) => Some((ty, nullable || falls_through)),
         };
         // What hangs on a result, or on the type of a variable, that is not known yet is looked at again.
         let unknown = self.variables.iter().any(|variable| variable.ty == LogicalType::Null);

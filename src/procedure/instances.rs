@@ -24,8 +24,8 @@ use super::{Definition, Definitions, NoDefinitions, base_of};
 use crate::plan::logical::{Expr, ExprKind, TableId};
 use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
 use crate::plan::{
-    Callee, LambdaCall, Moment, Named, NamedTypes, QueryFunction, ResolveError, RoutineCall, TableInfo, TableResolver,
-    bind_type,
+    Callee, LambdaCall, Moment, Named, NamedTypes, QueryFunction, ROWS_OF, ResolveError, RoutineCall, TableInfo,
+    TableResolver, bind_type,
 };
 use crate::types::stack::with_room;
 use crate::types::{Field, LogicalType, Value};
@@ -202,6 +202,7 @@ impl Instances {
 
     /// Whether something of that name can be called.
     pub fn has(&self, name: &str) -> bool {
+        let name = name.strip_suffix(ROWS_OF).unwrap_or(name);
         self.lifted.iter().any(|lifted| lifted.name == name)
             || self.definitions.find(name).is_some()
             || !self.definitions.methods(name).is_empty()
@@ -256,6 +257,18 @@ impl Instances {
         call: &RoutineCall<'_>,
         declared: &NamedTypes,
     ) -> Option<Result<Arc<Definition>, Diagnostic>> {
+        if let Some(name) = call.name.text.strip_suffix(ROWS_OF) {
+            let name = Ident {
+                text: name.to_owned(),
+                ..call.name.clone()
+            };
+            let call = RoutineCall {
+                name: &name,
+                args: call.args.clone(),
+            };
+            let found = self.definition_of(&call, declared)?;
+            return Some(found.map(|definition| Arc::new(definition.of_rows())));
+        }
         if let Some(lifted) = self.lifted.iter().find(|lifted| lifted.name == call.name.text) {
             return Some(Ok(Arc::clone(lifted)));
         }

@@ -36,7 +36,7 @@ use std::sync::{Arc, OnceLock};
 use gobi_grammar::Dialect;
 use gobi_grammar::ast;
 
-use crate::plan::{LambdaCall, NamedTypes};
+use crate::plan::{LambdaCall, NamedTypes, ROWS_OF};
 use crate::types::{LogicalType, Value};
 pub use check::{
     CALLED, Callable, Checked, CheckedTrigger, Given, RowInput, RowOutput, SKIPPED, TriggerOf, check_body,
@@ -65,6 +65,8 @@ pub struct Definition {
     pub functions: Vec<Handed>,
     /// A database has it, and what it calls.
     pub stored: bool,
+    /// Its value is an array of all rows of the query that it returns.
+    pub rows: bool,
     /// What is known of its body.
     asked: OnceLock<asking::Asked>,
     words: OnceLock<HashSet<String>>,
@@ -105,6 +107,7 @@ impl Definition {
             constants: Vec::new(),
             functions: Vec::new(),
             stored: false,
+            rows: false,
             asked: OnceLock::new(),
             words: OnceLock::new(),
         }
@@ -184,6 +187,15 @@ impl Definition {
     /// Whether another definition has the same text, whatever it is called with.
     fn is_written_as(&self, other: &Self) -> bool {
         base_of(&self.name) == base_of(&other.name) && self.routine.body == other.routine.body
+    }
+
+    /// The function that gives all rows of the query which this one returns.
+    fn of_rows(&self) -> Self {
+        Self {
+            name: format!("{}{ROWS_OF}", self.name),
+            rows: true,
+            ..self.clone()
+        }
     }
 
     fn asked(&self) -> &asking::Asked {

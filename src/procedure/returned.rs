@@ -10,7 +10,8 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{
     Expr, ExprKind, Ident, Query, QueryBody, Returns, Routine, RoutineBody, SelectItem, StatementKind, TableRefKind,
-    TypeName, Value,
+    Statement, TypeName, Value,
+    visit::{self, VisitMut},
 };
 
 use super::Definition;
@@ -36,8 +37,34 @@ pub(super) fn as_query(routine: &mut Routine) {
     };
     if !columns.is_empty() {
         *query = typed(query, &columns);
+        if let RoutineBody::Block(block) = &mut routine.body {
+            let before = block.statements.iter_mut().rev().skip(1);
+            before.for_each(|statement| Early(&columns).statement(statement));
+        }
     }
     routine.returns = Returns::Inferred;
+}
+
+/// RETURN before the end gives the same columns.
+struct Early<'c>(&'c [(Ident, TypeName)]);
+
+impl VisitMut for Early<'_> {
+    fn statement(&mut self, statement: &mut Statement) {
+        match &mut statement.kind {
+            StatementKind::Return(Some(value)) => {
+                if let Value::Query(query) = &mut **value {
+                    **query = typed(query, self.0);
+                }
+            }
+            // Those of a function in it are its own.
+            StatementKind::Routine(_) => {}
+            _ => visit::walk_statement(self, statement),
+        }
+    }
+
+    fn expr(&mut self, _expr: &mut Expr) {}
+
+    fn query(&mut self, _query: &mut Query) {}
 }
 
 /// The rows before they have the types that are declared; nobody else can write that.

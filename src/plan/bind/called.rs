@@ -66,6 +66,11 @@ impl Mark {
         }
     }
 
+    /// So many errors.
+    pub(super) fn errors(&self) -> usize {
+        self.errors
+    }
+
     /// Leaves no more than there was.
     pub(super) fn restore(&self, binder: &mut Binder<'_>, block: &mut Block<'_>) {
         binder.errors.truncate(self.errors);
@@ -145,7 +150,7 @@ impl<'a> Binder<'a> {
     }
 
     /// The value of a call whose function cannot become a part of the query.
-    fn called_for_rows(
+    pub(super) fn called_for_rows(
         &mut self,
         block: &mut Block<'a>,
         call: &RoutineCall<'_>,

@@ -7,14 +7,14 @@
 //!
 //! Invariants: the plan that comes out has no free columns; joined on the predicates it gives what the subquery gave.
 //!
-//! Does not: pull through LIMIT, outer joins' right sides, or unions (after Neumann and Kemper, "Unnesting Arbitrary
+//! Does not: pull through outer joins' right sides or unions (after Neumann and Kemper, "Unnesting Arbitrary
 //! Queries", 2015, the general case needs the domain of the outer columns; here only predicates move).
 
 use std::collections::{HashMap, HashSet};
 
 use super::Binder;
 use super::subquery::Joined;
-use crate::plan::logical::{Aggregate, AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
+use crate::plan::logical::{Aggregate, AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan, SortKey};
 use crate::plan::properties;
 use crate::types::{LogicalType, Value};
 
@@ -31,7 +31,7 @@ pub(super) struct Pulled {
 }
 
 /// What a correlation cannot be pulled through.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Blocked(pub(super) &'static str);
 
 /// `outer = inner` with the inner side made of the subquery's columns only.
@@ -119,10 +119,20 @@ fn pull_from(binder: &mut Binder<'_>, plan: Plan, free: &HashSet<ColumnId>) -> R
         Plan::Aggregate { .. } => pull_aggregate(binder, plan, free),
         Plan::Join { .. } => pull_join(binder, plan, free),
         Plan::Sort { input, .. } => pull_from(binder, *input, free),
-        Plan::Limit { .. } => Err(Blocked("LIMIT")),
+        Plan::Limit { input, limit, offset } => pull_limit(binder, *input, (limit, offset), free),
         Plan::UnionAll { .. } => Err(Blocked("a set operation")),
+        Plan::Unnest {
+            input,
+            array,
+            element,
+            position,
+        } if array.columns().is_disjoint(free) => {
+            let below = pull_from(binder, *input, free)?;
+            let plan = binder.unnested(below.plan, array, (element, position));
+            Ok(Pulled { plan, ..below })
+        }
         Plan::Unnest { .. } => Err(Blocked("unnest")),
-        Plan::Window { .. } => Err(Blocked("a window function")),
+        Plan::Window { .. } => pull_window(binder, plan, free),
         Plan::Values { .. } => Err(Blocked("VALUES over outer columns")),
         // Predicates are looked at before the call.
         Plan::Called { .. } => Err(Blocked("a call")),
@@ -211,6 +221,70 @@ fn pull_aggregate(binder: &mut Binder<'_>, plan: Plan, free: &HashSet<ColumnId>)
         },
         predicates,
     })
+}
+
+/// LIMIT for each combination of values that equalities with outer columns compare.
+fn pull_limit(
+    binder: &mut Binder<'_>,
+    input: Plan,
+    rows: (Option<u64>, u64),
+    free: &HashSet<ColumnId>,
+) -> Result<Pulled, Blocked> {
+    let order = order_of(&input);
+    let below = pull_from(binder, input, free)?;
+    let each = compared(&below)?;
+    let plan = binder.some_of_each(below.plan, each, order, rows);
+    Ok(Pulled { plan, ..below })
+}
+
+/// Window functions within each such combination.
+fn pull_window(binder: &mut Binder<'_>, window: Plan, free: &HashSet<ColumnId>) -> Result<Pulled, Blocked> {
+    let Plan::Window {
+        input,
+        mut partition,
+        order,
+        calls,
+    } = window
+    else {
+        return Err(Blocked("this operator"));
+    };
+    let mut below = pull_from(binder, *input, free)?;
+    for key in compared(&below)? {
+        let (plan, key) = binder.stored(below.plan, key);
+        below.plan = plan;
+        partition.extend(key.as_column());
+    }
+    below.plan = Plan::Window {
+        input: Box::new(below.plan),
+        partition,
+        order,
+        calls,
+    };
+    Ok(below)
+}
+
+/// What equalities compare outer columns with, if all predicates are such.
+fn compared(below: &Pulled) -> Result<Vec<Expr>, Blocked> {
+    let inner = below.plan.output_set();
+    let key = |predicate| outer_inner(predicate, &inner).map(|(_, key)| key);
+    let keys: Option<Vec<Expr>> = below.predicates.iter().map(key).collect();
+    keys.ok_or(Blocked("a correlation other than `=`"))
+}
+
+/// The order that the rows of a plan have, as far as its columns show it.
+pub(super) fn order_of(plan: &Plan) -> Vec<SortKey> {
+    match plan {
+        Plan::Sort { keys, .. } => keys.clone(),
+        Plan::Filter { input, .. } | Plan::Limit { input, .. } => order_of(input),
+        Plan::Project { input, columns } => {
+            let shown = |key: SortKey| {
+                let mut own = columns.iter().filter(|(_, e)| e.as_column() == Some(key.column));
+                own.next().map(|(column, _)| SortKey { column: *column, ..key })
+            };
+            order_of(input).into_iter().map_while(shown).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn pull_join(binder: &mut Binder<'_>, plan: Plan, free: &HashSet<ColumnId>) -> Result<Pulled, Blocked> {

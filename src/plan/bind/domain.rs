@@ -9,7 +9,9 @@
 //!
 //! Invariants: the result produces one column for each outer column and mentions none of those.
 //!
-//! Does not: handle LIMIT per combination, or full joins.
+//! LIMIT is then a number within the rows of a combination, and a window function sees the rows of its combination.
+//!
+//! Does not: handle full joins.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,6 +23,9 @@ use super::from::cross;
 use super::scope::Scope;
 use super::{Binder, Reported};
 use crate::plan::logical::{AggregateFunction as F, ColumnId, CompareOp, Each, Expr, ExprKind, JoinKind, Plan};
+
+/// The rows of the block depend on others themselves.
+pub(super) const OUTER_ROWS: Blocked = Blocked("outer references across several levels");
 
 /// Outer column → the column that stands for it.
 type Renames = HashMap<ColumnId, ColumnId>;
@@ -67,6 +72,37 @@ fn equality(source: &Source<'_, '_>) -> CompareOp {
         true => CompareOp::Eq,
         false => CompareOp::NotDistinct,
     }
+}
+
+/// A relation that uses columns of the rows before it, for the distinct values that these have.
+pub(super) fn for_rows(
+    binder: &mut Binder<'_>,
+    left: &Plan,
+    right: Plan,
+    lacks: bool,
+    span: Span,
+) -> Result<Pulled, Blocked> {
+    if varies(left) {
+        return Err(Blocked("rows before it that change from time to time"));
+    }
+    let own = left.output_set();
+    let mut outer: Vec<ColumnId> = right.free_columns().intersection(&own).copied().collect();
+    outer.sort_unstable();
+    let nullable = binder.nullable_columns(left);
+    let value = |id: &ColumnId| (*id, binder.column_expr(*id, span), *id);
+    let each = Each {
+        values: outer.iter().map(value).collect(),
+        only_if: None,
+        lacks,
+        span,
+    };
+    let source = Source {
+        present: outer.iter().copied().filter(|id| !nullable.contains(id)).collect(),
+        rows: Rows::Copy(left, &each),
+        outer,
+        lacks,
+    };
+    unnest(binder, right, &source)
 }
 
 /// The right side of a join with a plan; what is to be computed for values of that plan's rows, is.
@@ -209,9 +245,39 @@ impl Unnesting<'_, '_, '_, '_> {
                 let input = Box::new(input);
                 Ok((Plan::Called { input, call }, renames))
             }
-            Plan::Limit { .. } => Err(Blocked("LIMIT")),
-            Plan::Unnest { .. } => Err(Blocked("unnest")),
-            Plan::Window { .. } => Err(Blocked("a window function")),
+            Plan::Limit { input, limit, offset } => {
+                let order = decorrelate::order_of(&input);
+                let (input, renames) = self.apply(*input)?;
+                let each = self.passed_on(&renames).into_iter().map(|(_, column)| column);
+                let rows = self.binder.some_of_each(input, each.collect(), order, (limit, offset));
+                Ok((rows, renames))
+            }
+            Plan::Unnest {
+                input,
+                mut array,
+                element,
+                position,
+            } => {
+                let (input, renames) = self.apply(*input)?;
+                rename(&mut array, &renames);
+                Ok((self.binder.unnested(input, array, (element, position)), renames))
+            }
+            Plan::Window {
+                input,
+                mut partition,
+                order,
+                calls,
+            } => {
+                let (input, renames) = self.apply(*input)?;
+                partition.extend(self.passed_on(&renames).into_iter().map(|(id, _)| id));
+                let window = Plan::Window {
+                    input: Box::new(input),
+                    partition,
+                    order,
+                    calls,
+                };
+                Ok((window, renames))
+            }
             Plan::ForEach { .. } => Err(Blocked("this operator")),
             Plan::Scan { .. } | Plan::Range { .. } | Plan::Recursive { .. } => Err(Blocked("this relation")),
         }
@@ -232,7 +298,7 @@ impl Unnesting<'_, '_, '_, '_> {
         let bound = self.binder.bind_from(from);
         let (plan, scope) = bound.map_err(|Reported| Blocked("this outer reference"))?;
         if !plan.free_columns().is_empty() {
-            return Err(Blocked("outer references across several levels"));
+            return Err(OUTER_ROWS);
         }
         let mut renames = Renames::new();
         for (old, new) in around.columns.iter().zip(&scope.columns) {
@@ -409,11 +475,27 @@ impl Unnesting<'_, '_, '_, '_> {
         Ok((union, renames))
     }
 
+    /// One row, with columns of its own.
+    fn row(&mut self, columns: &[ColumnId], row: Vec<Expr>) -> (Plan, Vec<ColumnId>) {
+        let own = columns.iter().map(|id| {
+            let info = self.binder.info(*id).clone();
+            self.binder.new_column(info.name, info.ty, true)
+        });
+        let columns: Vec<ColumnId> = own.collect();
+        let plan = Plan::Values {
+            columns: columns.clone(),
+            rows: vec![row],
+        };
+        (plan, columns)
+    }
+
     /// One row of expressions over outer columns is a projection of the domain.
     fn values(&mut self, columns: Vec<ColumnId>, mut rows: Vec<Vec<Expr>>) -> Result<(Plan, Renames), Blocked> {
-        let (Some(row), true) = (rows.pop(), rows.is_empty()) else {
-            return Err(Blocked("several rows of VALUES over outer columns"));
-        };
+        if rows.len() > 1 {
+            let inputs = rows.into_iter().map(|row| self.row(&columns, row)).collect();
+            return self.union(columns, inputs);
+        }
+        let row = rows.pop().unwrap_or_default();
         let (domain, renames) = self.domain()?;
         let mut made: Vec<(ColumnId, Expr)> = columns.into_iter().zip(row).collect();
         made.iter_mut().for_each(|(_, e)| rename(e, &renames));

@@ -16,7 +16,7 @@ use super::select::{Block, Place};
 use super::{Binder, Bound, Relation, Reported};
 use crate::plan::eval;
 use crate::plan::logical::{ColumnId, Expr, JoinKind, Plan, TableId};
-use crate::plan::{LIVE_COLUMN, Moment, Named, ResolveError, RoutineCall};
+use crate::plan::{LIVE_COLUMN, Moment, Named, ResolveError};
 use crate::types::{Field, LogicalType, Value};
 
 impl<'a> Binder<'a> {
@@ -41,20 +41,44 @@ impl<'a> Binder<'a> {
         Ok(whole.unwrap_or_else(|| (Plan::unit(), Scope::default())))
     }
 
-    /// A relation beside those before it, which `unnest` may refer to.
+    /// A relation beside those before it, which `unnest`, LATERAL and calls may refer to.
     pub(super) fn beside(
+        &mut self,
+        left: Plan,
+        left_scope: Scope,
+        table: &'a ast::TableRef,
+    ) -> Bound<(Plan, Scope)> {
+        match &table.kind {
+            // `a, b, LATERAL c`
+            T::Join(join) if join.is_lateral_comma() && table.time.is_none() => {
+                let (left, left_scope) = self.beside(left, left_scope, &join.left)?;
+                self.next_to(left, left_scope, &join.right, true)
+            }
+            _ => self.next_to(left, left_scope, table, is_call(table)),
+        }
+    }
+
+    fn next_to(
         &mut self,
         left: Plan,
         mut left_scope: Scope,
         table: &'a ast::TableRef,
+        lateral: bool,
     ) -> Bound<(Plan, Scope)> {
         if let Some(array) = unnest_argument(table) {
             return self.unnest_beside(left, left_scope, table, array);
         }
-        let (plan, scope) = self.table_ref(table)?;
+        let (plan, scope) = match lateral {
+            true => self.lateral_ref(&left, &left_scope, table)?,
+            false => self.sibling_ref(&left, &left_scope, table)?,
+        };
         self.check_names(&left_scope, &scope, table.span)?;
         left_scope.extend(scope);
-        Ok((cross(left, plan), left_scope))
+        let plan = match plan.free_columns().is_disjoint(&left.output_set()) {
+            true => cross(left, plan),
+            false => self.join_dependent(ast::JoinKind::Cross, (left, plan), Vec::new(), table.span)?,
+        };
+        Ok((plan, left_scope))
     }
 
     /// `t, unnest(t.a) AS u`.
@@ -66,10 +90,14 @@ impl<'a> Binder<'a> {
         array: &'a ast::Expr,
     ) -> Bound<(Plan, Scope)> {
         let mut block = Block::new(left_scope.clone(), Place::Other);
-        let array = eval::fold(super::entries_of(self.expr(&mut block, array)?));
-        if !block.joins_below.is_empty() || !array.columns().is_subset(&left.output_set()) {
-            return self.unsupported("unnest of a column of an outer query is", array.span);
-        }
+        let before = std::mem::take(&mut self.beside);
+        let outer = self.outer.len();
+        self.outer.extend(before.iter().cloned());
+        let array = self.expr(&mut block, array);
+        self.outer.truncate(outer);
+        self.beside = before;
+        let array = eval::fold(super::entries_of(array?));
+        let left = self.attach(left, block.joins_below);
         let mut relation = match array.as_literal() {
             Some(_) => {
                 let mut rows = self.array_rows(&array, "unnest")?;
@@ -89,7 +117,7 @@ impl<'a> Binder<'a> {
         Ok((relation.plan, left_scope))
     }
 
-    fn unnest_column(&mut self, left: Plan, array: Expr) -> Bound<Relation> {
+    pub(super) fn unnest_column(&mut self, left: Plan, array: Expr) -> Bound<Relation> {
         let LogicalType::Array(item) = &array.ty else {
             let message = format!("`unnest` takes an array, not {}", array.ty);
             return self.fail(Diagnostic::new("42883", array.span, message));
@@ -97,14 +125,8 @@ impl<'a> Binder<'a> {
         let item = (**item).clone();
         let element = self.new_column("unnest", item.clone(), true);
         let position = self.new_column("index", LogicalType::BigInt, false);
-        let (input, array) = self.stored(left, array);
         Ok(Relation {
-            plan: Plan::Unnest {
-                input: Box::new(input),
-                array,
-                element,
-                position,
-            },
+            plan: self.unnested(left, array, (element, position)),
             output: vec![(element, field("unnest", item, true))],
         })
     }
@@ -179,11 +201,7 @@ impl<'a> Binder<'a> {
                 return self.unnest_beside(Plan::unit(), Scope::default(), table, array);
             }
             T::Function { name, args } => {
-                let before = self.errors.len();
-                let relation = self.table_function(name, args);
-                self.explain_arguments(before);
-                let relation = relation?;
-                (relation, Some(name.text.to_lowercase()))
+                (self.table_function(name, args)?, Some(name.text.to_lowercase()))
             }
         };
         let name = match (&table.alias, &table.kind) {
@@ -425,105 +443,6 @@ impl<'a> Binder<'a> {
         Ok(relation)
     }
 
-    /// Says of names that arguments of a function in FROM do not know what they could have been.
-    fn explain_arguments(&mut self, before: usize) {
-        for error in self.errors.iter_mut().skip(before) {
-            if matches!(error.code, "42P01" | "42703") && error.help.is_none() {
-                let help = "an argument of a function in FROM is known before the query: columns of other relations cannot stand there yet";
-                error.help = Some(help.to_owned());
-            }
-        }
-    }
-
-    /// `range(a, b [, step])`, half open, and `generate_series(a, b [, step])`, closed.
-    fn table_function(&mut self, name: &'a ast::Ident, args: &'a [ast::Expr]) -> Bound<Relation> {
-        let lower = name.text.to_lowercase();
-        let closed = match lower.as_str() {
-            "range" => false,
-            "generate_series" => true,
-            "unnest" => return self.fail(Diagnostic::new("42883", name.span, "`unnest` takes one array")),
-            _ => return self.own_table_function(name, args),
-        };
-        let bound: Vec<Bound<Option<i64>>> = args.iter().map(|arg| self.constant_integer(arg, &lower)).collect();
-        let bound: Vec<Option<i64>> = bound.into_iter().collect::<Bound<_>>()?;
-        // Without a bound there are no numbers.
-        let nothing = bound.contains(&None);
-        let bound: Vec<i64> = bound.into_iter().flatten().collect();
-        let (start, stop, step) = match bound.as_slice() {
-            _ if nothing => (0, 0, 1),
-            [stop] => (0, *stop, 1),
-            [start, stop] => (*start, *stop, 1),
-            [start, stop, step] => (*start, *stop, *step),
-            _ => {
-                let message = format!("`{lower}` takes one to three integers");
-                return self.fail(Diagnostic::new("42883", name.span, message));
-            }
-        };
-        if step == 0 {
-            return self.fail(Diagnostic::new("22023", name.span, "the step cannot be 0"));
-        }
-        let column = self.new_column(&lower, LogicalType::BigInt, false);
-        let end = if closed {
-            stop.checked_add(step.signum())
-        } else {
-            Some(stop)
-        };
-        let Some(stop) = end else {
-            let message = format!("`{lower}` cannot end at {stop}, the last of its type");
-            return self.fail(Diagnostic::new("22003", name.span, message));
-        };
-        Ok(Relation {
-            plan: Plan::Range {
-                column,
-                start,
-                stop,
-                step,
-            },
-            output: vec![(column, field(&lower, LogicalType::BigInt, false))],
-        })
-    }
-
-    /// A function of the user's that gives rows.
-    fn own_table_function(&mut self, name: &'a ast::Ident, args: &'a [ast::Expr]) -> Bound<Relation> {
-        if let Some(made) = self.tables.macro_named(&name.text)
-            && matches!(made.body.kind, ast::ExprKind::Subquery(_))
-        {
-            return self.macro_rows(&ast::Call::of(name.clone(), args.to_vec()), &made);
-        }
-        if !self.tables.has_routine(&name.text) {
-            let message = format!("table function `{}` does not exist", name.text);
-            let mut error = Diagnostic::new("42883", name.span, message);
-            let mut known = ["range", "generate_series", "unnest"].map(String::from).to_vec();
-            known.extend(self.tables.routine_names());
-            error.help = super::names::suggestion(&name.text, known);
-            return self.fail(error);
-        }
-        let (mut names, mut values) = (Vec::with_capacity(args.len()), Vec::with_capacity(args.len()));
-        for arg in args {
-            let (given, value) = match &arg.kind {
-                ast::ExprKind::Named { name, value } => (Some(name), &**value),
-                _ => (None, arg),
-            };
-            names.push(given);
-            values.push(self.constant(value, "an argument of a table function")?);
-        }
-        let described = names.iter().zip(&values);
-        let call = RoutineCall {
-            name,
-            args: described.map(|(name, value)| (*name, value.ty.clone(), true)).collect(),
-        };
-        match self.tables.query_function(&call) {
-            Some(Ok(function)) if function.is_async => self.waits(name),
-            Some(Ok(function)) => self.inlined_rows(function, values, name.span),
-            Some(Err(error)) => self.fail(error),
-            None => {
-                let message = format!("`{}` gives a value, not rows", name.text);
-                let help = format!("its body has to be a query; `select {}(…)` shows its value", name.text);
-                self.fail(Diagnostic::new("42809", name.span, message).with_help(help))
-            }
-        }
-    }
-
     /// A block for expressions over one scope.
     pub(super) fn on_block(&self, scope: Scope) -> Block<'a> {
         Block::new(scope, Place::On)
@@ -560,6 +479,11 @@ pub(super) fn cross(left: Plan, right: Plan) -> Plan {
         null_equal: false,
         residual: Vec::new(),
     }
+}
+
+/// A function is called, which sees the relations before it.
+pub(super) fn is_call(table: &ast::TableRef) -> bool {
+    matches!(table.kind, T::Function { .. })
 }
 
 /// The array of `unnest(a)`.

@@ -100,10 +100,10 @@ impl<'a> Binder<'a> {
         });
         self.frames.pop();
         let relation = relation?;
-        if !block.joins().is_empty() || !relation.plan.free_columns().is_empty() {
-            return self.unsupported("a function that gives rows for values of the row before it is", span);
+        match block.joins().is_empty() {
+            true => Ok(relation),
+            false => self.unsupported("a function of such steps in FROM is", span),
         }
-        Ok(relation)
     }
 
     /// Puts the names of a function into reach; its body, and how that is to be read.
@@ -464,11 +464,15 @@ impl<'a> Binder<'a> {
     }
 
     /// The same in a plan.
-    pub(super) fn plan_without_frames(&self, plan: &mut Plan) {
+    pub(super) fn plan_without_frames(&mut self, plan: &mut Plan) {
         if self.frames.is_empty() {
             return;
         }
         plan.for_each_expr_mut(&mut |e| self.without_frames(e));
+        if let Plan::Unnest { input, array, .. } = plan {
+            // What stands for a name may have to be computed.
+            (**input, *array) = self.stored(input.take(), array.clone());
+        }
         for child in plan.children_mut() {
             self.plan_without_frames(child);
         }

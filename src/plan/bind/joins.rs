@@ -13,7 +13,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, JoinCondition, Span};
 
 use super::compare::same_type;
-use super::from::unnest_argument;
+use super::from::{is_call, unnest_argument};
 use super::scope::{Found, Scope, same};
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
@@ -31,15 +31,10 @@ impl<'a> Binder<'a> {
         if let Some(array) = unnest_argument(&join.right) {
             return self.join_unnest(join, array, span);
         }
-        if join.lateral {
-            return self.unsupported("LATERAL is", span);
-        }
         if join.kind == ast::JoinKind::AsOf {
             return self.unsupported("ASOF JOIN is", span);
         }
-        let left = self.table_ref(&join.left);
-        let right = self.table_ref(&join.right);
-        let ((left, left_scope), (right, right_scope)) = (left?, right?);
+        let ((left, left_scope), (right, right_scope)) = self.both_sides(join)?;
         self.check_names(&left_scope, &right_scope, join.right.span)?;
         let merges = self.merges(&join.on, &left_scope, &right_scope)?;
         let mut scope = left_scope;
@@ -68,13 +63,32 @@ impl<'a> Binder<'a> {
                 None => residual.push(predicate),
             }
         }
-        let plan = assemble(join.kind, left, right, keys, residual);
+        let plan = match right.free_columns().is_disjoint(&left_set) {
+            true => assemble(join.kind, left, right, keys, residual),
+            false => {
+                let equal = |(l, r): (Expr, Expr)| Expr::compare(CompareOp::Eq, l, r);
+                let on = keys.into_iter().map(equal).chain(residual).collect();
+                self.join_dependent(join.kind, (left, right), on, join.right.span)?
+            }
+        };
         let plan = self.merge_columns(join.kind, plan, &mut scope, merges);
         let scope = match join.kind {
             ast::JoinKind::Semi | ast::JoinKind::Anti => left_only(scope, &left_set),
             _ => scope,
         };
         Ok((self.attach(plan, attached).filtered(above), scope))
+    }
+
+    /// Both sides.
+    fn both_sides(&mut self, join: &'a ast::Join) -> Bound<((Plan, Scope), (Plan, Scope))> {
+        let left = self.table_ref(&join.left);
+        let right = match &left {
+            Ok((plan, scope)) if join.lateral || is_call(&join.right) => self.lateral_ref(plan, scope, &join.right),
+            Ok((plan, scope)) => self.sibling_ref(plan, scope, &join.right),
+            Err(Reported) if join.lateral => Err(Reported),
+            Err(Reported) => self.table_ref(&join.right),
+        };
+        Ok((left?, right?))
     }
 
     /// `t CROSS JOIN unnest(t.a) AS u`, `t JOIN unnest(t.a) AS u ON …`.

@@ -32,6 +32,7 @@ mod grouping_sets;
 mod inline;
 mod joins;
 mod lambda;
+mod lateral;
 mod listed;
 mod literal;
 mod macro_queries;
@@ -52,6 +53,7 @@ mod setop;
 mod spread;
 mod staged;
 mod subquery;
+mod table_call;
 mod type_name;
 mod typed;
 mod unnest;
@@ -128,6 +130,8 @@ struct Binder<'a> {
     recursive: Vec<&'a ast::Ident>,
     /// Scopes of the enclosing query blocks, innermost last.
     outer: Vec<Scope>,
+    /// Scopes of the relations of FROM before the one being bound, which only LATERAL sees.
+    beside: Vec<Scope>,
     blocks: usize,
     /// Subqueries that became joins.
     attached: usize,
@@ -246,6 +250,7 @@ impl<'a> Binder<'a> {
             ctes: Vec::new(),
             recursive: Vec::new(),
             outer: Vec::new(),
+            beside: Vec::new(),
             blocks: 0,
             attached: 0,
             last_subquery: ast::Span::default(),
@@ -321,8 +326,9 @@ impl<'a> Binder<'a> {
         let before = self.ctes.len();
         self.declare_ctes(&query.ctes, query.recursive);
         let branches = std::mem::take(&mut self.branches);
+        let beside = std::mem::take(&mut self.beside);
         let bound = self.query_body(query);
-        self.branches = branches;
+        (self.branches, self.beside) = (branches, beside);
         let unused = self.check_unused_ctes(before);
         self.ctes.truncate(before);
         unused.and(bound)

@@ -15,7 +15,7 @@ use super::select::{Block, Item, OrderBy, Place};
 use super::{Binder, Bound, Relation, Reported};
 use crate::plan::eval;
 use crate::plan::logical::Expr;
-use crate::types::{LogicalType, Value};
+use crate::types::Value;
 
 impl<'a> Binder<'a> {
     /// Binds the keys; expressions that are no item yet are added as hidden items.
@@ -185,22 +185,6 @@ impl<'a> Binder<'a> {
             return Ok(bound);
         }
         self.fail(Diagnostic::new("42601", e.span, format!("{place} needs a constant")))
-    }
-
-    /// A constant integer; `None` for a value of a type that is NULL, as a variable's may be.
-    pub(super) fn constant_integer(&mut self, e: &'a ast::Expr, place: &str) -> Bound<Option<i64>> {
-        let bound = self.constant(e, place)?;
-        let typed = bound.ty != LogicalType::Null;
-        let bound = self.convert_constant(bound, &LogicalType::BigInt)?;
-        match bound.as_literal() {
-            Some(Value::Int(v)) => i64::try_from(*v).map(Some).map_err(|_| Reported),
-            Some(Value::Null) if typed => Ok(None),
-            _ => self.fail(Diagnostic::new(
-                "22004",
-                e.span,
-                format!("{place} needs an integer, not NULL"),
-            )),
-        }
     }
 }
 

@@ -332,10 +332,13 @@ impl<'a> Binder<'a> {
         let source = Source {
             lacks,
             rows: domain::Rows::From(block.from, &scope),
-            outer,
+            outer: outer.clone(),
             present: block.present.clone(),
         };
-        domain::unnest(self, plan, &source)
+        match domain::unnest(self, plan.clone(), &source) {
+            Err(domain::OUTER_ROWS) => Ok(self.each_of(block, plan, (outer, lacks), span)),
+            other => other,
+        }
     }
 
     /// A subquery that is computed for each combination of values of columns of the block, where those are known.
@@ -367,7 +370,7 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn blocked<T>(&mut self, Blocked(what): Blocked, span: Span) -> Bound<T> {
+    pub(super) fn blocked<T>(&mut self, Blocked(what): Blocked, span: Span) -> Bound<T> {
         let message = format!("a correlated subquery with {what} is not supported yet");
         self.fail(Diagnostic::new("0A000", span, message))
     }
@@ -539,7 +542,7 @@ pub(super) fn count_of(arg: Option<Expr>) -> Aggregate {
 }
 
 /// A join in which the equalities among the predicates are keys.
-fn keyed(kind: JoinKind, pulled: Pulled) -> Joined {
+pub(super) fn keyed(kind: JoinKind, pulled: Pulled) -> Joined {
     let inner = pulled.plan.output_set();
     let is_null_equal = |e: &Expr| {
         let op = match e.kind {

@@ -60,13 +60,7 @@ impl<'a> Binder<'a> {
         };
         if array.as_literal().is_none() {
             let position = self.new_column("index", LogicalType::BigInt, false);
-            let (input, array) = self.stored(plan, array);
-            return Ok(Plan::Unnest {
-                input: Box::new(input),
-                array,
-                element,
-                position,
-            });
+            return Ok(self.unnested(plan, array, (element, position)));
         }
         let rows = self.array_rows(&array, "unnest")?;
         let Some((value, _)) = rows.output.first() else {

@@ -17,7 +17,7 @@ use super::coerce::{cast, common_type};
 use super::select::{Block, Place};
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{
-    AggregateFunction, ColumnId, Expr, ExprKind, Plan, SortKey, WindowBound, WindowCall, WindowFrame, WindowFunction,
+    AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, Plan, SortKey, WindowBound, WindowCall, WindowFrame, WindowFunction,
 };
 use crate::plan::properties;
 use crate::types::{LogicalType, Value};
@@ -449,9 +449,33 @@ impl<'a> Binder<'a> {
         let id = self.new_column("row_number", LogicalType::BigInt, false);
         let first = self.column_expr(id, Span::default());
         let one = Expr::literal(Value::Int(1), LogicalType::BigInt, Span::default());
-        let test = Expr::compare(crate::plan::logical::CompareOp::Eq, first, one);
+        let test = Expr::compare(CompareOp::Eq, first, one);
         let window = numbering(id, partition, order);
         self.compute_windows(plan, vec![window]).filtered(vec![test])
+    }
+
+    /// Of rows that are equal in some columns, at most so many, after leaving out so many.
+    pub(super) fn some_of_each(
+        &mut self,
+        plan: Plan,
+        partition: Vec<Expr>,
+        order: Vec<SortKey>,
+        (limit, offset): (Option<u64>, u64),
+    ) -> Plan {
+        let id = self.new_column("row_number", LogicalType::BigInt, false);
+        let key = |key: SortKey| (self.column_expr(key.column, Span::default()), key.desc, key.nulls_first);
+        let window = numbering(id, partition, order.into_iter().map(key).collect());
+        let bound = |op, rows: u64| {
+            let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+            let rows = Expr::literal(Value::Int(rows.into()), LogicalType::BigInt, Span::default());
+            Expr::compare(op, self.column_expr(id, Span::default()), rows)
+        };
+        let mut tests = Vec::with_capacity(2);
+        if offset > 0 {
+            tests.push(bound(CompareOp::Gt, offset));
+        }
+        tests.extend(limit.map(|limit| bound(CompareOp::LtEq, offset.saturating_add(limit))));
+        self.compute_windows(plan, vec![window]).filtered(tests)
     }
 
     /// The rows with their number among those that are equal in some columns.

@@ -40,7 +40,13 @@ impl Checker<'_> {
             K::Then(then) if !self.shows || self.is_typed() => {
                 if let Some(rows) = self.then(then, &mut out) {
                     let rows = self.reference(rows, last.span);
-                    self.return_value(Some(&Value::Expr(rows)), last.span, &mut out);
+                    match self.wanted {
+                        Returned::Rows => {
+                            let rows = self.expr(&rows, &mut out);
+                            self.return_array(rows, last.span, &mut out);
+                        }
+                        _ => self.return_value(Some(&Value::Expr(rows)), last.span, &mut out),
+                    }
                 }
             }
             K::If(branches) if self.wanted != Returned::Void => self.if_value(branches, &mut out),
@@ -279,6 +285,9 @@ impl Checker<'_> {
         if self.leave_trigger(value, span, out) {
             return;
         }
+        if self.wanted == Returned::Rows {
+            return self.return_rows(value, span, out);
+        }
         let bound = match value {
             None => None,
             Some(value) => {
@@ -298,8 +307,8 @@ impl Checker<'_> {
             }
             (Returned::Void, None) => None,
             (Returned::Type(ty), bound) => self.returned_as(bound.unwrap_or_else(|| null(span)), ty),
-            (Returned::Inferred, None) if self.returned.is_none() => None,
-            (Returned::Inferred, bound) => self.returned_inferred(bound.unwrap_or_else(|| null(span))),
+            (Returned::Inferred | Returned::Rows, None) if self.returned.is_none() => None,
+            (Returned::Inferred | Returned::Rows, bound) => self.returned_inferred(bound.unwrap_or_else(|| null(span))),
         };
         self.flush_in_try(span, out);
         out.push(Statement::Return(result));
@@ -318,7 +327,7 @@ impl Checker<'_> {
         value
     }
 
-    fn returned_inferred(&mut self, bound: Expr) -> Option<Expr> {
+    pub(super) fn returned_inferred(&mut self, bound: Expr) -> Option<Expr> {
         let nullable = self.may_be_null(&bound);
         let assumed = self.instances.assumed_result().map(|(ty, _)| ty);
         let before = self.returned.take();
