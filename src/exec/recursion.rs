@@ -29,14 +29,22 @@ use crate::types::arrow::arrow_schema;
 const OPERATOR: &str = "recursive CTE";
 
 impl Query {
-    /// Runs the recursive CTEs that wait for so many subqueries. One that is used by another has a higher number.
+    /// Runs the recursive CTEs that wait for so many subqueries. One that is used by another runs before it.
     pub(super) fn recursions_after(&mut self, subqueries: usize) -> Result<(), ExecError> {
         let plan = self.prepared.plan.clone();
-        for (number, recursion) in plan.recursions.iter().enumerate().rev() {
-            if recursion.subqueries_before == subqueries {
-                let rows = self.recursion(number)?;
-                self.recursive[number] = Some(Arc::new(rows));
-            }
+        let numbered = plan.recursions.iter().enumerate();
+        let waiting = numbered.filter(|(_, recursion)| recursion.subqueries_before == subqueries);
+        let mut waiting: Vec<usize> = waiting.map(|(number, _)| number).collect();
+        let is_ready = |number: usize, waiting: &[usize]| {
+            let recursion = &plan.recursions[number];
+            let read = recursion.base.temps.iter().chain(&recursion.step.temps);
+            let mut read = read.filter_map(|temp| temp.recursion);
+            read.all(|other| other == number || !waiting.contains(&other))
+        };
+        while let Some(at) = waiting.iter().rposition(|number| is_ready(*number, &waiting)) {
+            let number = waiting.remove(at);
+            let rows = self.recursion(number)?;
+            self.recursive[number] = Some(Arc::new(rows));
         }
         Ok(())
     }

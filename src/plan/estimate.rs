@@ -7,6 +7,7 @@
 //!
 //! Does not: promise anything; what is certain about a column's range is in [`column_facts`].
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use super::TableResolver;
@@ -82,6 +83,15 @@ struct Base {
 pub struct Estimator {
     base: HashMap<ColumnId, Base>,
     table_rows: HashMap<TableId, f64>,
+    known: RefCell<Known>,
+}
+
+/// What was found out since somebody asked from outside: rows and distinct values of parts of a plan, which stays where it is until then.
+#[derive(Default)]
+struct Known {
+    depth: usize,
+    rows: HashMap<usize, f64>,
+    distinct: HashMap<(usize, ColumnId), f64>,
 }
 
 /// An expected number of rows for a plan; see [`Estimator`].
@@ -95,6 +105,7 @@ impl Estimator {
         let mut estimator = Estimator {
             base: HashMap::new(),
             table_rows: HashMap::new(),
+            known: RefCell::default(),
         };
         each_scan(plan, &mut |table, columns| {
             let info = tables.info(table);
@@ -111,6 +122,33 @@ impl Estimator {
 
     /// Rows that the plan is expected to give.
     pub fn rows(&self, plan: &Plan) -> f64 {
+        let place = std::ptr::from_ref(plan).addr();
+        let known = self.known.borrow().rows.get(&place).copied();
+        known.unwrap_or_else(|| {
+            let rows = self.within(|| self.rows_of(plan));
+            self.note(|known| _ = known.rows.insert(place, rows));
+            rows
+        })
+    }
+
+    /// Does something that asks for parts of what is asked for.
+    fn within(&self, find: impl FnOnce() -> f64) -> f64 {
+        self.known.borrow_mut().depth += 1;
+        let found = find();
+        self.known.borrow_mut().depth -= 1;
+        found
+    }
+
+    /// Keeps what was found, or forgets all if nobody asks any more.
+    fn note(&self, keep: impl FnOnce(&mut Known)) {
+        let mut known = self.known.borrow_mut();
+        match known.depth {
+            0 => *known = Known::default(),
+            _ => keep(&mut known),
+        }
+    }
+
+    fn rows_of(&self, plan: &Plan) -> f64 {
         match plan {
             Plan::Scan { table, filters, .. } => {
                 let rows = self.table_rows.get(table).copied().unwrap_or(UNKNOWN_ROWS);
@@ -179,6 +217,16 @@ impl Estimator {
     }
 
     fn column_distinct(&self, plan: &Plan, id: ColumnId) -> f64 {
+        let place = (std::ptr::from_ref(plan).addr(), id);
+        let known = self.known.borrow().distinct.get(&place).copied();
+        known.unwrap_or_else(|| {
+            let distinct = self.within(|| self.distinct_of(plan, id));
+            self.note(|known| _ = known.distinct.insert(place, distinct));
+            distinct
+        })
+    }
+
+    fn distinct_of(&self, plan: &Plan, id: ColumnId) -> f64 {
         match plan {
             Plan::Scan { filters, .. } => {
                 let base = self.base.get(&id).map_or(UNKNOWN_ROWS, |base| base.distinct);

@@ -9,8 +9,8 @@
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{
-    Expr, ExprKind, Ident, Query, QueryBody, Returns, Routine, RoutineBody, SelectItem, StatementKind, TableRefKind,
-    Statement, TypeName, Value,
+    Expr, ExprKind, Ident, Query, QueryBody, Returns, Routine, RoutineBody, SelectItem, Statement, StatementKind,
+    TableRefKind, TypeName, Value,
     visit::{self, VisitMut},
 };
 

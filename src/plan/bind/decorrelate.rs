@@ -14,7 +14,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::Binder;
 use super::subquery::Joined;
-use crate::plan::logical::{Aggregate, AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan, SortKey};
+use crate::plan::logical::{
+    Aggregate, AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan, SortKey,
+};
 use crate::plan::properties;
 use crate::types::{LogicalType, Value};
 

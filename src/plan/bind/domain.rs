@@ -74,21 +74,21 @@ fn equality(source: &Source<'_, '_>) -> CompareOp {
     }
 }
 
-/// A relation that uses columns of the rows before it, for the distinct values that these have.
+/// The rows before a relation that uses columns of theirs, and that relation for the distinct values which these have.
 pub(super) fn for_rows(
     binder: &mut Binder<'_>,
-    left: &Plan,
+    left: Plan,
     right: Plan,
     lacks: bool,
     span: Span,
-) -> Result<Pulled, Blocked> {
-    if varies(left) {
-        return Err(Blocked("rows before it that change from time to time"));
-    }
+) -> Result<(Plan, Pulled), Blocked> {
     let own = left.output_set();
     let mut outer: Vec<ColumnId> = right.free_columns().intersection(&own).copied().collect();
     outer.sort_unstable();
-    let nullable = binder.nullable_columns(left);
+    binder.declare_nullable(&left);
+    let nullable = binder.nullable_columns(&left);
+    let present = outer.iter().copied().filter(|id| !nullable.contains(id)).collect();
+    let (left, values) = binder.rows_and_values(left, &outer, decorrelate::has_calls(&right))?;
     let value = |id: &ColumnId| (*id, binder.column_expr(*id, span), *id);
     let each = Each {
         values: outer.iter().map(value).collect(),
@@ -97,12 +97,13 @@ pub(super) fn for_rows(
         span,
     };
     let source = Source {
-        present: outer.iter().copied().filter(|id| !nullable.contains(id)).collect(),
-        rows: Rows::Copy(left, &each),
+        rows: Rows::Copy(&values, &each),
+        present,
         outer,
         lacks,
     };
-    unnest(binder, right, &source)
+    let pulled = unnest(binder, right, &source)?;
+    Ok((left, pulled))
 }
 
 /// The right side of a join with a plan; what is to be computed for values of that plan's rows, is.
@@ -155,14 +156,14 @@ fn for_each_of(binder: &mut Binder<'_>, left: &Plan, input: Plan, each: &Each) -
 }
 
 /// Whether a plan may have other rows each time.
-fn varies(plan: &Plan) -> bool {
+pub(super) fn varies(plan: &Plan) -> bool {
     let mut any = false;
     plan.for_each_expr(&mut |e| any |= e.is_volatile());
     any || plan.children().into_iter().any(varies)
 }
 
 /// The same plan with columns of its own, and those by the old ones.
-fn copied(binder: &mut Binder<'_>, plan: &Plan) -> (Plan, Renames) {
+pub(super) fn copied(binder: &mut Binder<'_>, plan: &Plan) -> (Plan, Renames) {
     fn add_made(plan: &Plan, made: &mut Vec<ColumnId>) {
         made.extend(plan.output());
         plan.children().into_iter().for_each(|child| add_made(child, made));
@@ -245,6 +246,15 @@ impl Unnesting<'_, '_, '_, '_> {
                 let input = Box::new(input);
                 Ok((Plan::Called { input, call }, renames))
             }
+            Plan::Limit { .. } | Plan::Unnest { .. } | Plan::Window { .. } => self.within_each(plan),
+            Plan::ForEach { .. } => Err(Blocked("this operator")),
+            Plan::Scan { .. } | Plan::Range { .. } | Plan::Recursive { .. } => Err(Blocked("this relation")),
+        }
+    }
+
+    /// What looks at the rows of a combination.
+    fn within_each(&mut self, plan: Plan) -> Result<(Plan, Renames), Blocked> {
+        match plan {
             Plan::Limit { input, limit, offset } => {
                 let order = decorrelate::order_of(&input);
                 let (input, renames) = self.apply(*input)?;
@@ -278,8 +288,7 @@ impl Unnesting<'_, '_, '_, '_> {
                 };
                 Ok((window, renames))
             }
-            Plan::ForEach { .. } => Err(Blocked("this operator")),
-            Plan::Scan { .. } | Plan::Range { .. } | Plan::Recursive { .. } => Err(Blocked("this relation")),
+            _ => Err(Blocked("this operator")),
         }
     }
 

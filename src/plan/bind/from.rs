@@ -42,12 +42,7 @@ impl<'a> Binder<'a> {
     }
 
     /// A relation beside those before it, which `unnest`, LATERAL and calls may refer to.
-    pub(super) fn beside(
-        &mut self,
-        left: Plan,
-        left_scope: Scope,
-        table: &'a ast::TableRef,
-    ) -> Bound<(Plan, Scope)> {
+    pub(super) fn beside(&mut self, left: Plan, left_scope: Scope, table: &'a ast::TableRef) -> Bound<(Plan, Scope)> {
         match &table.kind {
             // `a, b, LATERAL c`
             T::Join(join) if join.is_lateral_comma() && table.time.is_none() => {
@@ -200,9 +195,7 @@ impl<'a> Binder<'a> {
             T::Function { .. } if let Some(array) = unnest_argument(table) => {
                 return self.unnest_beside(Plan::unit(), Scope::default(), table, array);
             }
-            T::Function { name, args } => {
-                (self.table_function(name, args)?, Some(name.text.to_lowercase()))
-            }
+            T::Function { name, args } => (self.table_function(name, args)?, Some(name.text.to_lowercase())),
         };
         let name = match (&table.alias, &table.kind) {
             // `FROM x IN [..]`: x is the element, not a relation with columns.

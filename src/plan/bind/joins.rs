@@ -15,6 +15,7 @@ use gobi_grammar::ast::{self, JoinCondition, Span};
 use super::compare::same_type;
 use super::from::{is_call, unnest_argument};
 use super::scope::{Found, Scope, same};
+use super::subquery::Attach;
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind, JoinKind, Plan};
 
@@ -28,8 +29,11 @@ struct Merge {
 impl<'a> Binder<'a> {
     /// A join and the scope of its result.
     pub(super) fn join(&mut self, join: &'a ast::Join, span: Span) -> Bound<(Plan, Scope)> {
-        if let Some(array) = unnest_argument(&join.right) {
-            return self.join_unnest(join, array, span);
+        if let Some(array) = unnest_argument(&join.right)
+            && matches!(join.kind, ast::JoinKind::Inner | ast::JoinKind::Cross)
+            && matches!(join.on, JoinCondition::None | JoinCondition::On(_))
+        {
+            return self.join_unnest(join, array);
         }
         if join.kind == ast::JoinKind::AsOf {
             return self.unsupported("ASOF JOIN is", span);
@@ -49,8 +53,8 @@ impl<'a> Binder<'a> {
             predicates = self.on_conjuncts(&mut block, on, join.kind)?;
             attached = block.joins_below;
             // What is made of values that are attached is looked at above them.
-            let both = left_set.union(&right_set).copied().collect();
-            (predicates, above) = predicates.into_iter().partition(|e| e.within(&both));
+            let made: HashSet<ColumnId> = attached.iter().flat_map(Attach::output).collect();
+            (predicates, above) = predicates.into_iter().partition(|e| e.columns().is_disjoint(&made));
         }
         let mut keys = Vec::new();
         for merge in &merges {
@@ -92,15 +96,12 @@ impl<'a> Binder<'a> {
     }
 
     /// `t CROSS JOIN unnest(t.a) AS u`, `t JOIN unnest(t.a) AS u ON …`.
-    fn join_unnest(&mut self, join: &'a ast::Join, array: &'a ast::Expr, span: Span) -> Bound<(Plan, Scope)> {
-        let on = match (&join.kind, &join.on) {
-            (ast::JoinKind::Inner | ast::JoinKind::Cross, JoinCondition::None) => None,
-            (ast::JoinKind::Inner, JoinCondition::On(on)) => Some(on),
-            _ => return self.unsupported("this kind of join with unnest is", span),
-        };
+    fn join_unnest(&mut self, join: &'a ast::Join, array: &'a ast::Expr) -> Bound<(Plan, Scope)> {
         let (left, left_scope) = self.table_ref(&join.left)?;
         let (plan, scope) = self.unnest_beside(left, left_scope, &join.right, array)?;
-        let Some(on) = on else { return Ok((plan, scope)) };
+        let JoinCondition::On(on) = &join.on else {
+            return Ok((plan, scope));
+        };
         let mut block = self.on_block(scope.clone());
         let predicates = self.on_conjuncts(&mut block, on, join.kind)?;
         Ok((self.attach_filtered(plan, block.joins_below, predicates), scope))

@@ -34,7 +34,10 @@ impl<'a> Binder<'a> {
         self.declare_nullable(left);
         let before = std::mem::take(&mut self.beside);
         let mut reach = Scope::default();
-        before.iter().chain([left_scope]).for_each(|scope| reach.extend(scope.clone()));
+        before
+            .iter()
+            .chain([left_scope])
+            .for_each(|scope| reach.extend(scope.clone()));
         self.outer.push(reach);
         let bound = self.table_ref(table);
         self.outer.pop();
@@ -60,7 +63,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Whoever sees these columns from within has to know that they may be NULL here, if only here.
-    fn declare_nullable(&mut self, plan: &Plan) {
+    pub(super) fn declare_nullable(&mut self, plan: &Plan) {
         for id in self.nullable_columns(plan) {
             if let Some(info) = self.columns.get_mut(id.0 as usize) {
                 info.nullable = true;
@@ -104,7 +107,7 @@ impl<'a> Binder<'a> {
         on: Vec<Expr>,
         span: Span,
     ) -> Result<Plan, Blocked> {
-        let mut pulled = self.for_rows(&left, right, false, span)?;
+        let (left, mut pulled) = self.for_rows(left, right, false, span)?;
         pulled.predicates.extend(on);
         Ok(joined(left, keyed(kind, pulled)))
     }
@@ -149,13 +152,7 @@ impl<'a> Binder<'a> {
     }
 
     /// A join of which one side depends on the rows before it.
-    fn beside_join(
-        &mut self,
-        rows: Plan,
-        join: Plan,
-        own: &HashSet<ColumnId>,
-        span: Span,
-    ) -> Result<Plan, Blocked> {
+    fn beside_join(&mut self, rows: Plan, join: Plan, own: &HashSet<ColumnId>, span: Span) -> Result<Plan, Blocked> {
         let Plan::Join {
             kind,
             left,
@@ -221,16 +218,16 @@ impl<'a> Binder<'a> {
             }
         }
         let columns = self.with_columns_of(&left, made);
-        let pulled = self.for_rows(&left, group, true, span)?;
+        let (left, pulled) = self.for_rows(left, group, true, span)?;
         let input = Box::new(joined(left, keyed(JoinKind::Left, pulled)));
         Ok(Plan::Project { input, columns })
     }
 
-    /// A plan without the columns of `left`, and what it is to be joined on: by moving predicates if that is enough, else for the distinct
-    /// values of these columns.
-    fn for_rows(&mut self, left: &Plan, right: Plan, lacks: bool, span: Span) -> Result<Pulled, Blocked> {
+    /// The rows before, a plan without their columns, and what it is to be joined on: by moving predicates if that is enough, else for the
+    /// distinct values of these columns.
+    fn for_rows(&mut self, left: Plan, right: Plan, lacks: bool, span: Span) -> Result<(Plan, Pulled), Blocked> {
         match decorrelate::pull(self, right.clone(), lacks) {
-            Ok(pulled) => Ok(pulled),
+            Ok(pulled) => Ok((left, pulled)),
             Err(_) => domain::for_rows(self, left, right, lacks, span),
         }
     }

@@ -50,6 +50,7 @@ mod same_texts;
 mod scope;
 mod select;
 mod setop;
+mod shared;
 mod spread;
 mod staged;
 mod subquery;
@@ -135,6 +136,8 @@ struct Binder<'a> {
     blocks: usize,
     /// Subqueries that became joins.
     attached: usize,
+    /// Operators that are there again for those that depend on their rows.
+    repeated: usize,
     /// Where the one stands that was bound last.
     last_subquery: ast::Span,
     /// Queries of views that names led to.
@@ -253,6 +256,7 @@ impl<'a> Binder<'a> {
             beside: Vec::new(),
             blocks: 0,
             attached: 0,
+            repeated: 0,
             last_subquery: ast::Span::default(),
             views,
             in_views: Vec::new(),

@@ -184,7 +184,10 @@ impl<'a> Binder<'a> {
     fn called_rows(&mut self, mut block: Block<'a>, call: &RoutineCall<'_>, values: Vec<Expr>) -> Bound<Relation> {
         let (span, call_name) = (call.name.span, call.name.text.clone());
         if !self.tables.calls_for_rows() {
-            let message = format!("`{}`, which is more than a query, in FROM in such a place is", call.name.text);
+            let message = format!(
+                "`{}`, which is more than a query, in FROM in such a place is",
+                call.name.text
+            );
             return self.unsupported(&message, span);
         }
         let name = ast::Ident {
@@ -202,10 +205,15 @@ impl<'a> Binder<'a> {
         let plan = self.attach(Plan::unit(), block.joins_below);
         let rows = self.unnest_column(plan, array)?;
         match rows.output.as_slice() {
-            [(element, Field { ty, .. })] => match ty {
-                LogicalType::Struct(fields) => self.fields_as_columns(rows.plan, *element, &fields.clone(), span),
-                _ => Ok(rows),
-            },
+            [
+                (
+                    element,
+                    Field {
+                        ty: LogicalType::Struct(fields),
+                        ..
+                    },
+                ),
+            ] => self.fields_as_columns(rows.plan, *element, &fields.clone(), span),
             _ => Ok(rows),
         }
     }
@@ -217,7 +225,13 @@ impl<'a> Binder<'a> {
             let value = self.field_named(self.column_expr(of, span), &field.name, span)?;
             let id = self.new_column(&field.name, field.ty.clone(), true);
             let nullable = true;
-            output.push((id, Field { nullable, ..field.clone() }));
+            output.push((
+                id,
+                Field {
+                    nullable,
+                    ..field.clone()
+                },
+            ));
             columns.push((id, value));
         }
         let input = Box::new(plan);

@@ -17,7 +17,8 @@ use super::coerce::{cast, common_type};
 use super::select::{Block, Place};
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{
-    AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, Plan, SortKey, WindowBound, WindowCall, WindowFrame, WindowFunction,
+    AggregateFunction, ColumnId, CompareOp, Expr, ExprKind, Plan, SortKey, WindowBound, WindowCall, WindowFrame,
+    WindowFunction,
 };
 use crate::plan::properties;
 use crate::types::{LogicalType, Value};

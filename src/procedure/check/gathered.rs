@@ -18,7 +18,11 @@ use crate::procedure::Definition;
 /// The error of a function that is a value wherever it is called.
 pub(super) fn gives_a_value(definition: &Definition) -> Diagnostic {
     let name = definition.shown_name();
-    let span = definition.routine.name.last().map_or_else(Span::default, |name| name.span);
+    let span = definition
+        .routine
+        .name
+        .last()
+        .map_or_else(Span::default, |name| name.span);
     let message = format!("`{name}` gives a value, not rows");
     let help = format!("its body has to end with a query; `select {name}(…)` shows its value");
     Diagnostic::new("42809", span, message).with_help(help)
