@@ -278,7 +278,10 @@ impl Pusher<'_> {
         let mut to_right = across_keys(&to_left, &join.keys);
         let (own, rest): (Vec<Expr>, Vec<Expr>) = join.residual.into_iter().partition(|e| only(e, &right_set));
         to_right.extend(own);
-        let (keys, residual) = keys_of(rest, &left_set, &right_set);
+        let (keys, residual) = match join.null_equal {
+            true => (Vec::new(), rest),
+            false => keys_of(rest, &left_set, &right_set),
+        };
         join.keys.extend(keys);
         join.residual = residual;
         join.left = self.push(join.left, to_left);
