@@ -44,7 +44,8 @@ use gobi_grammar::ast::{self, Returns, RoutineBody, Span};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::inferring;
-use super::instances::Instances;
+use super::params;
+use super::instances::{Instances, WithInstances};
 use super::{Definition, Question};
 use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
@@ -234,6 +235,12 @@ pub fn check_definition(
         // What they stand for is known where it is called.
         return Ok(None);
     }
+    let named = instances.types.clone();
+    let mut resolver = WithInstances {
+        tables: Some(&mut *tables),
+        instances: &mut *instances,
+    };
+    params::check_defaults(definition, &named, &mut resolver)?;
     wanted(definition, &instances.types)?;
     let mut types = Vec::new();
     for param in &definition.routine.params {

@@ -10,7 +10,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::similar::nearest;
 
 use super::Definition;
-use crate::plan::{BodyScope, NamedTypes, Passed, RoutineCall, TableResolver, bind_scalar, bind_type};
+use crate::plan::{BodyScope, NamedTypes, Passed, RoutineCall, TableResolver, bind_scalar, bind_type, converted};
 use crate::types::LogicalType;
 
 /// A parameter and what it gets.
@@ -87,6 +87,35 @@ pub(super) fn params(
         });
     }
     Ok(out)
+}
+
+/// An error for a default that no call could take.
+pub(super) fn check_defaults(
+    definition: &Definition,
+    types: &NamedTypes,
+    tables: &mut dyn TableResolver,
+) -> Result<(), Vec<Diagnostic>> {
+    for param in &definition.routine.params {
+        let Some(default) = &param.default else { continue };
+        if matches!(default.kind, gobi_grammar::ast::ExprKind::Lambda(_)) {
+            continue;
+        }
+        let nothing = BodyScope {
+            variables: &[],
+            names: &[],
+            tried: false,
+        };
+        let value = bind_scalar(default, &nothing, definition.dialect, tables)?;
+        let Some(ty) = &param.ty else { continue };
+        let ty = bind_type(ty, definition.dialect, types)?;
+        let from = value.ty.clone();
+        if converted(value, &ty).is_none() {
+            let message = format!("`{}` is {ty}, and its default {from}", param.name.text);
+            let help = format!("cast it: `… :: {ty}`");
+            return Err(vec![Diagnostic::new("42804", default.span, message).with_help(help)]);
+        }
+    }
+    Ok(())
 }
 
 fn named(definition: &Definition, name: &gobi_grammar::ast::Ident) -> Result<usize, Diagnostic> {

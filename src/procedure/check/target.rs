@@ -15,7 +15,8 @@ use gobi_grammar::similar::nearest;
 use super::Checker;
 use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::{Part, Statement};
-use crate::plan::{call_of, converted};
+use super::value::natural;
+use crate::plan::{call_of, common_type, converted};
 use crate::types::{Field, LogicalType};
 
 impl Checker<'_> {
@@ -73,7 +74,13 @@ impl Checker<'_> {
         let (LogicalType::Map(of), Some(key)) = (&ty, self.expr(key, out)) else {
             return;
         };
-        let parts = [(key, &of.0, "key"), (self.held(held, span), &of.1, "value")];
+        let value = self.held(held, span);
+        if let Some(wider) = wider_map(of, &key.ty, &value.ty).filter(|_| !self.declared[id.0 as usize]) {
+            // The next round knows the wider type.
+            self.next.types[id.0 as usize] = Some(wider);
+            return;
+        }
+        let parts = [(key, &of.0, "key"), (value, &of.1, "value")];
         let mut args = vec![self.held(id, span)];
         for (part, wanted, what) in parts {
             let (found, place) = (part.ty.clone(), part.span);
@@ -149,4 +156,19 @@ impl Checker<'_> {
         error.help = near.map(|near| format!("did you mean `{near}`?"));
         self.error(error);
     }
+}
+
+/// The type of a map whose types nobody wrote, with another entry; `None` if it is the same, or there is none.
+fn wider_map(of: &(LogicalType, LogicalType), key: &LogicalType, value: &LogicalType) -> Option<LogicalType> {
+    let wider = |ty: &LogicalType, other: &LogicalType| match converts(other, ty) {
+        true => Some(ty.clone()),
+        false => common_type(ty, other).map(|common| natural(&common)),
+    };
+    let made = (wider(&of.0, key)?, wider(&of.1, value)?);
+    (made != *of).then(|| LogicalType::Map(Box::new(made)))
+}
+
+/// Whether values of a type are ones of another without loss.
+fn converts(from: &LogicalType, to: &LogicalType) -> bool {
+    from == to || *from == LogicalType::Null || from.is_integer() && to.is_integer() || natural(from) == *to
 }
