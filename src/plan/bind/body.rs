@@ -130,6 +130,22 @@ impl<'a> Binder<'a> {
         Some(self.given(GivenName::Variable(name), value, ty, span))
     }
 
+    /// `e` of `catch e`, which is its message where it stands by itself.
+    pub(super) fn caught_message(&mut self, name: &ast::Ident, span: Span) -> Option<Expr> {
+        // Where the query runs there are those of its parts that it names.
+        let parts = self.tables.variables_of(&name.text);
+        let is_part = |part: &String| ["code", "line", "message"].contains(&part.as_str());
+        let message = ast::Ident {
+            text: "message".to_owned(),
+            quoted: true,
+            span: name.span,
+        };
+        match parts.iter().all(is_part) && parts.iter().any(|part| part == "message") {
+            true => self.row_variable(name, &message, span),
+            false => None,
+        }
+    }
+
     /// A call of a function of the user's, if there is one of that name.
     pub(super) fn routine_call(
         &mut self,

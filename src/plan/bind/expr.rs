@@ -438,6 +438,11 @@ impl<'a> Binder<'a> {
         {
             return self.fields(value, path);
         }
+        if let [name] = parts
+            && let Some(message) = self.caught_message(name, span)
+        {
+            return Ok(message);
+        }
         let error = self.unknown_name(&block.scope, parts, span);
         let error = match block.alias_out_of_reach(parts) {
             true => error.with_help("an alias of the select list cannot be used here; repeat its expression"),
