@@ -44,8 +44,8 @@ use gobi_grammar::ast::{self, Returns, RoutineBody, Span};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::inferring;
-use super::params;
 use super::instances::{Instances, WithInstances};
+use super::params;
 use super::{Definition, Question};
 use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};

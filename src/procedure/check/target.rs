@@ -13,9 +13,9 @@ use gobi_grammar::ast::{self, Ident, Span, Step};
 use gobi_grammar::similar::nearest;
 
 use super::Checker;
+use super::value::natural;
 use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::{Part, Statement};
-use super::value::natural;
 use crate::plan::{call_of, common_type, converted};
 use crate::types::{Field, LogicalType};
 

@@ -153,12 +153,7 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     let (callable, mut named) = checked_stored(session, &definition, (spec.as_ref(), &text))?;
     if let Some(spec) = &spec {
         models::check_audits(session, &definition, spec, running)?;
-        if let Some(warning) = models::unscheduled(&definition, spec) {
-            let sources = &session.relations.routines.sources;
-            let notice = sources.resolve(warning.clone(), running.span);
-            session.relations.routines.notices.push(notice);
-            session.relations.routines.warnings.push(warning);
-        }
+        warn(session, models::unscheduled(&definition, spec), running);
     }
     let itself = before.as_ref().map(|(id, _)| *id);
     named.settle(view.catalog(), |id| Some(id) == itself, definition.words());
@@ -190,6 +185,16 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
             .map(drop),
     };
     made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))
+}
+
+/// Tells whoever runs or checks the script.
+fn warn(session: &mut Session, warning: Option<Diagnostic>, running: Running) {
+    let Some(warning) = warning else { return };
+    let routines = &mut session.relations.routines;
+    routines
+        .notices
+        .push(routines.sources.resolve(warning.clone(), running.span));
+    routines.warnings.push(warning);
 }
 
 /// Checks a definition of the database by what the database has: what the session has is not there when another one calls it.

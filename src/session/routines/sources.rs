@@ -168,6 +168,15 @@ impl Sources {
         }
     }
 
+    /// A place within a text, if that is the one which it is in.
+    pub fn within(&self, span: Span, text: &str) -> Option<Span> {
+        let known = self.text(span).filter(|_| span.start >= FIRST)?;
+        (*known.text == *text).then(|| Span {
+            start: span.start - known.origin,
+            end: span.end - known.origin,
+        })
+    }
+
     fn text(&self, span: Span) -> Option<&Text> {
         let inside = |text: &&Text| (text.origin..=text.origin + text.text.len() as u32).contains(&span.start);
         self.texts.iter().find(inside)

@@ -14,6 +14,7 @@ use gobi_grammar::ast::{
 use gobi_grammar::similar::nearest;
 use gobi_grammar::{Diagnostic, Dialect};
 
+use super::places;
 use super::ready::{self, NEW_ROWS, OLD_ROWS};
 use crate::catalog::{Entity, EntityId, Event, MAIN_SCHEMA, Source, Timing, TriggerDef};
 use crate::session::change::{Running, shape};
@@ -36,7 +37,8 @@ pub fn upsert(session: &mut Session, upsert: &UpsertTrigger, view: &mut View, ru
         dialect: running.dialect,
     };
     let def = written.definition(view, &session.relations)?;
-    put(session, view, def, &upsert.name, running)
+    let when = written.find("when");
+    put(session, view, def, (&upsert.name, when), running)
 }
 
 /// CREATE TRIGGER.
@@ -95,7 +97,7 @@ pub fn create(session: &mut Session, create: &CreateTrigger, view: &mut View, ru
         new_rows: other_name(create.new_table.as_ref(), NEW_ROWS),
         disabled: false,
     };
-    put(session, view, def, name, running)
+    put(session, view, def, (name, create.when.as_ref()), running)
 }
 
 /// What REFERENCING calls the rows, unless it is what they are called anyway.
@@ -161,7 +163,13 @@ fn find(view: &View, name: &Ident) -> Result<(EntityId, TriggerDef), Error> {
 }
 
 /// Checks a definition, and puts it into the catalog.
-fn put(session: &mut Session, view: &mut View, def: TriggerDef, name: &Ident, running: Running) -> Result<(), Error> {
+fn put(
+    session: &mut Session,
+    view: &mut View,
+    def: TriggerDef,
+    (name, when): (&Ident, Option<&Expr>),
+    running: Running,
+) -> Result<(), Error> {
     fits(view, &def, name.span)?;
     let known = view
         .catalog()
@@ -182,7 +190,11 @@ fn put(session: &mut Session, view: &mut View, def: TriggerDef, name: &Ident, ru
         None => catalog.create(MAIN_SCHEMA, Entity::Trigger(def.clone())),
     };
     let id = made.map_err(|error| catalog_error(&error, name.span))?;
-    ready::check(session, view, (id, &def), running)
+    let checked = ready::check(session, view, (id, &def), running);
+    checked.map_err(|error| match (&def.when, when) {
+        (Some(kept), Some(written)) => places::of_written(error, &session.relations.routines.sources, kept, written),
+        _ => error,
+    })
 }
 
 /// Whether the parts of a definition go together.

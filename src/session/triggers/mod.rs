@@ -18,6 +18,7 @@ mod explained;
 pub mod fire;
 mod instead;
 mod listing;
+mod places;
 mod ready;
 mod statistics;
 pub mod within;
