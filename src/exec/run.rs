@@ -87,8 +87,8 @@ pub struct Query {
     /// For the same places: rows that were handed on or skipped.
     streamed_rows: Vec<AtomicU64>,
     results: Option<Results>,
-    /// Chunks of files that are read once, and so are not to drive out what other queries need again.
-    passing: Option<Arc<ChunkCache>>,
+    /// Chunks of files that are read once, and of rows that are soon others; they are not to drive out what other queries need again.
+    passing: Arc<ChunkCache>,
 }
 
 impl std::fmt::Debug for Query {
@@ -160,10 +160,10 @@ impl Query {
             shared,
             prepared,
             relations,
-            passing: (!options.keeps_chunks).then(|| {
+            passing: {
                 let bytes = memory::share(options.memory_limit_bytes, PASSING_SHARE, PASSING_BYTES);
                 Arc::new(ChunkCache::new(bytes as u64))
-            }),
+            },
             options,
             budget,
             results,
@@ -409,11 +409,12 @@ impl Query {
         match &source.kind {
             SourceKind::Table { table, .. } => {
                 let relation = &*self.relations[table.0 as usize];
-                let passing = self
-                    .passing
-                    .as_ref()
-                    .filter(|_| matches!(relation.chunk_key(unit, column), ChunkKey::File { .. }));
-                let chunks = passing.unwrap_or(&self.shared.chunks);
+                let is_read_once =
+                    || !self.options.keeps_chunks && matches!(relation.chunk_key(unit, column), ChunkKey::File { .. });
+                let chunks = match relation.passes(unit) || is_read_once() {
+                    true => &self.passing,
+                    false => &self.shared.chunks,
+                };
                 let (chunk, hit, bytes) = chunks.get_or_read(relation, unit, column, wanted)?;
                 self.budget.squeeze();
                 Ok((self.held.hold(chunk)?, hit, bytes))

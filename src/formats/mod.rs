@@ -114,6 +114,11 @@ pub trait Relation: Debug + Send + Sync {
     /// What a cache keeps a chunk under: two chunks that have the same key are the same.
     fn chunk_key(&self, unit: usize, column: usize) -> ChunkKey;
 
+    /// Whether the chunks of a unit are soon others, so that nobody is to keep them for those who come later.
+    fn passes(&self, _unit: usize) -> bool {
+        false
+    }
+
     /// Rows of the unit outside which no row can satisfy all bounds.
     fn candidates(&self, unit: usize, bounds: &[Bound]) -> Rows;
 

@@ -74,6 +74,22 @@ impl Values<'_> {
             _ => None,
         }
     }
+
+    /// The value that a filter compares a column with.
+    fn equal_to(&self, column: ColumnId, filter: &Expr) -> Option<Value> {
+        let ExprKind::Compare {
+            op: CompareOp::Eq,
+            left,
+            right,
+        } = &filter.kind
+        else {
+            return None;
+        };
+        let (id, value) = self
+            .column_and_value(left, right)
+            .or_else(|| self.column_and_value(right, left))?;
+        (id == column).then_some(value)
+    }
 }
 
 fn scan_by_index(plan: &mut Plan, values: &Values<'_>, tables: &mut dyn TableResolver) {
@@ -164,6 +180,12 @@ impl Limits {
                     self.compare(op.mirrored(), &value);
                 }
             }
+            ExprKind::Or(items) => {
+                let value = |item: &Expr| values.equal_to(column, item);
+                if let Some(list) = items.iter().map(value).collect::<Option<Vec<Value>>>() {
+                    self.equal.get_or_insert_with(|| distinct(list));
+                }
+            }
             _ => {}
         }
     }
@@ -181,6 +203,17 @@ impl Limits {
             CompareOp::NotEq | CompareOp::Distinct | CompareOp::NotDistinct => {}
         }
     }
+}
+
+/// The values that something can be equal to, each once.
+fn distinct(values: Vec<Value>) -> Vec<Value> {
+    let mut distinct = Vec::with_capacity(values.len());
+    for value in values {
+        if value != Value::Null && !distinct.contains(&value) {
+            distinct.push(value);
+        }
+    }
+    distinct
 }
 
 /// How filters use an index.

@@ -1,7 +1,8 @@
-//! Rows that are known once a query is planned: constants, and the few rows that an index found, filtered and projected perhaps.
+//! Rows that are known once a query is planned: constants, and the few rows that an index found, filtered, joined and projected
+//! perhaps.
 //!
-//! `INSERT INTO t (b) VALUES (1 + 1, ?)` proposes rows of literals; `SELECT b + 1 FROM t WHERE id = ?` reads one row by its key. No
-//! pipeline is built to move them.
+//! `INSERT INTO t (b) VALUES (1 + 1, ?)` proposes rows of literals; `SELECT b + 1 FROM t WHERE id = ?` reads one row by its key;
+//! `UPSERT INTO t VALUES (?, 1)` joins one such row with one of those. No pipeline is built to move them.
 //!
 //! Invariants: what is given here is what the engine would give, in the same order. Whatever may fail, or differ from run to
 //! run, is left to the engine.
@@ -13,8 +14,11 @@ use gobi_grammar::ast::Span;
 use super::TableResolver;
 use super::eval::evaluate;
 use super::given::GivenValues;
-use super::logical::{ColumnId, ColumnInfo, Expr, Plan, Query};
+use super::logical::{ColumnId, ColumnInfo, CompareOp, Expr, JoinKind, Plan, Query};
 use crate::types::Value;
+
+/// More pairs than this are for the engine.
+const MOST_PAIRS: usize = 64;
 
 /// The values of a query's output columns, column by column, and how many rows there are; `None` if the engine must find out.
 pub fn rows(query: &Query, tables: &dyn TableResolver) -> Option<(Vec<Vec<Value>>, usize)> {
@@ -107,8 +111,56 @@ fn known(plan: &Plan, others: &Values<'_>, tables: &dyn TableResolver) -> Option
                 columns: columns.iter().map(|(id, _)| *id).collect(),
             })
         }
+        Plan::Join { .. } => joined(plan, others, tables),
         _ => None,
     }
+}
+
+/// Rows and those that go with them, at most one with each, so that no order is to be kept.
+fn joined(plan: &Plan, others: &Values<'_>, tables: &dyn TableResolver) -> Option<Known> {
+    let Plan::Join {
+        kind: kind @ (JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti),
+        left,
+        right,
+        keys,
+        null_equal: false,
+        residual,
+    } = plan
+    else {
+        return None;
+    };
+    let left = known(left, others, tables)?;
+    let right = known(right, others, tables)?;
+    if left.rows.len() * right.rows.len() > MOST_PAIRS {
+        return None;
+    }
+    let columns: Vec<ColumnId> = left.columns.iter().chain(&right.columns).copied().collect();
+    let equal = |(left, right): &(Expr, Expr)| Expr::compare(CompareOp::Eq, left.clone(), right.clone());
+    let conditions: Vec<Expr> = keys.iter().map(equal).chain(residual.iter().cloned()).collect();
+    let mut rows = Vec::with_capacity(left.rows.len());
+    for row in left.rows {
+        let pair = |other: &Vec<Value>| row.iter().chain(other).cloned().collect();
+        let pairs = Known {
+            columns: columns.clone(),
+            rows: right.rows.iter().map(pair).collect(),
+        };
+        let mut pairs = pairs.filtered(&conditions, others)?.rows;
+        match (kind, pairs.len()) {
+            (JoinKind::Inner | JoinKind::Left, 1) => rows.append(&mut pairs),
+            (JoinKind::Left, 0) => {
+                let nulls = right.columns.iter().map(|_| Value::Null);
+                rows.push(row.into_iter().chain(nulls).collect());
+            }
+            (JoinKind::Semi, 1..) | (JoinKind::Anti, 0) => rows.push(row),
+            (JoinKind::Inner, 0) | (JoinKind::Semi, 0) | (JoinKind::Anti, _) => {}
+            _ => return None,
+        }
+    }
+    let alone = matches!(kind, JoinKind::Semi | JoinKind::Anti);
+    Some(Known {
+        columns: if alone { left.columns } else { columns },
+        rows,
+    })
 }
 
 /// An expression over a row.

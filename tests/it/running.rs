@@ -208,3 +208,57 @@ fn a_call_that_is_analysed_runs_and_is_shown_by_statements_and_lines() {
     assert!(code.contains("; fill:2"), "{code}");
     assert_eq!(run(&mut session, "select count(*) from t").unwrap(), "101");
 }
+
+/// A database with a table that has a key, and what changes it in a loop.
+fn changing(change: &str) -> (tempfile::TempDir, Session) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(folder.path().join("db")).unwrap();
+    let mut session = database.session();
+    session
+        .run(&format!(
+            "create table t (a int primary key, b int);
+             create table src (a int, b int);
+             upsert procedure p(n int) {{ for i in range(n) {{ {change} }} }}
+             upsert procedure each() {{ upsert into t key (a) values (NEW.a % 10, NEW.b) }};
+             upsert trigger as each (timing: 'after', event: 'insert', target: 'src')"
+        ))
+        .unwrap();
+    (folder, session)
+}
+
+/// Chunks of columns that are kept, and how many were decoded.
+fn chunks(session: &mut Session) -> [u64; 2] {
+    let stats = run(session, "cache stats").unwrap();
+    let mut fields = stats.split(' ').next().unwrap().split(',').skip(1);
+    [0, 3].map(|skipped| fields.nth(skipped).unwrap().parse().unwrap())
+}
+
+#[test]
+fn a_change_by_a_key_that_a_body_knows_reads_no_other_rows() {
+    let changes = [
+        "upsert into t key (a) values (i % 10, i)",
+        "upsert into t key (a) values (i % 10, i), (i % 10 + 10, i)",
+        "upsert into t key (a) select i % 10, i",
+        "insert into t values (i % 10, i) on conflict (a) do nothing",
+        "insert into t values (i % 10, i) on conflict (a) do update set b = t.b + excluded.b where t.b < 50",
+        "merge into t using (select i % 10 as a, i as b) s on t.a = s.a
+           when matched then update set b = s.b when not matched then insert values (s.a, s.b)",
+        "insert into src values (i, i)",
+    ];
+    for change in changes {
+        let (_folder, mut session) = changing(change);
+        session.run("call p(100)").unwrap();
+        assert_eq!(chunks(&mut session), [0, 0], "{change}");
+        let rows = if change.contains("10 + 10") { "20" } else { "10" };
+        assert_eq!(run(&mut session, "select count(*) from t").unwrap(), rows, "{change}");
+    }
+}
+
+#[test]
+fn rows_that_a_body_has_staged_drive_nothing_out_of_the_cache() {
+    let (_folder, mut session) = changing("update t set b = i where a + 0 = i % 10");
+    session.run("insert into t select range, range from range(10)").unwrap();
+    session.run("call p(200)").unwrap();
+    let [kept, _] = chunks(&mut session);
+    assert!(kept < 20, "{kept} chunks are kept");
+}

@@ -29,6 +29,8 @@ use crate::types::{ColumnChunk, ColumnStats, Field, Layout, LogicalType, Physica
 
 /// Blocks are put together until a unit has so many rows.
 const UNIT_ROWS: usize = 1 << 14;
+/// Staged rows of a unit with more are worth keeping for the next query of the transaction.
+const SOON_READ: usize = 1 << 14;
 
 /// A segment, and what is deleted of it.
 #[derive(Clone, Debug)]
@@ -552,6 +554,11 @@ impl Relation for TableRelation {
 
     fn unit_rows(&self, unit: usize) -> usize {
         self.units[unit].rows
+    }
+
+    fn passes(&self, unit: usize) -> bool {
+        let unit = &self.units[unit];
+        unit.rows <= SOON_READ && unit.pieces.iter().any(|piece| piece.part.segment.is_pending())
     }
 
     fn chunk_key(&self, unit: usize, column: usize) -> ChunkKey {

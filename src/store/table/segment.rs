@@ -202,6 +202,11 @@ impl Segment {
         !matches!(self.source, Source::File { .. })
     }
 
+    /// Whether its rows are staged, and in memory: with the next one it is another segment.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!((&self.source, &self.who), (Source::Rows(_), Who::Staged(_)))
+    }
+
     /// The file that it is.
     pub(super) fn file_id(&self) -> Option<ObjectId> {
         match &self.source {
