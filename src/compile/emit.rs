@@ -37,6 +37,7 @@ pub(super) struct Shared {
     pub(super) lookups: Vec<Lookup>,
     pub(super) patterns: Vec<Pattern>,
     pub(super) host_calls: Vec<HostCall>,
+    pub(super) kept: Vec<Vec<LogicalType>>,
     pub(super) objects: Objects,
     #[allow(clippy::vec_box)]
     pub(super) layouts: Vec<Box<NestedLayout>>,
@@ -61,6 +62,7 @@ impl Shared {
             lookups: Vec::new(),
             patterns: Vec::new(),
             host_calls: Vec::new(),
+            kept: Vec::new(),
             objects: Objects::default(),
             layouts: Vec::new(),
             helpers: HashMap::new(),

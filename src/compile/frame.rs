@@ -24,6 +24,13 @@ pub const CANCEL: i32 = abi::CANCEL;
 /// Header: where it stopped (row of the chain).
 pub const RESUME_ROW: i32 = abi::RESUME_B;
 
+/// Bytes of a mark, which a routine that gives back memory has on its stack.
+pub const MARK_BYTES: usize = 64;
+/// Mark: where it is counted how many words objects take.
+pub const MARK_COUNT: i32 = 0;
+/// Mark: how many there may be before something is given back.
+pub const MARK_LIMIT: i32 = 8;
+
 /// What a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Slot {

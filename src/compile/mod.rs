@@ -78,6 +78,8 @@ pub struct PipelineCode {
     pub patterns: Vec<Pattern>,
     /// Calls of scalar functions that are not compiled inline.
     pub host_calls: Vec<HostCall>,
+    /// The types of what is kept where a loop gives back memory.
+    pub kept: Vec<Vec<LogicalType>>,
     /// Literal arrays and structs.
     pub objects: Objects,
     /// Layouts that host functions compare and hash by; the kernels hold their addresses.
@@ -277,6 +279,7 @@ fn code_of(shared: emit::Shared, sink: Kernel) -> PipelineCode {
         lookups: shared.lookups,
         patterns: shared.patterns,
         host_calls: shared.host_calls,
+        kept: shared.kept,
         objects: shared.objects,
         layouts: shared.layouts,
     }

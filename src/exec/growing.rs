@@ -155,14 +155,9 @@ pub(super) unsafe fn joined(
     let stride = stride(layout);
     // SAFETY: the caller's promise.
     let count = arrays.iter().map(|array| unsafe { length(*array) }).sum::<usize>();
-    let Ok(head) = u32::try_from(count) else {
-        return Err(ExecError::resource("an array has four billion elements at most".into()));
-    };
-    let new = fresh(host, array_bytes(count, stride))?;
+    let new = of_nulls(host, count, stride)?;
     // SAFETY: each array has its elements and, behind its room, their flags; the new one has room for all of them.
     unsafe {
-        new.cast::<u64>().write(count as u64);
-        new.add(ROOM_AT).cast::<u32>().write(head);
         let mut at = 0;
         for array in arrays {
             let (length, flags) = (length(*array), ELEMENTS_AT + room(*array) * stride);
@@ -177,7 +172,21 @@ pub(super) unsafe fn joined(
     Ok(new)
 }
 
-fn stride(layout: &NestedLayout) -> usize {
+/// An array of so many NULLs.
+pub(super) fn of_nulls(host: &mut Host, count: usize, stride: usize) -> Result<*mut u8, ExecError> {
+    let Ok(head) = u32::try_from(count) else {
+        return Err(ExecError::resource("an array has four billion elements at most".into()));
+    };
+    let new = fresh(host, array_bytes(count, stride))?;
+    // SAFETY: an array has a head.
+    unsafe {
+        new.cast::<u64>().write(count as u64);
+        new.add(ROOM_AT).cast::<u32>().write(head);
+    }
+    Ok(new)
+}
+
+pub(super) fn stride(layout: &NestedLayout) -> usize {
     match layout {
         NestedLayout::Array { item } => item.bytes(),
         NestedLayout::Struct { .. } => 0,
@@ -201,7 +210,7 @@ pub(super) unsafe fn taken_over(old: *const u8, new: *mut u8, layout: &NestedLay
 
 /// # Safety
 /// `object` is an object of this layout.
-unsafe fn unmark_parts(object: *const u8, layout: &NestedLayout) {
+pub(super) unsafe fn unmark_parts(object: *const u8, layout: &NestedLayout) {
     let unmark = |part: Option<*const u8>, shape: &Shape| {
         let (Some(part), Shape::Nested(inner)) = (part, shape) else {
             return;

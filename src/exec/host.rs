@@ -8,6 +8,7 @@
 //! Does not: choose what is called.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use gobi_jit::{HostTable, host_functions};
@@ -18,7 +19,7 @@ use super::maps::{Maps, map_find, map_put};
 use super::memory::{Budget, Reservation};
 use super::routine::{self, Asking};
 use super::texts::{int_text, text_concat, text_extend, text_extend_int};
-use super::{CancelToken, ExecError, nested, operators};
+use super::{CancelToken, ExecError, arranged, nested, operators};
 use crate::compile::{HostCall, HostWork, Pattern, PipelineCode};
 use crate::functions::like::LikePattern;
 use crate::functions::{self, Scalar};
@@ -316,7 +317,10 @@ extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {
 unsafe fn perform(host: &mut Host, call: &HostCall, cells: *mut u8) -> Result<(), ExecError> {
     // SAFETY: the caller's promise, passed on for each cell.
     let cell = |i: usize| unsafe { cells.add(CELL_BYTES * (i + 1)) };
-    let bits = if let Some(body) = on_elements(call) {
+    let bits = if let Some(work) = arranged::work(call) {
+        // SAFETY: as above.
+        unsafe { arranged::arranged(host, call, work, cells.add(CELL_BYTES))? }
+    } else if let Some(body) = on_elements(call) {
         // SAFETY: as above.
         unsafe { over_elements(host, call, body, cells.add(CELL_BYTES))? }
     } else if is_concat(call) {
@@ -427,13 +431,28 @@ unsafe fn over_elements(
     let mut scratch = std::mem::take(&mut host.scratch);
     scratch.clear();
     let row = functions::ItemsCall { item, rest: &rest };
-    let called = functions::within(host.held.budget().left_bytes(), || body(&row, &mut items, &mut scratch));
+    let left = host.left_bytes();
+    let called = match length > SMALL_BYTES {
+        true => stoppable(&host.cancel, || {
+            functions::within(left, || body(&row, &mut items, &mut scratch))
+        })?,
+        false => functions::within(left, || body(&row, &mut items, &mut scratch)),
+    };
     let bits = match called {
         Ok(made) => Ok(scalar_bits(&mut host.arena, &made, &call.result)),
         Err(error) => Err(ExecError::of_function(error)),
     };
     host.keep_scratch(scratch);
     bits
+}
+
+/// Calls what may take long.
+fn stoppable<R>(cancel: &CancelToken, run: impl FnOnce() -> R) -> Result<R, ExecError> {
+    cancel.check()?;
+    let token = cancel.clone();
+    let made = functions::stoppable(Rc::new(move || token.is_cancelled()), run);
+    cancel.check()?;
+    Ok(made)
 }
 
 /// Whether a call needs its arguments as values, because they may be nested.
@@ -459,9 +478,11 @@ fn on_values(
     let value = match (call.work, args) {
         (HostWork::Function(function), args) => {
             let left = host.left_bytes();
-            let made = functions::within(left, || {
-                functions::call_values(function, args, types, result, &host.env)
-            });
+            let run = || functions::call_values(function, args, types, result, &host.env);
+            let made = match is_large {
+                true => stoppable(&host.cancel, || functions::within(left, run))?,
+                false => functions::within(left, run),
+            };
             made.map_err(ExecError::of_function)?
         }
         (HostWork::Cast { try_ }, [value]) => match cast::cast(value, &types[0], result) {
@@ -620,7 +641,7 @@ pub unsafe fn text_of<'a>(view: *const u8) -> &'a [u8] {
 
 /// # Safety
 /// `cell` holds a value in the natural layout of the type, and a validity byte.
-unsafe fn read_cell<'a>(cell: *const u8, ty: &LogicalType) -> Scalar<'a> {
+pub(super) unsafe fn read_cell<'a>(cell: *const u8, ty: &LogicalType) -> Scalar<'a> {
     // SAFETY: the caller's promise.
     unsafe {
         if cell.add(VALID_AT).read() == 0 {

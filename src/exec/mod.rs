@@ -8,6 +8,7 @@
 //!
 //! Does not: parse, bind or optimise.
 
+mod arranged;
 mod collected;
 mod cutoff;
 mod engine;

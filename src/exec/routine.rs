@@ -22,7 +22,7 @@ use super::memory::Budget;
 use super::moment::Moment;
 use super::prepare;
 use super::spent::{At, Spent};
-use super::tidy::{crowded, mark, tidy};
+use super::tidy::{mark, tidy};
 use super::{ErrorKind, ExecError, JitMode, QueryOptions, worker};
 use crate::compile::PipelineCode;
 use crate::compile::frame::{CANCEL, Slot};
@@ -358,8 +358,7 @@ host_functions! {
         "catch" => catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64;
         "rethrow" => rethrow(host: *mut u8) -> i64;
         "mark" => mark(host: *mut u8, mark: *mut u8) -> i64;
-        "crowded" => crowded(host: *mut u8, mark: *mut u8) -> i64;
-        "tidy" => tidy(host: *mut u8, question: i64, mark: *mut u8, cells: *mut u8) -> i64;
+        "tidy" => tidy(host: *mut u8, number: i64, mark: *mut u8, cells: *mut u8) -> i64;
     };
 }
 

@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use super::body::{Answer, FunctionError, ItemsCall, Scalar, ValuesCall, push, room};
+use super::body::{self, Answer, FunctionError, ItemsCall, Scalar, ValuesCall, push, room};
 use super::entry::on_values;
 use super::{Function, Native, Param as P, returns};
 use crate::types::value::total_order;
@@ -307,28 +307,46 @@ fn join_items<'a>(
     Ok(Scalar::Bytes(out))
 }
 
-fn sort(call: &ValuesCall<'_>) -> Made {
-    let word = |i: usize, default: &str| match arg(call, i) {
-        Value::String(text) => text.to_lowercase(),
-        _ => default.to_owned(),
-    };
+/// Which way elements are sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SortOrder {
+    /// The greatest first.
+    pub descending: bool,
+    /// NULLs before all others.
+    pub nulls_first: bool,
+}
+
+/// The order that `array_sort` is told in words.
+pub fn sort_order(direction: Option<&str>, nulls: Option<&str>) -> Result<SortOrder, FunctionError> {
     let unknown = |text: &str, words: &str| FunctionError::new("22023", format!("`{text}` is not one of {words}"));
-    let descending = match word(1, "asc").as_str() {
+    let descending = match direction.unwrap_or("asc").to_lowercase().as_str() {
         "asc" => false,
         "desc" | "dsc" => true,
         other => return Err(unknown(other, "`asc`, `desc`")),
     };
-    let nulls_first = match word(2, "nulls last").as_str() {
+    let nulls_first = match nulls.unwrap_or("nulls last").to_lowercase().as_str() {
         "nulls first" => true,
         "nulls last" => false,
         other => return Err(unknown(other, "`nulls first`, `nulls last`")),
     };
+    Ok(SortOrder {
+        descending,
+        nulls_first,
+    })
+}
+
+fn sort(call: &ValuesCall<'_>) -> Made {
+    let word = |i: usize| match arg(call, i) {
+        Value::String(text) => Some(&**text),
+        _ => None,
+    };
+    let order = sort_order(word(1), word(2))?;
     let mut sorted = items(call, 0)?.to_vec();
-    let null = |value: &Value| (*value == Value::Null) != nulls_first;
-    sorted.sort_by(|a, b| {
-        let order = total_order(a, b);
-        let order = if descending { order.reverse() } else { order };
-        null(a).cmp(&null(b)).then(order)
+    let null = |value: &Value| (*value == Value::Null) != order.nulls_first;
+    body::sort(&mut sorted, |a, b| {
+        let values = total_order(a, b);
+        let values = if order.descending { values.reverse() } else { values };
+        null(a).cmp(&null(b)).then(values)
     });
     Ok(Value::Array(sorted))
 }

@@ -6,9 +6,12 @@
 //!
 //! Does not: know where arguments lie or where results go.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
+use std::rc::Rc;
 
 use super::regexp::Compiled;
+use super::runs::{SHORT_RUN, sort_in_runs};
 use crate::types::cast::CastError;
 use crate::types::{Interval, LogicalType, Value};
 
@@ -257,6 +260,26 @@ const MAX_TEXT_BYTES: usize = 1 << 28;
 thread_local! {
     /// Memory that the call at hand may take.
     static LEFT_BYTES: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// Whether the call at hand is to stop.
+    static STOP: RefCell<Option<Stop>> = const { RefCell::new(None) };
+}
+
+/// Tells whether to stop.
+type Stop = Rc<dyn Fn() -> bool>;
+
+/// Calls a function that may take long; where it is stopped, its result means nothing.
+pub fn stoppable<R>(stop: Stop, call: impl FnOnce() -> R) -> R {
+    let outer = STOP.replace(Some(stop));
+    let made = call();
+    STOP.set(outer);
+    made
+}
+
+/// Sorts many values; in no order if the call is to stop.
+pub(super) fn sort<T: Clone>(values: &mut Vec<T>, compare: impl Fn(&T, &T) -> Ordering + Copy) {
+    let stop = STOP.with_borrow(Clone::clone);
+    let is_stopped = || stop.as_ref().is_some_and(|stop| stop());
+    sort_in_runs(values, SHORT_RUN, compare, &is_stopped);
 }
 
 /// Calls a function, which may take so much memory for what it makes.

@@ -33,6 +33,7 @@ mod part;
 mod pieces;
 mod regexp;
 mod resolve;
+mod runs;
 mod statistics;
 mod strftime;
 mod string;
@@ -43,13 +44,16 @@ mod tests;
 
 use std::sync::LazyLock;
 
+pub use array::{SortOrder, sort_order};
 pub use body::{
-    Answer, Body, Call, Env, FunctionError, ItemsBody, ItemsCall, NO_MEMORY, Scalar, ValuesBody, ValuesCall, within,
+    Answer, Body, Call, Env, FunctionError, ItemsBody, ItemsCall, NO_MEMORY, Scalar, ValuesBody, ValuesCall, stoppable,
+    within,
 };
 pub use entry::{Emit, EmitArgs, Function, Native, NullRule};
 pub use params::{Class, Param, common_type};
 pub use part::Part;
 pub use resolve::{ResolveFailure, Resolved, resolve};
+pub use runs::{LONG_RUN, SHORT_RUN, sort_in_runs};
 
 use crate::types::{LogicalType, Value};
 

@@ -9,7 +9,7 @@
 use std::cmp::Ordering;
 
 use super::array::{item, present};
-use super::body::{FunctionError, ItemsCall, Scalar, ValuesCall};
+use super::body::{FunctionError, ItemsCall, Scalar, ValuesCall, sort};
 use super::entry::{on_items, on_values};
 use super::{Function, Param as P, returns};
 use crate::types::value::total_order;
@@ -93,7 +93,7 @@ fn numbers(call: &ItemsCall<'_, '_>, items: &mut dyn Iterator<Item = Scalar<'_>>
 
 fn sorted(call: &ValuesCall<'_>) -> Vec<Value> {
     let mut values = present(call);
-    values.sort_by(total_order);
+    sort(&mut values, total_order);
     values
 }
 
@@ -140,7 +140,7 @@ fn variance<'a>(mut values: Vec<f64>, less: usize, root: bool) -> Scalar<'a> {
         return Scalar::Null;
     }
     // In their order, so that the sum does not depend on who found which first.
-    values.sort_unstable_by(f64::total_cmp);
+    sort(&mut values, f64::total_cmp);
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
     let variance = squares / (values.len() - less) as f64;
@@ -175,7 +175,7 @@ fn ordered(call: &ValuesCall<'_>) -> Made {
             "`array_ordered` takes two letters for each field but the last",
         ));
     }
-    rows.sort_by(|(_, a), (_, b)| {
+    sort(&mut rows, |(_, a), (_, b)| {
         let keys = a.iter().zip(*b).zip(&directions);
         let orders = keys.map(|((a, b), (desc, nulls_first))| key_order(a, b, *desc, *nulls_first));
         orders.fold(Ordering::Equal, Ordering::then)

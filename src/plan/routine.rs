@@ -202,8 +202,6 @@ pub enum Statement {
     },
     /// Gives back memory that none of these variables reaches, if much was taken since the routine began.
     Tidy {
-        /// Which question has their types.
-        question: usize,
         /// All variables that may hold a text, an array or a struct which was made since.
         variables: Vec<ColumnId>,
     },

@@ -103,8 +103,6 @@ pub enum QuestionKind {
         /// The INSERT.
         span: ast::Span,
     },
-    /// Variables that may be moved, so that memory which nobody can reach is given back.
-    Tidy,
     /// Nothing but that rows which were collected are added now.
     Flush,
     /// A query whose rows are shown.

@@ -158,6 +158,37 @@ impl Objects {
         }
     }
 
+    /// Where it is counted how many words of memory are held.
+    ///
+    /// # Safety
+    /// `objects` is the address of objects that live as long as somebody looks there.
+    pub unsafe fn count_of(objects: *const Self) -> *const usize {
+        // SAFETY: the caller's promise.
+        unsafe { &raw const (*objects).words }
+    }
+
+    /// The memory in which lies what was made since, as addresses of the first byte and of the one behind it, in their order.
+    pub fn places_since(&self, made: Made) -> Vec<(u64, u64)> {
+        let place = |block: &Vec<u128>, from: usize| {
+            let start = block.as_ptr() as u64;
+            (start + 16 * from as u64, start + 16 * block.len() as u64)
+        };
+        let last = made.blocks.checked_sub(1).and_then(|at| self.blocks.get(at));
+        let rest = last.map(|block| place(block, made.words_of_last));
+        let blocks = self.blocks.iter().skip(made.blocks);
+        let whole = blocks.chain(self.large.iter().skip(made.large));
+        let mut places: Vec<(u64, u64)> = rest.into_iter().chain(whole.map(|block| place(block, 0))).collect();
+        places.sort_unstable();
+        places
+    }
+
+    /// Takes over what others hold.
+    pub fn absorb(&mut self, others: Self) {
+        self.blocks.extend(others.blocks);
+        self.large.extend(others.large);
+        self.words += others.words;
+    }
+
     /// Forgets what was made since; no address given out since may be used any more.
     pub fn forget_since(&mut self, made: Made) {
         self.large.truncate(made.large);

@@ -262,3 +262,110 @@ fn rows_that_a_body_has_staged_drive_nothing_out_of_the_cache() {
     let [kept, _] = chunks(&mut session);
     assert!(kept < 20, "{kept} chunks are kept");
 }
+
+/// Programs that make gigabytes, of which they keep little.
+const WASTEFUL: &[(&str, &str)] = &[
+    (
+        "let s = ''
+         for i in range(20000) { s = f'<{s}{i}>' }
+         select length(s)",
+        "128890",
+    ),
+    (
+        "let s = ''
+         for i in range(60000) { s = f'{s}{i},' }
+         select length(s)",
+        "348890",
+    ),
+    (
+        "let a: bigint[] = []
+         for i in range(15000) { a = [i] || a }
+         select a[0] + a[-1] + array_length(a)",
+        "29999",
+    ),
+    (
+        "let a = range(15000) |> map(x => x)
+         let t = 0
+         while array_length(a) > 0 { t = t + a[0]; a = a[1:] }
+         select t",
+        "112492500",
+    ),
+    (
+        "function f(n int) returns int {
+           let parts: text[] = []
+           let rows = [{k: 'first', v: [1, 2]}]
+           let t = 0
+           for i in range(n) {
+             let text = repeat(f'{i},', 4000)
+             if i % 100 = 0 { parts = parts || [text, rows[0].k]; rows = [{k: f'row {i} of those', v: [i, t]}] || rows[:3] }
+             t = t + length(text) + rows[0].v[0]
+           }
+           for part in parts { t = t + length(part) }
+           return t + length(rows[1].k)
+         }
+         select f(10000), f(20) from range(2)",
+        "247013693,208010 247013693,208010",
+    ),
+];
+
+#[test]
+fn loops_give_back_the_memory_of_their_rounds() {
+    for jit in [JitMode::On, JitMode::Off] {
+        for (program, wanted) in WASTEFUL {
+            let settings = Settings {
+                jit,
+                ..Settings::default()
+            };
+            let mut session = Client::embedded(settings, None).session();
+            session.run("set memory_limit = '100MB'").unwrap();
+            assert_eq!(run(&mut session, program).unwrap(), *wanted, "{program}");
+        }
+    }
+}
+
+#[test]
+fn what_a_loop_keeps_is_shared_as_before() {
+    // Ten thousand times the same megabyte; moved one by one they would not fit.
+    let program = "
+        function f() returns string {
+          let text = repeat('0123456789', 100000)
+          let a: text[] = []
+          let b = [[text]]
+          for i in range(10000) { a = a || [text] }
+          for i in range(400) { let other = repeat(f'{i},', 100000); b = b || [[other, text]]; b = b[1:] }
+          b[0][0] = 'changed'
+          return f'{array_length(a)} {a[9999] = text} {length(b[0][1])} {b[0][0]} {array_length(b)}'
+        }
+        select f()";
+    let mut session = Client::embedded(Settings::default(), None).session();
+    session.run("set memory_limit = '200MB'").unwrap();
+    assert_eq!(run(&mut session, program).unwrap(), "10000 true 1000000 changed 1");
+}
+
+#[test]
+fn sorting_is_stopped() {
+    let sorts = [
+        "array_sort(a)",
+        "array_sort(a, 'desc')",
+        "array_distinct(a)",
+        "array_mode(a)",
+        "array_sort(t)",
+        "array_distinct(s)",
+        "a |> sort_by(x => -x)",
+    ];
+    let mut session = Client::embedded(Settings::default(), None).session();
+    session
+        .run(
+            "let a = range(1000000) |> map(x => (x * 7919) % 1000003)
+             let t = a |> take(300000) |> map(x => f'text {x}')
+             let s = a |> take(300000) |> map(x => {k: x})",
+        )
+        .unwrap();
+    for sort in sorts {
+        let error = session
+            .run(&format!("set statement_timeout = '20ms'; let b = {sort}"))
+            .unwrap_err();
+        assert_eq!(error.code(), "57014", "{sort}: {error}");
+        session.run("set statement_timeout = 0").unwrap();
+    }
+}

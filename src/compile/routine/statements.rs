@@ -99,7 +99,7 @@ impl Emitter<'_> {
                 body,
                 span,
             } => self.rows(*question, (given, taken), body, *span),
-            Statement::Tidy { question, variables } => self.tidy(*question, variables),
+            Statement::Tidy { variables } => self.tidy(variables),
             Statement::Throw { code, message, span } => self.throw(code, message, *span),
             Statement::Try { body, caught, handler } => self.attempt(body, *caught, handler),
             Statement::Rethrow => self.rethrow(),

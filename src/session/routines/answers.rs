@@ -130,7 +130,7 @@ impl<'a> Answering<'a> {
                 Ok(None)
             }
             QuestionKind::Run(change) => self.run(change, given).map(|()| None),
-            QuestionKind::Rows { .. } | QuestionKind::Flush | QuestionKind::Tidy => Ok(None),
+            QuestionKind::Rows { .. } | QuestionKind::Flush => Ok(None),
             QuestionKind::Show(query) => {
                 let stream = self.stream(query, None)?;
                 let (fields, phases) = (stream.fields().to_vec(), stream.phases());
