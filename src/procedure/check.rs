@@ -20,6 +20,7 @@ mod flow;
 mod full;
 mod future;
 mod gathered;
+mod giving;
 mod handed;
 mod inner;
 mod lambda;
@@ -234,6 +235,9 @@ pub fn check_definition(
     if !definition.routine.type_params.is_empty() {
         // What they stand for is known where it is called.
         return Ok(None);
+    }
+    if definition.given_function().is_some() {
+        return giving::checked(definition, instances, tables);
     }
     let named = instances.types.clone();
     let mut resolver = WithInstances {

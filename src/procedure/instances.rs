@@ -278,6 +278,7 @@ impl Instances {
         };
         match method_of(&methods, call, declared).or_else(|| self.definitions.find_at(call.name)) {
             Some(definition) if !definition.routine.metadata.is_empty() => Some(Err(is_model(&definition, call))),
+            Some(definition) if definition.given_function().is_some() => Some(Err(gives_function(&definition, call))),
             Some(definition) => Some(Ok(definition)),
             None if methods.is_empty() => None,
             None => Some(Err(no_method(&methods, call))),
@@ -662,6 +663,14 @@ fn method_of(methods: &[Arc<Definition>], call: &RoutineCall<'_>, types: &NamedT
     };
     let mut all = methods.iter();
     all.find(is_same).or_else(|| methods.iter().find(is_wider)).cloned()
+}
+
+/// What a function that gives one gives is called, or handed on.
+fn gives_function(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
+    let name = definition.shown_name();
+    let message = format!("`{name}` gives a function, which is no value");
+    let help = format!("give it a name, as in `let f = {name}(…)`, or hand it on to a function");
+    Diagnostic::new("42809", call.name.span, message).with_help(help)
 }
 
 /// A model is run; it has no value.

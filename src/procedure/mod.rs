@@ -21,6 +21,7 @@ mod asking;
 mod chain;
 mod check;
 mod generics;
+mod giving;
 mod inferring;
 mod instances;
 mod module;

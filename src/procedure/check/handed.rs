@@ -115,7 +115,7 @@ impl Checker<'_> {
         self.call_special(special, values, span)
     }
 
-    fn call_special(&mut self, special: Definition, values: Vec<Expr>, span: Span) -> Option<Expr> {
+    pub(super) fn call_special(&mut self, special: Definition, values: Vec<Expr>, span: Span) -> Option<Expr> {
         let typed = self.types_of(&values);
         // The lifetime of the trait object is shortened here, which no closure does.
         #[allow(clippy::manual_map)]
@@ -158,7 +158,7 @@ impl Checker<'_> {
     }
 
     /// A function as a lambda, and what it names.
-    fn closure_of(&mut self, function: &ast::Expr) -> Option<Closure> {
+    pub(super) fn closure_of(&mut self, function: &ast::Expr) -> Option<Closure> {
         match &function.kind {
             ast::ExprKind::Lambda(lambda) => {
                 let words = self.words_in(lambda);
@@ -236,7 +236,7 @@ fn misfit(definition: &Definition, param: &ast::Param, arg: &ast::Expr) -> Optio
 }
 
 /// What a call gives to a parameter, by its name or its place.
-fn given<'c>(call: &'c ast::Call, at: usize, name: &Ident) -> Option<&'c ast::Expr> {
+pub(super) fn given<'c>(call: &'c ast::Call, at: usize, name: &Ident) -> Option<&'c ast::Expr> {
     let named = call.args.iter().find_map(|arg| match &arg.kind {
         ast::ExprKind::Named { name: given, value } if given.text.eq_ignore_ascii_case(&name.text) => Some(&**value),
         _ => None,
@@ -276,7 +276,7 @@ fn calling(name: &Ident, params: usize) -> ast::Lambda {
 }
 
 /// A parameter that no text can name.
-fn hidden(at: usize, span: Span) -> ast::Param {
+pub(super) fn hidden(at: usize, span: Span) -> ast::Param {
     let name = Ident {
         text: format!("$kept{at}"),
         quoted: true,

@@ -104,7 +104,12 @@ impl Checker<'_> {
     }
 
     /// The value of a parameter, as a variable of its type.
-    fn argument(&mut self, value: &ast::Expr, param: &ast::Param, out: &mut Vec<Statement>) -> Option<ColumnId> {
+    pub(super) fn argument(
+        &mut self,
+        value: &ast::Expr,
+        param: &ast::Param,
+        out: &mut Vec<Statement>,
+    ) -> Option<ColumnId> {
         let bound = self.expr(value, out)?;
         let bound = match param
             .ty

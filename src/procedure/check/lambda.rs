@@ -45,6 +45,7 @@ impl Checker<'_> {
         match &expr.kind {
             ast::ExprKind::Lambda(_) => true,
             ast::ExprKind::Name(path) => self.function_name(path).is_some(),
+            ast::ExprKind::Call(call) => self.gives_function(call),
             _ => false,
         }
     }

@@ -193,6 +193,8 @@ impl Checker<'_> {
     }
 
     fn lifted_call(&mut self, call: &ast::Call, span: ast::Span, out: &mut Vec<Statement>) -> Option<Option<ColumnId>> {
+        let named = self.with_named_functions(call, out);
+        let Some(call) = &named else { return Some(None) };
         if self.closure(&call.name.text).is_some() {
             return Some(self.call_closure(call, out));
         }

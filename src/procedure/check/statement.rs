@@ -165,6 +165,9 @@ impl Checker<'_> {
         {
             return self.let_lambda(&variable.name, lambda, out);
         }
+        if self.let_function(variable, out).is_some() {
+            return;
+        }
         let caught = self.let_value(variable);
         let value = self.value(caught.as_ref().unwrap_or(&variable.value), out);
         let declared = match variable

@@ -70,15 +70,21 @@ pub fn is_lambda(variable: &ast::Let) -> bool {
     matches!(&variable.value, ast::Value::Expr(value) if matches!(value.kind, ast::ExprKind::Lambda(_)))
 }
 
+/// An error if a name is that of a variable.
+pub fn check_free(session: &Session, name: &ast::Ident) -> Result<(), Error> {
+    if !session.relations.routines.is_variable(&name.text) {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` is a variable with a value, and cannot be a function too",
+        name.text
+    );
+    Err(Error::new(Diagnostic::new("42804", name.span, message)))
+}
+
 /// `let f = x => …` of a script: a function of the session, which keeps the values of the variables that it names.
 pub fn lambda(session: &mut Session, name: &ast::Ident, running: Running) -> Result<StatementResult, Error> {
-    if session.relations.routines.is_variable(&name.text) {
-        let message = format!(
-            "`{}` is a variable with a value, and cannot be a function too",
-            name.text
-        );
-        return Err(Error::new(Diagnostic::new("42804", name.span, message)));
-    }
+    check_free(session, name)?;
     let script = Arc::clone(&session.script);
     let range = running.span.start as usize..running.span.end as usize;
     let text = script.get(range).unwrap_or_default();

@@ -17,6 +17,7 @@ mod define;
 mod dependants;
 mod explained;
 mod for_rows;
+mod given;
 pub mod jobs;
 mod known;
 mod listing;
@@ -359,6 +360,7 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
         },
         K::DiffRoutine(diff) => versions::diff(session, diff, running).map(StatementResult::Rows),
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running),
+        K::Let(variable) if given::is_function(session, variable) => given::name(session, variable, running),
         K::Eval(value) => body::evaluate(session, value, running),
         K::Test(test) => testing::run(session, test, running),
         K::Return(_) | K::Break | K::Continue => {
@@ -391,6 +393,7 @@ fn awaiting(value: &ast::Expr, statement: &ast::Statement) -> ast::Statement {
 pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<(), Error> {
     match &statement.kind {
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running).map(drop),
+        K::Let(variable) if given::is_function(session, variable) => given::name(session, variable, running).map(drop),
         // A version of another time is checked when it is called.
         K::CallRoutine(call) if models::is_one(session, call) => {
             let looked = models::look(session, call, running);
