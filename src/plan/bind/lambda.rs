@@ -11,8 +11,10 @@
 use gobi_grammar::ast::visit::{self, VisitMut};
 use gobi_grammar::ast::{self, ExprKind as K, Ident, Query, StatementKind};
 
+use super::scope::Found;
 use super::select::Block;
 use super::{Binder, Bound};
+use crate::functions;
 use crate::plan::LambdaCall;
 use crate::plan::logical::{Called, Expr, ExprKind};
 use crate::plan::properties;
@@ -31,6 +33,31 @@ impl<'a> Binder<'a> {
     pub(super) fn has_lambda(call: &ast::Call) -> bool {
         let is_lambda = |arg: &ast::Expr| matches!(arg.kind, K::Lambda(_));
         call.args.iter().any(is_lambda) && super::call::aggregate_function(&call.name.text).is_none()
+    }
+
+    /// Whether a call has functions of the user's among its arguments, by their names.
+    pub(super) fn has_function_name(&mut self, block: &Block<'a>, call: &ast::Call) -> bool {
+        let takes_any = self.tables.has_routine(&call.name.text)
+            || super::call::aggregate_function(&call.name.text).is_none()
+                && functions::all()
+                    .iter()
+                    .all(|known| !call.name.text.eq_ignore_ascii_case(known.name));
+        takes_any && call.args.iter().any(|arg| self.is_function_name(block, arg))
+    }
+
+    fn is_function_name(&mut self, block: &Block<'a>, arg: &ast::Expr) -> bool {
+        let arg = match &arg.kind {
+            K::Named { value, .. } => value,
+            _ => arg,
+        };
+        let K::Name(path) = &arg.kind else { return false };
+        let [name] = path.as_slice() else { return false };
+        if self.in_body || !self.tables.has_routine(&name.text) || block.alias(&name.text).is_some() {
+            return false;
+        }
+        let mut scopes = std::iter::once(&block.scope).chain(&self.outer);
+        let is_column = scopes.any(|scope| !matches!(scope.find(path), Found::Nothing));
+        !is_column && self.tables.variable(&name.text).is_none()
     }
 
     /// A pipe, or a call with a lambda.
@@ -119,7 +146,7 @@ struct Passing<'p, 'a> {
 
 impl VisitMut for Passing<'_, '_> {
     fn expr(&mut self, e: &mut ast::Expr) {
-        let whole = self.shadows.is_empty() && !holds_lambda(e);
+        let whole = self.shadows.is_empty() && !self.holds_function(e);
         match &mut e.kind {
             K::Literal(_) => {}
             K::Lambda(lambda) => self.lambda(lambda),
@@ -205,6 +232,22 @@ impl VisitMut for Passing<'_, '_> {
 }
 
 impl<'a> Passing<'_, 'a> {
+    /// Whether a lambda, or a function by its name, is within an expression.
+    fn holds_function(&mut self, e: &ast::Expr) -> bool {
+        if holds_lambda(e) {
+            return true;
+        }
+        if let K::Call(call) = &e.kind
+            && self.binder.has_function_name(self.block, call)
+        {
+            return true;
+        }
+        let mut found = false;
+        e.clone()
+            .for_each_child_mut(&mut |child| found = found || self.holds_function(child));
+        found
+    }
+
     /// Binds an expression, and puts the parameter that has its value in its place.
     fn hand_over(&mut self, e: &mut ast::Expr) {
         let known = self.passed.written.iter().position(|written| written == e);
