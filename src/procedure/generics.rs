@@ -149,6 +149,20 @@ pub(super) fn take_receiver(routine: &mut gobi_grammar::ast::Routine, is_type: &
     }
 }
 
+/// Leaves out the parameters that only the result of a function names which is called with functions: what those give is known where it is made.
+pub(super) fn without_unknown(routine: &mut gobi_grammar::ast::Routine) {
+    let params = routine.params.iter().filter_map(|param| param.ty.as_ref());
+    let params: Vec<TypeName> = params.cloned().collect();
+    let (told, unknown): (Vec<_>, Vec<_>) = std::mem::take(&mut routine.type_params)
+        .into_iter()
+        .partition(|generic| params.iter().any(|ty| mentions(ty, &generic.text)));
+    routine.type_params = told;
+    let is_unknown = |ty: &TypeName| unknown.iter().any(|generic| mentions(ty, &generic.text));
+    if matches!(&routine.returns, Returns::Type(ty) if is_unknown(ty)) {
+        routine.returns = Returns::Inferred;
+    }
+}
+
 fn mentions(ty: &TypeName, name: &str) -> bool {
     let parts = ty.args.iter().chain(ty.fields.iter().map(|(_, ty)| ty));
     ty.name.eq_ignore_ascii_case(name) || parts.into_iter().any(|ty| mentions(ty, name))

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ArmBody, Ident, Span};
 
+use super::super::generics;
 use super::super::params::signature;
 use super::super::{Captured, Definition, Handed};
 use super::Checker;
@@ -112,6 +113,7 @@ impl Checker<'_> {
             return None;
         }
         special.routine.params = passed;
+        generics::without_unknown(&mut special.routine);
         self.call_special(special, values, span)
     }
 
