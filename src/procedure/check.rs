@@ -285,6 +285,16 @@ pub struct Callable {
     pub result: Option<String>,
 }
 
+/// Whether a type, or one within it, is none that something has.
+fn is_unknown(ty: &LogicalType) -> bool {
+    match ty {
+        LogicalType::Null => true,
+        LogicalType::Array(item) => is_unknown(item),
+        LogicalType::Map(of) => is_unknown(&of.0) || is_unknown(&of.1),
+        _ => false,
+    }
+}
+
 /// Checks again and again, until the assumptions are true.
 fn settle(
     assumed: &mut Assumed,
@@ -460,7 +470,7 @@ impl Checker<'_> {
             (Returned::Inferred | Returned::Rows, Some((ty, nullable))) => Some((ty, nullable || falls_through)),
         };
         // What hangs on a result, or on the type of a variable, that is not known yet is looked at again.
-        let unknown = self.variables.iter().any(|variable| variable.ty == LogicalType::Null);
+        let unknown = self.variables.iter().any(|variable| is_unknown(&variable.ty));
         let again = self.instances.unresolved && result.is_some() || unknown && self.next != *self.assumed;
         if !self.errors.is_empty() && !again {
             self.name_both_uses();

@@ -33,6 +33,10 @@ impl Checker<'_> {
         if let ([Step::Index(key)], LogicalType::Map(_)) = (path, &self.variables[id.0 as usize].ty) {
             return self.put(id, key, value, span, out);
         }
+        if let ([Step::Index(key), rest @ ..], LogicalType::Map(of)) = (path, &self.variables[id.0 as usize].ty) {
+            let item = of.1.clone();
+            return self.put_within(id, (key, item), (rest, value), span, out);
+        }
         let value = {
             let held = self.inferred("", &value);
             self.set(held, value, out);
@@ -64,6 +68,50 @@ impl Checker<'_> {
                 self.error(Diagnostic::new("42804", span, message).with_help(format!("cast it: `… :: {ty}`")));
             }
         }
+    }
+
+    /// `m[k].a = v`: the map with the entry, of which a part is another; without the entry, nothing is there to be changed.
+    fn put_within(
+        &mut self,
+        id: ColumnId,
+        (key, item): (&ast::Expr, LogicalType),
+        (rest, value): (&[Step], Expr),
+        span: Span,
+        out: &mut Vec<Statement>,
+    ) {
+        let Some(bound) = self.expr(key, out) else { return };
+        let held = self.inferred("", &bound);
+        self.set(held, bound, out);
+        let key = self.reference(held, key.span);
+        let entry = ast::Expr {
+            kind: ast::ExprKind::Index {
+                expr: Box::new(self.reference(id, span)),
+                index: Box::new(key.clone()),
+                safe: false,
+            },
+            span,
+        };
+        let Some(entry) = self.expr(&entry, out) else { return };
+        let part = self.new_variable("", Some(item), true);
+        self.may_be_full(part);
+        self.set(part, entry, out);
+        let is_there = ast::Expr {
+            kind: ast::ExprKind::Is {
+                expr: Box::new(self.reference(part, span)),
+                negated: true,
+                test: ast::IsTest::Null,
+            },
+            span,
+        };
+        let Some(condition) = self.condition(&is_there, "an assignment", out) else {
+            return;
+        };
+        let mut body = Vec::new();
+        self.assign_part(part, rest, value, span, &mut body);
+        let changed = self.held(part, span);
+        self.put(id, &key, changed, span, &mut body);
+        let (arms, otherwise) = (vec![(condition, body)], Vec::new());
+        out.push(Statement::If { arms, otherwise });
     }
 
     /// `m[k] = v`: the map with another entry.
