@@ -124,6 +124,8 @@ pub(super) struct Checker<'c> {
     returned: Option<(LogicalType, bool)>,
     /// Bare queries are shown, as in scripts and procedures.
     shows: bool,
+    /// The call by itself that is looked at: its value is wanted by nobody.
+    alone: Option<Span>,
     effects: bool,
     /// The body is that of a trigger.
     trigger: Option<TriggerNames>,
@@ -332,6 +334,7 @@ fn settle(
             wanted: Returned::Inferred,
             returned: None,
             shows: false,
+            alone: None,
             effects: false,
             trigger: None,
             raised: Raised::default(),

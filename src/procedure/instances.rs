@@ -289,6 +289,9 @@ impl Instances {
     pub fn query_function(&mut self, call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
         let declared = self.definitions.types();
         let definition = self.definition_of(call, &declared)?.ok()?;
+        if definition.gives_array() && definition.has_effects() {
+            return Some(Err(is_procedure(&definition, call)));
+        }
         if !asking::asks(&definition, &*self.definitions) {
             return None;
         }
@@ -679,6 +682,14 @@ fn is_model(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
     let message = format!("`{name}` is a model, which has no value");
     let help = format!("run it by `call {name}(…)`, and read the table that it fills");
     Diagnostic::new("42809", call.name.span, message).with_help(help)
+}
+
+/// What a procedure changes is done by statements.
+fn is_procedure(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
+    let name = definition.shown_name();
+    let message = format!("the procedure `{name}` does more than ask, which no query does");
+    let help = format!("write `let rows = {name}(…)` before: its rows are an array then, as in `from unnest(rows)`");
+    Diagnostic::new("0A000", call.name.span, message).with_help(help)
 }
 
 fn no_method(methods: &[Arc<Definition>], call: &RoutineCall<'_>) -> Diagnostic {

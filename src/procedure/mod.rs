@@ -68,6 +68,8 @@ pub struct Definition {
     pub stored: bool,
     /// Its value is an array of all rows of the query that it returns.
     pub rows: bool,
+    /// It is said that it returns a relation.
+    relation: bool,
     /// What is known of its body.
     asked: OnceLock<asking::Asked>,
     words: OnceLock<HashSet<String>>,
@@ -109,6 +111,7 @@ impl Definition {
             functions: Vec::new(),
             stored: false,
             rows: false,
+            relation: false,
             asked: OnceLock::new(),
             words: OnceLock::new(),
         }
@@ -145,6 +148,7 @@ impl Definition {
     /// place of a receiver is a parameter that stands for types.
     pub fn of_routine(name: &str, mut routine: ast::Routine, dialect: Dialect, is_type: &dyn Fn(&str) -> bool) -> Self {
         generics::take_receiver(&mut routine, is_type);
+        let relation = matches!(routine.returns, ast::Returns::Rows(_));
         returned::as_query(&mut routine);
         if let Some(receiver) = &routine.receiver {
             let span = receiver.span;
@@ -158,7 +162,10 @@ impl Definition {
             let default = None;
             routine.params.insert(0, ast::Param { name, ty, default });
         }
-        Self::of(name.to_owned(), routine, dialect)
+        Self {
+            relation,
+            ..Self::of(name.to_owned(), routine, dialect)
+        }
     }
 
     /// What it was called where it was written.
@@ -178,6 +185,11 @@ impl Definition {
             },
         };
         is_query && !routine.is_procedure && routine.returns == ast::Returns::Inferred
+    }
+
+    /// Whether a call of it has all its rows as an array where a value is wanted: it is a procedure that returns a relation.
+    pub(super) fn gives_array(&self) -> bool {
+        self.relation && !self.rows && self.routine.is_procedure && self.routine.returns == ast::Returns::Inferred
     }
 
     /// Whether another definition of the same name and place is the same function: one that is written once may be called with others.

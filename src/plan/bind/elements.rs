@@ -1,6 +1,6 @@
-//! Aggregates that are asked of an array: `t.xs.sum()` is the sum of the elements of each array, where `sum(xs)` is one of rows.
+//! What is asked of an array: `t.xs.sum()` is the sum of the elements of each array, where `sum(xs)` is one of rows.
 //!
-//! `SELECT xs.max() FROM t` is `SELECT array_max(xs) FROM t`, and `xs.first()` is `xs |> first()`.
+//! `SELECT xs.max() FROM t` is `SELECT array_max(xs) FROM t`, `xs.first()` is `xs |> first()`, and `xs.take(2)` is `xs |> take(2)`.
 //!
 //! Invariants: what the call is asked of is bound twice, and leaves nothing behind the first time.
 //!
@@ -16,6 +16,38 @@ use crate::types::LogicalType;
 
 /// Aggregates that only a pipe over an array has.
 const ENDS: &[&str] = &["count", "first", "last"];
+
+/// What takes a part of an array by a number.
+const PARTS: &[&str] = &["take", "skip"];
+
+/// What a function that has a name can be given to.
+const OF_FUNCTIONS: &[&str] = &[
+    "filter",
+    "map",
+    "flat_map",
+    "take_while",
+    "skip_while",
+    "list_filter",
+    "array_filter",
+    "list_transform",
+    "array_transform",
+    "list_apply",
+    "array_apply",
+    "sort_by",
+    "count",
+    "sum",
+    "min",
+    "max",
+    "avg",
+    "mean",
+    "any",
+    "all",
+    "find",
+    "reduce",
+    "fold",
+    "list_reduce",
+    "array_reduce",
+];
 
 /// The function of an array that an aggregate of its elements is.
 fn of_array(name: &str) -> Option<&'static str> {
@@ -59,6 +91,28 @@ impl<'a> Binder<'a> {
                 self.lambda_call(block, pipe)
             }
         })
+    }
+
+    /// The pipe that a call is: `xs.take(2)`, `xs.map(f)`.
+    pub(super) fn as_pipe(&self, call: &ast::Call, span: Span) -> Option<ast::Expr> {
+        let plain = !(call.distinct || call.star || call.filter.is_some());
+        if !plain || self.in_body || self.tables.has_routine(&call.name.text) {
+            return None;
+        }
+        let (source, rest) = call.args.split_first()?;
+        let name = call.name.text.trim_start_matches('@').to_lowercase();
+        let is_function = |arg: &ast::Expr| match &arg.kind {
+            ast::ExprKind::Name(path) => matches!(path.as_slice(), [name] if self.tables.has_routine(&name.text)),
+            _ => false,
+        };
+        let is_part = PARTS.contains(&name.as_str()) && rest.len() == 1;
+        if !is_part && !(OF_FUNCTIONS.contains(&name.as_str()) && rest.iter().any(is_function)) {
+            return None;
+        }
+        let stages = vec![ast::Call::of(call.name.clone(), rest.to_vec())];
+        let source = Box::new(source.clone());
+        let kind = ast::ExprKind::Pipe { source, stages };
+        Some(ast::Expr { kind, span })
     }
 
     fn is_array(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> bool {

@@ -29,10 +29,13 @@ struct Passed {
 }
 
 impl<'a> Binder<'a> {
-    /// Whether a call has a function without a name among its arguments. An aggregate takes none: it is over rows.
+    /// Whether a call has a function without a name among its arguments. An aggregate takes one behind an array: it is over rows.
     pub(super) fn has_lambda(call: &ast::Call) -> bool {
         let is_lambda = |arg: &ast::Expr| matches!(arg.kind, K::Lambda(_));
-        call.args.iter().any(is_lambda) && super::call::aggregate_function(&call.name.text).is_none()
+        match super::call::aggregate_function(&call.name.text) {
+            None => call.args.iter().any(is_lambda),
+            Some(_) => matches!(call.args.as_slice(), [source, by] if is_lambda(by) && !is_lambda(source)),
+        }
     }
 
     /// Whether a call has functions of the user's among its arguments, by their names.

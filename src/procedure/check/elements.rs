@@ -28,6 +28,8 @@ pub(super) struct Flow<'c> {
     pub(super) before: Vec<Statement>,
     /// Done behind it.
     pub(super) after: Vec<Statement>,
+    /// Done before an element is looked at.
+    pub(super) head: Vec<Statement>,
     /// How many elements there are.
     pub(super) room: Option<Room>,
     /// Loops of `flat_map` around the stage.
@@ -118,6 +120,7 @@ impl Checker<'_> {
             span,
             before: Vec::new(),
             after: Vec::new(),
+            head: Vec::new(),
             room: None,
             depth: 0,
             done,
@@ -149,6 +152,7 @@ impl Checker<'_> {
                 let exact = chain.stages.iter().all(|stage| stage.step == Step::Map);
                 flow.room = count_of(&bounds).filter(|_| exact).map(|count| Room { count, exact });
                 let result = self.stages(flow, &chain.stages, element, &mut body)?;
+                body.splice(0..0, flow.head.drain(..));
                 out.push(range(element, bounds, body, span));
                 Some(result)
             }
@@ -174,6 +178,7 @@ impl Checker<'_> {
                 let mut result = None;
                 self.each_element(held, span, out, |checker, element, body| {
                     result = Some(checker.stages(flow, &chain.stages, element, body)?);
+                    body.splice(0..0, flow.head.drain(..));
                     Some(())
                 })?;
                 let result = result?;
@@ -352,10 +357,16 @@ impl Checker<'_> {
         match stage.step {
             Step::Skip => out.push(branch(is_below, vec![counted], body)),
             _ => {
-                body.insert(0, counted);
-                let mut otherwise = Vec::new();
-                self.stop(flow, &mut otherwise);
-                out.push(branch(is_below, body, otherwise));
+                // Once there are enough, nothing is done with what follows, the stages before this one neither.
+                let enough = branch(is_below.clone(), Vec::new(), vec![Statement::Break]);
+                flow.head.push(enough);
+                out.push(counted);
+                out.append(&mut body);
+                if flow.depth > 0 {
+                    let mut otherwise = Vec::new();
+                    self.stop(flow, &mut otherwise);
+                    out.push(branch(is_below, Vec::new(), otherwise));
+                }
             }
         }
         result

@@ -15,7 +15,7 @@ use super::Checker;
 use crate::plan::BodyName;
 use crate::plan::logical::ColumnId;
 use crate::plan::routine::Statement;
-use crate::plan::{as_numbers, expand_macro, macro_args, macro_holds_query, macro_named, of_module};
+use crate::plan::{ROWS_OF, as_numbers, expand_macro, macro_args, macro_holds_query, macro_named, of_module};
 use crate::types::stack::with_room;
 
 impl Checker<'_> {
@@ -101,6 +101,7 @@ impl Checker<'_> {
         if let Some(opened) = self.macro_query(expr, out) {
             return opened;
         }
+        self.take_rows(expr);
         match self.whole_row(expr) {
             Some(row) => *expr = row,
             None => self.row_as_struct(expr),
@@ -147,7 +148,16 @@ impl Checker<'_> {
         }
     }
 
-    /// A call of a lambda, or one that ends a chain over an array; `None` if it is another one.
+    /// Makes a call of a procedure that returns a relation one for all its rows, where somebody wants them.
+    fn take_rows(&self, expr: &mut Expr) {
+        let ExprKind::Call(call) = &mut expr.kind else { return };
+        let alone = self.alone == Some(expr.span) || self.closure(&call.name.text).is_some();
+        let definition = self.instances.definitions.find_at(&call.name).filter(|_| !alone);
+        if definition.is_some_and(|definition| definition.gives_array()) {
+            call.name.text.push_str(ROWS_OF);
+        }
+    }
+
     /// A call of a macro that holds a query: that, with variables that have the arguments. `None` if it is something else.
     fn macro_query(&mut self, expr: &mut Expr, out: &mut Vec<Statement>) -> Option<bool> {
         let ExprKind::Call(call) = &expr.kind else { return None };
@@ -192,6 +202,7 @@ impl Checker<'_> {
         Some(macro_named(made, &names))
     }
 
+    /// A call of a lambda, or one that ends a chain over an array; `None` if it is another one.
     fn lifted_call(&mut self, call: &ast::Call, span: ast::Span, out: &mut Vec<Statement>) -> Option<Option<ColumnId>> {
         let named = self.with_named_functions(call, out);
         let Some(call) = &named else { return Some(None) };

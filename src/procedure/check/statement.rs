@@ -106,9 +106,10 @@ impl Checker<'_> {
                 ast::ExprKind::Try(attempt) => self.attempt(attempt, value.span, None, out),
                 _ if is_error(value) => self.throw(Some(value), statement.span, out),
                 _ => {
-                    if let Some(value) = self.expr(value, out) {
-                        out.push(Statement::Eval(value));
-                    }
+                    self.alone = matches!(value.kind, ast::ExprKind::Call(_)).then_some(value.span);
+                    let bound = self.expr(value, out);
+                    self.alone = None;
+                    out.extend(bound.map(Statement::Eval));
                 }
             },
             K::Query(_) if self.trigger.is_some() => {
