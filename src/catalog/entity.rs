@@ -310,8 +310,11 @@ pub struct TriggerDef {
     /// Those of a lower number are first; then it goes by name.
     #[serde(default)]
     pub order: i64,
-    /// The procedure.
+    /// The procedure, or the module that has it.
     pub call: EntityId,
+    /// Which of the module's it is: `module.name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
     /// Its arguments, as text; an empty name: by its place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<(String, Source)>,
@@ -330,6 +333,30 @@ pub struct TriggerDef {
     /// Does not fire.
     #[serde(default)]
     pub disabled: bool,
+}
+
+impl TriggerDef {
+    /// What its procedure is called, as the catalog has it.
+    pub fn callee<'c>(&'c self, catalog: &'c super::Catalog) -> Option<&'c str> {
+        let of_entry = || catalog.get(self.call).map(|entry| entry.entity.name());
+        self.member.as_deref().or_else(of_entry)
+    }
+
+    /// `insert|update of a, b`.
+    pub fn events_text(&self) -> String {
+        let events: Vec<&str> = self.events.iter().map(|event| event.name()).collect();
+        match self.of.as_slice() {
+            [] => events.join("|"),
+            of => format!("{} of {}", events.join("|"), of.join(", ")),
+        }
+    }
+
+    /// Whether a definition of that name, which its entry has, is its procedure.
+    pub fn calls(&self, name: &str) -> bool {
+        self.member
+            .as_ref()
+            .is_none_or(|member| member.eq_ignore_ascii_case(name))
+    }
 }
 
 /// When a trigger fires.

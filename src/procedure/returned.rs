@@ -42,7 +42,23 @@ pub(super) fn as_query(routine: &mut Routine) {
             before.for_each(|statement| Early(&columns).statement(statement));
         }
     }
+    if routine.is_procedure && routine.metadata.is_empty() {
+        show(&mut routine.body);
+    }
     routine.returns = Returns::Inferred;
+}
+
+/// Makes the query that a procedure returns at its end one by itself, whose rows are shown where nobody wants them.
+fn show(body: &mut RoutineBody) {
+    let RoutineBody::Block(block) = body else { return };
+    let Some(last) = block.statements.last_mut() else {
+        return;
+    };
+    if let StatementKind::Return(Some(value)) = &last.kind
+        && let Value::Query(query) = &**value
+    {
+        last.kind = StatementKind::Query((**query).clone());
+    }
 }
 
 /// RETURN before the end gives the same columns.

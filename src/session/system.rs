@@ -12,8 +12,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::change::foreign::relation_of_fields;
+use super::define;
 use super::store::View;
-use crate::catalog::{Catalog, Entity};
+use crate::catalog::{Catalog, Entity, EntityId, TriggerDef};
 use crate::formats::Relation;
 use crate::plan::ResolveError;
 use crate::types::arrow::arrow_schema;
@@ -24,15 +25,15 @@ pub const SCHEMA: &str = "system";
 
 /// A relation of the schema, over a catalog that the view has or had; `None` if there is none of that name.
 pub fn relation(view: &View, catalog: &Catalog, name: &str) -> Result<Option<Arc<dyn Relation>>, ResolveError> {
-    let procedures = match name.to_lowercase().as_str() {
-        "procedures" => true,
-        "functions" => false,
+    let (of, rows): (&[(&str, LogicalType)], Vec<Vec<Value>>) = match name.to_lowercase().as_str() {
+        "procedures" => (&COLUMNS, rows(catalog, true)),
+        "functions" => (&COLUMNS, rows(catalog, false)),
+        "triggers" => (&OF_TRIGGERS, triggers(catalog)),
         _ => return Ok(None),
     };
-    let rows: Vec<Vec<Value>> = rows(catalog, procedures);
     let failed = |message: String| ResolveError { code: "XX000", message };
-    let mut columns = Vec::with_capacity(COLUMNS.len());
-    for (at, (_, ty)) in COLUMNS.iter().enumerate() {
+    let mut columns = Vec::with_capacity(of.len());
+    for (at, (_, ty)) in of.iter().enumerate() {
         let values: Vec<Value> = rows.iter().filter_map(|row| row.get(at).cloned()).collect();
         columns.push(array::from_values(&values, ty).map_err(failed)?);
     }
@@ -41,7 +42,7 @@ pub fn relation(view: &View, catalog: &Catalog, name: &str) -> Result<Option<Arc
         ty: ty.clone(),
         nullable: true,
     };
-    let fields: Vec<Field> = COLUMNS.iter().map(field).collect();
+    let fields: Vec<Field> = of.iter().map(field).collect();
     let batch = RecordBatch::try_new(arrow_schema(&fields), columns).map_err(|error| failed(error.to_string()))?;
     let relation = relation_of_fields(view, &fields, &[batch]).map_err(|error| failed(error.to_string()))?;
     Ok(Some(relation))
@@ -55,6 +56,45 @@ const COLUMNS: [(&str, LogicalType); 6] = [
     ("security", LogicalType::String),
     ("text", LogicalType::String),
 ];
+
+const OF_TRIGGERS: [(&str, LogicalType); 10] = [
+    ("name", LogicalType::String),
+    ("target", LogicalType::String),
+    ("timing", LogicalType::String),
+    ("events", LogicalType::String),
+    ("level", LogicalType::String),
+    ("condition", LogicalType::String),
+    ("position", LogicalType::BigInt),
+    ("procedure", LogicalType::String),
+    ("enabled", LogicalType::Boolean),
+    ("text", LogicalType::String),
+];
+
+fn triggers(catalog: &Catalog) -> Vec<Vec<Value>> {
+    let text = |text: &str| Value::String(text.into());
+    let defs = catalog.entries().filter_map(|entry| match &*entry.entity {
+        Entity::Trigger(def) => Some(def),
+        _ => None,
+    });
+    let row = |def: &TriggerDef| {
+        let name = |id: &EntityId| catalog.get(*id).map_or("?", |entry| entry.entity.name());
+        let targets: Vec<&str> = def.targets.iter().map(name).collect();
+        let when = def.when.as_ref();
+        vec![
+            text(&def.name),
+            text(&targets.join("|")),
+            text(def.timing.name()),
+            text(&def.events_text()),
+            text(if def.each_row { "row" } else { "statement" }),
+            when.map_or(Value::Null, |when| text(&when.text)),
+            Value::Int(i128::from(def.order)),
+            text(def.callee(catalog).unwrap_or("?")),
+            Value::Boolean(!def.disabled),
+            text(&define::text::trigger(catalog, def)),
+        ]
+    };
+    defs.map(row).collect()
+}
 
 fn rows(catalog: &Catalog, procedures: bool) -> Vec<Vec<Value>> {
     let text = |text: &str| Value::String(text.into());

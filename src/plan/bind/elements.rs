@@ -106,7 +106,8 @@ impl<'a> Binder<'a> {
             _ => false,
         };
         let is_part = PARTS.contains(&name.as_str()) && rest.len() == 1;
-        if !is_part && !(OF_FUNCTIONS.contains(&name.as_str()) && rest.iter().any(is_function)) {
+        let is_given = OF_FUNCTIONS.contains(&name.as_str()) && rest.iter().any(is_function);
+        if !(is_part || is_given) {
             return None;
         }
         let stages = vec![ast::Call::of(call.name.clone(), rest.to_vec())];

@@ -32,7 +32,11 @@ impl Checker<'_> {
         match &last.kind {
             _ if !self.flow.is_reachable() => self.unreachable(last.span),
             K::Eval(value) if self.wanted != Returned::Void && !is_bare_try(value) && !is_error(value) => {
+                // Behind what a procedure ends with, rows are shown.
+                let shown = self.shows && !self.is_typed() && matches!(value.kind, ast::ExprKind::Call(_));
+                self.alone = shown.then_some(value.span);
                 self.return_value(Some(&Value::Expr((**value).clone())), last.span, &mut out);
+                self.alone = None;
             }
             K::Query(query) if !self.shows || self.is_typed() => {
                 self.return_value(Some(&Value::Query(Box::new(query.clone()))), last.span, &mut out);

@@ -93,7 +93,8 @@ fn triggers(catalog: &Catalog, only: Option<EntityId>) -> impl Iterator<Item = S
     })
 }
 
-fn trigger(catalog: &Catalog, def: &TriggerDef) -> String {
+/// The statement that makes a trigger.
+pub fn trigger(catalog: &Catalog, def: &TriggerDef) -> String {
     let string = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let targets = def
         .targets
@@ -105,7 +106,7 @@ fn trigger(catalog: &Catalog, def: &TriggerDef) -> String {
         });
     let targets: Vec<String> = targets.collect();
     let events: Vec<&str> = def.events.iter().map(|event| event.name()).collect();
-    let call = catalog.get(def.call).map_or("", |entry| entry.entity.name());
+    let call = def.callee(catalog).unwrap_or_default();
     let mut options = vec![
         format!("timing: '{}'", def.timing.name()),
         format!("event: '{}'", events.join("|")),

@@ -137,7 +137,9 @@ pub fn of_trigger(
 ) -> Vec<Written> {
     let mut definitions = Vec::new();
     routines::each_of(session, def.call, &mut |_, definition: &Arc<Definition>| {
-        definitions.push(Arc::clone(definition));
+        if def.calls(&definition.name) {
+            definitions.push(Arc::clone(definition));
+        }
     });
     let mut all = Vec::new();
     for target in &def.targets {

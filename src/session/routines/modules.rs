@@ -152,11 +152,12 @@ fn still_there(
             let Some(entry) = view.catalog().get(user) else {
                 continue;
             };
-            let text = match &*entry.entity {
-                Entity::Routine(def) => &def.source.text,
-                _ => continue,
+            let is_needed = match &*entry.entity {
+                Entity::Routine(def) => def.source.text.to_lowercase().contains(&gone.name.to_lowercase()),
+                Entity::Trigger(def) => def.call == id && def.member.is_some() && def.calls(&gone.name),
+                _ => false,
             };
-            if text.to_lowercase().contains(&gone.name.to_lowercase()) {
+            if is_needed {
                 let message = format!("`{}` is needed by {}", gone.name, view.catalog().described(&[user]));
                 let help = "leave it there, or drop what needs it first";
                 return Err(Error::new(Diagnostic::new("2BP01", name.span, message).with_help(help)));

@@ -16,7 +16,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::places;
 use super::ready::{self, NEW_ROWS, OLD_ROWS};
-use crate::catalog::{Entity, EntityId, Event, MAIN_SCHEMA, Source, Timing, TriggerDef};
+use crate::catalog::{Entity, EntityId, Event, MAIN_SCHEMA, RoutineDef, Source, Timing, TriggerDef};
 use crate::session::change::{Running, shape};
 use crate::session::databases::{TEMP, Which};
 use crate::session::define::{catalog_error, schema_and_name, unsupported};
@@ -67,9 +67,7 @@ pub fn create(session: &mut Session, create: &CreateTrigger, view: &mut View, ru
     let mut events: Vec<Event> = events.collect();
     events.sort_unstable();
     events.dedup();
-    let [call] = create.call.as_slice() else {
-        return Err(unsupported("a procedure in a schema", name.span));
-    };
+    let (call, member) = procedure(view, &whole(&create.call, name.span))?;
     let args = create.args.iter().map(|arg| {
         let name = arg.name.as_ref().map_or(String::new(), |name| name.text.clone());
         (name, shape::source_of(&arg.value, running.dialect))
@@ -89,7 +87,8 @@ pub fn create(session: &mut Session, create: &CreateTrigger, view: &mut View, ru
         of: columns_of(view, &[target(view, &create.target)?], &of)?,
         when: create.when.as_ref().map(|when| shape::source_of(when, running.dialect)),
         order: 0,
-        call: procedure(view, call)?,
+        call,
+        member,
         args: args.collect(),
         names: Vec::new(),
         writes: Vec::new(),
@@ -275,19 +274,43 @@ fn target(view: &View, path: &[Ident]) -> Result<EntityId, Error> {
     }
 }
 
-fn procedure(view: &View, name: &Ident) -> Result<EntityId, Error> {
-    let found = view.catalog().find(&[MAIN_SCHEMA, &name.text]);
-    match found.map(|entry| (entry.id, &*entry.entity)) {
-        Some((id, Entity::Routine(_))) => Ok(id),
-        _ => {
-            let routines = view
-                .catalog()
-                .entries()
-                .filter(|entry| matches!(&*entry.entity, Entity::Routine(_)));
-            let error = user("42883", name.span, format!("procedure `{}` does not exist", name.text));
-            Err(with_near(error, &name.text, routines.map(|entry| entry.entity.name())))
-        }
+/// A name of several parts as one.
+fn whole(path: &[Ident], span: Span) -> Ident {
+    let parts: Vec<&str> = path.iter().map(|part| part.text.as_str()).collect();
+    let (first, last) = (path.first(), path.last());
+    Ident {
+        text: parts.join("."),
+        quoted: true,
+        span: first.zip(last).map_or(span, |(first, last)| first.span.to(last.span)),
     }
+}
+
+/// What has a procedure, and which one of a module's it is.
+fn procedure(view: &View, name: &Ident) -> Result<(EntityId, Option<String>), Error> {
+    let found = view.catalog().find(&[MAIN_SCHEMA, &name.text]);
+    if let Some((id, Entity::Routine(_))) = found.map(|entry| (entry.id, &*entry.entity)) {
+        return Ok((id, None));
+    }
+    if let Some((module, _)) = name.text.split_once('.')
+        && let Some((entry, def)) = view.catalog().module(MAIN_SCHEMA, module)
+        && let Some(member) = callable(def).find(|member| member.eq_ignore_ascii_case(&name.text))
+    {
+        return Ok((entry.id, Some(member.to_owned())));
+    }
+    let routines = view.catalog().entries().filter_map(|entry| match &*entry.entity {
+        Entity::Routine(def) => Some(def),
+        _ => None,
+    });
+    let names = routines.flat_map(|def| callable(def).chain(def.members.is_none().then_some(&*def.name)));
+    let error = user("42883", name.span, format!("procedure `{}` does not exist", name.text));
+    Err(with_near(error, &name.text, names))
+}
+
+/// The functions and procedures of a module.
+fn callable(def: &RoutineDef) -> impl Iterator<Item = &str> {
+    let members = def.members.iter().flatten();
+    let own = members.filter(|member| matches!(&*member.kind, "procedure" | "function"));
+    own.map(|member| &*member.name)
 }
 
 /// The names of columns, as the targets have them.
@@ -358,6 +381,7 @@ impl Written<'_> {
             },
         };
         let of = self.list("of")?;
+        let (call, member) = self.callee(view)?;
         Ok(TriggerDef {
             name: self.trigger.text.clone(),
             of: columns_of(view, &targets, &of)?,
@@ -367,7 +391,8 @@ impl Written<'_> {
             each_row,
             when: self.find("when").map(|when| shape::source_of(when, self.dialect)),
             order: self.order()?,
-            call: self.callee(view)?,
+            call,
+            member,
             args: self.args()?,
             names: Vec::new(),
             writes: Vec::new(),
@@ -489,7 +514,7 @@ impl Written<'_> {
     }
 
     /// `call: 'p'`, `exe: 'p'`, or a procedure of the trigger's own name.
-    fn callee(&self, view: &View) -> Result<EntityId, Error> {
+    fn callee(&self, view: &View) -> Result<(EntityId, Option<String>), Error> {
         let exe = self.word("exe")?;
         let is_kind = |word: &Ident| ["procedure", "function"].contains(&word.text.to_ascii_lowercase().as_str());
         if let Some(exe) = exe

@@ -10,7 +10,7 @@
 use gobi_grammar::ast::Span;
 
 use super::ready::Ready;
-use crate::catalog::{Entity, Timing};
+use crate::catalog::Timing;
 use crate::compile::routine::compile_rows;
 use crate::exec::PipelineExplain;
 use crate::procedure::RowOutput;
@@ -32,10 +32,7 @@ pub fn explained(
     if let Some(when) = &def.when {
         operators.push(Operator::plain(format!("only for rows for which {}", when.text)));
     }
-    let name = match view.catalog().get(def.call).map(|entry| &*entry.entity) {
-        Some(Entity::Routine(routine)) => routine.name.clone(),
-        _ => def.name.clone(),
-    };
+    let name = def.callee(view.catalog()).unwrap_or(&def.name);
     let over = if def.each_row {
         " over the batch, row by row"
     } else {

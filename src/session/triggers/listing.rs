@@ -101,20 +101,15 @@ pub fn describe(session: &mut Session, name: &Ident, span: Span) -> Result<Resul
 fn described(catalog: &Catalog, def: &TriggerDef) -> Vec<String> {
     let name = |id| catalog.get(id).map_or("?", |entry| entry.entity.name()).to_owned();
     let targets: Vec<String> = def.targets.iter().map(|id| name(*id)).collect();
-    let events: Vec<&str> = def.events.iter().map(|event| event.name()).collect();
-    let events = match def.of.as_slice() {
-        [] => events.join("|"),
-        of => format!("{} of {}", events.join("|"), of.join(", ")),
-    };
     vec![
         def.name.clone(),
         targets.join("|"),
         def.timing.name().to_owned(),
-        events,
+        def.events_text(),
         if def.each_row { "row" } else { "statement" }.to_owned(),
         def.when.as_ref().map(|when| when.text.clone()).unwrap_or_default(),
         def.order.to_string(),
-        name(def.call),
+        def.callee(catalog).unwrap_or("?").to_owned(),
         if def.disabled { "no" } else { "yes" }.to_owned(),
     ]
 }

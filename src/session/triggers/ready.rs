@@ -159,7 +159,9 @@ pub fn check(
     }
     let mut words = std::collections::HashSet::new();
     routines::each_of(session, def.call, &mut |_, definition| {
-        words.extend(definition.words().iter().cloned())
+        if def.calls(&definition.name) {
+            words.extend(definition.words().iter().cloned());
+        }
     });
     named.settle(view.catalog(), |id| def.targets.contains(&id) || id == def.call, &words);
     let Naming { names, writes } = named;
@@ -350,13 +352,19 @@ fn callee(
     span: Span,
 ) -> Result<(Arc<Definition>, Instances), Error> {
     let found = view.catalog().get(def.call);
-    let Some(Entity::Routine(routine)) = found.map(|entry| &*entry.entity) else {
+    let (Some(Entity::Routine(_)), Some(name)) = (found.map(|entry| &*entry.entity), def.callee(view.catalog())) else {
         let message = format!("the procedure of the trigger `{}` is gone", def.name);
         return Err(Error::new(Diagnostic::new("42883", span, message)));
     };
-    stored_definition(session, &routine.name.clone()).ok_or_else(|| {
-        let message = format!("the text of `{}` cannot be read", routine.name);
-        Error::new(Diagnostic::new("XX001", span, message))
+    stored_definition(session, name).ok_or_else(|| match &def.member {
+        Some(member) => {
+            let message = format!("the procedure `{member}` of the trigger `{}` is gone", def.name);
+            Error::new(Diagnostic::new("42883", span, message))
+        }
+        None => {
+            let message = format!("the text of `{name}` cannot be read");
+            Error::new(Diagnostic::new("XX001", span, message))
+        }
     })
 }
 
