@@ -20,35 +20,6 @@ const ENDS: &[&str] = &["count", "first", "last"];
 /// What takes a part of an array by a number.
 const PARTS: &[&str] = &["take", "skip"];
 
-/// What a function that has a name can be given to.
-const OF_FUNCTIONS: &[&str] = &[
-    "filter",
-    "map",
-    "flat_map",
-    "take_while",
-    "skip_while",
-    "list_filter",
-    "array_filter",
-    "list_transform",
-    "array_transform",
-    "list_apply",
-    "array_apply",
-    "sort_by",
-    "count",
-    "sum",
-    "min",
-    "max",
-    "avg",
-    "mean",
-    "any",
-    "all",
-    "find",
-    "reduce",
-    "fold",
-    "list_reduce",
-    "array_reduce",
-];
-
 /// The function of an array that an aggregate of its elements is.
 fn of_array(name: &str) -> Option<&'static str> {
     match name {
@@ -93,21 +64,18 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// The pipe that a call is: `xs.take(2)`, `xs.map(f)`.
-    pub(super) fn as_pipe(&self, call: &ast::Call, span: Span) -> Option<ast::Expr> {
+    /// The pipe that a call is: `xs.take(2)`, `xs.count(f)`.
+    pub(super) fn as_pipe(&mut self, block: &Block<'a>, call: &ast::Call, span: Span) -> Option<ast::Expr> {
         let plain = !(call.distinct || call.star || call.filter.is_some());
         if !plain || self.in_body || self.tables.has_routine(&call.name.text) {
             return None;
         }
         let (source, rest) = call.args.split_first()?;
-        let name = call.name.text.trim_start_matches('@').to_lowercase();
-        let is_function = |arg: &ast::Expr| match &arg.kind {
-            ast::ExprKind::Name(path) => matches!(path.as_slice(), [name] if self.tables.has_routine(&name.text)),
-            _ => false,
-        };
-        let is_part = PARTS.contains(&name.as_str()) && rest.len() == 1;
-        let is_given = OF_FUNCTIONS.contains(&name.as_str()) && rest.iter().any(is_function);
-        if !(is_part || is_given) {
+        let [by] = rest else { return None };
+        let name = call.name.text.to_lowercase();
+        let is_part = PARTS.contains(&name.as_str());
+        let is_aggregate = super::call::aggregate_function(&name).is_some();
+        if !is_part && !(is_aggregate && self.is_function_name(block, by)) {
             return None;
         }
         let stages = vec![ast::Call::of(call.name.clone(), rest.to_vec())];

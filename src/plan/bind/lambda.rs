@@ -48,7 +48,8 @@ impl<'a> Binder<'a> {
         takes_any && call.args.iter().any(|arg| self.is_function_name(block, arg))
     }
 
-    fn is_function_name(&mut self, block: &Block<'a>, arg: &ast::Expr) -> bool {
+    /// Whether an argument is the name of a function of the user's.
+    pub(super) fn is_function_name(&mut self, block: &Block<'a>, arg: &ast::Expr) -> bool {
         let arg = match &arg.kind {
             K::Named { value, .. } => value,
             _ => arg,
