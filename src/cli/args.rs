@@ -211,7 +211,7 @@ pub enum Command {
     /// Run the TEST blocks of scripts on a branch that is thrown away; exit code 1 if one fails
     #[command(after_help = "Example:\n  gobi -d shop test prices.grz")]
     Test(Test),
-    /// Print scripts in one style
+    /// Rewrite scripts in one style; what comes by standard input is printed
     #[command(after_help = "Examples:\n  gobi fmt report.sql\n  echo 'select 1' | gobi fmt -")]
     Fmt(Fmt),
     /// Print a script that completes gobi's arguments in a shell

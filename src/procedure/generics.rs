@@ -6,11 +6,11 @@
 //!
 //! Does not: make the function; `instances` does, once for each list of types.
 
-use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Returns, TypeName};
+use gobi_grammar::{Diagnostic, Dialect};
 
 use super::Definition;
-use crate::plan::{NamedTypes, RoutineCall, common_type};
+use crate::plan::{NamedTypes, RoutineCall, bind_type, common_type};
 use crate::types::LogicalType;
 
 /// A parameter that stands for a type, and by which parameter of the function it does so.
@@ -56,6 +56,55 @@ pub(super) fn bound(
         types.push((generic.text.to_lowercase(), found.ty));
     }
     Ok(declared.with(types))
+}
+
+/// The type of a receiver where a value of a type is given: `array<int>` of `<T> <array<T>>` for an array of ints.
+pub(super) fn receiver_for(method: &Definition, given: &LogicalType, declared: &NamedTypes) -> Option<LogicalType> {
+    let written = method.routine.receiver.as_ref()?;
+    let generics = &method.routine.type_params;
+    let mut found: Vec<Option<Found<'_>>> = generics.iter().map(|_| None).collect();
+    meet(written, given, "self", generics, &mut found).ok()?;
+    let stand = generics.iter().zip(found);
+    let stand = stand.map(|(generic, found)| {
+        let ty = found.map_or(LogicalType::Null, |found| found.ty);
+        (generic.text.to_lowercase(), ty)
+    });
+    bind_type(written, method.dialect, &declared.with(stand.collect())).ok()
+}
+
+/// The type of a receiver by which those of one name differ: what stands for types is NULL in it.
+pub fn receiver_of(definition: &Definition, declared: &NamedTypes) -> Option<Result<LogicalType, Vec<Diagnostic>>> {
+    let receiver = definition.routine.receiver.as_ref()?;
+    let generics = definition.routine.type_params.iter();
+    let any = generics.map(|generic| (generic.text.to_lowercase(), LogicalType::Null));
+    Some(bind_type(receiver, definition.dialect, &declared.with(any.collect())))
+}
+
+/// The same of a receiver that is written where it is dropped: a name of no type stands for types.
+pub fn written_receiver(
+    receiver: &TypeName,
+    dialect: Dialect,
+    declared: &NamedTypes,
+) -> Result<LogicalType, Vec<Diagnostic>> {
+    let bound = bind_type(receiver, dialect, declared);
+    let (Err(_), [_, ..]) = (&bound, receiver.args.as_slice()) else {
+        return bound;
+    };
+    let mut leaves = Vec::new();
+    each_leaf(receiver, &mut |leaf| {
+        if bind_type(leaf, dialect, declared).is_err() {
+            leaves.push((leaf.name.to_lowercase(), LogicalType::Null));
+        }
+    });
+    bind_type(receiver, dialect, &declared.with(leaves)).or(bound)
+}
+
+fn each_leaf(ty: &TypeName, f: &mut dyn FnMut(&TypeName)) {
+    if ty.args.is_empty() && ty.fields.is_empty() {
+        f(ty);
+    }
+    let parts = ty.args.iter().chain(ty.fields.iter().map(|(_, ty)| ty));
+    parts.for_each(|part| each_leaf(part, f));
 }
 
 /// Two types for one parameter: which, and by what.
@@ -130,6 +179,9 @@ fn ambiguous(definition: &Definition, call: &RoutineCall<'_>, error: &Ambiguous)
 /// types use it.
 pub(super) fn take_receiver(routine: &mut gobi_grammar::ast::Routine, is_type: &dyn Fn(&str) -> bool) {
     let Some(receiver) = &routine.receiver else { return };
+    if !routine.type_params.is_empty() {
+        return;
+    }
     let plain = receiver.params.is_empty() && receiver.args.is_empty() && receiver.fields.is_empty();
     if !plain || crate::plan::is_own_type(&receiver.name) || is_type(&receiver.name) {
         return;

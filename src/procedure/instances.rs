@@ -656,16 +656,15 @@ impl Instances {
 /// The one for the receiver that a call gives: of its type, or of one that its values can be taken as.
 fn method_of(methods: &[Arc<Definition>], call: &RoutineCall<'_>, types: &NamedTypes) -> Option<Arc<Definition>> {
     let (_, given, _) = call.args.first()?;
-    let receiver = |method: &Definition| {
-        let ty = method.routine.receiver.as_ref()?;
-        crate::plan::bind_type(ty, method.dialect, types).ok()
-    };
+    let receiver = |method: &Definition| generics::receiver_for(method, given, types);
+    let is_plain = |method: &&Arc<Definition>| method.routine.type_params.is_empty();
     let is_same = |method: &&Arc<Definition>| receiver(method).as_ref() == Some(given);
     let is_wider = |method: &&Arc<Definition>| {
         receiver(method).is_some_and(|ty| crate::plan::common_type(&ty, given).as_ref() == Some(&ty))
     };
-    let mut all = methods.iter();
-    all.find(is_same).or_else(|| methods.iter().find(is_wider)).cloned()
+    let mut plain = methods.iter().filter(is_plain);
+    let found = plain.find(is_same).or_else(|| methods.iter().find(is_same));
+    found.or_else(|| methods.iter().find(is_wider)).cloned()
 }
 
 /// What a function that gives one gives is called, or handed on.
@@ -699,7 +698,7 @@ fn no_method(methods: &[Arc<Definition>], call: &RoutineCall<'_>) -> Diagnostic 
         None => "without a receiver".to_owned(),
     };
     let known = methods.iter().filter_map(|method| method.routine.receiver.as_ref());
-    let known: Vec<String> = known.map(|ty| format!("`{}`", ty.name)).collect();
+    let known: Vec<String> = known.map(|ty| format!("`{ty}`")).collect();
     let message = format!("there is no `{name}` {given}");
     Diagnostic::new("42883", call.name.span, message).with_help(format!("there is one of {}", known.join(", ")))
 }

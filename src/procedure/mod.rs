@@ -43,6 +43,7 @@ pub use check::{
     CALLED, Callable, Checked, CheckedTrigger, Given, RowInput, RowOutput, SKIPPED, TriggerOf, check_body,
     check_definition, check_trigger,
 };
+pub use generics::{receiver_of, written_receiver};
 pub use instances::Instances;
 pub use module::Module;
 pub use question::{Question, QuestionKind};

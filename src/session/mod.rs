@@ -275,6 +275,8 @@ impl Session {
     /// Explains the one query of a script.
     pub fn explain(&mut self, script: &str, options: ExplainOptions) -> Result<Explanation, Error> {
         let started = Instant::now();
+        self.script = script.into();
+        self.relations.routines.sources.begin_script();
         let parsing = script::parse(script, self.settings.dialect);
         let phases = Phases {
             parse: started.elapsed(),
@@ -285,7 +287,9 @@ impl Session {
             [(statement, dialect)] => {
                 self.statement = text_of(script, statement.span).into();
                 self.refresh_view(statement.span)?;
-                explain::of_statement(self, statement, *dialect, options, phases)
+                let explained = explain::of_statement(self, statement, *dialect, options, phases);
+                let sources = &self.relations.routines.sources;
+                explained.map_err(|error| error.resolved(sources, statement.span))
             }
             [] => Err(Error::new(Diagnostic::new(
                 "42601",

@@ -8,6 +8,7 @@
 //!
 //! Does not: choose the branch; who asks for tests does.
 
+use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Ident, Literal, StatementKind as K, Test};
 
 use super::change::Running;
@@ -46,6 +47,12 @@ impl Session {
 /// TEST: looked at, and run if somebody wants to know.
 pub fn run(session: &mut Session, test: &Test, running: Running) -> Result<StatementResult, Error> {
     let body = body_of(test, running);
+    let same = |outcome: &TestOutcome| outcome.name == test.name.text;
+    if session.testing.iter().flatten().any(same) {
+        let message = format!("there is a test `{}` already", test.name.text);
+        let error = Diagnostic::new("42710", test.name.span, message).with_help("give each a name of its own");
+        return Err(Error::new(error));
+    }
     if session.testing.is_none() {
         return routines::look_at_body(session, &body, running).map(|()| StatementResult::Done);
     }

@@ -25,6 +25,47 @@ fn output(folder: &Path, args: &[&str]) -> String {
 }
 
 #[test]
+fn procedures_are_profiled_in_a_format() {
+    let folder = folder();
+    let text = "upsert procedure p(n int) returns int { let x = 1; x + n }";
+    output(folder.path(), &["-d", "db", "-c", text]);
+    let shown = output(
+        folder.path(),
+        &["-d", "db", "procedures", "profile", "p", "-5", "--format", "csv"],
+    );
+    assert!(shown.starts_with("`p`(-5)\n-4\nline,calls,"), "{shown}");
+}
+
+#[test]
+fn an_error_of_what_is_explained_has_its_place() {
+    let folder = folder();
+    let text = "upsert procedure p(n int) returns int {\n  let y = 1 div (n - n)\n  y }";
+    output(folder.path(), &["-d", "db", "-c", text]);
+    let ran = gobi(
+        folder.path(),
+        &["-d", "db", "explain", "--analyze", "--jit", "call p(20)"],
+    );
+    assert_eq!(ran.code, Some(1));
+    let (message, place) = ("in `p`, line 2, column 11: division by zero", "1:1");
+    assert!(ran.err.contains(message) && ran.err.contains(place), "{}", ran.err);
+}
+
+#[test]
+fn tests_have_names_of_their_own() {
+    let folder = folder();
+    let text = "test a { assert 1 = 1 }\ntest b { assert 1 = 1 }\ntest a { assert 1 = 1 }\n";
+    fs::write(folder.path().join("twice.grz"), text).unwrap();
+    let ran = gobi(folder.path(), &["test", "twice.grz"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.err.contains("there is a test `a` already"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+}
+
+#[test]
 fn exit_codes() {
     let folder = folder();
     let code = |args: &[&str]| gobi(folder.path(), args).code;

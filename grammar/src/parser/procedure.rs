@@ -268,7 +268,25 @@ impl Builder<'_> {
                 _ => self.odd("metadata of this form"),
             },
             Rule::generic_params => routine.type_params = self.idents(part),
-            Rule::receiver => routine.receiver = parts(part).next().map(|ty| self.type_name(ty)),
+            Rule::receiver => {
+                // Before a receiver stands what it is made of: `<T> <array<T>>`.
+                if let Some(before) = routine.receiver.take() {
+                    if !before.args.is_empty() || !before.fields.is_empty() || !before.params.is_empty() {
+                        self.error(
+                            "42601",
+                            before.span,
+                            "a name that stands for types is wanted before a receiver",
+                        );
+                        self.help("write `<T> <array<T>>`");
+                    }
+                    routine.type_params = vec![Ident {
+                        text: before.name,
+                        quoted: false,
+                        span: before.span,
+                    }];
+                }
+                routine.receiver = parts(part).next().map(|ty| self.type_name(ty));
+            }
             Rule::routine_params => {
                 for param in parts(part) {
                     let param = self.param(param)?;

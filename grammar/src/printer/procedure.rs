@@ -232,14 +232,14 @@ impl Printer {
             });
             self.word("}>");
         }
-        if let Some(receiver) = &routine.receiver {
-            self.word(" <");
-            self.type_name(receiver);
-            self.word(">");
-        }
         if !routine.type_params.is_empty() {
             self.word(" <");
             self.list(&routine.type_params, Self::ident);
+            self.word(">");
+        }
+        if let Some(receiver) = &routine.receiver {
+            self.word(" <");
+            self.type_name(receiver);
             self.word(">");
         }
         self.word("(");

@@ -40,7 +40,7 @@ pub enum RoutinesCommand {
         /// Which
         name: String,
         /// Arguments, as expressions
-        #[arg(value_name = "ARG", allow_hyphen_values = true)]
+        #[arg(value_name = "ARG", allow_negative_numbers = true)]
         args: Vec<String>,
     },
     /// What the last change of one took away and added, or what differs between two times

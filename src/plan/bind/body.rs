@@ -227,7 +227,7 @@ impl<'a> Binder<'a> {
             None if with_literal(ty, &value).is_some() => self.convert_constant(value, ty),
             None => {
                 let message = format!("an argument of type {ty} is wanted here, not {from}");
-                self.fail(Diagnostic::new("42804", place, message).with_help(format!("cast it: `… :: {ty}`")))
+                self.fail(super::coerce::misfit(&Expr { span: place, ..value }, ty, message))
             }
         }
     }

@@ -153,6 +153,11 @@ pub(in crate::plan) fn misfit(value: &Expr, ty: &LogicalType, message: String) -
         error.help = label_help(constant, ty);
         return error;
     }
+    if let (Some(constant @ Value::String(_)), LogicalType::Json) = (value.as_literal(), ty)
+        && let Err(failed) = constant::convert(constant, &value.ty, ty)
+    {
+        return Diagnostic::new(failed.code, value.span, failed.message);
+    }
     Diagnostic::new("42804", value.span, message).with_help(format!("cast it: `… :: {ty}`"))
 }
 

@@ -75,7 +75,7 @@ impl<'a> Binder<'a> {
         let name = call.name.text.to_lowercase();
         let is_part = PARTS.contains(&name.as_str());
         let is_aggregate = super::call::aggregate_function(&name).is_some();
-        if !is_part && !(is_aggregate && self.is_function_name(block, by)) {
+        if !(is_part || is_aggregate && self.is_function_name(block, by)) {
             return None;
         }
         let stages = vec![ast::Call::of(call.name.clone(), rest.to_vec())];

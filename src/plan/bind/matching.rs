@@ -227,8 +227,70 @@ pub(in crate::plan) fn never_reached(matching: &ast::Match) -> Option<Diagnostic
         let all = |pattern: &Pattern| matches!(pattern, Pattern::Any(_) | Pattern::Bind(_));
         arm.guard.is_none() && arm.patterns.iter().any(all)
     };
-    let at = matching.arms.iter().position(matches_all)?;
-    matching.arms.get(at + 1).map(|arm| unreachable_arm(arm.body.span()))
+    if let Some(arm) = matching
+        .arms
+        .iter()
+        .position(matches_all)
+        .and_then(|at| matching.arms.get(at + 1))
+    {
+        return Some(unreachable_arm(arm.body.span()));
+    }
+    let mut seen: Vec<Constant<'_>> = Vec::new();
+    for arm in &matching.arms {
+        let nothing = arm.patterns.iter().map(|pattern| nothing_left(pattern, &seen));
+        if let Some(help) = nothing
+            .collect::<Option<Vec<_>>>()
+            .and_then(|helps| helps.into_iter().next())
+        {
+            return Some(Diagnostic::new("42P20", arm.body.span(), "this arm is never reached").with_help(help));
+        }
+        let values = arm.patterns.iter().filter(|_| arm.guard.is_none());
+        seen.extend(values.filter_map(|pattern| match pattern {
+            Pattern::Value(value) => constant(value),
+            _ => None,
+        }));
+    }
+    None
+}
+
+/// A literal, and whether a minus stands before it.
+type Constant<'m> = (bool, &'m ast::Literal);
+
+fn constant(value: &ast::Expr) -> Option<Constant<'_>> {
+    match &value.kind {
+        ast::ExprKind::Literal(literal) => Some((false, literal)),
+        ast::ExprKind::Neg(inner) => match &inner.kind {
+            ast::ExprKind::Literal(literal) => Some((true, literal)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Why a pattern matches nothing behind arms for these values.
+fn nothing_left(pattern: &Pattern, seen: &[Constant<'_>]) -> Option<&'static str> {
+    match pattern {
+        Pattern::Value(value) => {
+            let known = constant(value).is_some_and(|value| seen.contains(&value));
+            known.then_some("an arm before it has the same value")
+        }
+        Pattern::Range(low, high) => {
+            let is_empty = whole(low)? > whole(high)?;
+            is_empty.then_some("the range is empty: write the smaller end first")
+        }
+        _ => None,
+    }
+}
+
+/// A whole number that is written.
+fn whole(value: &ast::Expr) -> Option<i128> {
+    match constant(value)? {
+        (minus, ast::Literal::Integer(digits)) => {
+            let number: i128 = digits.parse().ok()?;
+            Some(if minus { -number } else { number })
+        }
+        _ => None,
+    }
 }
 
 /// The error of such an arm.

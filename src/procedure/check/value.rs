@@ -19,7 +19,7 @@ use super::statement::is_error;
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
 use crate::plan::{BodyScope, bind_scalar, common_type, converted, properties};
-use crate::types::LogicalType;
+use crate::types::{LogicalType, Value};
 
 /// Digits of an inferred decimal that is held in 64 bits.
 const SHORT: u8 = 18;
@@ -200,7 +200,10 @@ impl Checker<'_> {
                     "" => format!("the values have no common type: {ty} and {from}"),
                     name => format!("`{name}` is {ty}, and cannot be given a value of type {from}"),
                 };
-                let error = crate::plan::misfit(&value, &ty, message);
+                let error = match too_large(&value, &ty) {
+                    Some(error) => error,
+                    None => crate::plan::misfit(&value, &ty, message),
+                };
                 self.misfits.push((self.errors.len(), id));
                 self.error(error);
             }
@@ -302,4 +305,16 @@ fn widened(ty: &LogicalType, from: &LogicalType) -> Option<LogicalType> {
     }
     let common = natural(&common_type(ty, from)?);
     (common != *ty).then_some(common)
+}
+
+/// The error of a whole number that a type of whole numbers has no room for.
+fn too_large(value: &Expr, ty: &LogicalType) -> Option<Diagnostic> {
+    let Some(Value::Int(number)) = value.as_literal() else {
+        return None;
+    };
+    if !ty.is_integer() || !value.ty.is_integer() {
+        return None;
+    }
+    let message = format!("{number} does not fit into {ty}");
+    Some(Diagnostic::new("22003", value.span, message).with_help("take a type with more room"))
 }

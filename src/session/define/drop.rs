@@ -12,7 +12,7 @@ use gobi_grammar::similar::nearest;
 
 use super::{catalog_error, schema_and_name};
 use crate::catalog::{Entity, Entry, MAIN_SCHEMA};
-use crate::plan::bind_type;
+use crate::procedure::written_receiver;
 use crate::session::change::Running;
 use crate::session::store::View;
 use crate::session::{Error, Session};
@@ -47,8 +47,13 @@ pub fn run(session: &Session, drop: &Drop, view: &mut View, running: Running) ->
     if drop.kind == ObjectKind::Trigger {
         return triggers::define::drop(drop, view);
     }
+    if matches!(drop.kind, ObjectKind::Function | ObjectKind::Procedure)
+        && let Some(error) = drop.names.iter().find_map(|path| of_module(view, path))
+    {
+        return Err(error);
+    }
     let receiver = drop.receiver.as_ref();
-    let receiver = receiver.map(|ty| bind_type(ty, running.dialect, &session.relations.types()));
+    let receiver = receiver.map(|ty| written_receiver(ty, running.dialect, &session.relations.types()));
     let receiver = receiver.transpose().map_err(Error::all)?.map(|ty| ty.to_string());
     let kind = kind_of(drop.kind).unwrap_or("object");
     for path in &drop.names {
@@ -88,6 +93,16 @@ pub fn run(session: &Session, drop: &Drop, view: &mut View, running: Running) ->
         }
     }
     Ok(())
+}
+
+/// The error of what a module of the database holds.
+fn of_module(view: &View, path: &[Ident]) -> Option<Error> {
+    let [module, name] = path else { return None };
+    let (_, def) = view.catalog().module(MAIN_SCHEMA, &module.text)?;
+    let whole = format!("{}.{}", module.text, name.text);
+    let mut members = def.members.iter().flatten();
+    let member = members.find(|member| member.name.eq_ignore_ascii_case(&whole))?;
+    Some(routines::part_of_module(&member.name, module, name))
 }
 
 /// What DROP is about: one object, or the functions of one name.

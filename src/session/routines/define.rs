@@ -275,8 +275,7 @@ pub fn of_session(session: &Session, mut error: Error) -> Error {
 
 /// The type of a definition's receiver, which tells it from others of its name.
 fn receiver_of(session: &Session, definition: &Definition) -> Result<Option<String>, Error> {
-    let receiver = definition.routine.receiver.as_ref();
-    let bound = receiver.map(|ty| bind_type(ty, definition.dialect, &session.relations.types()));
+    let bound = crate::procedure::receiver_of(definition, &session.relations.types());
     Ok(bound.transpose().map_err(Error::all)?.map(|ty| ty.to_string()))
 }
 

@@ -14,7 +14,7 @@ use gobi_grammar::ast::{DefineException, DefineMacro, Ident, Span, StatementKind
 
 use super::Sources;
 use crate::catalog::{Catalog, Entity, EntityId, Entry, MAIN_SCHEMA, RoutineDef};
-use crate::plan::{NamedTypes, bind_type};
+use crate::plan::NamedTypes;
 use crate::procedure::{Definition, Definitions, Exception, Module};
 use crate::session::settings::parse_dialect;
 use crate::session::store::View;
@@ -716,11 +716,10 @@ pub fn entries_of(view: Option<&View>, types: &NamedTypes, definition: &Definiti
 
 /// The type of a definition's receiver, which tells it from others of its name; none if that is no type.
 fn receiver_of(types: &NamedTypes, definition: &Definition) -> Option<Option<String>> {
-    let Some(receiver) = &definition.routine.receiver else {
+    let Some(bound) = crate::procedure::receiver_of(definition, types) else {
         return Some(None);
     };
-    let bound = bind_type(receiver, definition.dialect, types).ok()?;
-    Some(Some(bound.to_string()))
+    Some(Some(bound.ok()?.to_string()))
 }
 
 /// The names of all.

@@ -481,10 +481,13 @@ pub fn drop_local(session: &mut Session, kind: &K) -> Option<Result<StatementRes
     if !matches!(drop.kind, ObjectKind::Function | ObjectKind::Procedure) {
         return None;
     }
+    if let Some(error) = member_dropped(session, drop) {
+        return Some(Err(error));
+    }
     let types = session.relations.types();
     let known = &mut session.relations.routines.known;
     if let (Some(receiver), [path]) = (&drop.receiver, drop.names.as_slice()) {
-        let receiver = crate::plan::bind_type(receiver, session.settings.dialect, &types);
+        let receiver = crate::procedure::written_receiver(receiver, session.settings.dialect, &types);
         let [name] = path.as_slice() else { return None };
         return match receiver {
             Ok(receiver) => known
@@ -518,4 +521,25 @@ fn drop_macros(session: &mut Session, drop: &ast::Drop) -> Option<StatementResul
 
 fn unsupported(what: &str, span: Span) -> Error {
     Error::new(Diagnostic::new("0A000", span, format!("{what} is not supported yet")))
+}
+
+/// The error of DROP of what a module holds.
+fn member_dropped(session: &mut Session, drop: &ast::Drop) -> Option<Error> {
+    session.relations.refresh_routines();
+    let known = &session.relations.routines.known;
+    drop.names.iter().find_map(|path| {
+        let [module, name] = path.as_slice() else { return None };
+        let whole = format!("{}.{}", module.text, name.text);
+        let members = known.members(&module.text)?;
+        let member = members.into_iter().find(|member| member.eq_ignore_ascii_case(&whole))?;
+        Some(part_of_module(&member, module, name))
+    })
+}
+
+/// The error of DROP of one thing of a module.
+pub fn part_of_module(member: &str, module: &ast::Ident, name: &ast::Ident) -> Error {
+    let module = &module.text;
+    let message = format!("`{member}` is a part of the module `{module}`");
+    let help = format!("write `module {module} {{…}}` without it, or `DROP MODULE {module}`");
+    Error::new(Diagnostic::new("42809", name.span, message).with_help(help))
 }

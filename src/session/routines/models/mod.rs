@@ -139,6 +139,16 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
     session.relations.routines.inside = outer;
     let bound = bound?;
     let columns: Vec<&str> = bound.output.iter().map(|(_, field)| field.name.as_str()).collect();
+    for (at, name) in columns.iter().enumerate() {
+        let mut before = columns.iter().take(at);
+        if spec.kind != Kind::Embedded && before.any(|other| other.eq_ignore_ascii_case(name)) {
+            let message = format!("the query gives two columns `{name}`");
+            let error = Diagnostic::new("42701", query.span, message);
+            return Err(Error::new(
+                error.with_help(format!("give one of them another name: `… as {name}_2`")),
+            ));
+        }
+    }
     let wanted = spec.key.iter().chain(&spec.time).chain(&spec.columns);
     for name in wanted {
         if columns.iter().all(|column| !column.eq_ignore_ascii_case(name)) {
