@@ -671,7 +671,7 @@ fn method_of(methods: &[Arc<Definition>], call: &RoutineCall<'_>, types: &NamedT
 fn gives_function(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
     let name = definition.shown_name();
     let message = format!("`{name}` gives a function, which is no value");
-    let help = format!("give it a name, as in `let f = {name}(…)`, or hand it on to a function");
+    let help = format!("give it a name in a statement of its own, before a query that calls it: `let f = {name}(…)`");
     Diagnostic::new("42809", call.name.span, message).with_help(help)
 }
 

@@ -235,20 +235,14 @@ pub(in crate::plan) fn never_reached(matching: &ast::Match) -> Option<Diagnostic
     {
         return Some(unreachable_arm(arm.body.span()));
     }
-    let mut seen: Vec<Constant<'_>> = Vec::new();
     for arm in &matching.arms {
-        let nothing = arm.patterns.iter().map(|pattern| nothing_left(pattern, &seen));
+        let nothing = arm.patterns.iter().map(nothing_left);
         if let Some(help) = nothing
             .collect::<Option<Vec<_>>>()
             .and_then(|helps| helps.into_iter().next())
         {
             return Some(Diagnostic::new("42P20", arm.body.span(), "this arm is never reached").with_help(help));
         }
-        let values = arm.patterns.iter().filter(|_| arm.guard.is_none());
-        seen.extend(values.filter_map(|pattern| match pattern {
-            Pattern::Value(value) => constant(value),
-            _ => None,
-        }));
     }
     None
 }
@@ -267,13 +261,9 @@ fn constant(value: &ast::Expr) -> Option<Constant<'_>> {
     }
 }
 
-/// Why a pattern matches nothing behind arms for these values.
-fn nothing_left(pattern: &Pattern, seen: &[Constant<'_>]) -> Option<&'static str> {
+/// Why a pattern matches nothing.
+fn nothing_left(pattern: &Pattern) -> Option<&'static str> {
     match pattern {
-        Pattern::Value(value) => {
-            let known = constant(value).is_some_and(|value| seen.contains(&value));
-            known.then_some("an arm before it has the same value")
-        }
         Pattern::Range(low, high) => {
             let is_empty = whole(low)? > whole(high)?;
             is_empty.then_some("the range is empty: write the smaller end first")

@@ -31,12 +31,21 @@ struct Filled {
 impl Checker<'_> {
     /// Whether a call gives a function.
     pub(super) fn gives_function(&self, call: &ast::Call) -> bool {
+        let call = &self.as_of_module(call);
         match self.closure(&call.name.text) {
             Some(closure) => closure.written.is_none() && lambda_within(&closure.lambda).is_some(),
             None => {
                 let found = self.instances.definitions.find_at(&call.name);
                 found.is_some_and(|definition| definition.given_function().is_some())
             }
+        }
+    }
+
+    /// `m.f(x)` as the call of the module's function.
+    fn as_of_module(&self, call: &ast::Call) -> ast::Call {
+        match self.of_module(call) {
+            Some(Ok(call)) => call,
+            _ => call.clone(),
         }
     }
 
@@ -88,7 +97,7 @@ impl Checker<'_> {
         let ast::ExprKind::Call(call) = &expr.kind else {
             return self.closure_of(expr);
         };
-        let call = &self.with_named_functions(call, out)?;
+        let call = &self.with_named_functions(&self.as_of_module(call), out)?;
         if let Some(closure) = self.closure(&call.name.text).cloned() {
             return self.given_by_closure(&closure, call, out);
         }

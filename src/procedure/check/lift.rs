@@ -144,7 +144,7 @@ impl Checker<'_> {
                 true
             }
             Some(None) => false,
-            None => self.lift_parts(expr, out),
+            None => self.lift_parts(expr, out) && self.hold_subject(expr, out),
         }
     }
 
@@ -268,6 +268,11 @@ impl Checker<'_> {
             if chain.is_some() || self.closure(&call.name.text).is_some() || call.args.iter().any(is_function) {
                 return true;
             }
+        }
+        if let Some(subject) = super::shortcut::subject_of(expr)
+            && self.has_own_calls(subject)
+        {
+            return true;
         }
         let mut found = false;
         expr.for_each_child_mut(&mut |child| found = found || self.calls_lifted(child));

@@ -244,7 +244,15 @@ impl Checker<'_> {
         true
     }
 
-    fn has_own_calls(&self, expr: &mut Expr) -> bool {
+    /// Keeps the value of what is compared several times.
+    pub(super) fn hold_subject(&mut self, expr: &mut Expr, out: &mut Vec<Statement>) -> bool {
+        match subject_of(expr) {
+            Some(subject) => self.hold_calls(subject, out),
+            None => true,
+        }
+    }
+
+    pub(super) fn has_own_calls(&self, expr: &mut Expr) -> bool {
         if let ExprKind::Call(call) = &expr.kind
             && self.is_own(&call.name.text)
         {
@@ -253,6 +261,15 @@ impl Checker<'_> {
         let mut found = false;
         expr.for_each_child_mut(&mut |child| found = found || self.has_own_calls(child));
         found
+    }
+}
+
+/// What an expression compares with several others.
+pub(super) fn subject_of(expr: &mut Expr) -> Option<&mut Expr> {
+    match &mut expr.kind {
+        ExprKind::Between { expr, .. } | ExprKind::InList { expr, .. } => Some(expr),
+        ExprKind::Match(matching) => Some(&mut matching.subject),
+        _ => None,
     }
 }
 

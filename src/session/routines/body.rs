@@ -14,7 +14,7 @@ use gobi_grammar::ast::{self, Span, StatementKind as K, Value as Written};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::answers::{Answering, Slots};
-use super::{Held, Known, Running, define, spawned};
+use super::{Held, Known, Running, define, given, spawned};
 use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
 use crate::plan::routine::{Routine, Statement, Variable};
@@ -385,6 +385,7 @@ pub(super) fn params(session: &Session, statement: &ast::Statement, running: Run
     let mut params = session.relations.routines.variables.clone();
     let mut new = Vec::new();
     declared(statement, &mut new);
+    new.retain(|variable| !given::is_function(session, variable));
     if let K::Let(variable) = &statement.kind
         && !mentions(statement, &variable.name.text)
     {

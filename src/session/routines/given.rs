@@ -19,7 +19,7 @@ use crate::session::{Error, Session, StatementResult};
 use crate::types::{LogicalType, Value};
 
 /// The definition that a LET gives another name, or of whose function it takes the one that it gives; `None` if it is another LET.
-fn definition_of(session: &mut Session, variable: &ast::Let) -> Option<Arc<Definition>> {
+fn definition_of(session: &Session, variable: &ast::Let) -> Option<Arc<Definition>> {
     let ast::Value::Expr(value) = &variable.value else {
         return None;
     };
@@ -28,13 +28,12 @@ fn definition_of(session: &mut Session, variable: &ast::Let) -> Option<Arc<Defin
     }
     let name = match &value.kind {
         ExprKind::Name(path) => match path.as_slice() {
-            [name] if !session.relations.routines.is_variable(&name.text) => name,
+            [name] if !session.relations.routines.is_variable(&name.text) => name.clone(),
             _ => return None,
         },
-        ExprKind::Call(call) => &call.name,
+        ExprKind::Call(call) => of_module(session, call).name,
         _ => return None,
     };
-    session.relations.refresh_routines();
     let definition = session.relations.routines.known.find(&name.text)?;
     match value.kind {
         ExprKind::Name(_) => definition.routine.metadata.is_empty().then_some(definition),
@@ -43,8 +42,18 @@ fn definition_of(session: &mut Session, variable: &ast::Let) -> Option<Arc<Defin
 }
 
 /// Whether LET gives a name to a function that another name, or a call, stands for.
-pub fn is_function(session: &mut Session, variable: &ast::Let) -> bool {
+pub fn is_function(session: &Session, variable: &ast::Let) -> bool {
     definition_of(session, variable).is_some()
+}
+
+/// `m.f(x)` as the call of the module's function.
+fn of_module(session: &Session, call: &ast::Call) -> ast::Call {
+    let routines = &session.relations.routines;
+    let mut members = |name: &str| routines.known.members(name);
+    match crate::plan::of_module(call, &mut members, &|name| routines.is_variable(&name.text)) {
+        Some(Ok(call)) => call,
+        _ => call.clone(),
+    }
 }
 
 /// Gives it the name.
@@ -79,11 +88,11 @@ fn given(
     let (Some((lambda, _)), Some(keeping)) = (definition.given_function(), definition.keeping(&[])) else {
         return Err(super::unsupported("a function of this form", span));
     };
-    refuse_functions(session, call)?;
+    refuse_functions(session, &of_module(session, call))?;
     let kept = session.relations.routines.known.clone();
     let keeping_name = keeping.name.clone();
     session.relations.routines.known.keep(Arc::new(keeping.clone()));
-    let mut call = call.clone();
+    let mut call = of_module(session, call);
     call.name.text = keeping_name;
     call.name.quoted = true;
     let kind = ExprKind::Call(call);

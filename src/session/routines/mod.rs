@@ -360,7 +360,7 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
         },
         K::DiffRoutine(diff) => versions::diff(session, diff, running).map(StatementResult::Rows),
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running),
-        K::Let(variable) if given::is_function(session, variable) => given::name(session, variable, running),
+        K::Let(variable) if is_given(session, variable) => given::name(session, variable, running),
         K::Eval(value) => body::evaluate(session, value, running),
         K::Test(test) => testing::run(session, test, running),
         K::Return(_) | K::Break | K::Continue => {
@@ -379,6 +379,12 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
     }
 }
 
+/// Whether LET gives a name to a function that another name, or a call, stands for.
+fn is_given(session: &mut Session, variable: &ast::Let) -> bool {
+    session.relations.refresh_routines();
+    given::is_function(session, variable)
+}
+
 /// What is looked at of an expression by itself: of AWAIT, which takes the number of a job there, too, the job.
 fn awaiting(value: &ast::Expr, statement: &ast::Statement) -> ast::Statement {
     let kind = match &value.kind {
@@ -393,7 +399,7 @@ fn awaiting(value: &ast::Expr, statement: &ast::Statement) -> ast::Statement {
 pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<(), Error> {
     match &statement.kind {
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running).map(drop),
-        K::Let(variable) if given::is_function(session, variable) => given::name(session, variable, running).map(drop),
+        K::Let(variable) if is_given(session, variable) => given::name(session, variable, running).map(drop),
         // A version of another time is checked when it is called.
         K::CallRoutine(call) if models::is_one(session, call) => {
             let looked = models::look(session, call, running);

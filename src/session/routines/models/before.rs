@@ -30,7 +30,7 @@ pub struct Before {
 
 impl Before {
     /// Statements of a model's body.
-    pub fn of(model: &Definition, statements: &[ast::Statement]) -> Self {
+    pub fn of(model: &Definition, statements: &[ast::Statement], query: Span) -> Self {
         let span = statements.iter().fold(
             statements.first().map_or(Span::default(), |first| first.span),
             |all, next| all.to(next.span),
@@ -60,7 +60,7 @@ impl Before {
         let mut statements = statements.to_vec();
         statements.push(ast::Statement {
             kind: K::Return(Some(Box::new(Written::Expr(result)))),
-            span,
+            span: query,
         });
         let mut definition = model.clone();
         definition.routine.metadata.clear();

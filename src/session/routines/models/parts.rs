@@ -63,7 +63,7 @@ impl Parts {
         let variables: Option<Vec<_>> = before.iter().map(variable).collect();
         let first = match variables {
             Some(variables) => First::Variables(variables),
-            None => First::Body(Box::new(Before::of(definition, before))),
+            None => First::Body(Box::new(Before::of(definition, before, query.span))),
         };
         Ok(Self { first, query })
     }
