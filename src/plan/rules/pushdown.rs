@@ -121,15 +121,21 @@ impl Pusher<'_> {
 
     fn push_project(&self, input: Plan, columns: Vec<(ColumnId, Expr)>, predicates: Vec<Expr>) -> Plan {
         let made: HashMap<ColumnId, &Expr> = columns.iter().map(|(id, e)| (*id, e)).collect();
-        let mut below = predicates;
+        // What is another value each time it is computed is computed once.
+        let is_settled = |predicate: &Expr| {
+            let mut named = predicate.columns().into_iter();
+            !named.any(|id| made.get(&id).is_some_and(|value| value.is_volatile()))
+        };
+        let (mut below, above): (Vec<Expr>, Vec<Expr>) = predicates.into_iter().partition(is_settled);
         for predicate in &mut below {
             predicate.substitute(&|id| made.get(&id).map(|e| (*e).clone()));
             fold::simplify(predicate);
         }
-        Plan::Project {
+        let projected = Plan::Project {
             input: Box::new(self.push(input, below)),
             columns,
-        }
+        };
+        projected.filtered(above)
     }
 
     fn push_aggregate(&self, plan: Plan, predicates: Vec<Expr>) -> Plan {
@@ -143,8 +149,9 @@ impl Pusher<'_> {
         };
         let made: HashMap<ColumnId, Expr> = keys.iter().cloned().collect();
         let ids: HashSet<ColumnId> = made.keys().copied().collect();
-        let (mut below, above): (Vec<Expr>, Vec<Expr>) =
-            predicates.into_iter().partition(|e| !keys.is_empty() && e.within(&ids));
+        let is_volatile = |e: &Expr| e.columns().iter().any(|id| made.get(id).is_some_and(Expr::is_volatile));
+        let goes_below = |e: &Expr| !keys.is_empty() && e.within(&ids) && !is_volatile(e);
+        let (mut below, above): (Vec<Expr>, Vec<Expr>) = predicates.into_iter().partition(goes_below);
         for predicate in &mut below {
             predicate.substitute(&|id| made.get(&id).cloned());
         }
