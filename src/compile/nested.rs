@@ -72,7 +72,10 @@ impl Emitter<'_> {
             ExprKind::Column(id) if self.routine.is_some() && expr.ty.is_nested() => self.variable(*id),
             ExprKind::Call { function, args } => match functions::function(*function).native {
                 Some(native) => self.access(native, args, expr),
-                None => self.expr(expr),
+                None => {
+                    let found = self.looked_up(functions::function(*function).name, args);
+                    found.unwrap_or_else(|| self.expr(expr))
+                }
             },
             _ => self.expr(expr),
         }

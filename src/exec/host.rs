@@ -15,7 +15,7 @@ use gobi_jit::{HostTable, host_functions};
 
 use super::growing::{self, array_filled, array_grow, array_room, object_own};
 use super::lists::{self, Lists};
-use super::maps::{Maps, map_find, map_put};
+use super::maps::{Maps, map_entry, map_find, map_put};
 use super::memory::{Budget, Reservation};
 use super::routine::{self, Asking};
 use super::texts::{int_text, text_concat, text_extend, text_extend_int};
@@ -206,6 +206,7 @@ host_functions! {
         "object_own" => object_own(host: *mut u8, place: *mut u8, layout: *const u8) -> i64;
         "map_find" => map_find(host: *mut u8, object: *const u8, layout: *const u8, cell: *mut u8) -> i64;
         "map_put" => map_put(host: *mut u8, place: *mut u8, layout: *const u8, cells: *const u8) -> i64;
+        "map_entry" => map_entry(host: *mut u8, place: *mut u8, layout: *const u8, cell: *mut u8) -> i64;
         "int_text" => int_text(host: *mut u8, view: *mut u8, number: i64) -> i64;
         "text_concat" => text_concat(host: *mut u8, views: *mut u8, count: i64) -> i64;
         "text_extend" => text_extend(host: *mut u8, view: *mut u8, room: *mut u8, piece: *const u8) -> i64;

@@ -209,21 +209,49 @@ pub(super) extern "C" fn map_put(host: *mut u8, place: *mut u8, layout: *const u
         let Some(entries) = Entries::of(&*layout.cast::<NestedLayout>()) else {
             return host.failed(ExecError::internal("a map that has no entries"));
         };
-        match put(host, place.cast(), &entries, cells) {
-            Ok(()) => 0,
+        match entry_of(host, place.cast(), &entries, cells) {
+            Ok(entry) => {
+                write_part(entry, (1, entries.value), cells.add(CELL_BYTES));
+                0
+            }
             Err(error) => host.failed(error),
         }
     }
 }
 
+/// The address of the entry of a key takes the key's place in the cell; where there is none, one is made whose value is NULL. 1: there is no memory.
+pub(super) extern "C" fn map_entry(host: *mut u8, place: *mut u8, layout: *const u8, cell: *mut u8) -> i64 {
+    // SAFETY: generated code passes the host, the place of a map's address, its layout, and a cell with a key.
+    unsafe {
+        let host = &mut *host.cast::<Host>();
+        let Some(entries) = Entries::of(&*layout.cast::<NestedLayout>()) else {
+            return host.failed(ExecError::internal("a map that has no entries"));
+        };
+        match entry_of(host, place.cast(), &entries, cell) {
+            Ok(entry) => {
+                cell.cast::<*mut u8>().write_unaligned(entry);
+                0
+            }
+            Err(error) => host.failed(error),
+        }
+    }
+}
+
+/// The entry of a key, which the map has for itself, in a map that the variable has for itself from here on.
+///
 /// # Safety
-/// As for [`map_put`].
-unsafe fn put(host: &mut Host, place: *mut *mut u8, entries: &Entries<'_>, cells: *const u8) -> Result<(), ExecError> {
+/// As for [`map_entry`].
+unsafe fn entry_of(
+    host: &mut Host,
+    place: *mut *mut u8,
+    entries: &Entries<'_>,
+    key: *const u8,
+) -> Result<*mut u8, ExecError> {
     // SAFETY: the caller's promise.
     unsafe {
         let old = place.read_unaligned();
         let count = length(old);
-        let found = entries.find(&mut host.maps, old, cells);
+        let found = entries.find(&mut host.maps, old, key);
         let is_own = old.add(entries.map.mark_at()).read() != 0;
         let is_full = found.is_none() && count >= room(old);
         let mut object = old;
@@ -237,24 +265,20 @@ unsafe fn put(host: &mut Host, place: *mut *mut u8, entries: &Entries<'_>, cells
                 host.maps.known.insert(object as usize, known);
             }
         }
-        let entry = match found {
-            Some(i) => own_entry(host, entries, object, i)?,
-            None => {
-                let entry = fresh(host, entries.bytes)?;
-                entry.add(entries.entry.mark_at()).write(1);
-                write_part(entry, (0, entries.key), cells);
-                object.add(ELEMENTS_AT + room(object) * STRIDE + count).write(1);
-                object
-                    .add(ELEMENTS_AT + count * STRIDE)
-                    .cast::<*mut u8>()
-                    .write_unaligned(entry);
-                object.cast::<u64>().write(count as u64 + 1);
-                entry
-            }
-        };
-        write_part(entry, (1, entries.value), cells.add(CELL_BYTES));
+        if let Some(i) = found {
+            return own_entry(host, entries, object, i);
+        }
+        let entry = fresh(host, entries.bytes)?;
+        entry.add(entries.entry.mark_at()).write(1);
+        write_part(entry, (0, entries.key), key);
+        object.add(ELEMENTS_AT + room(object) * STRIDE + count).write(1);
+        object
+            .add(ELEMENTS_AT + count * STRIDE)
+            .cast::<*mut u8>()
+            .write_unaligned(entry);
+        object.cast::<u64>().write(count as u64 + 1);
+        Ok(entry)
     }
-    Ok(())
 }
 
 /// An entry that the map has for itself.

@@ -57,16 +57,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
     .aka(&["length", "len", "cardinality"])
     .doc("Number of entries", "map_length(map_from_arrays(['a', 'b'], [1, 2])) → 2"),
     on_values("map_put", &[P::Map, P::Key, P::Held], returns::first, |call| {
-        let (Value::Array(entries), [_, key, value]) = (call.args.first().unwrap_or(&Value::Null), call.args) else {
+        let (Some(LogicalType::Map(_)), [map, key, value]) = (call.types.first(), call.args) else {
             return Ok(Value::Null);
         };
-        let mut entries = entries.clone();
+        let mut entries = match map {
+            Value::Array(entries) => entries.clone(),
+            _ => Vec::new(),
+        };
         put(&mut entries, key, value)?;
         Ok(Value::Array(entries))
     })
     .sees_nulls()
     .fallible()
-    .doc("The map with another value for a key, what `m[k] = v` assigns; NULL if the map is", "map_put(map_from_arrays(['a'], [1]), 'b', 2) → {a=1, b=2}"),
+    .doc("The map with another value for a key, what `m[k] = v` assigns; a map that is NULL has no entries", "map_put(map_from_arrays(['a'], [1]), 'b', 2) → {a=1, b=2}"),
     on_values("map_remove", &[P::Map, P::Key], returns::first, |call| {
         let key = call.args.get(1).unwrap_or(&Value::Null);
         let left = items(call, 0).iter().filter(|entry| !is_of(entry, key));

@@ -69,13 +69,15 @@ pub struct Variable {
     pub full: bool,
 }
 
-/// A step into an array or a struct.
+/// A step into an array, a struct or a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The element at the position that a bigint variable holds.
     Element(ColumnId),
     /// The field of this number.
     Field(usize),
+    /// The value of the key that a variable holds; the entry is made where there is none.
+    Key(ColumnId),
 }
 
 /// How many elements an array will have.
@@ -92,7 +94,7 @@ pub struct Room {
 pub enum Statement {
     /// Assigns a variable.
     Set(ColumnId, Expr),
-    /// Assigns a part of an array or struct.
+    /// Assigns a part of an array, struct or map.
     Store {
         /// The variable.
         variable: ColumnId,
@@ -348,8 +350,8 @@ impl Statement {
             Statement::Set(id, _) => see(*id, true),
             Statement::Store { variable, path, .. } => {
                 for part in path {
-                    if let Part::Element(index) = part {
-                        see(*index, false);
+                    if let Part::Element(held) | Part::Key(held) = part {
+                        see(*held, false);
                     }
                 }
                 see(*variable, false);

@@ -13,7 +13,7 @@ use super::{FUEL, arrays};
 use crate::compile::emit::Emitter;
 use crate::functions;
 use crate::plan::physical::logical::{ColumnId, Expr, ExprKind};
-use crate::plan::physical::routine::{RoutineId, Statement};
+use crate::plan::physical::routine::{Part, RoutineId, Statement};
 
 /// Rounds that a loop inside another one counts for.
 const INNER_LOOP: i64 = 8;
@@ -38,7 +38,10 @@ impl Changes {
         });
         Statement::each(statements, &mut |statement| {
             match statement {
-                Statement::Store { variable, .. } => *self.assigned.entry(*variable).or_insert(0) -= 1,
+                // A map becomes longer by it.
+                Statement::Store { variable, path, .. } if !matches!(path.first(), Some(Part::Key(_))) => {
+                    *self.assigned.entry(*variable).or_insert(0) -= 1;
+                }
                 Statement::Set(id, value) if arrays::appended(*id, value).is_some() => {
                     *self.assigned.entry(*id).or_insert(0) -= 1;
                     // What is added may be the array itself.

@@ -1,10 +1,11 @@
-//! Assigning an element or a field, in place.
+//! Assigning an element, a field or the value of a key, in place.
 //!
 //! `orders[2].total = 5` finds the array's mark, the element's, and stores one number; where a mark is missing, the host makes a marked copy
 //! first, whose address takes the place of the other one's.
 //!
 //! Invariants: what others may have is never written to: reading an array or a struct as a whole takes its mark away, and only
-//! reading a part of it does not; an array that is NULL stays NULL, a struct that is NULL gets the field alone.
+//! reading a part of it does not; a struct that is NULL gets the field alone, a map the entry. An array that is NULL has no elements to assign:
+//! that fails before anything is changed.
 //!
 //! Does not: say what a path means; the checker has.
 
@@ -13,6 +14,7 @@ use gobi_jit::ir::{IntCond, Type, Value};
 use crate::compile::emit::Emitter;
 use crate::compile::frame::Slot;
 use crate::compile::keys::store_as;
+use crate::compile::maps::value_at;
 use crate::compile::value::{Kind, Nullable};
 use crate::plan::physical::logical::{ColumnId, Expr};
 use crate::plan::physical::routine::Part;
@@ -38,19 +40,31 @@ impl Emitter<'_> {
     /// Stores a value in the part of a variable that a path leads to.
     pub(super) fn store_part(&mut self, variable: ColumnId, path: &[Part], value: &Expr, span: Span) {
         let value = self.expr(value);
-        let done = self.b.block();
+        for step in path {
+            if let Part::Key(key) = step {
+                let key = self.variable(*key);
+                self.key_is_there(&key, span);
+            }
+        }
+        // What is NULL before an element of an array cannot be made.
+        let elements = path.iter().rposition(|step| matches!(step, Part::Element(_)));
+        let needed = |depth: usize| elements.filter(|last| depth <= *last).map(|_| span);
         let mut ty = self.type_of(variable);
         let whole = self.variable(variable);
+        let mut holder = Holder::Variable(variable);
         let mut object = match self.frame_of().known.owns(variable) && whole.valid.is_none() {
             true => whole.value,
-            false => self.owned(&whole, &ty, Holder::Variable(variable), done),
+            false => self.owned(&whole, &ty, holder, needed(0)),
         };
         if whole.valid.is_none() {
             self.frame_of().known.owned(variable);
         }
         for (depth, step) in path.iter().enumerate() {
             let of = (depth == 0).then_some(variable);
-            let (place, part) = self.place_in(object, (&ty, of), step, span);
+            let (place, part) = match step {
+                Part::Key(key) => self.value_of_key(object, (&ty, *key), holder, needed(depth + 1)),
+                _ => self.place_in(object, (&ty, of), step, span),
+            };
             ty = part;
             if depth + 1 == path.len() {
                 let value = self.natural(value.clone(), &ty);
@@ -59,10 +73,52 @@ impl Emitter<'_> {
             }
             let there = place.flag.map(|flag| self.b.load(Type::I8, flag, 0));
             let whole = self.load_stored(place.at, 0, &Facts::of_type(&ty, true));
-            object = self.owned(&whole.with_valid(there), &ty, Holder::Part(place), done);
+            holder = Holder::Part(place);
+            object = self.owned(&whole.with_valid(there), &ty, holder, needed(depth + 1));
         }
-        self.b.jump(done);
-        self.b.switch_to(done);
+    }
+
+    /// The place of the value of a key in a map, and its type; the entry has to be there if `needed` says where it stands.
+    fn value_of_key(
+        &mut self,
+        map: Value,
+        (ty, key): (&LogicalType, ColumnId),
+        holder: Holder,
+        needed: Option<Span>,
+    ) -> (Place, LogicalType) {
+        let LogicalType::Map(parts) = ty else {
+            unreachable!("the checker follows types")
+        };
+        if let Some(span) = needed {
+            let found = self.has_key(map, ty, key);
+            self.needs(found, span);
+        }
+        let slot = self.b.slot(16);
+        let place = self.b.slot_addr(slot);
+        self.b.store(map, place, 0);
+        let entry = self.entry_in(place, ty, key);
+        let map = self.b.load(Type::Ptr, place, 0);
+        self.hold(holder, map);
+        let zero = self.b.iconst(Type::I64, 0);
+        let at = self.b.index(entry, zero, 1, value_at(ty));
+        let flag = Some(self.b.index(entry, zero, 1, 1));
+        (Place { at, flag }, parts.1.clone())
+    }
+
+    /// Fails where there is no array to assign an element of.
+    fn needs(&mut self, valid: Value, span: Span) {
+        let missing = crate::compile::value::invert(&mut self.b, valid);
+        let message = "an array that is NULL has no elements to assign";
+        let site = self.site("22004", message, [None, None], span);
+        self.fail_if(missing, None, site, &[]);
+    }
+
+    /// Another object is in a place from here on.
+    fn hold(&mut self, holder: Holder, object: Value) {
+        match holder {
+            Holder::Variable(id) => self.set_object(id, object),
+            Holder::Part(place) => self.put_part(place, &Nullable::new(object, Kind::Nested, None), Physical::Nested),
+        }
     }
 
     /// Where a step leads to in an object, and the type of what is there.
@@ -144,8 +200,8 @@ impl Emitter<'_> {
         self.b.switch_to(go_on);
     }
 
-    /// The object of a variable or part, which it has for itself from here on; goes to `done` where there is no array.
-    fn owned(&mut self, value: &Nullable, ty: &LogicalType, holder: Holder, done: gobi_jit::ir::Block) -> Value {
+    /// The object of a variable or part, which it has for itself from here on; it has to be there if `needed` says where it stands.
+    fn owned(&mut self, value: &Nullable, ty: &LogicalType, holder: Holder, needed: Option<Span>) -> Value {
         let object = self.followable(value, ty);
         let held = self.b.local(Type::Ptr);
         self.b.set(held, object);
@@ -153,17 +209,12 @@ impl Emitter<'_> {
         let (copy, go_on) = (self.b.cold_block(), self.b.block());
         self.b.branch(mark, go_on, copy);
         self.b.switch_to(copy);
-        if let (Some(valid), LogicalType::Array(_)) = (value.valid, ty) {
-            let there = self.b.cold_block();
-            self.b.branch(valid, there, done);
-            self.b.switch_to(there);
+        if let (Some(valid), Some(span)) = (value.valid, needed) {
+            self.needs(valid, span);
         }
         let new = self.replaced("object_own", object, ty);
         self.b.set(held, new);
-        match holder {
-            Holder::Variable(id) => self.set_object(id, new),
-            Holder::Part(place) => self.put_part(place, &Nullable::new(new, Kind::Nested, None), Physical::Nested),
-        }
+        self.hold(holder, new);
         self.b.jump(go_on);
         self.b.switch_to(go_on);
         self.b.get(held)
@@ -173,10 +224,7 @@ impl Emitter<'_> {
     pub(super) fn own_variable(&mut self, id: ColumnId) {
         let (value, ty) = (self.variable(id), self.type_of(id));
         if value.valid.is_none() && value.kind == Kind::Nested {
-            let done = self.b.block();
-            let _ = self.owned(&value, &ty, Holder::Variable(id), done);
-            self.b.jump(done);
-            self.b.switch_to(done);
+            let _ = self.owned(&value, &ty, Holder::Variable(id), None);
             self.frame_of().known.owned(id);
         }
     }

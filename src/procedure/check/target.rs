@@ -1,4 +1,4 @@
-//! Assigning a part of a variable: an element, or a field.
+//! Assigning a part of a variable: an element, a field, or the value of a key.
 //!
 //! `orders[2].total = 5` is a path of the element at 2 and the field `total`, and a value for what is there; to another variable that
 //! has the same orders nothing happens.
@@ -33,10 +33,6 @@ impl Checker<'_> {
         if let ([Step::Index(key)], LogicalType::Map(_)) = (path, &self.variables[id.0 as usize].ty) {
             return self.put(id, key, value, span, out);
         }
-        if let ([Step::Index(key), rest @ ..], LogicalType::Map(of)) = (path, &self.variables[id.0 as usize].ty) {
-            let item = of.1.clone();
-            return self.put_within(id, (key, item), (rest, value), span, out);
-        }
         let value = {
             let held = self.inferred("", &value);
             self.set(held, value, out);
@@ -70,50 +66,6 @@ impl Checker<'_> {
         }
     }
 
-    /// `m[k].a = v`: the map with the entry, of which a part is another; without the entry, nothing is there to be changed.
-    fn put_within(
-        &mut self,
-        id: ColumnId,
-        (key, item): (&ast::Expr, LogicalType),
-        (rest, value): (&[Step], Expr),
-        span: Span,
-        out: &mut Vec<Statement>,
-    ) {
-        let Some(bound) = self.expr(key, out) else { return };
-        let held = self.inferred("", &bound);
-        self.set(held, bound, out);
-        let key = self.reference(held, key.span);
-        let entry = ast::Expr {
-            kind: ast::ExprKind::Index {
-                expr: Box::new(self.reference(id, span)),
-                index: Box::new(key.clone()),
-                safe: false,
-            },
-            span,
-        };
-        let Some(entry) = self.expr(&entry, out) else { return };
-        let part = self.new_variable("", Some(item), true);
-        self.may_be_full(part);
-        self.set(part, entry, out);
-        let is_there = ast::Expr {
-            kind: ast::ExprKind::Is {
-                expr: Box::new(self.reference(part, span)),
-                negated: true,
-                test: ast::IsTest::Null,
-            },
-            span,
-        };
-        let Some(condition) = self.condition(&is_there, "an assignment", out) else {
-            return;
-        };
-        let mut body = Vec::new();
-        self.assign_part(part, rest, value, span, &mut body);
-        let changed = self.held(part, span);
-        self.put(id, &key, changed, span, &mut body);
-        let (arms, otherwise) = (vec![(condition, body)], Vec::new());
-        out.push(Statement::If { arms, otherwise });
-    }
-
     /// `m[k] = v`: the map with another entry.
     fn put(&mut self, id: ColumnId, key: &ast::Expr, value: Expr, span: Span, out: &mut Vec<Statement>) {
         let held = self.inferred("", &value);
@@ -131,10 +83,8 @@ impl Checker<'_> {
         let parts = [(key, &of.0, "key"), (value, &of.1, "value")];
         let mut args = vec![self.held(id, span)];
         for (part, wanted, what) in parts {
-            let (found, place) = (part.ty.clone(), part.span);
-            let Some(part) = converted(part, wanted) else {
-                let message = format!("a {what} of the map is {wanted}, not {found}");
-                self.error(Diagnostic::new("42804", place, message).with_help(format!("cast it: `… :: {wanted}`")));
+            let place = part.span;
+            let Some(part) = self.part_of_map(part, wanted, what, place) else {
                 return;
             };
             args.push(part);
@@ -152,8 +102,7 @@ impl Checker<'_> {
         out: &mut Vec<Statement>,
     ) -> Option<(Part, LogicalType)> {
         match (step, ty) {
-            // Its type is not known yet.
-            (_, LogicalType::Null) => None,
+            (_, LogicalType::Null) => self.no_type(span),
             (Step::Field(name), LogicalType::Struct(mut fields)) => {
                 let found = fields
                     .iter()
@@ -170,6 +119,11 @@ impl Checker<'_> {
                 let at = self.place_of_element(index, out)?;
                 Some((Part::Element(at), *item))
             }
+            (Step::Index(_), LogicalType::Map(of)) if of.0 == LogicalType::Null => self.no_type(span),
+            (Step::Index(key), LogicalType::Map(of)) => {
+                let key = self.key(key, &of.0, out)?;
+                Some((Part::Key(key), of.1))
+            }
             (step, ty) => {
                 let what = match step {
                     Step::Field(name) => format!("field `{}`", name.text),
@@ -180,6 +134,35 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// The error for a part of a value whose type is not known; it may be in the next round.
+    fn no_type<T>(&mut self, span: Span) -> Option<T> {
+        let message = "a part of what has no type yet cannot be assigned";
+        let help = "write the type of the variable: `let m: map<string, map<string, int>> = map {}`";
+        self.error(Diagnostic::new("42P18", span, message).with_help(help));
+        None
+    }
+
+    /// A variable that holds a key.
+    fn key(&mut self, key: &ast::Expr, ty: &LogicalType, out: &mut Vec<Statement>) -> Option<ColumnId> {
+        let place = key.span;
+        let key = self.expr(key, out)?;
+        let key = self.part_of_map(key, ty, "key", place)?;
+        let held = self.temporary(ty.clone(), self.may_be_null(&key));
+        out.push(Statement::Set(held, key));
+        Some(held)
+    }
+
+    /// A key or a value as the type of a map says.
+    fn part_of_map(&mut self, part: Expr, wanted: &LogicalType, what: &str, place: Span) -> Option<Expr> {
+        let found = part.ty.clone();
+        let part = converted(part, wanted);
+        if part.is_none() {
+            let message = format!("a {what} of the map is {wanted}, not {found}");
+            self.error(Diagnostic::new("42804", place, message).with_help(format!("cast it: `… :: {wanted}`")));
+        }
+        part
     }
 
     /// A variable that holds a position.
