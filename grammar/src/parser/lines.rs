@@ -1,14 +1,110 @@
-//! Assignments on lines of their own, behind a query or a change of data without a semicolon.
+//! Lines that begin a statement, although the grammar could go on with them.
 //!
 //! `let n = select max(a) from t` and `n = n + 1` on the next line are two statements: nothing goes on with `n =`, which could be an alias as far as the
-//! grammar sees.
+//! grammar sees. So are `x = y` and `(select 1)`, which could be a call of `y`, `[1, 2]`, which could be a subscript, and `-1`.
 //!
-//! Invariants: only a text that cannot be read as a whole is cut, and only if all its parts can be read; an UPDATE is never cut, which may lack a comma.
+//! Invariants: an assignment is cut off only from what cannot be read with it, and never from an UPDATE, which may lack a comma; what ends at a `(`, `[` or `-`
+//! is a LET, an assignment or an expression, and never lies in brackets that are not a block's.
 //!
-//! Does not: cut within brackets.
+//! Does not: cut an assignment off within brackets.
 
+use pest::iterators::Pairs;
+
+use super::rules::Rule;
+use super::tree::Node;
 use crate::keywords::is_keyword;
 use crate::scan::{Kind, Token};
+
+/// Where tokens begin a line that could go on with the one before it, but may begin a statement.
+pub(super) fn may_begin(script: &str, tokens: &[Token]) -> Vec<usize> {
+    let text = |token: &Token| script.get(token.start..token.end).unwrap_or_default();
+    let mut begins = Vec::new();
+    for (before, token) in tokens.iter().zip(tokens.iter().skip(1)) {
+        let begins_line = || script.get(before.end..token.start).unwrap_or_default().contains('\n');
+        if matches!(text(token), "(" | "[" | "-") && begins_line() && ends_operand(before.kind, text(before)) {
+            begins.push(token.start);
+        }
+    }
+    begins
+}
+
+/// Where statements of a tree end, in its text, because a `(`, `[` or `-` begins the next line.
+pub(crate) fn ends(pairs: Pairs<'_, Rule>) -> Vec<usize> {
+    let mut ends = Vec::new();
+    for node in pairs.flatten() {
+        match node.as_rule() {
+            Rule::let_stmt | Rule::assignment | Rule::bare_expr => ends_of_values(node, &mut ends),
+            Rule::value_stmt => {
+                let (start, own) = (node.as_span().start(), ends.len());
+                let text = node.as_span().get_input();
+                ends_of_values(node, &mut ends);
+                // At the top of a script a name by itself is no statement, so that it is that of a call.
+                let first = ends.get(own).and_then(|end| text.get(start..*end));
+                if first.is_some_and(|text| {
+                    !text.contains(|c: char| !c.is_alphanumeric() && !"_.`@\"".contains(c) && !c.is_whitespace())
+                }) {
+                    ends.remove(own);
+                }
+            }
+            _ => {}
+        }
+    }
+    ends
+}
+
+/// Puts a semicolon at each place of a text, counted from `start`.
+pub(crate) fn separate(text: &mut String, start: usize, ends: &[usize]) {
+    for end in ends {
+        let place = start + end;
+        if text.get(place..=place) == Some("\n") {
+            text.replace_range(place..=place, ";");
+        }
+    }
+}
+
+/// The ends within the expressions that are a statement's value.
+fn ends_of_values(statement: Node<'_>, ends: &mut Vec<usize>) {
+    for value in statement.into_inner().filter(|part| part.as_rule() == Rule::expr) {
+        ends_within(value, ends);
+    }
+}
+
+/// The ends within an expression, but for what lies in brackets.
+fn ends_within(expr: Node<'_>, ends: &mut Vec<usize>) {
+    let mut is_piped = false;
+    for part in expr.into_inner() {
+        match part.as_rule() {
+            Rule::op_pipe => is_piped = true,
+            Rule::op_add => {
+                // `- x` goes on with the line before it, unless that is a pipe; `-x` does not.
+                let span = part.as_span();
+                let behind = span.get_input().get(span.end()..).unwrap_or_default();
+                if part.as_str() == "-" && (is_piped || !behind.starts_with(char::is_whitespace)) {
+                    ends.extend(line_begun(&part, Rule::op_add));
+                }
+            }
+            Rule::call_tail | Rule::subscript => ends.extend(line_begun(&part, part.as_rule())),
+            Rule::operand
+            | Rule::name_or_call
+            | Rule::method
+            | Rule::pipe_stage
+            | Rule::in_suffix
+            | Rule::in_coll
+            | Rule::try_expr
+            | Rule::effect_expr => ends_within(part, ends),
+            _ => {}
+        }
+    }
+}
+
+/// The end of the line before a node of a rule, if it begins a line.
+fn line_begun(node: &Node<'_>, rule: Rule) -> Option<usize> {
+    let span = node.as_span();
+    let before = span.get_input().get(..span.start())?;
+    let end = before.trim_end().len();
+    let line = before.get(end..)?.rfind('\n')?;
+    (node.as_rule() == rule).then_some(end + line)
+}
 
 /// Where the tokens of a text begin an assignment on a line of its own.
 pub(super) fn cuts(script: &str, tokens: &[Token]) -> Vec<usize> {

@@ -12,7 +12,7 @@ mod errors;
 mod expr;
 mod interpolation;
 mod lambda;
-mod lines;
+pub(crate) mod lines;
 mod literal;
 mod operand;
 mod plain;
@@ -169,33 +169,24 @@ impl<'a> Driver<'a> {
         let tokens = self.tokens.get(first..last).filter(|_| !is_faulty);
         if let Some(insert) = tokens.and_then(|tokens| plain::insert(self.script, tokens, self.origin)) {
             self.parsed.statements.push(insert);
-        } else if is_faulty || !(self.whole(start, end) || self.in_lines(first, last, (start, end))) {
-            self.one_by_one(first, last, end);
-        }
-    }
-
-    /// What can be read if assignments on lines of their own are statements of their own.
-    fn in_lines(&mut self, first: usize, last: usize, (start, end): (usize, usize)) -> bool {
-        let cuts = lines::cuts(self.script, self.tokens.get(first..last).unwrap_or_default());
-        let (mut parts, mut begin) = (Vec::new(), start);
-        loop {
-            let text = |to: usize| self.text.get(begin..to).unwrap_or_default();
-            let Err(error) = Script::parse(Rule::script, text(end)) else {
-                parts.push((begin, end));
-                break;
-            };
-            let place = begin + errors::offset(&error);
-            if place <= begin || !cuts.contains(&place) || Script::parse(Rule::script, text(place)).is_err() {
-                return false;
+        } else {
+            let begins = lines::may_begin(self.script, self.tokens.get(first..last).unwrap_or_default());
+            if is_faulty || !self.whole(start, end, &begins) {
+                self.one_by_one(first, last, end, &begins);
             }
-            parts.push((begin, place));
-            begin = place;
         }
-        parts.into_iter().all(|(start, end)| self.whole(start, end))
     }
 
-    /// The usual case: no error in this stretch of text.
-    fn whole(&mut self, start: usize, end: usize) -> bool {
+    /// The usual case: no error in this stretch of text, of which some lines may begin a statement.
+    fn whole(&mut self, start: usize, end: usize, begins: &[usize]) -> bool {
+        if !begins.is_empty() {
+            let text = self.text.get(start..end).unwrap_or_default();
+            let Ok(pairs) = Script::parse(Rule::script, text) else {
+                return false;
+            };
+            let ends = lines::ends(pairs);
+            lines::separate(&mut self.text, start, &ends);
+        }
         let text = self.text.get(start..end).unwrap_or_default();
         let Ok(pairs) = Script::parse(Rule::script, text) else {
             return false;
@@ -213,11 +204,13 @@ impl<'a> Driver<'a> {
     }
 
     /// Statement by statement, reporting each that cannot be read.
-    fn one_by_one(&mut self, first: usize, last: usize, end: usize) {
+    fn one_by_one(&mut self, first: usize, last: usize, end: usize, begins: &[usize]) {
+        let cuts = lines::cuts(self.script, self.tokens.get(first..last).unwrap_or_default());
         let mut at = first;
         while at < last && self.parsed.diagnostics.len() < MAX_DIAGNOSTICS {
             let start = self.tokens.get(at).map_or(end, |token| token.start);
-            let text = self.text.get(start..end).unwrap_or_default();
+            let until = self.separated(start, end, &cuts, begins);
+            let text = self.text.get(start..until).unwrap_or_default();
             match Script::parse(Rule::single, text) {
                 Ok(pairs) => {
                     let mut builder = Builder::new(start, self.dialect, marks_within(&self.marks, start, end));
@@ -246,6 +239,31 @@ impl<'a> Driver<'a> {
                 }
             }
         }
+    }
+
+    /// Separates a statement from the lines behind it that begin others; where what is to be read of it ends.
+    fn separated(&mut self, start: usize, end: usize, cuts: &[usize], begins: &[usize]) -> usize {
+        if cuts.is_empty() && begins.is_empty() {
+            return end;
+        }
+        let mut until = end;
+        let text = self.text.get(start..end).unwrap_or_default();
+        let mut result = Script::parse(Rule::single, text);
+        if let Err(error) = &result
+            && let place = start + errors::offset(error)
+            && place > start
+            && cuts.binary_search(&place).is_ok()
+            && let Some(before) = self.text.get(start..place)
+            && let Ok(pairs) = Script::parse(Rule::single, before)
+        {
+            (until, result) = (place, Ok(pairs));
+        }
+        let ends = match result {
+            Ok(pairs) if begins.iter().any(|place| (start..until).contains(place)) => lines::ends(pairs),
+            _ => Vec::new(),
+        };
+        lines::separate(&mut self.text, start, &ends);
+        until
     }
 
     /// The first token from `from` on that begins a line, begins a statement, and lies in no bracket.

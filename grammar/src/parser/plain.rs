@@ -185,7 +185,7 @@ mod tests {
         let mut driver = Driver::new(text, dialect, &tokens, Vec::new());
         driver.origin = 40;
         let read = insert(text, &driver.tokens, driver.origin);
-        let is_read = driver.whole(0, text.len()) && driver.parsed.diagnostics.is_empty();
+        let is_read = driver.whole(0, text.len(), &[]) && driver.parsed.diagnostics.is_empty();
         (read, is_read.then_some(driver.parsed.statements))
     }
 

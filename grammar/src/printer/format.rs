@@ -12,11 +12,14 @@
 //!
 //! Does not: touch a statement that the grammar only recognises by its first words.
 
+use std::borrow::Cow;
+
 use pest::Parser as _;
 
 use super::events::{Closed, Tree, closes, is_left};
 use super::layout::lay_out;
 use crate::ast::Statement;
+use crate::parser::lines::{ends, separate};
 use crate::parser::on_deep_stack;
 use crate::parser::rules::{Rule, Script};
 use crate::scan::{self, Kind, Token};
@@ -127,7 +130,8 @@ impl<'a> Formatter<'a> {
     /// A statement, with its semicolon if it takes one.
     fn statement(&self, statement: &Statement, start: usize, end: usize) -> String {
         let source = self.script.get(start..end).unwrap_or_default();
-        let parsed = self.text.get(start..end).map(|text| Script::parse(Rule::single, text));
+        let text = self.text.get(start..end).map(settled);
+        let parsed = text.as_deref().map(|text| Script::parse(Rule::single, text));
         let node = match parsed {
             Some(Ok(mut pairs)) if !is_left(&statement.kind) => {
                 pairs.next().and_then(|single| single.into_inner().next())
@@ -153,4 +157,15 @@ impl<'a> Formatter<'a> {
             Closed::Value => self.text.get(end..).unwrap_or_default().trim_start().starts_with(';'),
         }
     }
+}
+
+/// A statement with semicolons where the statements within it end because the next line begins one.
+fn settled(text: &str) -> Cow<'_, str> {
+    let ends = Script::parse(Rule::single, text).map(ends).unwrap_or_default();
+    if ends.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut text = text.to_owned();
+    separate(&mut text, 0, &ends);
+    Cow::Owned(text)
 }
