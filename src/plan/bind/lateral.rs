@@ -75,11 +75,19 @@ impl<'a> Binder<'a> {
     pub(super) fn join_dependent(
         &mut self,
         kind: ast::JoinKind,
-        (left, right): (Plan, Plan),
+        (left, mut right): (Plan, Plan),
         mut on: Vec<Expr>,
         span: Span,
     ) -> Bound<Plan> {
         self.attached += 1;
+        if matches!(kind, ast::JoinKind::Left | ast::JoinKind::Semi | ast::JoinKind::Anti) {
+            let own = left.output_set();
+            let decides = |e: &&Expr| e.within(&own) && !e.is_volatile();
+            let conditions: Vec<Expr> = on.iter().filter(decides).cloned().collect();
+            if !conditions.is_empty() {
+                call_only_if(&mut right, &Expr::and(conditions, span));
+            }
+        }
         self.last_subquery = span;
         on.retain(|e| e.as_literal() != Some(&crate::types::Value::Boolean(true)));
         let joined = match kind {
@@ -258,6 +266,20 @@ fn joined(left: Plan, join: Joined) -> Plan {
         keys: join.keys,
         null_equal: join.null_equal,
         residual: join.residual,
+    }
+}
+
+/// Makes the calls of a plan only where a condition of the rows before it is true.
+fn call_only_if(plan: &mut Plan, condition: &Expr) {
+    if let Plan::Called { call, .. } = plan {
+        let before = call.only_if.take();
+        call.only_if = Some(Expr::and(
+            before.into_iter().chain([condition.clone()]).collect(),
+            call.span,
+        ));
+    }
+    for child in plan.children_mut() {
+        call_only_if(child, condition);
     }
 }
 

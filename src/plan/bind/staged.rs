@@ -4,7 +4,8 @@
 //! `id, name, id` and a scan of `id, name, spent(id)`, which whoever runs the query makes of them. A recursive CTE whose step has such calls
 //! is several stages, which are done again for each step.
 //!
-//! Invariants: no operator for calls is left; a stage needs earlier ones only; calls for the same rows are one stage.
+//! Invariants: no operator for calls is left; a stage needs earlier ones only; calls for the same rows are one stage; no call is made for a row that
+//! a condition drops which needs nothing of it.
 //!
 //! Does not: call anything.
 
@@ -19,6 +20,7 @@ use super::{Binder, Bound, Relation};
 use crate::plan::logical::{
     Called, ColumnId, Expr, ExprKind, Plan, Query, RecursionId, RowCall, Stage, StageKind, SubqueryId, TableId,
 };
+use crate::plan::rules;
 use crate::types::{Field, Value};
 
 /// A stage whose queries are not whole yet.
@@ -84,11 +86,11 @@ impl Binder<'_> {
             }
             if let Some(subquery) = self.subqueries.get_mut(at) {
                 let mut plan = subquery.plan.take();
-                self.cut(&mut cutting, &mut plan)?;
+                self.cut_all(&mut cutting, &mut plan)?;
                 self.subqueries[at].plan = plan;
             }
         }
-        self.cut(&mut cutting, &mut root.plan)?;
+        self.cut_all(&mut cutting, &mut root.plan)?;
         Ok(cutting.cuts)
     }
 
@@ -96,7 +98,7 @@ impl Binder<'_> {
         let Some(mut made) = self.recursions[number].take() else {
             return Ok(());
         };
-        self.cut(cutting, &mut made.base.plan)?;
+        self.cut_all(cutting, &mut made.base.plan)?;
         if has_calls(&made.step.plan) {
             let (name, distinct) = (made.name.clone(), made.distinct);
             let (base, step) = (made.base.clone(), made.step.clone());
@@ -126,7 +128,7 @@ impl Binder<'_> {
         };
         let work = self.add_stage(cutting, (name, fields.clone()), base, kind, span)?;
         read(&mut step.plan, number, work);
-        self.cut(cutting, &mut step.plan)?;
+        self.cut_all(cutting, &mut step.plan)?;
         let kind = StageKind::Step {
             base: first,
             name: name.to_owned(),
@@ -141,6 +143,14 @@ impl Binder<'_> {
             read(&mut made.step.plan, number, all);
         }
         Ok(())
+    }
+
+    /// Takes the calls out of a whole plan, after its filters have gone below them.
+    fn cut_all(&mut self, cutting: &mut Cutting, plan: &mut Plan) -> Bound<()> {
+        if has_calls(plan) {
+            *plan = rules::push_filters(plan.take(), &self.columns);
+        }
+        self.cut(cutting, plan)
     }
 
     /// Takes the calls out of a plan.

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 use super::estimate::Estimator;
 use super::given::GivenValues;
-use super::logical::{Plan, Query, Recursion, Stage, TableId};
+use super::logical::{ColumnInfo, Plan, Query, Recursion, Stage, TableId};
 use super::{TableResolver, access};
 
 /// Applies to a query, its subqueries and its recursive CTEs those rules that need to know nothing of the rows.
@@ -44,6 +44,11 @@ pub(super) fn simplify(mut query: Query) -> Query {
     query.root = pushdown::push_filters(query.root, &query.columns);
     fold::plan(&mut query.root);
     query
+}
+
+/// Pushes the filters of one plan, so that calls are made for no row that they drop.
+pub(super) fn push_filters(plan: Plan, columns: &[ColumnInfo]) -> Plan {
+    pushdown::push_filters(plan, columns)
 }
 
 /// Applies the others.

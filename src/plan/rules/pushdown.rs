@@ -6,8 +6,9 @@
 //! ```
 //!
 //! Why it is right: a filter commutes with what keeps or drops whole rows (sorts, unions, other filters), with
-//! projections once its columns are replaced by what they stand for, with grouping if it concerns keys only, and with
-//! the side of a join that it mentions, unless that side is filled with NULLs. A filter that is never true for a row
+//! projections once its columns are replaced by what they stand for, with the elements of arrays and the values of calls if it
+//! mentions none of them, with grouping if it concerns keys only, and with the side of a join that it mentions, unless that side is
+//! filled with NULLs. A filter that is never true for a row
 //! filled with NULLs makes the outer join an inner one.
 //!
 //! Invariants: equalities between the sides of an inner join are its keys afterwards. Does not: move filters through LIMIT.
@@ -110,13 +111,22 @@ impl Pusher<'_> {
                 };
                 self.push_join(parts, predicates)
             }
-            mut other => {
-                for child in other.children_mut() {
-                    *child = self.push(child.take(), Vec::new());
-                }
-                other.filtered(predicates)
-            }
+            other => self.push_before(other, predicates),
         }
+    }
+
+    /// Only what concerns the rows before a call, or before the elements of an array, goes below it; nothing below what is left.
+    fn push_before(&self, mut plan: Plan, mut predicates: Vec<Expr>) -> Plan {
+        let (mut below, all) = (Vec::new(), predicates.len());
+        if let Plan::Called { input, .. } | Plan::Unnest { input, .. } = &plan {
+            let before = input.output_set();
+            let goes_below = |e: &mut Expr| e.within(&before) && !e.is_volatile();
+            below.extend(predicates.extract_if(..all, goes_below));
+        }
+        for child in plan.children_mut() {
+            *child = self.push(child.take(), std::mem::take(&mut below));
+        }
+        plan.filtered(predicates)
     }
 
     fn push_project(&self, input: Plan, columns: Vec<(ColumnId, Expr)>, predicates: Vec<Expr>) -> Plan {
