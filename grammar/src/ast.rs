@@ -412,6 +412,29 @@ pub struct Select {
     pub span: Span,
 }
 
+impl Select {
+    /// `SELECT items FROM from`, without other clauses.
+    pub fn of(items: Vec<SelectItem>, from: Vec<TableRef>, span: Span) -> Self {
+        Self {
+            from_first: false,
+            distinct: Distinct::No,
+            items,
+            from,
+            filter: None,
+            group_by: GroupBy::None,
+            having: None,
+            qualify: None,
+            span,
+        }
+    }
+
+    /// The query that is only this.
+    pub fn query(self) -> Query {
+        let span = self.span;
+        Query::of(QueryBody::Select(Box::new(self)), span)
+    }
+}
+
 /// DISTINCT.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub enum Distinct {

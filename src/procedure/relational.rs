@@ -9,8 +9,7 @@
 //! Does not: know which relations there are.
 
 use gobi_grammar::ast::{
-    self, ArmBody, Distinct, Expr, ExprKind, GroupBy, Ident, Lambda, Query, QueryBody, Select, SelectItem, Span,
-    TableRef, TableRefKind,
+    self, ArmBody, Expr, ExprKind, Ident, Lambda, Query, QueryBody, Select, SelectItem, Span, TableRef, TableRefKind,
 };
 
 use super::chain::{self, Chain, End, Stage, Step};
@@ -420,16 +419,7 @@ pub(super) fn table(kind: TableRefKind, alias: Option<Ident>, span: Span) -> Tab
 }
 
 fn select(item: SelectItem, from: impl Into<Option<TableRef>>, filter: Option<Expr>, span: Span) -> Query {
-    let select = Select {
-        from_first: false,
-        distinct: Distinct::No,
-        items: vec![item],
-        from: from.into().into_iter().collect(),
-        filter,
-        group_by: GroupBy::None,
-        having: None,
-        qualify: None,
-        span,
-    };
-    Query::of(QueryBody::Select(Box::new(select)), span)
+    let from = from.into().into_iter().collect();
+    let select = Select::of(vec![item], from, span);
+    Select { filter, ..select }.query()
 }

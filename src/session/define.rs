@@ -15,8 +15,8 @@ pub mod text;
 pub mod views;
 
 use gobi_grammar::ast::{
-    self, ColumnConstraintKind as C, CreateTable, Expr, ExprKind, Ident, Literal, Query, QueryBody, Select, SelectItem,
-    Span, TableConstraintKind as T,
+    self, ColumnConstraintKind as C, CreateTable, Expr, ExprKind, Ident, Literal, Query, Select, SelectItem, Span,
+    TableConstraintKind as T,
 };
 use gobi_grammar::{Diagnostic, Dialect};
 
@@ -171,27 +171,8 @@ pub fn type_of(session: &mut Session, ty: &ast::TypeName, span: Span, dialect: D
 
 /// `SELECT items FROM from WHERE filter`.
 pub fn select(items: Vec<SelectItem>, from: Vec<ast::TableRef>, filter: Option<Expr>) -> Query {
-    let select = Select {
-        from_first: false,
-        distinct: ast::Distinct::No,
-        items,
-        from,
-        filter,
-        group_by: ast::GroupBy::None,
-        having: None,
-        qualify: None,
-        span: Span::default(),
-    };
-    Query {
-        as_of: None,
-        recursive: false,
-        ctes: Vec::new(),
-        body: QueryBody::Select(Box::new(select)),
-        order_by: ast::OrderBy::None,
-        limit: None,
-        offset: None,
-        span: Span::default(),
-    }
+    let select = Select::of(items, from, Span::default());
+    Select { filter, ..select }.query()
 }
 
 /// The definition, whose columns are numbered from `first`.

@@ -13,8 +13,8 @@ use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::Dialect;
 use crate::ast::{
-    Distinct, Expr, ExprKind, GroupBy, Ident, Join, JoinCondition, JoinKind, Query, QueryBody, Select, SelectItem,
-    Span, TableRef, TableRefKind,
+    Distinct, Expr, ExprKind, Ident, Join, JoinCondition, JoinKind, Query, QueryBody, Select, SelectItem, Span,
+    TableRef, TableRefKind,
 };
 
 impl Builder<'_> {
@@ -24,14 +24,7 @@ impl Builder<'_> {
             from_first: clauses
                 .first()
                 .is_some_and(|first| first.as_rule() == Rule::from_clause),
-            distinct: Distinct::No,
-            items: Vec::new(),
-            from: Vec::new(),
-            filter: None,
-            group_by: GroupBy::None,
-            having: None,
-            qualify: None,
-            span,
+            ..Select::of(Vec::new(), Vec::new(), span)
         };
         let outer_windows = std::mem::take(&mut self.windows);
         for clause in clauses.iter().filter(|clause| clause.as_rule() == Rule::window_clause) {
@@ -421,14 +414,7 @@ pub(super) fn from_table(table: TableRef) -> QueryBody {
     let span = table.span;
     QueryBody::Select(Box::new(Select {
         from_first: true,
-        distinct: Distinct::No,
-        items: Vec::new(),
-        from: vec![table],
-        filter: None,
-        group_by: GroupBy::None,
-        having: None,
-        qualify: None,
-        span,
+        ..Select::of(Vec::new(), vec![table], span)
     }))
 }
 
@@ -442,18 +428,7 @@ fn with_name(from: Vec<TableRef>, (name, expr): (Ident, Expr)) -> Vec<TableRef> 
         span,
     };
     let alias = Some(name);
-    let select = Select {
-        from_first: false,
-        distinct: Distinct::No,
-        items: vec![all, SelectItem::Expr { expr, alias }],
-        from,
-        filter: None,
-        group_by: GroupBy::None,
-        having: None,
-        qualify: None,
-        span,
-    };
-    let query = Query::of(QueryBody::Select(Box::new(select)), span);
+    let query = Select::of(vec![all, SelectItem::Expr { expr, alias }], from, span).query();
     vec![TableRef {
         kind: TableRefKind::Query(Box::new(query)),
         time: None,

@@ -78,16 +78,5 @@ fn select(item: ast::SelectItem, from: ast::TableRefKind, alias: Option<Ident>, 
         columns: Vec::new(),
         span,
     };
-    let select = ast::Select {
-        from_first: false,
-        distinct: ast::Distinct::No,
-        items: vec![item],
-        from: vec![from],
-        filter: None,
-        group_by: ast::GroupBy::None,
-        having: None,
-        qualify: None,
-        span,
-    };
-    ast::Query::of(ast::QueryBody::Select(Box::new(select)), span)
+    ast::Select::of(vec![item], vec![from], span).query()
 }

@@ -56,30 +56,11 @@ fn text(expr: &ast::Expr, dialect: Dialect) -> String {
     if operands(expr) > MAX_OPERANDS {
         return "expr".into();
     }
-    let select = ast::Select {
-        from_first: false,
-        distinct: ast::Distinct::No,
-        items: vec![ast::SelectItem::Expr {
-            expr: expr.clone(),
-            alias: None,
-        }],
-        from: Vec::new(),
-        filter: None,
-        group_by: ast::GroupBy::None,
-        having: None,
-        qualify: None,
-        span: expr.span,
+    let item = ast::SelectItem::Expr {
+        expr: expr.clone(),
+        alias: None,
     };
-    let query = ast::Query {
-        as_of: None,
-        recursive: false,
-        ctes: Vec::new(),
-        body: ast::QueryBody::Select(Box::new(select)),
-        order_by: ast::OrderBy::None,
-        limit: None,
-        offset: None,
-        span: expr.span,
-    };
+    let query = ast::Select::of(vec![item], Vec::new(), expr.span).query();
     let statement = ast::Statement {
         kind: ast::StatementKind::Query(query),
         span: expr.span,

@@ -227,25 +227,5 @@ fn column_of(query: &ast::Query, columns: &[Ident], at: usize) -> ast::Query {
         columns: columns.to_vec(),
         span: query.span,
     };
-    let select = ast::Select {
-        from_first: false,
-        distinct: ast::Distinct::No,
-        items: vec![item],
-        from: vec![from],
-        filter: None,
-        group_by: ast::GroupBy::None,
-        having: None,
-        qualify: None,
-        span: query.span,
-    };
-    ast::Query {
-        as_of: None,
-        recursive: false,
-        ctes: Vec::new(),
-        body: ast::QueryBody::Select(Box::new(select)),
-        order_by: ast::OrderBy::None,
-        limit: None,
-        offset: None,
-        span: query.span,
-    }
+    ast::Select::of(vec![item], vec![from], query.span).query()
 }
