@@ -472,7 +472,7 @@ impl Answers for Answering<'_> {
 }
 
 /// Values as rows of these columns: structs of them, or values of the only one.
-fn batch_of(rows: Vec<Value>, fields: &[Field], span: Span) -> Result<RecordBatch, Error> {
+pub(super) fn batch_of(rows: Vec<Value>, fields: &[Field], span: Span) -> Result<RecordBatch, Error> {
     let wrong = |what: String| Error::new(Diagnostic::new("XX000", span, what));
     let count = rows.len();
     let mut columns: Vec<Vec<Value>> = fields.iter().map(|_| Vec::with_capacity(count)).collect();

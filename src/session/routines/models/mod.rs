@@ -25,9 +25,10 @@ mod target;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use gobi_grammar::ast::{self, CallRoutine, Span, StatementKind};
-use gobi_grammar::{Diagnostic, Dialect};
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::{self, CallRoutine, Span};
 
+use super::answers::batch_of;
 use super::{Naming, Running, define};
 use crate::catalog::{Entity, SchemaDef, TableDef};
 use crate::plan::{NamedTypes, Parameter, bind_type, constant};
@@ -365,7 +366,7 @@ fn run(
     session.end_body(begun, done.is_ok(), running.span)?;
     let done = done?;
     if let Some(ty) = count_type(session, definition)? {
-        return shown_count(session, done.added, &ty, running);
+        return shown_count(done.added, ty, running);
     }
     let [from, to] = done.interval.unwrap_or_default();
     let row = vec![
@@ -410,21 +411,18 @@ fn count_type(session: &Session, definition: &Definition) -> Result<Option<Logic
 }
 
 /// How many rows a run has written, in one row of one column.
-fn shown_count(
-    session: &mut Session,
-    count: u64,
-    ty: &LogicalType,
-    running: Running,
-) -> Result<StatementResult, Error> {
-    let query = format!("SELECT CAST({count} AS {ty}) AS {ADDED}");
-    let parsed = gobi_grammar::parse(&query, Dialect::Grizzly);
-    match parsed.statements.first().map(|statement| &statement.kind) {
-        Some(StatementKind::Query(query)) => {
-            statement::query_stream(session, query, Dialect::Grizzly, running.phases, running.span)
-                .map(StatementResult::Rows)
-        }
-        _ => Err(Error::new(Diagnostic::new("XX000", running.span, query))),
-    }
+fn shown_count(count: u64, ty: LogicalType, running: Running) -> Result<StatementResult, Error> {
+    let span = running.span;
+    let count = constant::convert(&Value::Int(count.into()), &LogicalType::BigInt, &ty)
+        .map_err(|misfit| Error::new(Diagnostic::new(misfit.code, span, misfit.message)))?;
+    let fields = vec![Field {
+        name: ADDED.to_owned(),
+        ty,
+        nullable: false,
+    }];
+    let batch = batch_of(vec![count], &fields, span)?;
+    let stream = ResultStream::returned(fields, vec![batch], running.phases, span);
+    Ok(StatementResult::Rows(stream))
 }
 
 /// What CALL of a model that returns a number calls it.
