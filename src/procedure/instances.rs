@@ -7,29 +7,29 @@
 //!
 //! Does not: find definitions; [`Definitions`] does.
 
+mod does;
+mod finding;
+mod queries;
 mod remembered;
+mod resolver;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{DefineMacro, Ident, Mode, Returns, Span};
+use gobi_grammar::ast::{Ident, Mode, Span};
 
-use super::asking;
 use super::check::{self, Assumed};
 use super::generics;
 use super::params::{Param, params};
-use super::question::{Question, QuestionKind};
+use super::question::Question;
 use super::{Definition, Definitions, NoDefinitions, base_of};
-use crate::plan::logical::{Expr, ExprKind, TableId};
-use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
-use crate::plan::{
-    Callee, LambdaCall, Moment, Named, NamedTypes, QueryFunction, ROWS_OF, ResolveError, RoutineCall, TableInfo,
-    TableResolver, bind_type,
-};
+use crate::plan::routine::{Program, Routine, RoutineId, Variable};
+use crate::plan::{Callee, LambdaCall, NamedTypes, ROWS_OF, RoutineCall, TableResolver};
+use crate::types::LogicalType;
 use crate::types::stack::with_room;
-use crate::types::{Field, LogicalType, Value};
 use remembered::Remembered;
+pub(super) use resolver::WithInstances;
 
 /// A function that is checked for so many types while it is checked for others never comes to an end.
 const MOST_TYPES: usize = 16;
@@ -249,119 +249,6 @@ impl Instances {
         };
         let types = generics::bound(&definition, call, &declared);
         Some(types.and_then(|types| self.callee(&definition, call, types, tables)))
-    }
-
-    /// The definition that a call leads to.
-    fn definition_of(
-        &self,
-        call: &RoutineCall<'_>,
-        declared: &NamedTypes,
-    ) -> Option<Result<Arc<Definition>, Diagnostic>> {
-        if let Some(name) = call.name.text.strip_suffix(ROWS_OF) {
-            let name = Ident {
-                text: name.to_owned(),
-                ..call.name.clone()
-            };
-            let call = RoutineCall {
-                name: &name,
-                args: call.args.clone(),
-            };
-            let found = self.definition_of(&call, declared)?;
-            return Some(found.map(|definition| Arc::new(definition.of_rows())));
-        }
-        if let Some(lifted) = self.lifted.iter().find(|lifted| lifted.name == call.name.text) {
-            return Some(Ok(Arc::clone(lifted)));
-        }
-        let methods = match self.definitions.is_stored(call.name.span) {
-            true => self.definitions.stored(&call.name.text).1,
-            false => self.definitions.methods(&call.name.text),
-        };
-        match method_of(&methods, call, declared).or_else(|| self.definitions.find_at(call.name)) {
-            Some(definition) if !definition.routine.metadata.is_empty() => Some(Err(is_model(&definition, call))),
-            Some(definition) if definition.given_function().is_some() => Some(Err(gives_function(&definition, call))),
-            Some(definition) => Some(Ok(definition)),
-            None if methods.is_empty() => None,
-            None => Some(Err(no_method(&methods, call))),
-        }
-    }
-
-    /// The function of a call, if it asks queries; see [`TableResolver::query_function`].
-    pub fn query_function(&mut self, call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
-        let declared = self.definitions.types();
-        let definition = self.definition_of(call, &declared)?.ok()?;
-        if definition.gives_array() && definition.has_effects() {
-            return Some(Err(is_procedure(&definition, call)));
-        }
-        if !asking::asks(&definition, &*self.definitions) {
-            return None;
-        }
-        Some(self.asking(&definition, call, &declared))
-    }
-
-    /// The function of a call that is made for rows; see [`TableResolver::called_function`].
-    pub fn called_function(
-        &mut self,
-        call: &RoutineCall<'_>,
-        tables: &mut dyn TableResolver,
-    ) -> Result<Callee, Diagnostic> {
-        let Some(called) = self.call(call, Some(tables)) else {
-            let message = format!("function `{}` does not exist", call.name.text);
-            return Err(Diagnostic::new("42883", call.name.span, message));
-        };
-        let mut callee = called?;
-        callee.effects = self.any_question(callee.routine.0 as usize, &|kind| !kind.only_reads());
-        Ok(callee)
-    }
-
-    /// Whether the function of an expression with lambdas asks queries; see [`TableResolver::lambda_asks`].
-    pub fn lambda_asks(&self, call: &LambdaCall<'_>, functions: &[String]) -> bool {
-        let own = Arc::new(Definition::of_expression(call));
-        let named = functions.iter().filter_map(|name| self.definitions.find(name));
-        let mut all = std::iter::once(own).chain(named);
-        all.any(|definition| asking::asks(&definition, &*self.definitions))
-    }
-
-    /// The function of an expression with lambdas that is called for rows; see [`TableResolver::called_lambda`].
-    pub fn called_lambda(
-        &mut self,
-        call: &LambdaCall<'_>,
-        tables: &mut dyn TableResolver,
-    ) -> Result<Callee, Diagnostic> {
-        let mut callee = self.lambda_of(call, Some(tables))?;
-        callee.effects = self.any_question(callee.routine.0 as usize, &|kind| !kind.only_reads());
-        Ok(callee)
-    }
-
-    fn asking(
-        &mut self,
-        definition: &Arc<Definition>,
-        call: &RoutineCall<'_>,
-        declared: &NamedTypes,
-    ) -> Result<QueryFunction, Diagnostic> {
-        let types = generics::bound(definition, call, declared)?;
-        let returns = match &definition.routine.returns {
-            Returns::Type(ty) => Some(bind_type(ty, definition.dialect, &types).map_err(check::first)?),
-            Returns::Inferred | Returns::Void | Returns::Rows(_) => None,
-        };
-        let mut nothing = WithInstances {
-            tables: None,
-            instances: self,
-        };
-        let params = params(definition, call, &types, &mut nothing)?;
-        let names = definition.routine.params.iter().map(|param| param.name.text.clone());
-        let params = names.zip(params).map(|(name, param)| (name, param.ty, param.passed));
-        self.inlined.push(Arc::clone(definition));
-        Ok(QueryFunction {
-            name: definition.name.clone(),
-            params: params.collect(),
-            constants: definition.constants.clone(),
-            body: asking::arrowed(&definition.routine.body),
-            returns,
-            dialect: definition.dialect,
-            stored: definition.stored,
-            is_part: asking::is_part(definition, &*self.definitions),
-            is_async: definition.routine.mode == Some(Mode::Async),
-        })
     }
 
     /// The routine of a lambda for arguments of these types.
@@ -584,62 +471,6 @@ impl Instances {
         }
     }
 
-    /// Whether an expression calls a routine that asks its session, as far as it is known of one that is being checked.
-    pub(super) fn any_effects(&self, expr: &Expr) -> bool {
-        let mut any = match &expr.kind {
-            ExprKind::Routine { routine, .. } => {
-                let number = routine.0 as usize;
-                let asks = |instance: &Instance| instance.routine.effects;
-                self.routines.get(number).is_some_and(asks)
-            }
-            _ => false,
-        };
-        expr.for_each_child(&mut |child| any = any || self.any_effects(child));
-        any
-    }
-
-    /// Whether a routine asks its session for something of this kind, itself or by what it calls.
-    fn any_question(&self, number: usize, is: &dyn Fn(&QuestionKind) -> bool) -> bool {
-        fn callees(expr: &Expr, into: &mut Vec<usize>) {
-            if let ExprKind::Routine { routine, .. } = &expr.kind {
-                into.push(routine.0 as usize);
-            }
-            expr.for_each_child(&mut |child| callees(child, into));
-        }
-        let (mut next, mut seen) = (vec![number], BTreeSet::new());
-        while let Some(number) = next.pop() {
-            let Some(instance) = self.routines.get(number).filter(|_| seen.insert(number)) else {
-                continue;
-            };
-            let mut asked = instance.routine.questions().into_iter();
-            if asked.any(|at| self.questions.get(at).is_none_or(|question| is(&question.kind))) {
-                return true;
-            }
-            Statement::each(&instance.routine.body, &mut |statement| {
-                statement.exprs(&mut |expr| callees(expr, &mut next));
-            });
-        }
-        false
-    }
-
-    /// Exceptions that the routines which an expression calls may throw; what is being checked is not known yet.
-    pub(super) fn raised_by(&self, expr: &Expr) -> Vec<String> {
-        let mut names = match &expr.kind {
-            ExprKind::Routine { routine, .. } => self.raised_by_routine(*routine),
-            _ => Vec::new(),
-        };
-        expr.for_each_child(&mut |child| names.extend(self.raised_by(child)));
-        names
-    }
-
-    /// The same for a routine.
-    pub(super) fn raised_by_routine(&self, routine: RoutineId) -> Vec<String> {
-        let instance = self.routines.get(routine.0 as usize);
-        instance
-            .map(|instance| instance.routine.raises.clone())
-            .unwrap_or_default()
-    }
-
     /// Whether a function of that name is being checked.
     pub(super) fn is_open(&self, name: &str) -> bool {
         let mut open = self.open.iter().filter_map(|number| self.routines.get(*number));
@@ -653,202 +484,6 @@ impl Instances {
     }
 }
 
-/// The one for the receiver that a call gives: of its type, or of one that its values can be taken as.
-fn method_of(methods: &[Arc<Definition>], call: &RoutineCall<'_>, types: &NamedTypes) -> Option<Arc<Definition>> {
-    let (_, given, _) = call.args.first()?;
-    let receiver = |method: &Definition| generics::receiver_for(method, given, types);
-    let is_plain = |method: &&Arc<Definition>| method.routine.type_params.is_empty();
-    let is_same = |method: &&Arc<Definition>| receiver(method).as_ref() == Some(given);
-    let is_wider = |method: &&Arc<Definition>| {
-        receiver(method).is_some_and(|ty| crate::plan::common_type(&ty, given).as_ref() == Some(&ty))
-    };
-    let mut plain = methods.iter().filter(is_plain);
-    let found = plain.find(is_same).or_else(|| methods.iter().find(is_same));
-    found.or_else(|| methods.iter().find(is_wider)).cloned()
-}
-
-/// What a function that gives one gives is called, or handed on.
-fn gives_function(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
-    let name = definition.shown_name();
-    let message = format!("`{name}` gives a function, which is no value");
-    let help = format!("give it a name in a statement of its own, before a query that calls it: `let f = {name}(…)`");
-    Diagnostic::new("42809", call.name.span, message).with_help(help)
-}
-
-/// A model is run; it has no value.
-fn is_model(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
-    let name = definition.shown_name();
-    let message = format!("`{name}` is a model, which has no value");
-    let help = format!("run it by `call {name}(…)`, and read the table that it fills");
-    Diagnostic::new("42809", call.name.span, message).with_help(help)
-}
-
-/// What a procedure changes is done by statements.
-fn is_procedure(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
-    let name = definition.shown_name();
-    let message = format!("the procedure `{name}` does more than ask, which no query does");
-    let help = format!("write `let rows = {name}(…)` before: its rows are an array then, as in `from unnest(rows)`");
-    Diagnostic::new("0A000", call.name.span, message).with_help(help)
-}
-
-fn no_method(methods: &[Arc<Definition>], call: &RoutineCall<'_>) -> Diagnostic {
-    let name = &call.name.text;
-    let given = match call.args.first() {
-        Some((_, ty, _)) => format!("of {ty}"),
-        None => "without a receiver".to_owned(),
-    };
-    let known = methods.iter().filter_map(|method| method.routine.receiver.as_ref());
-    let known: Vec<String> = known.map(|ty| format!("`{ty}`")).collect();
-    let message = format!("there is no `{name}` {given}");
-    Diagnostic::new("42883", call.name.span, message).with_help(format!("there is one of {}", known.join(", ")))
-}
-
 fn id(number: usize) -> RoutineId {
     RoutineId(u32::try_from(number).unwrap_or(u32::MAX))
-}
-
-/// A resolver that finds functions, and what another one finds.
-pub(super) struct WithInstances<'i> {
-    /// Where relations are found, if anywhere.
-    pub(super) tables: Option<&'i mut dyn TableResolver>,
-    /// Where functions are.
-    pub(super) instances: &'i mut Instances,
-}
-
-impl TableResolver for WithInstances<'_> {
-    fn now_micros(&self) -> i64 {
-        self.tables.as_ref().map_or(0, |tables| tables.now_micros())
-    }
-
-    fn why_unknown(&self) -> Option<String> {
-        self.tables.as_ref()?.why_unknown()
-    }
-
-    fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
-        match &mut self.tables {
-            Some(tables) => tables.by_name(parts, moment),
-            None => Ok(None),
-        }
-    }
-
-    fn written(&mut self, parts: &[&str]) -> Result<Option<Named>, ResolveError> {
-        match &mut self.tables {
-            Some(tables) => tables.written(parts),
-            None => Ok(None),
-        }
-    }
-
-    fn enter_kept(&mut self) {
-        self.tables.iter_mut().for_each(|tables| tables.enter_kept());
-    }
-
-    fn leave_kept(&mut self) {
-        self.tables.iter_mut().for_each(|tables| tables.leave_kept());
-    }
-
-    fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError> {
-        match &mut self.tables {
-            Some(tables) => tables.by_file(path),
-            None => Err(ResolveError {
-                code: "0A000",
-                message: "a query in a function that a query calls is not supported yet".into(),
-            }),
-        }
-    }
-
-    fn info(&self, table: TableId) -> &TableInfo {
-        let tables = self.tables.as_ref().expect("a table was found by it");
-        tables.info(table)
-    }
-
-    fn types(&self) -> NamedTypes {
-        self.instances.types.clone()
-    }
-
-    fn module(&mut self, name: &str) -> Option<Vec<String>> {
-        self.instances.definitions.members(name)
-    }
-
-    fn macro_named(&mut self, name: &str) -> Option<Arc<DefineMacro>> {
-        self.instances.definitions.macro_named(name)
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.tables.as_ref().map(|tables| tables.names()).unwrap_or_default()
-    }
-
-    fn variable(&self, name: &str) -> Option<(LogicalType, Value)> {
-        self.tables.as_ref()?.variable(name)
-    }
-
-    fn has_routine(&self, name: &str) -> bool {
-        self.instances.has(name)
-    }
-
-    fn routine(&mut self, call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {
-        // The lifetime of the trait object is shortened here, which no closure does.
-        #[allow(clippy::manual_map)]
-        let tables = match &mut self.tables {
-            Some(tables) => Some(&mut **tables as &mut dyn TableResolver),
-            None => None,
-        };
-        self.instances.call(call, tables)
-    }
-
-    fn query_function(&mut self, call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
-        self.instances.query_function(call)
-    }
-
-    fn calls_for_rows(&self) -> bool {
-        self.tables.as_ref().is_some_and(|tables| tables.calls_for_rows())
-    }
-
-    fn called_function(&mut self, call: &RoutineCall<'_>) -> Result<Callee, Diagnostic> {
-        match &mut self.tables {
-            Some(tables) => self.instances.called_function(call, &mut **tables),
-            None => {
-                let message = format!(
-                    "`{}`, which asks queries, in such a place is not supported yet",
-                    call.name.text
-                );
-                Err(Diagnostic::new("0A000", call.name.span, message))
-            }
-        }
-    }
-
-    fn lambda_asks(&mut self, call: &LambdaCall<'_>, functions: &[String]) -> bool {
-        self.instances.lambda_asks(call, functions)
-    }
-
-    fn called_lambda(&mut self, call: &LambdaCall<'_>) -> Result<Callee, Diagnostic> {
-        match &mut self.tables {
-            Some(tables) => self.instances.called_lambda(call, &mut **tables),
-            None => {
-                let message = "a lambda that asks queries, in such a place, is not supported yet";
-                Err(Diagnostic::new("0A000", call.body.span, message))
-            }
-        }
-    }
-
-    fn called_rows(&mut self, number: usize, name: &str, fields: Vec<Field>) -> Option<TableId> {
-        self.tables.as_mut()?.called_rows(number, name, fields)
-    }
-
-    fn lambda(&mut self, call: &LambdaCall<'_>) -> Option<Result<Callee, Diagnostic>> {
-        // The lifetime of the trait object is shortened here, which no closure does.
-        #[allow(clippy::manual_map)]
-        let tables = match &mut self.tables {
-            Some(tables) => Some(&mut **tables as &mut dyn TableResolver),
-            None => None,
-        };
-        Some(self.instances.lambda_of(call, tables))
-    }
-
-    fn program(&self) -> Arc<Program> {
-        self.instances.program()
-    }
-
-    fn routine_names(&self) -> Vec<String> {
-        self.instances.names()
-    }
 }
