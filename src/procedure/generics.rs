@@ -176,14 +176,15 @@ fn ambiguous(definition: &Definition, call: &RoutineCall<'_>, error: &Ambiguous)
 }
 
 /// What stands in the angle brackets behind a function's name is a parameter, if it is a name that no type has, and the function's
-/// types use it.
+/// types use it; so are names within it, as in `<array<T>>`, that the function's types use, or that are one letter.
 pub(super) fn take_receiver(routine: &mut gobi_grammar::ast::Routine, is_type: &dyn Fn(&str) -> bool) {
     let Some(receiver) = &routine.receiver else { return };
     if !routine.type_params.is_empty() {
         return;
     }
+    let is_known = |name: &str| crate::plan::is_own_type(name) || is_type(name);
     let plain = receiver.params.is_empty() && receiver.args.is_empty() && receiver.fields.is_empty();
-    if !plain || crate::plan::is_own_type(&receiver.name) || is_type(&receiver.name) {
+    if plain && is_known(&receiver.name) {
         return;
     }
     let params = routine.params.iter().filter_map(|param| param.ty.as_ref());
@@ -191,13 +192,32 @@ pub(super) fn take_receiver(routine: &mut gobi_grammar::ast::Routine, is_type: &
         Returns::Type(ty) => Some(ty),
         Returns::Inferred | Returns::Void | Returns::Rows(_) => None,
     };
-    if params.chain(result).any(|ty| mentions(ty, &receiver.name)) {
-        routine.type_params = vec![Ident {
-            text: receiver.name.clone(),
-            quoted: false,
-            span: receiver.span,
-        }];
+    let used: Vec<&TypeName> = params.chain(result).collect();
+    let is_used = |name: &str| used.iter().any(|ty| mentions(ty, name));
+    if !plain {
+        let mut within: Vec<Ident> = Vec::new();
+        each_leaf(receiver, &mut |leaf| {
+            let is_there = within.iter().any(|known| known.text.eq_ignore_ascii_case(&leaf.name));
+            let is_letter = leaf.name.chars().skip(1).all(|c| c.is_ascii_digit());
+            if !is_there && !is_known(&leaf.name) && (is_letter || is_used(&leaf.name)) {
+                within.push(parameter(leaf));
+            }
+        });
+        routine.type_params = within;
+        return;
+    }
+    if is_used(&receiver.name) {
+        routine.type_params = vec![parameter(receiver)];
         routine.receiver = None;
+    }
+}
+
+/// A name that stands for types.
+fn parameter(name: &TypeName) -> Ident {
+    Ident {
+        text: name.name.clone(),
+        quoted: false,
+        span: name.span,
     }
 }
 

@@ -18,7 +18,9 @@ use points::Points;
 use super::change::Running;
 use super::relations::StatementTables;
 use super::store::{Store, View};
-use super::{DatabaseFolder, Error, Phases, Session, databases, routines, script, statement, text_of, transactions};
+use super::{
+    DatabaseFolder, Error, Phases, Session, databases, routines, script, statement, testing, text_of, transactions,
+};
 
 impl Session {
     /// Has a database in memory, where there is none on disk yet: it ends with the session.
@@ -53,7 +55,7 @@ impl Session {
         {
             return error.diagnostics;
         }
-        let mut found = Vec::new();
+        let mut found = testing::repeated(&parsing.statements);
         // What the transaction of the script that is open began with.
         let mut begun = None;
         let mut points = Points::default();

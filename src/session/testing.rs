@@ -8,8 +8,10 @@
 //!
 //! Does not: choose the branch; who asks for tests does.
 
-use gobi_grammar::Diagnostic;
+use std::collections::HashSet;
+
 use gobi_grammar::ast::{self, Ident, Literal, StatementKind as K, Test};
+use gobi_grammar::{Diagnostic, Dialect};
 
 use super::change::Running;
 use super::{Error, Session, StatementResult, routines};
@@ -44,14 +46,28 @@ impl Session {
     }
 }
 
+/// Errors for the tests of a script that have the name of one before them.
+pub fn repeated(statements: &[(ast::Statement, Dialect)]) -> Vec<Diagnostic> {
+    let tests = statements.iter().filter_map(|(statement, _)| match &statement.kind {
+        K::Test(test) => Some(test),
+        _ => None,
+    });
+    let mut names = HashSet::new();
+    let again = tests.filter(|test| !names.insert(&test.name.text));
+    again.map(|test| named_again(test)).collect()
+}
+
+fn named_again(test: &Test) -> Diagnostic {
+    let message = format!("there is a test `{}` already", test.name.text);
+    Diagnostic::new("42710", test.name.span, message).with_help("give each a name of its own")
+}
+
 /// TEST: looked at, and run if somebody wants to know.
 pub fn run(session: &mut Session, test: &Test, running: Running) -> Result<StatementResult, Error> {
     let body = body_of(test, running);
     let same = |outcome: &TestOutcome| outcome.name == test.name.text;
     if session.testing.iter().flatten().any(same) {
-        let message = format!("there is a test `{}` already", test.name.text);
-        let error = Diagnostic::new("42710", test.name.span, message).with_help("give each a name of its own");
-        return Err(Error::new(error));
+        return Err(Error::new(named_again(test)));
     }
     if session.testing.is_none() {
         return routines::look_at_body(session, &body, running).map(|()| StatementResult::Done);

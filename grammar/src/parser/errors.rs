@@ -87,6 +87,30 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Whether a parenthesis stands behind a call, as in `f(1)(2)`.
+fn calls_again(place: &Place<'_>) -> bool {
+    let text = |at: usize| place.token(at).map(|(_, text)| text);
+    let Some(close) = place.at.checked_sub(1) else {
+        return false;
+    };
+    if text(place.at) != Some("(") || text(close) != Some(")") || place.begins_line(place.at) {
+        return false;
+    }
+    let mut depth = 0_usize;
+    for at in (0..=close).rev() {
+        match text(at) {
+            Some(")") => depth += 1,
+            Some("(") if depth == 1 => {
+                let called = at.checked_sub(1).and_then(|before| place.token(before));
+                return called.is_some_and(|(token, word)| token.kind == Kind::Word && !is_keyword(word));
+            }
+            Some("(") => depth -= 1,
+            _ => {}
+        }
+    }
+    false
+}
+
 /// Where in its text pest gave up.
 pub(super) fn offset(error: &Error<Rule>) -> usize {
     match error.location {
@@ -117,6 +141,11 @@ pub(super) fn diagnostic(error: &Error<Rule>, place: &Place<'_>) -> Diagnostic {
         None => "the end of the statement".to_owned(),
     };
     let list = words(&wanted, place);
+    if list.iter().any(|word| word == "an operator") && calls_again(place) {
+        let message = "a call of what a call gives is not supported yet";
+        let help = "give it a name, and call that: `let f = …(…)`, then `f(…)`";
+        return Diagnostic::new("0A000", place.span(), message).with_help(help);
+    }
     let mut diagnostic = if let (true, Some(word)) = (list.is_empty() && place.at <= 1, first_word(place)) {
         Diagnostic::new(
             "42601",
