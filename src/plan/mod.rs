@@ -223,6 +223,11 @@ pub trait TableResolver {
         false
     }
 
+    /// Whether a call of a function of the user's gives a function.
+    fn gives_function(&mut self, _call: &ast::Call) -> bool {
+        false
+    }
+
     /// What is named from here on is named by a text of the database, which sees nothing that is the session's only.
     fn enter_kept(&mut self) {}
 
@@ -481,6 +486,11 @@ pub fn one_of_several(arm: &ast::MatchArm) -> Option<&ast::Ident> {
 /// The error of such a name.
 pub fn not_in_all(name: &ast::Ident) -> Diagnostic {
     bind::not_in_all(name)
+}
+
+/// What a column of a select list is called that has no alias.
+pub fn name_of_column(expr: &ast::Expr, dialect: Dialect) -> String {
+    bind::column_name(expr, dialect)
 }
 
 /// `m.f(x)` as a call of `f` of the module `m`, if there is such a module and `m` is nothing else here.

@@ -26,7 +26,9 @@ pub struct Asked {
     calls: BTreeSet<String>,
     /// The names in braces, and those that it declares.
     braced: BTreeSet<String>,
-    declared: BTreeSet<String>,
+    pub(super) declared: BTreeSet<String>,
+    /// Names that it gives other names to.
+    renamed: BTreeSet<String>,
     /// It is an expression, a query, or LET, IF and RETURN.
     is_part: bool,
 }
@@ -70,7 +72,15 @@ impl Asked {
 impl VisitMut for Asked {
     fn statement(&mut self, statement: &mut Statement) {
         match &statement.kind {
-            StatementKind::Let(variable) => _ = self.declared.insert(variable.name.text.to_lowercase()),
+            StatementKind::Let(variable) => {
+                self.declared.insert(variable.name.text.to_lowercase());
+                if let Value::Expr(value) = &variable.value
+                    && let ExprKind::Name(path) = &value.kind
+                {
+                    let path: Vec<&str> = path.iter().map(|name| name.text.as_str()).collect();
+                    self.renamed.insert(path.join(".").to_lowercase());
+                }
+            }
             StatementKind::For(each) => _ = self.declared.insert(each.name.text.to_lowercase()),
             _ => {}
         }
@@ -141,12 +151,15 @@ pub(super) fn asks(definition: &Arc<Definition>, definitions: &dyn Definitions) 
 
 /// Whether a definition that asks can become a part of a query, with all that it calls.
 pub(super) fn is_part(definition: &Arc<Definition>, definitions: &dyn Definitions) -> bool {
-    let is_other = |called: &Arc<Definition>| {
+    let mut is_other = |called: &Arc<Definition>| {
         let own = definition.name.eq_ignore_ascii_case(&called.name) && definition.is_same(called);
-        own || (!called.asked().is_part && asks(called, definitions))
+        own || called.gives_function(definitions) || (!called.asked().is_part && asks(called, definitions))
     };
-    let mut is_other = is_other;
-    definition.asked().is_part && !any_called(definition, definitions, &mut is_other)
+    let asked = definition.asked();
+    let mut renamed = asked.renamed.difference(&asked.declared);
+    asked.is_part
+        && !renamed.any(|name| definitions.find(name).is_some())
+        && !any_called(definition, definitions, &mut is_other)
 }
 
 /// Whether this is so for one of the definitions that a definition calls, or that those call.

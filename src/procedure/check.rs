@@ -47,7 +47,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 use super::inferring;
 use super::instances::{Instances, WithInstances};
 use super::params;
-use super::{Definition, Question};
+use super::{Definition, Handed, Question};
 use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
 use crate::plan::{BodyName, Expansions, NamedTypes, RoutineCall, TableResolver, bind_type};
@@ -108,6 +108,8 @@ pub(super) struct Checker<'c> {
     closures: Vec<lambda::Closure>,
     /// How often such a lambda was applied.
     applied: usize,
+    /// Functions around the statement that give others, of which it became a part.
+    givers: usize,
     expansions: Expansions,
     flow: Assigned,
     /// Loops around the statement.
@@ -185,15 +187,44 @@ pub fn check_body(
         // A cell says whether there is a value.
         variable.nullable = variable.nullable || known.iter().all(|v: &Variable| v.name != variable.name);
     }
-    let body = instances.add(routine);
-    Ok(Checked {
-        program: instances.program(),
-        body,
-        questions: std::mem::take(&mut instances.questions),
-        known,
-        warnings: std::mem::take(&mut instances.warnings),
-        made_of: instances.made_of().cloned().collect(),
-    })
+    Ok(Checked::of(routine, known, instances))
+}
+
+/// Checks LET of a function over the same; the function, which keeps what the body gives: a struct, or nothing.
+pub fn check_function_of(
+    variable: &ast::Let,
+    params: &[Given],
+    dialect: Dialect,
+    mut instances: Instances,
+    tables: &mut dyn TableResolver,
+) -> Result<(Checked, Option<Handed>), Vec<Diagnostic>> {
+    let variables: Vec<Variable> = params.iter().map(|given| given.variable.clone()).collect();
+    let mut assumed = Assumed::default();
+    let (mut known, mut function) = (Vec::new(), None);
+    let routine = settle(&mut assumed, &mut instances, Some(tables), |mut checker| {
+        checker.dialect = dialect;
+        checker.begin(&variables);
+        checker.forget(params);
+        let mut body = Vec::new();
+        function = checker.let_as_value(variable, &mut body);
+        known = checker.known(params.len());
+        checker.finish("script", params.len(), body)
+    })?;
+    Ok((Checked::of(routine, known, instances), function))
+}
+
+impl Checked {
+    fn of(routine: Routine, known: Vec<Variable>, mut instances: Instances) -> Self {
+        let body = instances.add(routine);
+        Self {
+            program: instances.program(),
+            body,
+            questions: std::mem::take(&mut instances.questions),
+            known,
+            warnings: std::mem::take(&mut instances.warnings),
+            made_of: instances.made_of().cloned().collect(),
+        }
+    }
 }
 
 /// Checks the body of a definition for parameters of these types.
@@ -213,7 +244,7 @@ pub(super) fn check_function(
         checker.begin(params);
         checker.name_captured(&definition.captured);
         let mut before = checker.constants(&definition.constants);
-        checker.take_functions(&definition.functions);
+        checker.take_functions(&definition.functions, params.len());
         let body = match &definition.routine.body {
             RoutineBody::Block(block) => checker.function_block(&block.statements),
             RoutineBody::Value(value) => {
@@ -238,7 +269,7 @@ pub fn check_definition(
         // What they stand for is known where it is called.
         return Ok(None);
     }
-    if definition.given_function().is_some() {
+    if definition.gives_function(&*instances.definitions) {
         return giving::checked(definition, instances, tables);
     }
     let named = instances.types.clone();
@@ -325,6 +356,7 @@ fn settle(
             misfits: Vec::new(),
             closures: Vec::new(),
             applied: 0,
+            givers: 0,
             expansions: Expansions::default(),
             flow: Assigned::default(),
             loops: 0,

@@ -1,129 +1,234 @@
 //! Functions whose value is a function.
 //!
-//! `function adder(n int) => x => x + n` gives, for `adder(2)`, the lambda `x => x + n` with 2 for `n`. One with statements before its lambda is made a function that
-//! gives what the lambda names of it: `{ let k = n * 2; x => x + k }` gives `{k: k}`.
+//! `function adder(n int) => x => x + n` gives, for `adder(2)`, the lambda `x => x + n` with 2 for `n`; one with statements before its value,
+//! as `{ let k = n * 2; x => x + k }`, does these where it is called. The value may be a lambda, the name of a function, or a call of another
+//! function that gives one.
 //!
-//! Invariants: which lambda a call gives is known where it is checked; a function that may give one of two is none of these.
+//! Invariants: which function a call gives is known where it is checked; a function that may give one of two is none of these.
 //!
 //! Does not: call anything.
 
+use std::sync::Arc;
+
+use gobi_grammar::ast::visit::{self, VisitMut};
 use gobi_grammar::ast::{
-    ArmBody, Block, Expr, ExprKind, Ident, Lambda, Literal, Returns, RoutineBody, Statement, StatementKind as K, Value,
+    ArmBody, Call, Expr, ExprKind, Ident, Lambda, Mode, Returns, Routine, RoutineBody, Statement, StatementKind as K,
+    Value,
 };
 
-use super::{Definition, words_of};
+use super::{Definition, Definitions};
 
-impl Definition {
-    /// The lambda that is its value, and the statements before that; `None` if it gives something else.
-    pub fn given_function(&self) -> Option<(&Lambda, &[Statement])> {
-        let routine = &self.routine;
-        let plain = routine.metadata.is_empty()
-            && routine.receiver.is_none()
-            && routine.type_params.is_empty()
-            && routine.returns == Returns::Inferred;
-        if !plain {
-            return None;
-        }
-        match &routine.body {
-            RoutineBody::Value(Value::Expr(value)) => lambda_of(value).map(|lambda| (lambda, &[][..])),
-            RoutineBody::Value(_) => None,
-            RoutineBody::Block(block) => {
-                let (last, before) = block.statements.split_last()?;
-                let value = match &last.kind {
-                    K::Eval(value) => &**value,
-                    K::Return(Some(value)) => match &**value {
-                        Value::Expr(value) => value,
-                        _ => return None,
-                    },
-                    _ => return None,
-                };
-                lambda_of(value).map(|lambda| (lambda, before))
-            }
-        }
-    }
+/// Functions that give what others give name each other so deep at most.
+const MOST_WITHIN: usize = 64;
 
-    /// The names of its parameters and variables that the lambda which it gives mentions.
-    pub fn names_kept(&self) -> Vec<Ident> {
-        let Some((lambda, before)) = self.given_function() else {
-            return Vec::new();
-        };
-        let words = words_of_lambda(self, lambda);
-        let params = self.routine.params.iter().map(|param| &param.name);
-        let lets = before.iter().filter_map(|statement| match &statement.kind {
-            K::Let(variable) if !matches!(&variable.value, Value::Expr(value) if lambda_of(value).is_some()) => {
-                Some(&variable.name)
-            }
-            _ => None,
-        });
-        let mut names: Vec<Ident> = Vec::new();
-        for name in params.chain(lets) {
-            let same = |other: &Ident| other.text.eq_ignore_ascii_case(&name.text);
-            let is_hidden = lambda.params.iter().any(same);
-            if !is_hidden && !names.iter().any(same) && words.contains(&name.text.to_lowercase()) {
-                names.push(name.clone());
-            }
-        }
-        names
-    }
+/// A body that may give a function: the names of its parameters, its statements, and the value behind them.
+#[derive(Clone, Debug)]
+pub(super) struct Giving<'b> {
+    params: Vec<&'b Ident>,
+    pub(super) before: &'b [Statement],
+    pub(super) value: &'b Expr,
+}
 
-    /// The function that gives a struct of what the lambda keeps, but for the functions among its parameters.
-    pub fn keeping(&self, functions: &[Ident]) -> Option<Self> {
-        let (lambda, before) = self.given_function()?;
-        let span = lambda.body.span();
-        let is_function = |name: &Ident| {
-            functions
-                .iter()
-                .any(|other| other.text.eq_ignore_ascii_case(&name.text))
-        };
-        let mut names = self.names_kept();
-        names.retain(|name| !is_function(name));
-        let value = |name: &Ident| Expr {
-            kind: ExprKind::Name(vec![name.clone()]),
-            span: name.span,
-        };
-        let kept = match names.is_empty() {
-            true => ExprKind::Literal(Literal::Boolean(true)),
-            false => ExprKind::Struct(names.iter().map(|name| (name.clone(), value(name))).collect()),
-        };
-        let mut statements = before.to_vec();
-        statements.push(Statement {
-            kind: K::Return(Some(Box::new(Value::Expr(Expr { kind: kept, span })))),
-            span,
-        });
-        let mut routine = self.routine.clone();
-        routine.params.retain(|param| !is_function(&param.name));
-        routine.body = RoutineBody::Block(Block { statements, span });
-        Some(Self {
-            captured: self.captured.clone(),
-            constants: self.constants.clone(),
-            functions: self.functions.clone(),
-            stored: self.stored,
-            ..Self::of(format!("{}@kept", self.name), routine, self.dialect)
-        })
+/// What is known of names from around a body.
+pub(super) trait Around {
+    /// Whether a name is that of a function.
+    fn is_function(&self, name: &str) -> bool;
+
+    /// Whether a call of a function of that name gives a function; `deep` others have asked.
+    fn gives_function(&self, name: &str, deep: usize) -> bool;
+}
+
+/// What definitions say: all, or those of the database.
+pub(super) struct Defined<'d> {
+    pub(super) definitions: &'d dyn Definitions,
+    pub(super) stored: bool,
+}
+
+impl Defined<'_> {
+    fn find(&self, name: &str) -> Option<Arc<Definition>> {
+        match self.stored {
+            true => self.definitions.stored(name).0,
+            false => self.definitions.find(name),
+        }
     }
 }
 
-fn lambda_of(value: &Expr) -> Option<&Lambda> {
-    match &value.kind {
-        ExprKind::Lambda(lambda) => Some(lambda),
+impl Around for Defined<'_> {
+    fn is_function(&self, name: &str) -> bool {
+        self.find(name)
+            .is_some_and(|definition| definition.routine.metadata.is_empty())
+    }
+
+    fn gives_function(&self, name: &str, deep: usize) -> bool {
+        self.find(name)
+            .is_some_and(|definition| definition.gives_function_here(self.definitions, deep))
+    }
+}
+
+impl Definition {
+    /// Whether what it gives is a function.
+    pub fn gives_function(&self, definitions: &dyn Definitions) -> bool {
+        self.gives_function_here(definitions, 0)
+    }
+
+    fn gives_function_here(&self, definitions: &dyn Definitions, deep: usize) -> bool {
+        let giving = self.giving();
+        let around = Defined {
+            definitions,
+            stored: self.stored,
+        };
+        giving.is_some_and(|giving| giving.is_function(&around, deep))
+    }
+
+    /// Its body as one that may give a function.
+    pub(super) fn giving(&self) -> Option<Giving<'_>> {
+        let routine = &self.routine;
+        let plain = routine.metadata.is_empty()
+            && routine.receiver.is_none()
+            && routine.mode != Some(Mode::Async)
+            && routine.returns == Returns::Inferred;
+        match plain {
+            true => Giving::of_routine(routine),
+            false => None,
+        }
+    }
+}
+
+impl<'b> Giving<'b> {
+    /// Of the body of a function.
+    pub(super) fn of_routine(routine: &'b Routine) -> Option<Self> {
+        let params = routine.params.iter().map(|param| &param.name).collect();
+        match &routine.body {
+            RoutineBody::Value(Value::Expr(value)) => Self::of(params, &[], value),
+            RoutineBody::Value(_) => None,
+            RoutineBody::Block(block) => Self::of_statements(params, &block.statements),
+        }
+    }
+
+    /// Of a lambda.
+    pub(super) fn of_lambda(lambda: &'b Lambda) -> Option<Self> {
+        let params = lambda.params.iter().collect();
+        match &lambda.body {
+            ArmBody::Expr(value) => Self::of(params, &[], value),
+            ArmBody::Block(block) => Self::of_statements(params, &block.statements),
+        }
+    }
+
+    fn of_statements(params: Vec<&'b Ident>, statements: &'b [Statement]) -> Option<Self> {
+        let (last, before) = statements.split_last()?;
+        match &last.kind {
+            K::Eval(value) => Self::of(params, before, value),
+            K::Return(Some(value)) => match &**value {
+                Value::Expr(value) => Self::of(params, before, value),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn of(params: Vec<&'b Ident>, before: &'b [Statement], value: &'b Expr) -> Option<Self> {
+        let may_be = matches!(value.kind, ExprKind::Lambda(_) | ExprKind::Name(_) | ExprKind::Call(_));
+        may_be.then_some(Self { params, before, value })
+    }
+
+    /// Whether its value is a function.
+    pub(super) fn is_function(&self, around: &dyn Around, deep: usize) -> bool {
+        deep < MOST_WITHIN
+            && self.is_function_behind(self.before, self.value, around, deep)
+            && !self.before.iter().any(leaves)
+    }
+
+    fn is_function_behind(&self, before: &'b [Statement], value: &'b Expr, around: &dyn Around, deep: usize) -> bool {
+        match &value.kind {
+            ExprKind::Lambda(_) => true,
+            ExprKind::Name(path) => match path.as_slice() {
+                [name] => match self.local(before, &name.text) {
+                    Some(Local::Value) => false,
+                    Some(Local::Function(_)) => true,
+                    Some(Local::Let(before, value)) => self.is_function_behind(before, value, around, deep),
+                    None => around.is_function(&name.text),
+                },
+                [module, name] if self.local(before, &module.text).is_none() => {
+                    around.is_function(&format!("{}.{}", module.text, name.text))
+                }
+                _ => false,
+            },
+            ExprKind::Call(call) => match self.local(before, &call.name.text) {
+                Some(Local::Function(giving)) => giving.is_some_and(|giving| giving.is_function(around, deep + 1)),
+                Some(_) => false,
+                None => {
+                    let of_module = module_of(call).filter(|module| self.local(before, &module.text).is_none());
+                    let whole = of_module.map(|module| format!("{}.{}", module.text, call.name.text));
+                    around.gives_function(&call.name.text, deep + 1)
+                        || whole.is_some_and(|whole| around.gives_function(&whole, deep + 1))
+                }
+            },
+            _ => false,
+        }
+    }
+
+    /// What a name stands for that the body declares.
+    fn local(&self, before: &'b [Statement], name: &str) -> Option<Local<'b>> {
+        let same = |other: &Ident| other.text.eq_ignore_ascii_case(name);
+        for (at, statement) in before.iter().enumerate().rev() {
+            match &statement.kind {
+                K::Let(variable) if same(&variable.name) => {
+                    return Some(match &variable.value {
+                        Value::Expr(value) => match &value.kind {
+                            ExprKind::Lambda(lambda) => Local::Function(Self::of_lambda(lambda)),
+                            _ => Local::Let(&before[..at], value),
+                        },
+                        _ => Local::Value,
+                    });
+                }
+                K::Routine(routine) if routine.name.last().is_some_and(same) => {
+                    return Some(Local::Function(Self::of_routine(routine)));
+                }
+                _ => {}
+            }
+        }
+        let is_param = self.params.iter().any(|param| same(param));
+        is_param.then_some(Local::Value)
+    }
+}
+
+/// What a name in a body stands for.
+enum Local<'b> {
+    /// A value, as far as is known.
+    Value,
+    /// What this is behind these statements.
+    Let(&'b [Statement], &'b Expr),
+    /// A function, and what that gives if it may be a function.
+    Function(Option<Giving<'b>>),
+}
+
+/// The module of `m.f(x)`.
+fn module_of(call: &Call) -> Option<&Ident> {
+    match call.args.first().map(|first| &first.kind) {
+        Some(ExprKind::Name(path)) => match path.as_slice() {
+            [module] => Some(module),
+            _ => None,
+        },
         _ => None,
     }
 }
 
-/// The lambda that a lambda gives.
-pub(super) fn lambda_within(lambda: &Lambda) -> Option<&Lambda> {
-    match &lambda.body {
-        ArmBody::Expr(value) => lambda_of(value),
-        ArmBody::Block(_) => None,
-    }
-}
+/// Whether a statement may leave the body.
+fn leaves(statement: &Statement) -> bool {
+    struct Left(bool);
+    impl VisitMut for Left {
+        fn statement(&mut self, statement: &mut Statement) {
+            match &statement.kind {
+                K::Return(_) => self.0 = true,
+                // Inside of another function.
+                K::Routine(_) => {}
+                _ => visit::walk_statement(self, statement),
+            }
+        }
 
-fn words_of_lambda(definition: &Definition, lambda: &Lambda) -> std::collections::HashSet<String> {
-    let span = lambda.body.span();
-    let value = Expr {
-        kind: ExprKind::Lambda(Box::new(lambda.clone())),
-        span,
-    };
-    let kind = K::Eval(Box::new(value));
-    words_of(&Statement { kind, span }, definition.dialect)
+        fn lambda(&mut self, _: &mut Lambda) {}
+    }
+    let mut left = Left(false);
+    left.statement(&mut statement.clone());
+    left.0
 }

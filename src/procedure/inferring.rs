@@ -23,10 +23,10 @@ use super::instances::Instances;
 use crate::plan::{Callee, RoutineCall, TableResolver};
 use crate::types::LogicalType;
 
-/// With more parameters without types nothing is said of them.
-const MOST_FREE: usize = 3;
-/// So many combinations are tried at most.
+/// So many combinations are all tried; where there are more, those that differ from one that checks by one type.
 const MOST_TRIALS: usize = 64;
+/// So often the types of all parameters are narrowed by what is known of the others.
+const MOST_ROUNDS: usize = 4;
 
 /// A parameter without a type.
 struct Free {
@@ -75,22 +75,19 @@ pub(super) fn inferred(
         _ => None,
     };
     let mut free: Vec<Free> = types.iter().enumerate().filter_map(free).collect();
-    if free.len() > MOST_FREE {
-        return Ok(None);
-    }
     let mut trial = Trial {
         definition,
+        apart: definition.name.contains('@').then(|| Arc::new(definition.clone())),
         types: types.to_vec(),
         instances: &mut *instances,
         tables,
         names: names(definition),
         strict: false,
+        failed: None,
     };
-    for i in 0..free.len() {
-        trial.narrow(&mut free, i)?;
-    }
+    trial.narrow_all(&mut free)?;
     let Some((mut fitting, result, made)) = trial.combined(&free) else {
-        return Ok(None);
+        return trial.fault().map_or(Ok(None), |error| Err(vec![error]));
     };
     trial.leave_out_texts(&free, &mut fitting);
     if let Some(made) = made {
@@ -135,12 +132,25 @@ fn names(definition: &Definition) -> Vec<(String, Span)> {
 
 struct Trial<'t> {
     definition: &'t Definition,
+    /// The same, if nobody finds it by its name.
+    apart: Option<Arc<Definition>>,
     types: Vec<Option<LogicalType>>,
     instances: &'t mut Instances,
     tables: &'t mut dyn TableResolver,
     names: Vec<(String, Span)>,
     /// A text is not taken for what may be written as one.
     strict: bool,
+    /// What the trials so far have failed with.
+    failed: Option<Failed>,
+}
+
+/// What trials have failed with.
+#[derive(PartialEq)]
+enum Failed {
+    /// All of them with this.
+    Same(Diagnostic),
+    /// With several errors, or not all of them.
+    Others,
 }
 
 /// A call that checks, and the routines made for it, unless they are among those that are shared.
@@ -177,34 +187,85 @@ impl Trial<'_> {
         };
         let instances = own.as_mut().unwrap_or(&mut *self.instances);
         (instances.strict, instances.trying) = (self.strict, true);
-        let called = instances.call(&call, Some(&mut *self.tables));
+        let called = match &self.apart {
+            Some(definition) => Some(instances.call_of(definition, &call, Some(&mut *self.tables))),
+            None => instances.call(&call, Some(&mut *self.tables)),
+        };
         (instances.strict, instances.trying) = (false, false);
-        match called {
+        let done = match called {
             Some(Ok(callee)) => Ok((callee, own)),
             Some(Err(error)) => Err(error),
             None => Err(Diagnostic::new("42883", Span::default(), "there is no such function")),
-        }
+        };
+        self.note(done.as_ref().err());
+        done
     }
 
-    /// Takes from the types of a parameter those that fail at places which name it alone; an error if none is left, since its uses differ.
-    fn narrow(&mut self, free: &mut [Free], i: usize) -> Result<(), Vec<Diagnostic>> {
+    /// Remembers what a trial has failed with.
+    fn note(&mut self, error: Option<&Diagnostic>) {
+        self.failed = Some(match (self.failed.take(), error) {
+            (None, Some(error)) => Failed::Same(error.clone()),
+            (Some(Failed::Same(known)), Some(error)) if known == *error => Failed::Same(known),
+            _ => Failed::Others,
+        });
+    }
+
+    /// The error of a body that no type of a parameter has to do with. What is called may be a parameter that is a function.
+    fn fault(&self) -> Option<Diagnostic> {
+        let Some(Failed::Same(error)) = &self.failed else {
+            return None;
+        };
+        let declared = &self.definition.asked().declared;
+        let mut inside = self.inside(error.span());
+        let is_own = error.code != "42883" && !inside.any(|name| declared.contains(name));
+        is_own.then(|| error.clone())
+    }
+
+    /// The names that stand within a place.
+    fn inside(&self, place: Span) -> impl Iterator<Item = &String> {
+        let names = self.names.iter();
+        let inside = names.filter(move |(_, span)| place.start <= span.start && span.end <= place.end);
+        inside.map(|(name, _)| name)
+    }
+
+    /// Narrows the types of all parameters; anew, as long as that says more of those whose uses stand behind those of others.
+    fn narrow_all(&mut self, free: &mut [Free]) -> Result<(), Vec<Diagnostic>> {
+        for _ in 0..MOST_ROUNDS {
+            let count = |free: &[Free]| free.iter().map(|free| free.fitting.len()).sum::<usize>();
+            let before = count(free);
+            let mut hidden = false;
+            for i in 0..free.len() {
+                hidden |= self.narrow(free, i)?;
+            }
+            if !hidden || count(free) == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes from the types of a parameter those that fail at places which name it alone; an error if none is left, since its uses differ. Whether
+    /// others fail at other places.
+    fn narrow(&mut self, free: &mut [Free], i: usize) -> Result<bool, Vec<Diagnostic>> {
         let others: Vec<LogicalType> = free
             .iter()
             .map(|free| free.fitting.first().cloned().unwrap_or(LogicalType::BigInt))
             .collect();
-        for ty in kinds() {
+        let mut hidden = false;
+        for ty in free[i].fitting.clone() {
             let mut types: Vec<&LogicalType> = others.iter().collect();
             types[i] = &ty;
-            if let Err(error) = self.call(free, &types)
-                && self.names_only(error.span(), free, i)
-            {
+            let Err(error) = self.call(free, &types) else { continue };
+            if self.names_only(error.span(), free, i) {
                 free[i].fitting.retain(|fitting| *fitting != ty);
                 free[i].failing.push((ty, error));
+            } else {
+                hidden = true;
             }
         }
         match free[i].fitting.is_empty() {
-            true => self.differ(&free[i]).map_or(Ok(()), |error| Err(vec![error])),
-            false => Ok(()),
+            true => self.differ(&free[i]).map_or(Ok(hidden), |error| Err(vec![error])),
+            false => Ok(hidden),
         }
     }
 
@@ -212,11 +273,7 @@ impl Trial<'_> {
     fn names_only(&self, place: Span, free: &[Free], i: usize) -> bool {
         let named = |free: &Free| {
             let name = &self.definition.routine.params[free.at].name.text;
-            let mut inside = self
-                .names
-                .iter()
-                .filter(|(_, span)| place.start <= span.start && span.end <= place.end);
-            inside.any(|(known, _)| known.eq_ignore_ascii_case(name))
+            self.inside(place).any(|known| known.eq_ignore_ascii_case(name))
         };
         free.iter().enumerate().all(|(other, free)| named(free) == (other == i))
     }
@@ -252,10 +309,15 @@ impl Trial<'_> {
 
     /// The types of each parameter with which the body checks, what it gives with all of them, and a call that checks.
     fn combined(&mut self, free: &[Free]) -> Option<Combined> {
-        let count = free.iter().map(|free| free.fitting.len()).product::<usize>();
-        let mut fitting: Vec<Vec<LogicalType>> = vec![Vec::new(); free.len()];
-        let mut results: Vec<LogicalType> = Vec::new();
-        let mut made = None;
+        let mut found = Found {
+            fitting: vec![Vec::new(); free.len()],
+            results: Vec::new(),
+            made: None,
+        };
+        let count = free
+            .iter()
+            .map(|free| free.fitting.len())
+            .fold(1, usize::saturating_mul);
         for number in 0..count.min(MOST_TRIALS) {
             let mut rest = number;
             let types = free.iter().map(|free| {
@@ -264,26 +326,53 @@ impl Trial<'_> {
                 ty
             });
             let types: Vec<&LogicalType> = types.collect();
-            let Ok((callee, instances)) = self.call(free, &types) else {
+            self.find(free, &types, &mut found);
+        }
+        if count > MOST_TRIALS {
+            self.around(free, &mut found);
+        }
+        for (fitting, free) in found.fitting.iter_mut().zip(free) {
+            // In the order of the kinds.
+            fitting.sort_by_key(|ty| free.fitting.iter().position(|known| known == ty));
+        }
+        Some((found.fitting, Some(result_of(&found.results)), found.made?))
+    }
+
+    /// Tries what is of one kind as far as it can be, and, where that checks, other types for one parameter after the other.
+    fn around(&mut self, free: &[Free], found: &mut Found) {
+        for kind in kinds() {
+            let of = |free: &Free| free.fitting.iter().position(|ty| *ty == kind).unwrap_or(0);
+            let base: Vec<&LogicalType> = free.iter().map(|free| &free.fitting[of(free)]).collect();
+            if !self.find(free, &base, found) {
                 continue;
-            };
-            for (fitting, ty) in fitting.iter_mut().zip(types) {
-                if !fitting.contains(ty) {
-                    fitting.push(ty.clone());
+            }
+            for i in 0..free.len() {
+                for ty in &free[i].fitting {
+                    if !found.fitting[i].contains(ty) {
+                        let mut types = base.clone();
+                        types[i] = ty;
+                        self.find(free, &types, found);
+                    }
                 }
             }
-            if !results.contains(&callee.result) {
-                results.push(callee.result);
-            }
-            made.get_or_insert(instances);
         }
-        let is_all = count <= MOST_TRIALS;
-        let fitting = match is_all {
-            true => fitting,
-            false => free.iter().map(|free| free.fitting.clone()).collect(),
+    }
+
+    /// Whether the body checks for these types, which are noted then.
+    fn find(&mut self, free: &[Free], types: &[&LogicalType], found: &mut Found) -> bool {
+        let Ok((callee, instances)) = self.call(free, types) else {
+            return false;
         };
-        let result = is_all.then(|| result_of(&results));
-        Some((fitting, result, made?))
+        for (fitting, ty) in found.fitting.iter_mut().zip(types) {
+            if !fitting.contains(ty) {
+                fitting.push((*ty).clone());
+            }
+        }
+        if !found.results.contains(&callee.result) {
+            found.results.push(callee.result);
+        }
+        found.made.get_or_insert(instances);
+        true
     }
 
     /// Of the types that fit, a text may be one that is written for another, as for a date.
@@ -301,6 +390,16 @@ impl Trial<'_> {
         }
         self.strict = false;
     }
+}
+
+/// What the trials have shown.
+struct Found {
+    /// The types of each parameter with which the body checks.
+    fitting: Vec<Vec<LogicalType>>,
+    /// What it gives.
+    results: Vec<LogicalType>,
+    /// A call that checks, if one does.
+    made: Option<Option<Instances>>,
 }
 
 /// What a function gives, which may be one of several types.

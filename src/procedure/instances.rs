@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{Ident, Mode, Span};
+use gobi_grammar::ast::{Call, Ident, Mode, Span};
 
 use super::check::{self, Assumed};
 use super::generics;
@@ -208,6 +208,12 @@ impl Instances {
             || !self.definitions.methods(name).is_empty()
     }
 
+    /// Whether a call gives a function; that of a module has its whole name.
+    pub fn gives_function(&self, call: &Call) -> bool {
+        let found = self.definitions.find_at(&call.name);
+        found.is_some_and(|definition| definition.gives_function(&*self.definitions))
+    }
+
     /// Names of what can be called.
     pub fn names(&self) -> Vec<String> {
         self.definitions.names()
@@ -249,6 +255,17 @@ impl Instances {
         };
         let types = generics::bound(&definition, call, &declared);
         Some(types.and_then(|types| self.callee(&definition, call, types, tables)))
+    }
+
+    /// The routine of a definition that nobody finds by its name.
+    pub(super) fn call_of(
+        &mut self,
+        definition: &Arc<Definition>,
+        call: &RoutineCall<'_>,
+        tables: Option<&mut dyn TableResolver>,
+    ) -> Result<Callee, Diagnostic> {
+        let types = self.definitions.types();
+        self.callee(definition, call, types, tables)
     }
 
     /// The routine of a lambda for arguments of these types.

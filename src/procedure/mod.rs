@@ -41,7 +41,7 @@ use crate::plan::{LambdaCall, NamedTypes, ROWS_OF};
 use crate::types::{LogicalType, Value};
 pub use check::{
     CALLED, Callable, Checked, CheckedTrigger, Given, RowInput, RowOutput, SKIPPED, TriggerOf, check_body,
-    check_definition, check_trigger,
+    check_definition, check_function_of, check_trigger,
 };
 pub use generics::{receiver_of, written_receiver};
 pub use instances::Instances;
@@ -83,12 +83,21 @@ pub struct Handed {
     pub name: String,
     /// The function.
     pub lambda: Arc<ast::Lambda>,
-    /// What it names of where it was written, and which of the first parameters have the values.
-    pub kept: Vec<(Captured, usize)>,
+    /// What it names of where it was written, and what has the values.
+    pub kept: Vec<(Captured, Kept)>,
     /// The functions that it names of where it was written.
     pub functions: Vec<Handed>,
     /// What is said of parameters and result, if it was written as a function inside a body.
     pub written: Option<Arc<ast::Routine>>,
+}
+
+/// What has the value of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// One of the first parameters of what a function is handed to.
+    Param(usize),
+    /// One of its constants.
+    Constant(usize),
 }
 
 /// A variable that a lambda names.
@@ -98,6 +107,19 @@ pub struct Captured {
     pub of: Option<String>,
     /// The name.
     pub name: String,
+}
+
+impl Handed {
+    /// The same where the values are constants of what it is handed to.
+    pub(super) fn of_constants(mut self) -> Self {
+        for (_, kept) in &mut self.kept {
+            if let Kept::Param(at) = *kept {
+                *kept = Kept::Constant(at);
+            }
+        }
+        self.functions = self.functions.into_iter().map(Self::of_constants).collect();
+        self
+    }
 }
 
 impl Definition {
@@ -143,6 +165,32 @@ impl Definition {
             constants,
             ..Self::of(name.to_owned(), unnamed(params, body, span), dialect)
         }
+    }
+
+    /// A function that a script has given a name to, with the values of what it keeps.
+    pub fn of_given(name: &str, function: &Handed, kept: Vec<(LogicalType, Value)>, dialect: Dialect) -> Self {
+        let own = |at: usize| function.kept.iter().find(|(_, kept)| *kept == Kept::Constant(at));
+        let constant = |(at, (ty, value)): (usize, (LogicalType, Value))| match own(at) {
+            Some((captured, _)) => (captured.name.clone(), ty, value),
+            None => (format!("\0k{at}"), ty, value),
+        };
+        let constants = kept.into_iter().enumerate().map(constant).collect();
+        let span = match &function.lambda.body {
+            ast::ArmBody::Expr(value) => value.span,
+            ast::ArmBody::Block(block) => block.span,
+        };
+        let mut made = Self::of_lambda(name, &function.lambda, span, dialect, constants);
+        made.functions.clone_from(&function.functions);
+        if let Some(written) = &function.written {
+            made.routine = (**written).clone();
+            // It may call itself.
+            let name = written.name.last().map_or_else(String::new, |name| name.text.clone());
+            made.functions.push(Handed {
+                name,
+                ..function.clone()
+            });
+        }
+        made
     }
 
     /// The definition of a routine as it was written; what a receiver calls `self` is its first parameter. What is no type in the

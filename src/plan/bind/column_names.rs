@@ -15,7 +15,7 @@ const MAX_LEN: usize = 64;
 const MAX_OPERANDS: usize = 16;
 
 /// The name that a column without an alias has.
-pub(super) fn column_name(expr: &ast::Expr, dialect: Dialect) -> String {
+pub(in crate::plan) fn column_name(expr: &ast::Expr, dialect: Dialect) -> String {
     match &expr.kind {
         K::Name(parts) => parts.last().map_or_else(String::new, |name| name.text.clone()),
         K::Braced(name) => name.text.clone(),

@@ -106,7 +106,12 @@ impl<'a> Binder<'a> {
         match self.module_call(block, e) {
             Some(bound) => bound,
             None if self.tables.macro_named(&call.name.text).is_some() => self.macro_call(block, call),
-            None if Self::has_lambda(call) || self.has_function_name(block, call) => self.lambda_call(block, e),
+            None if Self::has_lambda(call)
+                || self.has_function_name(block, call)
+                || self.has_given_function(block, call) =>
+            {
+                self.lambda_call(block, e)
+            }
             None if let Some(pipe) = self.as_pipe(block, call, e.span) => self.lambda_call(block, &pipe),
             None if self.in_body || self.tables.has_routine(&call.name.text) => self.call(block, call, e.span),
             None => match super::lambda::as_numbers(call, e.span) {

@@ -48,6 +48,24 @@ impl<'a> Binder<'a> {
         takes_any && call.args.iter().any(|arg| self.is_function_name(block, arg))
     }
 
+    /// Whether a call has calls of functions that give functions among its arguments.
+    pub(super) fn has_given_function(&mut self, block: &Block<'a>, call: &ast::Call) -> bool {
+        !self.in_body
+            && call.args.iter().any(|arg| match &arg.kind {
+                K::Named { value, .. } => self.gives_function(block, value),
+                _ => self.gives_function(block, arg),
+            })
+    }
+
+    /// Whether an expression is a call of a function that gives a function.
+    fn gives_function(&mut self, block: &Block<'a>, e: &ast::Expr) -> bool {
+        let K::Call(call) = &e.kind else { return false };
+        match self.member_call(block, call) {
+            Some(Ok(member)) => self.tables.gives_function(&member),
+            _ => self.tables.gives_function(call),
+        }
+    }
+
     /// Whether an argument is the name of a function of the user's.
     pub(super) fn is_function_name(&mut self, block: &Block<'a>, arg: &ast::Expr) -> bool {
         let arg = match &arg.kind {
@@ -151,6 +169,7 @@ struct Passing<'p, 'a> {
 impl VisitMut for Passing<'_, '_> {
     fn expr(&mut self, e: &mut ast::Expr) {
         let whole = self.shadows.is_empty() && !self.holds_function(e);
+        let gives = self.binder.gives_function(self.block, e);
         match &mut e.kind {
             K::Literal(_) => {}
             K::Lambda(lambda) => self.lambda(lambda),
@@ -169,6 +188,13 @@ impl VisitMut for Passing<'_, '_> {
                 self.hand_over(e);
             }
             K::Call(call) if is_range(call) => visit::walk_expr(self, e),
+            K::Named { .. } => visit::walk_expr(self, e),
+            K::Call(call) if gives => {
+                if let Some(Ok(member)) = self.binder.member_call(self.block, call) {
+                    *call = member;
+                }
+                visit::walk_expr(self, e);
+            }
             _ if whole => self.hand_over(e),
             K::Try(attempt) => {
                 let before = self.shadows.len();
@@ -242,7 +268,7 @@ impl<'a> Passing<'_, 'a> {
             return true;
         }
         if let K::Call(call) = &e.kind
-            && self.binder.has_function_name(self.block, call)
+            && (self.binder.has_function_name(self.block, call) || self.binder.gives_function(self.block, e))
         {
             return true;
         }

@@ -68,6 +68,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 pub(super) use body::{bind_scalar, bind_type, converted};
 pub(super) use coerce::{common_type, misfit};
+pub(super) use column_names::column_name;
 pub use expansion::Expansions;
 pub(super) use lambda::as_numbers;
 pub(super) use macro_queries::{holds_query as macro_holds_query, named as macro_named};

@@ -68,6 +68,17 @@ impl<'a> Binder<'a> {
     /// A call of a function or macro of a module; `None` if it is another one.
     pub(super) fn module_call(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Option<Bound<Expr>> {
         let K::Call(call) = &e.kind else { return None };
+        let call = match self.member_call(block, call)? {
+            Ok(call) => call,
+            Err(error) => return Some(self.fail(error)),
+        };
+        let kind = K::Call(call);
+        let kept = self.kept(&ast::Expr { kind, span: e.span });
+        Some(self.expr(block, kept))
+    }
+
+    /// `m.f(x)` as a call of what a module has; `None` if it is another one.
+    pub(super) fn member_call(&mut self, block: &Block<'a>, call: &ast::Call) -> Option<Result<ast::Call, Diagnostic>> {
         let K::Name(path) = &call.args.first()?.kind else {
             return None;
         };
@@ -78,13 +89,7 @@ impl<'a> Binder<'a> {
                 .any(|scope| scope.find(std::slice::from_ref(name)) != Found::Nothing || scope.has_relation(&name.text))
                 || self.tables.variable(&name.text).is_some()
         };
-        let call = match of_module(call, &mut |_| Some(members.clone()), &is_value)? {
-            Ok(call) => call,
-            Err(error) => return Some(self.fail(error)),
-        };
-        let kind = K::Call(call);
-        let kept = self.kept(&ast::Expr { kind, span: e.span });
-        Some(self.expr(block, kept))
+        of_module(call, &mut |_| Some(members.clone()), &is_value)
     }
 
     /// The name of a column without an alias: `m.f(1)` is called so if `m` is a module.

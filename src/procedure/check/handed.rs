@@ -14,7 +14,7 @@ use gobi_grammar::ast::{self, ArmBody, Ident, Span};
 
 use super::super::generics;
 use super::super::params::signature;
-use super::super::{Captured, Definition, Handed};
+use super::super::{Captured, Definition, Handed, Kept};
 use super::Checker;
 use super::lambda::Closure;
 use crate::plan::BodyName;
@@ -25,9 +25,10 @@ use crate::plan::routine::Statement;
 const MOST_WITHIN: usize = 64;
 
 impl Checker<'_> {
-    /// Names the functions that the definition is called with.
-    pub(super) fn take_functions(&mut self, functions: &[Handed]) {
-        self.closures.extend(functions.iter().map(taken));
+    /// Names the functions that the definition is called with; its constants are the variables from `constants` on.
+    pub(super) fn take_functions(&mut self, functions: &[Handed], constants: usize) {
+        self.closures
+            .extend(functions.iter().map(|handed| taken(handed, constants)));
     }
 
     /// A call that has functions among its arguments; `None` if it is another one.
@@ -193,17 +194,21 @@ impl Checker<'_> {
 }
 
 /// A function that a definition is called with, inside of it.
-fn taken(handed: &Handed) -> Closure {
-    let kept = handed.kept.iter().map(|(captured, at)| BodyName {
+fn taken(handed: &Handed, constants: usize) -> Closure {
+    let id = |kept: Kept| match kept {
+        Kept::Param(at) => ColumnId(super::number(at)),
+        Kept::Constant(at) => ColumnId(super::number(constants + at)),
+    };
+    let kept = handed.kept.iter().map(|(captured, kept)| BodyName {
         of: captured.of.clone(),
         name: captured.name.clone(),
-        id: ColumnId(u32::try_from(*at).unwrap_or(u32::MAX)),
+        id: id(*kept),
     });
     Closure {
         name: handed.name.clone(),
         lambda: Arc::clone(&handed.lambda),
         kept: kept.collect(),
-        functions: handed.functions.iter().map(taken).collect(),
+        functions: handed.functions.iter().map(|inner| taken(inner, constants)).collect(),
         written: handed.written.clone(),
     }
 }

@@ -111,34 +111,32 @@ impl Checker<'_> {
         out: &mut Vec<Statement>,
     ) -> Option<ColumnId> {
         let bound = self.expr(value, out)?;
-        let bound = match param
-            .ty
-            .as_ref()
-            .map(|ty| bind_type(ty, self.dialect, &self.instances.types))
-        {
-            None => bound,
-            Some(Err(errors)) => {
+        let fits = self.fitting(bound, param)?;
+        let held = self.new_variable("", Some(fits.ty.clone()), false);
+        self.set(held, fits, out);
+        Some(held)
+    }
+
+    /// A value in the type of a parameter.
+    pub(super) fn fitting(&mut self, bound: Expr, param: &ast::Param) -> Option<Expr> {
+        let Some(ty) = &param.ty else { return Some(bound) };
+        let ty = match bind_type(ty, self.dialect, &self.instances.types) {
+            Ok(ty) => ty,
+            Err(errors) => {
                 self.errors.extend(errors);
                 return None;
             }
-            Some(Ok(ty)) => {
-                let from = bound.ty.clone();
-                let fits = converted(bound, &ty);
-                if fits.is_none() {
-                    let message = format!(
-                        "`{}` is {ty}, and cannot be given a value of type {from}",
-                        param.name.text
-                    );
-                    self.error(
-                        Diagnostic::new("42804", value.span, message).with_help(format!("cast it: `… :: {ty}`")),
-                    );
-                }
-                fits?
-            }
         };
-        let held = self.new_variable("", Some(bound.ty.clone()), false);
-        self.set(held, bound, out);
-        Some(held)
+        let (from, place) = (bound.ty.clone(), bound.span);
+        let fits = converted(bound, &ty);
+        if fits.is_none() {
+            let message = format!(
+                "`{}` is {ty}, and cannot be given a value of type {from}",
+                param.name.text
+            );
+            self.error(Diagnostic::new("42804", place, message).with_help(format!("cast it: `… :: {ty}`")));
+        }
+        fits
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ArmBody, Ident, Span};
 
-use super::super::{Definition, Handed, unnamed, words_of};
+use super::super::{Definition, Handed, Kept, unnamed, words_of};
 use super::Checker;
 use super::handed::captured as captured_as;
 use crate::plan::BodyName;
@@ -90,21 +90,29 @@ impl Checker<'_> {
             return self.error(Diagnostic::new("42804", name.span, message));
         }
         let words = self.words_in(lambda);
-        let mut kept = self.mentioned(lambda, &words);
-        let functions = self.functions_in(lambda, &words);
-        for name in &mut kept {
+        let closure = Closure {
+            name: name.text.clone(),
+            kept: self.mentioned(lambda, &words),
+            functions: self.functions_in(lambda, &words),
+            lambda: Arc::new(lambda.clone()),
+            written: None,
+        };
+        let closure = self.owned(closure, out);
+        self.closures.push(closure);
+    }
+
+    /// The same function, with variables of its own for what it keeps: what is assigned later does not reach it.
+    pub(super) fn owned(&mut self, mut closure: Closure, out: &mut Vec<Statement>) -> Closure {
+        for name in &mut closure.kept {
             let value = self.held(name.id, Span::default());
             let copy = self.new_variable("", Some(value.ty.clone()), false);
             self.set(copy, value, out);
             name.id = copy;
         }
-        self.closures.push(Closure {
-            name: name.text.clone(),
-            lambda: Arc::new(lambda.clone()),
-            kept,
-            functions,
-            written: None,
-        });
+        let functions = closure.functions.iter().cloned();
+        let functions: Vec<Closure> = functions.map(|function| self.owned(function, out)).collect();
+        closure.functions = functions.into();
+        closure
     }
 
     /// A call of a lambda by its name.
@@ -160,7 +168,10 @@ impl Checker<'_> {
                 let span = function.span;
                 self.expr(&ast::Expr { kind, span }, out)
             }
-            _ => None,
+            _ => {
+                let closure = self.closure_for(function, out)?;
+                self.apply_closure(&closure, args, function.span, out)
+            }
         }
     }
 
@@ -187,9 +198,7 @@ impl Checker<'_> {
         self.check_count(&closure.lambda, args.len(), "the call", span)?;
         // It sees what there was where it was written, and, if it was written as a function, itself.
         let names = std::mem::replace(&mut self.names, closure.kept.clone());
-        let itself = closure.written.iter().map(|_| closure.clone());
-        let inside = closure.functions.iter().cloned().chain(itself).collect();
-        let closures = std::mem::replace(&mut self.closures, inside);
+        let closures = std::mem::replace(&mut self.closures, closure.inside());
         self.applied += 1;
         let value = match &closure.written {
             _ if self.applied > MOST_APPLIED => self.too_many(span),
@@ -320,6 +329,16 @@ impl Checker<'_> {
 }
 
 impl Closure {
+    /// The functions that its body sees: those that it names, and, if it was written as a function, itself.
+    pub(super) fn inside(&self) -> Vec<Self> {
+        let name = self.written.as_ref().and_then(|written| written.name.last());
+        let itself = name.map(|name| Self {
+            name: name.text.clone(),
+            ..self.clone()
+        });
+        self.functions.iter().cloned().chain(itself).collect()
+    }
+
     /// How many functions it names within one another, itself among them.
     pub(super) fn depth(&self) -> usize {
         1 + self.functions.iter().map(Closure::depth).max().unwrap_or(0)
@@ -329,7 +348,7 @@ impl Closure {
     pub(super) fn handed(self, params: &mut Vec<ColumnId>) -> Handed {
         let mut kept = Vec::with_capacity(self.kept.len());
         for name in &self.kept {
-            kept.push((captured_as(name), params.len()));
+            kept.push((captured_as(name), Kept::Param(params.len())));
             params.push(name.id);
         }
         let functions: Vec<Closure> = self.functions.to_vec();

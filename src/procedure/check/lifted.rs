@@ -11,13 +11,16 @@ use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::visit::{self, VisitMut};
-use gobi_grammar::ast::{self, ArmBody, Call, Expr, ExprKind, Ident, RoutineBody, Span, TableRef, TableRefKind, Value};
+use gobi_grammar::ast::{
+    self, ArmBody, Call, Expr, ExprKind, Ident, RoutineBody, Select, SelectItem, Span, TableRef, TableRefKind, Value,
+};
 
 use super::super::{Definition, chain, unnamed};
 use super::Checker;
 use super::handed::captured as captured_as;
 use super::lambda::Closure;
 use crate::plan::logical::ColumnId;
+use crate::plan::name_of_column;
 use crate::plan::routine::Statement;
 
 impl Checker<'_> {
@@ -58,9 +61,7 @@ impl Checker<'_> {
     /// The definition that a function of the body is, and the variables that are its first arguments.
     fn definition_of(&mut self, closure: &Closure) -> (Arc<Definition>, Vec<ColumnId>) {
         let names = std::mem::replace(&mut self.names, closure.kept.clone());
-        let itself = closure.written.iter().map(|_| closure.clone());
-        let inside = closure.functions.iter().cloned().chain(itself).collect();
-        let closures = std::mem::replace(&mut self.closures, inside);
+        let closures = std::mem::replace(&mut self.closures, closure.inside());
         let words = self.words_in(&closure.lambda);
         let captured = self.mentioned(&closure.lambda, &words);
         let functions = self.functions_in(&closure.lambda, &words);
@@ -186,6 +187,27 @@ impl VisitMut for Lifting<'_, '_> {
             let mut name = call.name.clone();
             self.lift(&mut name, &mut call.args);
             call.name = name;
+        }
+    }
+
+    fn select(&mut self, select: &mut Select) {
+        let written = select.items.clone();
+        visit::walk_select(self, select);
+        for (item, written) in select.items.iter_mut().zip(written) {
+            let SelectItem::Expr { expr, alias } = item else {
+                continue;
+            };
+            // A column is called as it was written.
+            if let SelectItem::Expr { expr: written, .. } = written
+                && alias.is_none()
+                && *expr != written
+            {
+                *alias = Some(Ident {
+                    text: name_of_column(&written, self.checker.dialect),
+                    quoted: true,
+                    span: expr.span,
+                });
+            }
         }
     }
 

@@ -533,6 +533,10 @@ impl TableResolver for BodyTables<'_> {
         self.inner.has_routine(name)
     }
 
+    fn gives_function(&mut self, call: &ast::Call) -> bool {
+        self.inner.gives_function(call)
+    }
+
     fn routine(&mut self, call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {
         let callee = self.inner.routine(call)?;
         Some(self.noted(callee))

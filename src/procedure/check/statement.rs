@@ -212,7 +212,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn assign(&mut self, assign: &ast::Assign, out: &mut Vec<Statement>) {
-        if self.assign_row(assign, out) {
+        if self.assign_row(assign, out) || self.assign_function(assign, out) {
             return;
         }
         let caught = self.assigned_value(assign);

@@ -41,7 +41,9 @@ impl Instances {
         };
         match method_of(&methods, call, declared).or_else(|| self.definitions.find_at(call.name)) {
             Some(definition) if !definition.routine.metadata.is_empty() => Some(Err(is_model(&definition, call))),
-            Some(definition) if definition.given_function().is_some() => Some(Err(gives_function(&definition, call))),
+            Some(definition) if definition.gives_function(&*self.definitions) => {
+                Some(Err(gives_function(&definition, call)))
+            }
             Some(definition) => Some(Ok(definition)),
             None if methods.is_empty() => None,
             None => Some(Err(no_method(&methods, call))),

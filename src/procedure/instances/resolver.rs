@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::DefineMacro;
+use gobi_grammar::ast::{Call, DefineMacro};
 
 use super::Instances;
 use crate::plan::logical::TableId;
@@ -93,6 +93,10 @@ impl TableResolver for WithInstances<'_> {
 
     fn has_routine(&self, name: &str) -> bool {
         self.instances.has(name)
+    }
+
+    fn gives_function(&mut self, call: &Call) -> bool {
+        self.instances.gives_function(call)
     }
 
     fn routine(&mut self, call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {

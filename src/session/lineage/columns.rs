@@ -143,13 +143,10 @@ fn of_view(session: &mut Session, def: &crate::catalog::ViewDef) -> Outputs {
 
 /// The columns of what a routine gives, if it is one query.
 fn of_routine(session: &mut Session, name: &str) -> Outputs {
-    let Some((query, dialect, given)) = routines::query_of(session, name) else {
-        return Vec::new();
-    };
-    let outer = session.relations.routines.stand_in(Some(given));
-    let outputs = bound(session, &query, dialect);
-    session.relations.routines.stand_in(outer);
-    outputs
+    match routines::query_of(session, name) {
+        Some((seen, dialect)) => seen.within(session, |session, query| bound(session, query, dialect)),
+        None => Vec::new(),
+    }
 }
 
 fn bound(session: &mut Session, query: &gobi_grammar::ast::Query, dialect: gobi_grammar::Dialect) -> Outputs {

@@ -496,6 +496,15 @@ impl TableResolver for StatementTables<'_> {
         self.relations.has_routine(name)
     }
 
+    fn gives_function(&mut self, call: &gobi_grammar::ast::Call) -> bool {
+        if self.instances.is_none() {
+            self.instances = Some(self.relations.instances());
+        }
+        self.instances
+            .as_ref()
+            .is_some_and(|instances| instances.gives_function(call))
+    }
+
     fn routine(&mut self, call: &RoutineCall<'_>) -> Option<Result<Callee, Diagnostic>> {
         if self.instances.is_none() {
             self.instances = Some(self.relations.instances());

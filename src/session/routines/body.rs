@@ -19,10 +19,11 @@ use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
 use crate::plan::routine::{Routine, Statement, Variable};
 use crate::procedure::{
-    Checked, Definitions as _, Question, QuestionKind, all_of, check_body, gives_rows, statement_rows,
+    Checked, Definitions as _, Given, Handed, Question, QuestionKind, all_of, check_body, check_function_of,
+    gives_rows, statement_rows,
 };
 use crate::session::relations::StatementTables;
-use crate::session::{Error, Session, StatementResult, statement};
+use crate::session::{Error, ResultStream, Session, StatementResult, statement};
 use crate::types::cast::cast;
 use crate::types::stack::with_room;
 use crate::types::{LogicalType, Value};
@@ -46,6 +47,19 @@ fn run_over_variables(
     statement: &ast::Statement,
     running: Running,
 ) -> Result<StatementResult, Error> {
+    let shown = shown_over_variables(session, statement, running)?;
+    Ok(match shown.len() {
+        0 => StatementResult::Done,
+        _ => session.show_all(shown),
+    })
+}
+
+/// Runs a statement; what it shows.
+fn shown_over_variables(
+    session: &mut Session,
+    statement: &ast::Statement,
+    running: Running,
+) -> Result<Vec<ResultStream>, Error> {
     let params = params(session, statement, running)?;
     let checked = checked(session, std::slice::from_ref(statement), &params, running)?;
     let body = &checked.program.routines[checked.body.0 as usize];
@@ -70,10 +84,15 @@ fn run_over_variables(
             });
         }
     }
-    Ok(match shown.len() {
-        0 => StatementResult::Done,
-        _ => session.show_all(shown),
-    })
+    Ok(shown)
+}
+
+/// What a call shows; its value is nobody's.
+pub fn shown(session: &mut Session, call: &ast::Expr, running: Running) -> Result<Vec<ResultStream>, Error> {
+    session.refresh_view(running.span)?;
+    let shown = shown_over_variables(session, &as_let(call, running.span), running);
+    session.give_up_streams();
+    shown
 }
 
 /// An expression by itself: its value is shown, if it has one.
@@ -263,7 +282,7 @@ fn show_elements(
     (ty, value): (LogicalType, Value),
     written: &ast::Expr,
     running: Running,
-) -> Result<crate::session::ResultStream, Error> {
+) -> Result<ResultStream, Error> {
     let name = ast::Ident {
         text: RESULT.to_owned(),
         quoted: true,
@@ -298,7 +317,7 @@ fn show_value(
     (ty, value): (LogicalType, Value),
     written: &ast::Expr,
     running: Running,
-) -> Result<crate::session::ResultStream, Error> {
+) -> Result<ResultStream, Error> {
     let statement = ast::Statement {
         kind: K::Eval(Box::new(written.clone())),
         span: written.span,
@@ -440,20 +459,23 @@ pub(super) fn checked(
     params: &[Held],
     running: Running,
 ) -> Result<Checked, Error> {
-    let known = &session.relations.routines.variables;
-    let given: Vec<crate::procedure::Given> = params
-        .iter()
-        .map(|held| crate::procedure::Given {
-            variable: held.variable.clone(),
-            declared: held.declared,
-            has_value: held.variable.ty != LogicalType::Null
-                && known.iter().any(|other| other.variable.name == held.variable.name)
-                && !is_begun_anew(statements, &held.variable.name),
-        })
-        .collect();
+    let given = givens(session, statements, params);
     let instances = session.relations.instances();
     let mut tables = StatementTables::new(&mut session.relations);
     check_body(statements, &given, running.dialect, instances, &mut tables).map_err(Error::all)
+}
+
+/// The variables that statements begin with.
+fn givens(session: &Session, statements: &[ast::Statement], params: &[Held]) -> Vec<Given> {
+    let known = &session.relations.routines.variables;
+    let given = |held: &Held| Given {
+        variable: held.variable.clone(),
+        declared: held.declared,
+        has_value: held.variable.ty != LogicalType::Null
+            && known.iter().any(|other| other.variable.name == held.variable.name)
+            && !is_begun_anew(statements, &held.variable.name),
+    };
+    params.iter().map(given).collect()
 }
 
 fn is_begun_anew(statements: &[ast::Statement], name: &str) -> bool {
@@ -485,13 +507,52 @@ fn converted(held: &Held, ty: &LogicalType, span: Span) -> Result<Value, Error> 
         .map_err(|error| Error::new(Diagnostic::new(error.code, span, error.message)))
 }
 
+/// LET of a function that a call gives: the function, and the types and values of what it keeps; NULL, if that is only looked at.
+pub(super) fn given(
+    session: &mut Session,
+    variable: &ast::Let,
+    running: Running,
+) -> Result<(Handed, Vec<(LogicalType, Value)>), Error> {
+    let statement = ast::Statement {
+        kind: K::Let(Box::new(variable.clone())),
+        span: running.span,
+    };
+    let params = params(session, &statement, running)?;
+    let given = givens(session, std::slice::from_ref(&statement), &params);
+    let instances = session.relations.instances();
+    let mut tables = StatementTables::new(&mut session.relations);
+    let checked = check_function_of(variable, &given, running.dialect, instances, &mut tables);
+    let (checked, function) = checked.map_err(Error::all)?;
+    let function = function.ok_or_else(|| super::unsupported("a function of this form", running.span))?;
+    let body = &checked.program.routines[checked.body.0 as usize];
+    let types: Vec<LogicalType> = match &body.result {
+        Some((LogicalType::Struct(fields), _)) => fields.iter().map(|field| field.ty.clone()).collect(),
+        _ => Vec::new(),
+    };
+    if running.only_bind {
+        return Ok((function, types.into_iter().map(|ty| (ty, Value::Null)).collect()));
+    }
+    let held: Vec<Variable> = body.variables.iter().take(params.len()).cloned().collect();
+    let mut values = Vec::with_capacity(params.len());
+    for (held, variable) in params.iter().zip(&held) {
+        values.push(converted(held, &variable.ty, running.span)?);
+    }
+    let (outcome, _) = execute(session, &checked, &values, running)?;
+    session.give_up_streams();
+    let values = match outcome.result {
+        Value::Struct(values) => values,
+        _ => types.iter().map(|_| Value::Null).collect(),
+    };
+    Ok((function, types.into_iter().zip(values).collect()))
+}
+
 /// Compiles a body and runs it, in a transaction if it changes something; what it shows comes back.
 fn execute(
     session: &mut Session,
     checked: &Checked,
     values: &[Value],
     running: Running,
-) -> Result<(Outcome, Vec<crate::session::ResultStream>), Error> {
+) -> Result<(Outcome, Vec<ResultStream>), Error> {
     let types = body_types(checked);
     let code = compile::routine::compile(&checked.program, checked.body, false);
     let options = statement::options(session);

@@ -17,7 +17,7 @@ use super::models::{self, Spec};
 use super::{Naming, Running, changes, unsupported};
 use crate::catalog::{Entity, RoutineDef, Source};
 use crate::plan::{RoutineCall, bind_type};
-use crate::procedure::{Callable, Definition, Definitions as _, Instances, check_definition};
+use crate::procedure::{Callable, Definition, Definitions as _, Instances, Question, check_definition};
 use crate::session::databases::TEMP;
 use crate::session::relations::{Relations, StatementTables};
 use crate::session::settings::dialect_name;
@@ -336,22 +336,22 @@ fn checked_among(
     Ok((callable, named))
 }
 
-/// Checks a call of a definition by itself; what it gives. What it names goes into `into`.
-pub fn checked_call(
+/// Checks a call of a definition by itself; what it asks. What it names goes into `into`.
+pub fn asked_by_call(
     session: &mut Session,
     definition: &Definition,
     call: &RoutineCall<'_>,
     into: &mut Naming,
-) -> Result<LogicalType, Error> {
+) -> Result<Vec<Question>, Error> {
     let mut instances = Instances::new(Arc::new(session.relations.routines.known.clone()));
     let first = instances.begin();
     let mut tables = StatementTables::new(&mut session.relations);
     let called = instances.call(call, Some(&mut tables));
     let names = tables.named();
     let callee = called.ok_or_else(|| unsupported("a body of this form", call.name.span))?;
-    let result = callee.map_err(Error::new)?.result;
+    callee.map_err(Error::new)?;
     into.add(named(session, definition, (&mut instances, first), names)?);
-    Ok(result)
+    Ok(instances.asked_since(first))
 }
 
 /// What a definition that was checked names, its queries `names`; the warnings of it are kept.

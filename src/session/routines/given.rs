@@ -1,4 +1,5 @@
-//! `let f = adder(2)` at the top of a script: a name for the function that a call gives, or that has another name.
+//! `let f = adder(2)` at the top of a script: a name for the function that a call gives, or that has another name; `f = adder(3)` gives it another
+//! function.
 //!
 //! What the function keeps is computed once, and is its own: `let n = 2; let f = adder(n); n = 3` leaves `f` as it is.
 //!
@@ -8,42 +9,56 @@
 
 use std::sync::Arc;
 
-use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{self, ExprKind};
+use gobi_grammar::ast::{self, ExprKind, StatementKind as K, Value};
 
 use super::{Running, body, define};
-use crate::plan::RoutineCall;
 use crate::procedure::{Definition, Definitions as _};
-use crate::session::relations::StatementTables;
 use crate::session::{Error, Session, StatementResult};
-use crate::types::{LogicalType, Value};
-
-/// The definition that a LET gives another name, or of whose function it takes the one that it gives; `None` if it is another LET.
-fn definition_of(session: &Session, variable: &ast::Let) -> Option<Arc<Definition>> {
-    let ast::Value::Expr(value) = &variable.value else {
-        return None;
-    };
-    if variable.ty.is_some() {
-        return None;
-    }
-    let name = match &value.kind {
-        ExprKind::Name(path) => match path.as_slice() {
-            [name] if !session.relations.routines.is_variable(&name.text) => name.clone(),
-            _ => return None,
-        },
-        ExprKind::Call(call) => of_module(session, call).name,
-        _ => return None,
-    };
-    let definition = session.relations.routines.known.find(&name.text)?;
-    match value.kind {
-        ExprKind::Name(_) => definition.routine.metadata.is_empty().then_some(definition),
-        _ => definition.given_function().is_some().then_some(definition),
-    }
-}
 
 /// Whether LET gives a name to a function that another name, or a call, stands for.
 pub fn is_function(session: &Session, variable: &ast::Let) -> bool {
-    definition_of(session, variable).is_some()
+    match &variable.value {
+        Value::Expr(value) if variable.ty.is_none() => named(session, value).is_some() || gives(session, value),
+        _ => false,
+    }
+}
+
+/// Whether a function is assigned to the name of one.
+pub fn is_assigned(session: &Session, assign: &ast::Assign) -> bool {
+    let routines = &session.relations.routines;
+    let name = &assign.name.text;
+    let Value::Expr(value) = &assign.value else {
+        return false;
+    };
+    let is_lambda = matches!(value.kind, ExprKind::Lambda(_));
+    assign.path.is_empty()
+        && routines.known.is_local(name)
+        && !routines.is_variable(name)
+        && (is_lambda || named(session, value).is_some() || gives(session, value))
+}
+
+/// The definition that a name stands for.
+fn named(session: &Session, value: &ast::Expr) -> Option<Arc<Definition>> {
+    let routines = &session.relations.routines;
+    let ExprKind::Name(path) = &value.kind else { return None };
+    let found = match path.as_slice() {
+        [name] if !routines.is_variable(&name.text) => routines.known.find(&name.text),
+        [module, name] if !routines.is_variable(&module.text) => {
+            routines.known.find(&format!("{}.{}", module.text, name.text))
+        }
+        _ => None,
+    };
+    found.filter(|definition| definition.routine.metadata.is_empty())
+}
+
+/// Whether a call gives a function.
+fn gives(session: &Session, value: &ast::Expr) -> bool {
+    let ExprKind::Call(call) = &value.kind else {
+        return false;
+    };
+    let routines = &session.relations.routines;
+    let found = routines.known.find(&of_module(session, call).name.text);
+    found.is_some_and(|definition| definition.gives_function(&routines.known))
 }
 
 /// `m.f(x)` as the call of the module's function.
@@ -56,131 +71,52 @@ fn of_module(session: &Session, call: &ast::Call) -> ast::Call {
     }
 }
 
-/// Gives it the name.
-pub fn name(session: &mut Session, variable: &ast::Let, running: Running) -> Result<StatementResult, Error> {
-    let Some(definition) = definition_of(session, variable) else {
-        return Ok(StatementResult::Done);
+/// Gives the function the name.
+pub fn name(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<StatementResult, Error> {
+    let Some(variable) = read(session, statement, running) else {
+        return Err(super::unsupported("a function of this form", running.span));
     };
     let name = &variable.name;
     define::check_free(session, name)?;
-    let made = match &variable.value {
-        ast::Value::Expr(ast::Expr {
-            kind: ExprKind::Call(call),
-            span,
-        }) => given(session, &definition, (name, call, *span), running)?,
-        _ => {
+    let named = match &variable.value {
+        Value::Expr(value) => named(session, value),
+        _ => None,
+    };
+    let made = match named {
+        Some(definition) => {
             let mut other = (*definition).clone();
             other.name.clone_from(&name.text);
             other
+        }
+        None => {
+            let (function, kept) = body::given(session, &variable, running)?;
+            Definition::of_given(&name.text, &function, kept, running.dialect)
         }
     };
     session.relations.routines.known.keep(Arc::new(made));
     Ok(StatementResult::Done)
 }
 
-/// The function that a call gives, with what it keeps.
-fn given(
-    session: &mut Session,
-    definition: &Arc<Definition>,
-    (name, call, span): (&ast::Ident, &ast::Call, ast::Span),
-    running: Running,
-) -> Result<Definition, Error> {
-    let (Some((lambda, _)), Some(keeping)) = (definition.given_function(), definition.keeping(&[])) else {
-        return Err(super::unsupported("a function of this form", span));
+/// The statement as LET, read again with places in a range of its own, as the function outlives the script.
+fn read(session: &mut Session, statement: &ast::Statement, running: Running) -> Option<ast::Let> {
+    let name = match &statement.kind {
+        K::Let(variable) => &variable.name,
+        K::Assign(assign) => &assign.name,
+        _ => return None,
     };
-    refuse_functions(session, &of_module(session, call))?;
-    let kept = session.relations.routines.known.clone();
-    let keeping_name = keeping.name.clone();
-    session.relations.routines.known.keep(Arc::new(keeping.clone()));
-    let mut call = of_module(session, call);
-    call.name.text = keeping_name;
-    call.name.quoted = true;
-    let kind = ExprKind::Call(call);
-    let taken = match running.only_bind {
-        true => looked(session, &keeping, &kind, span),
-        false => body::taken(session, &ast::Expr { kind, span }, running),
-    };
-    session.relations.routines.known = kept;
-    let constants = match taken? {
-        Some((LogicalType::Struct(fields), value)) => {
-            let values = match value {
-                Value::Struct(values) => values.to_vec(),
-                _ => vec![Value::Null; fields.len()],
-            };
-            let named = fields.into_iter().zip(values);
-            named.map(|(field, value)| (field.name, field.ty, value)).collect()
-        }
-        _ => Vec::new(),
-    };
-    Ok(Definition::of_lambda(
-        &name.text,
-        lambda,
-        span,
-        definition.dialect,
-        constants,
-    ))
-}
-
-/// The type of what a function keeps, without its value.
-fn looked(
-    session: &mut Session,
-    keeping: &Definition,
-    call: &ExprKind,
-    span: ast::Span,
-) -> Result<Option<(LogicalType, Value)>, Error> {
-    let ExprKind::Call(call) = call else { return Ok(None) };
-    let mut args = Vec::with_capacity(call.args.len());
-    for arg in &call.args {
-        let (name, value) = match &arg.kind {
-            ExprKind::Named { name, value } => (Some(name), &**value),
-            _ => (None, arg),
-        };
-        let item = ast::SelectItem::Expr {
-            expr: value.clone(),
-            alias: None,
-        };
-        let query = crate::session::define::select(vec![item], Vec::new(), None);
-        let mut tables = StatementTables::new(&mut session.relations);
-        let bound = crate::session::statement::bind(&query, keeping.dialect, &mut tables)?;
-        let ty = bound
-            .output
-            .first()
-            .map_or(LogicalType::Null, |(_, field)| field.ty.clone());
-        args.push((name, ty, true));
+    let script = Arc::clone(&session.script);
+    let range = running.span.start as usize..running.span.end as usize;
+    let text = script.get(range).unwrap_or_default();
+    let sources = &mut session.relations.routines.sources;
+    let origin = sources.add(&name.text, text, Some(running.span.start));
+    let parsed = gobi_grammar::parse_at(text, running.dialect, origin);
+    match parsed.statements.into_iter().next()?.kind {
+        K::Let(read) => Some(*read),
+        K::Assign(read) => Some(ast::Let {
+            name: read.name,
+            ty: None,
+            value: read.value,
+        }),
+        _ => None,
     }
-    let mut call_name = call.name.clone();
-    call_name.span = span;
-    let call = RoutineCall { name: &call_name, args };
-    let ty = define::checked_call(session, keeping, &call, &mut super::Naming::default())?;
-    Ok(Some((ty, Value::Null)))
-}
-
-/// An error for a function among the arguments: what is kept there are values.
-fn refuse_functions(session: &Session, call: &ast::Call) -> Result<(), Error> {
-    for arg in &call.args {
-        let value = match &arg.kind {
-            ExprKind::Named { value, .. } => value,
-            _ => arg,
-        };
-        let is_function = match &value.kind {
-            ExprKind::Lambda(_) => true,
-            ExprKind::Name(path) => match path.as_slice() {
-                [name] => {
-                    let routines = &session.relations.routines;
-                    !routines.is_variable(&name.text) && routines.known.find(&name.text).is_some()
-                }
-                _ => false,
-            },
-            _ => false,
-        };
-        if is_function {
-            let message =
-                "a function as an argument of one that gives a function, at the top of a script, is not supported yet";
-            let help = "write it in a function: `function f(x) { let g = …; g(x) }`";
-            return Err(Error::new(
-                Diagnostic::new("0A000", value.span, message).with_help(help),
-            ));
-        }
-    }
-    Ok(())
 }

@@ -360,7 +360,7 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
         },
         K::DiffRoutine(diff) => versions::diff(session, diff, running).map(StatementResult::Rows),
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running),
-        K::Let(variable) if is_given(session, variable) => given::name(session, variable, running),
+        K::Let(_) | K::Assign(_) if is_given(session, &statement.kind) => given::name(session, statement, running),
         K::Eval(value) => body::evaluate(session, value, running),
         K::Test(test) => testing::run(session, test, running),
         K::Return(_) | K::Break | K::Continue => {
@@ -379,10 +379,14 @@ pub fn run(session: &mut Session, statement: &ast::Statement, running: Running) 
     }
 }
 
-/// Whether LET gives a name to a function that another name, or a call, stands for.
-fn is_given(session: &mut Session, variable: &ast::Let) -> bool {
+/// Whether LET, or an assignment, gives a name to a function that another name, or a call, stands for.
+fn is_given(session: &mut Session, kind: &K) -> bool {
     session.relations.refresh_routines();
-    given::is_function(session, variable)
+    match kind {
+        K::Let(variable) => given::is_function(session, variable),
+        K::Assign(assign) => given::is_assigned(session, assign),
+        _ => false,
+    }
 }
 
 /// What is looked at of an expression by itself: of AWAIT, which takes the number of a job there, too, the job.
@@ -399,7 +403,9 @@ fn awaiting(value: &ast::Expr, statement: &ast::Statement) -> ast::Statement {
 pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<(), Error> {
     match &statement.kind {
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running).map(drop),
-        K::Let(variable) if is_given(session, variable) => given::name(session, variable, running).map(drop),
+        K::Let(_) | K::Assign(_) if is_given(session, &statement.kind) => {
+            given::name(session, statement, running).map(drop)
+        }
         // A version of another time is checked when it is called.
         K::CallRoutine(call) if models::is_one(session, call) => {
             let looked = models::look(session, call, running);
@@ -458,16 +464,15 @@ pub fn model_target(session: &mut Session, name: &str) -> Option<[String; 2]> {
     Some(spec.target)
 }
 
-/// The query that a routine is, its dialect, and the variables in it, without values; `None` if it is anything else.
-pub fn query_of(session: &mut Session, name: &str) -> Option<(ast::Query, Dialect, Values)> {
+/// The query that a routine is, with what it sees, and its dialect; `None` if it is anything else.
+pub fn query_of(session: &mut Session, name: &str) -> Option<(models::Seen, Dialect)> {
     session.relations.refresh_routines();
     let definition = session.relations.routines.known.find(name)?;
-    let parts = models::Parts::of(&definition).ok()?;
+    let parts = models::Parts::of(session, &definition).ok()?;
     let spec = models::Spec::of(&definition.name, &definition.routine).ok()?;
-    let mut given = models::variables(session, &definition, spec.as_ref()).ok()?;
-    let looked = parts.look(session, definition.dialect, &mut given, &mut Naming::default());
-    looked.ok()?;
-    Some((parts.query, definition.dialect, given))
+    let given = models::variables(session, &definition, spec.as_ref()).ok()?;
+    let seen = parts.look(session, definition.dialect, given, &mut Naming::default());
+    Some((seen.ok()?, definition.dialect))
 }
 
 /// A script declares a type.

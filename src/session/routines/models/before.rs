@@ -1,73 +1,55 @@
 //! What a model's body does before its query: tests that throw, loops, rows that it writes elsewhere.
 //!
-//! `{ if batch < 0 { throw EtlError('batch') } let k = batch * 2; select id, v * k as v from raw }` is a function of `batch` that gives `{k}`, and a
-//! query of `batch` and `k`.
+//! `{ if batch < 0 { throw EtlError('batch') } let k = batch * 2; select id, v * k as v from raw }` is a procedure of `batch`, whose last result are
+//! the model's rows.
 //!
-//! Invariants: it runs before each interval, in the run's transaction; the query sees the variables that the body's outermost level has made.
+//! Invariants: it runs for each interval, in the run's transaction; the query sees the variables and functions of the body.
 //!
-//! Does not: run the query.
+//! Does not: keep the rows.
 
 use std::sync::Arc;
 
-use gobi_grammar::ast::{self, Expr, ExprKind, Ident, Span, StatementKind as K, Value as Written};
+use gobi_grammar::ast::{self, Expr, ExprKind, Ident, Span, StatementKind as K};
 
 use super::Given;
+use super::parts::Seen;
 use crate::plan::RoutineCall;
 use crate::plan::routine::Variable;
-use crate::procedure::Definition;
+use crate::procedure::{Definition, Question, QuestionKind};
 use crate::session::change::Running;
 use crate::session::routines::naming::Naming;
 use crate::session::routines::{Held, body, define};
-use crate::session::{Error, Session};
+use crate::session::{Error, ResultStream, Session};
 use crate::types::{LogicalType, Value};
 
-/// The statements before a model's query.
+/// The statements before a model's query, and the query.
 #[derive(Clone, Debug)]
 pub struct Before {
-    /// The function that they are.
+    /// The procedure that they are, which shows the query's rows at its end.
     definition: Definition,
+    /// Where the query stands.
+    query: Span,
 }
 
 impl Before {
-    /// Statements of a model's body.
-    pub fn of(model: &Definition, statements: &[ast::Statement], query: Span) -> Self {
-        let span = statements.iter().fold(
-            statements.first().map_or(Span::default(), |first| first.span),
-            |all, next| all.to(next.span),
-        );
-        let mut made: Vec<Ident> = Vec::new();
-        for statement in statements {
-            if let K::Let(variable) = &statement.kind
-                && !define::is_lambda(variable)
-                && made
-                    .iter()
-                    .all(|known| !known.text.eq_ignore_ascii_case(&variable.name.text))
-            {
-                made.push(variable.name.clone());
-            }
-        }
-        let value = |name: &Ident| Expr {
-            kind: ExprKind::Name(vec![name.clone()]),
-            span: name.span,
-        };
-        let result = Expr {
-            kind: match made.is_empty() {
-                true => ExprKind::Literal(ast::Literal::Boolean(true)),
-                false => ExprKind::Struct(made.iter().map(|name| (name.clone(), value(name))).collect()),
-            },
-            span,
-        };
+    /// Statements of a model's body, and what is behind them.
+    pub fn of(model: &Definition, statements: &[ast::Statement], query: &ast::Query) -> Self {
+        let span = statements
+            .iter()
+            .fold(query.span, |all, statement| statement.span.to(all));
         let mut statements = statements.to_vec();
         statements.push(ast::Statement {
-            kind: K::Return(Some(Box::new(Written::Expr(result)))),
-            span: query,
+            kind: K::Query(query.clone()),
+            span: query.span,
         });
         let mut definition = model.clone();
         definition.routine.metadata.clear();
+        definition.routine.is_procedure = true;
         definition.routine.returns = ast::Returns::Inferred;
         definition.routine.body = ast::RoutineBody::Block(ast::Block { statements, span });
         Self {
             definition: Definition::of_routine(&model.name, definition.routine, model.dialect, &|_| true),
+            query: query.span,
         }
     }
 
@@ -91,8 +73,8 @@ impl Before {
         definition
     }
 
-    /// Checks it, and adds the types of its variables to those of the parameters; what it names goes into `named`.
-    pub fn look(&self, session: &mut Session, given: &mut Given, named: &mut Naming) -> Result<(), Error> {
+    /// Checks it; what its query sees. What it names goes into `named`.
+    pub fn look(&self, session: &mut Session, given: &Given, named: &mut Naming) -> Result<Seen, Error> {
         let function = self.function(given);
         let params = function.routine.params.clone();
         let args = params.iter().map(|param| {
@@ -107,19 +89,28 @@ impl Before {
         };
         let kept = session.relations.routines.known.clone();
         session.relations.routines.known.try_stored(Arc::new(function.clone()));
-        let result = define::checked_call(session, &function, &call, named);
+        let asked = define::asked_by_call(session, &function, &call, named);
         session.relations.routines.known = kept;
-        let LogicalType::Struct(fields) = result? else {
-            return Ok(());
+        let asked = asked?.into_iter().rev();
+        let of_query = |question: Question| match question.kind {
+            QuestionKind::Show(query) if query.span == self.query => {
+                let given = question.given.into_iter();
+                Some(Seen {
+                    query: *query,
+                    given: given
+                        .map(|(name, ty)| (name.to_lowercase(), (ty, Value::Null)))
+                        .collect(),
+                    functions: question.functions,
+                })
+            }
+            _ => None,
         };
-        for field in fields {
-            given.insert(field.name.to_lowercase(), (field.ty, Value::Null));
-        }
-        Ok(())
+        let seen = asked.filter_map(of_query).next();
+        seen.ok_or_else(|| super::super::unsupported("a model of this form", self.query))
     }
 
-    /// Runs it with what is given, to which its variables are added.
-    pub fn run(&self, session: &mut Session, given: &mut Given, running: Running) -> Result<(), Error> {
+    /// Runs it with what is given; the rows of its query.
+    pub fn run(&self, session: &mut Session, given: &Given, running: Running) -> Result<ResultStream, Error> {
         let function = self.function(given);
         let named = |param: &ast::Param| Expr {
             kind: ExprKind::Name(vec![param.name.clone()]),
@@ -141,16 +132,11 @@ impl Before {
         let pinned = routines.pinned.replace(known);
         let inside = routines.inside.take();
         let variables = std::mem::replace(&mut routines.variables, given.iter().map(held).collect());
-        let taken = body::taken(session, &call, running);
+        let shown = body::shown(session, &call, running);
         let routines = &mut session.relations.routines;
         (routines.pinned, routines.inside, routines.variables) = (pinned, inside, variables);
-        let Some((LogicalType::Struct(fields), Value::Struct(values))) = taken? else {
-            return Ok(());
-        };
-        for (field, value) in fields.into_iter().zip(values.iter()) {
-            given.insert(field.name.to_lowercase(), (field.ty, value.clone()));
-        }
-        Ok(())
+        let rows = shown?.pop();
+        rows.ok_or_else(|| super::super::unsupported("a model of this form", self.query))
     }
 }
 

@@ -12,7 +12,7 @@ use arrow::array::RecordBatch;
 use gobi_grammar::ast::{self, Statement, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect};
 
-use super::parts::First;
+use super::parts::{First, Seen};
 use super::spec::{Kind, Spec};
 use super::{Done, Given, INTERVAL};
 use crate::formats::Relation;
@@ -77,17 +77,17 @@ impl Desk<'_> {
     }
 
     /// Makes what a run would fill, and reads nothing.
-    pub fn declare(&mut self, spec: &Spec) -> Result<(), Error> {
+    pub fn declare(&mut self, spec: &Spec, seen: &Seen) -> Result<(), Error> {
         match spec.kind {
             Kind::View | Kind::Embedded => return self.make_view(spec).map(drop),
             Kind::External => return Ok(()),
             _ => {}
         }
         self.session.refresh_view(self.running.span)?;
-        let outer = self.session.relations.routines.inside.replace(self.given.clone());
-        let mut tables = StatementTables::new(&mut self.session.relations);
-        let bound = statement::bind(self.query, self.dialect, &mut tables);
-        self.session.relations.routines.inside = outer;
+        let dialect = self.dialect;
+        let bound = seen.within(self.session, |session, query| {
+            statement::bind(query, dialect, &mut StatementTables::new(&mut session.relations))
+        });
         let rows = self.kept(bound?.output.into_iter().map(|(_, field)| field).collect(), &[])?;
         self.with(&rows, |desk| desk.make_table(spec, &rows))?;
         self.make_journal()
@@ -97,14 +97,8 @@ impl Desk<'_> {
     pub fn rows(&mut self) -> Result<Rows, Error> {
         let running = self.running;
         self.session.refresh_view(running.span)?;
-        let mut given = self.given.clone();
-        self.first.compute(self.session, &mut given, self.dialect, running)?;
-        // What stands before the query may have written what it reads.
-        self.session.refresh_view(running.span)?;
-        let outer = self.session.relations.routines.inside.replace(given);
-        let stream = statement::query_stream(self.session, self.query, self.dialect, running.phases, running.span);
-        self.session.relations.routines.inside = outer;
-        let stream = stream?;
+        let given = (self.given.clone(), self.dialect);
+        let stream = self.first.rows(self.session, self.query, given, running)?;
         let fields = stream.fields().to_vec();
         let batches: Vec<RecordBatch> = stream.collect::<Result<_, _>>()?;
         self.kept(fields, &batches)

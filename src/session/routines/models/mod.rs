@@ -39,7 +39,7 @@ use crate::session::{Error, ResultStream, Session, StatementResult, prepared, st
 use crate::types::{Field, LogicalType, Value};
 pub use audit::{define as define_audit, forget as forget_audit};
 use desk::Desk;
-pub use parts::Parts;
+pub use parts::{Parts, Seen};
 use spec::Kind;
 pub use spec::Spec;
 
@@ -91,18 +91,18 @@ pub fn look(session: &mut Session, call: &CallRoutine, running: Running) -> Resu
         return Ok(());
     };
     arguments(session, call, &definition, running)?;
-    let parts = Parts::of(&definition)?;
-    let mut given = variables(session, &definition, Some(&spec))?;
-    parts.look(session, definition.dialect, &mut given, &mut Naming::default())?;
+    let parts = Parts::of(session, &definition)?;
+    let given = variables(session, &definition, Some(&spec))?;
+    let seen = parts.look(session, definition.dialect, given, &mut Naming::default())?;
     let mut desk = Desk {
         session,
         running,
         query: &parts.query,
         first: &parts.first,
         dialect: definition.dialect,
-        given,
+        given: seen.given.clone(),
     };
-    desk.declare(&spec)
+    desk.declare(&spec, &seen)
 }
 
 /// Whether a CALL is one of a model.
@@ -115,12 +115,12 @@ pub fn is_one(session: &mut Session, call: &CallRoutine) -> bool {
 
 /// Looks for errors in a model, and for what it names.
 pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Result<Naming, Error> {
-    let parts = Parts::of(definition)?;
+    let parts = Parts::of(session, definition)?;
     let query = &parts.query;
-    let mut given = variables(session, definition, Some(spec))?;
+    let given = variables(session, definition, Some(spec))?;
     let mut named = Naming::default();
     count_type(session, definition)?;
-    parts.look(session, definition.dialect, &mut given, &mut named)?;
+    let seen = parts.look(session, definition.dialect, given, &mut named)?;
     if let (Kind::View | Kind::Embedded, Some(param)) = (spec.kind, definition.routine.params.first()) {
         let message = format!("a model of kind `{}` has no parameters", spec.kind.name());
         return Err(Error::new(Diagnostic::new("42601", param.name.span, message)));
@@ -132,13 +132,13 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
         );
         return Err(Error::new(Diagnostic::new("42601", query.span, message)));
     }
-    let outer = session.relations.routines.inside.replace(given);
-    let mut tables = StatementTables::new(&mut session.relations);
-    let counted = check_count(query, definition, &mut tables);
-    let bound = counted.and_then(|()| statement::bind(query, definition.dialect, &mut tables));
-    named.names.extend(tables.named());
-    session.relations.routines.inside = outer;
-    let bound = bound?;
+    let bound = seen.within(session, |session, query| {
+        let mut tables = StatementTables::new(&mut session.relations);
+        let counted = check_count(query, definition, &mut tables);
+        let bound = counted.and_then(|()| statement::bind(query, definition.dialect, &mut tables));
+        named.names.extend(tables.named());
+        bound
+    })?;
     let columns: Vec<&str> = bound.output.iter().map(|(_, field)| field.name.as_str()).collect();
     for (at, name) in columns.iter().enumerate() {
         let mut before = columns.iter().take(at);
@@ -246,15 +246,16 @@ pub fn check_audits(
 
 /// The columns that a model gives its table; `None` if it has none, or cannot be told.
 fn columns_of(session: &mut Session, definition: &Definition, spec: &Spec) -> Option<Vec<Field>> {
-    let parts = Parts::of(definition).ok()?;
-    let mut given = variables(session, definition, Some(spec)).ok()?;
-    parts
-        .look(session, definition.dialect, &mut given, &mut Naming::default())
-        .ok()?;
-    let outer = session.relations.routines.inside.replace(given);
-    let mut tables = StatementTables::new(&mut session.relations);
-    let bound = statement::bind(&parts.query, definition.dialect, &mut tables);
-    session.relations.routines.inside = outer;
+    let parts = Parts::of(session, definition).ok()?;
+    let given = variables(session, definition, Some(spec)).ok()?;
+    let seen = parts.look(session, definition.dialect, given, &mut Naming::default());
+    let bound = seen.ok()?.within(session, |session, query| {
+        statement::bind(
+            query,
+            definition.dialect,
+            &mut StatementTables::new(&mut session.relations),
+        )
+    });
     let mut fields: Vec<Field> = bound.ok()?.output.into_iter().map(|(_, field)| field).collect();
     if spec.kind.is_dimension() {
         fields.extend(spec.valid.iter().map(|name| Field {
@@ -346,7 +347,7 @@ fn run(
     spec: &Spec,
     running: Running,
 ) -> Result<StatementResult, Error> {
-    let Parts { first, query } = Parts::of(definition)?;
+    let Parts { first, query } = Parts::of(session, definition)?;
     let (given, until) = arguments(session, call, definition, running)?;
     if session.store.is_none() {
         return Err(transactions::without_database("a model", running.span));

@@ -6,6 +6,8 @@
 //!
 //! Does not: run models.
 
+use std::sync::Arc;
+
 use gobi_grammar::ast::{self, Expr, ExprKind, RoutineBody, Span, StatementKind as K, Value as Written};
 use gobi_grammar::{Diagnostic, Dialect};
 
@@ -15,7 +17,8 @@ use crate::procedure::Definition;
 use crate::session::change::Running;
 use crate::session::relations::StatementTables;
 use crate::session::routines::naming::Naming;
-use crate::session::{Error, Session, define, statement};
+use crate::session::routines::{define as routine, given};
+use crate::session::{Error, ResultStream, Session, define, statement};
 use crate::types::{Value, cell};
 
 /// The body of a model.
@@ -24,6 +27,13 @@ pub struct Parts {
     pub first: First,
     /// The query.
     pub query: ast::Query,
+}
+
+/// The query of a model with what it sees: variables, without values, and functions of the body that it calls.
+pub struct Seen {
+    pub query: ast::Query,
+    pub given: Given,
+    pub functions: Vec<Arc<Definition>>,
 }
 
 /// What stands before the query of a model.
@@ -36,7 +46,7 @@ pub enum First {
 
 impl Parts {
     /// Of a definition; an error, if it is anything else.
-    pub fn of(definition: &Definition) -> Result<Self, Error> {
+    pub fn of(session: &Session, definition: &Definition) -> Result<Self, Error> {
         let body = match &definition.routine.body {
             RoutineBody::Value(Written::Query(query)) => Some((&[][..], (**query).clone())),
             RoutineBody::Value(_) => None,
@@ -57,28 +67,29 @@ impl Parts {
             )
         })?;
         let variable = |statement: &ast::Statement| match &statement.kind {
+            K::Let(variable) if names_function(session, variable) => None,
             K::Let(variable) => Some((variable.name.text.clone(), value_of(variable)?)),
             _ => None,
         };
         let variables: Option<Vec<_>> = before.iter().map(variable).collect();
         let first = match variables {
             Some(variables) => First::Variables(variables),
-            None => First::Body(Box::new(Before::of(definition, before, query.span))),
+            None => First::Body(Box::new(Before::of(definition, before, &query))),
         };
         Ok(Self { first, query })
     }
 
-    /// Adds the types of its variables to those of the parameters; NULL is their value. What they name goes into `named`.
+    /// What the query sees: the parameters, and what stands before it. What that names goes into `named`.
     pub fn look(
         &self,
         session: &mut Session,
         dialect: Dialect,
-        given: &mut Given,
+        mut given: Given,
         named: &mut Naming,
-    ) -> Result<(), Error> {
+    ) -> Result<Seen, Error> {
         let variables = match &self.first {
             First::Variables(variables) => variables,
-            First::Body(body) => return body.look(session, given, named),
+            First::Body(body) => return body.look(session, &given, named),
         };
         for (name, query) in variables {
             let outer = session.relations.routines.inside.replace(given.clone());
@@ -90,8 +101,30 @@ impl Parts {
                 given.insert(name.to_lowercase(), (field.ty.clone(), Value::Null));
             }
         }
-        Ok(())
+        Ok(Seen {
+            query: self.query.clone(),
+            given,
+            functions: Vec::new(),
+        })
     }
+}
+
+impl Seen {
+    /// Does something about the query where it sees that.
+    pub fn within<T>(&self, session: &mut Session, work: impl FnOnce(&mut Session, &ast::Query) -> T) -> T {
+        let routines = &mut session.relations.routines;
+        let inside = routines.inside.replace(self.given.clone());
+        let lifted = std::mem::replace(&mut routines.lifted, self.functions.clone());
+        let done = work(session, &self.query);
+        let routines = &mut session.relations.routines;
+        (routines.inside, routines.lifted) = (inside, lifted);
+        done
+    }
+}
+
+/// Whether LET gives a name to a function.
+fn names_function(session: &Session, variable: &ast::Let) -> bool {
+    routine::is_lambda(variable) || given::is_function(session, variable)
 }
 
 /// Statements, and a query behind them.
@@ -141,17 +174,17 @@ impl First {
         matches!(self, Self::Variables(variables) if variables.is_empty())
     }
 
-    /// Computes the variables, one after the other, from what is given.
-    pub fn compute(
+    /// The rows of the query, for what is given.
+    pub fn rows(
         &self,
         session: &mut Session,
-        given: &mut Given,
-        dialect: Dialect,
+        query: &ast::Query,
+        (mut given, dialect): (Given, Dialect),
         running: Running,
-    ) -> Result<(), Error> {
+    ) -> Result<ResultStream, Error> {
         let variables = match self {
             Self::Variables(variables) => variables,
-            Self::Body(body) => return body.run(session, given, running),
+            Self::Body(body) => return body.run(session, &given, running),
         };
         for (name, query) in variables {
             let outer = session.relations.routines.inside.replace(given.clone());
@@ -168,6 +201,9 @@ impl First {
             }
             given.extend(ty.map(|ty| (name.to_lowercase(), (ty, value))));
         }
-        Ok(())
+        let outer = session.relations.routines.inside.replace(given);
+        let stream = statement::query_stream(session, query, dialect, running.phases, running.span);
+        session.relations.routines.inside = outer;
+        stream
     }
 }
