@@ -24,6 +24,7 @@ mod rules;
 mod tests;
 mod walk;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -471,6 +472,11 @@ pub fn covers_all(ty: &LogicalType, nullable: bool, matching: &ast::Match) -> bo
 /// What is wrong with a MATCH that has an arm behind one that matches everything.
 pub fn never_reached(matching: &ast::Match) -> Option<Diagnostic> {
     bind::never_reached(matching)
+}
+
+/// A match with the patterns of fields that the type of its subject makes of variables in braces.
+pub fn with_fields<'m>(matching: &'m ast::Match, ty: &LogicalType) -> Cow<'m, ast::Match> {
+    bind::with_fields(matching, ty)
 }
 
 /// The error of an arm that is never reached.

@@ -7,6 +7,8 @@
 //!
 //! Does not: run blocks; arms of a query are expressions.
 
+use std::borrow::Cow;
+
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ArmBody, Pattern, Span};
 
@@ -27,6 +29,10 @@ impl<'a> Binder<'a> {
     /// `e match {…}`.
     pub(super) fn match_value(&mut self, block: &mut Block<'a>, matching: &'a ast::Match, span: Span) -> Bound<Expr> {
         let subject = self.expr(block, &matching.subject)?;
+        let matching = match with_fields(matching, &subject.ty) {
+            Cow::Borrowed(same) => same,
+            Cow::Owned(other) => self.kept_match(other, span),
+        };
         if let Some(error) = never_reached(matching) {
             return self.fail(error);
         }
@@ -56,6 +62,14 @@ impl<'a> Binder<'a> {
             return self.fail(error);
         }
         self.case_of(conditions, values, span)
+    }
+
+    fn kept_match(&self, matching: ast::Match, span: Span) -> &'a ast::Match {
+        let kind = ast::ExprKind::Match(Box::new(matching));
+        match &self.kept(&ast::Expr { kind, span }).kind {
+            ast::ExprKind::Match(kept) => kept,
+            _ => unreachable!("it was made of a match"),
+        }
     }
 
     /// The condition of an arm, none if it always holds, and its value.
@@ -178,6 +192,50 @@ impl<'a> Binder<'a> {
     fn covers(&self, block: &Block<'a>, subject: &Expr, matching: &ast::Match) -> bool {
         covers_all(&subject.ty, self.may_be_null(block, subject), matching)
     }
+}
+
+/// A match in which `{k}` is a pattern of the field `k` where structs that have it are matched, and not the variable `k`.
+pub(in crate::plan) fn with_fields<'m>(matching: &'m ast::Match, ty: &LogicalType) -> Cow<'m, ast::Match> {
+    if !matches!(ty, LogicalType::Struct(_)) {
+        return Cow::Borrowed(matching);
+    }
+    let mut other = matching.clone();
+    let patterns = other.arms.iter_mut().flat_map(|arm| &mut arm.patterns);
+    let changed = patterns.fold(false, |changed, pattern| as_fields(pattern, ty) | changed);
+    match changed {
+        true => Cow::Owned(other),
+        false => Cow::Borrowed(matching),
+    }
+}
+
+/// Makes `{k}` a pattern of a field where that is one; whether there was one.
+fn as_fields(pattern: &mut Pattern, ty: &LogicalType) -> bool {
+    let LogicalType::Struct(fields) = ty else { return false };
+    let field = |name: &ast::Ident| fields.iter().find(|field| same(&field.name, &name.text));
+    let mut changed = false;
+    match pattern {
+        Pattern::Value(value) => {
+            if let ast::ExprKind::Braced(name) = &value.kind
+                && field(name).is_some()
+            {
+                let bound = Pattern::Bind(name.clone());
+                *pattern = Pattern::Fields(vec![(name.clone(), bound)], value.span);
+                changed = true;
+            }
+        }
+        Pattern::Fields(parts, _) => {
+            for (name, part) in parts {
+                changed |= field(name).is_some_and(|field| as_fields(part, &field.ty));
+            }
+        }
+        Pattern::OneOf(patterns) => {
+            for pattern in patterns {
+                changed |= as_fields(pattern, ty);
+            }
+        }
+        Pattern::Any(_) | Pattern::Bind(_) | Pattern::Range(..) => {}
+    }
+    changed
 }
 
 /// The first arm whose value has no type in common with those before it.

@@ -73,7 +73,9 @@ pub use expansion::Expansions;
 pub(super) use lambda::as_numbers;
 pub(super) use macro_queries::{holds_query as macro_holds_query, named as macro_named};
 pub(super) use macros::{check as check_macro, expand as expand_macro, given as macro_args};
-pub(super) use matching::{covers_all, never_reached, not_exhaustive, not_in_all, one_of_several, unreachable_arm};
+pub(super) use matching::{
+    covers_all, never_reached, not_exhaustive, not_in_all, one_of_several, unreachable_arm, with_fields,
+};
 pub(super) use modules::of_module;
 pub(super) use nested::{call as call_of, too_large as too_large_type};
 pub(super) use type_name::is_own_type;

@@ -12,7 +12,9 @@ use super::Checker;
 use super::statement::is_error;
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::Statement;
-use crate::plan::{covers_all, never_reached, not_exhaustive, not_in_all, one_of_several, unreachable_arm};
+use crate::plan::{
+    covers_all, never_reached, not_exhaustive, not_in_all, one_of_several, unreachable_arm, with_fields,
+};
 use crate::types::{LogicalType, Value};
 
 impl Checker<'_> {
@@ -26,6 +28,7 @@ impl Checker<'_> {
         let subject = self.expr(&matching.subject, out)?;
         let held = self.inferred("", &subject);
         self.set(held, subject, out);
+        let matching = &*with_fields(matching, &self.variables[held.0 as usize].ty);
         let result = self.new_variable("", Some(LogicalType::Null), false);
         self.declared[result.0 as usize] = false;
         if let Some(error) = never_reached(matching) {
