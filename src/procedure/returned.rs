@@ -9,8 +9,8 @@
 
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{
-    Expr, ExprKind, Ident, Query, QueryBody, Returns, Routine, RoutineBody, SelectItem, Statement, StatementKind,
-    TableRefKind, TypeName, Value,
+    Block, Expr, ExprKind, Ident, Let, Query, QueryBody, Returns, Routine, RoutineBody, SelectItem, Statement,
+    StatementKind, TableRefKind, TypeName, Value,
     visit::{self, VisitMut},
 };
 
@@ -23,6 +23,9 @@ pub(super) fn as_query(routine: &mut Routine) {
         return;
     };
     let columns = columns.clone();
+    if routine.metadata.is_empty() {
+        gather(&mut routine.body, &columns);
+    }
     let query = match &mut routine.body {
         RoutineBody::Value(Value::Query(query)) => &mut **query,
         RoutineBody::Value(_) => return,
@@ -46,6 +49,75 @@ pub(super) fn as_query(routine: &mut Routine) {
         show(&mut routine.body);
     }
     routine.returns = Returns::Inferred;
+}
+
+/// What a THEN block at the end of a body yields is an array, whose elements the body ends with.
+fn gather(body: &mut RoutineBody, columns: &[(Ident, TypeName)]) {
+    let written = match &*body {
+        RoutineBody::Value(value) => Some(value.clone()),
+        RoutineBody::Block(block) => match block.statements.last().map(|last| &last.kind) {
+            Some(StatementKind::Return(Some(value))) => Some((**value).clone()),
+            Some(StatementKind::Then(then)) => Some(Value::Then(then.clone())),
+            _ => None,
+        },
+    };
+    let Some(Value::Then(mut then)) = written else {
+        return;
+    };
+    if let [(name, _)] = columns {
+        OfOneColumn(name).block(&mut then.body);
+    }
+    let span = then.query.span;
+    let name = Ident {
+        text: YIELDED.to_owned(),
+        quoted: true,
+        span,
+    };
+    let query = all_of(TableRefKind::Name(vec![name.clone()]), span);
+    let gathered = StatementKind::Let(Box::new(Let {
+        name,
+        ty: None,
+        value: Value::Then(then),
+    }));
+    let made = [gathered, StatementKind::Query(query)].map(|kind| Statement { kind, span });
+    match body {
+        RoutineBody::Value(_) => {
+            let statements = made.to_vec();
+            *body = RoutineBody::Block(Block { statements, span });
+        }
+        RoutineBody::Block(block) => {
+            block.statements.pop();
+            block.statements.extend(made);
+        }
+    }
+}
+
+/// What is yielded of one column is the row that has it, unless it is written as one.
+struct OfOneColumn<'c>(&'c Ident);
+
+impl VisitMut for OfOneColumn<'_> {
+    fn statement(&mut self, statement: &mut Statement) {
+        match &mut statement.kind {
+            StatementKind::Yield(Some(value)) => {
+                if let Value::Expr(written) = &mut **value
+                    && !matches!(written.kind, ExprKind::Struct(_) | ExprKind::Instance { .. })
+                {
+                    let span = written.span;
+                    let kind = ExprKind::Struct(vec![(self.0.clone(), written.clone())]);
+                    *written = Expr { kind, span };
+                }
+            }
+            // What these yield is theirs.
+            StatementKind::Routine(_) | StatementKind::Then(_) => {}
+            StatementKind::Let(inner) if matches!(inner.value, Value::Then(_)) => {}
+            StatementKind::Assign(inner) if matches!(inner.value, Value::Then(_)) => {}
+            _ => visit::walk_statement(self, statement),
+        }
+    }
+
+    fn expr(&mut self, _expr: &mut Expr) {}
+
+    fn query(&mut self, _query: &mut Query) {}
 }
 
 /// Makes the query that a procedure returns at its end one by itself, whose rows are shown where nobody wants them.
@@ -82,6 +154,9 @@ impl VisitMut for Early<'_> {
 
     fn query(&mut self, _query: &mut Query) {}
 }
+
+/// What a THEN block has yielded; nobody else can write that.
+const YIELDED: &str = "yielded\u{1}";
 
 /// The rows before they have the types that are declared; nobody else can write that.
 const ROWS: &str = "rows\u{1}";
