@@ -318,7 +318,22 @@ impl Trial<'_> {
             .iter()
             .map(|free| free.fitting.len())
             .fold(1, usize::saturating_mul);
-        for number in 0..count.min(MOST_TRIALS) {
+        if count > MOST_TRIALS {
+            self.around(free, &mut found);
+        }
+        if found.made.is_none() {
+            self.first_ones(free, count.min(MOST_TRIALS), &mut found);
+        }
+        for (fitting, free) in found.fitting.iter_mut().zip(free) {
+            // In the order of the kinds.
+            fitting.sort_by_key(|ty| free.fitting.iter().position(|known| known == ty));
+        }
+        Some((found.fitting, Some(result_of(&found.results)), found.made?))
+    }
+
+    /// Tries combinations one after the other.
+    fn first_ones(&mut self, free: &[Free], count: usize, found: &mut Found) {
+        for number in 0..count {
             let mut rest = number;
             let types = free.iter().map(|free| {
                 let ty = &free.fitting[rest % free.fitting.len()];
@@ -326,16 +341,8 @@ impl Trial<'_> {
                 ty
             });
             let types: Vec<&LogicalType> = types.collect();
-            self.find(free, &types, &mut found);
+            self.find(free, &types, found);
         }
-        if count > MOST_TRIALS {
-            self.around(free, &mut found);
-        }
-        for (fitting, free) in found.fitting.iter_mut().zip(free) {
-            // In the order of the kinds.
-            fitting.sort_by_key(|ty| free.fitting.iter().position(|known| known == ty));
-        }
-        Some((found.fitting, Some(result_of(&found.results)), found.made?))
     }
 
     /// Tries what is of one kind as far as it can be, and, where that checks, other types for one parameter after the other.
