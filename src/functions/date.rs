@@ -222,7 +222,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Scalar::Int(call.env.now_micros().div_euclid(MICROS_PER_DAY).into()))
     })
     .aka(&["today"])
-    .volatile()
+    .stable()
     .doc(
         "The day on which the statement began, in UTC",
         "current_date() → 2026-01-31",
@@ -231,12 +231,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Scalar::Int(call.env.now_micros().into()))
     })
     .aka(&["current_timestamp", "get_current_timestamp", "transaction_timestamp"])
-    .volatile()
+    .stable()
     .doc("When the statement began", "now() → 2026-01-31 12:00:00"),
     strict("localtimestamp", &[], returns::timestamp, |call, _| {
         Ok(Scalar::Int(call.env.now_micros().into()))
     })
-    .volatile()
+    .stable()
     .doc(
         "When the statement began, in UTC, as a timestamp without a zone",
         "localtimestamp() → 2026-01-31 12:00:00",
@@ -245,7 +245,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Scalar::Int(call.env.now_micros().rem_euclid(MICROS_PER_DAY).into()))
     })
     .aka(&["localtime", "get_current_time"])
-    .volatile()
+    .stable()
     .doc(
         "The time of day at which the statement began, in UTC",
         "current_time() → 12:00:00",

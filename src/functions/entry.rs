@@ -26,8 +26,8 @@ pub struct Function {
     pub result: fn(&[LogicalType]) -> LogicalType,
     /// What NULLs do.
     pub nulls: NullRule,
-    /// May give another value for the same arguments, or for the same arguments in another statement.
-    pub volatile: bool,
+    /// How long its value for the same arguments stays the same.
+    pub stability: Stability,
     /// May fail for some arguments.
     pub fallible: bool,
     /// A sentence or two for the user, without a full stop at the end.
@@ -44,6 +44,17 @@ pub struct Function {
     pub items: Option<ItemsBody>,
     /// What generated code does itself, by loads from an array or struct.
     pub native: Option<Native>,
+}
+
+/// How long the value of a function for the same arguments stays the same, in PostgreSQL's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stability {
+    /// Always: calls of constants are folded.
+    Immutable,
+    /// During a statement, such as `now()`.
+    Stable,
+    /// It is another one with each call, such as `random()`.
+    Volatile,
 }
 
 /// Accesses to arrays and structs that the compiler knows.
@@ -97,7 +108,7 @@ pub(super) const fn strict(
         variadic: false,
         result,
         nulls: NullRule::Strict,
-        volatile: false,
+        stability: Stability::Immutable,
         fallible: false,
         doc: "",
         example: "",
@@ -196,9 +207,20 @@ impl Function {
         Self { variadic: true, ..self }
     }
 
-    /// That must not be folded.
+    /// That gives another value with each call.
     pub(super) const fn volatile(self) -> Self {
-        Self { volatile: true, ..self }
+        Self {
+            stability: Stability::Volatile,
+            ..self
+        }
+    }
+
+    /// That gives another value in another statement.
+    pub(super) const fn stable(self) -> Self {
+        Self {
+            stability: Stability::Stable,
+            ..self
+        }
     }
 
     /// `round(decimal, bigint)`, for messages and documentation.

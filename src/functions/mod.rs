@@ -49,10 +49,10 @@ pub use body::{
     Answer, Body, Call, Env, FunctionError, ItemsBody, ItemsCall, NO_MEMORY, Scalar, ValuesBody, ValuesCall, stoppable,
     within,
 };
-pub use entry::{Emit, EmitArgs, Function, Native, NullRule};
+pub use entry::{Emit, EmitArgs, Function, Native, NullRule, Stability};
 pub use params::{Class, Param, common_type};
 pub use part::Part;
-pub use resolve::{ResolveFailure, Resolved, resolve};
+pub use resolve::{ResolveFailure, Resolved, is_volatile, resolve};
 pub use runs::{LONG_RUN, SHORT_RUN, sort_in_runs};
 
 use crate::types::{LogicalType, Value};

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::params::common_type;
-use super::{Function, FunctionId, Param, all};
+use super::{Function, FunctionId, Param, Stability, all};
 use crate::types::LogicalType;
 
 /// A call with its types.
@@ -65,6 +65,15 @@ pub fn resolve(name: &str, args: &[LogicalType]) -> Result<Resolved, ResolveFail
         result: (all()[id as usize].result)(&arg_types),
         arg_types,
     })
+}
+
+/// Whether a function of this name gives another value with each call.
+pub fn is_volatile(name: &str) -> bool {
+    let key = name.to_ascii_lowercase();
+    let found = NAMES.get(key.trim_start_matches('@')).into_iter().flatten();
+    found
+        .into_iter()
+        .any(|id| all()[*id as usize].stability == Stability::Volatile)
 }
 
 type Names = HashMap<String, Vec<u32>>;

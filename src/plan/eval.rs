@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::constant;
 use super::logical::{ArithOp, ChainStep, CompareOp, Expr, ExprKind};
-use crate::functions::{self, Env, FunctionId, Resolved};
+use crate::functions::{self, Env, FunctionId, Resolved, Stability};
 use crate::types::value::total_order;
 use crate::types::{Interval, LogicalType, Value};
 
@@ -91,7 +91,7 @@ pub fn evaluate(expr: &Expr) -> Option<Value> {
 
 /// A function of constants, unless it depends on more than its arguments.
 fn call(function: FunctionId, args: &[Expr], ty: &LogicalType) -> Option<Value> {
-    if functions::function(function).volatile {
+    if functions::function(function).stability != Stability::Immutable {
         return None;
     }
     let values: Vec<Value> = args.iter().map(evaluate).collect::<Option<_>>()?;

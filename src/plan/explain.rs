@@ -29,6 +29,11 @@ pub fn text(query: &Query, estimates: &Estimates<'_>) -> String {
         Printer::new(&subquery.columns).plan(&subquery.root, 1, estimates, &mut out);
     }
     for (i, recursion) in query.recursions.iter().enumerate() {
+        if recursion.is_kept_rows() {
+            let _ = writeln!(out, "Rows kept {i}");
+            Printer::new(&recursion.base.columns).plan(&recursion.base.root, 1, estimates, &mut out);
+            continue;
+        }
         let kind = if recursion.distinct {
             "Recursion"
         } else {

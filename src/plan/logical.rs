@@ -50,6 +50,13 @@ pub struct Recursion {
     pub subqueries_before: usize,
 }
 
+impl Recursion {
+    /// Whether there is no step: the rows are found once, and read in several places.
+    pub fn is_kept_rows(&self) -> bool {
+        !self.distinct && matches!(&self.step.root, Plan::Values { rows, .. } if rows.is_empty())
+    }
+}
+
 /// A bound query.
 #[derive(Clone, Debug)]
 pub struct Query {
@@ -591,6 +598,8 @@ pub enum ExprKind {
         args: Vec<Expr>,
         /// May give NULL.
         nullable: bool,
+        /// Gives another value with each call.
+        volatile: bool,
     },
 }
 

@@ -322,6 +322,8 @@ pub struct Callee {
     pub result: LogicalType,
     /// May give NULL.
     pub nullable: bool,
+    /// It gives another value with each call.
+    pub volatile: bool,
     /// Its body asks its session for something, as far as that is known.
     pub effects: bool,
     /// It was declared `as async`: no query calls it.

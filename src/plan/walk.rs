@@ -14,7 +14,7 @@ use gobi_grammar::ast::Span;
 use super::logical::{
     Aggregate, ColumnId, CompareOp, Each, Expr, ExprKind, JoinKind, Plan, RowCall, WindowBound, WindowCall, WindowFrame,
 };
-use crate::functions;
+use crate::functions::{self, Stability};
 use crate::types::{LogicalType, Value};
 
 impl Expr {
@@ -211,20 +211,22 @@ impl Expr {
         self.visit(&mut |e| {
             constant &= match &e.kind {
                 ExprKind::Column(_) | ExprKind::Subquery(_) => false,
-                ExprKind::Call { function, .. } => !functions::function(*function).volatile,
+                ExprKind::Call { function, .. } => functions::function(*function).stability == Stability::Immutable,
                 _ => true,
             };
         });
         constant
     }
 
-    /// Calls something that changes from call to call, such as `random()`.
+    /// Calls something that gives another value with each call, such as `random()`.
     pub fn is_volatile(&self) -> bool {
         let mut volatile = false;
         self.visit(&mut |e| {
-            if let ExprKind::Call { function, .. } = &e.kind {
-                volatile |= functions::function(*function).volatile;
-            }
+            volatile |= match &e.kind {
+                ExprKind::Call { function, .. } => functions::function(*function).stability == Stability::Volatile,
+                ExprKind::Routine { volatile, .. } => *volatile,
+                _ => false,
+            };
         });
         volatile
     }

@@ -347,6 +347,7 @@ impl Instances {
             return Err(Diagnostic::new("42P18", call.name.span, message).with_help(help));
         };
         let effects = instance.routine.effects && self.any_question(number, &|_| true);
+        let volatile = self.is_volatile(number);
         let (result, nullable) = result.unwrap_or((LogicalType::Null, true));
         let passed = params.into_iter().map(|param| (param.ty, param.passed)).collect();
         Ok(Callee {
@@ -354,6 +355,7 @@ impl Instances {
             params: passed,
             result,
             nullable,
+            volatile,
             effects,
             is_async: definition.routine.mode == Some(Mode::Async),
         })

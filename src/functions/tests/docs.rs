@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::functions::{Function, NullRule, Param, all};
+use crate::functions::{Function, NullRule, Param, Stability, all};
 
 #[test]
 fn the_documentation_is_current() {
@@ -63,8 +63,10 @@ fn notes(function: &Function) -> String {
         let names: Vec<_> = function.aliases.iter().map(|name| format!("`{name}`")).collect();
         notes += &format!(". Also {}", names.join(", "));
     }
-    if function.volatile {
-        notes += ". Volatile";
+    match function.stability {
+        Stability::Immutable => {}
+        Stability::Stable => notes += ". Stable",
+        Stability::Volatile => notes += ". Volatile",
     }
     debug_assert!(function.nulls == NullRule::Strict || function.doc.contains("NULL"));
     notes

@@ -39,7 +39,7 @@ fn every_entry_is_in_order() {
         assert!(!function.variadic || !function.params.is_empty(), "{function:?}");
         if function.emit.is_some() {
             assert!(
-                !function.fallible && !function.volatile,
+                !function.fallible && function.stability == Stability::Immutable,
                 "{function:?} cannot be inline"
             );
         }

@@ -206,7 +206,8 @@ impl<'a> Binder<'a> {
         if callee.effects && !self.in_body {
             return Some(self.does_more(&call.name.text, span));
         }
-        Some(self.passed(&call.name.text, callee, args, span))
+        let called = self.passed(&call.name.text, callee, args, span);
+        Some(called.map(|called| self.once(block, called)))
     }
 
     /// The error of a function that queries would wait for.
@@ -239,6 +240,7 @@ impl<'a> Binder<'a> {
             name: name.into(),
             args: values,
             nullable: callee.nullable,
+            volatile: callee.volatile,
         };
         Ok(Expr {
             kind,

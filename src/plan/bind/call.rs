@@ -118,8 +118,18 @@ impl<'a> Binder<'a> {
             _ => self.exprs(block, &call.args)?,
         };
         match name.as_str() {
+            "nullif" => {
+                let mut args = args;
+                if let Some(first) = args.first_mut() {
+                    *first = self.held(block, first.clone())?;
+                }
+                self.form("nullif", args, call, span)
+            }
             form if FORMS.contains(&form) => self.form(form, args, call, span),
-            _ => self.function(&call.name, args, span),
+            _ => {
+                let called = self.function(&call.name, args, span)?;
+                Ok(self.once(block, called))
+            }
         }
     }
 

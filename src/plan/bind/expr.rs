@@ -68,12 +68,14 @@ impl<'a> Binder<'a> {
             } => {
                 let expr = self.expr(block, expr);
                 let (low, high) = self.pair(block, low, high)?;
-                self.between(expr?, low, high, *negated, e.span)
+                let expr = self.held(block, expr?)?;
+                self.between(expr, low, high, *negated, e.span)
             }
             K::InList { expr, negated, list } => {
                 let expr = self.expr(block, expr);
                 let list = self.exprs(block, list)?;
-                self.in_list(expr?, list, *negated, e.span)
+                let expr = self.held(block, expr?)?;
+                self.in_list(expr, list, *negated, e.span)
             }
             K::InQuery { expr, negated, query } => self.in_query_value(block, expr, query, *negated, e.span),
             K::Like { .. } => self.like(block, e),
@@ -328,6 +330,7 @@ impl<'a> Binder<'a> {
         span: Span,
     ) -> Bound<Expr> {
         let operand = operand.map(|e| self.expr(block, e)).transpose();
+        let operand = operand.and_then(|held| held.map(|value| self.held(block, value)).transpose());
         let mut conditions = Vec::with_capacity(arms.len());
         let mut values = Vec::with_capacity(arms.len() + 1);
         for (when, then) in arms {

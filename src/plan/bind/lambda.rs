@@ -137,12 +137,14 @@ impl<'a> Binder<'a> {
             name: "lambda".into(),
             args: passed.values,
             nullable: callee.nullable,
+            volatile: callee.volatile,
         };
-        Ok(Expr {
+        let called = Expr {
             kind,
             ty: callee.result,
             span: e.span,
-        })
+        };
+        Ok(self.once(block, called))
     }
 
     /// An expression that lives as long as the binding.

@@ -29,6 +29,7 @@ impl<'a> Binder<'a> {
     /// `e match {…}`.
     pub(super) fn match_value(&mut self, block: &mut Block<'a>, matching: &'a ast::Match, span: Span) -> Bound<Expr> {
         let subject = self.expr(block, &matching.subject)?;
+        let subject = self.held(block, subject)?;
         let matching = match with_fields(matching, &subject.ty) {
             Cow::Borrowed(same) => same,
             Cow::Owned(other) => self.kept_match(other, span),

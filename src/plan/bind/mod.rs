@@ -4,7 +4,8 @@
 //! `#7 > 0.02` whose literal has the column's type, and a projection.
 //!
 //! Invariants: what is returned cannot fail to type; all errors of a query are collected, those that only follow from
-//! an earlier one are not; a column id is produced by exactly one operator, so a CTE used twice is bound twice.
+//! an earlier one are not; a column id is produced by exactly one operator, so a CTE used twice is
+//! bound twice, unless its rows are kept.
 //!
 //! Does not: choose join orders or move filters; the rules do.
 
@@ -59,6 +60,7 @@ mod type_name;
 mod typed;
 mod unnest;
 mod view;
+mod volatile;
 mod window;
 
 use std::collections::HashSet;
@@ -104,7 +106,7 @@ struct Relation {
     output: Vec<(ColumnId, Field)>,
 }
 
-/// A CTE in reach, bound anew at each reference.
+/// A CTE in reach, bound anew at each reference unless its rows are kept.
 #[derive(Clone, Copy)]
 struct CteEntry<'a> {
     cte: &'a ast::Cte,
@@ -115,6 +117,8 @@ struct CteEntry<'a> {
     used: bool,
     /// Its query may refer to itself.
     recursive: bool,
+    /// Which of all CTEs of the statement it is.
+    number: usize,
 }
 
 /// The state of binding one statement.
@@ -130,6 +134,8 @@ struct Binder<'a> {
     begun: Option<CteEntry<'a>>,
     errors: Vec<Diagnostic>,
     ctes: Vec<CteEntry<'a>>,
+    /// So many CTEs have been declared.
+    ctes_declared: usize,
     /// Names of the CTEs whose bodies are being bound, under WITH RECURSIVE.
     recursive: Vec<&'a ast::Ident>,
     /// Scopes of the enclosing query blocks, innermost last.
@@ -254,6 +260,7 @@ impl<'a> Binder<'a> {
             begun: None,
             errors: Vec::new(),
             ctes: Vec::new(),
+            ctes_declared: 0,
             recursive: Vec::new(),
             outer: Vec::new(),
             beside: Vec::new(),
@@ -400,7 +407,9 @@ impl<'a> Binder<'a> {
                 outer: self.outer.len(),
                 used: false,
                 recursive,
+                number: self.ctes_declared,
             };
+            self.ctes_declared += 1;
             self.ctes.push(entry);
             if recursive {
                 self.recursive.push(&cte.name);
@@ -426,6 +435,9 @@ impl<'a> Binder<'a> {
         };
         entry.used = true;
         let entry = *entry;
+        if let Some(rows) = self.rows_of_cte(entry.number) {
+            return Ok(rows);
+        }
         let hidden_ctes = self.ctes.split_off(entry.sees);
         let hidden_scopes = self.outer.split_off(entry.outer);
         let in_reach = self.steps.partition_point(|step| step.sees <= entry.sees);
@@ -438,7 +450,11 @@ impl<'a> Binder<'a> {
         self.steps.extend(hidden_steps);
         let mut relation = relation?;
         self.rename(&mut relation, &entry.cte.columns, &entry.cte.name)?;
-        Ok(relation)
+        let is_kept = entry.cte.materialized == Some(true) || self.varies(&relation.plan);
+        Ok(match is_kept && self.can_be_kept(&relation.plan) {
+            true => self.kept_cte(relation, &entry.cte.name.text, entry.number),
+            false => relation,
+        })
     }
 
     /// Applies `name(a, b)`; fewer names than columns leave the rest as they are.

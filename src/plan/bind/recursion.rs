@@ -41,6 +41,8 @@ pub(super) struct Made {
     pub(super) subqueries_before: usize,
     /// Where the step stands.
     pub(super) span: Span,
+    /// The CTE whose rows it keeps, if that is all that it is for.
+    pub(super) cte: Option<usize>,
 }
 
 impl Made {
@@ -68,7 +70,7 @@ impl<'a> Binder<'a> {
         Some(self.recursive_rows(id, name, fields))
     }
 
-    fn recursive_rows(&mut self, recursion: RecursionId, name: String, fields: Vec<Field>) -> Relation {
+    pub(super) fn recursive_rows(&mut self, recursion: RecursionId, name: String, fields: Vec<Field>) -> Relation {
         let made = fields.into_iter().enumerate().map(|(at, field)| {
             let id = self.new_column(&field.name, field.ty.clone(), field.nullable);
             (id, at, field)
@@ -138,6 +140,7 @@ impl<'a> Binder<'a> {
                 fields: fields.clone(),
                 subqueries_before: self.subqueries.len(),
                 span: step.span,
+                cte: None,
             });
             return Ok(self.recursive_rows(id, name.text.clone(), fields));
         }

@@ -228,6 +228,7 @@ impl<'a> Binder<'a> {
         let (plan, keys, order, on) = (plan?, keys?, order?, on?);
 
         let keys = self.group_by_all(select, &block, &items, keys);
+        block.compute_below(&keys);
         let grouped = !keys.is_empty()
             || !block.aggregates.is_empty()
             || select.having.is_some()

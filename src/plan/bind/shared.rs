@@ -1,9 +1,10 @@
-//! Where the values come from that a relation of FROM is found for: a small part of the rows before it, or these rows kept.
+//! Rows that are found once and read in several places: those before a relation of FROM that uses their values, and those of CTEs.
 //!
 //! For `t LEFT JOIN u ON …, LATERAL (SELECT … t.a …) AS b` the distinct values of `t.a` are those of a scan of `t`. Where more is needed than
 //! a few operators, the rows are found once: they become the base of a recursive CTE without a step, which both sides of the join read.
+//! So do those of `WITH q AS MATERIALIZED (…)`, and of a CTE whose rows are others each time, such as `(SELECT random() AS r FROM t)`.
 //!
-//! Invariants: the values of a part are all those of the rows, and maybe more.
+//! Invariants: the values of a part are all those of the rows, and maybe more; all references to a CTE see the same rows.
 //!
 //! Does not: share rows that depend on those of an outer query; they are found again.
 
@@ -15,7 +16,7 @@ use super::decorrelate::{Blocked, has_calls};
 use super::domain::{copied, varies};
 use super::recursion::Made;
 use super::{Binder, Relation};
-use crate::plan::logical::{ColumnId, Expr, JoinKind, Plan, RecursionId};
+use crate::plan::logical::{ColumnId, Expr, ExprKind, JoinKind, Plan, RecursionId, SubqueryId};
 use crate::types::Field;
 
 /// So many operators are repeated rather than their rows kept.
@@ -48,12 +49,75 @@ impl Binder<'_> {
         } else if !self.can_be_kept(&rows) {
             return Err(Blocked("rows before it that change from time to time"));
         }
-        let rows = self.kept_rows(rows);
+        let rows = self.kept_rows(rows, "rows before LATERAL", None);
         Ok((rows.clone(), rows))
     }
 
+    /// Rows that are the same wherever the plan is repeated: they are kept if they would be others each time.
+    pub(super) fn settled(&mut self, rows: Plan) -> Plan {
+        match varies(&rows) && self.can_be_kept(&rows) {
+            true => self.kept_rows(rows, "rows around a subquery", None),
+            false => rows,
+        }
+    }
+
+    /// The rows of a CTE that are kept, for one more reference to it.
+    pub(super) fn rows_of_cte(&mut self, cte: usize) -> Option<Relation> {
+        let is_of = |made: &Option<Made>| made.as_ref().is_some_and(|made| made.cte == Some(cte));
+        let at = self.recursions.iter().position(is_of)?;
+        let made = self.recursions.get(at)?.as_ref()?;
+        let (name, fields) = (made.name.clone(), made.fields.clone());
+        let recursion = RecursionId(u32::try_from(at).unwrap_or(u32::MAX));
+        Some(self.recursive_rows(recursion, name, fields))
+    }
+
+    /// A CTE whose rows are found once.
+    pub(super) fn kept_cte(&mut self, relation: Relation, name: &str, cte: usize) -> Relation {
+        let columns = relation.output.iter().map(|(id, field)| {
+            let own = self.new_column(&field.name, field.ty.clone(), field.nullable);
+            (own, self.column_expr(*id, Span::default()))
+        });
+        let columns: Vec<(ColumnId, Expr)> = columns.collect();
+        let own: Vec<ColumnId> = columns.iter().map(|(id, _)| *id).collect();
+        let rows = Plan::Project {
+            input: Box::new(relation.plan),
+            columns,
+        };
+        let fields = relation.output.into_iter().map(|(_, field)| field);
+        Relation {
+            plan: self.kept_rows(rows, name, Some(cte)),
+            output: own.into_iter().zip(fields).collect(),
+        }
+    }
+
+    /// Whether a plan may have other rows each time, be it for those of a recursive CTE or subquery that it reads.
+    pub(super) fn varies(&self, plan: &Plan) -> bool {
+        let (mut next, mut seen) = (vec![plan], HashSet::new());
+        while let Some(plan) = next.pop() {
+            if varies(plan) {
+                return true;
+            }
+            each_read(plan, &mut |read| {
+                if !seen.insert(read) {
+                    return;
+                }
+                match read {
+                    Read::Recursion(id) => {
+                        let made = self.recursions.get(id.0 as usize).and_then(Option::as_ref);
+                        next.extend(made.into_iter().flat_map(|made| [&made.base.plan, &made.step.plan]));
+                    }
+                    Read::Subquery(id) => {
+                        let asked = self.subqueries.get(id.0 as usize);
+                        next.extend(asked.map(|relation| &relation.plan));
+                    }
+                }
+            });
+        }
+        false
+    }
+
     /// Whether a plan can run before all others.
-    fn can_be_kept(&self, plan: &Plan) -> bool {
+    pub(super) fn can_be_kept(&self, plan: &Plan) -> bool {
         fn is_open(binder: &Binder<'_>, plan: &Plan) -> bool {
             let open = |id: RecursionId| binder.recursions.get(id.0 as usize).is_none_or(Option::is_none);
             matches!(plan, Plan::Recursive { recursion, .. } if open(*recursion))
@@ -63,7 +127,7 @@ impl Binder<'_> {
     }
 
     /// The same columns, read from rows that are found once.
-    fn kept_rows(&mut self, rows: Plan) -> Plan {
+    fn kept_rows(&mut self, rows: Plan, name: &str, cte: Option<usize>) -> Plan {
         let output = rows.output();
         let (base, copies) = copied(self, &rows);
         let field = |id: &ColumnId| {
@@ -88,7 +152,7 @@ impl Binder<'_> {
             output: base.output.clone(),
         };
         let recursion = RecursionId(u32::try_from(self.recursions.len()).unwrap_or(u32::MAX));
-        let name = "rows before LATERAL".to_owned();
+        let name = name.to_owned();
         self.recursions.push(Some(Made {
             name: name.clone(),
             base,
@@ -97,6 +161,7 @@ impl Binder<'_> {
             fields,
             subqueries_before: self.subqueries.len(),
             span: Span::default(),
+            cte,
         }));
         Plan::Recursive {
             recursion,
@@ -104,6 +169,27 @@ impl Binder<'_> {
             columns: output.into_iter().zip(0..).collect(),
         }
     }
+}
+
+/// What a plan reads that runs before it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Read {
+    Recursion(RecursionId),
+    Subquery(SubqueryId),
+}
+
+fn each_read(plan: &Plan, f: &mut dyn FnMut(Read)) {
+    if let Plan::Recursive { recursion, .. } = plan {
+        f(Read::Recursion(*recursion));
+    }
+    plan.for_each_expr(&mut |expr| {
+        expr.visit(&mut |part| {
+            if let ExprKind::Subquery(id) = part.kind {
+                f(Read::Subquery(id));
+            }
+        });
+    });
+    plan.children().into_iter().for_each(|child| each_read(child, f));
 }
 
 fn operators(plan: &Plan) -> usize {

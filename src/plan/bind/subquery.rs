@@ -19,7 +19,7 @@ use super::domain::{self, Source};
 use super::quantified::Quantified;
 use super::scope::same;
 use super::select::Block;
-use super::{Binder, Bound, Relation};
+use super::{Binder, Bound, Relation, volatile};
 use crate::plan::logical::{
     Aggregate, AggregateFunction, ColumnId, CompareOp, Each, Expr, ExprKind, JoinKind, Plan, SubqueryId,
 };
@@ -35,6 +35,8 @@ pub(super) enum Attach {
     Join(Joined),
     /// A call for its rows.
     Call(ForRows),
+    /// A value that is computed once for each of its rows.
+    Value(ColumnId, Expr),
 }
 
 /// A subquery to be joined with the plan of its block.
@@ -62,6 +64,7 @@ impl Attach {
                 for_each_value(&mut join.right, f);
             }
             Attach::Call(call) => call.for_each_outer(f),
+            Attach::Value(_, value) => f(value),
         }
     }
 
@@ -70,6 +73,7 @@ impl Attach {
         match self {
             Attach::Join(join) => join.right.output(),
             Attach::Call(call) => vec![call.column()],
+            Attach::Value(column, _) => vec![*column],
         }
     }
 
@@ -78,6 +82,7 @@ impl Attach {
         match self {
             Attach::Join(join) => is_for_each(&join.right),
             Attach::Call(_) => true,
+            Attach::Value(..) => false,
         }
     }
 }
@@ -101,7 +106,8 @@ fn is_for_each(plan: &Plan) -> bool {
 impl<'a> Binder<'a> {
     /// Joins subqueries to a plan.
     pub(super) fn attach(&mut self, plan: Plan, mut joins: Vec<Attach>) -> Plan {
-        self.attached += joins.len();
+        let is_joined = |attach: &&Attach| !matches!(attach, Attach::Value(..));
+        self.attached += joins.iter().filter(is_joined).count();
         if self.attached > MOST_ATTACHED {
             let place = self.last_subquery;
             let message = format!("more than {MOST_ATTACHED} subqueries have to be joined with the rows around them");
@@ -111,15 +117,26 @@ impl<'a> Binder<'a> {
             joins.clear();
         }
         joins.into_iter().fold(plan, |left, join| match join {
-            Attach::Join(join) => Plan::Join {
-                kind: join.kind,
-                right: Box::new(domain::for_each(self, &left, join.right)),
-                left: Box::new(left),
-                keys: join.keys,
-                null_equal: join.null_equal,
-                residual: join.residual,
-            },
+            Attach::Join(join) => {
+                let left = match is_for_each(&join.right) {
+                    true => self.settled(left),
+                    false => left,
+                };
+                Plan::Join {
+                    kind: join.kind,
+                    right: Box::new(domain::for_each(self, &left, join.right)),
+                    left: Box::new(left),
+                    keys: join.keys,
+                    null_equal: join.null_equal,
+                    residual: join.residual,
+                }
+            }
             Attach::Call(call) => self.with_call(left, call),
+            Attach::Value(column, value) => {
+                let kept = left.output().into_iter();
+                let kept = kept.map(|id| (id, self.column_expr(id, Span::default()))).collect();
+                volatile::with_value(left, kept, (column, value))
+            }
         })
     }
 

@@ -8,9 +8,10 @@
 //!
 //! Does not: reorder joins or push filters (the rules did).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::joins;
+use super::once;
 use super::rows::RowLayout;
 use super::unnest;
 use super::{
@@ -67,10 +68,19 @@ fn plan_part(
         query,
         estimator: estimates.then(|| Estimator::new(&query.root, tables)),
         out: PhysicalPlan::empty((subqueries, recursions), query),
+        volatile: HashMap::new(),
+        kept: HashSet::new(),
     };
     match query.only_value() {
         Some(value) if is_given => builder.out.value = Some(value.clone()),
         _ => builder.result()?,
+    }
+    while let Some(column) = once::repeated(&builder.out, &builder.volatile) {
+        if !builder.kept.insert(column) {
+            break;
+        }
+        builder.again();
+        builder.result()?;
     }
     Ok(builder.out)
 }
@@ -97,6 +107,10 @@ pub(super) struct Builder<'a> {
     pub(super) query: &'a logical::Query,
     estimator: Option<Estimator>,
     pub(super) out: PhysicalPlan,
+    /// Columns that are another value each time they are computed, and behind how many steps of their pipelines they are made.
+    volatile: HashMap<ColumnId, usize>,
+    /// Those of them that are kept.
+    kept: HashSet<ColumnId>,
 }
 
 /// The columns that an expression mentions.
@@ -140,6 +154,14 @@ pub(super) fn produced(plan: &Plan) -> Columns {
 }
 
 impl Builder<'_> {
+    /// Forgets the pipelines, but not what is to be kept.
+    fn again(&mut self) {
+        let subqueries = std::mem::take(&mut self.out.subqueries);
+        let recursions = std::mem::take(&mut self.out.recursions);
+        self.out = PhysicalPlan::empty((subqueries, recursions), self.query);
+        self.volatile.clear();
+    }
+
     /// The whole query: what stands on top of it (ORDER BY, LIMIT) is done on the result's batches.
     fn result(&mut self) -> Result<(), PlanError> {
         let wanted: Vec<ColumnId> = self.query.output.iter().map(|(id, _)| *id).collect();
@@ -203,7 +225,10 @@ impl Builder<'_> {
     ) -> Result<(), PlanError> {
         let mut pipeline = self.open(input, &columns.iter().copied().collect())?;
         let columns: Vec<Expr> = columns.iter().map(|id| self.column_expr(*id)).collect();
-        pipeline.steps.extend(super::cutoff::step(&pipeline, &columns, &finish));
+        let is_volatile = |column: &Expr| once::is_volatile(&pipeline, column);
+        if !columns.iter().any(is_volatile) {
+            pipeline.steps.extend(super::cutoff::step(&pipeline, &columns, &finish));
+        }
         pipeline.sink = Sink::Batches { temp, columns, finish };
         self.out.pipelines.push(pipeline);
         Ok(())
@@ -392,13 +417,32 @@ impl Builder<'_> {
         let wanted: Vec<&(ColumnId, Expr)> = columns.iter().filter(|(id, _)| required.contains(id)).collect();
         let needed = mentioned_all(wanted.iter().map(|(_, expr)| expr));
         let mut pipeline = self.open(input, &needed)?;
-        for (id, expr) in wanted {
+        let mut keeps = false;
+        for (id, expr) in &wanted {
             let same = matches!(expr.kind, ExprKind::Column(other) if other == *id);
             if !same {
                 pipeline.bindings.insert(*id, Binding::Expr(expr.clone()));
             }
+            if expr.is_volatile() {
+                keeps |= self.kept.contains(id);
+                self.volatile.insert(*id, pipeline.steps.len());
+            }
         }
-        Ok(pipeline)
+        if !keeps {
+            return Ok(pipeline);
+        }
+        let columns: Vec<ColumnId> = wanted.iter().map(|(id, _)| *id).collect();
+        let temp = self.temp(&columns);
+        pipeline.sink = Sink::Batches {
+            temp: Some(temp),
+            columns: columns.iter().map(|id| self.column_expr(*id)).collect(),
+            finish: Finish::default(),
+        };
+        let source_rows = pipeline.source_rows;
+        self.out.pipelines.push(pipeline);
+        let mut reading = self.read_temp(temp, &columns);
+        reading.source_rows = source_rows;
+        Ok(reading)
     }
 
     fn aggregate(

@@ -17,6 +17,7 @@ pub mod display;
 pub mod facts;
 mod full;
 mod joins;
+mod once;
 pub mod rows;
 mod unnest;
 mod window;

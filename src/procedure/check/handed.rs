@@ -152,6 +152,7 @@ impl Checker<'_> {
             name: "function".into(),
             args,
             nullable: callee.nullable,
+            volatile: callee.volatile,
         };
         let ty = callee.result;
         let call = Expr { kind, ty, span };

@@ -313,6 +313,7 @@ impl Checker<'_> {
                     },
                     args: values,
                     nullable: callee.nullable,
+                    volatile: callee.volatile,
                 };
                 let ty = callee.result;
                 let call = Expr { kind, ty, span };

@@ -10,6 +10,7 @@ use gobi_grammar::ast::{self, Expr, ExprKind, Literal, Span};
 
 use super::Checker;
 use super::matching::null;
+use crate::functions;
 use crate::plan::logical::ColumnId;
 use crate::plan::routine::Statement;
 use crate::types::LogicalType;
@@ -252,9 +253,10 @@ impl Checker<'_> {
         }
     }
 
+    /// Whether an expression calls a function of the user's, or one that gives another value with each call.
     pub(super) fn has_own_calls(&self, expr: &mut Expr) -> bool {
         if let ExprKind::Call(call) = &expr.kind
-            && self.is_own(&call.name.text)
+            && (self.is_own(&call.name.text) || functions::is_volatile(&call.name.text))
         {
             return true;
         }
@@ -269,6 +271,10 @@ pub(super) fn subject_of(expr: &mut Expr) -> Option<&mut Expr> {
     match &mut expr.kind {
         ExprKind::Between { expr, .. } | ExprKind::InList { expr, .. } => Some(expr),
         ExprKind::Match(matching) => Some(&mut matching.subject),
+        ExprKind::Case {
+            operand: Some(operand), ..
+        } => Some(operand),
+        ExprKind::Call(call) if call.name.text.eq_ignore_ascii_case("nullif") => call.args.first_mut(),
         _ => None,
     }
 }

@@ -28,6 +28,25 @@ impl Instances {
 
     /// Whether a routine asks its session for something of this kind, itself or by what it calls.
     pub(super) fn any_question(&self, number: usize, is: &dyn Fn(&QuestionKind) -> bool) -> bool {
+        self.any_called(number, &|routine| {
+            let mut asked = routine.questions().into_iter();
+            asked.any(|at| self.questions.get(at).is_none_or(|question| is(&question.kind)))
+        })
+    }
+
+    /// Whether a routine computes something that is another value with each call, itself or by what it calls.
+    pub(super) fn is_volatile(&self, number: usize) -> bool {
+        self.any_called(number, &|routine| {
+            let mut any = false;
+            Statement::each(&routine.body, &mut |statement| {
+                statement.exprs(&mut |expr| any |= expr.is_volatile());
+            });
+            any
+        })
+    }
+
+    /// Whether something is true of a routine, or of one that it calls.
+    fn any_called(&self, number: usize, is: &dyn Fn(&Routine) -> bool) -> bool {
         fn callees(expr: &Expr, into: &mut Vec<usize>) {
             if let ExprKind::Routine { routine, .. } = &expr.kind {
                 into.push(routine.0 as usize);
@@ -39,8 +58,7 @@ impl Instances {
             let Some(instance) = self.routines.get(number).filter(|_| seen.insert(number)) else {
                 continue;
             };
-            let mut asked = instance.routine.questions().into_iter();
-            if asked.any(|at| self.questions.get(at).is_none_or(|question| is(&question.kind))) {
+            if is(&instance.routine) {
                 return true;
             }
             Statement::each(&instance.routine.body, &mut |statement| {
