@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
+use gobi_grammar::ast::Span;
 use gobi_jit::{HostTable, host_functions};
 
 use super::growing::{self, array_filled, array_grow, array_room, object_own};
@@ -55,6 +56,8 @@ pub struct Host {
     pub error: Option<ExecError>,
     /// The error that was caught last.
     pub(super) caught: Option<Box<ExecError>>,
+    /// Calls that the error at hand has left.
+    pub(super) through: Vec<Span>,
 }
 
 /// Less is not worth counting before it is made.
@@ -89,6 +92,7 @@ impl Host {
             made: 0,
             error: None,
             caught: None,
+            through: Vec::new(),
         }))
     }
 
@@ -195,6 +199,7 @@ host_functions! {
     /// Everything that kernels of the engine can call.
     static FUNCTIONS = {
         "call_scalar" => call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64;
+        "through" => through(host: *mut u8, site: i64) -> i64;
         "like_match" => like_match(pattern: *const u8, view: *const u8) -> i64;
         "nested_compare" => nested_compare(layout: *const u8, x: *const u8, y: *const u8) -> i64;
         "list_add" => list_add(host: *mut u8, place: *mut u8, cell: *const u8, stride: i64, counts: i64) -> i64;
@@ -286,6 +291,21 @@ extern "C" fn list_finish(host: *mut u8, state: i64) -> i64 {
             _ => 0,
         }
     }
+}
+
+/// So many calls are kept of those that an error leaves: the innermost ones, and the outermost.
+const MOST_CALLS: usize = 16;
+
+/// An error leaves a call that stands at this site.
+extern "C" fn through(host: *mut u8, site: i64) -> i64 {
+    // SAFETY: as for `call_scalar`.
+    let host = unsafe { &mut *host.cast::<Host>() };
+    let site = host.code.sites.get(usize::try_from(site).unwrap_or(usize::MAX));
+    if let Some(span) = site.map(|site| site.span) {
+        host.through.truncate(MOST_CALLS - 1);
+        host.through.push(span);
+    }
+    0
 }
 
 extern "C" fn call_scalar(host: *mut u8, call: i64, cells: *mut u8) -> i64 {

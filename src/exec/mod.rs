@@ -232,6 +232,8 @@ pub struct ExecError {
     pub help: Option<String>,
     /// The user's name for it, if it was thrown.
     pub exception: Option<String>,
+    /// Calls that it went through on its way out, the innermost first.
+    pub through: Vec<Span>,
 }
 
 /// What helps where there is too little memory.
@@ -246,6 +248,7 @@ impl ExecError {
             span: None,
             help: None,
             exception: None,
+            through: Vec::new(),
         }
     }
 

@@ -353,6 +353,7 @@ host_functions! {
     pub(super) static FUNCTIONS = {
         "tick" => tick(host: *mut u8, flag: *const u8, site: i64, rounds: i64) -> i64;
         "collect" => collect(host: *mut u8, question: i64, cells: *mut u8) -> i64;
+        "collect_more" => collect_more(host: *mut u8, question: i64, cells: *mut u8) -> i64;
         "ask" => ask(host: *mut u8, question: i64, cells: *mut u8) -> i64;
         "throw" => throw(host: *mut u8, site: i64, cells: *const u8) -> i64;
         "catch" => catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64;
@@ -381,9 +382,20 @@ extern "C" fn tick(host: *mut u8, flag: *const u8, site: i64, rounds: i64) -> i6
 extern "C" fn collect(host: *mut u8, question: i64, cells: *mut u8) -> i64 {
     // SAFETY: the frame's host slot holds the body's `Host`, which nothing else uses while it collects.
     let host = unsafe { &mut *host.cast::<Host>() };
+    collected(host, question, cells, false)
+}
+
+/// The same for a row behind which another one of its INSERT comes: they are added together.
+extern "C" fn collect_more(host: *mut u8, question: i64, cells: *mut u8) -> i64 {
+    // SAFETY: as above.
+    let host = unsafe { &mut *host.cast::<Host>() };
+    collected(host, question, cells, true)
+}
+
+fn collected(host: &mut Host, question: i64, cells: *mut u8, more: bool) -> i64 {
     let number = usize::try_from(question).unwrap_or(usize::MAX);
     // SAFETY: generated code passes the cells of this question.
-    let kept = catch_unwind(AssertUnwindSafe(|| unsafe { keep(host, number, cells) }));
+    let kept = catch_unwind(AssertUnwindSafe(|| unsafe { keep(host, number, cells, more) }));
     match kept {
         Ok(Ok(())) => 0,
         Ok(Err(error)) => {
@@ -399,7 +411,7 @@ extern "C" fn collect(host: *mut u8, question: i64, cells: *mut u8) -> i64 {
 
 /// # Safety
 /// `cells` has a cell for each value that the question is given.
-unsafe fn keep(host: &mut Host, number: usize, cells: *const u8) -> Result<(), ExecError> {
+unsafe fn keep(host: &mut Host, number: usize, cells: *const u8, more: bool) -> Result<(), ExecError> {
     let Some(asking) = &mut host.asking else {
         return Err(ExecError::unsupported("INSERT in a function that a query calls"));
     };
@@ -409,7 +421,7 @@ unsafe fn keep(host: &mut Host, number: usize, cells: *const u8) -> Result<(), E
         .ok_or_else(|| ExecError::internal("an unknown question"))?;
     // SAFETY: the caller's promise.
     let is_full = unsafe { asking.pending.add(number, &types.given, cells) };
-    match is_full || asking.tries > 0 {
+    match !more && (is_full || asking.tries > 0) {
         true => hand_over(host),
         false => Ok(()),
     }

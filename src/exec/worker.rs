@@ -638,10 +638,15 @@ pub unsafe fn failure_at(code: &PipelineCode, frame: *const u8, host: &mut Host)
         }
         bytes
     };
-    if let Some(error) = host.error.take() {
+    let through = std::mem::take(&mut host.through);
+    let site = code.sites.get(word(ERROR_SITE as usize) as usize);
+    if let Some(mut error) = host.error.take() {
+        // What was asked from here, and failed elsewhere.
+        error.through.extend(site.map(|site| site.span));
+        error.through.extend(through);
         return error;
     }
-    let Some(site) = code.sites.get(word(ERROR_SITE as usize) as usize) else {
+    let Some(site) = site else {
         return ExecError::internal("a kernel failed at an unknown place");
     };
     if site.code == "57014" {
@@ -661,6 +666,7 @@ pub unsafe fn failure_at(code: &PipelineCode, frame: *const u8, host: &mut Host)
     }
     ExecError {
         span: (site.span.end > 0).then_some(site.span),
+        through,
         ..ExecError::user(site.code, message)
     }
 }

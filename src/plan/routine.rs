@@ -186,6 +186,8 @@ pub enum Statement {
         question: usize,
         /// The values.
         given: Vec<ColumnId>,
+        /// The same INSERT has a row behind it, with which it is added.
+        more: bool,
         /// Where it stands.
         span: Span,
     },

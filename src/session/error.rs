@@ -9,6 +9,7 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::Span;
 
+use super::routines::Sources;
 use crate::exec::{self, ExecError};
 use crate::formats::FormatError;
 
@@ -104,6 +105,7 @@ impl Error {
         };
         let mut diagnostic = Diagnostic::new(error.code, error.span.unwrap_or(statement), message);
         diagnostic.help = error.help.or(advice);
+        Sources::set_calls(&mut diagnostic, error.through);
         Self {
             kind,
             diagnostics: vec![diagnostic],

@@ -69,12 +69,16 @@ pub fn run(session: &mut Session, test: &Test, running: Running) -> Result<State
     if session.testing.iter().flatten().any(same) {
         return Err(Error::new(named_again(test)));
     }
+    let variables = session.relations.routines.saved();
     if session.testing.is_none() {
-        return routines::look_at_body(session, &body, running).map(|()| StatementResult::Done);
+        let looked = routines::look_at_body(session, &body, running);
+        session.relations.routines.restore(variables);
+        return looked.map(|()| StatementResult::Done);
     }
     let result = undone(session, running, &mut |session| {
         routines::run_body(session, &body, running)
     });
+    session.relations.routines.restore(variables);
     session.pending.clear();
     let sources = &session.relations.routines.sources;
     let error = result.err().map(|error| error.resolved(sources, running.span));

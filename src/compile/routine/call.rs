@@ -8,11 +8,13 @@
 //!
 //! Does not: inline.
 
+use gobi_grammar::ast::Span;
 use gobi_jit::ir::{FuncId, IntCond, MAX_PARAMS, Signature, Type, Value};
 
 use super::variables::CELL;
 use super::{FAILED, write};
 use crate::compile::emit::Emitter;
+use crate::compile::frame::Slot;
 use crate::compile::value::{Kind, Nullable, kind_of};
 use crate::plan::physical::logical::Expr;
 use crate::plan::physical::routine::{Routine, RoutineId};
@@ -109,7 +111,7 @@ impl Emitter<'_> {
         }
         let results = self.b.call(function, &convention.signature(), &words);
         let state = results[results.len() - 1];
-        self.leave_if_failed(state);
+        self.leave_if_failed(state, expr.span);
         match (convention.result, results.first()) {
             (Some(kind), Some(value)) if results.len() == 2 => self.called(kind, *value, state, routine, expr),
             _ => self.null(&expr.ty),
@@ -147,12 +149,18 @@ impl Emitter<'_> {
         }
     }
 
-    fn leave_if_failed(&mut self, state: Value) {
+    /// An error of what is called here goes on to whoever has called this.
+    fn leave_if_failed(&mut self, state: Value, call: Span) {
         let failed = self.b.iconst(Type::I8, FAILED);
         let failed = self.b.icmp(IntCond::Eq, state, failed);
         let (error, go_on) = (self.b.cold_block(), self.b.block());
         self.b.branch(failed, error, go_on);
         self.b.switch_to(error);
+        let host_state = self.slot(Slot::Host);
+        let site = self.site("XX000", "", [None, None], call);
+        let site = self.b.iconst(Type::I64, site as i64);
+        let (host, sig) = self.host("through", &[Type::Ptr, Type::I64]);
+        self.b.call_host(host, &sig, &[host_state, site]);
         self.leave();
         self.b.switch_to(go_on);
     }

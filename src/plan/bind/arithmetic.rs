@@ -164,14 +164,16 @@ impl Binder<'_> {
             return Err(NoStep::Help("`div` divides integers; use `/`"));
         }
         if left.is_float() || right.is_float() {
-            let both_real = [(left, left_value), (right, right_value)];
-            let real = both_real.iter().all(|(ty, v)| **ty == LogicalType::Real || v.is_some());
-            return Ok(Step::all(
-                match real && (left_value.is_none() || right_value.is_none()) {
-                    true => LogicalType::Real,
-                    false => LogicalType::Double,
-                },
-            ));
+            let sides = [(left, left_value), (right, right_value)];
+            let is_real = |ty: &LogicalType| *ty == LogicalType::Real;
+            let adapts = |(ty, value): &(&LogicalType, Option<&Value>)| is_real(ty) || value.is_some();
+            let constants = left_value.is_some() && right_value.is_some();
+            let wide = constants && sides.iter().any(|(ty, _)| **ty == LogicalType::Double);
+            let real = sides.iter().any(|(ty, _)| is_real(ty)) && sides.iter().all(adapts) && !wide;
+            return Ok(Step::all(match real {
+                true => LogicalType::Real,
+                false => LogicalType::Double,
+            }));
         }
         let adapt = |ty: &LogicalType, v: Option<&Value>| v.map_or_else(|| ty.clone(), |v| least_type(v, ty));
         decimal_types(op, &adapt(left, left_value), &adapt(right, right_value))

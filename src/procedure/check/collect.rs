@@ -1,7 +1,7 @@
 //! INSERT of values: rows that are collected, and added when the body asks for something else, or ends.
 //!
 //! `for i in range(1000) { insert into t values (i, 'x') }` adds its rows at once; with a query of `t` in the loop they are there when it
-//! is asked. In a TRY each INSERT adds its rows by itself.
+//! is asked. In a TRY each INSERT adds its rows by itself, all of them at once.
 //!
 //! Invariants: what is collected has the types of the table's columns.
 //!
@@ -52,11 +52,13 @@ impl Checker<'_> {
         let first = given.first().map_or(&[][..], Vec::as_slice);
         let question = self.question(kind, first, Vec::new());
         out.append(&mut made);
-        out.extend(
-            given
-                .into_iter()
-                .map(|given| Statement::Collect { question, given, span }),
-        );
+        let count = given.len();
+        out.extend(given.into_iter().enumerate().map(|(at, given)| Statement::Collect {
+            question,
+            given,
+            more: at + 1 < count,
+            span,
+        }));
         // Behind a row that is refused nothing of the block is done.
         self.flush_in_try(span, out);
         true

@@ -136,6 +136,11 @@ impl Checker<'_> {
                 let help = "write `try { … } catch e { … }`: what failed is undone";
                 self.error(Diagnostic::new("0A000", statement.span, message).with_help(help));
             }
+            K::DefineMacro(_) | K::Module(_) | K::Test(_) | K::Audit(_) => {
+                let message = format!("{} in a body is not supported yet", statement.kind.name());
+                let help = "write it before the body: it stands by itself";
+                self.error(Diagnostic::new("0A000", statement.span, message).with_help(help));
+            }
             K::Unsupported { .. } | K::Copy(_) | K::Explain(_) | K::Set(_) | K::Show(_) => {
                 let message = format!("{} in a body is not supported yet", statement.kind.name());
                 self.error(Diagnostic::new("0A000", statement.span, message));

@@ -13,6 +13,7 @@ use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Ident, Span};
 
+use super::sources::Sources;
 use super::streams::Cursor;
 use super::{Running, spawned};
 use crate::exec::routine::Answers;
@@ -88,7 +89,12 @@ impl<'a> Answering<'a> {
     /// What the body failed with: the session's own error, if it was one.
     pub fn error(&mut self, error: ExecError, statement: Span) -> Error {
         match self.error.take() {
-            Some(own) if said(&own) == error.message => own,
+            Some(mut own) if said(&own) == error.message => {
+                if let Some(first) = own.diagnostics.first_mut() {
+                    Sources::set_calls(first, error.through);
+                }
+                own
+            }
             _ => Error::from_exec(error, statement),
         }
     }
@@ -519,6 +525,7 @@ fn to_exec(error: &Error) -> ExecError {
     exec.exception.clone_from(&error.exception);
     exec.span = first.map(Diagnostic::span);
     exec.help = first.and_then(|first| first.help.clone());
+    exec.through = first.map(Sources::calls_of).unwrap_or_default();
     exec.kind = match error.kind {
         ErrorKind::User | ErrorKind::Conflict => crate::exec::ErrorKind::User,
         ErrorKind::Unsupported => crate::exec::ErrorKind::Unsupported,

@@ -109,10 +109,23 @@ struct Held {
     value: Value,
 }
 
+/// The variables of a script, as they were.
+pub struct Saved(Vec<Held>);
+
 /// Variables by name, in lower case.
 pub type Values = HashMap<String, (LogicalType, Value)>;
 
 impl Routines {
+    /// The script's variables as they are.
+    pub fn saved(&self) -> Saved {
+        Saved(self.variables.clone())
+    }
+
+    /// Gives the script's variables back what they were.
+    pub fn restore(&mut self, Saved(variables): Saved) {
+        self.variables = variables;
+    }
+
     /// Puts variables in the place of the script's; gives those that were there.
     pub fn stand_in(&mut self, inside: Option<Values>) -> Option<Values> {
         std::mem::replace(&mut self.inside, inside)

@@ -15,6 +15,15 @@ use gobi_grammar::{Diagnostic, Label};
 /// Where the ranges of functions begin.
 const FIRST: u32 = 1 << 31;
 
+/// What is said beside the place of a call that an error has gone through.
+const CALLED: &str = "called here";
+
+/// No place of a script.
+const NOWHERE: Span = Span {
+    start: u32::MAX,
+    end: u32::MAX,
+};
+
 /// The texts of functions, each in its range.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -133,9 +142,36 @@ impl Sources {
         origin
     }
 
-    /// The error with places of the script only; what lies in a function of another one is shown at `statement`.
+    /// The place of a call that an error has gone through, beside the error's.
+    fn called_at(span: Span) -> Label {
+        let text = CALLED.to_owned();
+        Label { span, text }
+    }
+
+    /// The error with these calls.
+    pub fn set_calls(diagnostic: &mut Diagnostic, calls: Vec<Span>) {
+        diagnostic.labels.retain(|label| label.text != CALLED);
+        diagnostic.labels.extend(calls.into_iter().map(Self::called_at));
+    }
+
+    /// The calls that an error has gone through, the innermost first.
+    pub fn calls_of(diagnostic: &Diagnostic) -> Vec<Span> {
+        let calls = diagnostic.labels.iter().filter(|label| label.text == CALLED);
+        calls.map(|label| label.span).collect()
+    }
+
+    /// The error with places of the script only; what lies in a function of another one is shown where the script calls it, or at
+    /// `statement`.
     pub fn resolve(&self, diagnostic: Diagnostic, statement: Span) -> Diagnostic {
+        let calls = Self::calls_of(&diagnostic);
         let mut resolved = diagnostic;
+        resolved.labels.retain(|label| label.text != CALLED);
+        let here = calls.into_iter().filter(|span| span.end > 0);
+        let here = here
+            .map(|span| self.place(&Self::called_at(span), NOWHERE))
+            .find(|span| span.start < FIRST);
+        let inside = |span: &Span| statement.start <= span.start && span.end <= statement.end;
+        let statement = here.filter(inside).unwrap_or(statement);
         let main = resolved.span();
         if main.start >= FIRST
             && let Some(text) = self.text(main)
