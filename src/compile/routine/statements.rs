@@ -91,12 +91,7 @@ impl Emitter<'_> {
                 taken,
                 span,
             } => drop(self.ask(*question, given, taken, *span)),
-            Statement::Collect {
-                question,
-                given,
-                more,
-                span,
-            } => self.collect(*question, given, *more, *span),
+            Statement::Collect { .. } => self.collect(statement),
             Statement::Rows {
                 question,
                 given,
@@ -237,9 +232,17 @@ impl Emitter<'_> {
     }
 
     /// Hands values over as a row that is added later.
-    fn collect(&mut self, question: usize, given: &[ColumnId], more: bool, span: Span) {
-        let function = if more { "collect_more" } else { "collect" };
-        self.hand_over(function, question, given, 0, span);
+    fn collect(&mut self, row: &Statement) {
+        if let Statement::Collect {
+            question,
+            given,
+            more,
+            span,
+        } = row
+        {
+            let function = if *more { "collect_more" } else { "collect" };
+            self.hand_over(function, *question, given, 0, *span);
+        }
     }
 
     /// Calls the session with values in cells, of which there are enough for what it gives back; its answer, and the cells.

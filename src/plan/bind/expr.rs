@@ -71,12 +71,7 @@ impl<'a> Binder<'a> {
                 let expr = self.held(block, expr?)?;
                 self.between(expr, low, high, *negated, e.span)
             }
-            K::InList { expr, negated, list } => {
-                let expr = self.expr(block, expr);
-                let list = self.exprs(block, list)?;
-                let expr = self.held(block, expr?)?;
-                self.in_list(expr, list, *negated, e.span)
-            }
+            K::InList { expr, negated, list } => self.in_values(block, (expr, list), *negated, e.span),
             K::InQuery { expr, negated, query } => self.in_query_value(block, expr, query, *negated, e.span),
             K::Like { .. } => self.like(block, e),
             K::Is { expr, negated, test } => self.is_test(block, expr, *negated, *test, e.span),
@@ -102,6 +97,19 @@ impl<'a> Binder<'a> {
             }
             _ => self.own_form(block, e),
         }
+    }
+
+    fn in_values(
+        &mut self,
+        block: &mut Block<'a>,
+        (expr, list): (&'a ast::Expr, &'a [ast::Expr]),
+        negated: bool,
+        span: Span,
+    ) -> Bound<Expr> {
+        let expr = self.expr(block, expr);
+        let list = self.exprs(block, list)?;
+        let expr = self.held(block, expr?)?;
+        self.in_list(expr, list, negated, span)
     }
 
     fn any_call(&mut self, block: &mut Block<'a>, call: &'a ast::Call, e: &'a ast::Expr) -> Bound<Expr> {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::super::question::QuestionKind;
 use super::{Instance, Instances};
 use crate::plan::logical::{Expr, ExprKind};
-use crate::plan::routine::{RoutineId, Statement};
+use crate::plan::routine::{Routine, RoutineId, Statement};
 
 impl Instances {
     /// Whether an expression calls a routine that asks its session, as far as it is known of one that is being checked.
