@@ -11,7 +11,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use gobi_grammar::ast::Span;
 use gobi_jit::{HostTable, host_functions};
 
 use super::growing::{self, array_filled, array_grow, array_room, object_own};
@@ -24,6 +23,7 @@ use super::{CancelToken, ExecError, arranged, nested, operators};
 use crate::compile::{HostCall, HostWork, Pattern, PipelineCode};
 use crate::functions::like::LikePattern;
 use crate::functions::{self, Scalar};
+use crate::plan::physical::Span;
 use crate::types::cast::{self, CastError};
 use crate::types::nested::{NestedLayout, Objects, interval_bits};
 use crate::types::value::TEXT_HEAD_BYTES;

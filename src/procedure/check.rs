@@ -36,6 +36,7 @@ mod statement;
 mod stream;
 mod target;
 mod tidy;
+mod trial;
 mod trigger;
 mod unused;
 mod value;

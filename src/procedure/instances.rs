@@ -399,7 +399,7 @@ impl Instances {
             definition: Some(definition.clone()),
             params: key.to_vec(),
             strict: self.strict,
-            result: None,
+            result: (definition.routine.returns == Returns::Void).then_some(None),
             routine: Routine::default(),
             recursive: false,
         });

@@ -8,7 +8,6 @@
 //!
 //! Does not: inline.
 
-use gobi_grammar::ast::Span;
 use gobi_jit::ir::{FuncId, IntCond, MAX_PARAMS, Signature, Type, Value};
 
 use super::variables::CELL;
@@ -16,6 +15,7 @@ use super::{FAILED, write};
 use crate::compile::emit::Emitter;
 use crate::compile::frame::Slot;
 use crate::compile::value::{Kind, Nullable, kind_of};
+use crate::plan::physical::Span;
 use crate::plan::physical::logical::Expr;
 use crate::plan::physical::routine::{Routine, RoutineId};
 use crate::types::stack::with_room;

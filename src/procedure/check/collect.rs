@@ -7,12 +7,11 @@
 //!
 //! Does not: deal with other forms of INSERT; they run as they are.
 
-use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{self, Assigned, InsertSource, Span};
+use gobi_grammar::ast::{self, Assigned, Ident, InsertSource, Span};
 
 use super::super::question::QuestionKind;
 use super::Checker;
-use crate::plan::logical::{ColumnId, Expr};
+use crate::plan::logical::ColumnId;
 use crate::plan::routine::Statement;
 use crate::plan::{Named, stored};
 use crate::types::Field;
@@ -20,15 +19,12 @@ use crate::types::Field;
 impl Checker<'_> {
     /// Makes an INSERT of values rows that are collected; `false` if it is none of this form, and nothing was made.
     pub(super) fn collect(&mut self, insert: &ast::Insert, span: Span, out: &mut Vec<Statement>) -> bool {
-        if self.instances.trying {
-            self.try_rows(insert);
-        }
         let plain = insert.with.ctes.is_empty() && insert.on_conflict.is_none() && insert.returning.is_empty();
         let InsertSource::Values(rows) = &insert.source else {
             return false;
         };
         let width = rows.first().map_or(0, Vec::len);
-        let Some(columns) = self.columns_of(insert, width) else {
+        let Some(columns) = self.columns_of(&insert.target, &insert.columns, width) else {
             return false;
         };
         if !plain || rows.iter().any(|row| row.len() != columns.len()) {
@@ -84,50 +80,6 @@ impl Checker<'_> {
         }
     }
 
-    /// An error where what is inserted does not fit its column, as the statement has one when it runs.
-    fn try_rows(&mut self, insert: &ast::Insert) {
-        match &insert.source {
-            InsertSource::Values(rows) => {
-                let Some(columns) = self.columns_of(insert, rows.first().map_or(0, Vec::len)) else {
-                    return;
-                };
-                for (value, column) in rows.iter().flat_map(|row| row.iter().zip(&columns)) {
-                    let Assigned::Value(expr) = value else { continue };
-                    if let Some(bound) = self.expr(expr, &mut Vec::new()) {
-                        self.try_column(bound, column);
-                    }
-                }
-            }
-            InsertSource::Query(query) if insert.with.ctes.is_empty() => {
-                let Some((fields, _)) = self.bound_query(query) else {
-                    return;
-                };
-                let Some(columns) = self.columns_of(insert, fields.len()) else {
-                    return;
-                };
-                let items: Vec<Span> = match &query.body {
-                    ast::QueryBody::Select(select) => select.items.iter().filter_map(place_of).collect(),
-                    _ => Vec::new(),
-                };
-                for (at, (field, column)) in fields.into_iter().zip(&columns).enumerate() {
-                    let id = self.temporary(field.ty, true);
-                    let place = items.get(at).filter(|_| items.len() == columns.len());
-                    let value = self.held(id, place.copied().unwrap_or(query.span));
-                    self.try_column(value, column);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn try_column(&mut self, value: Expr, column: &Field) {
-        let (ty, span) = (value.ty.clone(), value.span);
-        if stored(value, &column.ty).is_none() {
-            let message = format!("column `{}` is {}, not {ty}", column.name, column.ty);
-            self.error(Diagnostic::new("42804", span, message));
-        }
-    }
-
     /// Variables for the values of a row; fewer if one does not fit. What is wrong with it is left to the statement itself.
     fn row(&mut self, row: &[Assigned], columns: &[Field], made: &mut Vec<Statement>) -> Vec<ColumnId> {
         let mut ids = Vec::with_capacity(row.len());
@@ -146,12 +98,12 @@ impl Checker<'_> {
     }
 
     /// The columns that values are for; `None` if that is not plain to see.
-    fn columns_of(&mut self, insert: &ast::Insert, width: usize) -> Option<Vec<Field>> {
-        self.as_kept(insert.target.span, |checker| checker.columns_here(insert, width))
+    pub(super) fn columns_of(&mut self, target: &ast::Target, names: &[Ident], width: usize) -> Option<Vec<Field>> {
+        self.as_kept(target.span, |checker| checker.columns_here(target, names, width))
     }
 
-    fn columns_here(&mut self, insert: &ast::Insert, width: usize) -> Option<Vec<Field>> {
-        let parts: Vec<&str> = insert.target.table.iter().map(|part| part.text.as_str()).collect();
+    fn columns_here(&mut self, target: &ast::Target, names: &[Ident], width: usize) -> Option<Vec<Field>> {
+        let parts: Vec<&str> = target.table.iter().map(|part| part.text.as_str()).collect();
         let tables = self.tables.as_mut()?;
         let Ok(Some(Named::Table(id))) = tables.written(&parts) else {
             return None;
@@ -159,11 +111,11 @@ impl Checker<'_> {
         let info = tables.info(id);
         let shown = info.schema.len() - info.system_columns;
         let all = info.schema.get(..shown)?;
-        if insert.columns.is_empty() {
+        if names.is_empty() {
             return (width == all.len()).then(|| all.to_vec());
         }
-        let mut columns: Vec<Field> = Vec::with_capacity(insert.columns.len());
-        for name in &insert.columns {
+        let mut columns: Vec<Field> = Vec::with_capacity(names.len());
+        for name in names {
             let found = all.iter().find(|field| field.name.eq_ignore_ascii_case(&name.text))?;
             if columns.iter().any(|known| known.name == found.name) {
                 return None;
@@ -171,13 +123,5 @@ impl Checker<'_> {
             columns.push(found.clone());
         }
         Some(columns)
-    }
-}
-
-/// Where an item of a select list stands; `None` if it may be several columns.
-fn place_of(item: &ast::SelectItem) -> Option<Span> {
-    match item {
-        ast::SelectItem::Expr { expr, .. } => Some(expr.span),
-        _ => None,
     }
 }

@@ -372,6 +372,9 @@ impl Checker<'_> {
     /// A statement that changes something, or only the session can do.
     pub(super) fn run(&mut self, statement: &ast::Statement, out: &mut Vec<Statement>) {
         self.effects = true;
+        if self.instances.trying {
+            self.try_change(statement);
+        }
         if let K::Insert(insert) = &statement.kind
             && self.collect(insert, statement.span, out)
         {
