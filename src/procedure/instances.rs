@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{Call, Ident, Mode, Span};
+use gobi_grammar::ast::{Call, Ident, Mode, Returns, Span};
 
 use super::check::{self, Assumed};
 use super::generics;

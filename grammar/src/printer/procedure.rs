@@ -442,6 +442,7 @@ impl Printer {
                 self.word(" catch ");
                 if arm.exception.text != "_" {
                     self.ident(&arm.exception);
+                    self.word(" ");
                 }
                 self.ident(name);
                 self.block(body);
