@@ -233,7 +233,7 @@ pub struct ExecError {
     /// The user's name for it, if it was thrown.
     pub exception: Option<String>,
     /// Calls that it went through on its way out, the innermost first.
-    pub through: Vec<Span>,
+    pub through: Box<[Span]>,
 }
 
 /// What helps where there is too little memory.
@@ -248,7 +248,7 @@ impl ExecError {
             span: None,
             help: None,
             exception: None,
-            through: Vec::new(),
+            through: Box::default(),
         }
     }
 

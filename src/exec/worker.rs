@@ -642,8 +642,8 @@ pub unsafe fn failure_at(code: &PipelineCode, frame: *const u8, host: &mut Host)
     let site = code.sites.get(word(ERROR_SITE as usize) as usize);
     if let Some(mut error) = host.error.take() {
         // What was asked from here, and failed elsewhere.
-        error.through.extend(site.map(|site| site.span));
-        error.through.extend(through);
+        let before = error.through.iter().copied();
+        error.through = before.chain(site.map(|site| site.span)).chain(through).collect();
         return error;
     }
     let Some(site) = site else {
@@ -666,7 +666,7 @@ pub unsafe fn failure_at(code: &PipelineCode, frame: *const u8, host: &mut Host)
     }
     ExecError {
         span: (site.span.end > 0).then_some(site.span),
-        through,
+        through: through.into(),
         ..ExecError::user(site.code, message)
     }
 }

@@ -105,7 +105,7 @@ impl Error {
         };
         let mut diagnostic = Diagnostic::new(error.code, error.span.unwrap_or(statement), message);
         diagnostic.help = error.help.or(advice);
-        Sources::set_calls(&mut diagnostic, error.through);
+        Sources::set_calls(&mut diagnostic, &error.through);
         Self {
             kind,
             diagnostics: vec![diagnostic],

@@ -91,7 +91,7 @@ impl<'a> Answering<'a> {
         match self.error.take() {
             Some(mut own) if said(&own) == error.message => {
                 if let Some(first) = own.diagnostics.first_mut() {
-                    Sources::set_calls(first, error.through);
+                    Sources::set_calls(first, &error.through);
                 }
                 own
             }
@@ -525,7 +525,7 @@ fn to_exec(error: &Error) -> ExecError {
     exec.exception.clone_from(&error.exception);
     exec.span = first.map(Diagnostic::span);
     exec.help = first.and_then(|first| first.help.clone());
-    exec.through = first.map(Sources::calls_of).unwrap_or_default();
+    exec.through = first.map(Sources::calls_of).unwrap_or_default().into();
     exec.kind = match error.kind {
         ErrorKind::User | ErrorKind::Conflict => crate::exec::ErrorKind::User,
         ErrorKind::Unsupported => crate::exec::ErrorKind::Unsupported,

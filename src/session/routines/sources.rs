@@ -149,9 +149,9 @@ impl Sources {
     }
 
     /// The error with these calls.
-    pub fn set_calls(diagnostic: &mut Diagnostic, calls: Vec<Span>) {
+    pub fn set_calls(diagnostic: &mut Diagnostic, calls: &[Span]) {
         diagnostic.labels.retain(|label| label.text != CALLED);
-        diagnostic.labels.extend(calls.into_iter().map(Self::called_at));
+        diagnostic.labels.extend(calls.iter().copied().map(Self::called_at));
     }
 
     /// The calls that an error has gone through, the innermost first.
