@@ -495,7 +495,7 @@ impl Checker<'_> {
     ) -> Result<(Routine, Assumed), Vec<Diagnostic>> {
         let falls_through = self.flow.is_reachable();
         let declared = self.declared_names(&self.raises.clone());
-        self.check_raises(&declared);
+        self.check_raises(0, &declared);
         let raises = self.leaving();
         let result = match (&self.wanted, self.returned.take()) {
             (Returned::Void, _) | (Returned::Inferred | Returned::Rows, None) => None,

@@ -82,8 +82,8 @@ impl Checker<'_> {
         names
     }
 
-    /// An error for each exception that leaves the body and is not declared, if any are.
-    pub(super) fn check_raises(&mut self, declared: &[Ident]) {
+    /// An error for each exception that was thrown since, leaves the body and is not declared, if any are.
+    pub(super) fn check_raises(&mut self, since: usize, declared: &[Ident]) {
         let is_known = |name: &str| {
             let mut names = declared.iter().map(|name| name.text.as_str());
             names.any(|known| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(ANY))
@@ -92,7 +92,7 @@ impl Checker<'_> {
             return;
         }
         let mut seen: Vec<String> = Vec::new();
-        for (name, span) in self.raised.names.clone() {
+        for (name, span) in self.raised.names.get(since..).unwrap_or_default().to_vec() {
             if is_known(&name) || seen.contains(&name) {
                 continue;
             }

@@ -228,6 +228,8 @@ impl Checker<'_> {
         self.dialect = definition.dialect;
         let mut body = vec![Statement::Set(names.state, literal(CALLED, of.span))];
         self.trigger_params(definition, of, &mut body);
+        // What WHEN and the arguments throw is nothing that the procedure declares.
+        let raised = self.raised_so_far();
         match &definition.routine.body {
             RoutineBody::Block(block) => {
                 let block = self.with_whole_rows(block);
@@ -242,6 +244,8 @@ impl Checker<'_> {
                 span: of.span,
             }])),
         }
+        let declared = self.declared_names(&definition.routine.raises);
+        self.check_raises(raised, &declared);
         match when {
             Some(when) => called.push(Statement::If {
                 arms: vec![(when, body)],

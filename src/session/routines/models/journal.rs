@@ -34,6 +34,7 @@ impl Desk<'_> {
         at: &str,
         restate: Option<&ast::Restate>,
     ) -> Result<Option<(String, String)>, Error> {
+        let unit = spec.unit.as_str();
         if let Some(restate) = restate {
             let (from, to) = (self.time_of(&restate.from)?, self.time_of(&restate.to)?);
             if from >= to {
@@ -41,31 +42,52 @@ impl Desk<'_> {
                 let help = "write `RESTATE FROM` the earlier time `TO` the later one";
                 return Err(self.error("22023", message).with_help(help));
             }
-            return Ok(Some((from, to)));
+            // Rows of a unit are computed from all of it.
+            return Ok(Some((self.floor(&from, unit)?, self.ceiling(&to, unit)?)));
         }
         // An interval that has not ended yet is left for the next run.
-        let to = self.text(&format!(
-            "SELECT CAST(date_trunc('{}', TIMESTAMP '{at}') AS string)",
-            spec.unit
-        ))?;
-        let to = to.unwrap_or_else(|| at.to_owned());
-        let from = match (self.done_until(name)?, &spec.start) {
-            (Some(mark), _) if spec.lookback > 0 => {
-                let (units, unit) = (spec.lookback, &spec.unit);
-                let back = self.text(&format!(
-                    "SELECT CAST(TIMESTAMP '{mark}' - INTERVAL '{units} {unit}' AS string)"
-                ))?;
-                back.unwrap_or(mark)
-            }
-            (Some(mark), _) => mark,
-            (None, Some(start)) => {
+        let to = self.floor(at, unit)?;
+        let start = match &spec.start {
+            Some(start) => {
                 let start = start.replace('\'', "''");
                 let read = self.text(&format!("SELECT CAST(CAST('{start}' AS timestamp) AS string)"))?;
-                read.unwrap_or_default()
+                self.floor(&read.unwrap_or_default(), unit)?
             }
-            (None, None) => "0001-01-01 00:00:00".to_owned(),
+            None => "0001-01-01 00:00:00".to_owned(),
+        };
+        let from = match self.done_until(name)? {
+            // What was done goes by whole units too, unless the unit was another one then.
+            Some(mark) => self.units_before(&mark, spec.lookback, unit)?.max(start),
+            None => start,
         };
         Ok((from < to).then_some((from, to)))
+    }
+
+    /// The begin of the unit in which a time is.
+    fn floor(&mut self, time: &str, unit: &str) -> Result<String, Error> {
+        self.units_before(time, 0, unit)
+    }
+
+    /// The end of the unit in which a time is; the time itself, if one begins there.
+    fn ceiling(&mut self, time: &str, unit: &str) -> Result<String, Error> {
+        let begin = self.floor(time, unit)?;
+        match begin == time {
+            true => Ok(begin),
+            false => self.moment(&format!("TIMESTAMP '{begin}' + INTERVAL '1 {unit}'")),
+        }
+    }
+
+    /// The begin of the unit that is so many before the one in which a time is.
+    fn units_before(&mut self, time: &str, units: u32, unit: &str) -> Result<String, Error> {
+        self.moment(&format!(
+            "date_trunc('{unit}', TIMESTAMP '{time}') - INTERVAL '{units} {unit}'"
+        ))
+    }
+
+    /// The time that an expression of SQL gives.
+    fn moment(&mut self, sql: &str) -> Result<String, Error> {
+        let time = self.text(&format!("SELECT CAST({sql} AS string)"))?;
+        time.ok_or_else(|| self.error("22004", format!("a time of the run is NULL: {sql}")))
     }
 
     fn time_of(&mut self, written: &ast::Expr) -> Result<String, Error> {
@@ -81,10 +103,9 @@ impl Desk<'_> {
 
     /// So many units later, but not later than the end.
     pub fn earlier_of(&mut self, end: &str, begin: &str, units: u32, unit: &str) -> Result<String, Error> {
-        let next = self.text(&format!(
-            "SELECT CAST(least(TIMESTAMP '{end}', TIMESTAMP '{begin}' + INTERVAL '{units} {unit}') AS string)"
-        ))?;
-        Ok(next.unwrap_or_else(|| end.to_owned()))
+        self.moment(&format!(
+            "least(TIMESTAMP '{end}', TIMESTAMP '{begin}' + INTERVAL '{units} {unit}')"
+        ))
     }
 
     /// Whether the schema `gobi` has a table.

@@ -38,6 +38,7 @@ use crate::session::store::View;
 use crate::session::{Error, ResultStream, Session, StatementResult, prepared, statement, transactions};
 use crate::types::{Field, LogicalType, Value};
 pub use audit::{define as define_audit, forget as forget_audit};
+use before::Before;
 use desk::Desk;
 pub use parts::{Parts, Seen};
 use spec::Kind;
@@ -120,6 +121,7 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
     let given = variables(session, definition, Some(spec))?;
     let mut named = Naming::default();
     count_type(session, definition)?;
+    Before::check_raises(session, definition, &given)?;
     let seen = parts.look(session, definition.dialect, given, &mut named)?;
     if let (Kind::View | Kind::Embedded, Some(param)) = (spec.kind, definition.routine.params.first()) {
         let message = format!("a model of kind `{}` has no parameters", spec.kind.name());
