@@ -75,6 +75,7 @@ impl Session {
         {
             found.extend(error.diagnostics);
         }
+        self.relations.routines.looked_at();
         found.sort_by_key(|diagnostic| (diagnostic.span().start, diagnostic.span().end));
         found.dedup();
         found

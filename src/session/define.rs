@@ -215,6 +215,15 @@ fn definition(
     Ok(def)
 }
 
+/// A table of nothing but columns.
+pub fn plain_table(name: &str, fields: &[Field], span: Span) -> Result<TableDef, Error> {
+    let mut def = TableDef::new(name);
+    for field in fields {
+        add_column(&mut def, &field.name, &field.ty, span)?;
+    }
+    Ok(def)
+}
+
 /// Some names are the engine's own.
 fn check_column_name(name: &str, span: Span) -> Result<(), Error> {
     if crate::store::table::is_hidden(name) {

@@ -307,21 +307,21 @@ impl Session {
     /// Statements that make the definitions of the database again: all, or those of a table or view.
     pub fn definitions(&mut self, name: Option<&str>) -> Result<Vec<String>, Error> {
         let span = Span::new(0, name.map_or(0, str::len));
-        let view = match &mut self.store {
-            Some(store) => store.view(span)?,
-            None => None,
-        };
-        if let (Some(store), None) = (&self.store, &view) {
+        self.refresh_view(span)?;
+        if let (Some(store), None) = (&self.store, &self.relations.view) {
             return Err(store.none_yet(span));
         }
-        let none = crate::catalog::Catalog::default();
-        let catalog = view.as_ref().map_or(&none, store::View::catalog);
+        let Some(view) = self.relations.view.clone() else {
+            return Ok(Vec::new());
+        };
+        let catalog = view.catalog();
         let Some(name) = name else {
-            return Ok(define::text::statements(catalog, None));
+            let beside = routines::beside_catalog(self, catalog)?;
+            return Ok(define::text::of_all(catalog, &beside));
         };
         let parts: Vec<&str> = name.split('.').collect();
         match catalog.find(&parts) {
-            Some(entry) => Ok(define::text::statements(catalog, Some(entry.id))),
+            Some(entry) => Ok(define::text::of_one(catalog, entry.id)),
             None => {
                 let message = format!("there is no table or view `{name}`");
                 Err(Error::new(Diagnostic::new("42P01", span, message)))
@@ -342,7 +342,7 @@ impl Session {
         }
         let statements = found
             .into_iter()
-            .flat_map(|(entry, _)| define::text::statements(catalog, Some(entry.id)));
+            .flat_map(|(entry, _)| define::text::of_one(catalog, entry.id));
         Ok(statements.collect())
     }
 

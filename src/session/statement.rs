@@ -315,14 +315,14 @@ pub(super) fn simplified(query: logical::Query) -> logical::Query {
 }
 
 /// Looks for errors in a change.
-pub fn bind_change(session: &mut Session, change: &Change<'_>, running: Running) -> Result<(), Error> {
+pub fn bind_change(session: &mut Session, change: &Change<'_>, running: Running) -> Result<Layout, Error> {
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = plan::bind_change(change, running.dialect, &mut tables);
     let named = tables.named();
     if let Some(naming) = &mut session.relations.naming {
         naming.names.extend(named);
     }
-    bound.map(drop).map_err(Error::all)
+    bound.map(|(_, layout)| layout).map_err(Error::all)
 }
 
 /// A query that runs: its rows come as they are asked for.

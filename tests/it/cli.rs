@@ -37,6 +37,79 @@ fn procedures_are_profiled_in_a_format() {
 }
 
 #[test]
+fn an_argument_of_a_procedure_is_one_expression() {
+    let folder = folder();
+    let text = "create table t (a int); upsert function g(x int) => x + 1";
+    output(folder.path(), &["-d", "db", "-c", text]);
+    let run = |arg: &str| {
+        gobi(
+            folder.path(),
+            &["-d", "db", "functions", "run", "g", arg, "--format", "csv"],
+        )
+    };
+    for arg in ["5", "x: 5", "(2 + 3)", "g(4)"] {
+        let ran = run(arg);
+        assert!(ran.out.ends_with("\n6\n"), "{arg}: {}{}", ran.out, ran.err);
+    }
+    for arg in [
+        "5); drop table t; --",
+        "5, 6",
+        "",
+        "5) as of (now()",
+        "5 -- five",
+        "g(5",
+        "5); g(5",
+    ] {
+        let ran = run(arg);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{arg}");
+        assert!(
+            ran.err.contains(&format!("the argument `{arg}` is not one expression")),
+            "{}",
+            ran.err
+        );
+    }
+    let ran = gobi(
+        folder.path(),
+        &[
+            "-d",
+            "db",
+            "functions",
+            "diff",
+            "g",
+            "--from",
+            "now()",
+            "--to",
+            "now(); drop table t",
+        ],
+    );
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    output(folder.path(), &["-d", "db", "-c", "from t"]);
+}
+
+#[test]
+fn check_looks_at_what_is_computed_again() {
+    let folder = folder();
+    let text = "create table raw (at timestamp);
+upsert procedure m <{ kind: 'incremental_by_time_range', time_column: 'at', start: '2026-01-01' }> => from raw
+upsert procedure full <{ kind: 'full' }> => from raw
+let d = date '2026-01-01'
+call m() restate from date to date '2026-02-01'
+call full() restate from d to date '2026-02-01'
+call m() restate from d to date '2026-02-01'
+call m() restate from 'x' to date '2026-02-01'
+";
+    fs::write(folder.path().join("m.grz"), text).unwrap();
+    let ran = gobi(folder.path(), &["check", "m.grz"]);
+    assert_eq!(ran.code, Some(1));
+    let places: Vec<&str> = ran
+        .err
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("--> m.grz:"))
+        .collect();
+    assert_eq!(places, ["5:23", "6:1", "8:23"], "{}", ran.err);
+}
+
+#[test]
 fn an_error_of_what_is_explained_has_its_place() {
     let folder = folder();
     let text = "upsert procedure p(n int) returns int {\n  let y = 1 div (n - n)\n  y }";

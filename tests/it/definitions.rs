@@ -113,6 +113,46 @@ fn the_schema_makes_the_same_definitions_again() {
 }
 
 #[test]
+fn the_schema_makes_what_a_definition_names_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let text = "upsert function g(x int) => x + 1
+         create table t (id int check (g(id) > 0), b int generated always as (g(id)));
+         create view v as select g(id) as q from t;
+         upsert function k() returns int { return (select count(*) from v) }
+         create view w as select k() as n from t;
+         create table base (a int);
+         audit negative (blocking: false) as select a from base where a < k();
+         upsert procedure m <{kind: 'full', audits: ['negative']}> => select a, k() as n from base
+         upsert procedure runs() { call m() }
+         upsert procedure later <{kind: 'full'}> => select a from models.m
+         upsert procedure m <{kind: 'full', audits: ['negative']}> => select a, n from (select a, late(1) as n from base) as x
+         set dialect = 'ansi';
+         audit positive (on: 'm') as select \"a\" from models.m where a > 1000;";
+    let text = text.replace(
+        "upsert procedure later",
+        "upsert function late(x int) => k() + x\n upsert procedure later",
+    );
+    std::fs::write(folder.join("made.grz"), text).unwrap();
+    let made = gobi(folder, &["-d", "db", "run", "made.grz"]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    let schema = |db: &str| gobi(folder, &["-d", db, "schema"]).out;
+    let text = schema("db");
+    for audit in [
+        "AUDIT negative (blocking: false) AS SELECT a FROM base WHERE a < k();",
+        "SET dialect = 'ansi';\nAUDIT positive (on: 'm') AS SELECT \"a\" FROM models.m WHERE a > 1000;",
+    ] {
+        assert!(text.contains(audit), "{text}");
+    }
+    std::fs::write(folder.join("schema.grz"), &text).unwrap();
+    let made = gobi(folder, &["-d", "other", "run", "schema.grz"]);
+    assert_eq!(made.code, Some(0), "{}{text}", made.err);
+    assert_eq!(schema("other"), text);
+    let audits = |db: &str| gobi(folder, &["-d", db, "-c", "from gobi.audits order by name"]).out;
+    assert_eq!(audits("db"), audits("other"));
+}
+
+#[test]
 fn files_are_imported_and_exported() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

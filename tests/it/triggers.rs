@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gobi::Database;
 use gobi::arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use gobi::client::{JitMode, Session, cells};
+use gobi::client::{JitMode, Session, StatementResult, cells};
 
 use super::isolation::run;
 use super::session::cancelled;
@@ -210,4 +210,26 @@ fn explain_shows_the_bodies_of_triggers_beside_their_lines() {
     assert_eq!(counted.count(), 2, "{run}");
     assert_eq!(all(&mut session, "SELECT count(*), sum(b) FROM t"), "100 9900\n");
     assert_eq!(all(&mut session, "SELECT count(*) FROM log"), "94\n");
+}
+
+#[test]
+fn returning_has_its_columns_where_all_rows_are_skipped() {
+    let (_folder, database) = folder_and_database();
+    let mut session = database.session();
+    let script = "create table t (id int, v int); insert into t values (1, 2);
+         upsert procedure dbl() { if NEW.v < 0 { return skip }; NEW.v = NEW.v * 2 };
+         upsert trigger as br (timing: 'before', event: 'insert|update', target: 't', call: 'dbl')";
+    session.run(script).unwrap();
+    for (text, columns) in [
+        ("update t set v = -v returning id, v", &["id", "v"][..]),
+        ("insert into t values (3, -4) returning *", &["id", "v"]),
+        ("update t set v = 4 where id = 99 returning v as q", &["q"]),
+    ] {
+        let results: Vec<_> = session.execute(text).collect();
+        let [Ok(StatementResult::Rows(rows))] = results.as_slice() else {
+            panic!("{text}");
+        };
+        let names: Vec<&str> = rows.fields().iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(names, columns, "{text}");
+    }
 }

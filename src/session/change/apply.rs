@@ -106,14 +106,16 @@ pub fn apply(
         capture.note_run(&stream, rows);
     }
     foreign::settle(session, &applying.watch, table, view, how.running)?;
-    if let Some(firing) = &mut applying.firing {
-        firing.end(session, view)?;
-        if let Some(capture) = session.explaining.as_mut().filter(|_| is_first) {
-            firing.measured(capture);
-        }
+    end_triggers(session, applying.firing.as_mut(), view, is_first)?;
+    if change.returning.is_empty() {
+        return Ok(Done { rows, returned: None });
     }
-    let returned =
-        (!change.returning.is_empty()).then(|| ResultStream::returned(applying.layout.returned, batches, phases, span));
+    let fields = match raw && batches.is_empty() {
+        // Of no row was anything computed.
+        true => statement::bind_change(session, &change, how.running)?.returned,
+        false => applying.layout.returned,
+    };
+    let returned = Some(ResultStream::returned(fields, batches, phases, span));
     Ok(Done { rows, returned })
 }
 
@@ -121,6 +123,21 @@ fn explain_triggers(session: &mut Session, firing: Option<&Firing>, view: &mut V
     match firing {
         Some(firing) => return firing.explain(session, view),
         None => session.explaining.iter_mut().for_each(Capture::note_no_triggers),
+    }
+    Ok(())
+}
+
+/// Triggers of statements; EXPLAIN of the statement that fires them first is told how long they took.
+fn end_triggers(
+    session: &mut Session,
+    firing: Option<&mut Firing>,
+    view: &mut View,
+    is_first: bool,
+) -> Result<(), Error> {
+    let Some(firing) = firing else { return Ok(()) };
+    firing.end(session, view)?;
+    if let Some(capture) = session.explaining.as_mut().filter(|_| is_first) {
+        firing.measured(capture);
     }
     Ok(())
 }
@@ -147,7 +164,7 @@ fn look_for_errors(session: &mut Session, change: &Change<'_>, table: EntityId, 
         let names = naming.names.split_off(before);
         naming.names.extend(names.into_iter().filter(|id| *id != table));
     }
-    bound
+    bound.map(drop)
 }
 
 /// Stages rows that were written out, and of which nothing is computed.

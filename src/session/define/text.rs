@@ -3,9 +3,11 @@
 //! `gobi -d shop schema orders` prints `CREATE TABLE orders (…);` with its constraints and options, and its indexes.
 //!
 //! Invariants: run in their order in an empty database, the statements make the same definitions: schemas, types, tables, foreign
-//! keys (which may lead to any table), indexes, views, functions, triggers.
+//! keys (which may lead to any table), indexes, views and functions, audits, triggers; what a definition names is made before it.
 //!
 //! Does not: write rows.
+
+use std::collections::HashSet;
 
 use crate::catalog::{
     Catalog, Entity, EntityId, Entry, ForeignKeyDef, KeyAction, KeyDef, MAIN_SCHEMA, Source, Storage, TableDef,
@@ -13,30 +15,163 @@ use crate::catalog::{
 };
 use crate::session::types;
 
-/// The statements of all entities, or of one table or view and what belongs to it.
-pub fn statements(catalog: &Catalog, only: Option<EntityId>) -> Vec<String> {
-    let wanted = |entry: &&Entry| only.is_none_or(|id| id == entry.id);
+/// The statements of an entity, of what belongs to it, and of nothing else.
+pub fn of_one(catalog: &Catalog, id: EntityId) -> Vec<String> {
+    let Some(entry) = catalog.get(id) else {
+        return Vec::new();
+    };
+    let mut out: Vec<String> = own(entry).into_iter().collect();
+    if let Entity::Schema(schema) = &*entry.entity {
+        out.push(format!("CREATE SCHEMA {};", quoted(&schema.name)));
+    }
+    out.extend(foreign_keys(catalog, Some(id)));
+    out.extend(indexes(catalog, Some(id)));
+    out.extend(triggers(catalog, Some(id)));
+    out
+}
+
+/// What a database has that its catalog does not say.
+#[derive(Default)]
+pub struct Beside {
+    /// Procedures that are models.
+    pub models: Vec<EntityId>,
+    /// Statements that make audits of no model, which models may name, and those of a model each.
+    pub audits: [Vec<String>; 2],
+}
+
+/// The statements of all entities.
+pub fn of_all(catalog: &Catalog, beside: &Beside) -> Vec<String> {
     let mut out = Vec::new();
-    for entry in catalog.entries().filter(wanted) {
+    for entry in catalog.entries() {
         if let Entity::Schema(schema) = &*entry.entity {
             out.push(format!("CREATE SCHEMA {};", quoted(&schema.name)));
         }
     }
-    if only.is_none() {
-        out.extend(types::statements(catalog));
-    }
-    let mut keys = Vec::new();
-    for entry in catalog.entries().filter(wanted) {
-        if let Entity::Table(def) = &*entry.entity {
-            out.push(table(entry, def));
-            let foreign = def
-                .foreign_keys
-                .iter()
-                .filter_map(|key| foreign_key(catalog, entry, def, key));
-            keys.extend(foreign);
+    out.extend(types::statements(catalog));
+    let is_of = |kinds: &'static [&'static str]| {
+        let entries = catalog
+            .entries()
+            .filter(move |entry| kinds.contains(&entry.entity.kind()));
+        entries.map(|entry| entry.id)
+    };
+    let mut ordered = Ordered::new(catalog, out);
+    is_of(&["table"]).for_each(|id| ordered.add(id));
+    ordered.out.extend(foreign_keys(catalog, None));
+    ordered.out.extend(indexes(catalog, None));
+    let late: HashSet<EntityId> = beside
+        .models
+        .iter()
+        .flat_map(|model| catalog.dependants(*model).into_iter().chain([*model]))
+        .collect();
+    let kinds = &["view", "function", "procedure", "module"];
+    is_of(kinds)
+        .filter(|id| !late.contains(id))
+        .for_each(|id| ordered.add(id));
+    let [of_none, of_models] = &beside.audits;
+    ordered.out.extend(of_none.iter().cloned());
+    is_of(kinds).for_each(|id| ordered.add(id));
+    let mut out = ordered.out;
+    out.extend(of_models.iter().cloned());
+    out.extend(triggers(catalog, None));
+    out
+}
+
+/// Statements, each behind those that make what it names.
+struct Ordered<'c> {
+    catalog: &'c Catalog,
+    /// Functions, procedures and modules by name, in lower case.
+    routines: Vec<(String, EntityId)>,
+    seen: HashSet<EntityId>,
+    out: Vec<String>,
+}
+
+impl<'c> Ordered<'c> {
+    fn new(catalog: &'c Catalog, out: Vec<String>) -> Self {
+        let routines = catalog.entries().filter_map(|entry| match &*entry.entity {
+            Entity::Routine(def) => Some((def.name.to_lowercase(), entry.id)),
+            _ => None,
+        });
+        Self {
+            catalog,
+            routines: routines.collect(),
+            seen: HashSet::new(),
+            out,
         }
     }
-    out.extend(keys);
+
+    fn add(&mut self, id: EntityId) {
+        if !self.seen.insert(id) {
+            return;
+        }
+        let Some(entry) = self.catalog.get(id) else { return };
+        let needs = match &*entry.entity {
+            Entity::Table(def) => self.called_by(def),
+            other => other.needs(),
+        };
+        needs.into_iter().for_each(|id| self.add(id));
+        self.out.extend(own(entry));
+    }
+
+    /// What the expressions of a table may call.
+    fn called_by(&self, def: &TableDef) -> Vec<EntityId> {
+        let columns = def.columns.iter();
+        let of_columns = columns.flat_map(|column| column.default.iter().chain(&column.generated));
+        let conditions = def.checks.iter().map(|check| &check.condition);
+        let words: HashSet<String> = of_columns
+            .chain(conditions)
+            .flat_map(|source| called_in(&source.text))
+            .collect();
+        let called = self.routines.iter().filter(|(name, _)| words.contains(name));
+        called.map(|(_, id)| *id).collect()
+    }
+}
+
+/// The words of an expression behind which `(` or `.` stands, in lower case.
+fn called_in(text: &str) -> impl Iterator<Item = String> {
+    text.match_indices(['(', '.']).filter_map(|(at, _)| {
+        let before = text.get(..at)?.trim_end().trim_end_matches('`');
+        let word = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+        Some(word.to_lowercase())
+    })
+}
+
+/// The statement that makes a table, a view, a function, a procedure or a module.
+fn own(entry: &Entry) -> Option<String> {
+    match &*entry.entity {
+        Entity::Table(def) => Some(table(entry, def)),
+        Entity::View(def) => {
+            let named = def.columns.iter().take(def.named_columns);
+            let named: Vec<String> = named.map(|field| quoted(&field.name)).collect();
+            let named = match named.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", named.join(", ")),
+            };
+            let text = format!("CREATE VIEW {}{named} AS {};", path(entry), def.query.text);
+            Some(in_dialect(text, [&def.query]))
+        }
+        Entity::Routine(def) => {
+            let text = def.source.text.trim_end().trim_end_matches(';');
+            Some(in_dialect(format!("{text};"), [&def.source]))
+        }
+        _ => None,
+    }
+}
+
+/// The foreign keys of all tables, or of one.
+fn foreign_keys(catalog: &Catalog, only: Option<EntityId>) -> Vec<String> {
+    let mut keys = Vec::new();
+    for entry in catalog.entries().filter(|entry| only.is_none_or(|id| id == entry.id)) {
+        if let Entity::Table(def) = &*entry.entity {
+            let own = def.foreign_keys.iter();
+            keys.extend(own.filter_map(|key| foreign_key(catalog, entry, def, key)));
+        }
+    }
+    keys
+}
+
+/// The indexes of all tables, or of one.
+fn indexes(catalog: &Catalog, only: Option<EntityId>) -> Vec<String> {
+    let mut indexes = Vec::new();
     for entry in catalog.entries() {
         if let Entity::Index(index) = &*entry.entity
             && only.is_none_or(|id| id == index.table)
@@ -45,44 +180,10 @@ pub fn statements(catalog: &Catalog, only: Option<EntityId>) -> Vec<String> {
         {
             let unique = if index.unique { "UNIQUE " } else { "" };
             let (name, columns) = (quoted(&index.name), columns(def, &index.columns));
-            out.push(format!("CREATE {unique}INDEX {name} ON {} ({columns});", path(of)));
+            indexes.push(format!("CREATE {unique}INDEX {name} ON {} ({columns});", path(of)));
         }
     }
-    for entry in catalog.entries().filter(wanted) {
-        if let Entity::View(def) = &*entry.entity {
-            let named: Vec<String> = def
-                .columns
-                .iter()
-                .take(def.named_columns)
-                .map(|field| quoted(&field.name))
-                .collect();
-            let named = if named.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", named.join(", "))
-            };
-            let text = format!("CREATE VIEW {}{named} AS {};", path(entry), def.query.text);
-            out.push(in_dialect(text, [&def.query]));
-        }
-    }
-    out.extend(routines(catalog, only));
-    out.extend(triggers(catalog, only));
-    out
-}
-
-/// Functions and procedures, as they were written.
-fn routines(catalog: &Catalog, only: Option<EntityId>) -> impl Iterator<Item = String> {
-    let wanted = move |entry: &&Entry| only.is_none_or(|id| id == entry.id);
-    catalog
-        .entries()
-        .filter(wanted)
-        .filter_map(|entry| match &*entry.entity {
-            Entity::Routine(def) => {
-                let text = def.source.text.trim_end().trim_end_matches(';');
-                Some(in_dialect(format!("{text};"), [&def.source]))
-            }
-            _ => None,
-        })
+    indexes
 }
 
 /// Triggers: all, or those of a table or view.
@@ -274,7 +375,7 @@ pub fn quoted(name: &str) -> String {
 }
 
 /// Text of another dialect stands between statements that set it.
-fn in_dialect<'s>(text: String, sources: impl IntoIterator<Item = &'s Source>) -> String {
+pub fn in_dialect<'s>(text: String, sources: impl IntoIterator<Item = &'s Source>) -> String {
     match sources.into_iter().any(|source| source.dialect == "ansi") {
         true => format!("SET dialect = 'ansi';\n{text}\nSET dialect = 'grizzly';"),
         false => text,

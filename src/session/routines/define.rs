@@ -23,7 +23,7 @@ use crate::session::relations::{Relations, StatementTables};
 use crate::session::settings::dialect_name;
 use crate::session::store::View;
 use crate::session::{Error, Session, StatementResult, types};
-use crate::types::LogicalType;
+use crate::types::{Field, LogicalType};
 
 /// Makes a function of the session.
 pub fn define(session: &mut Session, routine: &ast::Routine, running: Running) -> Result<StatementResult, Error> {
@@ -133,30 +133,17 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     let before = view.catalog().routines(crate::catalog::MAIN_SCHEMA, &name.text);
     let before = before.into_iter().find(|(_, def)| def.receiver == receiver);
     let before = before.map(|(entry, def)| (entry.id, def.clone()));
-    if let (
-        Some(_),
-        RoutineForm::Create {
-            or_replace,
-            if_not_exists,
-        },
-    ) = (&before, routine.form)
+    if let Some((_, known)) = &before
+        && stays(known, routine, name, &text)?
     {
-        if if_not_exists {
-            return Ok(());
-        }
-        if !or_replace {
-            let is_procedure = before.as_ref().is_some_and(|(_, def)| def.procedure);
-            let kind = if is_procedure { "procedure" } else { "function" };
-            let message = format!("the {kind} `{}` exists already", name.text);
-            let help = "write `CREATE OR REPLACE`, or `upsert`";
-            return Err(Error::new(Diagnostic::new("42723", name.span, message).with_help(help)));
-        }
-    }
-    if before.as_ref().is_some_and(|(_, def)| def.source.text == text) {
         return Ok(());
     }
     let spec = Spec::of(&name.text, &definition.routine).map_err(Error::new)?;
-    let (callable, mut named) = checked_stored(session, &definition, (spec.as_ref(), &text))?;
+    let replaced = before.as_ref().and_then(|(id, _)| {
+        let known = session.relations.routines.known.of_entry(*id);
+        known.into_iter().next()
+    });
+    let (callable, mut named, columns) = checked_stored(session, &definition, (spec.as_ref(), &text))?;
     if let Some(spec) = &spec {
         models::check_audits(session, &definition, spec, running)?;
         warn(session, models::unscheduled(&definition, spec), running);
@@ -190,7 +177,37 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
             .create(crate::catalog::MAIN_SCHEMA, Entity::Routine(def))
             .map(drop),
     };
-    made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))
+    made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))?;
+    match &spec {
+        Some(spec) => models::make_ahead(
+            session,
+            view,
+            (&definition, spec, &columns),
+            replaced.as_deref(),
+            running,
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Whether a definition leaves what is there as it is; an error if it does not say that it may replace it.
+fn stays(known: &RoutineDef, routine: &ast::Routine, name: &ast::Ident, text: &str) -> Result<bool, Error> {
+    if let RoutineForm::Create {
+        or_replace,
+        if_not_exists,
+    } = routine.form
+    {
+        if if_not_exists {
+            return Ok(true);
+        }
+        if !or_replace {
+            let kind = if known.procedure { "procedure" } else { "function" };
+            let message = format!("the {kind} `{}` exists already", name.text);
+            let help = "write `CREATE OR REPLACE`, or `upsert`";
+            return Err(Error::new(Diagnostic::new("42723", name.span, message).with_help(help)));
+        }
+    }
+    Ok(known.source.text == text)
 }
 
 /// Tells whoever runs or checks the script.
@@ -203,12 +220,12 @@ fn warn(session: &mut Session, warning: Option<Diagnostic>, running: Running) {
     routines.warnings.push(warning);
 }
 
-/// Checks a definition of the database by what the database has: what the session has is not there when another one calls it.
+/// Checks a definition of the database, and the columns of what it fills if it is a model, by what the database has: what the session has is not there when another one calls it.
 fn checked_stored(
     session: &mut Session,
     definition: &Arc<Definition>,
     (spec, text): (Option<&Spec>, &str),
-) -> Result<(Option<Callable>, Naming), Error> {
+) -> Result<(Option<Callable>, Naming, Vec<Field>), Error> {
     let kept = session.relations.routines.known.clone();
     session.relations.refresh_routines();
     let mut instances = session.relations.take_stored_checks(definition);
@@ -217,11 +234,13 @@ fn checked_stored(
     known.try_stored(definition.clone());
     let checked = match spec {
         Some(spec) => {
-            Relations::as_kept(session, |session| models::check(session, definition, spec)).map(|named| (None, named))
+            let checked = Relations::as_kept(session, |session| models::check(session, definition, spec));
+            checked.map(|(named, columns)| (None, named, columns))
         }
         None => {
             instances.redefine(Arc::new(known.clone()));
-            Relations::as_kept(session, |session| checked_among(session, definition, &mut instances))
+            let checked = Relations::as_kept(session, |session| checked_among(session, definition, &mut instances));
+            checked.map(|(callable, named)| (callable, named, Vec::new()))
         }
     };
     session.relations.routines.known = kept;

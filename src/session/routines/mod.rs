@@ -57,10 +57,11 @@ pub use versions::{at_its_time, missing as no_routine};
 use profiles::Profiles;
 
 use super::change::Running;
+use super::define::text::Beside;
 use super::relations::{Relations, StatementTables};
 use super::store::View;
 use super::{Error, Session, StatementResult, statement, testing, types};
-use crate::catalog::MAIN_SCHEMA;
+use crate::catalog::{Catalog, Entity, MAIN_SCHEMA};
 use crate::plan::routine::Variable;
 use crate::plan::{NamedTypes, check_macro};
 use crate::procedure::{Definitions, Instances};
@@ -84,6 +85,8 @@ pub struct Routines {
     pub warnings: Vec<Diagnostic>,
     /// What whoever runs a script is told beside its results.
     pub notices: Vec<Diagnostic>,
+    /// What models fill whose CALL was looked at, and not run: it has rows when they are.
+    filled: Vec<[String; 2]>,
     /// What is known of those that were checked.
     checks: Option<checks::Checks>,
     stored_checks: Option<checks::StoredChecks>,
@@ -124,6 +127,11 @@ impl Routines {
     /// Gives the script's variables back what they were.
     pub fn restore(&mut self, Saved(variables): Saved) {
         self.variables = variables;
+    }
+
+    /// A script was looked at: nothing of it was run.
+    pub fn looked_at(&mut self) {
+        self.filled.clear();
     }
 
     /// Puts variables in the place of the script's; gives those that were there.
@@ -475,6 +483,19 @@ pub fn model_target(session: &mut Session, name: &str) -> Option<[String; 2]> {
     let definition = session.relations.routines.known.find(name)?;
     let spec = models::Spec::of(&definition.name, &definition.routine).ok()??;
     Some(spec.target)
+}
+
+/// What statements that make the definitions of a catalog again need to know beside it.
+pub fn beside_catalog(session: &mut Session, catalog: &Catalog) -> Result<Beside, Error> {
+    let routines = catalog.entries().filter_map(|entry| match &*entry.entity {
+        Entity::Routine(def) => Some((entry.id, &def.name)),
+        _ => None,
+    });
+    let models = routines.filter(|(_, name)| model_target(session, name).is_some());
+    Ok(Beside {
+        models: models.map(|(id, _)| id).collect(),
+        audits: models::audits_as_written(session)?,
+    })
 }
 
 /// The query that a routine is, with what it sees, and its dialect; `None` if it is anything else.

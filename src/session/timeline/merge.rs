@@ -133,7 +133,7 @@ fn tell_definitions(conflict: &mut MergeConflict, catalogs: [&Arc<Catalog>; 3]) 
         let Some(id) = id.filter(|id| catalog.get(*id).is_some()) else {
             continue;
         };
-        let statements = define::text::statements(catalog, Some(id)).join(" ");
+        let statements = define::text::of_one(catalog, id).join(" ");
         if !statements.is_empty() {
             *shown = Some(statements.split_whitespace().collect::<Vec<_>>().join(" "));
         }

@@ -9,17 +9,18 @@
 
 use gobi_grammar::ast::{DefineAudit, ExprKind, Literal, Span, Statement, StatementKind as K};
 use gobi_grammar::similar::nearest;
-use gobi_grammar::{Diagnostic, ast};
+use gobi_grammar::{Diagnostic, Dialect, ast};
 
 use super::desk::Desk;
 use super::journal::text_of;
 use super::parts::First;
 use super::spec::Spec;
+use crate::catalog::Source;
 use crate::procedure::Definitions as _;
 use crate::session::change::Running;
 use crate::session::relations::StatementTables;
 use crate::session::settings::{dialect_name, parse_dialect};
-use crate::session::{Error, Session, define, statement, transactions};
+use crate::session::{Error, Phases, Session, define, statement, transactions};
 use crate::types::Value;
 
 /// Keeps an audit; the same one is not kept again.
@@ -120,6 +121,50 @@ pub fn names(session: &mut Session, running: Running) -> Result<Vec<String>, Err
     desk(session, &query, running).audits()
 }
 
+/// Statements that make the audits again: those of no model, and those of one.
+pub fn as_written(session: &mut Session) -> Result<[Vec<String>; 2], Error> {
+    let running = Running {
+        dialect: Dialect::Grizzly,
+        phases: Phases::default(),
+        span: Span::default(),
+        only_bind: false,
+    };
+    let query = define::select(Vec::new(), Vec::new(), None);
+    let mut desk = desk(session, &query, running);
+    let mut made = [Vec::new(), Vec::new()];
+    if !desk.has("audits")? {
+        return Ok(made);
+    }
+    for row in desk.all("SELECT name, model, blocking, query, dialect FROM gobi.audits ORDER BY name")? {
+        let [
+            Value::String(name),
+            Value::String(model),
+            Value::Boolean(blocking),
+            Value::String(query),
+            Value::String(dialect),
+        ] = row.as_slice()
+        else {
+            continue;
+        };
+        let on = (!model.is_empty()).then(|| format!("on: {}", text_of(model)));
+        let options: Vec<String> = on
+            .into_iter()
+            .chain((!blocking).then(|| "blocking: false".to_owned()))
+            .collect();
+        let options = match options.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", options.join(", ")),
+        };
+        let of = Source {
+            text: query.to_string(),
+            dialect: dialect.to_string(),
+        };
+        let text = format!("AUDIT {}{options} AS {query};", define::text::quoted(name));
+        made[usize::from(!model.is_empty())].push(define::text::in_dialect(text, [&of]));
+    }
+    Ok(made)
+}
+
 /// A desk that runs no model.
 fn desk<'d>(session: &'d mut Session, query: &'d ast::Query, running: Running) -> Desk<'d> {
     const NOTHING: &First = &First::Variables(Vec::new());
@@ -148,6 +193,19 @@ pub fn forget(session: &mut Session, drop: &ast::Drop, running: Running) -> Resu
         .try_for_each(|name| desk.drop_audit(name, drop.if_exists));
     session.end_body(begun, done.is_ok(), running.span)?;
     done
+}
+
+/// An error of an audit's query, with its name.
+fn of_audit(mut error: Error, name: &str) -> Error {
+    for first in &mut error.diagnostics {
+        first.message = format!("in audit `{name}`: {}", first.message);
+        let more = format!("change the audit, or drop it: `DROP AUDIT {name}`");
+        first.help = Some(match first.help.take() {
+            Some(help) => format!("{help}; {more}"),
+            None => more,
+        });
+    }
+    error
 }
 
 fn user(code: &'static str, message: &str, span: gobi_grammar::ast::Span) -> Error {
@@ -233,7 +291,9 @@ impl Desk<'_> {
                 continue;
             };
             known.push(audit.to_string());
-            let count = self.violations(query, dialect)?;
+            let count = self
+                .violations(query, dialect)
+                .map_err(|error| of_audit(error, audit))?;
             if count == 0 {
                 continue;
             }

@@ -53,30 +53,6 @@ impl Before {
         }
     }
 
-    /// An error for what the body of a model, its query too, may throw and `raises` does not name.
-    pub fn check_raises(session: &mut Session, model: &Definition, given: &Given) -> Result<(), Error> {
-        let statements = match &model.routine.body {
-            ast::RoutineBody::Block(block) => block.statements.clone(),
-            ast::RoutineBody::Value(Written::Query(query)) => vec![ast::Statement {
-                span: query.span,
-                kind: K::Query((**query).clone()),
-            }],
-            ast::RoutineBody::Value(_) => return Ok(()),
-        };
-        if model.routine.raises.is_empty() {
-            return Ok(());
-        }
-        let statements: Vec<_> = statements.into_iter().map(shown).collect();
-        let end = statements.last().map_or(Span::default(), |last| last.span);
-        let body = Self::of(model, &statements, end);
-        let looked = body.look(session, &mut given.clone(), &mut Naming::default());
-        // What else is wrong with it is told by those who look at its parts.
-        match looked {
-            Err(error) if error.diagnostics.iter().any(|first| first.code == "42P20") => Err(error),
-            _ => Ok(()),
-        }
-    }
-
     /// The function, with a parameter for each value that is given.
     fn function(&self, given: &Given) -> Definition {
         let mut definition = self.definition.clone();
@@ -162,18 +138,6 @@ impl Before {
         let rows = shown?.pop();
         rows.ok_or_else(|| super::super::unsupported("a model of this form", self.query))
     }
-}
-
-/// `return` of a query as the query alone, behind which a body goes on.
-fn shown(statement: ast::Statement) -> ast::Statement {
-    let kind = match statement.kind {
-        K::Return(Some(value)) => match *value {
-            Written::Query(query) => K::Query(*query),
-            value => K::Return(Some(Box::new(value))),
-        },
-        kind => kind,
-    };
-    ast::Statement { kind, ..statement }
 }
 
 fn held((name, (ty, value)): (&String, &(LogicalType, Value))) -> Held {

@@ -53,17 +53,8 @@ impl Desk<'_> {
         until: Option<Value>,
         restate: Option<&ast::Restate>,
     ) -> Result<Done, Error> {
-        if restate.is_some() && (spec.time.is_none() || !spec.kind.has_intervals() || spec.kind == Kind::Unmanaged) {
-            let message = format!(
-                "a model of kind `{}` cannot be computed again in part",
-                spec.kind.name()
-            );
-            let message = if spec.kind.has_intervals() && spec.kind != Kind::Unmanaged {
-                format!("{message} without a `time_column`")
-            } else {
-                message
-            };
-            return Err(self.error("0A000", message));
+        if restate.is_some() {
+            self.check_restate(spec)?;
         }
         match spec.kind {
             Kind::View | Kind::Embedded => self.make_view(spec),
@@ -74,6 +65,20 @@ impl Desk<'_> {
                 Ok(Done { found, ..done })
             }
         }
+    }
+
+    /// An error if no interval of the model can be computed again.
+    pub fn check_restate(&self, spec: &Spec) -> Result<(), Error> {
+        let in_part = spec.kind.has_intervals() && spec.kind != Kind::Unmanaged;
+        if in_part && spec.time.is_some() {
+            return Ok(());
+        }
+        let without = if in_part { " without a `time_column`" } else { "" };
+        let message = format!(
+            "a model of kind `{}` cannot be computed again in part{without}",
+            spec.kind.name()
+        );
+        Err(self.error("0A000", message))
     }
 
     /// Makes what a run would fill, and reads nothing.

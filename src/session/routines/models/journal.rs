@@ -7,7 +7,7 @@
 //!
 //! Does not: know what a run writes into the model's own table.
 
-use gobi_grammar::ast;
+use gobi_grammar::{Diagnostic, ast};
 
 use super::Done;
 use super::desk::Desk;
@@ -91,14 +91,18 @@ impl Desk<'_> {
     }
 
     fn time_of(&mut self, written: &ast::Expr) -> Result<String, Error> {
+        match self.written_time(written)? {
+            Value::Null => Err(self.error("22004", "the interval to compute again has no NULL".into())),
+            time => Ok(time.display(&LogicalType::Timestamp)),
+        }
+    }
+
+    /// The time that an expression of the call says.
+    pub fn written_time(&mut self, written: &ast::Expr) -> Result<Value, Error> {
         let dialect = self.running.dialect;
         let value = prepared::argument(self.session, written, dialect)?;
         let time = constant::convert(&value.value, &value.ty, &LogicalType::Timestamp);
-        match time {
-            Ok(Value::Null) => Err(self.error("22004", "the interval to compute again has no NULL".into())),
-            Ok(time) => Ok(time.display(&LogicalType::Timestamp)),
-            Err(misfit) => Err(self.error(misfit.code, misfit.message)),
-        }
+        time.map_err(|misfit| Error::new(Diagnostic::new(misfit.code, written.span, misfit.message)))
     }
 
     /// So many units later, but not later than the end.

@@ -12,6 +12,7 @@
 //!
 //! Does not: say when models run.
 
+mod ahead;
 mod audit;
 mod before;
 mod desk;
@@ -37,8 +38,8 @@ use crate::session::relations::StatementTables;
 use crate::session::store::View;
 use crate::session::{Error, ResultStream, Session, StatementResult, prepared, statement, transactions};
 use crate::types::{Field, LogicalType, Value};
-pub use audit::{define as define_audit, forget as forget_audit};
-use before::Before;
+pub use ahead::make_ahead;
+pub use audit::{as_written as audits_as_written, define as define_audit, forget as forget_audit};
 use desk::Desk;
 pub use parts::{Parts, Seen};
 use spec::Kind;
@@ -103,7 +104,15 @@ pub fn look(session: &mut Session, call: &CallRoutine, running: Running) -> Resu
         dialect: definition.dialect,
         given: seen.given.clone(),
     };
-    desk.declare(&spec, &seen)
+    if let Some(restate) = &call.restate {
+        desk.check_restate(&spec)?;
+        for time in [&restate.from, &restate.to] {
+            desk.written_time(time)?;
+        }
+    }
+    desk.declare(&spec, &seen)?;
+    session.relations.routines.filled.push(spec.target);
+    Ok(())
 }
 
 /// Whether a CALL is one of a model.
@@ -114,14 +123,14 @@ pub fn is_one(session: &mut Session, call: &CallRoutine) -> bool {
     found.is_some_and(|definition| !definition.routine.metadata.is_empty())
 }
 
-/// Looks for errors in a model, and for what it names.
-pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Result<Naming, Error> {
+/// Looks for errors in a model, and for what it names; the columns of what it fills, too.
+pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Result<(Naming, Vec<Field>), Error> {
     let parts = Parts::of(session, definition)?;
     let query = &parts.query;
     let given = variables(session, definition, Some(spec))?;
     let mut named = Naming::default();
     count_type(session, definition)?;
-    Before::check_raises(session, definition, &given)?;
+    parts.check_raises(session, definition, &given)?;
     let seen = parts.look(session, definition.dialect, given, &mut named)?;
     if let (Kind::View | Kind::Embedded, Some(param)) = (spec.kind, definition.routine.params.first()) {
         let message = format!("a model of kind `{}` has no parameters", spec.kind.name());
@@ -141,7 +150,14 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
         named.names.extend(tables.named());
         bound
     })?;
-    let columns: Vec<&str> = bound.output.iter().map(|(_, field)| field.name.as_str()).collect();
+    let fields = bound.output.into_iter().map(|(_, field)| field).collect::<Vec<_>>();
+    check_columns(definition, spec, query, &fields)?;
+    Ok((named, with_own(spec, fields)))
+}
+
+/// An error if a query gives a column twice, not one that the kind goes by, or one of a type that it cannot go by.
+fn check_columns(definition: &Definition, spec: &Spec, query: &ast::Query, fields: &[Field]) -> Result<(), Error> {
+    let columns: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
     for (at, name) in columns.iter().enumerate() {
         let mut before = columns.iter().take(at);
         if spec.kind != Kind::Embedded && before.any(|other| other.eq_ignore_ascii_case(name)) {
@@ -163,10 +179,7 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
         }
     }
     if let Some(time) = spec.time.as_ref()
-        && let Some((_, field)) = bound
-            .output
-            .iter()
-            .find(|(_, field)| field.name.eq_ignore_ascii_case(time))
+        && let Some(field) = fields.iter().find(|field| field.name.eq_ignore_ascii_case(time))
         && !is_time(&field.ty)
     {
         let message = format!("the time column `{}` is {}, and no time", field.name, field.ty);
@@ -174,7 +187,7 @@ pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Res
         let place = spec_place(definition, time).unwrap_or(query.span);
         return Err(Error::new(Diagnostic::new("42804", place, message).with_help(help)));
     }
-    Ok(named)
+    Ok(())
 }
 
 /// An error if a query gives fewer columns, or more, than the model declares.
@@ -258,7 +271,12 @@ fn columns_of(session: &mut Session, definition: &Definition, spec: &Spec) -> Op
             &mut StatementTables::new(&mut session.relations),
         )
     });
-    let mut fields: Vec<Field> = bound.ok()?.output.into_iter().map(|(_, field)| field).collect();
+    let fields = bound.ok()?.output.into_iter().map(|(_, field)| field).collect();
+    (spec.kind != Kind::External).then(|| with_own(spec, fields))
+}
+
+/// The columns of a model's query, and those that its kind adds.
+fn with_own(spec: &Spec, mut fields: Vec<Field>) -> Vec<Field> {
     if spec.kind.is_dimension() {
         fields.extend(spec.valid.iter().map(|name| Field {
             name: name.clone(),
@@ -266,7 +284,7 @@ fn columns_of(session: &mut Session, definition: &Definition, spec: &Spec) -> Op
             nullable: true,
         }));
     }
-    (spec.kind != Kind::External).then_some(fields)
+    fields
 }
 
 /// What DESCRIBE says of a model: its parameters, its columns and its metadata; `None` if it is none.
@@ -295,7 +313,7 @@ pub fn unscheduled(definition: &Definition, spec: &Spec) -> Option<Diagnostic> {
     Some(Diagnostic::new("01000", place, message).with_help(format!("run it by `call {}()`", definition.name)))
 }
 
-/// A view in which the models of the database that have not run yet have their tables, without rows.
+/// A view in which the models of the database that have no table yet have one, without rows: its types hang on the arguments of their calls.
 fn with_tables(session: &mut Session) -> Option<View> {
     let mut view = session.relations.view.clone()?;
     session.relations.refresh_routines();

@@ -79,6 +79,23 @@ impl Parts {
         Ok(Self { first, query })
     }
 
+    /// An error for what the query and the variables before it may throw and `raises` does not name.
+    pub fn check_raises(&self, session: &mut Session, definition: &Definition, given: &Given) -> Result<(), Error> {
+        let before = match (&self.first, &definition.routine.body) {
+            _ if definition.routine.raises.is_empty() => return Ok(()),
+            // Those who look at it see to that.
+            (First::Body(_), _) => return Ok(()),
+            (First::Variables(_), RoutineBody::Block(block)) => of_block(&block.statements).map(|(before, _)| before),
+            (First::Variables(_), RoutineBody::Value(_)) => None,
+        };
+        let body = Before::of(definition, before.unwrap_or_default(), &self.query);
+        match body.look(session, given, &mut Naming::default()) {
+            // What else is wrong is told by those who look at the parts.
+            Err(error) if error.diagnostics.iter().any(|first| first.code == "42P20") => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// What the query sees: the parameters, and what stands before it. What that names goes into `named`.
     pub fn look(
         &self,

@@ -1,0 +1,153 @@
+//! What a model fills, before its first run.
+//!
+//! `upsert procedure names <{ kind: 'full' }> => select id, name from raw` makes the table `models.names` with two columns and no row, so that the next
+//! model can read it; that of a view makes the view.
+//!
+//! Invariants: a table that has rows, or that is another than the model has made, stays as it is until the model runs.
+//!
+//! Does not: write rows.
+
+use gobi_grammar::ast::{CreateView, Ident};
+
+use super::spec::{Kind, Spec};
+use super::{Parts, columns_of};
+use crate::catalog::{Entity, EntityId, SchemaDef, TableDef};
+use crate::procedure::Definition;
+use crate::session::change::Running;
+use crate::session::define::alter::whole;
+use crate::session::define::{catalog_error, plain_table, views};
+use crate::session::relations::Relations;
+use crate::session::routines::without_own;
+use crate::session::store::{View, store_error};
+use crate::session::{Error, Session};
+use crate::types::{Field, LogicalType};
+
+/// Makes what a model fills, or gives it the columns that the model has now in place of those that it had `before`.
+pub fn make_ahead(
+    session: &mut Session,
+    view: &mut View,
+    (definition, spec, columns): (&Definition, &Spec, &[Field]),
+    before: Option<&Definition>,
+    running: Running,
+) -> Result<(), Error> {
+    let [schema, name] = &spec.target;
+    let known = view.catalog().find(&[schema, name]).cloned();
+    let known = known.as_ref().map(|entry| (entry.id, &*entry.entity));
+    match (spec.kind, known) {
+        (Kind::External, _) => Ok(()),
+        (Kind::View | Kind::Embedded, None) => make_view(session, view, (definition, spec), running),
+        (Kind::View | Kind::Embedded, Some((_, Entity::View(def)))) => {
+            let text = views::text_of(&Parts::of(session, definition)?.query, definition.dialect);
+            let is_other = def.query.text != text;
+            match before.filter(|before| is_other && is_filled_by(before, spec)) {
+                Some(_) => make_view(session, view, (definition, spec), running),
+                None => Ok(()),
+            }
+        }
+        (Kind::View | Kind::Embedded, Some(_)) => Ok(()),
+        // What is not known yet comes with the first run.
+        _ if !are_known(definition, columns) => Ok(()),
+        (_, None) => make_table(view, spec, columns, running),
+        (_, Some((id, Entity::Table(def)))) => match before.filter(|before| is_filled_by(before, spec)) {
+            Some(before) if is_as_made(session, view, (id, def), before, running)? => {
+                whole::take_columns(session, view, (id, columns), running)
+            }
+            _ => Ok(()),
+        },
+        (_, Some(_)) => Ok(()),
+    }
+}
+
+/// Whether a model that was there before has the same target.
+fn is_filled_by(before: &Definition, spec: &Spec) -> bool {
+    let known = Spec::of(&before.name, &before.routine);
+    matches!(known, Ok(Some(known)) if known.target == spec.target)
+}
+
+/// Whether the types of all columns are known without a call.
+fn are_known(definition: &Definition, columns: &[Field]) -> bool {
+    definition.routine.params.iter().all(|param| param.ty.is_some())
+        && columns.iter().all(|field| !field.ty.has_type(&LogicalType::Null))
+}
+
+/// Whether a table has no row, the columns that a model gives it, and nothing else.
+fn is_as_made(
+    session: &mut Session,
+    view: &View,
+    (id, def): (EntityId, &TableDef),
+    model: &Definition,
+    running: Running,
+) -> Result<bool, Error> {
+    let failed = |error| store_error(&error, running.span);
+    let table = view.table(id, def).map_err(failed)?;
+    if table.live_rows(view.changes.tables.get(&id)).map_err(failed)? > 0 {
+        return Ok(false);
+    }
+    let Ok(Some(spec)) = Spec::of(&model.name, &model.routine) else {
+        return Ok(false);
+    };
+    if session.relations.routines.filled.contains(&spec.target) {
+        return Ok(false);
+    }
+    let given = without_own(session, |session| {
+        Ok(Relations::as_kept(session, |session| columns_of(session, model, &spec)))
+    })?;
+    let mut made = TableDef::new(&def.name);
+    let given = given.iter().flatten();
+    given.for_each(|field| made.add(&field.name, field.ty.clone()));
+    // What its columns are numbered by says nothing of them.
+    made.next_column = def.next_column;
+    for (made, known) in made.columns.iter_mut().zip(&def.columns) {
+        made.no = known.no;
+        made.missing.clone_from(&known.missing);
+    }
+    Ok(made == *def)
+}
+
+fn make_table(view: &mut View, spec: &Spec, columns: &[Field], running: Running) -> Result<(), Error> {
+    let [schema, name] = &spec.target;
+    let def = plain_table(name, columns, running.span)?;
+    make_schema(view, schema, running)?;
+    let made = view.changes.catalog.create(schema, Entity::Table(def));
+    made.map(drop).map_err(|error| catalog_error(&error, running.span))
+}
+
+fn make_schema(view: &mut View, schema: &str, running: Running) -> Result<(), Error> {
+    if view.catalog().has_schema(schema) {
+        return Ok(());
+    }
+    let def = SchemaDef {
+        name: schema.to_owned(),
+    };
+    let made = view.changes.catalog.create("", Entity::Schema(def));
+    made.map(drop).map_err(|error| catalog_error(&error, running.span))
+}
+
+fn make_view(
+    session: &mut Session,
+    view: &mut View,
+    (definition, spec): (&Definition, &Spec),
+    running: Running,
+) -> Result<(), Error> {
+    make_schema(view, &spec.target[0], running)?;
+    let ident = |name: &String| Ident {
+        text: name.clone(),
+        quoted: true,
+        span: running.span,
+    };
+    let create = CreateView {
+        or_replace: true,
+        temporary: false,
+        materialized: false,
+        if_not_exists: false,
+        name: spec.target.iter().map(ident).collect(),
+        columns: Vec::new(),
+        options: Vec::new(),
+        query: Box::new(Parts::of(session, definition)?.query),
+    };
+    without_own(session, |session| {
+        Relations::as_kept(session, |session| {
+            views::create(session, &create, view, definition.dialect)
+        })
+    })
+}
