@@ -242,12 +242,33 @@ fn value_alone(place: &Place<'_>) -> Option<Diagnostic> {
     )
 }
 
-/// LET without `=`.
+/// The last LET that begins a statement, if all brackets behind it are closed where the place is.
+fn last_let(place: &Place<'_>) -> Option<usize> {
+    let mut open = 0i32;
+    for at in (0..place.at).rev() {
+        match place.token(at)?.1 {
+            ")" | "]" | "}" => open += 1,
+            "(" | "[" | "{" => open -= 1,
+            word if open == 0 && word.eq_ignore_ascii_case("let") => {
+                let before = at.checked_sub(1).and_then(|before| place.token(before));
+                let begins = place.begins_line(at) || before.is_none_or(|(_, text)| matches!(text, "{" | ";"));
+                return begins.then_some(at);
+            }
+            _ => {}
+        }
+        if open < 0 {
+            return None;
+        }
+    }
+    None
+}
+
+/// LET without `=`, be it in a block.
 fn without_value(place: &Place<'_>) -> Option<Diagnostic> {
-    let (_, word) = place.token(0)?;
-    let (_, name) = place.token(1)?;
-    let no_value = (1..=place.at).all(|at| !matches!(place.token(at), Some((_, "=" | ":="))));
-    if !word.eq_ignore_ascii_case("let") || place.at < 2 || !no_value || place.open_bracket().is_some() {
+    let begun = last_let(place)?;
+    let (_, name) = place.token(begun + 1)?;
+    let no_value = (begun + 1..=place.at).all(|at| !matches!(place.token(at), Some((_, "=" | ":="))));
+    if place.at < begun + 2 || !no_value {
         return None;
     }
     let next = place.found().filter(|_| !place.begins_line(place.at));
@@ -256,13 +277,13 @@ fn without_value(place: &Place<'_>) -> Option<Diagnostic> {
         Some((token, text)) => (place.span(), describe(token, text)),
         None => (Span::new(end, end), "the end of the statement".to_owned()),
     };
-    let typed = matches!(place.token(2), Some((_, ":")));
+    let typed = matches!(place.token(begun + 2), Some((_, ":")));
     let (message, help) = if !typed && next.is_some_and(|(token, _)| token.kind == Kind::Word) {
         let message = format!("expected `=` and a value, or `:` and a type, found {found}");
         (message, format!("a type stands behind a colon: `let {name}: type = …`"))
-    } else if !typed || place.at > 3 && !matches!(place.before(), Some((_, "<" | ","))) {
+    } else if !typed || place.at > begun + 3 && !matches!(place.before(), Some((_, "<" | ","))) {
         let behind = match typed {
-            true => place.script.get(place.token(2)?.0.start..end)?,
+            true => place.script.get(place.token(begun + 2)?.0.start..end)?,
             false => "",
         };
         let message = format!("expected `=` and a value, found {found}");
