@@ -13,8 +13,8 @@ use std::collections::HashMap;
 use super::{Binding, PhysicalPlan, Pipeline, Sink, Step};
 use crate::plan::logical::{ColumnId, Expr, JoinKind};
 
-/// What an expression counts that is computed for each pair of rows.
-const PAIRS: usize = 2;
+/// What an expression counts that is computed more than once for a row.
+const SEVERAL: usize = 2;
 
 /// A column of those made by volatile expressions, each behind so many steps, that has to be kept.
 pub(super) fn repeated(plan: &PhysicalPlan, made: &HashMap<ColumnId, usize>) -> Option<ColumnId> {
@@ -50,18 +50,18 @@ fn uses(plan: &PhysicalPlan, pipeline: &Pipeline, column: ColumnId, behind: usiz
     let mut total = 0usize;
     let mut rows = 1usize;
     for (at, step) in pipeline.steps.iter().enumerate() {
-        let (alone, pairs) = step_exprs(step);
+        let (alone, repeated) = step_exprs(step);
         let once: usize = alone.into_iter().map(|expr| times.of(expr)).sum();
-        let each: usize = pairs.iter().map(|expr| times.of(expr)).sum();
-        total = total.saturating_add(rows * (once + PAIRS * each));
+        let each: usize = repeated.into_iter().map(|expr| times.of(expr)).sum();
+        total = total.saturating_add(rows * (once + SEVERAL * each));
         if at >= behind && multiplies(plan, step) {
-            rows = PAIRS;
+            rows = SEVERAL;
         }
     }
-    let (alone, pairs) = sink_exprs(plan, &pipeline.sink);
+    let (alone, repeated) = sink_exprs(plan, &pipeline.sink);
     let once: usize = alone.into_iter().map(|expr| times.of(expr)).sum();
-    let each: usize = pairs.iter().map(|expr| times.of(expr)).sum();
-    total.saturating_add(rows * (once + PAIRS * each))
+    let each: usize = repeated.into_iter().map(|expr| times.of(expr)).sum();
+    total.saturating_add(rows * (once + SEVERAL * each))
 }
 
 /// How often expressions compute one column.
@@ -76,7 +76,7 @@ impl Times<'_> {
         expr.visit(&mut |part| mentioned.extend(part.as_column()));
         let sum: usize = mentioned.into_iter().map(|id| self.of_column(id)).sum();
         // More than twice is as bad as twice.
-        sum.min(PAIRS)
+        sum.min(SEVERAL)
     }
 
     fn of_column(&mut self, id: ColumnId) -> usize {
@@ -92,27 +92,27 @@ impl Times<'_> {
     }
 }
 
-/// The expressions of a step, for each row and for each pair of rows.
-fn step_exprs(step: &Step) -> (Vec<&Expr>, &[Expr]) {
+/// The expressions of a step: what is computed once for a row, and what is computed more often. Keys are hashed first, and then compared.
+fn step_exprs(step: &Step) -> (Vec<&Expr>, Vec<&Expr>) {
     match step {
-        Step::Filter { predicates } => (predicates.iter().collect(), &[]),
-        Step::Cutoff { predicate, .. } => (vec![predicate], &[]),
-        Step::Probe { keys, residual, .. } => (keys.iter().collect(), residual),
-        Step::Unnest { array, .. } => (vec![array], &[]),
+        Step::Filter { predicates } => (predicates.iter().collect(), Vec::new()),
+        Step::Cutoff { predicate, .. } => (vec![predicate], Vec::new()),
+        Step::Probe { keys, residual, .. } => (Vec::new(), keys.iter().chain(residual).collect()),
+        Step::Unnest { array, .. } => (vec![array], Vec::new()),
     }
 }
 
 /// The same for a sink.
-fn sink_exprs<'p>(plan: &'p PhysicalPlan, sink: &'p Sink) -> (Vec<&'p Expr>, &'p [Expr]) {
+fn sink_exprs<'p>(plan: &'p PhysicalPlan, sink: &'p Sink) -> (Vec<&'p Expr>, Vec<&'p Expr>) {
     match sink {
-        Sink::Build { keys, payload, .. } => (keys.iter().chain(payload).collect(), &[]),
-        Sink::Mark { keys, residual, .. } => (keys.iter().collect(), residual),
+        Sink::Build { keys, payload, .. } => (payload.iter().collect(), keys.iter().collect()),
+        Sink::Mark { keys, residual, .. } => (Vec::new(), keys.iter().chain(residual).collect()),
         Sink::Aggregate { group, keys } => {
             let states = plan.groups.get(*group).into_iter().flat_map(|table| &table.states);
             let states = states.flat_map(|state| state.arg.iter().chain(&state.filter));
-            (keys.iter().chain(states).collect(), &[])
+            (states.collect(), keys.iter().collect())
         }
-        Sink::Batches { columns, .. } => (columns.iter().collect(), &[]),
+        Sink::Batches { columns, .. } => (columns.iter().collect(), Vec::new()),
     }
 }
 
