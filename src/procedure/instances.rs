@@ -219,6 +219,13 @@ impl Instances {
         self.definitions.names()
     }
 
+    /// Notes a definition that is called without a routine of its own.
+    pub(super) fn note_use(&mut self, definition: &Arc<Definition>) {
+        if !self.inlined.iter().any(|known| Arc::ptr_eq(known, definition)) {
+            self.inlined.push(Arc::clone(definition));
+        }
+    }
+
     /// The definitions that are called; not all that they call, if that was known.
     pub fn called(&self) -> Vec<Arc<Definition>> {
         let called = self.called.iter().filter_map(|number| self.routines.get(*number));

@@ -309,6 +309,7 @@ impl Checker<'_> {
         (self.loops, self.shows) = (0, false);
         self.givers += 1;
         if let Some(definition) = &giver.definition {
+            self.instances.note_use(definition);
             self.dialect = definition.dialect;
             let constants = self.variables.len();
             out.extend(self.constants(&definition.constants));

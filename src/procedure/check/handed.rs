@@ -57,6 +57,7 @@ impl Checker<'_> {
         span: Span,
         out: &mut Vec<Statement>,
     ) -> Option<Expr> {
+        self.instances.note_use(definition);
         let mut special = (**definition).clone();
         let mut kept: Vec<ColumnId> = Vec::new();
         let mut rest: Vec<(ast::Param, Option<Expr>)> = Vec::new();
