@@ -38,10 +38,9 @@ pub fn make_ahead(
         (Kind::View | Kind::Embedded, None) => make_view(session, view, (definition, spec), running),
         (Kind::View | Kind::Embedded, Some((_, Entity::View(def)))) => {
             let text = views::text_of(&Parts::of(session, definition)?.query, definition.dialect);
-            let is_other = def.query.text != text;
-            match before.filter(|before| is_other && is_filled_by(before, spec)) {
-                Some(_) => make_view(session, view, (definition, spec), running),
-                None => Ok(()),
+            match def.query.text != text {
+                true => make_view(session, view, (definition, spec), running),
+                false => Ok(()),
             }
         }
         (Kind::View | Kind::Embedded, Some(_)) => Ok(()),
