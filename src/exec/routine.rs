@@ -380,21 +380,23 @@ extern "C" fn tick(host: *mut u8, flag: *const u8, site: i64, rounds: i64) -> i6
 
 /// -1: an error; 0: the row in the cells is kept.
 extern "C" fn collect(host: *mut u8, question: i64, cells: *mut u8) -> i64 {
-    // SAFETY: the frame's host slot holds the body's `Host`, which nothing else uses while it collects.
-    let host = unsafe { &mut *host.cast::<Host>() };
-    collected(host, question, cells, false)
+    // SAFETY: generated code passes its frame's host, and the cells of this question.
+    unsafe { collected(host, question, cells, false) }
 }
 
 /// The same for a row behind which another one of its INSERT comes: they are added together.
 extern "C" fn collect_more(host: *mut u8, question: i64, cells: *mut u8) -> i64 {
     // SAFETY: as above.
-    let host = unsafe { &mut *host.cast::<Host>() };
-    collected(host, question, cells, true)
+    unsafe { collected(host, question, cells, true) }
 }
 
-fn collected(host: &mut Host, question: i64, cells: *mut u8, more: bool) -> i64 {
+/// # Safety
+/// `host` is the frame's host, and `cells` has a cell for each value that the question is given.
+unsafe fn collected(host: *mut u8, question: i64, cells: *mut u8, more: bool) -> i64 {
+    // SAFETY: the frame's host slot holds the body's `Host`, which nothing else uses while it collects.
+    let host = unsafe { &mut *host.cast::<Host>() };
     let number = usize::try_from(question).unwrap_or(usize::MAX);
-    // SAFETY: generated code passes the cells of this question.
+    // SAFETY: the caller's promise.
     let kept = catch_unwind(AssertUnwindSafe(|| unsafe { keep(host, number, cells, more) }));
     match kept {
         Ok(Ok(())) => 0,
