@@ -96,6 +96,11 @@ impl Host {
         }))
     }
 
+    /// The rows that come now are of this morsel.
+    pub fn enter(&mut self, morsel: usize) {
+        self.lists.enter(morsel);
+    }
+
     /// Forgets texts, arrays and structs made so far; nothing may point to them any more.
     pub fn reset(&mut self) -> Result<(), ExecError> {
         self.arena.clear();
@@ -278,9 +283,9 @@ extern "C" fn list_finish(host: *mut u8, state: i64) -> i64 {
     // SAFETY: as above; the groups are complete.
     unsafe {
         let host = &mut *host.cast::<Host>();
-        let bytes = lists::list_bytes(state.cast_unsigned());
+        let bytes = lists::finishing_bytes(state.cast_unsigned());
         if bytes > SMALL_BYTES
-            && let Err(error) = host.admit(2 * bytes)
+            && let Err(error) = host.admit(bytes)
         {
             host.error = Some(error);
             return 0;

@@ -1,12 +1,16 @@
 //! Lists that grow: the states of `array_agg`.
 //!
 //! A group's state is the address of a [`Growing`] list, 0 before its first row; each row appends the bytes of its value and a
-//! validity byte, and the result copies both into an array object.
+//! validity byte, and the result copies both into an array object, in the order that the rows have in the source of the pipeline:
+//! each worker takes the morsels of the source in turn, so a list is a series of runs, each of the rows of one morsel, and two
+//! workers' lists of morsels 0, 2 and 1, 3 become one of 0, 1, 2, 3.
 //!
 //! Invariants: a list is changed by one thread at a time: its worker while the pipeline runs, and whoever merges the groups after
 //! that; it lives as long as the [`Lists`] of the worker that began it, which the query keeps to its end.
 //!
 //! Does not: look at the values.
+
+use std::ops::Range;
 
 use crate::types::nested::Objects;
 
@@ -15,6 +19,16 @@ use crate::types::nested::Objects;
 struct Growing {
     values: Vec<u8>,
     valid: Vec<u8>,
+    /// Where the rows of another morsel begin.
+    runs: Vec<Run>,
+}
+
+/// The values of one morsel, up to the next run.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    morsel: u64,
+    /// How many values are before.
+    start: usize,
 }
 
 /// The lists that one worker began.
@@ -24,11 +38,44 @@ pub struct Lists {
     #[allow(clippy::vec_box)]
     all: Vec<Box<Growing>>,
     bytes: usize,
+    /// The number of the morsel whose rows are added.
+    morsel: u64,
 }
 
 impl Growing {
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.values.capacity() + self.valid.capacity()
+        size_of::<Self>() + self.values.capacity() + self.valid.capacity() + self.runs.capacity() * size_of::<Run>()
+    }
+
+    /// The values that come now are of this morsel.
+    fn enter(&mut self, morsel: u64) {
+        if self.runs.last().is_none_or(|run| run.morsel != morsel) {
+            let start = self.valid.len();
+            self.runs.push(Run { morsel, start });
+        }
+    }
+
+    /// Bytes of a value.
+    fn stride(&self) -> usize {
+        self.values.len().checked_div(self.valid.len()).unwrap_or(0)
+    }
+
+    /// The values lie in the order of their morsels.
+    fn in_order(&self) -> bool {
+        self.runs.is_sorted_by_key(|run| run.morsel)
+    }
+
+    /// The numbers of the values in the order of their morsels.
+    fn order(&self) -> Vec<Range<usize>> {
+        let ends = self.runs.iter().skip(1).map(|run| run.start).chain([self.valid.len()]);
+        let mut runs: Vec<(u64, Range<usize>)> = self
+            .runs
+            .iter()
+            .zip(ends)
+            .map(|(run, end)| (run.morsel, run.start..end))
+            .collect();
+        runs.sort_by_key(|(morsel, _)| *morsel);
+        runs.into_iter().map(|(_, values)| values).collect()
     }
 }
 
@@ -41,6 +88,11 @@ impl Lists {
         self.bytes
     }
 
+    /// What is added from now on is of this morsel.
+    pub fn enter(&mut self, morsel: usize) {
+        self.morsel = morsel as u64;
+    }
+
     /// Appends a value of so many bytes.
     ///
     /// # Safety
@@ -49,6 +101,7 @@ impl Lists {
         // SAFETY: the caller's promise; nothing else refers to the list.
         let list = unsafe { &mut *self.at(place) };
         let before = list.bytes();
+        list.enter(self.morsel);
         list.valid.push(value.is_some().into());
         match value {
             // SAFETY: the caller's promise.
@@ -76,6 +129,12 @@ impl Lists {
             }
             let (list, other) = (&mut *self.at(into), &mut *(other as *mut Growing));
             let before = list.bytes();
+            let moved = list.valid.len();
+            list.runs
+                .extend(std::mem::take(&mut other.runs).into_iter().map(|run| Run {
+                    start: run.start + moved,
+                    ..run
+                }));
             list.values.extend_from_slice(&std::mem::take(&mut other.values));
             list.valid.extend_from_slice(&std::mem::take(&mut other.valid));
             self.bytes += list.bytes() - before;
@@ -122,22 +181,24 @@ pub unsafe fn grows_by_merge(into: Place, from: Place) -> usize {
     // SAFETY: the caller's promise.
     unsafe {
         match (from.read_unaligned() as *const Growing).as_ref() {
-            Some(other) if !other.valid.is_empty() => {
-                grows(into, (other.valid.len(), other.values.len() / other.valid.len()))
-            }
+            Some(other) if !other.valid.is_empty() => grows(into, (other.valid.len(), other.stride())),
             _ => 0,
         }
     }
 }
 
-/// Bytes of a list's values.
+/// Bytes that [`finished`] needs: the array, a copy of the values if they are put in order, and as much as the array's memory
+/// grows by.
 ///
 /// # Safety
 /// As for [`finished`].
-pub unsafe fn list_bytes(state: u64) -> usize {
+pub unsafe fn finishing_bytes(state: u64) -> usize {
     // SAFETY: the caller's promise.
     let list = unsafe { (state as *const Growing).as_ref() };
-    list.map_or(0, |list| list.values.len() + list.valid.len())
+    list.map_or(0, |list| {
+        let copies = if list.in_order() { 2 } else { 3 };
+        copies * (list.values.len() + list.valid.len())
+    })
 }
 
 /// The array of a state's values; 0 of 0.
@@ -150,5 +211,13 @@ pub unsafe fn finished(state: u64, objects: &mut Objects) -> u64 {
     }
     // SAFETY: the caller's promise.
     let list = unsafe { &*(state as *const Growing) };
-    objects.array_of_bytes(&list.values, &list.valid)
+    if list.in_order() {
+        return objects.array_of_bytes(&list.values, &list.valid);
+    }
+    let (order, stride) = (list.order(), list.stride());
+    let valid: Vec<u8> = order.iter().flat_map(|run| &list.valid[run.clone()]).copied().collect();
+    let values = order
+        .iter()
+        .map(|run| &list.values[run.start * stride..run.end * stride]);
+    objects.array_of_bytes(&values.collect::<Vec<_>>().concat(), &valid)
 }

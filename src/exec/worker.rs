@@ -252,6 +252,7 @@ impl<'q> Worker<'q> {
     /// Works on a morsel, block by block.
     pub fn morsel(&mut self, morsel: &Morsel, number: usize) -> Result<(), ExecError> {
         self.morsel = number;
+        self.host.enter(number);
         if let SinkState::Groups(groups) = &mut self.sink {
             groups.next_morsel();
             self.rows.clone_from(&morsel.rows);

@@ -6,15 +6,15 @@
 //! ```
 //!
 //! Why it is right: a limit commutes with a projection, since that keeps rows one by one; rows beyond the limit of a
-//! sort are never seen; a relation without LIMIT has no order unless the query asks for it at the top, so a sort
-//! below a join, a grouping or a union does nothing.
+//! sort are never seen; a relation without LIMIT has no order unless the query asks for it at the top, or makes an array of its
+//! rows, so a sort below a join, another grouping or a union does nothing.
 //!
 //! Invariants: expressions that are used more than once are not duplicated unless they are columns or literals.
 //! Does not: remove a sort that a LIMIT above needs.
 
 use std::collections::HashMap;
 
-use crate::plan::logical::{ColumnId, Expr, ExprKind, Plan};
+use crate::plan::logical::{AggregateFunction, ColumnId, Expr, ExprKind, Plan};
 use crate::plan::walk::count_columns;
 
 /// Merges throughout; `ordered`: the order of the rows is seen.
@@ -30,6 +30,8 @@ pub(super) fn plan(plan: &mut Plan, ordered: bool) {
     let below = match plan {
         Plan::Project { .. } | Plan::Filter { .. } => ordered,
         Plan::Limit { .. } => true,
+        // An array has its rows in their order.
+        Plan::Aggregate { aggregates, .. } => aggregates.iter().any(|(_, a)| a.function == AggregateFunction::List),
         _ => false,
     };
     for child in plan.children_mut() {
