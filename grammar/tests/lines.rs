@@ -86,7 +86,7 @@ fn a_bracket_begins_a_statement_behind_a_let_an_assignment_or_an_expression() {
 }
 
 #[test]
-fn a_minus_begins_one_before_its_operand_or_behind_a_pipe() {
+fn a_minus_begins_one_there_too() {
     reads(
         "let y = x\n-1\n[1, 2] |> each(q => q)\n-y\nlet z = xs |> f(x => x)\n- 1",
         expect![[r#"
@@ -100,9 +100,11 @@ fn a_minus_begins_one_before_its_operand_or_behind_a_pipe() {
         "#]],
     );
     reads(
-        "let y = x\n  - 1\nlet z = x -\n-1\nlet w = (x\n-1)\nselect x\n-1\nlet n = select x\n-1",
+        "let y = x -\n  1\nlet v = x\n  - 1 + 2\nlet z = x -\n-1\nlet w = (x\n-1)\nselect x\n-1\nlet n = select x\n-1",
         expect![[r#"
             let y = x - 1;
+            let v = x;
+            -1 + 2;
             let z = x - -1;
             let w = x - 1;
             SELECT x - 1;

@@ -124,7 +124,7 @@ fn heads_that_do_not_fit_are_broken_before_the_brace() {
 #[test]
 fn values_that_do_not_fit_are_broken() {
     check(
-        "let missing = (select min(currency) from entry where month = m and currency <> 'EUR' and currency not in (select currency from rate))\nlet n = select count(*) from a_rather_long_table_name where a_column_of_it = 1 and another_column_of_it = 2\nlet odd = select range as n from range(6) order by n then { if n % 2 = 1 { yield n } }\nlet small = select max(range) from range(10)\nlet total = a_rather_long_name_of_a_variable + another_rather_long_name_of_a_variable + a_third_name_of_a_variable\nlet both = a_rather_long_name_of_a_variable > 1 and another_rather_long_name_of_a_variable or a_third_name_of_one",
+        "let missing = (select min(currency) from entry where month = m and currency <> 'EUR' and currency not in (select currency from rate))\nlet n = select count(*) from a_rather_long_table_name where a_column_of_it = 1 and another_column_of_it = 2\nlet odd = select range as n from range(6) order by n then { if n % 2 = 1 { yield n } }\nlet small = select max(range) from range(10)\nlet total = a_rather_long_name_of_a_variable + another_rather_long_name_of_a_variable - a_third_name_of_a_variable\nlet both = a_rather_long_name_of_a_variable > 1 and another_rather_long_name_of_a_variable or a_third_name_of_one",
         expect![[r#"
             let missing = (
               SELECT min(currency)
@@ -137,9 +137,9 @@ fn values_that_do_not_fit_are_broken() {
               WHERE a_column_of_it = 1 AND another_column_of_it = 2;
             let odd = SELECT range AS n FROM range(6) ORDER BY n then { if n % 2 = 1 { yield n } };
             let small = SELECT max(range) FROM range(10);
-            let total = a_rather_long_name_of_a_variable
-              + another_rather_long_name_of_a_variable
-              + a_third_name_of_a_variable;
+            let total = a_rather_long_name_of_a_variable +
+              another_rather_long_name_of_a_variable -
+              a_third_name_of_a_variable;
             let both = a_rather_long_name_of_a_variable > 1
               and another_rather_long_name_of_a_variable
               or a_third_name_of_one;

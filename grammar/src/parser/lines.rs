@@ -71,19 +71,10 @@ fn ends_of_values(statement: Node<'_>, ends: &mut Vec<usize>) {
 
 /// The ends within an expression, but for what lies in brackets.
 fn ends_within(expr: Node<'_>, ends: &mut Vec<usize>) {
-    let mut is_piped = false;
     for part in expr.into_inner() {
         match part.as_rule() {
-            Rule::op_pipe => is_piped = true,
-            Rule::op_add => {
-                // `- x` goes on with the line before it, unless that is a pipe; `-x` does not.
-                let span = part.as_span();
-                let behind = span.get_input().get(span.end()..).unwrap_or_default();
-                if part.as_str() == "-" && (is_piped || !behind.starts_with(char::is_whitespace)) {
-                    ends.extend(line_begun(&part, Rule::op_add));
-                }
-            }
-            Rule::call_tail | Rule::subscript => ends.extend(line_begun(&part, part.as_rule())),
+            Rule::op_add if part.as_str() == "-" => ends.extend(line_begun(&part)),
+            Rule::call_tail | Rule::subscript => ends.extend(line_begun(&part)),
             Rule::operand
             | Rule::name_or_call
             | Rule::method
@@ -97,13 +88,13 @@ fn ends_within(expr: Node<'_>, ends: &mut Vec<usize>) {
     }
 }
 
-/// The end of the line before a node of a rule, if it begins a line.
-fn line_begun(node: &Node<'_>, rule: Rule) -> Option<usize> {
+/// The end of the line before a node, if it begins a line.
+fn line_begun(node: &Node<'_>) -> Option<usize> {
     let span = node.as_span();
     let before = span.get_input().get(..span.start())?;
     let end = before.trim_end().len();
     let line = before.get(end..)?.rfind('\n')?;
-    (node.as_rule() == rule).then_some(end + line)
+    Some(end + line)
 }
 
 /// Where the tokens of a text begin an assignment on a line of its own.

@@ -1,8 +1,8 @@
 //! The layout of expressions: where a long one is broken.
 //!
-//! `a = 1 and b = 2` is one line if it fits; else AND begins a line.
+//! `a = 1 and b = 2` is one line if it fits; else AND begins a line. `a + b - c` is broken behind its operators.
 //!
-//! Invariants: an expression is broken at its loosest operators only.
+//! Invariants: an expression is broken at its loosest operators only; no line begins with `-` that goes on with the one before it.
 //!
 //! Does not: lay out calls and literals, which are broken at their brackets.
 
@@ -12,7 +12,7 @@ use crate::parser::tree::Node;
 use crate::printer::layout::Event;
 
 impl Tree<'_> {
-    /// Operators that may begin lines do so where the expression does not fit one.
+    /// Operators that may begin or end lines do so where the expression does not fit one.
     pub(super) fn expression(&mut self, node: Node<'_>, end: usize) {
         let (hangs, heads) = (std::mem::take(&mut self.hangs), std::mem::take(&mut self.heads));
         let breaks = Breaks::of(&node);
@@ -23,14 +23,22 @@ impl Tree<'_> {
             let rule = inner.as_rule();
             let is_range = rule == Rule::op_and && between;
             between = rule == Rule::op_between || between && !is_range;
-            if !is_range && breaks.at(rule) {
-                self.raw_until(self.base + inner.as_span().start());
-                if indents && !std::mem::replace(&mut indented, true) {
-                    self.push(Event::Indent);
-                }
-                self.push(Event::Line);
+            if is_range || !breaks.at(rule) {
+                self.node(inner);
+                continue;
             }
-            self.node(inner);
+            // `- c` would begin a statement behind a LET, so that the operators of sums end lines.
+            let trails = breaks == Breaks::Terms;
+            self.raw_until(
+                self.base + inner.as_span().start() + if trails { inner.as_str().trim_end().len() } else { 0 },
+            );
+            if indents && !std::mem::replace(&mut indented, true) {
+                self.push(Event::Indent);
+            }
+            self.push(Event::Line);
+            if !trails {
+                self.node(inner);
+            }
         }
         self.raw_until(end);
         if indented {
@@ -86,7 +94,7 @@ impl Tree<'_> {
     }
 }
 
-/// The operators of an expression that may begin lines.
+/// The operators of an expression at which lines may break: behind those of sums, before the others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Breaks {
     None,
