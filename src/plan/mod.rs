@@ -130,6 +130,11 @@ pub trait TableResolver {
         self.by_name(parts, None)
     }
 
+    /// What a table asks of its rows, by its name parts; `None` if there is none.
+    fn shape(&mut self, _parts: &[&str]) -> Option<change::Shape> {
+        None
+    }
+
     /// A file, glob or URL as a relation.
     fn by_file(&mut self, path: &str) -> Result<TableId, ResolveError>;
 

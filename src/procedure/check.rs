@@ -31,6 +31,7 @@ mod matching;
 mod query;
 mod raising;
 mod rows;
+mod ruled;
 mod shortcut;
 mod statement;
 mod stream;
@@ -117,6 +118,8 @@ pub(super) struct Checker<'c> {
     loops: usize,
     /// TRYs around it.
     tries: usize,
+    /// The relations of the query that is looked at are written, not read.
+    writes: bool,
     /// What the THEN blocks around it yield.
     yields: Vec<Option<yielding::Yielded>>,
     /// Rows may have been collected.
@@ -362,6 +365,7 @@ fn settle(
             flow: Assigned::default(),
             loops: 0,
             tries: 0,
+            writes: false,
             yields: Vec::new(),
             collects: false,
             wanted: Returned::Inferred,

@@ -260,6 +260,30 @@ impl Definition {
         }
     }
 
+    /// The procedure that a model is, which shows the rows of its query, with the interval that it is run for as its last parameters.
+    fn as_procedure(&self) -> Self {
+        let mut routine = self.routine.clone();
+        routine.metadata.clear();
+        routine.is_procedure = true;
+        routine.returns = ast::Returns::Inferred;
+        let span = routine.name.last().map(|name| name.span).unwrap_or_default();
+        for name in OF_INTERVALS {
+            routine.params.push(ast::Param {
+                name: ast::Ident {
+                    text: name.to_owned(),
+                    quoted: true,
+                    span,
+                },
+                ty: None,
+                default: None,
+            });
+        }
+        Self {
+            stored: self.stored,
+            ..Self::of(format!("{}@run", self.name), routine, self.dialect)
+        }
+    }
+
     fn asked(&self) -> &asking::Asked {
         self.asked.get_or_init(|| asking::Asked::of(self))
     }
@@ -317,6 +341,9 @@ fn unnamed<'n>(params: impl Iterator<Item = &'n str>, body: ast::RoutineBody, sp
         body,
     }
 }
+
+/// What a model calls the interval that it is run for.
+pub const OF_INTERVALS: [&str; 2] = ["interval_start", "interval_end"];
 
 /// Words that have a meaning in the body of a trigger.
 const OF_TRIGGERS: &[&str] = &[

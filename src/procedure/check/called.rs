@@ -9,16 +9,19 @@
 
 use std::sync::Arc;
 
+use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::visit::{self, VisitMut};
 use gobi_grammar::ast::{
     self, Assigned, Assignment, AssignmentKind, ConflictAction, Cte, ExprKind, Ident, InsertSource, MergeAction, Query,
     QueryBody, SelectItem, Span, StatementKind as K, TableRef, TableRefKind,
 };
 
+use super::super::Definition;
 use super::super::instances::Instances;
 use super::super::relational;
 use super::Checker;
-use crate::plan::{RoutineCall, TableResolver};
+use crate::plan::{Callee, RoutineCall, TableResolver};
+use crate::types::LogicalType;
 
 impl Checker<'_> {
     /// What the rows of a statement, or what it calls, may throw.
@@ -73,19 +76,12 @@ impl Checker<'_> {
         if !declared.is_empty() {
             return declared.iter().for_each(|name| self.raises(name, span));
         }
-        if !definition.routine.metadata.is_empty() || self.instances.is_open(&definition.name) {
+        if self.instances.is_open(&definition.name) {
             return;
         }
-        let errors = self.errors.len();
-        let mut args = Vec::with_capacity(call.args.len());
-        for arg in &call.args {
-            let bound = self.expr(&arg.value, &mut Vec::new());
-            args.extend(bound.map(|bound| (arg.name.as_ref(), bound.ty, true)));
-        }
-        self.errors.truncate(errors);
-        if args.len() < call.args.len() {
+        let Some(args) = self.args_of_call(call, &definition) else {
             return;
-        }
+        };
         let call = RoutineCall { name: &name, args };
         // The lifetime of the trait object is shortened here, which no closure does.
         #[allow(clippy::manual_map)]
@@ -93,9 +89,34 @@ impl Checker<'_> {
             Some(tables) => Some(&mut **tables as &mut dyn TableResolver),
             None => None,
         };
-        for name in self.instances.raised_by_call(&definition.name, &call, tables) {
+        for name in self.instances.raised_by_call(&definition, &call, tables) {
             self.raises(&name, span);
         }
+    }
+
+    /// What a body is called with; `None` if that is no value.
+    fn args_of_call<'a>(
+        &mut self,
+        call: &'a ast::CallRoutine,
+        definition: &Definition,
+    ) -> Option<Vec<(Option<&'a Ident>, LogicalType, bool)>> {
+        let routine = &definition.routine;
+        let is_param = |name: &Ident| {
+            let mut params = routine.params.iter();
+            params.any(|param| param.name.text.eq_ignore_ascii_case(&name.text))
+        };
+        let errors = self.errors.len();
+        let mut args = Vec::with_capacity(call.args.len());
+        for arg in &call.args {
+            // `until`, say, is nothing that the body of a model sees.
+            if !routine.metadata.is_empty() && arg.name.as_ref().is_some_and(|name| !is_param(name)) {
+                continue;
+            }
+            let bound = self.expr(&arg.value, &mut Vec::new());
+            args.push(bound.map(|bound| (arg.name.as_ref(), bound.ty, true)));
+        }
+        self.errors.truncate(errors);
+        args.into_iter().collect()
     }
 
     fn declared_in(&self, names: &[Ident]) -> Vec<String> {
@@ -108,28 +129,54 @@ impl Checker<'_> {
 }
 
 impl Instances {
-    /// What a procedure that is called by itself may throw, as far as that can be told.
+    /// What a procedure or model that is called by itself may throw, as far as that can be told.
     fn raised_by_call(
         &mut self,
-        name: &str,
+        definition: &Definition,
         call: &RoutineCall<'_>,
         tables: Option<&mut dyn TableResolver>,
     ) -> Vec<String> {
-        if let Some(known) = self.raised_by_calls.get(&name.to_lowercase()) {
+        let key = definition.name.to_lowercase();
+        if let Some(known) = self.raised_by_calls.get(&key) {
             return known.clone();
         }
         let mut apart = Instances::new(Arc::clone(&self.definitions));
         apart.raised_by_calls = std::mem::take(&mut self.raised_by_calls);
         // One that leads back to itself throws nothing more.
-        apart.raised_by_calls.insert(name.to_lowercase(), Vec::new());
-        let callee = apart.call(call, tables).and_then(Result::ok);
+        apart.raised_by_calls.insert(key.clone(), Vec::new());
+        let callee = match definition.routine.metadata.is_empty() {
+            true => apart.call(call, tables).and_then(Result::ok),
+            false => apart.call_of_model(definition, call, tables).ok(),
+        };
         let raised = callee
             .map(|callee| apart.raised_by_routine(callee.routine))
             .unwrap_or_default();
         self.raised_by_calls = apart.raised_by_calls;
-        self.raised_by_calls.insert(name.to_lowercase(), raised.clone());
+        self.raised_by_calls.insert(key, raised.clone());
         raised
     }
+
+    /// A model as a procedure that shows its rows, with the interval among its parameters.
+    fn call_of_model(
+        &mut self,
+        model: &Definition,
+        call: &RoutineCall<'_>,
+        tables: Option<&mut dyn TableResolver>,
+    ) -> Result<Callee, Diagnostic> {
+        let procedure = Arc::new(model.as_procedure());
+        let of_interval = procedure.routine.params.iter().skip(model.routine.params.len());
+        let of_interval = of_interval.map(|param| (Some(&param.name), LogicalType::Timestamp, true));
+        let args = call.args.iter().cloned().chain(of_interval).collect();
+        let call = RoutineCall { name: call.name, args };
+        self.call_of(&procedure, &call, tables)
+    }
+}
+
+/// The names of what an expression calls.
+pub(super) fn names_called(expr: &ast::Expr) -> Vec<String> {
+    let mut calls = Calls(Vec::new());
+    calls.expr(&mut expr.clone());
+    calls.0
 }
 
 /// The names of what is called.

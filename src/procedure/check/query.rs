@@ -69,6 +69,7 @@ impl Checker<'_> {
             used: RefCell::default(),
             typed: false,
             tried: self.tries > 0,
+            writes: self.writes,
             callees: Vec::new(),
         };
         match plan::bind(query, self.dialect, &mut resolver) {
@@ -375,6 +376,7 @@ impl Checker<'_> {
         if self.instances.trying {
             self.try_change(statement);
         }
+        self.raises_of_definition(statement);
         if let K::Insert(insert) = &statement.kind
             && self.collect(insert, statement.span, out)
         {
@@ -456,6 +458,8 @@ struct BodyTables<'b> {
     typed: bool,
     /// TRY is around it.
     tried: bool,
+    /// Relations are written, not read.
+    writes: bool,
     /// The routines that it calls for its rows.
     callees: Vec<RoutineId>,
 }
@@ -481,7 +485,10 @@ impl TableResolver for BodyTables<'_> {
     }
 
     fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
-        self.inner.by_name(parts, moment)
+        match self.writes {
+            true => self.inner.written(parts),
+            false => self.inner.by_name(parts, moment),
+        }
     }
 
     fn written(&mut self, parts: &[&str]) -> Result<Option<Named>, ResolveError> {

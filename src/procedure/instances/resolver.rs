@@ -10,6 +10,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Call, DefineMacro};
 
 use super::Instances;
+use crate::plan::change::Shape;
 use crate::plan::logical::TableId;
 use crate::plan::routine::Program;
 use crate::plan::{
@@ -46,6 +47,10 @@ impl TableResolver for WithInstances<'_> {
             Some(tables) => tables.written(parts),
             None => Ok(None),
         }
+    }
+
+    fn shape(&mut self, parts: &[&str]) -> Option<Shape> {
+        self.tables.as_mut()?.shape(parts)
     }
 
     fn enter_kept(&mut self) {

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::Span;
 
 use super::{Opened, Relations, qualified};
 use crate::catalog::{Entity, EntityId, MAIN_SCHEMA};
@@ -18,12 +19,14 @@ use crate::formats::{BatchRelation, Relation};
 use crate::host;
 use crate::plan::NamedTypes;
 use crate::plan::access::{Index, Wanted};
+use crate::plan::change::Shape;
 use crate::plan::logical::{Query, TableId};
 use crate::plan::routine::Program;
 use crate::plan::{
     Callee, LambdaCall, Moment, Named, Parameter, QueryFunction, ResolveError, RoutineCall, TableInfo, TableResolver,
 };
 use crate::procedure::Instances;
+use crate::session::change::shape;
 use crate::session::databases::{TEMP, Which};
 use crate::session::define::views;
 use crate::session::kept::Resolved;
@@ -425,6 +428,16 @@ impl TableResolver for StatementTables<'_> {
         let found = self.by_name(parts, None);
         self.named.truncate(named);
         found
+    }
+
+    fn shape(&mut self, parts: &[&str]) -> Option<Shape> {
+        let home = self.home();
+        let (which, parts) = self.relations.seek(parts, home)?;
+        let found = self.relations.entity(which, parts, None).ok()??;
+        match &*found.entry.entity {
+            Entity::Table(def) => shape::shape(def, Span::default()).ok(),
+            _ => None,
+        }
     }
 
     fn why_unknown(&self) -> Option<String> {

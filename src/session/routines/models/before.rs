@@ -15,7 +15,7 @@ use super::Given;
 use super::parts::Seen;
 use crate::plan::RoutineCall;
 use crate::plan::routine::Variable;
-use crate::procedure::{Definition, Question, QuestionKind};
+use crate::procedure::{Definition, OF_INTERVALS, Question, QuestionKind};
 use crate::session::change::Running;
 use crate::session::routines::naming::Naming;
 use crate::session::routines::{Held, body, define};
@@ -60,7 +60,7 @@ impl Before {
         for param in params.iter_mut() {
             param.default = None;
         }
-        for name in super::INTERVAL {
+        for name in OF_INTERVALS {
             if given.contains_key(name) {
                 let name = ident(name);
                 params.push(ast::Param {

@@ -14,8 +14,9 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::parts::{First, Seen};
 use super::spec::{Kind, Spec};
-use super::{Done, Given, INTERVAL};
+use super::{Done, Given};
 use crate::formats::Relation;
+use crate::procedure::OF_INTERVALS;
 use crate::session::change::Running;
 use crate::session::change::foreign::relation_of_fields;
 use crate::session::relations::StatementTables;
@@ -131,7 +132,7 @@ impl Desk<'_> {
 
     /// Says from when to when rows are wanted.
     pub fn set_interval(&mut self, [from, to]: [&str; 2]) -> Result<(), Error> {
-        for (name, time) in INTERVAL.into_iter().zip([from, to]) {
+        for (name, time) in OF_INTERVALS.into_iter().zip([from, to]) {
             let value = self.value(&format!("SELECT TIMESTAMP '{time}'"))?;
             self.given.insert(name.to_owned(), (LogicalType::Timestamp, value));
         }

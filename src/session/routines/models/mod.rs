@@ -33,7 +33,7 @@ use super::answers::batch_of;
 use super::{Naming, Running, define};
 use crate::catalog::{Entity, SchemaDef, TableDef};
 use crate::plan::{NamedTypes, Parameter, bind_type, constant};
-use crate::procedure::{Definition, Definitions as _, declared_columns};
+use crate::procedure::{Definition, Definitions as _, OF_INTERVALS, declared_columns};
 use crate::session::relations::StatementTables;
 use crate::session::store::View;
 use crate::session::{Error, ResultStream, Session, StatementResult, prepared, statement, transactions};
@@ -45,8 +45,6 @@ pub use parts::{Parts, Seen};
 use spec::Kind;
 pub use spec::Spec;
 
-/// What the query of a model with a time column may call the ends of the interval that is computed.
-const INTERVAL: [&str; 2] = ["interval_start", "interval_end"];
 /// An argument of CALL that is no parameter: the time at which the model is run.
 const UNTIL: &str = "until";
 
@@ -352,7 +350,7 @@ pub fn variables(session: &Session, definition: &Definition, spec: Option<&Spec>
         given.insert(param.name.text.to_lowercase(), (ty, Value::Null));
     }
     if spec.is_some_and(|spec| spec.kind.has_intervals() && spec.time.is_some()) {
-        for name in INTERVAL {
+        for name in OF_INTERVALS {
             given.insert(name.to_owned(), (LogicalType::Timestamp, Value::Null));
         }
     }
