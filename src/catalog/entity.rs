@@ -89,6 +89,9 @@ pub struct TableDef {
     /// Order of the rows of a segment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sort_by: Vec<SortColumn>,
+    /// The model that has made it, if one has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
 }
 
 /// A column of a table.
@@ -206,6 +209,9 @@ pub struct ViewDef {
     /// What it reads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<EntityId>,
+    /// The model that has made it, if one has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
 }
 
 /// An index of a table.
@@ -434,6 +440,29 @@ impl Entity {
         }
     }
 
+    /// Whether a model has made it.
+    pub fn is_made_by(&self, model: &str) -> bool {
+        let by = match self {
+            Entity::Table(def) => &def.made_by,
+            Entity::View(def) => &def.made_by,
+            _ => return false,
+        };
+        by.as_ref().is_some_and(|by| by.eq_ignore_ascii_case(model))
+    }
+
+    /// Another entity that it needs has got another number.
+    pub(super) fn renumber(&mut self, from: EntityId, to: EntityId) {
+        let lists = match self {
+            Entity::View(view) => vec![&mut view.reads],
+            Entity::Routine(routine) => vec![&mut routine.names, &mut routine.writes],
+            Entity::Trigger(trigger) => vec![&mut trigger.names, &mut trigger.writes],
+            _ => Vec::new(),
+        };
+        for id in lists.into_iter().flatten().filter(|id| **id == from) {
+            *id = to;
+        }
+    }
+
     /// What it is called in messages.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -514,6 +543,7 @@ impl TableDef {
             storage: Storage::default(),
             partition_by: Vec::new(),
             sort_by: Vec::new(),
+            made_by: None,
         }
     }
 

@@ -412,6 +412,50 @@ impl Catalog {
         Ok(gone)
     }
 
+    /// Puts an entity of another kind, with a number of its own, in the place of a table or view: what reads that by its name reads the new
+    /// one. Its indexes go; triggers, watermarks and foreign keys that lead to it prevent it.
+    pub fn supplant(&mut self, id: EntityId, entity: Entity) -> Result<EntityId, CatalogError> {
+        let Some(old) = self.get(id).cloned() else {
+            return Ok(id);
+        };
+        let holding = self.foreign_keys_to(id).into_iter();
+        let keys = holding.filter(|(table, _, _)| table.id != id);
+        let mut needed_by: Vec<String> = keys
+            .map(|(_, table, key)| format!("foreign key `{}` of table `{}`", key.name, table.name))
+            .collect();
+        needed_by.extend(self.triggers_of(id).map(|(_, def)| format!("trigger `{}`", def.name)));
+        let marks = self.entries().filter_map(|entry| match &*entry.entity {
+            Entity::Watermark(mark) if mark.table == id => Some(format!("watermark `{}`", mark.name)),
+            _ => None,
+        });
+        needed_by.extend(marks);
+        if !needed_by.is_empty() {
+            return Err(CatalogError::Needed {
+                name: old.entity.name().into(),
+                needed_by: needed_by.join(", "),
+            });
+        }
+        let indexes = self.entries().filter(|entry| match &*entry.entity {
+            Entity::Index(index) => index.table == id,
+            _ => false,
+        });
+        let mut gone: Vec<Entry> = indexes.cloned().collect();
+        gone.push(old.clone());
+        gone.iter().for_each(|entry| self.forget(entry));
+        let new = self.create(&old.schema, entity)?;
+        let users: Vec<Entry> = self
+            .entries()
+            .filter(|entry| entry.entity.needs().contains(&id))
+            .cloned()
+            .collect();
+        for mut user in users {
+            Arc::make_mut(&mut user.entity).renumber(id, new);
+            self.forget(&user);
+            self.put(user);
+        }
+        Ok(new)
+    }
+
     /// The entities that differ from those of another catalog: their numbers, and what they are here.
     pub fn changes_since<'a>(&'a self, base: &'a Catalog) -> Vec<(EntityId, Option<&'a Entry>)> {
         if Arc::ptr_eq(&self.0, &base.0) {

@@ -37,6 +37,7 @@ fn table(name: &str) -> TableDef {
         storage: Storage::Hybrid,
         partition_by: Vec::new(),
         sort_by: Vec::new(),
+        made_by: None,
     }
 }
 
@@ -50,6 +51,7 @@ fn view(name: &str, reads: &[EntityId]) -> Entity {
         columns: Vec::new(),
         named_columns: 0,
         reads: reads.to_vec(),
+        made_by: None,
     })
 }
 

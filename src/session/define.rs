@@ -11,6 +11,7 @@ pub mod drop;
 pub mod indexes;
 mod options;
 pub mod schemas;
+pub mod supplant;
 pub mod text;
 pub mod views;
 

@@ -48,6 +48,7 @@ fn orders() -> TableDef {
         storage: Storage::Hybrid,
         partition_by: Vec::new(),
         sort_by: Vec::new(),
+        made_by: None,
     }
 }
 

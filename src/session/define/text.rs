@@ -7,7 +7,7 @@
 //!
 //! Does not: write rows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::catalog::{
     Catalog, Entity, EntityId, Entry, ForeignKeyDef, KeyAction, KeyDef, MAIN_SCHEMA, Source, Storage, TableDef,
@@ -35,6 +35,8 @@ pub fn of_one(catalog: &Catalog, id: EntityId) -> Vec<String> {
 pub struct Beside {
     /// Procedures that are models.
     pub models: Vec<EntityId>,
+    /// Views that come with the models which have made them, and those models.
+    pub made: HashMap<EntityId, EntityId>,
     /// Statements that make audits of no model, which models may name, and those of a model each.
     pub audits: [Vec<String>; 2],
 }
@@ -54,13 +56,14 @@ pub fn of_all(catalog: &Catalog, beside: &Beside) -> Vec<String> {
             .filter(move |entry| kinds.contains(&entry.entity.kind()));
         entries.map(|entry| entry.id)
     };
-    let mut ordered = Ordered::new(catalog, out);
+    let mut ordered = Ordered::new((catalog, &beside.made), out);
     is_of(&["table"]).for_each(|id| ordered.add(id));
     ordered.out.extend(foreign_keys(catalog, None));
     ordered.out.extend(indexes(catalog, None));
     let late: HashSet<EntityId> = beside
         .models
         .iter()
+        .chain(beside.made.keys())
         .flat_map(|model| catalog.dependants(*model).into_iter().chain([*model]))
         .collect();
     let kinds = &["view", "function", "procedure", "module"];
@@ -79,6 +82,8 @@ pub fn of_all(catalog: &Catalog, beside: &Beside) -> Vec<String> {
 /// Statements, each behind those that make what it names.
 struct Ordered<'c> {
     catalog: &'c Catalog,
+    /// Views that come with models.
+    made: &'c HashMap<EntityId, EntityId>,
     /// Functions, procedures and modules by name, in lower case.
     routines: Vec<(String, EntityId)>,
     seen: HashSet<EntityId>,
@@ -86,13 +91,14 @@ struct Ordered<'c> {
 }
 
 impl<'c> Ordered<'c> {
-    fn new(catalog: &'c Catalog, out: Vec<String>) -> Self {
+    fn new((catalog, made): (&'c Catalog, &'c HashMap<EntityId, EntityId>), out: Vec<String>) -> Self {
         let routines = catalog.entries().filter_map(|entry| match &*entry.entity {
             Entity::Routine(def) => Some((def.name.to_lowercase(), entry.id)),
             _ => None,
         });
         Self {
             catalog,
+            made,
             routines: routines.collect(),
             seen: HashSet::new(),
             out,
@@ -102,6 +108,9 @@ impl<'c> Ordered<'c> {
     fn add(&mut self, id: EntityId) {
         if !self.seen.insert(id) {
             return;
+        }
+        if let Some(model) = self.made.get(&id) {
+            return self.add(*model);
         }
         let Some(entry) = self.catalog.get(id) else { return };
         let needs = match &*entry.entity {

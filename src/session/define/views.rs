@@ -32,6 +32,18 @@ pub fn create(session: &mut Session, create: &CreateView, view: &mut View, diale
     if known.is_some() && create.if_not_exists {
         return Ok(());
     }
+    let def = defined(session, create, view, dialect)?;
+    let replaced = known.filter(|entry| create.or_replace && matches!(&*entry.entity, Entity::View(_)));
+    if let Some(entry) = replaced {
+        return replace(session, view, (entry.id, def), name.span);
+    }
+    let made = view.changes.catalog.create(&schema, Entity::View(def));
+    made.map(drop).map_err(|error| catalog_error(&error, name.span))
+}
+
+/// What CREATE VIEW defines.
+pub fn defined(session: &mut Session, create: &CreateView, view: &View, dialect: Dialect) -> Result<ViewDef, Error> {
+    let (_, name) = schema_and_name(&create.name)?;
     let mut tables = StatementTables::new(&mut session.relations);
     let bound = statement::bind(&create.query, dialect, &mut tables)?;
     let mut reads = if create.temporary { Vec::new() } else { tables.named() };
@@ -50,7 +62,7 @@ pub fn create(session: &mut Session, create: &CreateView, view: &mut View, diale
         field.name.clone_from(&name.text);
     }
     check_twice(&columns, name.span)?;
-    let def = ViewDef {
+    Ok(ViewDef {
         name: name.text.clone(),
         query: Source {
             text: text_of(&create.query, dialect),
@@ -59,21 +71,32 @@ pub fn create(session: &mut Session, create: &CreateView, view: &mut View, diale
         columns,
         named_columns: create.columns.len(),
         reads,
-    };
+        made_by: None,
+    })
+}
+
+/// Puts a view in the place of another one.
+pub fn replace(
+    session: &mut Session,
+    view: &mut View,
+    (id, def): (EntityId, ViewDef),
+    span: Span,
+) -> Result<(), Error> {
     let before = view.clone();
-    let replaced = known.filter(|entry| create.or_replace && matches!(&*entry.entity, Entity::View(_)));
-    let Some(entry) = replaced else {
-        let made = view.changes.catalog.create(&schema, Entity::View(def));
-        return made.map(drop).map_err(|error| catalog_error(&error, name.span));
-    };
-    if leads_to(view, &def.reads, entry.id) {
-        let message = format!("the view `{}` would lead to itself", name.text);
-        return Err(Error::new(Diagnostic::new("42P17", name.span, message)));
+    check_reads(view, &def, id, span)?;
+    let name = def.name.clone();
+    let replaced = view.changes.catalog.replace(id, Entity::View(def));
+    replaced.map_err(|error| catalog_error(&error, span))?;
+    keep_dependants(session, &before, view, id, &name, span)
+}
+
+/// An error if a view that takes the place of something would read it.
+pub fn check_reads(view: &View, def: &ViewDef, id: EntityId, span: Span) -> Result<(), Error> {
+    if leads_to(view, &def.reads, id) {
+        let message = format!("the view `{}` would lead to itself", def.name);
+        return Err(Error::new(Diagnostic::new("42P17", span, message)));
     }
-    let catalog = &mut view.changes.catalog;
-    let replaced = catalog.replace(entry.id, Entity::View(def));
-    replaced.map_err(|error| catalog_error(&error, name.span))?;
-    keep_dependants(session, &before, view, entry.id, &name.text, name.span)
+    Ok(())
 }
 
 /// The words of a query, in lower case.

@@ -491,9 +491,16 @@ pub fn beside_catalog(session: &mut Session, catalog: &Catalog) -> Result<Beside
         Entity::Routine(def) => Some((entry.id, &def.name)),
         _ => None,
     });
-    let models = routines.filter(|(_, name)| model_target(session, name).is_some());
+    let models: Vec<(_, &String)> = routines
+        .filter(|(_, name)| model_target(session, name).is_some())
+        .collect();
+    let made = models.iter().filter_map(|(id, name)| {
+        let view = models::view_of(session, catalog, name)?;
+        Some((view, *id))
+    });
     Ok(Beside {
-        models: models.map(|(id, _)| id).collect(),
+        made: made.collect(),
+        models: models.iter().map(|(id, _)| *id).collect(),
         audits: models::audits_as_written(session)?,
     })
 }

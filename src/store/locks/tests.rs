@@ -42,6 +42,7 @@ fn def() -> TableDef {
         storage: Storage::default(),
         partition_by: Vec::new(),
         sort_by: Vec::new(),
+        made_by: None,
     }
 }
 

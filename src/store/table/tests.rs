@@ -57,6 +57,7 @@ fn pairs(name: &str) -> TableDef {
         storage: Storage::Hybrid,
         partition_by: Vec::new(),
         sort_by: Vec::new(),
+        made_by: None,
     }
 }
 

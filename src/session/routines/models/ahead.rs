@@ -7,15 +7,13 @@
 //!
 //! Does not: write rows.
 
-use gobi_grammar::ast::{CreateView, Ident};
-
+use super::made::Made;
 use super::spec::{Kind, Spec};
 use super::{Parts, columns_of};
-use crate::catalog::{Entity, EntityId, SchemaDef, TableDef};
+use crate::catalog::{Entity, EntityId, TableDef};
 use crate::procedure::Definition;
 use crate::session::change::Running;
 use crate::session::define::alter::whole;
-use crate::session::define::{catalog_error, plain_table, views};
 use crate::session::relations::Relations;
 use crate::session::routines::without_own;
 use crate::session::store::{View, store_error};
@@ -35,18 +33,34 @@ pub fn make_ahead(
     let known = known.as_ref().map(|entry| (entry.id, &*entry.entity));
     match (spec.kind, known) {
         (Kind::External, _) => Ok(()),
-        (Kind::View | Kind::Embedded, None) => make_view(session, view, (definition, spec), running),
-        (Kind::View | Kind::Embedded, Some((_, Entity::View(def)))) => {
-            let text = views::text_of(&Parts::of(session, definition)?.query, definition.dialect);
-            match def.query.text != text {
-                true => make_view(session, view, (definition, spec), running),
+        (Kind::View | Kind::Embedded, known) => {
+            let is_ready = match known {
+                None => true,
+                Some((_, entity)) if !entity.is_made_by(&definition.name) => false,
+                Some((id, Entity::Table(def))) => !has_rows(view, (id, def), running)?,
+                Some(_) => true,
+            };
+            let query = Parts::of(session, definition)?.query;
+            let made = Made {
+                spec,
+                model: &definition.name,
+                running,
+            };
+            match is_ready {
+                true => made.view(session, view, &query, definition.dialect),
                 false => Ok(()),
             }
         }
-        (Kind::View | Kind::Embedded, Some(_)) => Ok(()),
         // What is not known yet comes with the first run.
         _ if !are_known(definition, columns) => Ok(()),
-        (_, None) => make_table(view, spec, columns, running),
+        (_, None) => {
+            let made = Made {
+                spec,
+                model: &definition.name,
+                running,
+            };
+            made.table(session, view, columns)
+        }
         (_, Some((id, Entity::Table(def)))) => match before.filter(|before| is_filled_by(before, spec)) {
             Some(before) if is_as_made(session, view, (id, def), before, running)? => {
                 whole::take_columns(session, view, (id, columns), running)
@@ -77,9 +91,7 @@ fn is_as_made(
     model: &Definition,
     running: Running,
 ) -> Result<bool, Error> {
-    let failed = |error| store_error(&error, running.span);
-    let table = view.table(id, def).map_err(failed)?;
-    if table.live_rows(view.changes.tables.get(&id)).map_err(failed)? > 0 {
+    if has_rows(view, (id, def), running)? {
         return Ok(false);
     }
     let Ok(Some(spec)) = Spec::of(&model.name, &model.routine) else {
@@ -96,6 +108,7 @@ fn is_as_made(
     given.for_each(|field| made.add(&field.name, field.ty.clone()));
     // What its columns are numbered by says nothing of them.
     made.next_column = def.next_column;
+    made.made_by.clone_from(&def.made_by);
     for (made, known) in made.columns.iter_mut().zip(&def.columns) {
         made.no = known.no;
         made.missing.clone_from(&known.missing);
@@ -103,50 +116,8 @@ fn is_as_made(
     Ok(made == *def)
 }
 
-fn make_table(view: &mut View, spec: &Spec, columns: &[Field], running: Running) -> Result<(), Error> {
-    let [schema, name] = &spec.target;
-    let def = plain_table(name, columns, running.span)?;
-    make_schema(view, schema, running)?;
-    let made = view.changes.catalog.create(schema, Entity::Table(def));
-    made.map(drop).map_err(|error| catalog_error(&error, running.span))
-}
-
-fn make_schema(view: &mut View, schema: &str, running: Running) -> Result<(), Error> {
-    if view.catalog().has_schema(schema) {
-        return Ok(());
-    }
-    let def = SchemaDef {
-        name: schema.to_owned(),
-    };
-    let made = view.changes.catalog.create("", Entity::Schema(def));
-    made.map(drop).map_err(|error| catalog_error(&error, running.span))
-}
-
-fn make_view(
-    session: &mut Session,
-    view: &mut View,
-    (definition, spec): (&Definition, &Spec),
-    running: Running,
-) -> Result<(), Error> {
-    make_schema(view, &spec.target[0], running)?;
-    let ident = |name: &String| Ident {
-        text: name.clone(),
-        quoted: true,
-        span: running.span,
-    };
-    let create = CreateView {
-        or_replace: true,
-        temporary: false,
-        materialized: false,
-        if_not_exists: false,
-        name: spec.target.iter().map(ident).collect(),
-        columns: Vec::new(),
-        options: Vec::new(),
-        query: Box::new(Parts::of(session, definition)?.query),
-    };
-    without_own(session, |session| {
-        Relations::as_kept(session, |session| {
-            views::create(session, &create, view, definition.dialect)
-        })
-    })
+fn has_rows(view: &View, (id, def): (EntityId, &TableDef), running: Running) -> Result<bool, Error> {
+    let failed = |error| store_error(&error, running.span);
+    let table = view.table(id, def).map_err(failed)?;
+    Ok(table.live_rows(view.changes.tables.get(&id)).map_err(failed)? > 0)
 }

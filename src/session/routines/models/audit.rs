@@ -171,6 +171,7 @@ fn desk<'d>(session: &'d mut Session, query: &'d ast::Query, running: Running) -
     Desk {
         session,
         running,
+        model: "",
         query,
         first: NOTHING,
         dialect: running.dialect,

@@ -31,6 +31,8 @@ pub const ROWS: &str = "gobi_model_rows";
 pub struct Desk<'d> {
     pub session: &'d mut Session,
     pub running: Running,
+    /// The model's name.
+    pub model: &'d str,
     pub query: &'d ast::Query,
     /// What is before it.
     pub first: &'d First,
@@ -58,7 +60,10 @@ impl Desk<'_> {
             self.check_restate(spec)?;
         }
         match spec.kind {
-            Kind::View | Kind::Embedded => self.make_view(spec),
+            Kind::View | Kind::Embedded => {
+                self.forget_mark()?;
+                self.make_view(spec)
+            }
             Kind::External => self.rows().map(|_| Done::default()),
             _ => {
                 let done = self.fill(spec, name, until, restate)?;

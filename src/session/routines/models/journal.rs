@@ -129,6 +129,15 @@ impl Desk<'_> {
         ))
     }
 
+    /// How far the model was says nothing of a table that is made anew.
+    pub fn forget_mark(&mut self) -> Result<(), Error> {
+        if self.done_until(self.model)?.is_some() {
+            let name = text_of(self.model);
+            self.change(&format!("DELETE FROM gobi.model_state WHERE model = {name}"))?;
+        }
+        Ok(())
+    }
+
     /// Makes the two tables, unless they are there.
     pub fn make_journal(&mut self) -> Result<(), Error> {
         if self.has("model_state")? {

@@ -34,6 +34,9 @@ impl Desk<'_> {
             self.after(spec, name, &done, &at, None)?;
             return Ok(done);
         }
+        if !self.has_table(spec)? {
+            self.forget_mark()?;
+        }
         let Some((from, to)) = self.interval(spec, name, &at, restate)? else {
             return Ok(Done::default());
         };

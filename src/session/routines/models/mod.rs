@@ -19,6 +19,7 @@ mod desk;
 mod dimension;
 mod journal;
 mod load;
+mod made;
 mod parts;
 mod spec;
 mod target;
@@ -41,6 +42,7 @@ use crate::types::{Field, LogicalType, Value};
 pub use ahead::make_ahead;
 pub use audit::{as_written as audits_as_written, define as define_audit, forget as forget_audit};
 use desk::Desk;
+pub use made::view_of;
 pub use parts::{Parts, Seen};
 use spec::Kind;
 pub use spec::Spec;
@@ -97,6 +99,7 @@ pub fn look(session: &mut Session, call: &CallRoutine, running: Running) -> Resu
     let mut desk = Desk {
         session,
         running,
+        model: &definition.name,
         query: &parts.query,
         first: &parts.first,
         dialect: definition.dialect,
@@ -374,6 +377,7 @@ fn run(
     let mut desk = Desk {
         session,
         running,
+        model: &definition.name,
         query: &query,
         first: &first,
         dialect: definition.dialect,

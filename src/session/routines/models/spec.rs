@@ -123,6 +123,10 @@ impl Kind {
         )
     }
 
+    pub fn is_view(self) -> bool {
+        matches!(self, Kind::View | Kind::Embedded)
+    }
+
     pub fn is_dimension(self) -> bool {
         matches!(self, Kind::ScdByTime | Kind::ScdByColumn)
     }

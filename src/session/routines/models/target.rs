@@ -6,13 +6,14 @@
 //!
 //! Does not: write rows.
 
-use super::Done;
-use super::desk::{Desk, ROWS, Rows, quoted};
+use super::desk::{Desk, Rows, quoted};
+use super::made::Made;
 use super::spec::{Kind, Spec};
+use super::{Done, with_own};
 use crate::catalog::Entity;
 use crate::session::define::alter::whole;
 use crate::session::{Error, transactions};
-use crate::types::LogicalType;
+use crate::types::{Field, LogicalType};
 
 impl Spec {
     /// The name of the table in a statement.
@@ -22,7 +23,7 @@ impl Spec {
     }
 }
 
-impl Desk<'_> {
+impl<'d> Desk<'d> {
     /// The columns of the table, if there is one.
     fn columns_of(&mut self, spec: &Spec) -> Result<Option<Vec<(String, LogicalType)>>, Error> {
         self.session.refresh_view(self.running.span)?;
@@ -30,7 +31,7 @@ impl Desk<'_> {
         let view = self.session.relations.view.as_ref();
         let found = view.and_then(|view| view.catalog().find(&[schema, name]).cloned());
         match found.as_ref().map(|entry| &*entry.entity) {
-            None => Ok(None),
+            None | Some(Entity::View(_)) => Ok(None),
             Some(Entity::Table(def)) => {
                 let columns = def.columns.iter();
                 Ok(Some(
@@ -53,12 +54,17 @@ impl Desk<'_> {
         }
     }
 
+    /// Whether the table is there.
+    pub fn has_table(&mut self, spec: &Spec) -> Result<bool, Error> {
+        self.columns_of(spec).map(|columns| columns.is_some())
+    }
+
     /// Makes the table, or gives it the columns that the rows have.
     pub fn make_table(&mut self, spec: &Spec, rows: &Rows) -> Result<(), Error> {
         let table = spec.table();
         let own: &[String] = if spec.kind.is_dimension() { &spec.valid } else { &[] };
         let Some(known) = self.columns_of(spec)? else {
-            return self.create_table(spec);
+            return self.create_table(spec, &rows.fields);
         };
         let whole = matches!(spec.kind, Kind::Full | Kind::Seed);
         let has = |name: &str| rows.fields.iter().any(|field| field.name.eq_ignore_ascii_case(name));
@@ -127,18 +133,23 @@ impl Desk<'_> {
         })
     }
 
-    fn create_table(&mut self, spec: &Spec) -> Result<(), Error> {
-        self.make_schema(&spec.target[0])?;
-        let more = match spec.kind.is_dimension() {
-            true => {
-                let [from, to] = spec.valid.clone().map(|name| quoted(&name));
-                format!(", CAST(NULL AS timestamp) AS {from}, CAST(NULL AS timestamp) AS {to}")
-            }
-            false => String::new(),
-        };
-        let table = spec.table();
-        let made = format!("CREATE TABLE {table} AS SELECT *{more} FROM {ROWS} WHERE false");
-        self.change(&made).map(drop)
+    fn create_table(&mut self, spec: &Spec, fields: &[Field]) -> Result<(), Error> {
+        let columns = with_own(spec, fields.to_vec());
+        let (made, span) = (self.made(spec), self.running.span);
+        transactions::framed(self.session, "CALL", span, &mut |session, view| {
+            made.table(session, view, &columns)
+        })
+    }
+
+    fn made<'m>(&self, spec: &'m Spec) -> Made<'m>
+    where
+        'd: 'm,
+    {
+        Made {
+            spec,
+            model: self.model,
+            running: self.running,
+        }
     }
 
     pub fn make_schema(&mut self, schema: &str) -> Result<(), Error> {
@@ -152,25 +163,11 @@ impl Desk<'_> {
 
     /// A model that is a view; the same one is not made again.
     pub fn make_view(&mut self, spec: &Spec) -> Result<Done, Error> {
-        let statement = gobi_grammar::ast::Statement {
-            kind: gobi_grammar::ast::StatementKind::Query(self.query.clone()),
-            span: self.running.span,
-        };
-        let text = gobi_grammar::print(std::slice::from_ref(&statement), self.dialect);
-        let text = text.trim_end().trim_end_matches(';');
         self.session.refresh_view(self.running.span)?;
-        let [schema, name] = &spec.target;
-        let view = self.session.relations.view.as_ref();
-        let found = view.and_then(|view| view.catalog().find(&[schema, name]).cloned());
-        if let Some(Entity::View(def)) = found.as_ref().map(|entry| &*entry.entity)
-            && def.query.text.trim_end().trim_end_matches(';') == text
-        {
-            return Ok(Done::default());
-        }
-        self.make_schema(schema)?;
-        let sql = format!("CREATE OR REPLACE VIEW {} AS {text}", spec.table());
-        let statement = self.parsed(&sql, self.dialect)?;
-        self.run_statement(&statement, self.dialect)?;
+        let (made, query, dialect) = (self.made(spec), self.query, self.dialect);
+        transactions::framed(self.session, "CALL", self.running.span, &mut |session, view| {
+            made.view(session, view, query, dialect)
+        })?;
         Ok(Done::default())
     }
 }
