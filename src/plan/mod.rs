@@ -49,6 +49,13 @@ pub struct TableInfo {
     pub stats: TableStats,
 }
 
+impl TableInfo {
+    /// The columns that `*` shows.
+    pub fn shown(&self) -> &[Field] {
+        &self.schema[..self.schema.len().saturating_sub(self.system_columns)]
+    }
+}
+
 /// The system column that is false for rows that were deleted.
 pub const LIVE_COLUMN: &str = "_live";
 

@@ -27,6 +27,7 @@ mod lambda;
 mod lift;
 mod lifted;
 mod loops;
+mod making;
 mod matching;
 mod query;
 mod raising;
@@ -339,14 +340,16 @@ fn settle(
     mut tables: Option<&mut dyn TableResolver>,
     mut check: impl FnMut(Checker<'_>) -> Result<(Routine, Assumed), Vec<Diagnostic>>,
 ) -> Result<Routine, Vec<Diagnostic>> {
+    let made = instances.made.count();
     for _ in 0..MAX_ROUNDS {
+        instances.made.forget(made);
         // The lifetime of the trait object is shortened here, which no closure does.
         #[allow(clippy::manual_map)]
         let tables = match &mut tables {
             Some(tables) => Some(&mut **tables as &mut dyn TableResolver),
             None => None,
         };
-        let (routine, next) = check(Checker {
+        let checked = check(Checker {
             instances: &mut *instances,
             tables,
             dialect: Dialect::Grizzly,
@@ -377,8 +380,10 @@ fn settle(
             raised: Raised::default(),
             raises: Vec::new(),
             errors: Vec::new(),
-        })?;
+        });
+        let (routine, next) = checked.inspect_err(|_| instances.made.forget(made))?;
         if next == *assumed {
+            instances.made.forget(made);
             return Ok(routine);
         }
         *assumed = next;

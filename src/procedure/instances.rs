@@ -9,6 +9,7 @@
 
 mod does;
 mod finding;
+mod made;
 mod queries;
 mod remembered;
 mod resolver;
@@ -28,6 +29,7 @@ use crate::plan::routine::{Program, Routine, RoutineId, Variable};
 use crate::plan::{Callee, LambdaCall, NamedTypes, ROWS_OF, RoutineCall, TableResolver};
 use crate::types::LogicalType;
 use crate::types::stack::with_room;
+use made::Made;
 use remembered::Remembered;
 pub(super) use resolver::WithInstances;
 
@@ -64,6 +66,8 @@ pub struct Instances {
     pub(super) shared: bool,
     /// What is found again.
     remembered: Remembered,
+    /// Relations that the bodies which are being checked make.
+    pub(super) made: Made,
     /// Functions of bodies that queries call, by names that nobody can write.
     lifted: Vec<Arc<Definition>>,
     /// What procedures that CALL calls may throw, by their names in lower case.
@@ -115,6 +119,7 @@ impl Instances {
             trying: false,
             shared: false,
             remembered: Remembered::default(),
+            made: Made::default(),
             lifted: Vec::new(),
             raised_by_calls: BTreeMap::new(),
         }

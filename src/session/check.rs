@@ -102,26 +102,15 @@ impl Session {
     }
 
     fn checked(&mut self, statement: &Statement, dialect: Dialect, begun: &mut Option<View>) -> Vec<Diagnostic> {
-        let before = Ident {
-            text: "\0check".to_owned(),
-            quoted: true,
-            span: statement.span,
-        };
-        let has_savepoint = self.store.is_some() && self.savepoint(&before).is_ok();
-        // What is wrong with that is the statement's to say.
-        let view = self
-            .refresh_view(statement.span)
-            .ok()
-            .and_then(|()| self.relations.view.clone());
-        let done = look(self, statement, dialect).and_then(|()| settled(self, statement, begun, view));
-        if has_savepoint {
-            let back = done.is_err();
-            // The transaction is not committed, whatever comes of this.
-            let _ = self.end_savepoint(&before, back);
-            if back {
-                let _ = self.end_savepoint(&before, false);
-            }
-        }
+        let done = undone_if_it_fails(self, statement.span, |session| {
+            // What is wrong with that is the statement's to say.
+            let view = session
+                .refresh_view(statement.span)
+                .ok()
+                .and_then(|()| session.relations.view.clone());
+            look(session, statement, dialect)?;
+            settled(session, statement, begun, view)
+        });
         let sources = &self.relations.routines.sources;
         let errors = done
             .err()
@@ -136,6 +125,30 @@ impl Session {
         });
         errors.into_iter().flatten().chain(own).collect()
     }
+}
+
+/// Does something of which nothing stays after an error.
+fn undone_if_it_fails(
+    session: &mut Session,
+    span: Span,
+    work: impl FnOnce(&mut Session) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let before = Ident {
+        text: "\0check".to_owned(),
+        quoted: true,
+        span,
+    };
+    let has_savepoint = session.store.is_some() && session.savepoint(&before).is_ok();
+    let done = work(session);
+    if has_savepoint {
+        let back = done.is_err();
+        // The transaction is not committed, whatever comes of this.
+        let _ = session.end_savepoint(&before, back);
+        if back {
+            let _ = session.end_savepoint(&before, false);
+        }
+    }
+    done
 }
 
 /// Whether what there was still checks, where a statement of the script ends a transaction.
@@ -202,7 +215,7 @@ fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Resul
             routines::look(session, statement, running)?;
             for made in routines::made_by(session, call) {
                 // It may need what only the call knows.
-                let _ = look(session, &made, dialect);
+                let _ = undone_if_it_fails(session, made.span, |session| look(session, &made, dialect));
             }
             Ok(())
         }

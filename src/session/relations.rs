@@ -58,8 +58,10 @@ pub struct Relations {
     pub written: Option<Collected>,
     /// What those name, and write, while somebody asks.
     pub naming: Option<Naming>,
-    /// What is named is named by a text of the database, which sees no temporary tables.
+    /// What is named is named by a text of the database, which sees no temporary tables but those that such texts have made.
     pub kept: bool,
+    /// The names of those, in lower case.
+    pub kept_temporaries: BTreeSet<String>,
     /// Variables and functions.
     pub routines: Routines,
     /// Where the plan of what runs next is kept.
@@ -205,6 +207,20 @@ impl Relations {
         all.filter_map(|which| self.view_of(which))
     }
 
+    /// Whether a temporary table of that name may be meant.
+    fn sees_temporary(&self, name: &str) -> bool {
+        !self.kept || self.kept_temporaries.contains(&name.to_lowercase())
+    }
+
+    /// A temporary table or view is made.
+    pub fn note_temporary(&mut self, name: &str) {
+        let name = name.to_lowercase();
+        match self.kept {
+            true => self.kept_temporaries.insert(name),
+            false => self.kept_temporaries.remove(&name),
+        };
+    }
+
     /// Which database a name is about, and what is left of it there. Names within a view are about that view's database
     /// (`home`); others first about temporary tables.
     pub fn seek<'p, 'n>(&self, parts: &'p [&'n str], home: Option<Which>) -> Option<(Which, &'p [&'n str])> {
@@ -215,9 +231,10 @@ impl Relations {
         let own = home.unwrap_or(Which::Own);
         match parts {
             [] => None,
-            [first, _, ..] if self.kept && first.eq_ignore_ascii_case(TEMP) => Some((own, parts)),
-            [_] => {
-                let temp = self.named_database(TEMP).filter(|_| home.is_none() && !self.kept);
+            [first, name, ..] if first.eq_ignore_ascii_case(TEMP) && !self.sees_temporary(name) => Some((own, parts)),
+            [name] => {
+                let temp = self.named_database(TEMP);
+                let temp = temp.filter(|_| home.is_none() && self.sees_temporary(name));
                 Some((temp.filter(|temp| has(*temp, parts)).unwrap_or(own), parts))
             }
             [first, rest @ ..] => {

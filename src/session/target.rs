@@ -42,6 +42,9 @@ pub fn of(session: &mut Session, kind: &K, span: Span) -> Result<Target, Error> 
     }
     if makes_temporary {
         session.databases.temporary();
+        let name = first.last();
+        name.into_iter()
+            .for_each(|name| session.relations.note_temporary(&name.text));
     }
     session.refresh_view(span)?;
     let creates = matches!(kind, K::CreateTable(_) | K::CreateView(_) | K::CreateSchema(_));

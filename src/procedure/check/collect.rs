@@ -13,7 +13,7 @@ use super::super::question::QuestionKind;
 use super::Checker;
 use crate::plan::logical::ColumnId;
 use crate::plan::routine::Statement;
-use crate::plan::{Named, stored};
+use crate::plan::{Named, TableResolver, stored};
 use crate::types::Field;
 
 impl Checker<'_> {
@@ -104,13 +104,11 @@ impl Checker<'_> {
 
     fn columns_here(&mut self, target: &ast::Target, names: &[Ident], width: usize) -> Option<Vec<Field>> {
         let parts: Vec<&str> = target.table.iter().map(|part| part.text.as_str()).collect();
-        let tables = self.tables.as_mut()?;
+        let mut tables = self.relations()?;
         let Ok(Some(Named::Table(id))) = tables.written(&parts) else {
             return None;
         };
-        let info = tables.info(id);
-        let shown = info.schema.len() - info.system_columns;
-        let all = info.schema.get(..shown)?;
+        let all = tables.info(id).shown();
         if names.is_empty() {
             return (width == all.len()).then(|| all.to_vec());
         }

@@ -17,7 +17,7 @@ use super::Checker;
 use super::loops::{int, range};
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::{Room, Statement};
-use crate::plan::{call_of, converted, entries_of};
+use crate::plan::{TableResolver, call_of, converted, entries_of};
 use crate::types::{LogicalType, Value};
 
 /// A chain while its loop is made.
@@ -102,9 +102,7 @@ impl Checker<'_> {
             let first = path.first()?;
             let is_variable = self.find(&first.text).is_some() || self.is_row(&first.text);
             let parts: Vec<&str> = path.iter().map(|part| part.text.as_str()).collect();
-            let found = self.as_kept(expr.span, |checker| {
-                Some(checker.tables.as_mut()?.by_name(&parts, None))
-            })?;
+            let found = self.as_kept(expr.span, |checker| Some(checker.relations()?.by_name(&parts, None)))?;
             if is_variable || !matches!(found, Ok(Some(_))) {
                 return None;
             }

@@ -401,6 +401,7 @@ impl Checker<'_> {
             taken: Vec::new(),
             span: statement.span,
         });
+        self.make(&statement.kind);
     }
 
     /// Puts a savepoint around what may fail.

@@ -36,6 +36,9 @@ impl TableResolver for WithInstances<'_> {
     }
 
     fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
+        if let Some(made) = self.instances.made.find(parts).filter(|_| moment.is_none()) {
+            return Ok(Some(made));
+        }
         match &mut self.tables {
             Some(tables) => tables.by_name(parts, moment),
             None => Ok(None),
@@ -43,6 +46,9 @@ impl TableResolver for WithInstances<'_> {
     }
 
     fn written(&mut self, parts: &[&str]) -> Result<Option<Named>, ResolveError> {
+        if let Some(made) = self.instances.made.find(parts) {
+            return Ok(Some(made));
+        }
         match &mut self.tables {
             Some(tables) => tables.written(parts),
             None => Ok(None),
@@ -72,6 +78,9 @@ impl TableResolver for WithInstances<'_> {
     }
 
     fn info(&self, table: TableId) -> &TableInfo {
+        if let Some(made) = self.instances.made.info(table) {
+            return made;
+        }
         let tables = self.tables.as_ref().expect("a table was found by it");
         tables.info(table)
     }
