@@ -6,7 +6,7 @@
 //!
 //! Does not: choose between overloads.
 
-use crate::types::LogicalType;
+use crate::types::{Field, LogicalType};
 
 /// The types that a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,9 +207,24 @@ pub fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
         (T::Timestamp | T::TimestampTz, T::Date) | (T::TimestampTz, T::Timestamp) => a.clone(),
         (T::Array(a), T::Array(b)) => T::Array(Box::new(common_type(a, b)?)),
         (T::Map(a), T::Map(b)) => T::Map(Box::new((common_type(&a.0, &b.0)?, common_type(&a.1, &b.1)?))),
+        (T::Struct(a), T::Struct(b)) => T::Struct(common_fields(a, b)?),
         (T::Enum(_), T::String) | (T::String, T::Enum(_)) => T::String,
         _ => return None,
     })
+}
+
+/// Fields for the values of both, which have the same names in the same order.
+fn common_fields(a: &[Field], b: &[Field]) -> Option<Vec<Field>> {
+    let both = a.iter().zip(b).map(|(a, b)| {
+        let is_same = a.name.to_lowercase() == b.name.to_lowercase();
+        Some(Field {
+            name: a.name.clone(),
+            ty: common_type(&a.ty, &b.ty).filter(|_| is_same)?,
+            nullable: true,
+        })
+    });
+    let fields = both.collect::<Option<_>>()?;
+    (a.len() == b.len()).then_some(fields)
 }
 
 /// An array of that type.

@@ -192,7 +192,11 @@ impl<'a> Binder<'a> {
             LogicalType::Array(item) => Ok((**item).clone()),
             other => {
                 let message = format!("only arrays and maps have elements, not {other}");
-                self.fail(Diagnostic::new("42809", of.span, message))
+                let mut error = Diagnostic::new("42809", of.span, message);
+                error.help = (*other == LogicalType::String).then(|| {
+                    "a part of a text is `substring(text, 1, 3)`, which counts from 1, or `left(text, 3)`".into()
+                });
+                self.fail(error)
             }
         }
     }
