@@ -535,6 +535,28 @@ fn other_forms() {
     "#]],
     );
     rejects(
+        r#"SELECT a FROM t WHERE day >= @start_ds"#,
+        expect![[r#"
+        error[42601]: `@start_ds` is a function and needs its arguments
+         --> 1:30
+          |
+        1 | SELECT a FROM t WHERE day >= @start_ds
+          |                              ^^^^^^^^^
+          = help: the interval that a model computes is `interval_start` and `interval_end`, without `@`
+    "#]],
+    );
+    rejects(
+        r#"sum += 2"#,
+        expect![[r#"
+        error[42601]: expected a statement, found `sum`
+         --> 1:1
+          |
+        1 | sum += 2
+          | ^^^
+          = help: write `sum = sum + …`
+    "#]],
+    );
+    rejects(
         r#"SELECT f(x,)"#,
         expect![[r#"
         error[42601]: expected an expression after `,`, found `)`

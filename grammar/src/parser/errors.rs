@@ -197,6 +197,9 @@ fn unknown_statement(place: &Place<'_>) -> Option<Diagnostic> {
     if let Some(help) = read_as_an_alias(place) {
         return Some(diagnostic.with_help(help));
     }
+    if let Some(operator) = changes_in_place(place).filter(|_| is_word) {
+        return Some(diagnostic.with_help(format!("write `{text} = {text} {operator} …`")));
+    }
     if text.eq_ignore_ascii_case("catch") {
         let help = "write `catch {Name => …, _ => …}`, or `catch e { … }`, whose last expression is the value";
         return Some(Diagnostic::new("42601", span, "`catch` has neither arms nor a block").with_help(help));
@@ -210,6 +213,17 @@ fn unknown_statement(place: &Place<'_>) -> Option<Diagnostic> {
             None => diagnostic,
         },
     )
+}
+
+/// The operator of `x += 1`, which is no form of an assignment.
+fn changes_in_place<'p>(place: &Place<'p>) -> Option<&'p str> {
+    const OPERATORS: [&str; 6] = ["+", "-", "*", "/", "%", "||"];
+    let (_, text) = place.token(1)?;
+    let operator = match text.strip_suffix('=') {
+        Some(operator) => operator,
+        None => place.token(2).filter(|(_, next)| *next == "=").map(|_| text)?,
+    };
+    OPERATORS.contains(&operator).then_some(operator)
 }
 
 /// Whether a statement ends before a token, or goes on with an operator: what stands before is a value.

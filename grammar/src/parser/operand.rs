@@ -182,7 +182,13 @@ impl Builder<'_> {
                 name.span,
                 format!("`{}` is a function and needs its arguments", name.text),
             );
-            self.help(format!("write `{}(…)`", name.text));
+            let lower = name.text.to_lowercase();
+            self.help(match lower.split('_').next() {
+                Some("@start" | "@end") => {
+                    "the interval that a model computes is `interval_start` and `interval_end`, without `@`".to_owned()
+                }
+                _ => format!("write `{}(…)`", name.text),
+            });
         }
         let mut path = vec![name];
         path.extend(rest.iter().map(|part| self.ident(part)));
