@@ -105,8 +105,10 @@ fn block(script: &str, file: Option<&str>, diagnostic: &Diagnostic, paint: Paint
         .to_string()
         .len();
     let place = file.map_or_else(|| format!("{line}:{column}"), |file| format!("{file}:{line}:{column}"));
-    out.push_str(&format!("{}{} {place}\n", " ".repeat(gutter), paint.blue("-->")));
-    out.push_str(&format!("{} {}\n", " ".repeat(gutter), paint.blue("|")));
+    if !marks.is_empty() {
+        out.push_str(&format!("{}{} {place}\n", " ".repeat(gutter), paint.blue("-->")));
+        out.push_str(&format!("{} {}\n", " ".repeat(gutter), paint.blue("|")));
+    }
     let mut shown = None;
     for mark in &marks {
         source_line(script, mark, shown, gutter, paint, &mut out);

@@ -33,7 +33,11 @@ fn run_sources(meaning: &Meaning, sources: impl Iterator<Item = Result<Source, F
     let mut output = Output::of(meaning)?;
     let mut session = meaning.client().session();
     for source in sources {
-        run_script(meaning, &mut session, &mut output, &source?)?;
+        let source = source?;
+        let done = run_statements(meaning, &mut session, &mut output, &source);
+        session.end_jobs();
+        tell_notices(meaning, &mut session, &source);
+        done?;
     }
     Ok(output.finish()?)
 }
@@ -46,11 +50,16 @@ pub fn run_script(
     source: &Source,
 ) -> Result<(), Failure> {
     let done = run_statements(meaning, session, output, source);
+    tell_notices(meaning, session, source);
+    done
+}
+
+/// Prints what is to be told beside results.
+pub(super) fn tell_notices(meaning: &Meaning, session: &mut Session, source: &Source) {
     let notices = session.notices();
     if !notices.is_empty() {
         source.report(meaning, &Error::all(notices));
     }
-    done
 }
 
 fn run_statements(

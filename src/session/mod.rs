@@ -435,9 +435,12 @@ impl Session {
         }
     }
 
-    /// What was to be told beside the results of statements since it was last asked: warnings, with places in the script.
+    /// What was to be told beside the results of statements since it was last asked: warnings, with places in the script that ran last; those about
+    /// jobs of another one have none.
     pub fn notices(&mut self) -> Vec<Diagnostic> {
-        std::mem::take(&mut self.relations.routines.notices)
+        let mut notices = std::mem::take(&mut self.relations.routines.notices);
+        notices.extend(self.failed_jobs());
+        notices
     }
 
     /// What stops the statement that runs, from any thread.

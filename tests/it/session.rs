@@ -108,3 +108,23 @@ fn examples_of_nested_functions_hold() {
     assert_eq!(found, expected, "{}", ran.err);
     assert!(expected.len() > 15, "{expected:?}");
 }
+
+#[test]
+fn a_job_that_fails_and_that_nobody_awaits_is_a_notice() {
+    let mut session = Client::embedded(Settings::default(), None).session();
+    let fails =
+        "function halve(n int) { if n % 2 = 1 { throw Odd(f'{n}') } }; let a = spawn halve(3); let b = spawn halve(2)";
+    run(&mut session, fails).unwrap();
+    session.end_jobs();
+    run(&mut session, "let c = spawn halve(5); let d = try await c ?? null").unwrap();
+    let notices = session.notices();
+    let [notice] = notices.as_slice() else {
+        panic!("{notices:?}")
+    };
+    assert_eq!(notice.message, "job 1, `halve(3)`, has failed: Odd: 3");
+    assert!(notice.is_warning() && notice.labels.is_empty(), "{notice:?}");
+    run(&mut session, "call halve(2); let e = spawn halve(7)").unwrap();
+    session.end_jobs();
+    let spans: Vec<_> = session.notices().iter().map(|notice| notice.span().start).collect();
+    assert_eq!((spans, session.notices().len()), (vec![29], 0));
+}

@@ -64,6 +64,7 @@ fn from_pipe(meaning: &Meaning) -> Result<(), Failure> {
             break;
         }
     }
+    leave(meaning, &mut session);
     output.finish()?;
     if failed { Err(Failure::Reported) } else { Ok(()) }
 }
@@ -76,6 +77,18 @@ fn is_finished(meaning: &Meaning, text: &str) -> bool {
 fn from_terminal(meaning: &Meaning) -> Result<(), Failure> {
     let mut output = Output::of(meaning)?;
     let mut session = meaning.client().session();
+    let done = prompt(meaning, &mut session, &mut output);
+    leave(meaning, &mut session);
+    done
+}
+
+/// Waits for what the session has begun, and tells what failed of it.
+fn leave(meaning: &Meaning, session: &mut Session) {
+    session.end_jobs();
+    script::tell_notices(meaning, session, &Source::text(""));
+}
+
+fn prompt(meaning: &Meaning, session: &mut Session, output: &mut Output) -> Result<(), Failure> {
     let mut editor = editor::Editor::new(meaning.settings.dialect, meaning.stdout_color);
     output.line(&format!("gobi {}, .help for help", env!("CARGO_PKG_VERSION")))?;
     output.flush()?;
@@ -99,9 +112,9 @@ fn from_terminal(meaning: &Meaning) -> Result<(), Failure> {
             "" => {}
             ".quit" | ".exit" | "quit" | "exit" => return Ok(()),
             ".help" => output.line(HELP)?,
-            ".tables" => execute(meaning, &mut session, &mut output, "SHOW TABLES")?,
-            ".settings" => execute(meaning, &mut session, &mut output, "SHOW ALL")?,
-            _ => execute(meaning, &mut session, &mut output, &line)?,
+            ".tables" => execute(meaning, session, output, "SHOW TABLES")?,
+            ".settings" => execute(meaning, session, output, "SHOW ALL")?,
+            _ => execute(meaning, session, output, &line)?,
         }
         output.flush()?;
     }

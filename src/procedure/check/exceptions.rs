@@ -62,12 +62,29 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether a call is one of a function, and no exception: a function of one's own has the name as it is written.
+    /// Whether a call is one of a function, and no exception: that has the name as it is written.
     fn is_function_named(&self, name: &Ident) -> bool {
         let own = self.instances.definitions.find_at(name);
-        let mut builtin = crate::functions::all().iter();
-        own.is_some_and(|own| own.shown_name() == name.text)
-            || builtin.any(|known| known.name.eq_ignore_ascii_case(&name.text))
+        own.is_some_and(|own| own.shown_name() == name.text) || built_in(&name.text).is_some()
+    }
+
+    /// An error for what THROW names if nobody has declared it and a built-in function has the name in another spelling: it may be meant as either.
+    pub(super) fn not_thrown(&self, value: &ast::Expr) -> Option<Diagnostic> {
+        let ExprKind::Call(call) = &value.kind else { return None };
+        let name = &call.name;
+        let builtin = built_in(&name.text).filter(|builtin| *builtin != name.text)?;
+        if self.thrown(value).is_some() || self.instances.definitions.find_at(name).is_some() {
+            return None;
+        }
+        let message = format!(
+            "no exception is declared as `{}`, and a function is called so",
+            name.text
+        );
+        let help = format!(
+            "declare it: `type exception as {}('…')`; what the function gives is thrown by `throw {builtin}(…)`",
+            name.text
+        );
+        Some(Diagnostic::new("42704", name.span, message).with_help(help))
     }
 
     fn is_value(&self, name: &str) -> bool {
@@ -159,6 +176,13 @@ fn whole(path: &[Ident]) -> Option<Ident> {
         }),
         _ => None,
     }
+}
+
+/// The built-in function of a name, as it is spelled.
+fn built_in(name: &str) -> Option<&'static str> {
+    let mut all = crate::functions::all().iter();
+    all.find(|known| known.name.eq_ignore_ascii_case(name))
+        .map(|known| known.name)
 }
 
 /// The codes behind a name of the language for errors of SQL.

@@ -378,6 +378,9 @@ impl Checker<'_> {
             self.raises_again();
             return out.push(Statement::Rethrow);
         };
+        if let Some(error) = self.not_thrown(value) {
+            return self.error(error);
+        }
         let text = |text: &str| ast::Expr {
             kind: ast::ExprKind::Literal(ast::Literal::String(text.to_owned())),
             span: value.span,

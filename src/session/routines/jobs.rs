@@ -3,12 +3,13 @@
 //! `call load('a')` of a procedure that is `as async` gives the number 1; `SHOW JOBS` has a row for it, and `await 1` its value, in this session or
 //! another one.
 //!
-//! Invariants: a number is given once; what a job gave stays known while its number is among the last [`KEPT`].
+//! Invariants: a number is given once; what a job gave stays known while its number is among the last [`KEPT`]; an error that nobody waited for
+//! is told once, to the session that began the job or what began it.
 //!
 //! Does not: start or stop threads; know what a job does.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use gobi_grammar::Diagnostic;
@@ -17,6 +18,7 @@ use gobi_grammar::ast::{Show, Span};
 use crate::exec::CancelToken;
 use crate::host::{Clock, RealClock};
 use crate::session::listing::like_of;
+use crate::session::store::Store;
 use crate::session::{Error, Interrupt, ResultStream, Session};
 use crate::types::{LogicalType, Value};
 
@@ -47,8 +49,33 @@ struct Job {
     call: String,
     ty: LogicalType,
     interrupt: Interrupt,
+    begun_by: BegunBy,
     started_us: i64,
     ended: Option<Ended>,
+    /// Somebody knows how it ended.
+    told: bool,
+}
+
+/// Who has begun a call.
+#[derive(Clone, Debug)]
+pub struct BegunBy {
+    /// The jobs that a session shares with those which it has begun.
+    family: Weak<Jobs>,
+    /// The script that ran.
+    script: Arc<str>,
+    /// The place of the call in it.
+    place: Span,
+}
+
+impl BegunBy {
+    /// A session, for a call that stands here.
+    pub fn of(session: &Session, place: Span) -> Self {
+        Self {
+            family: Arc::downgrade(&session.own_jobs),
+            script: session.script.clone(),
+            place,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -69,12 +96,14 @@ impl Job {
 
 impl Jobs {
     /// Notes a call that begins, whose value will have this type; its number.
-    pub fn begin(&self, call: String, ty: LogicalType, interrupt: Interrupt, span: Span) -> Result<i64, Error> {
+    pub fn begin(&self, call: String, ty: LogicalType, interrupt: Interrupt, begun_by: BegunBy) -> Result<i64, Error> {
         let mut state = self.lock();
         if state.jobs.values().filter(|job| job.ended.is_none()).count() >= MOST {
             let message = format!("more than {MOST} calls run by themselves");
             let help = "wait for some of them: `await …`";
-            return Err(Error::new(Diagnostic::new("53400", span, message).with_help(help)));
+            return Err(Error::new(
+                Diagnostic::new("53400", begun_by.place, message).with_help(help),
+            ));
         }
         while state.jobs.len() >= KEPT {
             let ended = state.jobs.iter().find(|(_, job)| job.ended.is_some());
@@ -85,18 +114,16 @@ impl Jobs {
         }
         state.last += 1;
         let number = state.last;
-        let started_us = self.clock.now_us();
-        let ended = None;
-        state.jobs.insert(
-            number,
-            Job {
-                call,
-                ty,
-                interrupt,
-                started_us,
-                ended,
-            },
-        );
+        let job = Job {
+            call,
+            ty,
+            interrupt,
+            begun_by,
+            started_us: self.clock.now_us(),
+            ended: None,
+            told: false,
+        };
+        state.jobs.insert(number, job);
         Ok(number)
     }
 
@@ -113,12 +140,13 @@ impl Jobs {
     pub fn wait(&self, number: i64, stop: &CancelToken, span: Span) -> Result<(LogicalType, Value), Error> {
         let mut state = self.lock();
         loop {
-            let Some(job) = state.jobs.get(&number) else {
+            let Some(job) = state.jobs.get_mut(&number) else {
                 let message = format!("there is no job {number}");
                 let help = "`SHOW JOBS` lists those of this process";
                 return Err(Error::new(Diagnostic::new("22023", span, message).with_help(help)));
             };
             if let Some(ended) = &job.ended {
+                job.told = true;
                 return ended.result.clone().map(|value| (job.ty.clone(), value));
             }
             if stop.is_cancelled() {
@@ -127,6 +155,27 @@ impl Jobs {
             let waited = self.changed.wait_timeout(state, LOOK);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Warnings about jobs of a session that have failed, and of which nobody knows yet.
+    fn untold(&self, by: &BegunBy) -> Vec<Diagnostic> {
+        let mut state = self.lock();
+        let jobs = state.jobs.iter_mut();
+        let jobs = jobs.filter(|(_, job)| !job.told && Weak::ptr_eq(&job.begun_by.family, &by.family));
+        let warning = |(number, job): (&i64, &mut Job)| {
+            let Err(error) = &job.ended.as_ref()?.result else {
+                return None;
+            };
+            let message = format!("job {number}, `{}`, has failed: {error}", job.call);
+            let help = "`await` waits for it, and has its error, which TRY can catch";
+            let mut warning = Diagnostic::new("01000", job.begun_by.place, message).with_help(help);
+            if !Arc::ptr_eq(&job.begun_by.script, &by.script) {
+                warning.labels.clear();
+            }
+            job.told = true;
+            Some(warning)
+        };
+        jobs.filter_map(warning).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -141,6 +190,18 @@ impl Session {
             Some(store) => store.jobs(),
             None => self.own_jobs.clone(),
         }
+    }
+
+    /// Waits for the calls that it has begun to run by themselves; not in a transaction, which some may be waiting for.
+    pub fn end_jobs(&mut self) {
+        if !self.store.as_ref().is_some_and(Store::in_transaction) {
+            self.spawned.join();
+        }
+    }
+
+    /// Warnings about those that have failed since it was last asked, and that nobody has waited for.
+    pub(in crate::session) fn failed_jobs(&self) -> Vec<Diagnostic> {
+        self.jobs().untold(&BegunBy::of(self, Span::default()))
     }
 }
 

@@ -15,6 +15,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, ExprKind, Span, StatementKind as K};
 
+use super::jobs::BegunBy;
 use super::{Held, Running, body, models, unsupported};
 use crate::plan::routine::Variable;
 use crate::procedure::Definitions as _;
@@ -26,13 +27,20 @@ use crate::types::{Field, LogicalType, Value, cell};
 #[derive(Debug, Default)]
 pub struct Spawned(Vec<JoinHandle<()>>);
 
-impl Drop for Spawned {
-    fn drop(&mut self) {
+impl Spawned {
+    /// Waits for them.
+    pub fn join(&mut self) {
         for thread in self.0.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("the thread of a job panicked");
             }
         }
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        self.join();
     }
 }
 
@@ -59,9 +67,14 @@ pub fn spawn(
     });
     child.relations.routines.variables = held.collect();
     let shown = shown(session, call, running);
+    let sources = &session.relations.routines.sources;
+    let place = sources
+        .resolve(Diagnostic::new("01000", call.span, ""), running.span)
+        .span();
+    let begun_by = BegunBy::of(session, place);
     let call = call.clone();
     let work = move |child: &mut Session| body::value_of(child, &call, running);
-    start(session, child, (shown, ty), running, work)
+    start(session, child, (shown, ty), (running, begun_by), work)
 }
 
 /// Starts the run of a model, whose value is the row that CALL shows.
@@ -92,7 +105,8 @@ fn spawn_model(session: &mut Session, call: &ast::CallRoutine, running: Running)
         }
         Ok(row)
     };
-    start(session, child, (shown, ty), running, work)
+    let begun_by = BegunBy::of(session, running.span);
+    start(session, child, (shown, ty), (running, begun_by), work)
 }
 
 /// Starts something in a session of its own; the number of the job.
@@ -100,13 +114,13 @@ fn start(
     session: &mut Session,
     mut child: Session,
     (shown, ty): (String, LogicalType),
-    running: Running,
+    (running, begun_by): (Running, BegunBy),
     work: impl FnOnce(&mut Session) -> Result<Value, Error> + Send + 'static,
 ) -> Result<i64, Error> {
     let jobs = session.jobs();
     // What it waits for is told under its own name, not that of the statement that has started it.
     child.statement = shown.as_str().into();
-    let number = jobs.begin(shown, ty, child.interrupt(), running.span)?;
+    let number = jobs.begin(shown, ty, child.interrupt(), begun_by)?;
     let theirs = jobs.clone();
     let work = move || {
         let done = catch_unwind(AssertUnwindSafe(|| {
