@@ -1,4 +1,4 @@
-//! The schema `system`: what a database keeps, as relations.
+//! The schema `system`: what a database keeps, as relations; and the tables of the schema `gobi` before they are made.
 //!
 //! `SELECT name, version FROM system.procedures AS OF TAG 'q1'` has the procedures of then.
 //!
@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 
 use super::change::foreign::relation_of_fields;
 use super::define;
+use super::routines::models::kept;
 use super::store::View;
 use crate::catalog::{Catalog, Entity, EntityId, TriggerDef};
 use crate::formats::Relation;
@@ -23,13 +24,28 @@ use crate::types::{Field, LogicalType, Value, array};
 /// The schema's name.
 pub const SCHEMA: &str = "system";
 
-/// A relation of the schema, over a catalog that the view has or had; `None` if there is none of that name.
-pub fn relation(view: &View, catalog: &Catalog, name: &str) -> Result<Option<Arc<dyn Relation>>, ResolveError> {
-    let (of, rows): (&[(&str, LogicalType)], Vec<Vec<Value>>) = match name.to_lowercase().as_str() {
-        "procedures" => (&COLUMNS, rows(catalog, true)),
-        "functions" => (&COLUMNS, rows(catalog, false)),
-        "triggers" => (&OF_TRIGGERS, triggers(catalog)),
-        _ => return Ok(None),
+/// The name of a schema that has relations which nobody has made.
+pub fn schema(name: &str) -> Option<&'static str> {
+    [SCHEMA, kept::SCHEMA]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// A relation of such a schema, over a catalog that the view has or had; `None` if there is none of that name.
+pub fn relation(
+    view: &View,
+    catalog: &Catalog,
+    (schema, name): (&str, &str),
+) -> Result<Option<Arc<dyn Relation>>, ResolveError> {
+    let (of, rows): (&[(&str, LogicalType)], Vec<Vec<Value>>) = match (schema, name.to_lowercase().as_str()) {
+        (SCHEMA, "procedures") => (&COLUMNS, rows(catalog, true)),
+        (SCHEMA, "functions") => (&COLUMNS, rows(catalog, false)),
+        (SCHEMA, "triggers") => (&OF_TRIGGERS, triggers(catalog)),
+        (SCHEMA, _) => return Ok(None),
+        (_, name) => match kept::table(name) {
+            Some(table) => (table.columns, Vec::new()),
+            None => return Ok(None),
+        },
     };
     let failed = |message: String| ResolveError { code: "XX000", message };
     let mut columns = Vec::with_capacity(of.len());

@@ -359,9 +359,9 @@ impl<'r> StatementTables<'r> {
             });
         }
         if let [schema, name] = parts
-            && schema.eq_ignore_ascii_case(system::SCHEMA)
+            && let Some(schema) = system::schema(schema)
         {
-            return self.of_system(which, name, moment);
+            return self.of_system(which, (schema, name), moment);
         }
         let [name] = parts else { return Ok(None) };
         let Some(file) = self.relations.file(which, name)? else {
@@ -374,23 +374,31 @@ impl<'r> StatementTables<'r> {
         self.number(path, name).map(|id| Some(Named::Table(id)))
     }
 
-    /// A relation of the schema `system`, whose rows are those of now or then.
-    fn of_system(&mut self, which: Which, name: &str, moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
+    /// A relation that the engine has, whose rows are those of now or then.
+    fn of_system(
+        &mut self,
+        which: Which,
+        (schema, name): (&str, &str),
+        moment: Option<&Moment>,
+    ) -> Result<Option<Named>, ResolveError> {
         let Some(view) = self.relations.view_of(which) else {
             return Ok(None);
         };
         let then = history::names_at(moment).map(|point| view.at(point)).transpose()?;
         let catalog = then.as_ref().map_or(view.catalog(), |snapshot| &**snapshot.catalog());
-        let Some(relation) = system::relation(view, catalog, name)? else {
+        let Some(relation) = system::relation(view, catalog, (schema, name))? else {
             return Ok(None);
         };
         if !matches!(moment, None | Some(Moment::AsOf(_))) {
             return Err(ResolveError {
                 code: "42809",
-                message: format!("`system.{name}` is no table; only tables have changes"),
+                message: match schema {
+                    system::SCHEMA => format!("`system.{name}` is no table; only tables have changes"),
+                    _ => format!("`{schema}.{name}` is made by the first run; there are no changes of it yet"),
+                },
             });
         }
-        let path = format!("\0system {} {name} {moment:?}", self.relations.prefix(which));
+        let path = format!("\0{schema} {} {name} {moment:?}", self.relations.prefix(which));
         let opened = self.relations.kept_rows(path, name, relation);
         // The rows are those of this time.
         self.resolved = None;

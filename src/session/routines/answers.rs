@@ -138,7 +138,9 @@ impl<'a> Answering<'a> {
             QuestionKind::Run(change) => self.run(change, given).map(|()| None),
             QuestionKind::Rows { .. } | QuestionKind::Flush => Ok(None),
             QuestionKind::Show(query) => {
-                let stream = self.stream(query, None)?;
+                let mut stream = self.stream(query, None)?;
+                // Errors keep their places, by which CATCH tells the line.
+                stream.sources = None;
                 let (fields, phases) = (stream.fields().to_vec(), stream.phases());
                 let batches = stream.collect::<Result<Vec<_>, _>>()?;
                 self.shown.push(ResultStream::returned(fields, batches, phases, span));

@@ -21,7 +21,7 @@ mod given;
 pub mod jobs;
 mod known;
 mod listing;
-mod models;
+pub mod models;
 mod modules;
 mod naming;
 pub mod profiles;

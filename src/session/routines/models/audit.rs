@@ -247,12 +247,7 @@ impl Desk<'_> {
     }
 
     fn keep_audit(&mut self, name: &str, row: &str) -> Result<(), Error> {
-        if !self.has("audits")? {
-            self.make_schema("gobi")?;
-            self.change(
-                "CREATE TABLE gobi.audits (name string PRIMARY KEY, model string, blocking boolean, query string, dialect string)",
-            )?;
-        }
+        self.make_kept("audits")?;
         let known = format!("SELECT name, model, blocking, query, dialect FROM gobi.audits WHERE name = {name}");
         let same = format!("SELECT count(*) = 0 FROM (VALUES ({row}) EXCEPT ({known})) AS a");
         if self.is_true(&same)? {

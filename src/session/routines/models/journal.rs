@@ -140,14 +140,8 @@ impl Desk<'_> {
 
     /// Makes the two tables, unless they are there.
     pub fn make_journal(&mut self) -> Result<(), Error> {
-        if self.has("model_state")? {
-            return Ok(());
-        }
-        self.make_schema("gobi")?;
-        self.change("CREATE TABLE gobi.model_state (model string PRIMARY KEY, done_until timestamp)")?;
-        let runs = "CREATE TABLE gobi.model_runs (model string, kind string, run_at timestamp, from_time timestamp, \
-                    until_time timestamp, added bigint, removed bigint)";
-        self.change(runs).map(drop)
+        self.make_kept("model_state")?;
+        self.make_kept("model_runs")
     }
 
     /// Notes how far the model is now, and what the run did.

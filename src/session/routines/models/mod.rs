@@ -18,6 +18,7 @@ mod before;
 mod desk;
 mod dimension;
 mod journal;
+pub mod kept;
 mod load;
 mod made;
 mod parts;

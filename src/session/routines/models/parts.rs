@@ -204,10 +204,7 @@ impl First {
             Self::Body(body) => return body.run(session, &given, running),
         };
         for (name, query) in variables {
-            let outer = session.relations.routines.inside.replace(given.clone());
-            let stream = statement::query_stream(session, query, dialect, running.phases, running.span);
-            session.relations.routines.inside = outer;
-            let stream = stream?;
+            let stream = asked(session, query, &given, dialect, running)?;
             let ty = stream.fields().first().map(|field| field.ty.clone());
             let mut value = Value::Null;
             for batch in stream {
@@ -218,9 +215,22 @@ impl First {
             }
             given.extend(ty.map(|ty| (name.to_lowercase(), (ty, value))));
         }
-        let outer = session.relations.routines.inside.replace(given);
-        let stream = statement::query_stream(session, query, dialect, running.phases, running.span);
-        session.relations.routines.inside = outer;
-        stream
+        asked(session, query, &given, dialect, running)
     }
+}
+
+/// The rows of a query for what is given. Errors in them keep their places, by which CATCH tells the line.
+fn asked(
+    session: &mut Session,
+    query: &ast::Query,
+    given: &Given,
+    dialect: Dialect,
+    running: Running,
+) -> Result<ResultStream, Error> {
+    let outer = session.relations.routines.inside.replace(given.clone());
+    let stream = statement::query_stream(session, query, dialect, running.phases, running.span);
+    session.relations.routines.inside = outer;
+    let mut stream = stream?;
+    stream.sources = None;
+    Ok(stream)
 }
