@@ -18,6 +18,7 @@ use crate::functions;
 use crate::plan::LambdaCall;
 use crate::plan::logical::{Called, Expr, ExprKind};
 use crate::plan::properties;
+use crate::types::{LogicalType, Value};
 
 /// What is passed to the function so far.
 #[derive(Default)]
@@ -145,6 +146,55 @@ impl<'a> Binder<'a> {
             span: e.span,
         };
         Ok(self.once(block, called))
+    }
+
+    /// The array of the numbers from 0 to below a count; none for NULL.
+    pub(super) fn numbers_below(&mut self, count: Expr, span: ast::Span) -> Bound<Expr> {
+        if let Some(count) = count.as_literal() {
+            let numbers = (0..count.as_int().unwrap_or(0)).map(Value::Int).collect();
+            let ty = LogicalType::Array(Box::new(LogicalType::BigInt));
+            return Ok(Expr::literal(Value::Array(numbers), ty, span));
+        }
+        let ident = |text: String| Ident {
+            text,
+            quoted: true,
+            span,
+        };
+        let name = ast::Expr {
+            kind: K::Name(vec![ident(param(0))]),
+            span,
+        };
+        let range = ast::Call {
+            name: ident("range".to_owned()),
+            distinct: false,
+            star: false,
+            args: vec![name],
+            filter: None,
+        };
+        let body = ast::Expr {
+            kind: K::Call(range),
+            span,
+        };
+        let call = LambdaCall {
+            body: &body,
+            params: vec![(param(0), count.ty.clone(), true)],
+            dialect: self.dialect,
+        };
+        match self.tables.lambda(&call) {
+            Some(Ok(callee)) => Ok(Expr {
+                kind: ExprKind::Routine {
+                    routine: callee.routine,
+                    name: "lambda".into(),
+                    args: vec![count],
+                    nullable: callee.nullable,
+                    volatile: callee.volatile,
+                },
+                ty: callee.result,
+                span,
+            }),
+            Some(Err(error)) => self.fail(error),
+            None => self.unsupported("`unnest` of several arrays here is", span),
+        }
     }
 
     /// An expression that lives as long as the binding.

@@ -241,7 +241,7 @@ impl<'a> Binder<'a> {
     }
 
     /// The columns of a plan, and more.
-    fn with_columns_of(&self, plan: &Plan, more: Vec<(ColumnId, Expr)>) -> Vec<(ColumnId, Expr)> {
+    pub(super) fn with_columns_of(&self, plan: &Plan, more: Vec<(ColumnId, Expr)>) -> Vec<(ColumnId, Expr)> {
         let column = |id| (id, self.column_expr(id, Span::default()));
         plan.output().into_iter().map(column).chain(more).collect()
     }

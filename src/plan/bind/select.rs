@@ -76,8 +76,8 @@ pub(super) struct Block<'a> {
     pub(super) sets: Option<Sets>,
     /// The select list may spread an array over several rows.
     pub(super) spreads: bool,
-    /// The array that it spreads.
-    pub(super) unnest: Option<PendingUnnest>,
+    /// The arrays that it spreads.
+    pub(super) unnest: Vec<PendingUnnest>,
     /// Keys of GROUP BY that are made of subqueries, as written: the same elsewhere is the key.
     pub(super) asked_keys: Vec<(&'a ast::Expr, Expr)>,
 }
@@ -98,7 +98,7 @@ impl<'a> Block<'a> {
             in_window: false,
             sets: None,
             spreads: false,
-            unnest: None,
+            unnest: Vec::new(),
             asked_keys: Vec::new(),
         }
     }
@@ -156,7 +156,7 @@ pub(super) struct Above<'s> {
     items: &'s mut [Item],
     qualify: &'s mut [Expr],
     windows: &'s mut [PendingWindow],
-    unnest: &'s mut Option<PendingUnnest>,
+    unnest: &'s mut [PendingUnnest],
     /// Subqueries and calls for values of window functions.
     over_windows: &'s mut [Attach],
 }
@@ -236,7 +236,7 @@ impl<'a> Binder<'a> {
         let below = std::mem::take(&mut block.joins_below);
         let plan = self.attach(plan, below);
         let mut windows = std::mem::take(&mut block.windows);
-        let mut unnest = block.unnest.take();
+        let mut unnest = std::mem::take(&mut block.unnest);
         let mut over_windows = take_over_windows(&mut block.joins_above, &windows);
         let mut outside = Above {
             items: &mut items,
