@@ -15,7 +15,7 @@ use gobi_grammar::ast::{
     ArmBody, Block, Call, Expr, ExprKind, Query, RoutineBody, Statement, StatementKind, TableRef, TableRefKind, Value,
 };
 
-use super::{Definition, Definitions, Handed};
+use super::{Definition, Definitions, Handed, chain};
 
 /// What the body of a definition holds.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,8 @@ pub struct Asked {
     renamed: BTreeSet<String>,
     /// It is an expression, a query, or LET, IF and RETURN.
     is_part: bool,
+    /// Queries around what is being looked at.
+    depth: usize,
 }
 
 impl Asked {
@@ -89,7 +91,9 @@ impl VisitMut for Asked {
 
     fn query(&mut self, query: &mut Query) {
         self.queries = true;
+        self.depth += 1;
         visit::walk_query(self, query);
+        self.depth -= 1;
     }
 
     fn relation(&mut self, relation: &mut TableRef) {
@@ -102,6 +106,10 @@ impl VisitMut for Asked {
     fn expr(&mut self, expr: &mut Expr) {
         match &expr.kind {
             ExprKind::Try(_) => self.is_part = false,
+            // It goes over rows in a body, and over the value of the query within one.
+            ExprKind::Pipe { .. } | ExprKind::Call(_) if self.depth == 0 && chain::is_over_query(expr) => {
+                self.is_part = false;
+            }
             ExprKind::Braced(name) => _ = self.braced.insert(name.text.to_lowercase()),
             _ => {}
         }

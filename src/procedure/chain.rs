@@ -167,6 +167,22 @@ pub(super) fn unpiped(expr: &Expr) -> Expr {
     })
 }
 
+/// Whether an expression is a chain over the rows of a query.
+pub(super) fn is_over_query(expr: &Expr) -> bool {
+    let expr = unpiped(expr);
+    let ExprKind::Call(call) = &expr.kind else {
+        return false;
+    };
+    let is_lambda = |arg: &Expr| matches!(arg.kind, ExprKind::Lambda(_));
+    let is_function = |arg: &Expr| is_lambda(arg) || matches!(arg.kind, ExprKind::Name(_));
+    let goes = |is_function: &dyn Fn(&Expr) -> bool| {
+        let chain = of(call, expr.span, &|_| false, is_function);
+        chain.is_some_and(|chain| matches!(chain.source.kind, ExprKind::Subquery(_)))
+    };
+    // A name may be that of a function, or of a number.
+    goes(&is_function) || goes(&is_lambda)
+}
+
 /// The chain that a call ends; `None` if it is another kind of call. `is_function` says which expressions are functions, and `is_own`
 /// which names the user has given to one.
 pub(super) fn of(

@@ -353,7 +353,7 @@ impl Instances {
             self.unresolved = true;
             let message = format!(
                 "the type that `{}` gives cannot be told, since it calls itself",
-                definition.name
+                definition.shown_name()
             );
             let help = "write its type: `returns …`";
             return Err(Diagnostic::new("42P18", call.name.span, message).with_help(help));
@@ -395,7 +395,7 @@ impl Instances {
             let name = &definition.routine.params[param].name.text;
             let message = format!(
                 "the type of the parameter `{name}` of `{}` cannot be told from NULL",
-                definition.name
+                definition.shown_name()
             );
             let help = "cast the argument, as in `null :: int`, or declare the parameter's type";
             return Err(Diagnostic::new("42P18", call.name.span, message).with_help(help));

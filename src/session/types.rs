@@ -329,11 +329,8 @@ fn definition(ty: &LogicalType) -> String {
             let quoted = labels.labels.iter().map(|label| literal(label));
             quoted.collect::<Vec<_>>().join(", ")
         }
-        LogicalType::Struct(fields) => {
-            let fields = fields.iter().map(|field| format!("{} {}", field.name, field.ty));
-            fields.collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
+        LogicalType::Struct(fields) => define::text::fields_text(fields),
+        other => define::text::type_text(other),
     }
 }
 

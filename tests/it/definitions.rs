@@ -193,3 +193,76 @@ fn files_are_imported_and_exported() {
         "the folder holds other files"
     );
 }
+
+#[test]
+fn the_schema_quotes_whatever_names_need_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("odd.grz"), ODD_NAMES).unwrap();
+    let made = gobi(folder, &["-d", "db", "run", "odd.grz"]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    let schema = |db: &str| gobi(folder, &["-d", db, "schema"]).out;
+    let text = schema("db");
+    for part in [
+        "`from` struct(a bigint, `B c` string, `check` array<struct(`x y` bigint)>)",
+        "mm map<`x-y`, struct(`1` bigint)>",
+        "a `mod-1`.`t u`",
+        "sort_by = ('B c desc', `group`)",
+    ] {
+        assert!(text.to_lowercase().contains(&part.to_lowercase()), "{text}");
+    }
+    std::fs::write(folder.join("schema.grz"), &text).unwrap();
+    let made = gobi(folder, &["-d", "other", "run", "schema.grz"]);
+    assert_eq!(made.code, Some(0), "{}{text}", made.err);
+    assert_eq!(schema("other"), text);
+    let shown = gobi(
+        folder,
+        &["-d", "other", "-c", "FROM w; FROM models.seen", "--format", "csv"],
+    );
+    assert_eq!(
+        (shown.code, shown.out.as_str()),
+        (Some(0), "of it,a-b,e,end\nid\n"),
+        "{}",
+        shown.err
+    );
+}
+
+/// Definitions whose names are words of the language, or have blanks, quotes and signs.
+const ODD_NAMES: &str = r#"create schema `a b`;
+create table base (id int);
+create type `x-y` as enum ('it''s', 'select');
+create type `select` as struct(`B c` string, `order` int, `x``y` `x-y`);
+create type `deep er` as map<`x-y`, array<struct(`d e` `select`)>>;
+type exception as `Odd One`('no')
+upsert function `f-g`(`a b` int, `select` string default 'q') => `a b` + 1
+upsert function `taken from`(s struct(`B c` string)) returns array<struct(`k l` int)> { return [{`k l`: length(s.`B c`)}] }
+create table `a b`.`t-1` (
+  `from` struct(a int, `B c` string, `check` array<struct(`x y` int)>),
+  `x-y` `x-y` default 'it''s',
+  m map<string, `select`>,
+  mm map<`x-y`, struct(`1` int)>,
+  arr array<`x-y`>,
+  `primary` int default `f-g`(1) check (`f-g`(`primary`) > 0 and `primary` > 1),
+  `a``b` int,
+  `it's` int generated always as (`a``b` + `primary`),
+  `constraint` `deep er`,
+  `Ünï` int,
+  constraint `my-check` check (`a``b` > 0 or (`from`).`B c` = 'x'),
+  constraint `the key` primary key (`a``b`),
+  unique (`primary`, `Ünï`)
+) with (sort_by = ('a`b desc'));
+create table `order` (`group` int references `a b`.`t-1` (`a``b`), `B c` string, `when` int) with (partition_by = (`B c`), sort_by = ('B c desc', `group`));
+create index `by-it` on `order` (`group`, `B c`);
+create view `a b`.`v 1` (`x y`, `select`) as select `from`.`B c`, cast({`q r`: 1, x: 2} as struct(`q r` int, x int)) as k from `a b`.`t-1` where `a``b` > 1;
+create view w as select `x y` as `of it`, `select`.`q r` as `a-b`, 'it''s'::`x-y` as e, [1]::array<int> as `end` from `a b`.`v 1`;
+upsert procedure `p-q` <{ kind: 'view', target: 'a b.m-v' }> => select `of it` from w
+upsert procedure seen <{ kind: 'view' }> => select id from base
+create view above as from models.seen;
+create table t2 (`if` int, `let` int, `match` int, `end` int, `index` int, `values` int, `default` int, `null` int, `true` int, `struct` int, `map` int, `array` int, `generated` int, `references` int, `unique` int, `foreign` int, `timestamp` int, `interval` int, `date` int, `enum` int, `current_date` int, `not` int, `as` int, `using` int, `is` int, `time` int);
+create table t3 (a struct(`if` int, `let` int, `match` int, `end` int, `index` int, `values` int, `default` int, `null` int, `true` int, `struct` int, `map` int, `array` int, `generated` int, `references` int, `unique` int, `foreign` int, `timestamp` int, `interval` int, `date` int, `enum` int, `current_date` int, `not` int, `as` int, `double` int, `character` int, `time` int));
+module `mod-1` { type enum as `T u`('a','b'); function `f h`(x int) => x + 1 }
+create table t4 (a `mod-1`.`T u`);
+set dialect = 'ansi';
+create table "an si" ("A b" int default "f-g"(2), "select" struct("q w" int) , check ("A b" > 0));
+create view "an v" as select "A b" as "of it", cast(null as struct("q w" int)) as r from "an si";
+"#;

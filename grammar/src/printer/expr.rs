@@ -7,7 +7,8 @@
 //! Does not: break lines.
 
 use super::Printer;
-use crate::ast::{ChainOp, CompareOp, Expr, ExprKind, Ident, IsTest, Literal, TypeName};
+use crate::ast::{ChainOp, CompareOp, Expr, ExprKind, Ident, IsTest, Literal, Span, TypeName};
+use crate::keywords::is_keyword;
 
 /// Levels of precedence, loosest first, as in the language's table of operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -389,7 +390,7 @@ impl Printer {
                 self.word(")");
             }
             name => {
-                self.word(name);
+                self.type_path(name);
                 if !ty.params.is_empty() {
                     let params: Vec<String> = ty.params.iter().map(u32::to_string).collect();
                     self.word(&format!("({})", params.join(", ")));
@@ -402,7 +403,35 @@ impl Printer {
             }
         }
     }
+
+    /// `decimal`, `double precision`, `module.tier`; a name of one's own is quoted where it has to be.
+    fn type_path(&mut self, name: &str) {
+        if OF_WORDS.contains(&name) {
+            return self.word(name);
+        }
+        for (at, part) in name.split('.').enumerate() {
+            self.when_set(at > 0, ".");
+            let is_plain = part.starts_with(|first: char| first.is_alphabetic() || first == '_')
+                && part.chars().all(|c| c.is_alphanumeric() || c == '_');
+            let is_own = matches!(part, "interval" | "list");
+            self.ident(&Ident {
+                text: part.to_owned(),
+                quoted: !is_plain || is_keyword(part) && !is_own,
+                span: Span::default(),
+            });
+        }
+    }
 }
+
+/// The types whose names have more than one word.
+const OF_WORDS: [&str; 6] = [
+    "double precision",
+    "character varying",
+    "timestamp with time zone",
+    "timestamp without time zone",
+    "time with time zone",
+    "time without time zone",
+];
 
 fn chain_op(op: ChainOp) -> &'static str {
     match op {

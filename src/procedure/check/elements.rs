@@ -18,7 +18,7 @@ use super::loops::{int, range};
 use crate::plan::logical::{ColumnId, Expr, ExprKind};
 use crate::plan::routine::{Room, Statement};
 use crate::plan::{TableResolver, call_of, converted, entries_of};
-use crate::types::{LogicalType, Value};
+use crate::types::{Field, LogicalType, Value};
 
 /// A chain while its loop is made.
 pub(super) struct Flow<'c> {
@@ -82,7 +82,7 @@ impl Checker<'_> {
         let columns = match rows.element {
             relational::Element::Row => {
                 let (fields, _) = self.bound_query(&rows.query)?;
-                fields.into_iter().map(|field| field.name).collect()
+                self.columns_of_rows(fields, rows.query.span)?
             }
             relational::Element::Column(_) => Vec::new(),
         };
@@ -93,6 +93,20 @@ impl Checker<'_> {
         }
         let array = self.held(gathered, span);
         self.elements(&rest, Source::Array(array), span, out)
+    }
+
+    /// The names of columns, which rows have as their fields.
+    fn columns_of_rows(&mut self, fields: Vec<Field>, span: Span) -> Option<Vec<String>> {
+        let names: Vec<String> = fields.into_iter().map(|field| field.name).collect();
+        let is_twice = |at: usize, name: &str| names.iter().take(at).any(|other| other.eq_ignore_ascii_case(name));
+        let twice = names.iter().enumerate().find(|(at, name)| is_twice(*at, name));
+        if let Some((_, name)) = twice {
+            let message = format!("the query gives two columns `{name}`");
+            let help = format!("give one of them another name: `… as {name}_2`");
+            self.error(Diagnostic::new("42701", span, message).with_help(help));
+            return None;
+        }
+        Some(names)
     }
 
     /// The relation that an expression is, if it is none of the body's variables.

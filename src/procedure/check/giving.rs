@@ -157,6 +157,9 @@ impl Checker<'_> {
 
     /// The assignment of a function to a name that stands for one; whether it is one.
     pub(super) fn assign_function(&mut self, assign: &ast::Assign, out: &mut Vec<Statement>) -> bool {
+        if self.assign_outer(&assign.name) {
+            return true;
+        }
         let Value::Expr(value) = &assign.value else {
             return false;
         };
@@ -178,6 +181,34 @@ impl Checker<'_> {
                 self.error(Diagnostic::new("0A000", value.span, message).with_help(help));
             }
         }
+        true
+    }
+
+    /// An error for a function that is not the body's own; whether a name is that of one, and of nothing nearer.
+    fn assign_outer(&mut self, name: &Ident) -> bool {
+        if self.find(&name.text).is_some() || self.closure(&name.text).is_some() || self.is_row(&name.text) {
+            return false;
+        }
+        let Some(definition) = self.instances.definitions.find(&name.text) else {
+            return false;
+        };
+        let name_text = &name.text;
+        let error = match definition.stored {
+            true => Diagnostic::new(
+                "42809",
+                name.span,
+                format!("`{name_text}` is a function, and no variable"),
+            ),
+            false => {
+                let message =
+                    format!("assigning `{name_text}`, which is a function, within a block is not supported yet");
+                let help = format!(
+                    "do so in a statement of its own, or give the function a name in the block: `let f = …` instead of `{name_text} = …`"
+                );
+                Diagnostic::new("0A000", name.span, message).with_help(help)
+            }
+        };
+        self.error(error);
         true
     }
 

@@ -104,8 +104,11 @@ fn sort_by(def: &TableDef, value: &Expr) -> Result<Vec<SortColumn>, Error> {
     let mut sort = Vec::new();
     for item in items {
         let text = script::value_text(item).unwrap_or_default();
-        let mut words = text.split_whitespace();
-        let (name, order) = (words.next().unwrap_or_default(), words.next());
+        let is_column = def.column(text.trim()).is_some();
+        let (name, order) = match text.trim().rsplit_once(char::is_whitespace) {
+            Some((name, order)) if !is_column => (name.trim_end(), Some(order)),
+            _ => (text.trim(), None),
+        };
         let desc = match order.map(str::to_ascii_lowercase).as_deref() {
             None | Some("asc") => false,
             Some("desc") => true,

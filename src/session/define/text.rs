@@ -14,6 +14,7 @@ use crate::catalog::{
     TriggerDef,
 };
 use crate::session::types;
+use crate::types::{Field, LogicalType};
 
 /// The statements of an entity, of what belongs to it, and of nothing else.
 pub fn of_one(catalog: &Catalog, id: EntityId) -> Vec<String> {
@@ -138,8 +139,12 @@ impl<'c> Ordered<'c> {
 /// The words of an expression behind which `(` or `.` stands, in lower case.
 fn called_in(text: &str) -> impl Iterator<Item = String> {
     text.match_indices(['(', '.']).filter_map(|(at, _)| {
-        let before = text.get(..at)?.trim_end().trim_end_matches('`');
-        let word = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+        let before = text.get(..at)?.trim_end();
+        let quote = before.chars().next_back().filter(|c| matches!(c, '`' | '"'));
+        let word = match quote {
+            Some(quote) => before.strip_suffix(quote)?.rsplit(quote).next()?,
+            None => before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next()?,
+        };
         Some(word.to_lowercase())
     })
 }
@@ -259,7 +264,7 @@ fn table(entry: &Entry, def: &TableDef) -> String {
     let mut parts = Vec::new();
     let mut sources = Vec::new();
     for column in &def.columns {
-        let mut part = format!("{} {}", quoted(&column.name), column.ty);
+        let mut part = format!("{} {}", quoted(&column.name), type_text(&column.ty));
         let is_key = def
             .primary_key
             .as_ref()
@@ -381,6 +386,30 @@ pub fn quoted(name: &str) -> String {
         true => name.to_string(),
         false => format!("`{}`", name.replace('`', "``")),
     }
+}
+
+/// A type as it is written, with its names quoted where they have to be.
+pub fn type_text(ty: &LogicalType) -> String {
+    match ty {
+        LogicalType::Array(item) => format!("array<{}>", type_text(item)),
+        LogicalType::Map(of) => format!("map<{}, {}>", type_text(&of.0), type_text(&of.1)),
+        LogicalType::Enum(labels) => match labels.name.split_once('.') {
+            Some((module, name)) => format!("{}.{}", quoted(module), quoted(name)),
+            None => quoted(&labels.name),
+        },
+        LogicalType::Struct(fields) if !ty.is_exception() && ty.awaited().is_none() => {
+            format!("struct({})", fields_text(fields))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The fields of a struct as they are written.
+pub fn fields_text(fields: &[Field]) -> String {
+    let fields = fields
+        .iter()
+        .map(|field| format!("{} {}", quoted(&field.name), type_text(&field.ty)));
+    fields.collect::<Vec<_>>().join(", ")
 }
 
 /// Text of another dialect stands between statements that set it.

@@ -12,6 +12,7 @@ use super::spec::{Kind, Spec};
 use super::{Done, with_own};
 use crate::catalog::Entity;
 use crate::session::define::alter::whole;
+use crate::session::define::text::type_text;
 use crate::session::{Error, transactions};
 use crate::types::{Field, LogicalType};
 
@@ -97,12 +98,13 @@ impl<'d> Desk<'d> {
             return Err(error);
         }
         for field in &rows.fields {
-            let (name, ty) = (quoted(&field.name), &field.ty);
+            let name = quoted(&field.name);
+            let (ty, shown) = (&field.ty, type_text(&field.ty));
             let found = known.iter().find(|(known, _)| known.eq_ignore_ascii_case(&field.name));
             match found {
-                None => drop(self.change(&format!("ALTER TABLE {table} ADD COLUMN {name} {ty}"))?),
+                None => drop(self.change(&format!("ALTER TABLE {table} ADD COLUMN {name} {shown}"))?),
                 Some((_, known)) if known != ty && crate::plan::common_type(known, ty).as_ref() != Some(known) => {
-                    self.change(&format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {ty}"))?;
+                    self.change(&format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {shown}"))?;
                 }
                 Some(_) => {}
             }
