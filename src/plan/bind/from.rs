@@ -191,7 +191,7 @@ impl<'a> Binder<'a> {
             }
             T::Query(query) => (self.query(query)?, None),
             T::Collection(expr) => (self.collection(expr)?, None),
-            T::Each(expr) => (self.each(table, expr)?, None),
+            T::Each(expr) => (self.each_or_column(table, expr)?, None),
             T::Function { .. } if let Some(array) = unnest_argument(table) => {
                 return self.unnest_beside(Plan::unit(), Scope::default(), table, array);
             }
@@ -311,7 +311,7 @@ impl<'a> Binder<'a> {
     }
 
     /// `FROM [1, 2, 3]`: columns `value` and `index`.
-    fn collection(&mut self, expr: &'a ast::Expr) -> Bound<Relation> {
+    pub(super) fn collection(&mut self, expr: &'a ast::Expr) -> Bound<Relation> {
         let ast::ExprKind::Array(items) = &expr.kind else {
             let array = eval::fold(super::entries_of(self.constant(expr, "FROM over an expression")?));
             return self.array_rows(&array, "value");
@@ -415,27 +415,6 @@ impl<'a> Binder<'a> {
         Ok(relation)
     }
 
-    /// `FROM x IN coll`: the column `x` holds the element.
-    fn each(&mut self, table: &'a ast::TableRef, expr: &'a ast::Expr) -> Bound<Relation> {
-        let mut relation = match &expr.kind {
-            ast::ExprKind::Subquery(query) => return self.query(query),
-            ast::ExprKind::Name(parts) => self.named_relation(parts, false, expr.span)?,
-            ast::ExprKind::Braced(name) => match self.variable_rows(name, expr.span) {
-                Some(rows) => rows?,
-                None => self.named_relation(std::slice::from_ref(name), false, expr.span)?,
-            },
-            _ => self.collection(expr)?,
-        };
-        let of_elements = matches!(relation.plan, Plan::Values { .. } | Plan::Unnest { .. });
-        if let (Some(alias), [(_, first), ..]) = (&table.alias, relation.output.as_mut_slice())
-            && of_elements
-            && first.name == "value"
-        {
-            first.name = alias.text.clone();
-        }
-        Ok(relation)
-    }
-
     /// A block for expressions over one scope.
     pub(super) fn on_block(&self, scope: Scope) -> Block<'a> {
         Block::new(scope, Place::On)
@@ -474,9 +453,13 @@ pub(super) fn cross(left: Plan, right: Plan) -> Plan {
     }
 }
 
-/// A function is called, which sees the relations before it.
+/// A function is called, or an array is gone over, which sees the relations before it.
 pub(super) fn is_call(table: &ast::TableRef) -> bool {
-    matches!(table.kind, T::Function { .. })
+    match &table.kind {
+        T::Function { .. } => true,
+        T::Each(expr) => !matches!(expr.kind, ast::ExprKind::Subquery(_)),
+        _ => false,
+    }
 }
 
 /// The array of `unnest(a)`.

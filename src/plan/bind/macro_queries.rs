@@ -14,8 +14,8 @@ use gobi_grammar::ast::{
 };
 
 use super::macros;
-use super::scope::same;
-use super::select::Block;
+use super::scope::{Scope, same};
+use super::select::{Block, Place};
 use super::{Binder, Bound, Relation};
 use crate::plan::{Passed, QueryFunction, logical};
 
@@ -175,9 +175,16 @@ impl<'a> Binder<'a> {
     /// The rows of such a macro, which is a query as a whole.
     pub(super) fn macro_rows(&mut self, call: &Call, made: &DefineMacro) -> Bound<Relation> {
         let (args, body) = self.opened(call, made)?;
-        let constant = |binder: &mut Self, arg| binder.constant(arg, "an argument of a table function");
-        let bound: Vec<Bound<logical::Expr>> = args.into_iter().map(|arg| constant(self, arg)).collect();
+        let mut block = Block::new(Scope::default(), Place::Other);
+        let bound: Vec<Bound<logical::Expr>> = args
+            .into_iter()
+            .map(|arg| self.table_argument(&mut block, arg))
+            .collect();
         let args: Vec<logical::Expr> = bound.into_iter().collect::<Bound<_>>()?;
+        if !block.joins_below.is_empty() {
+            let message = "an argument of a macro in FROM that is a subquery over the rows before it is";
+            return self.unsupported(message, call.name.span);
+        }
         let function = self.function_of(made, body, &args);
         self.inlined_rows(function, args, call.name.span)
     }

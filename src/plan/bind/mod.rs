@@ -24,6 +24,7 @@ mod compare;
 mod decorrelate;
 mod distinct;
 mod domain;
+mod each;
 mod elements;
 mod expansion;
 mod expr;

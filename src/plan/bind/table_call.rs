@@ -32,7 +32,7 @@ impl<'a> Binder<'a> {
     }
 
     /// An argument, and the block that has what is attached for it.
-    fn table_argument(&mut self, block: &mut Block<'a>, arg: &'a ast::Expr) -> Bound<Expr> {
+    pub(super) fn table_argument(&mut self, block: &mut Block<'a>, arg: &'a ast::Expr) -> Bound<Expr> {
         let before = self.errors.len();
         let bound = self.expr(block, arg);
         for error in self.errors.iter_mut().skip(before) {
