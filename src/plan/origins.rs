@@ -10,6 +10,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::logical::{ColumnId, Expr, ExprKind, GivenName, Plan, Query, TableId};
+use crate::functions::{self, Native};
+use crate::types::{LogicalType, Value};
 
 /// A column of a relation, by its place in the schema.
 pub type Origin = (TableId, usize);
@@ -149,18 +151,92 @@ impl<'q> Walk<'q> {
     }
 
     fn follow_expr(&self, expr: &Expr, found: &mut Origins, seen: &mut HashSet<ColumnId>) {
-        expr.visit(&mut |part| match &part.kind {
+        if let Some((of, field)) = field_of(expr)
+            && self.follow_field(of, field, found, seen)
+        {
+            return;
+        }
+        match &expr.kind {
             ExprKind::Column(id) => self.follow(*id, found, seen),
             ExprKind::Subquery(subquery) => {
-                let given = self.query.given.iter().find(|given| given.subquery == Some(*subquery));
-                if let Some(GivenName::Variable(name)) = given.map(|given| &given.name) {
-                    found.variables.insert(name.clone());
-                }
+                found.variables.extend(self.variable(expr));
                 let inner = self.query.subqueries.get(subquery.0 as usize);
                 let output = inner.into_iter().flat_map(|inner| &inner.output);
                 output.for_each(|(id, _)| self.follow(*id, found, seen));
             }
-            _ => {}
-        });
+            _ => expr.for_each_child(&mut |child| self.follow_expr(child, found, seen)),
+        }
     }
+
+    /// The variable around the query that an expression is.
+    fn variable(&self, expr: &Expr) -> Option<String> {
+        let ExprKind::Subquery(subquery) = &expr.kind else {
+            return None;
+        };
+        let given = self
+            .query
+            .given
+            .iter()
+            .find(|given| given.subquery == Some(*subquery))?;
+        match &given.name {
+            GivenName::Variable(name) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    /// Follows a field alone; false if it is not known by itself.
+    fn follow_field(&self, of: &Expr, field: &str, found: &mut Origins, seen: &mut HashSet<ColumnId>) -> bool {
+        if let Some(variable) = self.variable(of) {
+            found.variables.insert(format!("{variable}.{field}"));
+            return true;
+        }
+        let mut values = Vec::new();
+        let known = self.values_of(of, field, &mut values);
+        if known {
+            values
+                .into_iter()
+                .for_each(|value| self.follow_expr(value, found, seen));
+        }
+        known
+    }
+
+    /// The values of a field in the structs that an expression may be; false if one is not written out.
+    fn values_of<'e>(&'e self, of: &'e Expr, field: &str, values: &mut Vec<&'e Expr>) -> bool {
+        let Some(id) = of.as_column() else {
+            let value = value_of(of, field);
+            values.extend(value);
+            return value.is_some();
+        };
+        let made = self.made.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let all = made.iter().all(|made| match made {
+            // A column that is passed on has the same number below.
+            Made::Computed(expr) => expr.as_column() == Some(id) || self.values_of(expr, field, values),
+            _ => false,
+        });
+        all && !made.is_empty()
+    }
+}
+
+/// What a field is taken of, and its name.
+fn field_of(expr: &Expr) -> Option<(&Expr, &str)> {
+    let ExprKind::Call { function, args } = &expr.kind else {
+        return None;
+    };
+    let (Some(Native::Field), [of, name]) = (functions::function(*function).native, args.as_slice()) else {
+        return None;
+    };
+    match name.as_literal()? {
+        Value::String(name) => Some((of, name)),
+        _ => None,
+    }
+}
+
+/// The value of a field in a struct that is written out.
+fn value_of<'e>(of: &'e Expr, field: &str) -> Option<&'e Expr> {
+    let (ExprKind::Call { function, args }, LogicalType::Struct(fields)) = (&of.kind, &of.ty) else {
+        return None;
+    };
+    let is_row = functions::function(*function).name == "row";
+    let at = fields.iter().position(|known| known.name == field).filter(|_| is_row)?;
+    args.get(at)
 }

@@ -3,7 +3,8 @@
 //! In `let price = (select price from product where id = NEW.product); insert into item values (NEW.id, price * 2)` the second column of `item`
 //! is made from `product.price`, by way of a variable.
 //!
-//! Invariants: a variable is made from whatever it is ever given; which way a body takes makes no difference.
+//! Invariants: a variable is made from whatever it is ever given; which way a body takes makes no difference. A field is made from what it is
+//! given by its name, and from what its variable is given as a whole.
 //!
 //! Does not: follow what functions do with their arguments: they are what a call is made from.
 
@@ -62,8 +63,7 @@ impl Following<'_> {
     fn statement(&mut self, kind: &K) {
         match kind {
             K::Let(variable) => {
-                let from = self.value(&variable.value);
-                self.make(&variable.name.text, from);
+                self.give(&variable.name.text, &variable.value);
             }
             K::Assign(assign) => self.assign(assign),
             K::If(branches) => {
@@ -89,8 +89,7 @@ impl Following<'_> {
                 match query {
                     Some(query) => {
                         for (column, from) in self.query(query) {
-                            self.make(&format!("{}.{column}", each.name.text), from.clone());
-                            self.make(&each.name.text, from);
+                            self.make(&format!("{}.{column}", each.name.text), from);
                         }
                     }
                     None => {
@@ -116,14 +115,47 @@ impl Following<'_> {
         self.made.entry(name.to_lowercase()).or_default().add(from);
     }
 
+    /// A variable is given a value; the fields of a struct that is written out, and the columns of a query, are known by themselves.
+    fn give(&mut self, name: &str, value: &Given) {
+        match value {
+            Given::Expr(Expr {
+                kind: ExprKind::Struct(fields),
+                ..
+            }) => {
+                for (field, value) in fields {
+                    let from = self.expr(value);
+                    self.make(&format!("{name}.{}", field.text), from);
+                }
+            }
+            Given::Query(query) => {
+                for (column, from) in self.query(query) {
+                    self.make(&format!("{name}.{column}"), from);
+                }
+            }
+            _ => {
+                let from = self.value(value);
+                self.make(name, from);
+            }
+        }
+    }
+
     fn assign(&mut self, assign: &Assign) {
-        let from = self.value(&assign.value);
+        let name = &assign.name.text;
         match (self.of, assign.path.first()) {
-            (Some(of), Some(Step::Field(column))) if assign.name.text.eq_ignore_ascii_case("new") => {
+            (Some(of), Some(Step::Field(column))) if name.eq_ignore_ascii_case("new") => {
+                let from = self.value(&assign.value);
                 let column = (of, column.text.to_lowercase());
                 self.collected.written.push(Written { column, from });
             }
-            _ => self.make(&assign.name.text, from),
+            (_, Some(Step::Field(field))) => {
+                let from = self.value(&assign.value);
+                self.make(&format!("{name}.{}", field.text), from);
+            }
+            (_, Some(_)) => {
+                let from = self.value(&assign.value);
+                self.make(name, from);
+            }
+            (_, None) => self.give(name, &assign.value),
         }
     }
 
@@ -193,6 +225,17 @@ impl Following<'_> {
         found
     }
 
+    /// What a variable was given, or a field of it: all that its fields were given, too, if that is not known by its name.
+    fn made_of(&self, name: &str, field: &str) -> Vec<&Sources> {
+        let whole = self.made.get(name);
+        let known = self.made.get(&format!("{name}.{field}"));
+        let prefix = format!("{name}.");
+        let any = known.is_none() && (field.is_empty() || whole.is_none());
+        let fields = self.made.iter().filter(|(made, _)| any && made.starts_with(&prefix));
+        let fields = fields.map(|(_, from)| from);
+        whole.into_iter().chain(known).chain(fields).collect()
+    }
+
     /// With columns in the places of variables.
     fn resolved(&self, written: Written) -> Written {
         let mut columns = written.from.columns;
@@ -208,8 +251,7 @@ impl Following<'_> {
                 columns.insert((of, column.to_owned()));
                 continue;
             }
-            let made = self.made.get(&format!("{row}.{column}"));
-            if let Some(made) = made.or_else(|| self.made.get(row)) {
+            for made in self.made_of(row, column) {
                 columns.extend(made.columns.iter().cloned());
                 next.extend(made.variables.iter().cloned());
             }
