@@ -546,6 +546,17 @@ fn other_forms() {
     "#]],
     );
     rejects(
+        r#"let size = if n > 5 { 'big' } else { 'small' }"#,
+        expect![[r#"
+            error[42601]: expected a statement, found `n`
+             --> 1:15
+              |
+            1 | let size = if n > 5 { 'big' } else { 'small' }
+              |               ^
+              = help: `if` has no value: write `if(a > 1, b, c)`, `match`, or assign in its branches
+        "#]],
+    );
+    rejects(
         r#"sum += 2"#,
         expect![[r#"
         error[42601]: expected a statement, found `sum`

@@ -197,6 +197,10 @@ fn unknown_statement(place: &Place<'_>) -> Option<Diagnostic> {
     if let Some(help) = read_as_an_alias(place) {
         return Some(diagnostic.with_help(help));
     }
+    if is_if_as_a_value(place.script, first.start) {
+        let help = "`if` has no value: write `if(a > 1, b, c)`, `match`, or assign in its branches";
+        return Some(diagnostic.with_help(help));
+    }
     if let Some(operator) = changes_in_place(place).filter(|_| is_word) {
         return Some(diagnostic.with_help(format!("write `{text} = {text} {operator} …`")));
     }
@@ -213,6 +217,16 @@ fn unknown_statement(place: &Place<'_>) -> Option<Diagnostic> {
             None => diagnostic,
         },
     )
+}
+
+/// `let x = if`, before a place.
+fn is_if_as_a_value(script: &str, at: usize) -> bool {
+    let before = script.get(..at).unwrap_or_default().trim_end();
+    let Some((rest, word)) = before.rsplit_once(char::is_whitespace) else {
+        return false;
+    };
+    let rest = rest.trim_end();
+    word.eq_ignore_ascii_case("if") && (rest.ends_with('=') || rest.to_ascii_lowercase().ends_with("return"))
 }
 
 /// The operator of `x += 1`, which is no form of an assignment.
