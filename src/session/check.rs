@@ -8,7 +8,7 @@
 //!
 //! Does not: know values: a variable is NULL of its type.
 
-mod points;
+pub mod points;
 
 use gobi_grammar::ast::{self, Ident, Literal, Span, Statement, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect};
@@ -58,18 +58,15 @@ impl Session {
         let mut found = testing::repeated(&parsing.statements);
         // What the transaction of the script that is open began with.
         let mut begun = None;
-        let mut points = Points::default();
         for (statement, dialect) in &parsing.statements {
             self.statement = text_of(script, statement.span).into();
-            let looked_at = points.without(statement);
-            found.extend(
-                looked_at
-                    .into_iter()
-                    .flat_map(|statement| self.checked(&statement, *dialect, &mut begun)),
-            );
+            if !self.relations.points.are_dropped(&statement.kind) {
+                found.extend(self.checked(statement, *dialect, &mut begun));
+            }
             self.follow(&statement.kind);
-            points.note(&statement.kind);
+            self.relations.points.note(&statement.kind);
         }
+        self.relations.points = Points::default();
         if self.store.is_some()
             && let Err(error) = self.rollback(Span::default())
         {

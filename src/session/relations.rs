@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Session;
+use super::check::points::Points;
 use super::databases::{Other, Seen, TEMP, Which};
 use super::error::format_code;
 use super::history;
@@ -62,6 +63,8 @@ pub struct Relations {
     pub kept: bool,
     /// The names of those, in lower case.
     pub kept_temporaries: BTreeSet<String>,
+    /// Points that a script which is only looked at makes.
+    pub points: Points,
     /// Variables and functions.
     pub routines: Routines,
     /// Where the plan of what runs next is kept.

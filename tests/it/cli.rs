@@ -110,6 +110,32 @@ call m() restate from 'x' to date '2026-02-01'
 }
 
 #[test]
+fn check_knows_the_points_that_a_script_makes() {
+    let folder = folder();
+    let text = "create table t (a int);
+snapshot 's1'
+create watermark w on t
+upsert procedure p() returns int {
+  let n = select count(*) from t as of tag 's1'
+  let m = select count(*) from t changes since watermark w where _op = 'insert'
+  return n + m
+}
+select b from t as of tag 's1';
+upsert function bad() returns int => (select count(*) from t as of tag 's2')
+drop snapshot 's1';
+";
+    fs::write(folder.path().join("s.grz"), text).unwrap();
+    let ran = gobi(folder.path(), &["check", "s.grz"]);
+    assert_eq!(ran.code, Some(1));
+    let places: Vec<&str> = ran
+        .err
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("--> s.grz:"))
+        .collect();
+    assert_eq!(places, ["9:8", "10:60"], "{}", ran.err);
+}
+
+#[test]
 fn an_error_of_what_is_explained_has_its_place() {
     let folder = folder();
     let text = "upsert procedure p(n int) returns int {\n  let y = 1 div (n - n)\n  y }";

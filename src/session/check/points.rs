@@ -1,18 +1,18 @@
 //! Points of the timeline that a script makes, for the statements behind them.
 //!
-//! After `snapshot 's'` in a script that is only looked at, `t AS OF TAG 's'` is `t`, as there is no commit that the name could stand for.
+//! After `snapshot 's'` in a script that is only looked at, `t AS OF TAG 's'` is `t`, as there is no commit that the name could stand for; so it is
+//! in the bodies of what the script defines.
 //!
-//! Invariants: points that the database has are left as they are.
+//! Invariants: points that the script does not make are left as they are.
 //!
 //! Does not: know what was different then: tables have the columns of now.
 
 use std::collections::BTreeSet;
 
-use gobi_grammar::ast::visit::{self, VisitMut};
-use gobi_grammar::ast::{
-    self, ChangesStart, Expr, ExprKind, Ident, ObjectKind, Query, Statement, StatementKind as K, TableRef, TableTime,
-    When, WhenKind,
-};
+use gobi_grammar::ast::{ObjectKind, StatementKind as K};
+
+use crate::host::{Clock, RealClock};
+use crate::plan::{Moment, Point, Start};
 
 /// Names of snapshots, branches and watermarks, in lower case.
 #[derive(Debug, Default)]
@@ -32,68 +32,48 @@ impl Points {
         self.names.insert(name.text.to_lowercase());
     }
 
-    /// The statement without times that only these could tell; `None` if there is nothing to look at any more.
-    pub fn without(&mut self, statement: &Statement) -> Option<Statement> {
-        if self.names.is_empty() {
-            return Some(statement.clone());
+    /// Whether a statement drops points, which no transaction does, or none but these.
+    pub fn are_dropped(&self, kind: &K) -> bool {
+        let K::Drop(drop) = kind else { return false };
+        let mut names = drop.names.iter().filter_map(|name| name.last());
+        match drop.kind {
+            ObjectKind::Snapshot | ObjectKind::Branch => true,
+            ObjectKind::Watermark => names.all(|name| self.is_made(&name.text)),
+            _ => false,
         }
-        if let K::Drop(drop) = &statement.kind
-            && matches!(
-                drop.kind,
-                ObjectKind::Snapshot | ObjectKind::Branch | ObjectKind::Watermark
-            )
-        {
-            return None;
-        }
-        let mut statement = statement.clone();
-        self.statement(&mut statement);
-        Some(statement)
     }
 
-    fn has(&self, when: &When) -> bool {
-        matches!(&when.kind, WhenKind::Tag(name) | WhenKind::Branch(name) if self.is_made(name))
+    /// The moment, without what only these could tell.
+    pub fn without(&self, moment: &Moment) -> Option<Moment> {
+        let has = |point: &Point| match point {
+            Point::Tag(name) | Point::Branch(name) => self.is_made(name),
+            Point::Commit(_) | Point::Text(_) | Point::Micros(_) => false,
+        };
+        let kept = |until: &Option<Point>| until.clone().filter(|until| !has(until));
+        match moment {
+            _ if self.names.is_empty() => Some(moment.clone()),
+            Moment::AsOf(point) => (!has(point)).then(|| moment.clone()),
+            // All rows that there are now may be of that time.
+            Moment::Since { since, until } => (!has(since)).then(|| Moment::Since {
+                since: since.clone(),
+                until: kept(until),
+            }),
+            Moment::Changes { since, until } => {
+                let is_made = match since {
+                    Start::Point(point) => has(point),
+                    Start::Watermark(name) => self.is_made(name),
+                };
+                let since = match is_made {
+                    true => Start::Point(Point::Micros(RealClock::default().now_us())),
+                    false => since.clone(),
+                };
+                let until = kept(until);
+                Some(Moment::Changes { since, until })
+            }
+        }
     }
 
     fn is_made(&self, name: &str) -> bool {
         self.names.contains(&name.to_lowercase())
     }
-}
-
-impl VisitMut for Points {
-    fn query(&mut self, query: &mut Query) {
-        query.as_of.take_if(|when| self.has(when));
-        visit::walk_query(self, query);
-    }
-
-    fn relation(&mut self, relation: &mut TableRef) {
-        let is_plain = |time: &mut Box<TableTime>| match &**time {
-            TableTime::AsOf(when) => self.has(when),
-            TableTime::Since { since, until } => self.has(since) || until.as_ref().is_some_and(|until| self.has(until)),
-            TableTime::Changes { .. } => false,
-        };
-        relation.time.take_if(is_plain);
-        if let Some(TableTime::Changes { since, until }) = relation.time.as_deref_mut() {
-            let made = match since {
-                ChangesStart::When(when) => self.has(when),
-                ChangesStart::Watermark(name) => self.is_made(&name.text),
-            };
-            if made {
-                *since = ChangesStart::When(now(relation.span));
-            }
-            until.take_if(|until| self.has(until));
-        }
-        visit::walk_relation(self, relation);
-    }
-}
-
-/// The last commit.
-fn now(span: ast::Span) -> When {
-    let name = Ident {
-        text: "now".to_owned(),
-        quoted: false,
-        span,
-    };
-    let kind = ExprKind::Call(ast::Call::of(name, Vec::new()));
-    let kind = WhenKind::At(Box::new(Expr { kind, span }));
-    When { kind, span }
 }

@@ -424,6 +424,8 @@ impl TableResolver for StatementTables<'_> {
     }
 
     fn by_name(&mut self, parts: &[&str], moment: Option<&Moment>) -> Result<Option<Named>, ResolveError> {
+        let moment = moment.and_then(|moment| self.relations.points.without(moment));
+        let moment = moment.as_ref();
         let found = self.found(parts, moment)?;
         if let Some(Named::Table(id)) = &found {
             self.note_resolved(parts, false, moment, *id);
