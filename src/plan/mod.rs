@@ -361,6 +361,8 @@ pub struct QueryFunction {
     pub stored: bool,
     /// It can become a part of a query; otherwise it is called for the query's rows.
     pub is_part: bool,
+    /// Its value is an array of its rows, for which it is called; in FROM it gives the rows.
+    pub gathers: bool,
     /// It was declared `as async`: no query calls it.
     pub is_async: bool,
 }

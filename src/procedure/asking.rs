@@ -24,9 +24,13 @@ pub struct Asked {
     queries: bool,
     /// The names that it calls.
     calls: BTreeSet<String>,
+    /// Those of them that it calls for a value.
+    values: BTreeSet<String>,
     /// The names in braces, and those that it declares.
     braced: BTreeSet<String>,
     pub(super) declared: BTreeSet<String>,
+    /// Those whose values it goes over.
+    sources: BTreeSet<String>,
     /// Names that it gives other names to.
     renamed: BTreeSet<String>,
     /// It is an expression, a query, or LET, IF and RETURN.
@@ -107,8 +111,12 @@ impl VisitMut for Asked {
         match &expr.kind {
             ExprKind::Try(_) => self.is_part = false,
             // It goes over rows in a body, and over the value of the query within one.
-            ExprKind::Pipe { .. } | ExprKind::Call(_) if self.depth == 0 && chain::is_over_query(expr) => {
-                self.is_part = false;
+            ExprKind::Pipe { .. } | ExprKind::Call(_) if self.depth == 0 => {
+                match chain::source_of(expr).map(|source| source.kind) {
+                    Some(ExprKind::Subquery(_)) => self.is_part = false,
+                    Some(ExprKind::Call(call)) => _ = self.sources.insert(call.name.text.to_lowercase()),
+                    _ => {}
+                }
             }
             ExprKind::Braced(name) => _ = self.braced.insert(name.text.to_lowercase()),
             _ => {}
@@ -118,11 +126,13 @@ impl VisitMut for Asked {
 
     fn call(&mut self, call: &mut Call) {
         self.calls.insert(call.name.text.to_lowercase());
+        self.values.insert(call.name.text.to_lowercase());
         if let Some(ExprKind::Name(path)) = call.args.first().map(|arg| &arg.kind)
             && let [module] = path.as_slice()
         {
-            self.calls
-                .insert(format!("{}.{}", module.text, call.name.text).to_lowercase());
+            let whole = format!("{}.{}", module.text, call.name.text).to_lowercase();
+            self.calls.insert(whole.clone());
+            self.values.insert(whole);
         }
     }
 }
@@ -154,14 +164,17 @@ fn are_steps(statements: &[Statement], last: bool) -> bool {
 
 /// Whether a definition asks queries, itself or by what it calls.
 pub(super) fn asks(definition: &Arc<Definition>, definitions: &dyn Definitions) -> bool {
-    definition.asked().queries || any_called(definition, definitions, &mut |called| called.asked().queries)
+    definition.asked().queries || any_called(definition, definitions, &mut |called, _, _| called.asked().queries)
 }
 
 /// Whether a definition that asks can become a part of a query, with all that it calls.
 pub(super) fn is_part(definition: &Arc<Definition>, definitions: &dyn Definitions) -> bool {
-    let mut is_other = |called: &Arc<Definition>| {
+    let mut is_other = |called: &Arc<Definition>, caller: &Asked, name: &str| {
         let own = definition.name.eq_ignore_ascii_case(&called.name) && definition.is_same(called);
-        own || called.gives_function(definitions) || (!called.asked().is_part && asks(called, definitions))
+        own || (caller.values.contains(name) && called.gives_array())
+            || (caller.sources.contains(name) && called.gives_rows())
+            || called.gives_function(definitions)
+            || (!called.asked().is_part && asks(called, definitions))
     };
     let asked = definition.asked();
     let mut renamed = asked.renamed.difference(&asked.declared);
@@ -170,11 +183,11 @@ pub(super) fn is_part(definition: &Arc<Definition>, definitions: &dyn Definition
         && !any_called(definition, definitions, &mut is_other)
 }
 
-/// Whether this is so for one of the definitions that a definition calls, or that those call.
+/// Whether this is so for one of the definitions that a definition calls, or that those call; it is told which of them, and by what name.
 fn any_called(
     definition: &Arc<Definition>,
     definitions: &dyn Definitions,
-    is_so: &mut dyn FnMut(&Arc<Definition>) -> bool,
+    is_so: &mut dyn FnMut(&Arc<Definition>, &Asked, &str) -> bool,
 ) -> bool {
     let mut seen = BTreeSet::new();
     let mut next = vec![Arc::clone(definition)];
@@ -188,7 +201,7 @@ fn any_called(
                 false => (definitions.find(call), definitions.methods(call)),
             };
             let called: Vec<_> = plain.into_iter().chain(methods).collect();
-            if called.iter().any(&mut *is_so) {
+            if called.iter().any(|called| is_so(called, definition.asked(), call)) {
                 return true;
             }
             next.extend(called);

@@ -167,20 +167,22 @@ pub(super) fn unpiped(expr: &Expr) -> Expr {
     })
 }
 
-/// Whether an expression is a chain over the rows of a query.
-pub(super) fn is_over_query(expr: &Expr) -> bool {
+/// What an expression goes over if it is a chain.
+pub(super) fn source_of(expr: &Expr) -> Option<Expr> {
     let expr = unpiped(expr);
     let ExprKind::Call(call) = &expr.kind else {
-        return false;
+        return None;
     };
     let is_lambda = |arg: &Expr| matches!(arg.kind, ExprKind::Lambda(_));
     let is_function = |arg: &Expr| is_lambda(arg) || matches!(arg.kind, ExprKind::Name(_));
     let goes = |is_function: &dyn Fn(&Expr) -> bool| {
         let chain = of(call, expr.span, &|_| false, is_function);
-        chain.is_some_and(|chain| matches!(chain.source.kind, ExprKind::Subquery(_)))
+        chain
+            .map(|chain| chain.source)
+            .filter(|source| matches!(source.kind, ExprKind::Subquery(_) | ExprKind::Call(_)))
     };
     // A name may be that of a function, or of a number.
-    goes(&is_function) || goes(&is_lambda)
+    goes(&is_function).or_else(|| goes(&is_lambda))
 }
 
 /// The chain that a call ends; `None` if it is another kind of call. `is_function` says which expressions are functions, and `is_own`

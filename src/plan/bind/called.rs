@@ -18,7 +18,7 @@ use super::select::{Block, Place};
 use super::subquery::Attach;
 use super::{Binder, Bound, Reported};
 use crate::plan::logical::{Called, ColumnId, Expr, ExprKind, Plan, RowCall};
-use crate::plan::{Passed, QueryFunction, RoutineCall};
+use crate::plan::{Passed, QueryFunction, ROWS_OF, RoutineCall};
 use crate::types::LogicalType;
 
 /// A call whose value is a column of the rows that it is made for.
@@ -135,6 +135,18 @@ impl<'a> Binder<'a> {
     ) -> Bound<Expr> {
         if !self.tables.calls_for_rows() {
             return self.inlined(block, function, args, span);
+        }
+        if function.gathers {
+            let name = ast::Ident {
+                text: format!("{}{ROWS_OF}", call.name.text),
+                ..call.name.clone()
+            };
+            let args_of = call.args.clone();
+            let call = RoutineCall {
+                name: &name,
+                args: args_of,
+            };
+            return self.called_for_rows(block, &call, args, span);
         }
         if !function.is_part {
             return self.called_for_rows(block, call, args, span);

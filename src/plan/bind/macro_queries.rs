@@ -211,6 +211,7 @@ impl<'a> Binder<'a> {
             is_async: false,
             stored: false,
             is_part: true,
+            gathers: false,
         }
     }
 }

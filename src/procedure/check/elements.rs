@@ -45,11 +45,35 @@ impl Checker<'_> {
         if let Some(from) = self.relation(&chain.source) {
             return self.chain_of_rows(chain, from, span, out);
         }
+        if let Some(from) = self.rows_of_source(&chain.source, out) {
+            return self.chain_of_rows(chain, from, span, out);
+        }
         let source = match counted(&chain.source) {
             Some(call) => Source::Numbers(self.range_bounds(call, chain.source.span, out)?),
             None => Source::Array(self.expr(&chain.source, out)?),
         };
         self.elements(chain, source, span, out)
+    }
+
+    /// The rows of a function whose value is that of a query, unless that is an array or a map.
+    fn rows_of_source(&mut self, source: &ast::Expr, out: &mut Vec<Statement>) -> Option<ast::TableRefKind> {
+        let ast::ExprKind::Call(call) = &source.kind else {
+            return None;
+        };
+        let (before, errors) = (out.len(), self.errors.len());
+        let query = self.rows_of_call(call, source.span, out);
+        let fields = query.as_ref().and_then(|query| self.bound_query(query));
+        match (query, fields) {
+            (Some(query), Some((fields, _))) if !matches!(fields.as_slice(), [field] if field.ty.is_nested()) => {
+                Some(ast::TableRefKind::Query(Box::new(query)))
+            }
+            // What is wrong with it is said where it is a value.
+            _ => {
+                out.truncate(before);
+                self.errors.truncate(errors);
+                None
+            }
+        }
     }
 
     /// The array of all rows of a relation in braces; `None` if it is a variable.

@@ -91,6 +91,7 @@ impl Instances {
             dialect: definition.dialect,
             stored: definition.stored,
             is_part: asking::is_part(definition, &*self.definitions),
+            gathers: definition.gives_array(),
             is_async: definition.routine.mode == Some(Mode::Async),
         })
     }
