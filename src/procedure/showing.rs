@@ -34,6 +34,9 @@ impl Definition {
             _ => return None,
         };
         let is_plain = routine.returns == ast::Returns::Inferred && routine.receiver.is_none();
+        if self.relation {
+            Early.block(&mut block);
+        }
         block.statements.push(ending);
         let mut taking = Taking {
             name: &self.name,
@@ -69,6 +72,31 @@ impl Definition {
             .iter()
             .any(|statement| !matches!(statement.kind, ast::StatementKind::Let(_)))
     }
+}
+
+/// Makes `return select …` before the end a query that is shown, and a RETURN.
+struct Early;
+
+impl VisitMut for Early {
+    fn block(&mut self, block: &mut ast::Block) {
+        let mut statements = Vec::with_capacity(block.statements.len());
+        for mut statement in std::mem::take(&mut block.statements) {
+            // Those of a function in it are its own.
+            if !matches!(statement.kind, ast::StatementKind::Routine(_)) {
+                visit::walk_statement(self, &mut statement);
+            }
+            if let ast::StatementKind::Return(Some(value)) = &mut statement.kind
+                && let ast::Value::Query(query) = &**value
+            {
+                statements.push(shown(query));
+                statement.kind = ast::StatementKind::Return(None);
+            }
+            statements.push(statement);
+        }
+        block.statements = statements;
+    }
+
+    fn expr(&mut self, _expr: &mut ast::Expr) {}
 }
 
 /// Whether somebody takes the value of a RETURN, or of the routine itself.

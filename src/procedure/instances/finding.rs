@@ -81,14 +81,6 @@ fn is_model(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
     Diagnostic::new("42809", call.name.span, message).with_help(help)
 }
 
-/// What a procedure changes is done by statements.
-pub(super) fn is_procedure(definition: &Definition, call: &RoutineCall<'_>) -> Diagnostic {
-    let name = definition.shown_name();
-    let message = format!("the procedure `{name}` does more than ask, which no query does");
-    let help = format!("write `let rows = {name}(…)` before: its rows are an array then, as in `from unnest(rows)`");
-    Diagnostic::new("0A000", call.name.span, message).with_help(help)
-}
-
 fn no_method(methods: &[Arc<Definition>], call: &RoutineCall<'_>) -> Diagnostic {
     let name = &call.name.text;
     let given = match call.args.first() {

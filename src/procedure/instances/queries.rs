@@ -11,7 +11,6 @@ use gobi_grammar::ast::{Mode, Returns};
 
 use super::super::params::params;
 use super::super::{Definition, asking, check, generics};
-use super::finding::is_procedure;
 use super::{Instances, WithInstances};
 use crate::plan::{Callee, LambdaCall, NamedTypes, QueryFunction, RoutineCall, TableResolver, bind_type};
 
@@ -20,9 +19,6 @@ impl Instances {
     pub fn query_function(&mut self, call: &RoutineCall<'_>) -> Option<Result<QueryFunction, Diagnostic>> {
         let declared = self.definitions.types();
         let definition = self.definition_of(call, &declared)?.ok()?;
-        if definition.gives_array() && definition.has_effects() {
-            return Some(Err(is_procedure(&definition, call)));
-        }
         if !asking::asks(&definition, &*self.definitions) {
             return None;
         }
