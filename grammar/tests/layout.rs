@@ -64,6 +64,21 @@ fn long_lists_and_conditions_are_broken() {
 }
 
 #[test]
+fn types_stay_on_one_line() {
+    check(
+        "create table orders (id int primary key, tags map<string, array<int>>, lines array<struct(sku string, qty int)>, m map<string,map<int,array<double>>>)",
+        expect![[r#"
+            CREATE TABLE orders (
+              id int PRIMARY KEY,
+              tags map<string, array<int>>,
+              lines array<struct(sku string, qty int)>,
+              m map<string, map<int, array<double>>>
+            );
+        "#]],
+    );
+}
+
+#[test]
 fn comments_stay_where_they_are() {
     check(
         "-- head\n\nselect a, -- first\n  b /* in */ , c\n  -- own line\n, d -- last\nfrom t -- relation\nwhere a -- one\nand b; -- done\n\n\n/* next */ select 1\n-- end",

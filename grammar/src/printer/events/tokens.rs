@@ -72,6 +72,11 @@ impl<'a> Tree<'a> {
             "<" | ">" if self.types > 0 && self.verbatim == 0 => {
                 self.write(text, true);
                 self.glue = text == "<";
+                // A type stays on one line.
+                match text {
+                    "<" => self.brackets.push(HUG),
+                    _ => _ = self.brackets.pop_if(|open| *open == HUG),
+                }
             }
             _ => self.plain(token, text),
         }
