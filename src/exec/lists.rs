@@ -221,3 +221,35 @@ pub unsafe fn finished(state: u64, objects: &mut Objects) -> u64 {
         .map(|run| &list.values[run.start * stride..run.end * stride]);
     objects.array_of_bytes(&values.collect::<Vec<_>>().concat(), &valid)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(lists: &mut Lists, place: &mut u64, morsel: usize, values: &[Option<i64>]) {
+        lists.enter(morsel);
+        for value in values {
+            let at = value.as_ref().map(|value| std::ptr::from_ref(value).cast::<u8>());
+            // SAFETY: the place holds 0 or what this gave it, the value has eight bytes.
+            unsafe { lists.add(place, at, 8) };
+        }
+    }
+
+    #[test]
+    fn lists_of_two_workers_come_in_the_order_of_the_morsels() {
+        let (mut one, mut other) = (Lists::default(), Lists::default());
+        let (mut into, mut from) = (0, 0);
+        added(&mut one, &mut into, 0, &[Some(1), Some(2)]);
+        added(&mut one, &mut into, 2, &[Some(5)]);
+        added(&mut other, &mut from, 1, &[Some(3), None]);
+        added(&mut other, &mut from, 3, &[Some(6)]);
+        // SAFETY: both are lists, which live as long as what began them.
+        let list = unsafe {
+            one.merge(&mut into, &mut from);
+            &*(into as *const Growing)
+        };
+        assert!(!list.in_order());
+        assert_eq!(list.order(), [0..2, 3..5, 2..3, 5..6]);
+        assert_eq!((list.valid.as_slice(), list.stride()), (&[1, 1, 1, 1, 0, 1][..], 8));
+    }
+}
