@@ -662,7 +662,7 @@ impl Emitter<'_> {
             }
             AggregateFunction::CountMerge | AggregateFunction::Count => self.natural(value, &result.ty),
             AggregateFunction::ExactSum => value,
-            AggregateFunction::List => self.finished_list(value.value),
+            AggregateFunction::List | AggregateFunction::Bag => self.finished_list(value.value),
             AggregateFunction::Sum if result.ty.is_float() => value.with_valid(valid),
             AggregateFunction::Sum => Nullable {
                 range: result.ty.stored_range(),

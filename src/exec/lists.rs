@@ -19,6 +19,8 @@ use crate::types::nested::Objects;
 struct Growing {
     values: Vec<u8>,
     valid: Vec<u8>,
+    /// The morsels of the first value and of the last one.
+    morsels: [u64; 2],
     /// Where the rows of another morsel begin.
     runs: Vec<Run>,
 }
@@ -49,10 +51,13 @@ impl Growing {
 
     /// The values that come now are of this morsel.
     fn enter(&mut self, morsel: u64) {
-        if self.runs.last().is_none_or(|run| run.morsel != morsel) {
-            let start = self.valid.len();
+        let start = self.valid.len();
+        if start == 0 {
+            self.morsels[0] = morsel;
+        } else if self.morsels[1] != morsel {
             self.runs.push(Run { morsel, start });
         }
+        self.morsels[1] = morsel;
     }
 
     /// Bytes of a value.
@@ -62,15 +67,18 @@ impl Growing {
 
     /// The values lie in the order of their morsels.
     fn in_order(&self) -> bool {
-        self.runs.is_sorted_by_key(|run| run.morsel)
+        self.runs.is_sorted_by_key(|run| run.morsel) && self.runs.first().is_none_or(|run| run.morsel > self.morsels[0])
     }
 
     /// The numbers of the values in the order of their morsels.
     fn order(&self) -> Vec<Range<usize>> {
-        let ends = self.runs.iter().skip(1).map(|run| run.start).chain([self.valid.len()]);
-        let mut runs: Vec<(u64, Range<usize>)> = self
-            .runs
-            .iter()
+        let first = Run {
+            morsel: self.morsels[0],
+            start: 0,
+        };
+        let ends = self.runs.iter().map(|run| run.start).chain([self.valid.len()]);
+        let mut runs: Vec<(u64, Range<usize>)> = std::iter::once(&first)
+            .chain(&self.runs)
             .zip(ends)
             .map(|(run, end)| (run.morsel, run.start..end))
             .collect();
@@ -129,7 +137,12 @@ impl Lists {
             }
             let (list, other) = (&mut *self.at(into), &mut *(other as *mut Growing));
             let before = list.bytes();
+            if other.valid.is_empty() {
+                return;
+            }
             let moved = list.valid.len();
+            list.enter(other.morsels[0]);
+            list.morsels[1] = other.morsels[1];
             list.runs
                 .extend(std::mem::take(&mut other.runs).into_iter().map(|run| Run {
                     start: run.start + moved,

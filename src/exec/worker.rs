@@ -30,7 +30,7 @@ use crate::compile::frame::{CANCEL, ERROR_SITE, HEADER_BYTES, Slot};
 use crate::compile::{BLOCK_ROWS, Kernel, PipelineCode, Stage};
 use crate::formats::Rows;
 use crate::functions::Scalar;
-use crate::plan::physical::logical::JoinKind;
+use crate::plan::physical::logical::{AggregateFunction, JoinKind};
 use crate::plan::physical::{GroupTable, JoinStrategy, PhysicalPlan, Pipeline, RowField, Sink, SourceKind, StateKind};
 use crate::types::stack::with_bytes;
 use crate::types::{LogicalType, Physical};
@@ -115,6 +115,8 @@ pub struct Worker<'q> {
     pins: Pins,
     /// The sink keeps nothing that functions made.
     transient: bool,
+    /// Arrays of the sink have their elements in the order of the rows.
+    keeps_order: bool,
     /// Rows of the next block, at most [`BLOCK_ROWS`].
     block: usize,
     /// What happened.
@@ -156,6 +158,7 @@ impl<'q> Worker<'q> {
             loaded: pipeline.sources[0].fields.iter().map(|_| None).collect(),
             pins: Pins::default(),
             transient: !keeps_objects(&query.prepared.plan, &pipeline.sink),
+            keeps_order: keeps_order(&query.prepared.plan, &pipeline.sink),
             block: if code.host_calls.is_empty() { BLOCK_ROWS } else { 1 },
             counts: Counts {
                 stages: vec![StageCount::default(); code.stages.len() + 1],
@@ -252,7 +255,9 @@ impl<'q> Worker<'q> {
     /// Works on a morsel, block by block.
     pub fn morsel(&mut self, morsel: &Morsel, number: usize) -> Result<(), ExecError> {
         self.morsel = number;
-        self.host.enter(number);
+        if self.keeps_order {
+            self.host.enter(number);
+        }
         if let SinkState::Groups(groups) = &mut self.sink {
             groups.next_morsel();
             self.rows.clone_from(&morsel.rows);
@@ -599,6 +604,15 @@ fn keeps_objects(plan: &PhysicalPlan, sink: &Sink) -> bool {
     };
     let points = |field: &RowField| matches!(field.facts.stored, Physical::Str | Physical::Nested);
     layout.fields.iter().any(points)
+}
+
+/// Whether arrays of a sink have their elements in the order of the rows.
+fn keeps_order(plan: &PhysicalPlan, sink: &Sink) -> bool {
+    let Sink::Aggregate { group, .. } = sink else {
+        return false;
+    };
+    let mut results = plan.groups[*group].aggregates.iter();
+    results.any(|result| result.function == AggregateFunction::List)
 }
 
 /// Whether groups have states of `array_agg`.

@@ -90,7 +90,9 @@ pub(super) fn split(
 fn merge(aggregate: &Aggregate, partial: ColumnId) -> Result<Aggregate, PlanError> {
     let function = match aggregate.function {
         AggregateFunction::Count | AggregateFunction::CountMerge => AggregateFunction::CountMerge,
-        AggregateFunction::List => return Err(PlanError::Unsupported("array_agg beside a DISTINCT aggregate".into())),
+        AggregateFunction::List | AggregateFunction::Bag => {
+            return Err(PlanError::Unsupported("array_agg beside a DISTINCT aggregate".into()));
+        }
         AggregateFunction::ExactSum => {
             return Err(PlanError::Unsupported("a variance beside a DISTINCT aggregate".into()));
         }

@@ -357,7 +357,7 @@ impl<'c> Printer<'c> {
             AggregateFunction::Min => "min",
             AggregateFunction::Max => "max",
             AggregateFunction::AnyValue => "any_value",
-            AggregateFunction::List => "array_agg",
+            AggregateFunction::List | AggregateFunction::Bag => "array_agg",
             AggregateFunction::ExactSum => "exact_sum",
             AggregateFunction::CountMerge => "count_merge",
         };

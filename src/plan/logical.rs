@@ -407,8 +407,10 @@ pub enum AggregateFunction {
     Max,
     /// Any one value of the group (columns that depend on the keys).
     AnyValue,
-    /// All arguments, NULLs included, in one array.
+    /// All arguments, NULLs included, in one array, in the order of the rows.
     List,
+    /// The same in any order, for what sorts them or looks at them as a whole: `median`.
+    Bag,
     /// The exact sum of doubles, to 106 bits, and of exact products where the argument is a product: 128 bits, the upper half a
     /// double and the lower half what that double lacks; 0 without rows. The binder makes it for variances and their kin.
     ExactSum,

@@ -56,7 +56,7 @@ pub(super) fn compute(
         AggregateFunction::Min => extremes(frames, arg, &taken, false),
         AggregateFunction::Max => extremes(frames, arg, &taken, true),
         AggregateFunction::AnyValue => firsts(frames, arg, &taken),
-        AggregateFunction::List => lists(frames, arg, &taken.with_nulls()),
+        AggregateFunction::List | AggregateFunction::Bag => lists(frames, arg, &taken.with_nulls()),
         AggregateFunction::ExactSum => exact_sums(frames, arg, args.get(1), &taken),
         AggregateFunction::CountMerge => Err(ExecError::internal("a merging count over a window")),
     }

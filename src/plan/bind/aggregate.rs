@@ -155,7 +155,7 @@ impl<'a> Binder<'a> {
         };
         let fits = match function {
             F::Sum | F::Avg | F::ExactSum => arg.ty.is_numeric(),
-            F::Min | F::Max | F::Count | F::CountMerge | F::AnyValue | F::List => true,
+            F::Min | F::Max | F::Count | F::CountMerge | F::AnyValue | F::List | F::Bag => true,
         };
         if !fits {
             let message = format!("`{}` has no meaning for {}", call.name.text, arg.ty);
@@ -166,7 +166,7 @@ impl<'a> Binder<'a> {
         Ok(match (function, &arg.ty) {
             (F::Avg, _) => LogicalType::Double,
             (F::ExactSum, _) => LogicalType::HugeInt,
-            (F::List, item) => LogicalType::Array(Box::new(item.clone())),
+            (F::List | F::Bag, item) => LogicalType::Array(Box::new(item.clone())),
             (F::Sum, LogicalType::Decimal { scale, .. }) => LogicalType::Decimal {
                 precision: 38,
                 scale: *scale,

@@ -122,7 +122,7 @@ impl Binder<'_> {
         out.aggregates.push((list, all));
         let values = self.named_function("array_distinct", vec![Expr::column(list, ty, span)], span)?;
         let value = match aggregate.function {
-            F::List => values,
+            F::List | F::Bag => values,
             F::Count => {
                 let length = self.named_function("array_length", vec![values], span)?;
                 let zero = Expr::literal(Value::Int(0), LogicalType::BigInt, span);
@@ -243,5 +243,5 @@ fn is_planned(aggregates: &[(ColumnId, Aggregate)]) -> bool {
     distinct().all(|a| a.filter.is_none() && a.arg.is_some() && a.arg.as_ref() == first)
         && aggregates
             .iter()
-            .all(|(_, a)| !matches!(a.function, F::List | F::ExactSum) || a.distinct)
+            .all(|(_, a)| !matches!(a.function, F::List | F::Bag | F::ExactSum) || a.distinct)
 }

@@ -137,7 +137,7 @@ impl<'a> Binder<'a> {
         let value = args.next().ok_or(Reported)?;
         let value = self.listed_value(*made, value, name)?;
         let filter = with_values(*made, filter, &value, &keys, span);
-        let array = self.listed_array(block, call, (value, keys), filter, span)?;
+        let array = self.listed_array(block, call, (value, keys), (*made, filter), span)?;
         self.finish_listed(*made, array, args.next(), span)
     }
 
@@ -183,7 +183,7 @@ impl<'a> Binder<'a> {
         block: &mut Block<'a>,
         call: &'a ast::Call,
         (value, keys): (Expr, Vec<(Expr, bool, bool)>),
-        filter: Option<Expr>,
+        (made, filter): (Made, Option<Expr>),
         span: Span,
     ) -> Bound<Expr> {
         let mut spec = String::new();
@@ -200,8 +200,13 @@ impl<'a> Binder<'a> {
                 self.named_function("row", row, span)?
             }
         };
+        let in_order = spec.is_empty() && matches!(made, Made::List | Made::Joined);
         let aggregate = Aggregate {
-            function: AggregateFunction::List,
+            function: if in_order {
+                AggregateFunction::List
+            } else {
+                AggregateFunction::Bag
+            },
             ty: LogicalType::Array(Box::new(item.ty.clone())),
             arg: Some(item),
             distinct: call.distinct,

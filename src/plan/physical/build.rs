@@ -826,7 +826,7 @@ impl StateList {
             AggregateFunction::Min => (self.add(StateKind::Min, arg, filter), true),
             AggregateFunction::Max => (self.add(StateKind::Max, arg, filter), true),
             AggregateFunction::AnyValue => (self.add(StateKind::Any, arg, filter), true),
-            AggregateFunction::List => (self.add(StateKind::List, arg, filter), false),
+            AggregateFunction::List | AggregateFunction::Bag => (self.add(StateKind::List, arg, filter), false),
             AggregateFunction::ExactSum => (self.add(StateKind::SumExact, arg, filter), false),
         };
         let can_be_null = nullable || filter.is_some() || may_be_empty;
@@ -836,7 +836,7 @@ impl StateList {
             AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::AnyValue
         );
         let count = (needs_count && (can_be_null || is_avg || replaces)).then(|| count(self));
-        let is_list = aggregate.function == AggregateFunction::List;
+        let is_list = matches!(aggregate.function, AggregateFunction::List | AggregateFunction::Bag);
         let facts = result_facts(aggregate, arg_facts, is_list || needs_count && can_be_null);
         AggregateResult {
             function: aggregate.function,
