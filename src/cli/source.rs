@@ -24,6 +24,8 @@ pub struct Source {
     pub file: Option<String>,
     /// The script.
     pub text: String,
+    /// Lines that came before it, and have run.
+    pub lines_before: usize,
 }
 
 impl Source {
@@ -32,6 +34,7 @@ impl Source {
         Self {
             file: None,
             text: text.to_string(),
+            lines_before: 0,
         }
     }
 
@@ -59,13 +62,20 @@ impl Source {
 
     fn of_bytes(meaning: &Meaning, file: Option<String>, bytes: Vec<u8>) -> Result<Self, Failure> {
         let error = match String::from_utf8(bytes) {
-            Ok(text) => return Ok(Self { file, text }),
+            Ok(text) => {
+                return Ok(Self {
+                    file,
+                    text,
+                    lines_before: 0,
+                });
+            }
             Err(error) => error,
         };
         let start = error.utf8_error().valid_up_to();
         let source = Self {
             file,
             text: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            lines_before: 0,
         };
         let span = Span::new(start, start + char::REPLACEMENT_CHARACTER.len_utf8());
         let diagnostic = Diagnostic::new("22021", span, "the script is not UTF-8: this byte cannot stand here");
@@ -74,10 +84,17 @@ impl Source {
 
     /// Prints an error's diagnostics on standard error.
     pub fn report(&self, meaning: &Meaning, error: &Error) {
+        // The lines before it count.
+        let lines = "\n".repeat(self.lines_before);
+        let mut diagnostics = error.diagnostics.clone();
+        for label in diagnostics.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels) {
+            let moved = |at: u32| at as usize + lines.len();
+            label.span = Span::new(moved(label.span.start), moved(label.span.end));
+        }
         let text = gobi_grammar::render::render(
-            &self.text,
+            &(lines + &self.text),
             self.file.as_deref(),
-            &error.diagnostics,
+            &diagnostics,
             meaning.stderr_color,
         );
         // Nobody is left to tell if standard error is closed.

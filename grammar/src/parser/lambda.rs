@@ -40,6 +40,17 @@ impl Builder<'_> {
             self.help("write `x => …` or `(a, b) => …`");
             return Expr { kind: missing(), span };
         };
+        let twice = params.iter().enumerate().find(|(at, param)| {
+            let mut before = params.iter().take(*at);
+            before.any(|other| other.text.eq_ignore_ascii_case(&param.text) && param.text != "_")
+        });
+        if let Some((_, param)) = twice {
+            self.error(
+                "42601",
+                param.span,
+                format!("parameter `{}` is there twice", param.text),
+            );
+        }
         let kind = ExprKind::Lambda(Box::new(Lambda { params, body }));
         Expr { kind, span }
     }

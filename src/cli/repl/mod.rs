@@ -47,14 +47,19 @@ fn from_pipe(meaning: &Meaning) -> Result<(), Failure> {
     let mut input = io::stdin().lock();
     let mut failed = false;
     let mut pending = Vec::new();
+    let mut lines_before = 0;
     loop {
         let ended = input.read_until(b'\n', &mut pending)? == 0;
         let complete = std::str::from_utf8(&pending).map_or(true, |text| is_finished(meaning, text));
         if !ended && !complete {
             continue;
         }
-        let result = Source::bytes(meaning, std::mem::take(&mut pending))
-            .and_then(|source| script::run_script(meaning, &mut session, &mut output, &source));
+        let lines = pending.iter().filter(|byte| **byte == b'\n').count();
+        let result = Source::bytes(meaning, std::mem::take(&mut pending)).and_then(|mut source| {
+            source.lines_before = lines_before;
+            script::run_script(meaning, &mut session, &mut output, &source)
+        });
+        lines_before += lines;
         match result {
             Ok(()) => {}
             Err(Failure::Reported) => failed = true,

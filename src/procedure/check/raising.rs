@@ -68,10 +68,12 @@ impl Checker<'_> {
         self.raised.caught.pop();
     }
 
-    /// What was caught last is thrown again.
-    pub(super) fn raises_again(&mut self) {
-        let again = self.raised.caught.last().cloned().unwrap_or_default();
-        self.raised.names.extend(again);
+    /// What was caught last is thrown again; whether anything was.
+    pub(super) fn raises_again(&mut self) -> bool {
+        let again = self.raised.caught.last().cloned();
+        let is_there = again.is_some();
+        self.raised.names.extend(again.into_iter().flatten());
+        is_there
     }
 
     /// The names of what leaves the body.

@@ -375,7 +375,11 @@ impl Checker<'_> {
     fn flow_after_throw(&mut self, value: Option<&ast::Expr>, span: Span, out: &mut Vec<Statement>) {
         self.flush(span, out);
         let Some(value) = value else {
-            self.raises_again();
+            if !self.raises_again() {
+                let message = "`throw` without a value stands in a handler, which has caught something";
+                let help = "say what is thrown: `throw 'what went wrong'`";
+                self.error(Diagnostic::new("42601", span, message).with_help(help));
+            }
             return out.push(Statement::Rethrow);
         };
         if let Some(error) = self.not_thrown(value) {

@@ -48,6 +48,13 @@ impl Checker<'_> {
             ty = inner;
         }
         let found = value.ty.clone();
+        if !self.declared[id.0 as usize]
+            && let Some(wider) = wider_whole(&self.variables[id.0 as usize].ty, &parts, &found)
+        {
+            // The next round knows the wider type.
+            self.next.types[id.0 as usize] = Some(wider);
+            return;
+        }
         match converted(value, &ty) {
             Some(value) => {
                 self.next.gaps[id.0 as usize] |= parts.len() == 1 && self.may_be_null(&value);
@@ -197,6 +204,31 @@ fn wider_map(of: &(LogicalType, LogicalType), key: &LogicalType, value: &Logical
     };
     let made = (wider(&of.0, key)?, wider(&of.1, value)?);
     (made != *of).then(|| LogicalType::Map(Box::new(made)))
+}
+
+/// The type of a variable a part of which gets a value of another type; `None` if it has room for that, or no type has.
+fn wider_whole(ty: &LogicalType, path: &[Part], found: &LogicalType) -> Option<LogicalType> {
+    let Some((part, rest)) = path.split_first() else {
+        return match converts(found, ty) {
+            true => None,
+            false => common_type(ty, found).map(|common| natural(&common)),
+        }
+        .filter(|wider| wider != ty);
+    };
+    let inner = |ty: &LogicalType| wider_whole(ty, rest, found);
+    match (part, ty) {
+        (Part::Field(at), LogicalType::Struct(fields)) => {
+            let mut fields = fields.clone();
+            let field = fields.get_mut(*at)?;
+            field.ty = inner(&field.ty)?;
+            Some(LogicalType::Struct(fields))
+        }
+        (Part::Element(_), LogicalType::Array(item)) => inner(item).map(|item| LogicalType::Array(Box::new(item))),
+        (Part::Key(_), LogicalType::Map(of)) => {
+            inner(&of.1).map(|value| LogicalType::Map(Box::new((of.0.clone(), value))))
+        }
+        _ => None,
+    }
 }
 
 /// Whether values of a type are ones of another without loss.

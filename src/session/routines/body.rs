@@ -471,8 +471,7 @@ fn givens(session: &Session, statements: &[ast::Statement], params: &[Held]) -> 
     let given = |held: &Held| Given {
         variable: held.variable.clone(),
         declared: held.declared,
-        has_value: held.variable.ty != LogicalType::Null
-            && known.iter().any(|other| other.variable.name == held.variable.name)
+        has_value: known.iter().any(|other| other.variable.name == held.variable.name)
             && !is_begun_anew(statements, &held.variable.name),
     };
     params.iter().map(given).collect()

@@ -258,7 +258,7 @@ impl Metadata<'_> {
                     .chain(["incremental", "managed"])
                     .collect();
                 let help = match nearest(&name, kinds.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
+                    Some(near) => format!("did you mean `{near}`? The kinds are {}", kinds.join(", ")),
                     None => format!("the kinds are {}", kinds.join(", ")),
                 };
                 Err(Diagnostic::new("42601", value.span, message).with_help(help))
