@@ -56,7 +56,7 @@ impl Defined<'_> {
 impl Around for Defined<'_> {
     fn is_function(&self, name: &str) -> bool {
         self.find(name)
-            .is_some_and(|definition| definition.routine.metadata.is_empty())
+            .is_some_and(|definition| !definition.routine.is_model())
     }
 
     fn gives_function(&self, name: &str, deep: usize) -> bool {
@@ -83,7 +83,7 @@ impl Definition {
     /// Its body as one that may give a function.
     pub(super) fn giving(&self) -> Option<Giving<'_>> {
         let routine = &self.routine;
-        let plain = routine.metadata.is_empty()
+        let plain = !routine.is_model()
             && routine.receiver.is_none()
             && routine.mode != Some(Mode::Async)
             && routine.returns == Returns::Inferred;

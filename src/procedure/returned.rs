@@ -23,7 +23,7 @@ pub(super) fn as_query(routine: &mut Routine) {
         return;
     };
     let columns = columns.clone();
-    if routine.metadata.is_empty() {
+    if !routine.is_model() {
         gather(&mut routine.body, &columns);
     }
     let query = match &mut routine.body {
@@ -45,7 +45,7 @@ pub(super) fn as_query(routine: &mut Routine) {
             before.for_each(|statement| Early(&columns).statement(statement));
         }
     }
-    if routine.is_procedure && routine.metadata.is_empty() {
+    if routine.is_procedure && !routine.is_model() {
         show(&mut routine.body);
     }
     routine.returns = Returns::Inferred;

@@ -195,6 +195,15 @@ pub struct Routine {
     pub body: RoutineBody,
 }
 
+impl Routine {
+    /// Its metadata make it a model: `sched` by itself says when a plain body is to run.
+    pub fn is_model(&self) -> bool {
+        self.metadata
+            .iter()
+            .any(|(name, _)| !name.text.eq_ignore_ascii_case("sched"))
+    }
+}
+
 /// The forms in which a routine is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoutineForm {

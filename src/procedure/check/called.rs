@@ -109,7 +109,7 @@ impl Checker<'_> {
         let mut args = Vec::with_capacity(call.args.len());
         for arg in &call.args {
             // `until`, say, is nothing that the body of a model sees.
-            if !routine.metadata.is_empty() && arg.name.as_ref().is_some_and(|name| !is_param(name)) {
+            if routine.is_model() && arg.name.as_ref().is_some_and(|name| !is_param(name)) {
                 continue;
             }
             let bound = self.expr(&arg.value, &mut Vec::new());
@@ -144,9 +144,9 @@ impl Instances {
         apart.raised_by_calls = std::mem::take(&mut self.raised_by_calls);
         // One that leads back to itself throws nothing more.
         apart.raised_by_calls.insert(key.clone(), Vec::new());
-        let callee = match definition.routine.metadata.is_empty() {
-            true => apart.call(call, tables).and_then(Result::ok),
-            false => apart.call_of_model(definition, call, tables).ok(),
+        let callee = match definition.routine.is_model() {
+            false => apart.call(call, tables).and_then(Result::ok),
+            true => apart.call_of_model(definition, call, tables).ok(),
         };
         let raised = callee
             .map(|callee| apart.raised_by_routine(callee.routine))

@@ -40,7 +40,7 @@ impl Instances {
             false => self.definitions.methods(&call.name.text),
         };
         match method_of(&methods, call, declared).or_else(|| self.definitions.find_at(call.name)) {
-            Some(definition) if !definition.routine.metadata.is_empty() => Some(Err(is_model(&definition, call))),
+            Some(definition) if definition.routine.is_model() => Some(Err(is_model(&definition, call))),
             Some(definition) if definition.gives_function(&*self.definitions) => {
                 Some(Err(gives_function(&definition, call)))
             }

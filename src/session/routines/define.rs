@@ -146,8 +146,8 @@ pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, run
     let (callable, mut named, columns) = checked_stored(session, &definition, (spec.as_ref(), &text))?;
     if let Some(spec) = &spec {
         models::check_audits(session, &definition, spec, running)?;
-        warn(session, models::unscheduled(&definition, spec), running);
     }
+    warn(session, models::unscheduled(&definition), running);
     let itself = before.as_ref().map(|(id, _)| *id);
     named.settle(view.catalog(), |id| Some(id) == itself, definition.words());
     let signature = match &spec {
@@ -435,6 +435,8 @@ pub fn described(session: &mut Session, definition: &Definition) -> Result<Vec<V
     };
     session.relations.routines.known = kept;
     let mut rows = rows?;
+    let said = Spec::described(&definition.routine).into_iter();
+    rows.extend(said.map(|[name, value]| vec![name, value, String::new()]));
     let rights = definition.routine.rights;
     rows.extend(rights.map(|rights| vec!["security".to_owned(), rights.name().to_owned(), String::new()]));
     Ok(rows)

@@ -48,7 +48,7 @@ fn named(session: &Session, value: &ast::Expr) -> Option<Arc<Definition>> {
         }
         _ => None,
     };
-    found.filter(|definition| definition.routine.metadata.is_empty())
+    found.filter(|definition| !definition.routine.is_model())
 }
 
 /// Whether a call gives a function.

@@ -122,7 +122,7 @@ pub fn is_one(session: &mut Session, call: &CallRoutine) -> bool {
     let [name] = call.name.as_slice() else { return false };
     session.relations.refresh_routines();
     let found = session.relations.routines.known.find(&name.text);
-    found.is_some_and(|definition| !definition.routine.metadata.is_empty())
+    found.is_some_and(|definition| definition.routine.is_model())
 }
 
 /// Looks for errors in a model, and for what it names; the columns of what it fills, too.
@@ -299,15 +299,16 @@ pub fn described(session: &mut Session, definition: &Definition) -> Option<Vec<V
         let columns = columns.iter().map(|field| format!("{} {}", field.name, field.ty));
         *result = format!("relation({})", columns.collect::<Vec<_>>().join(", "));
     }
-    let said = Spec::described(&definition.routine).into_iter();
-    rows.extend(said.map(|[name, value]| vec![name, value, String::new()]));
     Some(rows)
 }
 
-/// A warning about a model that says when it is to run.
-pub fn unscheduled(definition: &Definition, spec: &Spec) -> Option<Diagnostic> {
-    let first = spec.sched.first()?;
-    let place = spec_place(definition, first).unwrap_or_default();
+/// A warning about a procedure or model that says when it is to run.
+pub fn unscheduled(definition: &Definition) -> Option<Diagnostic> {
+    let metadata = &definition.routine.metadata;
+    let (_, times) = metadata
+        .iter()
+        .find(|(name, _)| name.text.eq_ignore_ascii_case(spec::SCHED))?;
+    let place = times.span;
     let message = format!(
         "`{}` is kept with its `sched`, and nothing runs it at these times yet",
         definition.name

@@ -62,7 +62,8 @@ const NAMES: &[&str] = &[
 ];
 
 /// When a model is to run.
-const SCHED: &str = "sched";
+/// When it is to run: the names of schedules, or times like those of cron.
+pub const SCHED: &str = "sched";
 
 /// The times that have names.
 const TIMES: &[&str] = &[
@@ -103,8 +104,6 @@ pub struct Spec {
     pub hard_deletes: bool,
     /// What has to hold after a run.
     pub audits: Vec<String>,
-    /// When it is to run: the names of schedules, or times like those of cron.
-    pub sched: Vec<String>,
 }
 
 impl Kind {
@@ -133,18 +132,18 @@ impl Kind {
 }
 
 impl Spec {
-    /// That of a procedure; `None` if it has no metadata.
+    /// That of a procedure; `None` if it is no model.
     pub fn of(name: &str, routine: &ast::Routine) -> Result<Option<Self>, Diagnostic> {
-        let Some((first, _)) = routine.metadata.first() else {
-            return Ok(None);
-        };
         let read = Metadata(&routine.metadata);
+        let Some((first, _)) = routine.metadata.first().filter(|_| routine.is_model()) else {
+            return read.times().map(|_| None);
+        };
         read.check_names()?;
+        read.times()?;
         let Some((_, kind)) = read.find("kind") else {
-            let message = "metadata without a kind is not supported yet";
-            return Err(
-                Diagnostic::new("0A000", first.span, message).with_help("write `kind: 'full'`, or another kind")
-            );
+            let message = format!("`{}` says something of a model, and no kind is given", first.text);
+            let help = "write `kind: 'full'`, or another kind, or leave it out: a plain body has `sched` only";
+            return Err(Diagnostic::new("42601", first.span, message).with_help(help));
         };
         let mut spec = Self {
             kind: read.kind(kind)?,
@@ -162,7 +161,6 @@ impl Spec {
             columns: read.words("columns")?,
             hard_deletes: read.truth("hard_deletes")?,
             audits: read.words("audits")?,
-            sched: read.times()?,
         };
         if let Some(updated) = read.word("updated_at")? {
             spec.time = Some(updated);
