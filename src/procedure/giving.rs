@@ -55,8 +55,7 @@ impl Defined<'_> {
 
 impl Around for Defined<'_> {
     fn is_function(&self, name: &str) -> bool {
-        self.find(name)
-            .is_some_and(|definition| !definition.routine.is_model())
+        self.find(name).is_some_and(|definition| !definition.routine.is_model())
     }
 
     fn gives_function(&self, name: &str, deep: usize) -> bool {

@@ -20,6 +20,12 @@ use crate::ast::{
     Show, Span, Statement, StatementKind, TableRef, TableRefKind,
 };
 
+/// Words that no expression goes on with: what begins so is another statement, on the same line, too.
+const PLAIN_BEGINNINGS: [&str; 16] = [
+    "let", "if", "while", "for", "return", "break", "continue", "throw", "try", "insert", "update", "delete", "merge",
+    "upsert", "call", "assert",
+];
+
 impl Builder<'_> {
     /// Appends what a statement's pair stands for.
     pub(super) fn statement(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
@@ -64,6 +70,10 @@ impl Builder<'_> {
         if gap.is_some_and(|gap| !gap.contains(['\n', ';', '{', '}'])) {
             let start = self.base + here.start();
             let word = node.as_str().split_whitespace().next().unwrap_or_default();
+            let is_named = matches!(node.as_rule(), Rule::assignment | Rule::value_stmt);
+            if !is_named && PLAIN_BEGINNINGS.iter().any(|known| word.eq_ignore_ascii_case(known)) {
+                return;
+            }
             let span = Span::new(start, start + word.len());
             self.error("42601", span, format!("expected `;` or a new line before `{word}`"));
             let before = here
