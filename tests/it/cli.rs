@@ -722,3 +722,30 @@ fn completions_for_every_shell() {
         );
     }
 }
+
+#[test]
+fn a_function_that_spawns_itself_reads_what_it_spawns() {
+    let folder = folder();
+    let text =
+        "upsert function w(n int) returns int { if n = 0 { return 0 } let f = spawn w(n - 1); return 1 + await f }
+upsert function v(n int) { if n = 0 { return 0 } let g = 5; let h = v(n - 1); return 1 + h }
+";
+    fs::write(folder.path().join("w.grz"), text).unwrap();
+    let ran = gobi(folder.path(), &["check", "w.grz"]);
+    assert_eq!(ran.err.matches("is never read").count(), 1, "{}", ran.err);
+    assert!(ran.err.contains("--> w.grz:2:54"), "{}", ran.err);
+}
+
+#[test]
+fn arguments_of_calls_may_be_negative() {
+    let folder = folder();
+    output(
+        folder.path(),
+        &["-d", "db", "-c", "upsert function dbl(x int) returns int => x * 2"],
+    );
+    let shown = output(
+        folder.path(),
+        &["-d", "db", "--format", "csv", "functions", "run", "dbl", "-5"],
+    );
+    assert!(shown.ends_with("-10\n"), "{shown}");
+}

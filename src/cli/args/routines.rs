@@ -32,6 +32,7 @@ pub enum RoutinesCommand {
         /// Which
         name: String,
         /// Its arguments, as they are written in a script
+        #[arg(value_name = "ARG", allow_negative_numbers = true)]
         args: Vec<String>,
     },
     /// Run one, and show where its time goes, line by line

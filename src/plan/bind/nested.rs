@@ -221,6 +221,14 @@ impl<'a> Binder<'a> {
             _ => "array_prepend",
         };
         let span = left.span.to(right.span);
+        if functions::resolve(name, &[left.ty.clone(), right.ty.clone()]).is_err() {
+            let message = format!(
+                "`||` makes an array of elements of one type, not of {} and {}",
+                left.ty, right.ty
+            );
+            let help = "cast one of them: `… :: array<string>`";
+            return self.fail(Diagnostic::new("42883", span, message).with_help(help));
+        }
         let name = ast::Ident {
             text: name.into(),
             quoted: false,

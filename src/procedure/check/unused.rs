@@ -18,6 +18,10 @@ use crate::plan::routine::Statement;
 impl Checker<'_> {
     /// Says which variables of a finished body are never read; the first `params` are not its own.
     pub(super) fn warn_of_unused(&mut self, body: &[Statement], params: usize) {
+        // What uses a value of unknown type is not made; the body is checked again when the type is known.
+        if self.instances.unresolved {
+            return;
+        }
         let mut read: HashSet<ColumnId> = HashSet::new();
         Statement::mentions(body, &mut |id, is_assigned| {
             if !is_assigned {
