@@ -70,17 +70,18 @@ impl Builder<'_> {
         if gap.is_some_and(|gap| !gap.contains(['\n', ';', '{', '}'])) {
             let start = self.base + here.start();
             let word = node.as_str().split_whitespace().next().unwrap_or_default();
-            let is_named = matches!(node.as_rule(), Rule::assignment | Rule::value_stmt);
-            if !is_named && PLAIN_BEGINNINGS.iter().any(|known| word.eq_ignore_ascii_case(known)) {
-                return;
-            }
-            let span = Span::new(start, start + word.len());
-            self.error("42601", span, format!("expected `;` or a new line before `{word}`"));
             let before = here
                 .get_input()
                 .get(..end.saturating_sub(self.base))
                 .unwrap_or_default();
             let last = before.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            let is_named = matches!(node.as_rule(), Rule::assignment | Rule::value_stmt)
+                || ["begin", "call"].iter().any(|word| last.eq_ignore_ascii_case(word));
+            if !is_named && PLAIN_BEGINNINGS.iter().any(|known| word.eq_ignore_ascii_case(known)) {
+                return;
+            }
+            let span = Span::new(start, start + word.len());
+            self.error("42601", span, format!("expected `;` or a new line before `{word}`"));
             if last.eq_ignore_ascii_case("call") {
                 self.help("a call that is a value is written without `call`: `let x = p(1)`");
             } else if last.eq_ignore_ascii_case("begin") {
