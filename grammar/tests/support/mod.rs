@@ -220,7 +220,7 @@ fn postfix(e: BoxedStrategy<Expr>) -> BoxedStrategy<ExprKind> {
 }
 
 fn piped(e: BoxedStrategy<Expr>) -> BoxedStrategy<ExprKind> {
-    let lambda = (vec(ident(), 0..3), e.clone()).prop_map(|(params, body)| {
+    let lambda = (params(ident(), 0..3), e.clone()).prop_map(|(params, body)| {
         of(ExprKind::Lambda(Box::new(Lambda {
             params,
             body: ArmBody::Expr(body),
@@ -542,4 +542,13 @@ pub fn statement() -> BoxedStrategy<Statement> {
     statements::kind()
         .prop_map(|kind| Statement { kind, span: span() })
         .boxed()
+}
+
+/// Parameters of a lambda, each of another name.
+pub fn params(name: impl Strategy<Value = Ident>, count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Ident>> {
+    vec(name, count).prop_map(|mut names: Vec<Ident>| {
+        let mut seen = std::collections::HashSet::new();
+        names.retain(|name| seen.insert(name.text.to_lowercase()));
+        names
+    })
 }

@@ -190,7 +190,7 @@ fn holding(block: BoxedStrategy<Block>) -> BoxedStrategy<Expr> {
         1 => block.clone().prop_map(ArmBody::Block),
     ]
     .boxed();
-    let lambda = (vec(name(), 1..3), body.clone())
+    let lambda = (super::params(name(), 1..3), body.clone())
         .prop_map(|(params, body)| of(ExprKind::Lambda(Box::new(Lambda { params, body }))))
         .boxed();
     let call = |name: &'static str, args: Vec<Expr>| Call {
