@@ -239,7 +239,8 @@ impl Checker<'_> {
         });
     }
 
-    /// The query that a relation, or a chain over one, is, if a query alone does all of it.
+    /// The query that a relation, or a chain over one, is, if a query alone does all of it and gives rows: what `map` makes of
+    /// them are values.
     pub(super) fn rows_of(&mut self, values: &ast::Expr, out: &mut Vec<Statement>) -> Option<ast::Query> {
         if let ast::ExprKind::Braced(_) = &values.kind {
             let from = self.relation(values)?;
@@ -264,7 +265,8 @@ impl Checker<'_> {
         })?;
         let from = self.relation(&chain.source)?;
         let rows = relational::rows(&chain, from);
-        (rows.done == chain.stages.len() && chain.end == chain::End::Array).then_some(rows.query)
+        let is_rows = rows.element == relational::Element::Row && chain.end == chain::End::Array;
+        (is_rows && rows.done == chain.stages.len()).then_some(rows.query)
     }
 
     /// The query of a call of a function that gives rows.
