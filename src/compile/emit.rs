@@ -47,6 +47,8 @@ pub(super) struct Shared {
     pub(super) stack: StackNeed,
     /// Which routines have loops, or call others that have.
     pub(super) loops: HashMap<RoutineId, bool>,
+    /// One of those that are called has.
+    pub(super) repeats: bool,
     /// Instructions of bodies carry the places of their statements.
     pub(super) notes_places: bool,
 }
@@ -69,6 +71,7 @@ impl Shared {
             routines: HashMap::new(),
             stack: StackNeed::default(),
             loops: HashMap::new(),
+            repeats: false,
             notes_places: false,
         }
     }

@@ -66,6 +66,8 @@ pub struct PipelineCode {
     pub vectors: usize,
     /// Stack that the functions which the kernels call may take.
     pub stack_bytes: usize,
+    /// A function that the kernels call has loops, or calls itself: one row may be much work.
+    pub repeats: bool,
     /// Places where a kernel can fail.
     pub sites: Vec<Site>,
     /// Dictionaries whose strings the kernels read.
@@ -273,6 +275,7 @@ fn code_of(shared: emit::Shared, sink: Kernel) -> PipelineCode {
         merge: None,
         vectors: 0,
         stack_bytes: shared.stack.bytes(),
+        repeats: shared.repeats,
         sites: shared.sites,
         dictionaries: shared.dictionaries,
         constants: shared.constants,

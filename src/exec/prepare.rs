@@ -63,7 +63,7 @@ pub struct Phases {
     pub compile_us: u64,
 }
 
-/// Pipelines over fewer rows are interpreted in `auto` mode: compiling would take longer than running.
+/// Pipelines over fewer rows are interpreted in `auto` mode, unless they call functions with loops: compiling would take longer than running.
 const COMPILE_FROM_ROWS: u64 = 4096;
 
 pub(super) fn prepare(
@@ -154,7 +154,7 @@ fn executable(
     code: Arc<PipelineCode>,
     options: &QueryOptions,
 ) -> Result<PreparedPipeline, ExecError> {
-    let few = pipeline.rows_bound.is_some_and(|rows| rows < COMPILE_FROM_ROWS);
+    let few = pipeline.rows_bound.is_some_and(|rows| rows < COMPILE_FROM_ROWS) && !code.repeats;
     let made = match options.jit {
         JitMode::Off => Err("jit is off".to_owned()),
         JitMode::Auto if few && !options.dump_code => Err(format!("fewer than {COMPILE_FROM_ROWS} rows")),

@@ -218,6 +218,32 @@ fn what_cannot_be_compiled_is_interpreted_with_the_same_answer() {
     assert!(!explained.contains("interpreted"), "{explained}");
 }
 
+#[test]
+fn a_row_that_calls_loops_is_compiled() {
+    let explained = |call: &str| -> String {
+        let script = "function sum_to(n int) returns int { let sum = 0; for i in range(n) { sum = sum + i } sum }
+            function doubled(n int) returns int => n * 2
+            function fib(n int) returns int => case when n < 2 then n else fib(n - 1) + fib(n - 2) end;";
+        let mut command = command(tpch::folder());
+        command.args([
+            "-c",
+            script,
+            "-c",
+            &format!("EXPLAIN ANALYZE SELECT {call}"),
+            "--format",
+            "csv",
+        ]);
+        let ran = finish(command, b"");
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        ran.out
+    };
+    assert!(explained("doubled(10)").contains("interpreted: fewer than"));
+    for call in ["sum_to(10)", "fib(10)", "doubled(sum_to(10))"] {
+        let explained = explained(call);
+        assert!(!explained.contains("interpreted"), "{call}: {explained}");
+    }
+}
+
 // --- whole loops
 
 fn explained(number: u32) -> Explanation {

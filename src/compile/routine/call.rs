@@ -76,6 +76,7 @@ impl Emitter<'_> {
         self.shared.routines.insert(id, function);
         let written = with_room(|| write(self.shared, plan, self.pipeline, (routine, convention), &name));
         self.shared.module.define(function, written);
+        self.shared.repeats |= self.loops(id);
         function
     }
 

@@ -97,7 +97,7 @@ impl Emitter<'_> {
     }
 
     /// Whether a routine, or one that it calls, has loops.
-    fn loops(&mut self, id: RoutineId) -> bool {
+    pub(super) fn loops(&mut self, id: RoutineId) -> bool {
         if let Some(known) = self.shared.loops.get(&id) {
             return *known;
         }
