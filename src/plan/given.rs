@@ -12,9 +12,19 @@ use crate::types::Value;
 
 /// Values by the subqueries that they are.
 #[derive(Debug, Default)]
-pub(super) struct GivenValues(Vec<(SubqueryId, Value)>);
+pub struct GivenValues(Vec<(SubqueryId, Value)>);
 
 impl GivenValues {
+    /// The values of what a query is given, in its order.
+    pub fn of_query(query: &Query, values: Vec<Value>) -> Self {
+        let named = query.given.iter().zip(values);
+        Self(
+            named
+                .filter_map(|(given, value)| Some((given.subquery?, value)))
+                .collect(),
+        )
+    }
+
     /// The value of an expression without columns; `None` if it is not known, or fails.
     pub(super) fn constant(&self, expr: &Expr) -> Option<Value> {
         if let Some(value) = expr.as_literal() {

@@ -14,7 +14,7 @@ use gobi_grammar::ast::Span;
 use super::TableResolver;
 use super::eval::evaluate;
 use super::given::GivenValues;
-use super::logical::{ColumnId, ColumnInfo, CompareOp, Expr, JoinKind, Plan, Query};
+use super::logical::{ColumnId, ColumnInfo, CompareOp, Expr, JoinKind, Plan, Query, TableId};
 use crate::types::Value;
 
 /// More pairs than this are for the engine.
@@ -27,7 +27,9 @@ pub fn rows(query: &Query, tables: &dyn TableResolver) -> Option<(Vec<Vec<Value>
         types: &query.columns,
         given: &given,
     };
-    let known = known(&query.root, &values, tables)?;
+    let known = known(&query.root, &values, &mut |table, places| {
+        tables.few_rows(table, places)
+    })?;
     let column = |id: &ColumnId| known.columns.iter().position(|known| known == id);
     let places: Vec<usize> = query.output.iter().map(|(id, _)| column(id)).collect::<Option<_>>()?;
     let values = |at: &usize| {
@@ -38,11 +40,32 @@ pub fn rows(query: &Query, tables: &dyn TableResolver) -> Option<(Vec<Vec<Value>
     Some((columns, known.rows.len()))
 }
 
-/// What is known besides the rows.
-struct Values<'q> {
-    types: &'q [ColumnInfo],
-    given: &'q GivenValues,
+/// What a plan over one scan makes of these rows of it: rows of the output columns.
+pub(super) fn made(
+    plan: &Plan,
+    output: &[ColumnId],
+    values: &Values<'_>,
+    rows: Vec<Vec<Value>>,
+) -> Option<Vec<Vec<Value>>> {
+    let mut rows = Some(rows);
+    let known = known(plan, values, &mut |_, _| rows.take())?;
+    if known.columns == output {
+        return Some(known.rows);
+    }
+    let column = |id: &ColumnId| known.columns.iter().position(|known| known == id);
+    let places: Vec<usize> = output.iter().map(column).collect::<Option<_>>()?;
+    let row = |row: &Vec<Value>| places.iter().map(|at| row.get(*at).cloned()).collect();
+    known.rows.iter().map(row).collect()
 }
+
+/// What is known besides the rows.
+pub(super) struct Values<'q> {
+    pub(super) types: &'q [ColumnInfo],
+    pub(super) given: &'q GivenValues,
+}
+
+/// Gives some columns of the rows of a relation, by their places.
+type FewRows<'t> = &'t mut dyn FnMut(TableId, &[usize]) -> Option<Vec<Vec<Value>>>;
 
 struct Known {
     columns: Vec<ColumnId>,
@@ -76,7 +99,7 @@ fn is_true(value: &Value) -> bool {
     }
 }
 
-fn known(plan: &Plan, others: &Values<'_>, tables: &dyn TableResolver) -> Option<Known> {
+fn known(plan: &Plan, others: &Values<'_>, tables: FewRows<'_>) -> Option<Known> {
     match plan {
         Plan::Scan {
             table,
@@ -85,7 +108,7 @@ fn known(plan: &Plan, others: &Values<'_>, tables: &dyn TableResolver) -> Option
             ..
         } => {
             let places: Vec<usize> = columns.iter().map(|(_, at)| *at).collect();
-            let rows = tables.few_rows(*table, &places)?;
+            let rows = tables(*table, &places)?;
             let columns = columns.iter().map(|(id, _)| *id).collect();
             Known { columns, rows }.filtered(filters, others)
         }
@@ -117,7 +140,7 @@ fn known(plan: &Plan, others: &Values<'_>, tables: &dyn TableResolver) -> Option
 }
 
 /// Rows and those that go with them, at most one with each, so that no order is to be kept.
-fn joined(plan: &Plan, others: &Values<'_>, tables: &dyn TableResolver) -> Option<Known> {
+fn joined(plan: &Plan, others: &Values<'_>, tables: FewRows<'_>) -> Option<Known> {
     let Plan::Join {
         kind: kind @ (JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti),
         left,

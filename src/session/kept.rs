@@ -1,7 +1,7 @@
 //! Plans that are kept from one run of a statement to the next: of what a body asks, and of prepared statements.
 //!
 //! `for i in range(1000) { total = total + (SELECT b FROM t WHERE a = i) }` binds and simplifies the query once, with `a = $0`; each
-//! round opens `t` as it is then and gives `$0` its value, and the key is looked up. `SELECT sum(b) FROM t WHERE a < i` is
+//! round gives `$0` its value, and the key is looked up in `t` as it is then. `SELECT sum(b) FROM t WHERE a < i` is
 //! compiled once, too, and runs as it is as long as `t` has the same rows.
 //!
 //! Invariants: a plan is used only with the definitions that it was bound with, for values of the same types, over relations
@@ -16,14 +16,17 @@ use gobi_grammar::Dialect;
 use gobi_grammar::ast::{Span, StatementKind};
 
 use super::databases::Which;
+use super::picks;
 use super::relations::{Relations, Scanned, StatementTables};
 use super::routines::Functions;
 use super::statement::Compiled;
 use super::store::View;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Entity, EntityId, KeyDef};
 use crate::exec::{Prepared, QueryOptions};
 use crate::plan::change::Layout;
+use crate::plan::given::GivenValues;
 use crate::plan::logical::{Given, GivenName, Query, TableId};
+use crate::plan::lookup::Lookup;
 use crate::plan::{Named, TableResolver};
 use crate::types::{Field, Value};
 
@@ -91,6 +94,15 @@ struct Plan {
     query: Query,
     layout: Layout,
     code: Option<Code>,
+    looked_up: Option<LookedUp>,
+}
+
+/// A query over one row, and where that is looked up.
+#[derive(Debug)]
+struct LookedUp {
+    lookup: Lookup,
+    table: EntityId,
+    key: KeyDef,
 }
 
 /// A relation that the statement has named.
@@ -140,6 +152,7 @@ impl Slot {
             query: query.clone(),
             layout: layout.clone(),
             code: None,
+            looked_up: LookedUp::of(query, tables),
         };
         *self.state() = State::Kept(Box::new(plan));
     }
@@ -166,6 +179,34 @@ impl Slot {
             }
         }
         Some((query, plan.layout.clone()))
+    }
+
+    /// The rows of a kept query that looks a row up by its key; `None` if it is none, or does not fit any more, or if the engine
+    /// has to find out.
+    pub fn looked_up(&self, key: &Key, relations: &Relations) -> Option<Vec<Vec<Value>>> {
+        let state = self.state();
+        let State::Kept(plan) = &*state else { return None };
+        let looked_up = plan.looked_up.as_ref()?;
+        if plan.key != *key || !plan.is_of(relations) {
+            return None;
+        }
+        let given = GivenValues::of_query(&plan.query, plan.values(relations)?);
+        let key = looked_up.lookup.key(&given)?;
+        let (view, entity) = plan.names.first()?.table(relations, looked_up.table)?;
+        let Entity::Table(def) = &*entity else { return None };
+        if view.changes.reads.is_some() {
+            return None;
+        }
+        let table = view.table(looked_up.table, def).ok()?;
+        let staged = view.changes.tables.get(&looked_up.table);
+        let staged = staged.filter(|staged| !staged.is_empty());
+        let found = match key.contains(&Value::Null) {
+            true => Vec::new(),
+            false => picks::found_by_key(&table, staged, &looked_up.key, &key).ok()?,
+        };
+        // What cannot be read is told by who plans it.
+        let row = table.values_of(staged, &found, &looked_up.lookup.places).ok()??;
+        looked_up.lookup.rows(&given, row)
     }
 
     /// Code for the plan, if the relations have the rows that it was made for.
@@ -235,7 +276,30 @@ impl Plan {
     }
 }
 
+impl LookedUp {
+    /// The look-up that a query is, if the only thing that it names is a table, by a key of it.
+    fn of(query: &Query, tables: &StatementTables<'_>) -> Option<Self> {
+        let lookup = Lookup::of(query, tables)?;
+        let (_, origin) = tables.origin(lookup.table)?;
+        let (_, table) = tables.first_named().filter(|_| tables.len() == 1)?;
+        let key = origin.indexes.iter().find(|key| key.name == lookup.index)?.clone();
+        Some(Self { lookup, table, key })
+    }
+}
+
 impl Resolved {
+    /// The table that it stands for, if that is this one, with its database and its definition.
+    fn table<'r>(&self, relations: &'r Relations, wanted: EntityId) -> Option<(&'r View, Arc<Entity>)> {
+        let parts: Vec<&str> = self.parts.iter().map(String::as_str).collect();
+        if self.is_file || relations.is_given(&parts) {
+            return None;
+        }
+        let (which, parts) = relations.seek(&parts, self.home)?;
+        let view = relations.view_of(which)?;
+        let entry = view.catalog().find(parts).filter(|entry| entry.id == wanted)?;
+        Some((view, Arc::clone(&entry.entity)))
+    }
+
     pub fn new(parts: &[&str], is_file: bool, home: Option<Which>, schema: &[Field]) -> Self {
         Self {
             parts: parts.iter().map(|part| (*part).to_owned()).collect(),

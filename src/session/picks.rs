@@ -84,16 +84,9 @@ impl Origin {
         let mut found = Vec::new();
         let key = self.indexes.iter().find(|key| key.columns == columns);
         let Some(key) = key else { return Ok(None) };
-        let truncated = self.staged.as_ref().is_some_and(TableChanges::is_truncated);
         if one {
-            let def = self.table.definition();
             for wanted in wanted {
-                if let Some(staged) = &self.staged {
-                    found.extend(staged.find_key(def, key, &wanted.equal)?);
-                }
-                if !truncated {
-                    found.extend(self.table.find_key(key, &wanted.equal)?);
-                }
+                found.extend(found_by_key(&self.table, self.staged.as_ref(), key, &wanted.equal)?);
             }
             return Ok(Some(found));
         }
@@ -103,6 +96,7 @@ impl Origin {
                 None => return Ok(None),
             }
         }
+        let truncated = self.staged.as_ref().is_some_and(TableChanges::is_truncated);
         let most = FEW_ROWS.max(self.table.rows() / SHARE);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let mut left = most;
@@ -120,6 +114,23 @@ impl Origin {
         }
         Ok(Some(found))
     }
+}
+
+/// The rows that may have these values in a key's columns: a staged one, and one of the snapshot.
+pub fn found_by_key(
+    table: &TableSnapshot,
+    staged: Option<&TableChanges>,
+    key: &KeyDef,
+    values: &[Value],
+) -> Result<Vec<RowAddress>, StoreError> {
+    let mut found = Vec::new();
+    if let Some(staged) = staged {
+        found.extend(staged.find_key(table.definition(), key, values)?);
+    }
+    if !staged.is_some_and(TableChanges::is_truncated) {
+        found.extend(table.find_key(key, values)?);
+    }
+    Ok(found)
 }
 
 impl StatementTables<'_> {

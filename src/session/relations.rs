@@ -132,6 +132,11 @@ impl Relations {
     }
 
     /// Rows with a name of the engine's own.
+    /// Whether a name stands for rows that the engine gave it.
+    pub fn is_given(&self, parts: &[&str]) -> bool {
+        matches!(parts, [name] if self.given.iter().any(|(known, _)| known == name))
+    }
+
     fn given(&mut self, parts: &[&str]) -> Option<Opened> {
         let [name] = parts else { return None };
         let (name, relation) = self.given.iter().rfind(|(known, _)| known == name)?.clone();

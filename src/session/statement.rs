@@ -388,6 +388,17 @@ fn options_of_rows(options: QueryOptions) -> QueryOptions {
     }
 }
 
+/// The rows of a query of a body that looks one row up by its key, if its plan is kept and says so.
+pub fn looked_up(session: &Session, query: &Query, running: Running) -> Option<Vec<Vec<Value>>> {
+    if query.as_of.is_some() || session.explaining.is_some() {
+        return None;
+    }
+    let slot = session.relations.slot.as_ref()?;
+    let rows = slot.looked_up(&Key::query(query.span, running.dialect), &session.relations);
+    // More than one are told by who asks for one.
+    rows.filter(|rows| rows.len() <= 1)
+}
+
 fn rows_into(
     session: &mut Session,
     query: &Query,

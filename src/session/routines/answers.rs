@@ -245,6 +245,10 @@ impl<'a> Answering<'a> {
     /// The values of the only row; NULLs if there is none.
     fn row(&mut self, query: &ast::Query, fields: &[Field], question: &Question) -> Result<Vec<Value>, Error> {
         let mut row: Option<Vec<Value>> = None;
+        self.session.refresh_view(self.running.span)?;
+        if let Some(mut found) = statement::looked_up(self.session, query, self.running) {
+            return Ok(as_wanted(found.pop(), fields, question));
+        }
         for batch in self.stream(query, Some(fields))? {
             let batch = batch?;
             if batch.num_rows() == 0 {
@@ -259,18 +263,14 @@ impl<'a> Answering<'a> {
             }
             row = Some(batch.columns().iter().map(|column| cell::value(column, 0)).collect());
         }
-        let is_struct = question
-            .taken
-            .first()
-            .is_some_and(|ty| fields.len() != 1 && ty.is_nested());
-        Ok(match row {
-            None => vec![Value::Null],
-            Some(values) if is_struct => vec![Value::Struct(values)],
-            Some(values) => values,
-        })
+        Ok(as_wanted(row, fields, question))
     }
 
     fn exists(&mut self, query: &ast::Query) -> Result<bool, Error> {
+        self.session.refresh_view(self.running.span)?;
+        if let Some(found) = statement::looked_up(self.session, query, self.running) {
+            return Ok(!found.is_empty());
+        }
         for batch in self.stream(query, None)? {
             if batch?.num_rows() > 0 {
                 return Ok(true);
@@ -476,6 +476,19 @@ impl Answers for Answering<'_> {
             self.error = Some(error);
             exec
         })
+    }
+}
+
+/// The only row of a query as the values that a question takes; NULLs if there is none.
+fn as_wanted(row: Option<Vec<Value>>, fields: &[Field], question: &Question) -> Vec<Value> {
+    let is_struct = question
+        .taken
+        .first()
+        .is_some_and(|ty| fields.len() != 1 && ty.is_nested());
+    match row {
+        None => vec![Value::Null],
+        Some(values) if is_struct => vec![Value::Struct(values)],
+        Some(values) => values,
     }
 }
 

@@ -9,6 +9,7 @@
 //! Does not: check keys; a commit does.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
@@ -201,12 +202,27 @@ pub(super) enum Body {
 pub(super) struct Pending {
     pub batches: Vec<Rows>,
     /// Per batch.
-    keys: Vec<Arc<StagedKeys>>,
+    found: Vec<Arc<Found>>,
     pub bytes: usize,
-    /// A relation has shown their addresses, so they must stay in order.
-    exposed: bool,
+    /// Somebody has seen their addresses, so they must stay in order.
+    exposed: Arc<AtomicBool>,
     /// The rows as a relation shows them.
     shown: Arc<OnceLock<Arc<Segment>>>,
+}
+
+/// What was found out of a batch.
+#[derive(Debug, Default)]
+struct Found {
+    keys: StagedKeys,
+    segment: OnceLock<Arc<Segment>>,
+}
+
+impl Found {
+    /// The batch as a segment of its own.
+    fn segment(&self, batch: &Rows) -> &Arc<Segment> {
+        let made = || Arc::new(Segment::staged(0, Arc::new(batch.clone())));
+        self.segment.get_or_init(made)
+    }
 }
 
 impl Pending {
@@ -224,7 +240,20 @@ impl Pending {
     }
 
     pub(super) fn is_exposed(&self) -> bool {
-        self.exposed || self.shown.get().is_some()
+        self.exposed.load(Ordering::Relaxed) || self.shown.get().is_some()
+    }
+
+    /// What holds a row, and the row's place there: its batch, as putting all batches together would take longer than looking.
+    fn holder(&self, row: usize) -> Option<(Arc<Segment>, usize)> {
+        self.exposed.store(true, Ordering::Relaxed);
+        let mut row = row;
+        for (batch, found) in self.batches.iter().zip(&self.found) {
+            if row < batch.len {
+                return Some((Arc::clone(found.segment(batch)), row));
+            }
+            row -= batch.len;
+        }
+        None
     }
 }
 
@@ -486,6 +515,18 @@ impl TableChanges {
         found.map(|staged| self.shown(staged)).transpose()
     }
 
+    /// What holds a staged row, and the row's place there.
+    pub(super) fn holder(&self, row: RowAddress) -> Result<Option<(Arc<Segment>, usize)>, StoreError> {
+        let Some(staged) = self.staged.iter().find(|staged| staged.number == row.segment()) else {
+            return Ok(None);
+        };
+        let at = row.row() as usize;
+        match &staged.body {
+            Body::Rows(pending) if pending.shown.get().is_none() => Ok(pending.holder(at)),
+            _ => Ok(Some((self.shown(staged)?, at))),
+        }
+    }
+
     fn shown(&self, staged: &Staged) -> Result<Arc<Segment>, StoreError> {
         match &staged.body {
             Body::File(file) => {
@@ -626,10 +667,9 @@ impl Pending {
     /// The last row that has a key.
     fn find(&self, core: &Core, def: &TableDef, key: &KeyDef, wanted: &[u8]) -> Result<Option<u32>, StoreError> {
         let mut end: usize = self.batches.iter().map(|batch| batch.len).sum();
-        for (batch, keys) in self.batches.iter().zip(&self.keys).rev() {
+        for (batch, found) in self.batches.iter().zip(&self.found).rev() {
             end -= batch.len;
-            let segment = Segment::staged(0, Arc::new(batch.clone()));
-            if let Some(row) = keys.find(core, def, key, &segment, wanted)? {
+            if let Some(row) = found.keys.find(core, def, key, found.segment(batch), wanted)? {
                 return Ok(Some(super::position(end) + row));
             }
         }
@@ -638,11 +678,11 @@ impl Pending {
 
     /// Adds rows that nobody looks at before they are written: whoever writes them puts them together.
     pub(super) fn push_apart(&mut self, rows: Rows) {
-        self.exposed = self.is_exposed();
+        self.exposed = Arc::new(AtomicBool::new(self.is_exposed()));
         self.shown = Arc::default();
         self.bytes += rows.bytes();
         self.batches.push(rows);
-        self.keys.push(Arc::default());
+        self.found.push(Arc::default());
     }
 
     /// Adds rows. Small batches of about the same size are put together, so that there are never many.
@@ -654,9 +694,9 @@ impl Pending {
         {
             let both = Rows::concat(&[before.clone(), last.clone()]).map_err(StoreError::Unfit)?;
             self.batches.truncate(self.batches.len() - 2);
-            self.keys.truncate(self.batches.len());
+            self.found.truncate(self.batches.len());
             self.batches.push(both);
-            self.keys.push(Arc::default());
+            self.found.push(Arc::default());
         }
         Ok(())
     }

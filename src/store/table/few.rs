@@ -6,17 +6,19 @@
 //!
 //! Does not: plan or decode more than the columns that are asked for.
 
+use std::sync::Arc;
+
 use super::RowAddress;
 use super::changes::TableChanges;
 use super::relation::{Extra, Part, extras, stats_of_extras};
-use super::segment::Open;
+use super::segment::{Open, Segment};
 use super::snapshot::TableSnapshot;
 use crate::store::StoreError;
 use crate::types::{TableStats, Value};
 
 /// A row group of a segment, and the place of a row in it.
 struct Place {
-    part: Part,
+    segment: Arc<Segment>,
     group: usize,
     row: usize,
 }
@@ -53,7 +55,7 @@ impl TableSnapshot {
             for at in columns {
                 let value = match self.def.columns.get(*at) {
                     Some(column) => {
-                        let segment = &place.part.segment;
+                        let segment = &place.segment;
                         segment.kept_value(&self.core, (place.group, place.row), column)?
                     }
                     None => match extras.get(*at - self.def.columns.len()) {
@@ -71,25 +73,35 @@ impl TableSnapshot {
 
     /// Where a row is, unless it is deleted.
     fn place(&self, staged: Option<&TableChanges>, address: RowAddress) -> Result<Option<Place>, StoreError> {
-        let Some(part) = self.part(staged, address.segment())? else {
-            return Ok(None);
-        };
         let more = staged.and_then(|staged| staged.deletes_of(address.segment()));
-        let is_gone = part.deletes.as_deref().into_iter().chain(more);
-        if is_gone.into_iter().any(|gone| gone.contains(address.row())) {
+        if more.is_some_and(|gone| gone.contains(address.row())) {
             return Ok(None);
         }
-        let mut row = address.row() as usize;
-        let file = match part.segment.open(&self.core)? {
-            Open::Rows(rows) => return Ok((row < rows.len).then_some(Place { part, group: 0, row })),
+        let (segment, mut row) = match staged.map(|staged| staged.holder(address)).transpose()?.flatten() {
+            Some(held) => held,
+            None => match self.part(staged, address.segment())? {
+                Some(part) if !is_deleted(&part, address) => (part.segment, address.row() as usize),
+                _ => return Ok(None),
+            },
+        };
+        let file = match segment.open(&self.core)? {
+            Open::Rows(rows) => {
+                let group = 0;
+                return Ok((row < rows.len).then_some(Place { segment, group, row }));
+            }
             Open::File(file) => file,
         };
         for (group, rows) in file.groups.iter().enumerate() {
             if row < *rows {
-                return Ok(Some(Place { part, group, row }));
+                return Ok(Some(Place { segment, group, row }));
             }
             row -= rows;
         }
         Ok(None)
     }
+}
+
+/// Whether a row of a committed part is deleted.
+fn is_deleted(part: &Part, address: RowAddress) -> bool {
+    part.deletes.as_deref().is_some_and(|gone| gone.contains(address.row()))
 }
