@@ -15,6 +15,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use gobi_jit::{Compiler, Options};
 
+use super::drivers::Drivers;
 use super::explain::{self, Profile};
 use super::host;
 use super::kernels::{KernelCache, KernelStats};
@@ -41,6 +42,8 @@ pub struct Engine {
 pub struct Shared {
     /// Workers.
     pub pool: Pool,
+    /// Threads that queries run on.
+    pub drivers: Arc<Drivers>,
     /// Decoded chunks.
     pub chunks: Arc<ChunkCache>,
     /// Compiled kernels.
@@ -78,6 +81,7 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Engine {
         let shared = Shared {
             pool: Pool::default(),
+            drivers: Arc::default(),
             chunks: Arc::new(ChunkCache::new(config.cache_bytes as u64)),
             kernels: KernelCache::default(),
             spare_rows: Arc::default(),
@@ -160,10 +164,8 @@ impl Engine {
         if at_once {
             run();
         } else {
-            std::thread::Builder::new()
-                .name("gobi-query".into())
-                .spawn(run)
-                .map_err(|e| ExecError::resource(format!("cannot start a thread: {e}")))?;
+            let started = self.shared.drivers.run(run);
+            started.map_err(|e| ExecError::resource(format!("cannot start a thread: {e}")))?;
         }
         Ok(BatchStream {
             schema: prepared.schema.clone(),

@@ -11,6 +11,7 @@
 mod arranged;
 mod collected;
 mod cutoff;
+mod drivers;
 mod engine;
 mod explain;
 mod finish;
