@@ -48,11 +48,13 @@ pub enum Dialect {
     Ansi,
 }
 
-/// What parsing a script gives: every statement that could be read, and every error.
+/// What parsing a script gives: every statement that could be read, every error, and every warning.
 #[derive(Clone, Debug, Default)]
 pub struct Parsed {
     /// In the order of the text; statements with errors are left out.
     pub statements: Vec<ast::Statement>,
     /// In the order of the text; empty means the script is well formed.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is worth a look in those statements.
+    pub warnings: Vec<Diagnostic>,
 }

@@ -64,6 +64,8 @@ pub(super) struct Frame {
     error_exit: Option<ErrorExit>,
     /// Where errors go, the innermost TRY last.
     handlers: Vec<Block>,
+    /// The handlers that the statement stands in: where they keep the messages of what they have caught, and by which slots that is known.
+    catching: Vec<(ColumnId, ir::Slot)>,
     /// Where BREAK and CONTINUE go.
     loops: Vec<(Block, Block)>,
     /// The questions that end the loops over rows around the statement.
@@ -191,6 +193,7 @@ impl Emitter<'_> {
             exit,
             error_exit: None,
             handlers: Vec::new(),
+            catching: Vec::new(),
             loops: Vec::new(),
             open_rows: Vec::new(),
             mark: None,

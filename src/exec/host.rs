@@ -54,12 +54,14 @@ pub struct Host {
     made: usize,
     /// What went wrong.
     pub error: Option<ExecError>,
-    /// The error that was caught last.
-    pub(super) caught: Option<Box<ExecError>>,
+    /// What handlers have caught, by the places of the cells that they have of it.
+    caught: Vec<(usize, Box<ExecError>)>,
     /// Calls that the error at hand has left.
     pub(super) through: Vec<Span>,
 }
 
+/// Handlers stand within one another so deep at most: calls go 1000 deep.
+const MOST_CAUGHT: usize = 4_096;
 /// Less is not worth counting before it is made.
 const SMALL_BYTES: usize = 1 << 16;
 /// A larger buffer is given up behind the call that needed it.
@@ -91,9 +93,24 @@ impl Host {
             cancel: CancelToken::default(),
             made: 0,
             error: None,
-            caught: None,
+            caught: Vec::new(),
             through: Vec::new(),
         }))
+    }
+
+    /// Keeps what a handler has caught, in the place of what it had caught before.
+    pub(super) fn keep_caught(&mut self, cells: usize, error: ExecError) {
+        self.caught.retain(|(known, _)| *known != cells);
+        if self.caught.len() >= MOST_CAUGHT {
+            self.caught.remove(0);
+        }
+        self.caught.push((cells, Box::new(error)));
+    }
+
+    /// What the handler with these cells has caught.
+    pub(super) fn take_caught(&mut self, cells: usize) -> Option<ExecError> {
+        let at = self.caught.iter().position(|(known, _)| *known == cells)?;
+        Some(*self.caught.remove(at).1)
     }
 
     /// The rows that come now are of this morsel.

@@ -357,7 +357,7 @@ host_functions! {
         "ask" => ask(host: *mut u8, question: i64, cells: *mut u8) -> i64;
         "throw" => throw(host: *mut u8, site: i64, cells: *const u8) -> i64;
         "catch" => catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64;
-        "rethrow" => rethrow(host: *mut u8) -> i64;
+        "rethrow" => rethrow(host: *mut u8, cells: *const u8) -> i64;
         "mark" => mark(host: *mut u8, mark: *mut u8) -> i64;
         "tidy" => tidy(host: *mut u8, number: i64, mark: *mut u8, cells: *mut u8) -> i64;
     };
@@ -556,14 +556,15 @@ extern "C" fn catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64 {
         put(cells.add(CELL_BYTES), Some(texts[1]));
         put(cells.add(2 * CELL_BYTES), line.map(u128::from));
     }
-    host.caught = Some(Box::new(error));
+    host.keep_caught(cells.addr(), error);
     1
 }
 
-extern "C" fn rethrow(host: *mut u8) -> i64 {
+/// Fails with what was caught into these cells last.
+extern "C" fn rethrow(host: *mut u8, cells: *const u8) -> i64 {
     // SAFETY: as for `ask`.
     let host = unsafe { &mut *host.cast::<Host>() };
-    let caught = host.caught.take().map(|caught| *caught);
+    let caught = host.take_caught(cells.addr());
     host.error = Some(caught.unwrap_or_else(|| ExecError::internal("nothing was caught")));
     1
 }

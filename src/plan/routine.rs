@@ -227,8 +227,8 @@ pub enum Statement {
         /// What is done then.
         handler: Vec<Statement>,
     },
-    /// Fails with the error that was caught last.
-    Rethrow,
+    /// Fails with the error whose message a handler around has put into this variable.
+    Rethrow(ColumnId),
 }
 
 impl Program {
@@ -342,7 +342,7 @@ impl Statement {
             | Statement::Try { .. }
             | Statement::Break
             | Statement::Continue
-            | Statement::Rethrow => {}
+            | Statement::Rethrow(_) => {}
         }
     }
 

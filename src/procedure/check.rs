@@ -10,9 +10,11 @@
 //!
 //! Does not: look at data.
 
+mod arguments;
 mod called;
 mod caught;
 mod collect;
+mod doubts;
 mod elements;
 mod ends;
 mod exceptions;
@@ -40,6 +42,7 @@ mod target;
 mod tidy;
 mod trial;
 mod trigger;
+mod uncalled;
 mod unused;
 mod value;
 mod yielding;
@@ -86,6 +89,8 @@ pub struct Checked {
     pub known: Vec<Variable>,
     /// What is worth a look in it, and in the functions that it calls.
     pub warnings: Vec<Diagnostic>,
+    /// Those of them that whoever runs it is told, too.
+    pub told: Vec<Diagnostic>,
     /// The functions that are in the program.
     pub made_of: Vec<Arc<Definition>>,
 }
@@ -109,6 +114,9 @@ pub(super) struct Checker<'c> {
     misfits: Vec<(usize, ColumnId)>,
     /// Names that stand for lambdas.
     closures: Vec<lambda::Closure>,
+    /// Functions that were given names, and the places of those that are called.
+    named: Vec<lambda::Closure>,
+    called: std::collections::HashSet<u32>,
     /// How often such a lambda was applied.
     applied: usize,
     /// Functions around the statement that give others, of which it became a part.
@@ -119,6 +127,8 @@ pub(super) struct Checker<'c> {
     loops: usize,
     /// TRYs around it.
     tries: usize,
+    /// The handlers around it: the variables that have the messages of what they have caught, innermost last.
+    handlers: Vec<ColumnId>,
     /// The relations of the query that is looked at are written, not read.
     writes: bool,
     /// What the THEN blocks around it yield.
@@ -141,6 +151,8 @@ pub(super) struct Checker<'c> {
     /// `raises` of the definition.
     raises: Vec<ast::Ident>,
     errors: Vec<Diagnostic>,
+    /// What is worth a look, if nothing of it changes.
+    doubts: Vec<Diagnostic>,
 }
 
 /// What is said of a result.
@@ -227,6 +239,7 @@ impl Checked {
             questions: std::mem::take(&mut instances.questions),
             known,
             warnings: std::mem::take(&mut instances.warnings),
+            told: std::mem::take(&mut instances.told),
             made_of: instances.made_of().cloned().collect(),
         }
     }
@@ -362,12 +375,15 @@ fn settle(
             given: Vec::new(),
             misfits: Vec::new(),
             closures: Vec::new(),
+            named: Vec::new(),
+            called: std::collections::HashSet::new(),
             applied: 0,
             givers: 0,
             expansions: Expansions::default(),
             flow: Assigned::default(),
             loops: 0,
             tries: 0,
+            handlers: Vec::new(),
             writes: false,
             yields: Vec::new(),
             collects: false,
@@ -380,6 +396,7 @@ fn settle(
             raised: Raised::default(),
             raises: Vec::new(),
             errors: Vec::new(),
+            doubts: Vec::new(),
         });
         let (routine, next) = checked.inspect_err(|_| instances.made.forget(made))?;
         if next == *assumed {
@@ -503,6 +520,7 @@ impl Checker<'_> {
         body: Vec<Statement>,
     ) -> Result<(Routine, Assumed), Vec<Diagnostic>> {
         let falls_through = self.flow.is_reachable();
+        self.check_uncalled();
         let declared = self.declared_names(&self.raises.clone());
         self.check_raises(0, &declared);
         let raises = self.leaving();
@@ -524,6 +542,7 @@ impl Checker<'_> {
             return Err(self.errors);
         }
         self.warn_of_unused(&body, params);
+        self.tell_doubts();
         let body = self.tidied(body);
         let routine = Routine {
             name: name.to_owned(),

@@ -66,6 +66,12 @@ pub(super) fn inferred(
     instances: &mut Instances,
     tables: &mut dyn TableResolver,
 ) -> Result<Option<Callable>, Vec<Diagnostic>> {
+    let params = &definition.routine.params;
+    let is_again = |at: usize| params.iter().take(at).any(|param| param.name == params[at].name);
+    if (0..params.len()).any(is_again) {
+        // `(_, _) => 1` is called by places, not by names.
+        return Ok(None);
+    }
     let free = |(at, ty): (usize, &Option<LogicalType>)| match (ty, &definition.routine.params[at].default) {
         (None, None) => Some(Free {
             at,
@@ -84,10 +90,12 @@ pub(super) fn inferred(
         names: names(definition),
         strict: false,
         failed: None,
+        unknown: None,
     };
     trial.narrow_all(&mut free)?;
     let Some((mut fitting, result, made)) = trial.combined(&free) else {
-        return trial.fault().map_or(Ok(None), |error| Err(vec![error]));
+        let fault = trial.unknown.take().or_else(|| trial.fault());
+        return fault.map_or(Ok(None), |error| Err(vec![error]));
     };
     trial.leave_out_texts(&free, &mut fitting);
     if let Some(made) = made {
@@ -142,6 +150,8 @@ struct Trial<'t> {
     strict: bool,
     /// What the trials so far have failed with.
     failed: Option<Failed>,
+    /// A name that stands for nothing, whatever the types.
+    unknown: Option<Diagnostic>,
 }
 
 /// What trials have failed with.
@@ -203,6 +213,9 @@ impl Trial<'_> {
 
     /// Remembers what a trial has failed with.
     fn note(&mut self, error: Option<&Diagnostic>) {
+        if self.unknown.is_none() {
+            self.unknown = error.filter(|error| self.is_unknown_name(error)).cloned();
+        }
         self.failed = Some(match (self.failed.take(), error) {
             (None, Some(error)) => Failed::Same(error.clone()),
             (Some(Failed::Same(known)), Some(error)) if known == *error => Failed::Same(known),
@@ -219,6 +232,36 @@ impl Trial<'_> {
         let mut inside = self.inside(error.span());
         let is_own = error.code != "42883" && !inside.any(|name| declared.contains(name));
         is_own.then(|| error.clone())
+    }
+
+    /// Whether an error is that of a variable or function that is not there, and that no parameter and no receiver's function could be.
+    fn is_unknown_name(&self, error: &Diagnostic) -> bool {
+        let Some((kind, rest)) = error.message.split_once(" `") else {
+            return false;
+        };
+        let Some(name) = rest.strip_suffix("` does not exist") else {
+            return false;
+        };
+        let definitions = &self.instances.definitions;
+        let place = error.span();
+        let body = match &self.definition.routine.body {
+            ast::RoutineBody::Block(block) => block.span,
+            ast::RoutineBody::Value(ast::Value::Expr(value)) => value.span,
+            ast::RoutineBody::Value(ast::Value::Query(query)) => query.span,
+            ast::RoutineBody::Value(ast::Value::Then(then)) => then.query.span.to(then.body.span),
+        };
+        // What it calls has names of its own.
+        if place.start < body.start || body.end < place.end {
+            return false;
+        }
+        let params = &self.definition.routine.params;
+        let is_declared = self.definition.asked().declared.contains(&name.to_lowercase())
+            || params.iter().any(|param| param.name.text.eq_ignore_ascii_case(name));
+        match kind {
+            "variable" => !is_declared,
+            "function" => !is_declared && !definitions.is_expected(name) && definitions.methods(name).is_empty(),
+            _ => false,
+        }
     }
 
     /// The names that stand within a place.

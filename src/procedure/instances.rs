@@ -48,6 +48,8 @@ pub struct Instances {
     pub(super) questions: Vec<Question>,
     /// What is worth a look in the bodies that were checked.
     pub warnings: Vec<Diagnostic>,
+    /// Those of them that whoever runs a script is told, too.
+    pub told: Vec<Diagnostic>,
     /// Functions that became parts of queries.
     inlined: Vec<Arc<Definition>>,
     /// The routines that were called.
@@ -111,6 +113,7 @@ impl Instances {
             routines: Vec::new(),
             questions: Vec::new(),
             warnings: Vec::new(),
+            told: Vec::new(),
             inlined: Vec::new(),
             called: BTreeSet::new(),
             open: Vec::new(),

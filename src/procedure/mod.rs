@@ -401,6 +401,11 @@ pub trait Definitions: std::fmt::Debug + Send + Sync {
         }
     }
 
+    /// Whether what follows in the script makes a function of that name.
+    fn is_expected(&self, _name: &str) -> bool {
+        false
+    }
+
     /// The names of all.
     fn names(&self) -> Vec<String>;
 
@@ -422,6 +427,11 @@ pub trait Definitions: std::fmt::Debug + Send + Sync {
     /// The exception that a name at a place stands for, if it was declared.
     fn exception(&self, _name: &ast::Ident) -> Option<Exception> {
         None
+    }
+
+    /// The names of all exceptions that were declared, but for those of modules.
+    fn exceptions(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// The whole names of the exceptions of a module.

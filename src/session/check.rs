@@ -56,6 +56,7 @@ impl Session {
             return error.diagnostics;
         }
         let mut found = testing::repeated(&parsing.statements);
+        found.extend(parsing.warnings);
         // What the transaction of the script that is open began with.
         let mut begun = None;
         for (statement, dialect) in &parsing.statements {

@@ -202,6 +202,7 @@ impl Session {
         self.pending.clear();
         self.relations.routines.sources.begin_script();
         let parsing = script::parse(script, self.settings.dialect);
+        self.relations.routines.tell(&parsing.warnings, Span::default());
         let error = (!parsing.diagnostics.is_empty()).then(|| Error::all(parsing.diagnostics));
         let statements = if error.is_some() {
             Vec::new()

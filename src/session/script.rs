@@ -18,6 +18,8 @@ pub struct Parsing {
     pub statements: Vec<(Statement, Dialect)>,
     /// In order; empty if the script is well formed.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is worth a look in the statements.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Parses a whole script.
@@ -25,6 +27,7 @@ pub fn parse(script: &str, dialect: Dialect) -> Parsing {
     let mut out = Parsing {
         statements: Vec::new(),
         diagnostics: Vec::new(),
+        warnings: Vec::new(),
     };
     let mut text = std::borrow::Cow::Borrowed(script);
     let mut dialect = dialect;
@@ -49,11 +52,9 @@ impl Parsing {
             .into_iter()
             .filter(|statement| before(statement.span.start));
         self.statements.extend(statements.map(|statement| (statement, dialect)));
-        let diagnostics = parsed
-            .diagnostics
-            .into_iter()
-            .filter(|diagnostic| before(diagnostic.span().start));
-        self.diagnostics.extend(diagnostics);
+        let there = |diagnostic: &Diagnostic| before(diagnostic.span().start);
+        self.diagnostics.extend(parsed.diagnostics.into_iter().filter(there));
+        self.warnings.extend(parsed.warnings.into_iter().filter(there));
     }
 }
 

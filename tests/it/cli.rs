@@ -736,6 +736,82 @@ upsert function v(n int) { if n = 0 { return 0 } let g = 5; let h = v(n - 1); re
     assert!(ran.err.contains("--> w.grz:2:54"), "{}", ran.err);
 }
 
+/// What looks like the name of an exception, and is none, is told by RUN and by CHECK, with its place and once; names for the error are not.
+#[test]
+fn names_behind_catch_that_are_no_exceptions_are_told() {
+    let folder = folder();
+    let text = "type exception as NoStock('none left')
+function f() raises NoStock { throw NoStock() }
+try { f() } catch NoStok { let x = 1 }
+try { f() } catch Gone { let x = 1 }
+try { f() } catch DivisionByZero { let x = 1 } catch nostock { let x = 1 }
+let y = try f() catch { NoStoc => 1, _ => 2 }
+function g() { try { f() } catch NoStocks { return 3 } return 4 }
+let z = [g(), g()]
+";
+    let fine = "type exception as NoStock('none left')
+type exception as E('short')
+function f() raises NoStock { throw NoStock() }
+try { f() } catch e { let x = 1 }
+try { f() } catch E2 { let x = E2.message }
+try { f() } catch err { let x = 1 }
+try { f() } catch NoStocks { let x = 'caught: ' + NoStocks }
+try { f() } catch NoStock { let x = 1 } catch error { let x = 1 }
+try { throw Undeclared('x') } catch Undeclared { let x = 1 }
+let y = try f() catch { NoStock => 1, Other => 2, _ => 3 }
+";
+    fs::write(folder.path().join("told.grz"), text).unwrap();
+    fs::write(folder.path().join("fine.grz"), fine).unwrap();
+    for args in [&["check", "told.grz"][..], &["run", "told.grz"]] {
+        let ran = gobi(folder.path(), args);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        for (place, name, help) in [
+            ("3:19", "NoStok", "did you mean `NoStock`?"),
+            ("4:19", "Gone", "declare it: `type exception as Gone"),
+            ("5:54", "nostock", "did you mean `NoStock`?"),
+            ("6:25", "NoStoc", "did you mean `NoStock`?"),
+            ("7:34", "NoStocks", "did you mean `NoStock`?"),
+        ] {
+            let about = format!("`{name}` is the name of no exception");
+            assert_eq!(ran.err.matches(&about).count(), 1, "{name}: {}", ran.err);
+            assert!(ran.err.contains(&format!("told.grz:{place}")), "{place}: {}", ran.err);
+            assert!(ran.err.contains(help), "{help}: {}", ran.err);
+        }
+    }
+    for args in [&["check", "fine.grz"][..], &["run", "fine.grz"]] {
+        let ran = gobi(folder.path(), args);
+        assert!(!ran.err.contains("name of no exception"), "{}", ran.err);
+    }
+}
+
+/// Arms of MATCH that an earlier one leaves nothing, in queries and in bodies.
+#[test]
+fn arms_that_are_never_reached_are_told() {
+    let folder = folder();
+    let text = "select range match { 1..3 -> 'few', 2 -> 'two', _ -> 'many' } as a from range(3);
+function f(x int) => x match {
+  1 -> { 'one' },
+  2 if x > 5 -> 'no',
+  2 -> 'two',
+  1 | 2 -> 'again',
+  _ -> 'other'
+}
+select f(2)
+";
+    fs::write(folder.path().join("arms.grz"), text).unwrap();
+    for args in [&["check", "arms.grz"][..], &["run", "arms.grz"]] {
+        let ran = gobi(folder.path(), args);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(ran.err.matches("this arm is never reached").count(), 2, "{}", ran.err);
+        assert!(
+            ran.err.contains("arms.grz:1:37") && ran.err.contains("arms.grz:6:3"),
+            "{}",
+            ran.err
+        );
+        assert!(ran.err.contains("---- this one takes what it matches"), "{}", ran.err);
+    }
+}
+
 #[test]
 fn arguments_of_calls_may_be_negative() {
     let folder = folder();

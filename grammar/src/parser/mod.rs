@@ -7,6 +7,7 @@
 //! Does not: resolve names.
 
 mod change;
+mod covered;
 mod define;
 mod errors;
 mod expr;
@@ -63,6 +64,7 @@ pub fn parse_at(script: &str, dialect: Dialect, origin: u32) -> Parsed {
         return Parsed {
             statements: Vec::new(),
             diagnostics: vec![diagnostic],
+            warnings: Vec::new(),
         };
     }
     let tokens = scan::tokens(script, dialect);
@@ -80,6 +82,7 @@ pub fn parse_at(script: &str, dialect: Dialect, origin: u32) -> Parsed {
         Parsed {
             statements: Vec::new(),
             diagnostics: vec![Diagnostic::new("54001", Span::new(0, 0), message)],
+            warnings: Vec::new(),
         }
     })
 }
@@ -200,6 +203,7 @@ impl<'a> Driver<'a> {
             }
         }
         self.parsed.diagnostics.append(&mut builder.diagnostics);
+        self.parsed.warnings.append(&mut builder.warnings);
         true
     }
 
@@ -222,6 +226,7 @@ impl<'a> Driver<'a> {
                         }
                     }
                     self.parsed.diagnostics.append(&mut builder.diagnostics);
+                    self.parsed.warnings.append(&mut builder.warnings);
                     let behind = self.tokens.partition_point(|token| token.start < next);
                     at = behind.max(at + 1);
                 }
@@ -326,6 +331,7 @@ struct Builder<'a> {
     /// The end of the statement before, and whether it is one that ends where nothing can continue it.
     open_end: Option<(usize, bool)>,
     diagnostics: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
 }
 
 impl<'a> Builder<'a> {
@@ -342,6 +348,7 @@ impl<'a> Builder<'a> {
             blocks: 0,
             open_end: None,
             diagnostics: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 

@@ -354,7 +354,9 @@ impl Builder<'_> {
                 None => return missing(),
             }
         }
-        ExprKind::Match(Box::new(Match { subject, arms }))
+        let matching = Match { subject, arms };
+        self.warnings.extend(super::covered::warnings(&matching));
+        ExprKind::Match(Box::new(matching))
     }
 
     /// `match e {…}`, which is the same.

@@ -102,7 +102,7 @@ impl Emitter<'_> {
             Statement::Tidy { variables } => self.tidy(variables),
             Statement::Throw { code, message, span } => self.throw(code, message, *span),
             Statement::Try { body, caught, handler } => self.attempt(body, *caught, handler),
-            Statement::Rethrow => self.rethrow(),
+            Statement::Rethrow(id) => self.rethrow(*id),
         }
     }
 
@@ -361,17 +361,26 @@ impl Emitter<'_> {
             let value = self.load_cell(cells, CELL * at as i32, *id);
             self.set_variable(*id, value);
         }
+        self.frame_of().catching.push((caught[1], slot));
         self.statements(handler);
+        self.frame_of().catching.pop();
         self.join(&mut join);
         if let Some(join) = join {
             self.meet_at(join);
         }
     }
 
-    fn rethrow(&mut self) {
+    fn rethrow(&mut self, message: ColumnId) {
         let host_state = self.slot(Slot::Host);
-        let (host, sig) = self.host("rethrow", &[Type::Ptr]);
-        let _ = self.b.call_host(host, &sig, &[host_state]);
+        let mut around = self.frame_of().catching.iter().rev();
+        let own = around.find(|(id, _)| *id == message).map(|(_, slot)| *slot);
+        let cells = match own {
+            Some(slot) => self.b.slot_addr(slot),
+            // No handler: the host has nothing of this name.
+            None => host_state,
+        };
+        let (host, sig) = self.host("rethrow", &[Type::Ptr, Type::Ptr]);
+        let _ = self.b.call_host(host, &sig, &[host_state, cells]);
         self.leave();
     }
 }

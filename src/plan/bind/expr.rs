@@ -405,10 +405,11 @@ impl<'a> Binder<'a> {
 
     /// A column, an alias of the select list where those are in reach, or a column of an enclosing query.
     pub(super) fn name(&mut self, block: &mut Block<'a>, parts: &'a [ast::Ident], span: Span) -> Bound<Expr> {
-        if let [name] = parts
+        if let [name, path @ ..] = parts
             && let Some(matched) = self.matched_name(name)
+            && (path.is_empty() || matches!(matched.ty, LogicalType::Struct(_)))
         {
-            return Ok(matched);
+            return self.fields(matched, path);
         }
         match block.scope.find(parts) {
             Found::Column(id) => return Ok(self.named_column(id, span)),

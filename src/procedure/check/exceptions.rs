@@ -112,13 +112,18 @@ impl Checker<'_> {
             let body = ast::ArmBody::Block(body.clone());
             catch = Catch::Arms(vec![CatchArm { exception, name, body }]);
         }
+        if let Catch::Block { name: Some(name), body } = &catch {
+            let body = ast::ArmBody::Block(body.clone());
+            self.doubt_name(name, &body, since);
+        }
         if let Catch::Arms(arms) = &mut catch {
             for arm in arms {
                 match &arm.name {
                     Some(name) if arm.exception.text == "_" && self.is_thrown_as(name, since) => {
                         arm.exception = name.clone();
                     }
-                    _ => {}
+                    Some(name) if arm.exception.text == "_" => self.doubt_name(name, &arm.body, since),
+                    _ => self.doubt_exception(&arm.exception, since),
                 }
                 self.name_as_declared(&mut arm.exception);
             }
@@ -185,18 +190,21 @@ fn built_in(name: &str) -> Option<&'static str> {
         .map(|known| known.name)
 }
 
-/// The codes behind a name of the language for errors of SQL.
+/// Names of the language for errors of SQL, and the codes behind them.
+pub(super) const NAMED: [(&str, &[&str]); 8] = [
+    ("DivisionByZero", &["22012"]),
+    // Of a number's type, and of an array.
+    ("OutOfRange", &["22003", "2202E"]),
+    ("Overflow", &["22003"]),
+    ("CardinalityError", &["21000"]),
+    ("UniqueViolation", &["23505"]),
+    ("NotNullViolation", &["23502"]),
+    ("CheckViolation", &["23514"]),
+    ("ForeignKeyViolation", &["23503"]),
+];
+
+/// The codes behind such a name.
 fn codes(name: &str) -> &'static [&'static str] {
-    match name.to_lowercase().as_str() {
-        "divisionbyzero" => &["22012"],
-        // Of a number's type, and of an array.
-        "outofrange" => &["22003", "2202E"],
-        "overflow" => &["22003"],
-        "cardinalityerror" => &["21000"],
-        "uniqueviolation" => &["23505"],
-        "notnullviolation" => &["23502"],
-        "checkviolation" => &["23514"],
-        "foreignkeyviolation" => &["23503"],
-        _ => &[],
-    }
+    let known = NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    known.map_or(&[], |(_, codes)| codes)
 }

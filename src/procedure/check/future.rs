@@ -1,6 +1,7 @@
 //! `spawn` and `await`: calls that run by themselves, and their values.
 //!
-//! `let a = spawn load('a')` asks for a number; `await a` asks for the value of the call with that number.
+//! `let a = spawn load('a')` asks for a number; `await a` asks for the value of the call with that number. `await 1` waits for a job, and leaves its
+//! value alone.
 //!
 //! Invariants: a future is a struct of the number and of a field with the type of the value, so that its type says what it gives; the
 //! arguments are computed before the call begins.
@@ -62,17 +63,41 @@ impl Checker<'_> {
         self.effects = true;
         let bound = self.expr(value, out)?;
         let Some(ty) = bound.ty.awaited().cloned() else {
-            let message = format!("`await` takes what `spawn` gives, not {}", bound.ty);
-            let mut error = Diagnostic::new("42804", value.span, message);
             if bound.ty.is_integer() {
-                error = error.with_help("the number of a job stands in a statement of its own: `await 1`");
+                let message =
+                    "the value of a job that is named by its number is not supported yet: its type is not known before";
+                let help = "wait in a statement of its own, `await 1`; or keep the future: `let f = spawn …`, and take `await f`";
+                self.error(Diagnostic::new("0A000", value.span, message).with_help(help));
+                return None;
             }
-            self.error(error);
+            let message = format!("`await` takes what `spawn` gives, not {}", bound.ty);
+            self.error(Diagnostic::new("42804", value.span, message));
             return None;
         };
         let held = self.new_variable("", Some(bound.ty.clone()), false);
         self.set(held, bound, out);
         Some(self.ask_for_one(QuestionKind::Await, vec![held], (ty, true), span, out))
+    }
+
+    /// Whether a statement waits for a job by its number: nobody takes its value, whose type is not known here.
+    pub(super) fn awaits_job(&mut self, statement: &Expr) -> bool {
+        let ExprKind::Await(job) = &statement.kind else {
+            return false;
+        };
+        let (errors, effects) = (self.errors.len(), self.effects);
+        let bound = self.expr(job, &mut Vec::new());
+        self.errors.truncate(errors);
+        self.effects = effects;
+        bound.is_some_and(|bound| bound.ty.is_integer())
+    }
+
+    /// `await 1` as a statement.
+    pub(super) fn await_job(&mut self, job: &Expr, span: Span, out: &mut Vec<Statement>) {
+        self.effects = true;
+        let Some(number) = self.expr(job, out) else { return };
+        let held = self.new_variable("", Some(number.ty.clone()), false);
+        self.set(held, number, out);
+        self.ask_for_one(QuestionKind::Await, vec![held], (LogicalType::Boolean, true), span, out);
     }
 }
 

@@ -167,18 +167,21 @@ impl Checker<'_> {
         match &function.kind {
             ast::ExprKind::Lambda(lambda) => {
                 let words = self.words_in(lambda);
+                let functions = self.functions_in(lambda, &words);
+                functions.iter().for_each(|function| self.note_call(function));
                 Some(Closure {
                     name: String::new(),
                     kept: self.mentioned(lambda, &words),
-                    functions: self.functions_in(lambda, &words),
+                    functions,
                     lambda: Arc::new((**lambda).clone()),
                     written: None,
                 })
             }
             ast::ExprKind::Name(path) => {
                 let name = &self.function_name(path)?;
-                if let Some(closure) = self.closure(&name.text) {
-                    return Some(closure.clone());
+                if let Some(closure) = self.closure(&name.text).cloned() {
+                    self.note_call(&closure);
+                    return Some(closure);
                 }
                 let definition = self.instances.definitions.find_at(name)?;
                 let lambda = Arc::new(calling(name, definition.routine.params.len()));
@@ -215,7 +218,7 @@ fn taken(handed: &Handed, constants: usize) -> Closure {
     }
 }
 
-fn place_of(lambda: &ast::Lambda) -> u32 {
+pub(super) fn place_of(lambda: &ast::Lambda) -> u32 {
     match &lambda.body {
         ArmBody::Expr(body) => body.span.start,
         ArmBody::Block(body) => body.span.start,

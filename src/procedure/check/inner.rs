@@ -38,7 +38,8 @@ impl Checker<'_> {
             body: ArmBody::Block(block_of(&routine.body, span)),
         };
         self.let_lambda(name, &lambda, out);
-        if let Some(closure) = self.closures.last_mut().filter(|closure| closure.name == name.text) {
+        let made = [self.closures.last_mut(), self.named.last_mut()];
+        for closure in made.into_iter().flatten().filter(|closure| closure.name == name.text) {
             closure.written = Some(Arc::new(routine.clone()));
         }
     }

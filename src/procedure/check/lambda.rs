@@ -98,6 +98,8 @@ impl Checker<'_> {
             written: None,
         };
         let closure = self.owned(closure, out);
+        closure.functions.iter().for_each(|function| self.note_call(function));
+        self.named.push(closure.clone());
         self.closures.push(closure);
     }
 
@@ -196,6 +198,7 @@ impl Checker<'_> {
         out: &mut Vec<Statement>,
     ) -> Option<Expr> {
         self.check_count(&closure.lambda, args.len(), "the call", span)?;
+        self.note_call(closure);
         // It sees what there was where it was written, and, if it was written as a function, itself.
         let names = std::mem::replace(&mut self.names, closure.kept.clone());
         let closures = std::mem::replace(&mut self.closures, closure.inside());
@@ -271,6 +274,7 @@ impl Checker<'_> {
         let captured = self.mentioned(lambda, &words);
         let mut params: Vec<ColumnId> = captured.iter().map(|name| name.id).collect();
         let functions = self.functions_in(lambda, &words);
+        functions.iter().for_each(|function| self.note_call(function));
         let functions = functions
             .iter()
             .map(|closure| closure.clone().handed(&mut params))

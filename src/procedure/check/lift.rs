@@ -107,6 +107,11 @@ impl Checker<'_> {
             None => self.row_as_struct(expr),
         }
         self.give_caught(expr);
+        if let ExprKind::Call(call) = &mut expr.kind
+            && !self.hold_arguments(call, out)
+        {
+            return false;
+        }
         if let ExprKind::Call(call) = &expr.kind
             && !self.is_own(&call.name.text)
             && let Some(numbers) = as_numbers(call, expr.span)
@@ -265,7 +270,11 @@ impl Checker<'_> {
         if let ExprKind::Call(call) = &expr.kind {
             let is_function = |arg: &Expr| self.is_function(arg);
             let chain = super::super::chain::of(call, expr.span, &|name| self.is_own(name), &is_function);
-            if chain.is_some() || self.closure(&call.name.text).is_some() || call.args.iter().any(is_function) {
+            if chain.is_some()
+                || self.closure(&call.name.text).is_some()
+                || call.args.iter().any(is_function)
+                || self.has_held_arguments(call)
+            {
                 return true;
             }
         }

@@ -59,7 +59,8 @@ impl Checker<'_> {
     }
 
     /// The definition that a function of the body is, and the variables that are its first arguments.
-    fn definition_of(&mut self, closure: &Closure) -> (Arc<Definition>, Vec<ColumnId>) {
+    pub(super) fn definition_of(&mut self, closure: &Closure) -> (Arc<Definition>, Vec<ColumnId>) {
+        self.note_call(closure);
         let names = std::mem::replace(&mut self.names, closure.kept.clone());
         let closures = std::mem::replace(&mut self.closures, closure.inside());
         let words = self.words_in(&closure.lambda);

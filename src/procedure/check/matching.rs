@@ -64,17 +64,15 @@ impl Checker<'_> {
         self.flow = after.unwrap_or(before);
         let mut rest: Vec<Statement> = Vec::new();
         for (tests, condition, body) in branches.into_iter().rev() {
-            rest = match condition {
-                None => body,
-                Some(condition) => {
-                    let mut all = tests;
-                    all.push(Statement::If {
-                        arms: vec![(condition, body)],
-                        otherwise: rest,
-                    });
-                    all
-                }
-            };
+            let mut all = tests;
+            match condition {
+                None => all.extend(body),
+                Some(condition) => all.push(Statement::If {
+                    arms: vec![(condition, body)],
+                    otherwise: rest,
+                }),
+            }
+            rest = all;
         }
         out.extend(rest);
         Some(result)
@@ -271,7 +269,9 @@ impl Checker<'_> {
         let mut handler = Vec::new();
         let catch = self.caught(&attempt.catch, raised);
         self.begin_handler(raised, &catch);
+        self.handlers.push(caught[1]);
         self.handler(&catch, caught, result, span, &mut handler);
+        self.handlers.pop();
         self.end_handler();
         self.flow.meet(&tried);
         if effects {
@@ -327,7 +327,7 @@ impl Checker<'_> {
     ) {
         let before = self.flow.clone();
         let mut after: Option<super::Assigned> = None;
-        let mut otherwise = vec![Statement::Rethrow];
+        let mut otherwise = vec![Statement::Rethrow(caught[1])];
         let mut branches = Vec::new();
         for (at, arm) in arms.iter().enumerate() {
             let name = &arm.exception;

@@ -11,7 +11,8 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Catch, Ident, Span};
 
 use super::Checker;
-use crate::plan::logical::Expr;
+use crate::plan::logical::{ColumnId, Expr};
+use crate::plan::routine::Statement;
 
 /// The name for all exceptions, and for those without a name.
 const ANY: &str = "Exception";
@@ -49,6 +50,12 @@ impl Checker<'_> {
         names.find(|known| known.eq_ignore_ascii_case(name)).cloned()
     }
 
+    /// The names of what was thrown since.
+    pub(super) fn raised_since(&self, since: usize) -> Vec<String> {
+        let names = self.raised.names.iter().skip(since);
+        names.map(|(name, _)| name.clone()).collect()
+    }
+
     /// What was thrown since is caught, as far as CATCH says.
     pub(super) fn begin_handler(&mut self, since: usize, catch: &Option<Catch>) {
         let names = self.raised.names.split_off(since);
@@ -68,12 +75,12 @@ impl Checker<'_> {
         self.raised.caught.pop();
     }
 
-    /// What was caught last is thrown again; whether anything was.
-    pub(super) fn raises_again(&mut self) -> bool {
-        let again = self.raised.caught.last().cloned();
-        let is_there = again.is_some();
+    /// What a handler has caught is thrown again; it is known by the variable with the message.
+    pub(super) fn throw_caught(&mut self, message: ColumnId, out: &mut Vec<Statement>) {
+        let handler = self.handlers.iter().position(|known| *known == message);
+        let again = handler.and_then(|at| self.raised.caught.get(at)).cloned();
         self.raised.names.extend(again.into_iter().flatten());
-        is_there
+        out.push(Statement::Rethrow(message));
     }
 
     /// The names of what leaves the body.

@@ -31,7 +31,12 @@ impl Checker<'_> {
         let mut out = self.statements(before);
         match &last.kind {
             _ if !self.flow.is_reachable() => self.unreachable(last.span),
-            K::Eval(value) if self.wanted != Returned::Void && !is_bare_try(value) && !is_error(value) => {
+            K::Eval(value)
+                if self.wanted != Returned::Void
+                    && !is_bare_try(value)
+                    && !is_error(value)
+                    && !self.awaits_job(value) =>
+            {
                 // Behind what a procedure ends with, rows are shown.
                 let shown = self.shows && !self.is_typed() && matches!(value.kind, ast::ExprKind::Call(_));
                 self.alone = shown.then_some(value.span);
@@ -108,6 +113,7 @@ impl Checker<'_> {
             K::Assert(assert) => self.assert(assert, out),
             K::Eval(value) => match &value.kind {
                 ast::ExprKind::Try(attempt) => self.attempt(attempt, value.span, None, out),
+                ast::ExprKind::Await(job) if self.awaits_job(value) => self.await_job(job, value.span, out),
                 _ if is_error(value) => self.throw(Some(value), statement.span, out),
                 _ => {
                     self.alone = matches!(value.kind, ast::ExprKind::Call(_)).then_some(value.span);
@@ -375,12 +381,12 @@ impl Checker<'_> {
     fn flow_after_throw(&mut self, value: Option<&ast::Expr>, span: Span, out: &mut Vec<Statement>) {
         self.flush(span, out);
         let Some(value) = value else {
-            if !self.raises_again() {
+            let Some(message) = self.handlers.last().copied() else {
                 let message = "`throw` without a value stands in a handler, which has caught something";
                 let help = "say what is thrown: `throw 'what went wrong'`";
-                self.error(Diagnostic::new("42601", span, message).with_help(help));
-            }
-            return out.push(Statement::Rethrow);
+                return self.error(Diagnostic::new("42601", span, message).with_help(help));
+            };
+            return self.throw_caught(message, out);
         };
         if let Some(error) = self.not_thrown(value) {
             return self.error(error);
@@ -395,8 +401,12 @@ impl Checker<'_> {
                 (text(&exception.name), message.unwrap_or_else(said))
             }
             (None, ast::ExprKind::Name(path)) if path.len() == 1 && self.is_row(&path[0].text) => {
-                self.raises_again();
-                return out.push(Statement::Rethrow);
+                let caught = self.find(&path[0].text);
+                match caught.filter(|caught| self.handlers.contains(caught)) {
+                    Some(message) => return self.throw_caught(message, out),
+                    // A function has it of the handler that it stands in.
+                    None => fields_of_caught(&path[0], value.span),
+                }
             }
             _ => match self.thrown_again(value) {
                 Some(thrown) => thrown,
@@ -457,4 +467,18 @@ pub(super) fn is_error(value: &ast::Expr) -> bool {
 
 fn is_bare_try(value: &ast::Expr) -> bool {
     matches!(&value.kind, ast::ExprKind::Try(attempt) if matches!(attempt.body, ast::ArmBody::Block(_)) && attempt.catch.is_none())
+}
+
+/// The code and the message of a caught error, as expressions.
+fn fields_of_caught(name: &ast::Ident, span: Span) -> (ast::Expr, ast::Expr) {
+    let field = |field: &str| {
+        let column = ast::Ident {
+            text: field.to_owned(),
+            quoted: true,
+            span,
+        };
+        let kind = ast::ExprKind::Name(vec![name.clone(), column]);
+        ast::Expr { kind, span }
+    };
+    (field("code"), field("message"))
 }

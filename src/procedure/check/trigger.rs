@@ -131,6 +131,7 @@ pub fn check_trigger(
             questions: instances.questions.clone(),
             known: Vec::new(),
             warnings: std::mem::take(&mut instances.warnings),
+            told: std::mem::take(&mut instances.told),
             made_of: instances.made_of().cloned().collect(),
         },
         shape,

@@ -149,13 +149,23 @@ impl<'a> Answering<'a> {
             QuestionKind::ShowArray(fields) => self.show_rows(given, fields).map(|()| None),
             QuestionKind::Savepoint => self.begin_savepoint().map(|()| None),
             QuestionKind::Spawn(call) => self.spawn(call, question, given).map(|future| Some(vec![future])),
-            QuestionKind::Await => match given.first().and_then(spawned::number_of) {
-                Some(number) => spawned::wait(self.session, number, span).map(|(_, value)| Some(vec![value])),
-                None => Ok(Some(vec![Value::Null])),
-            },
+            QuestionKind::Await => self.wait(given.first()),
             QuestionKind::Keep => self.end_savepoint(false),
             QuestionKind::Undo => self.end_savepoint(true),
         }
+    }
+
+    /// Waits for a future, whose value is taken, or for a job by its number, whose value is nobody's.
+    fn wait(&mut self, job: Option<&Value>) -> Result<Option<Vec<Value>>, Error> {
+        let (number, is_future) = match job {
+            Some(Value::Int(number)) => (i64::try_from(*number).ok(), false),
+            job => (job.and_then(spawned::number_of), true),
+        };
+        let value = match number {
+            Some(number) => spawned::wait(self.session, number, self.running.span)?.1,
+            None => Value::Null,
+        };
+        Ok(Some(vec![if is_future { value } else { Value::Null }]))
     }
 
     /// Shows the elements of an array as rows.

@@ -62,6 +62,7 @@ fn shown_over_variables(
 ) -> Result<Vec<ResultStream>, Error> {
     let params = params(session, statement, running)?;
     let checked = checked(session, std::slice::from_ref(statement), &params, running)?;
+    session.relations.routines.tell(&checked.told, running.span);
     let body = &checked.program.routines[checked.body.0 as usize];
     let types: Vec<Variable> = body.variables.iter().take(params.len()).cloned().collect();
     let mut values = Vec::with_capacity(params.len());

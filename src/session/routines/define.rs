@@ -112,7 +112,13 @@ pub fn lambda(session: &mut Session, name: &ast::Ident, running: Running) -> Res
         let own = lambda.params.iter().any(|param| param.text.eq_ignore_ascii_case(name));
         known.contains(&name.to_lowercase()) && !own
     });
-    session.relations.routines.known.keep(Arc::new(definition));
+    let definition = Arc::new(definition);
+    let before = session.relations.routines.known.clone();
+    session.relations.routines.known.keep(definition.clone());
+    if let Err(error) = checked(session, &definition) {
+        session.relations.routines.known = before;
+        return Err(error);
+    }
     Ok(StatementResult::Done)
 }
 
@@ -382,6 +388,11 @@ fn named(
 ) -> Result<Naming, Error> {
     let warnings = std::mem::take(&mut instances.warnings);
     session.relations.routines.warnings = warnings;
+    let told = std::mem::take(&mut instances.told);
+    session
+        .relations
+        .routines
+        .tell(&told, gobi_grammar::ast::Span::default());
     let view = session.relations.view.as_ref();
     if let Some(view) = view {
         names.extend(types::named_in(view.catalog(), definition.words()));

@@ -26,6 +26,9 @@ pub type Macros = Arc<BTreeMap<String, Arc<DefineMacro>>>;
 /// Exceptions by name, in lower case.
 type Exceptions = Arc<BTreeMap<String, Exception>>;
 
+/// Stands for all names.
+pub const ANY_NAME: &str = "*";
+
 /// What can be called.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -46,6 +49,8 @@ pub struct Known {
     stored_types: Arc<Vec<(String, LogicalType)>>,
     /// Types that the script declares, perhaps later, in lower case.
     announced: Arc<BTreeSet<String>>,
+    /// Names that the script gives to functions by other statements than FUNCTION, in lower case; all names, if it may give any.
+    expected: Arc<BTreeSet<String>>,
     /// Macros of the session.
     macros: Macros,
     /// Exceptions of the session, and of the database, by their names in lower case.
@@ -128,6 +133,10 @@ impl Definitions for Known {
         (self.stored.get(&key).cloned(), methods)
     }
 
+    fn is_expected(&self, name: &str) -> bool {
+        self.expected.contains(ANY_NAME) || self.expected.contains(&name.to_lowercase())
+    }
+
     fn names(&self) -> Vec<String> {
         let stored = self.stored.values().chain(self.stored_methods.values().flatten());
         let all = self.local().chain(stored);
@@ -181,6 +190,11 @@ impl Definitions for Known {
         named(&key).or_else(imported)
     }
 
+    fn exceptions(&self) -> Vec<String> {
+        let all = self.exceptions.values().chain(self.stored_exceptions.values());
+        all.map(|exception| exception.name.clone()).collect()
+    }
+
     fn exceptions_of(&self, module: &str) -> Vec<String> {
         let own = self.module(module).into_iter().flat_map(|module| &module.exceptions);
         own.map(|define| define.name.text.clone()).collect()
@@ -195,6 +209,13 @@ pub fn declared(define: &DefineException) -> Exception {
 }
 
 impl Known {
+    /// Notes names that the script gives to functions as it goes on.
+    pub fn expect(&mut self, names: BTreeSet<String>) {
+        if *self.expected != names {
+            self.expected = Arc::new(names);
+        }
+    }
+
     /// Those of the session.
     pub fn functions(&self) -> Functions {
         Functions {

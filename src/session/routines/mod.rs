@@ -129,6 +129,16 @@ impl Routines {
         self.variables = variables;
     }
 
+    /// Keeps warnings for whoever runs the script, if they are about its text.
+    pub fn tell(&mut self, warnings: &[Diagnostic], statement: Span) {
+        for warning in warnings {
+            let told = self.sources.resolve(warning.clone(), statement);
+            if told.message == warning.message && !self.notices.contains(&told) {
+                self.notices.push(told);
+            }
+        }
+    }
+
     /// A script was looked at: nothing of it was run.
     pub fn looked_at(&mut self) {
         self.filled.clear();
@@ -458,6 +468,8 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
 
 /// Makes the functions that a script defines known to those before them, unless they are known already.
 pub fn declare(session: &mut Session, statements: &[(ast::Statement, gobi_grammar::Dialect)]) {
+    let expected = statements.iter().filter_map(|(statement, _)| expected(&statement.kind));
+    session.relations.routines.known.expect(expected.collect());
     for (statement, _) in statements {
         if let K::DefineType(define) = &statement.kind {
             types::announce(session, define);
@@ -469,6 +481,16 @@ pub fn declare(session: &mut Session, statements: &[(ast::Statement, gobi_gramma
         if routine.form == ast::RoutineForm::Local && !session.relations.routines.known.is_local(&name.text) {
             define::declare(session, &name.text, statement.span, *dialect);
         }
+    }
+}
+
+/// A name that a statement may give to a function.
+fn expected(statement: &K) -> Option<String> {
+    match statement {
+        K::Let(variable) => Some(variable.name.text.to_lowercase()),
+        K::DefineMacro(made) => Some(made.name.text.to_lowercase()),
+        K::Module(_) | K::Import(_) | K::Execute(_) => Some(known::ANY_NAME.to_owned()),
+        _ => None,
     }
 }
 
