@@ -75,9 +75,9 @@ pub enum CatalogError {
     #[error("there is no schema `{0}`")]
     NoSchema(String),
     /// Other entities need it.
-    #[error("`{name}` is needed by {needed_by}")]
+    #[error("{name} {} needed by {needed_by}", if name.contains("`, `") { "are" } else { "is" })]
     Needed {
-        /// What was to go.
+        /// What was to go, each in backticks.
         name: String,
         /// What would break: kinds and names.
         needed_by: String,
@@ -368,32 +368,33 @@ impl Catalog {
         names.join(", ")
     }
 
+    /// What goes with some entities: they, and all that need them.
+    pub fn going(&self, ids: &[EntityId]) -> Vec<EntityId> {
+        let mut going: Vec<EntityId> = Vec::new();
+        for id in ids {
+            let all = self.dependants(*id).into_iter().chain([*id]);
+            let new: Vec<EntityId> = all.filter(|id| !going.contains(id)).collect();
+            going.extend(new);
+        }
+        going
+    }
+
     /// Drops an entity and its indexes; anything else that needs it must be dropped too (`cascade`) or prevents it. Foreign
     /// keys that lead to what goes go with it. Gives what went.
     pub fn drop(&mut self, id: EntityId, cascade: bool) -> Result<Vec<Entry>, CatalogError> {
-        let dependants = self.dependants(id);
-        let holds = |id: &&EntityId| !matches!(self.get(**id).map(|e| &*e.entity), Some(Entity::Index(_)) | None);
-        let holding: Vec<EntityId> = dependants.iter().filter(holds).copied().collect();
-        let going: Vec<EntityId> = dependants.into_iter().chain([id]).collect();
-        let mut needed_by: Vec<String> = holding.iter().map(|id| self.described(&[*id])).collect();
+        self.drop_all(&[id], cascade, &[])
+    }
+
+    /// Drops several, which may need each other. `also` says what else would break without them.
+    pub fn drop_all(&mut self, ids: &[EntityId], cascade: bool, also: &[String]) -> Result<Vec<Entry>, CatalogError> {
         let mut referencing: Vec<EntityId> = Vec::new();
+        let going = self.going(ids);
         for gone in &going {
-            for (other, table) in self.referencing(*gone) {
-                if going.contains(&other) {
-                    continue;
-                }
-                referencing.push(other);
-                let keys = table.foreign_keys.iter().filter(|key| key.table == *gone);
-                needed_by.extend(keys.map(|key| format!("foreign key `{}` of table `{}`", key.name, table.name)));
-            }
+            let tables = self.referencing(*gone).into_iter().map(|(other, _)| other);
+            referencing.extend(tables.filter(|other| !going.contains(other)));
         }
-        if !cascade && !needed_by.is_empty() {
-            return Err(CatalogError::Needed {
-                name: self
-                    .get(id)
-                    .map_or_else(String::new, |entry| entry.entity.name().into()),
-                needed_by: needed_by.join(", "),
-            });
+        if !cascade {
+            self.check_free(ids, also)?;
         }
         for other in referencing {
             if let Some(mut table) = self.table(other).cloned() {
@@ -410,6 +411,46 @@ impl Catalog {
             gone.extend(self.forget_target(id)?);
         }
         Ok(gone)
+    }
+
+    /// An error if something else needs one of some entities.
+    fn check_free(&self, ids: &[EntityId], also: &[String]) -> Result<(), CatalogError> {
+        let (mut names, mut needed_by) = (Vec::new(), Vec::<String>::new());
+        for id in ids {
+            let going = self.going(&[*id]);
+            let holds = |id: &&EntityId| {
+                !ids.contains(id) && !matches!(self.get(**id).map(|e| &*e.entity), Some(Entity::Index(_)) | None)
+            };
+            let mut found: Vec<String> = going.iter().filter(holds).map(|id| self.described(&[*id])).collect();
+            for gone in &going {
+                for (other, table) in self.referencing(*gone) {
+                    let keys = table.foreign_keys.iter().filter(|key| key.table == *gone);
+                    let keys = keys.filter(|_| !going.contains(&other) && !ids.contains(&other));
+                    found.extend(keys.map(|key| format!("foreign key `{}` of table `{}`", key.name, table.name)));
+                }
+            }
+            if !found.is_empty() {
+                names.extend(self.get(*id).map(|entry| format!("`{}`", entry.entity.name())));
+                // Functions with other receivers have the same.
+                names.dedup();
+            }
+            found.retain(|found| !needed_by.contains(found));
+            needed_by.extend(found);
+        }
+        if names.is_empty() && !also.is_empty() {
+            names = ids
+                .iter()
+                .filter_map(|id| Some(format!("`{}`", self.get(*id)?.entity.name())))
+                .collect();
+        }
+        needed_by.extend(also.iter().cloned());
+        match needed_by.is_empty() {
+            true => Ok(()),
+            false => Err(CatalogError::Needed {
+                name: names.join(", "),
+                needed_by: needed_by.join(", "),
+            }),
+        }
     }
 
     /// Puts an entity of another kind, with a number of its own, in the place of a table or view: what reads that by its name reads the new
@@ -431,7 +472,7 @@ impl Catalog {
         needed_by.extend(marks);
         if !needed_by.is_empty() {
             return Err(CatalogError::Needed {
-                name: old.entity.name().into(),
+                name: format!("`{}`", old.entity.name()),
                 needed_by: needed_by.join(", "),
             });
         }

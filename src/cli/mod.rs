@@ -40,6 +40,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use gobi_grammar::ast::ObjectKind;
 
 use args::{Args, Command};
 use failure::Failure;
@@ -82,8 +83,8 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Some(Command::Export(export)) => tables::export(&meaning, &export),
         Some(Command::Schema(schema)) => tables::schema(&meaning, &schema),
         Some(Command::Table(table)) => tables::table(&meaning, &table),
-        Some(Command::Procedures(procedures)) => routines::run(&meaning, "PROCEDURE", &procedures),
-        Some(Command::Functions(functions)) => routines::run(&meaning, "FUNCTION", &functions),
+        Some(Command::Procedures(procedures)) => routines::run(&meaning, ObjectKind::Procedure, &procedures),
+        Some(Command::Functions(functions)) => routines::run(&meaning, ObjectKind::Function, &functions),
         Some(Command::Check(check)) => check::run(&meaning, &check),
         Some(Command::Test(test)) => testing::run(&meaning, &test),
         Some(Command::Fmt(fmt)) => fmt::run(&meaning, &fmt),

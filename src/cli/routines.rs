@@ -8,7 +8,7 @@
 
 use std::io::Write;
 
-use gobi_grammar::ast::StatementKind;
+use gobi_grammar::ast::{ObjectKind, StatementKind};
 
 use super::args::{Routines, RoutinesCommand};
 use super::failure::Failure;
@@ -17,10 +17,11 @@ use super::source::Source;
 use super::tables::{need_database, quoted, run as run_text};
 
 /// Procedures, or functions.
-pub fn run(meaning: &Meaning, kind: &str, args: &Routines) -> Result<(), Failure> {
+pub fn run(meaning: &Meaning, kind: ObjectKind, args: &Routines) -> Result<(), Failure> {
     need_database(meaning)?;
+    let word = kind.words();
     match &args.command {
-        RoutinesCommand::List => run_text(meaning, &format!("SHOW {kind}S")),
+        RoutinesCommand::List => run_text(meaning, &format!("SHOW {word}S")),
         RoutinesCommand::Show { name } => show(meaning, kind, name),
         RoutinesCommand::Run { name, args } => {
             let call = format!("CALL {}({})", quoted(name), arguments(meaning, args)?);
@@ -35,7 +36,7 @@ pub fn run(meaning: &Meaning, kind: &str, args: &Routines) -> Result<(), Failure
             let to = to.as_deref().unwrap_or("now()");
             let between = from.as_ref().map(|from| format!(" BETWEEN {from} AND {to}"));
             let name = quoted(name);
-            let text = format!("DIFF {kind} {name}{}", between.unwrap_or_default());
+            let text = format!("DIFF {word} {name}{}", between.unwrap_or_default());
             let read = gobi_grammar::parse(&text, meaning.settings.dialect);
             match read.statements.len() {
                 0 | 1 => run_text(meaning, &text),
@@ -66,7 +67,7 @@ fn arguments(meaning: &Meaning, args: &[String]) -> Result<String, Failure> {
     Ok(args.join(", "))
 }
 
-fn show(meaning: &Meaning, kind: &str, name: &str) -> Result<(), Failure> {
+fn show(meaning: &Meaning, kind: ObjectKind, name: &str) -> Result<(), Failure> {
     let source = Source::text(name);
     let statements = meaning.client().session().routine_definitions(kind, name);
     let statements = statements.map_err(|error| source.fail(meaning, &error))?;

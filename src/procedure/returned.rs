@@ -161,8 +161,8 @@ const YIELDED: &str = "yielded\u{1}";
 /// The rows before they have the types that are declared; nobody else can write that.
 const ROWS: &str = "rows\u{1}";
 
-/// The query whose columns another one gives names and types, if that was made here, and the columns.
-pub(super) fn declared(query: &Query) -> Option<(&Query, Vec<(&Ident, &TypeName)>)> {
+/// The query of a body that declares its columns, and those: names and types.
+pub fn declared_columns(query: &Query) -> Option<(&Query, Vec<(&Ident, &TypeName)>)> {
     let QueryBody::Select(select) = &query.body else {
         return None;
     };
@@ -182,11 +182,6 @@ pub(super) fn declared(query: &Query) -> Option<(&Query, Vec<(&Ident, &TypeName)
         _ => None,
     };
     Some((rows, select.items.iter().filter_map(column).collect()))
-}
-
-/// The query of a body that declares its columns, and how many it declares.
-pub fn declared_columns(query: &Query) -> Option<(&Query, usize)> {
-    declared(query).map(|(rows, columns)| (rows, columns.len()))
 }
 
 /// Whether the items of a query are its columns: none stands for several.

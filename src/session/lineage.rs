@@ -33,6 +33,8 @@ pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
     let Some(found) = object(catalog, &parts) else {
         let of = parts.split_last().and_then(|(_, parts)| object(catalog, parts));
         return match of {
+            Some(of) if is_member(of, &parts) => Err(of_module(of, &parts, last.span)),
+            Some(of) if of.entity.kind() == "module" => Err(unknown(catalog, &parts, last.span)),
             Some(of) => columns::show(session, of.id, last, span),
             None => Err(unknown(catalog, &parts, last.span)),
         };
@@ -74,6 +76,23 @@ pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
         &rows,
         span,
     ))
+}
+
+/// Whether a module has something under a name.
+fn is_member(of: &Entry, parts: &[&str]) -> bool {
+    let Entity::Routine(def) = &*of.entity else {
+        return false;
+    };
+    let whole = parts.join(".");
+    let mut members = def.members.iter().flatten();
+    members.any(|member| member.name.eq_ignore_ascii_case(&whole))
+}
+
+/// The error of what a module has: what it names is known of the whole.
+fn of_module(module: &Entry, parts: &[&str], span: Span) -> Error {
+    let name = module.entity.name();
+    let message = format!("`{}` is a part of the module `{name}`", parts.join("."));
+    Error::new(Diagnostic::new("42809", span, message).with_help(format!("write `SHOW LINEAGE {name}`")))
 }
 
 /// An object by its name: a table, a view or a routine, else a trigger, else a module, else a function of receivers.

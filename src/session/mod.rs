@@ -70,7 +70,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use gobi_grammar::ast::{Span, Statement};
+use gobi_grammar::ast::{ObjectKind, Span, Statement};
 use gobi_grammar::{Diagnostic, Dialect};
 
 pub use crate::exec::{CancelToken, Engine, EngineConfig, JitMode, Progress};
@@ -321,7 +321,7 @@ impl Session {
             return Ok(define::text::of_all(catalog, &beside));
         };
         let parts: Vec<&str> = name.split('.').collect();
-        match catalog.find(&parts) {
+        match catalog.find(&[name]).or_else(|| catalog.find(&parts)) {
             Some(entry) => Ok(define::text::of_one(catalog, entry.id)),
             None => {
                 let message = format!("there is no table or view `{name}`");
@@ -331,20 +331,22 @@ impl Session {
     }
 
     /// Statements that make the functions or procedures of a name again: one, or one for each receiver.
-    pub fn routine_definitions(&mut self, kind: &str, name: &str) -> Result<Vec<String>, Error> {
+    pub fn routine_definitions(&mut self, kind: ObjectKind, name: &str) -> Result<Vec<String>, Error> {
         let span = Span::new(0, name.len());
         self.refresh_view(span)?;
         let none = crate::catalog::Catalog::default();
         let view = self.relations.view.as_ref();
         let catalog = view.map_or(&none, store::View::catalog);
         let found = catalog.routines(crate::catalog::MAIN_SCHEMA, name);
-        if found.is_empty() {
+        let members = routines::members_of(catalog, name);
+        if found.is_empty() && members.is_empty() {
             return Err(routines::no_routine(view, kind, name, span));
         }
         let statements = found
             .into_iter()
             .flat_map(|(entry, _)| define::text::of_one(catalog, entry.id));
-        Ok(statements.collect())
+        // What a module has is made with it.
+        Ok(statements.chain(members.into_iter().map(|(_, text)| text)).collect())
     }
 
     /// Makes the database, if there is none yet; whether there was none.

@@ -126,6 +126,7 @@ fn whole(session: &mut Session, script: &Script, running: Running) -> Result<Vec
     let kept = session.relations.routines.clone_state();
     let outer = (session.script.clone(), session.statement.clone());
     let number = session.relations.routines.sources.begin_script();
+    let together = session.relations.routines.together.clone();
     session.script = text.as_str().into();
     let inside = session.in_transaction();
     let before = Ident {
@@ -157,6 +158,7 @@ fn whole(session: &mut Session, script: &Script, running: Running) -> Result<Vec
         done.and_then(|shown| ended.map(|()| shown))
     });
     session.relations.routines.sources.end_script(number);
+    session.relations.routines.together = together;
     (session.script, session.statement) = outer;
     done.map_err(|error| {
         session.relations.routines.restore_state(kept);

@@ -121,7 +121,10 @@ pub fn run(session: &mut Session, show: &Show, span: Span) -> Result<StatementRe
 /// `DESCRIBE query`.
 pub fn describe(session: &mut Session, query: &Query, dialect: Dialect, span: Span) -> Result<StatementResult, Error> {
     let mut tables = StatementTables::new(&mut session.relations);
-    let bound = statement::bind(query, dialect, &mut tables)?;
+    let bound = match statement::bind(query, dialect, &mut tables) {
+        Ok(bound) => bound,
+        Err(error) => return Err(with_kind(session, query, error)),
+    };
     let named = tables.first_named().filter(|_| is_name(query));
     if let Some((which, id)) = named
         && let Some(view) = session.relations.view_of(which)
@@ -142,6 +145,31 @@ pub fn describe(session: &mut Session, query: &Query, dialect: Dialect, span: Sp
         &rows,
         span,
     )))
+}
+
+/// The error of a name that is one of something else than a relation, which has a DESCRIBE of its own.
+fn with_kind(session: &mut Session, query: &Query, error: Error) -> Error {
+    let QueryBody::Select(select) = &query.body else {
+        return error;
+    };
+    let is_unknown = is_name(query) && error.diagnostics.iter().any(|first| first.code == "42P01");
+    let name = match select.from.first().map(|table| &table.kind) {
+        Some(TableRefKind::Name(path)) if is_unknown => {
+            let parts: Vec<&str> = path.iter().map(|part| part.text.as_str()).collect();
+            parts.join(".")
+        }
+        _ => return error,
+    };
+    match routines::kind_of(session, &name) {
+        Some(kind) => {
+            let words = kind.words();
+            error.with_help(format!(
+                "`{name}` is a {}: `DESCRIBE {words} {name}`",
+                words.to_lowercase()
+            ))
+        }
+        None => error,
+    }
 }
 
 /// Whether a query is no more than the name of a relation as it is now.

@@ -198,7 +198,7 @@ pub fn named_in(catalog: &Catalog, words: &HashSet<String>) -> Vec<EntityId> {
 }
 
 /// DROP TYPE in a database.
-pub fn drop(drop: &Drop, view: &mut View) -> Result<(), Error> {
+pub fn drop(session: &mut Session, drop: &Drop, view: &mut View) -> Result<(), Error> {
     for path in &drop.names {
         let name = name_of(path)?;
         let Some((id, _)) = view.catalog().named_type(MAIN_SCHEMA, &name.text) else {
@@ -222,8 +222,7 @@ pub fn drop(drop: &Drop, view: &mut View) -> Result<(), Error> {
             return Err(needed(catalog, &name.text, &tables, name.span));
         }
         let cascade = drop.behavior == Some(DropBehavior::Cascade);
-        let gone = catalog.drop(id, cascade);
-        gone.map_err(|error| define::catalog_error(&error, name.span))?;
+        define::drop::all(session, view, &[(id, name)], cascade)?;
     }
     Ok(())
 }

@@ -37,6 +37,27 @@ fn procedures_are_profiled_in_a_format() {
 }
 
 #[test]
+fn what_a_module_has_is_shown_compared_and_profiled() {
+    let folder = folder();
+    let text = "create table t (a int); module m {
+  function f(x int) => x + 1
+  procedure p(x int) {
+    insert into t values (f(x))
+  }
+}";
+    output(folder.path(), &["-d", "db", "-c", text]);
+    let of = |args: &[&str]| output(folder.path(), &[&["-d", "db", "--format", "csv"], args].concat());
+    assert_eq!(of(&["functions", "show", "m.f"]), "function f(x int) => x + 1\n");
+    assert_eq!(
+        of(&["functions", "diff", "m.f"]),
+        "change,line\n+,function f(x int) => x + 1\n"
+    );
+    let profile = of(&["procedures", "profile", "m.p", "3"]);
+    let line = profile.lines().find(|line| line.contains("insert into")).unwrap();
+    assert!(line.starts_with("4,1,1,"), "{profile}");
+}
+
+#[test]
 fn an_argument_of_a_procedure_is_one_expression() {
     let folder = folder();
     let text = "create table t (a int); upsert function g(x int) => x + 1";

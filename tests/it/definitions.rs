@@ -153,6 +153,56 @@ fn the_schema_makes_what_a_definition_names_before_it() {
 }
 
 #[test]
+fn the_schema_makes_functions_together_that_call_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let text = "create table log (n int);
+         upsert function even(n int) returns boolean => case when n = 0 then true else odd(n - 1) end
+         upsert function odd(n int) returns boolean => case when n = 0 then false else even(n - 1) end
+         create view evens as select n from log where even(n);
+         set dialect = 'ansi';
+         create function counted(n int) returns bigint return (select count(*) from evens) + n;
+         create function third(n int) returns int return n;
+         set dialect = 'grizzly';
+         upsert procedure up(n int) { if n < 3 { insert into log values (n); call down(n + 1) } }
+         set dialect = 'ansi';
+         create or replace procedure down(n int) as { if counted(n) < 100 { call up(n) } };
+         set dialect = 'grizzly';
+         create or replace function third(n int) returns int return case when n < 3 then n else fourth(n - 3) end;
+         create function fourth(n int) returns int return third(n) + counted(0);
+         module rates { function vat(n int) returns int => n + 1 }
+         create table bill (n int default rates.vat(1), check (rates.vat(n) > 0));
+         create table `a.b|c d` (n int);
+         upsert procedure note() { insert into log values (new.n) }
+         upsert trigger as noted (event: 'insert', target: '`a.b|c d`|bill', call: 'note')";
+    std::fs::write(folder.join("made.grz"), text).unwrap();
+    let made = gobi(folder, &["-d", "db", "run", "made.grz"]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    let schema = |db: &str| gobi(folder, &["-d", db, "schema"]).out;
+    let text = schema("db");
+    std::fs::write(folder.join("schema.grz"), &text).unwrap();
+    let made = gobi(folder, &["-d", "other", "run", "schema.grz"]);
+    assert_eq!(made.code, Some(0), "{}{text}", made.err);
+    assert_eq!(schema("other"), text);
+    let called = |db: &str| {
+        gobi(
+            folder,
+            &[
+                "-d",
+                db,
+                "-c",
+                "call up(0); select fourth(7), even(4)",
+                "--format",
+                "csv",
+            ],
+        )
+        .out
+    };
+    let of_one = called("db");
+    assert_eq!((called("other"), of_one.lines().count()), (of_one, 2));
+}
+
+#[test]
 fn files_are_imported_and_exported() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

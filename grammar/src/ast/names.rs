@@ -24,6 +24,7 @@ impl StatementKind {
             Self::CreateWatermark(_) => create(ObjectKind::Watermark),
             Self::Drop(drop) => format!("DROP {}", drop.kind.words()),
             Self::DescribeObject(describe) => format!("DESCRIBE {}", describe.kind.words()),
+            Self::DiffRoutine(diff) => format!("DIFF {}", diff.kind.words()),
             Self::Unsupported { feature } => feature.clone(),
             Self::Routine(routine) => {
                 let kind = if routine.is_procedure { "PROCEDURE" } else { "FUNCTION" };
@@ -73,8 +74,6 @@ impl StatementKind {
             Self::UseBranch(_) => "USE BRANCH",
             Self::MergeBranch(_) => "MERGE BRANCH",
             Self::Diff(_) => "DIFF",
-            Self::DiffRoutine(diff) if diff.is_procedure => "DIFF PROCEDURE",
-            Self::DiffRoutine(_) => "DIFF FUNCTION",
             Self::Log(_) => "LOG",
             Self::Blame(_) => "BLAME",
             Self::VerifyTable(_) => "VERIFY TABLE",

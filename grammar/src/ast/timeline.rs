@@ -6,7 +6,7 @@
 //!
 //! Does not: resolve a time to a commit.
 
-use super::{Expr, Ident, Path, Span};
+use super::{Expr, Ident, ObjectKind, Path, Span};
 
 /// A point of the timeline.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,8 +129,8 @@ pub struct Diff {
 /// `DIFF PROCEDURE p [BETWEEN when AND when]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiffRoutine {
-    /// `PROCEDURE` was written, not `FUNCTION`.
-    pub is_procedure: bool,
+    /// A procedure, a function or a module.
+    pub kind: ObjectKind,
     /// Which.
     pub name: Path,
     /// The earlier state and the later one; none: the version before the last one, and the last one.

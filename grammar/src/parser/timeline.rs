@@ -11,7 +11,7 @@ use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::ast::{
     Blame, ChangesStart, CreateBranch, CreateSnapshot, CreateWatermark, Diff, DiffRoutine, Log, MergeBranch, MergePick,
-    Span, StatementKind, TableRef, TableRefKind, TableTime, When, WhenKind,
+    ObjectKind, Span, StatementKind, TableRef, TableRefKind, TableTime, When, WhenKind,
 };
 
 impl Builder<'_> {
@@ -157,10 +157,16 @@ impl Builder<'_> {
     }
 
     fn diff_routine(&mut self, node: Node<'_>) -> Option<StatementKind> {
-        let (mut is_procedure, mut name, mut points) = (false, None, Vec::new());
+        let (mut kind, mut name, mut points) = (ObjectKind::Function, None, Vec::new());
         for part in parts(node) {
             match part.as_rule() {
-                Rule::routine_word => is_procedure = part.as_str().trim_end().eq_ignore_ascii_case("procedure"),
+                Rule::routine_word => {
+                    kind = match part.as_str().trim_end().to_ascii_lowercase().as_str() {
+                        "procedure" => ObjectKind::Procedure,
+                        "module" => ObjectKind::Module,
+                        _ => ObjectKind::Function,
+                    };
+                }
                 Rule::table_path => name = Some(self.idents(part)),
                 Rule::when => points.extend(self.when(part)),
                 _ => {}
@@ -168,7 +174,7 @@ impl Builder<'_> {
         }
         let mut points = points.into_iter();
         Some(StatementKind::DiffRoutine(DiffRoutine {
-            is_procedure,
+            kind,
             name: name?,
             between: points.next().zip(points.next()),
         }))

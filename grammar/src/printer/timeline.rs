@@ -216,11 +216,7 @@ impl Printer {
     }
 
     fn diff_routine(&mut self, diff: &DiffRoutine) {
-        self.word(if diff.is_procedure {
-            "DIFF PROCEDURE "
-        } else {
-            "DIFF FUNCTION "
-        });
+        self.word(&format!("DIFF {} ", diff.kind.words()));
         self.path(&diff.name);
         if let Some((from, to)) = &diff.between {
             self.after(" BETWEEN ", Some(from));

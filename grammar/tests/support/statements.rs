@@ -595,13 +595,16 @@ fn timeline() -> BoxedStrategy<StatementKind> {
         )
             .prop_map(|(name, into, pick)| StatementKind::MergeBranch(MergeBranch { name, into, pick })),
         ident().prop_map(StatementKind::AdvanceWatermark),
-        (any::<bool>(), free_path(), option::of((when(e()), when(e())))).prop_map(|(is_procedure, name, between)| {
-            StatementKind::DiffRoutine(DiffRoutine {
-                is_procedure,
-                name,
-                between,
-            })
-        }),
+        (
+            prop_oneof![
+                Just(ObjectKind::Procedure),
+                Just(ObjectKind::Function),
+                Just(ObjectKind::Module)
+            ],
+            free_path(),
+            option::of((when(e()), when(e()))),
+        )
+            .prop_map(|(kind, name, between)| { StatementKind::DiffRoutine(DiffRoutine { kind, name, between }) }),
         (option::of(free_path()), when(e()), when(e())).prop_map(|(table, from, to)| StatementKind::Diff(Diff {
             table,
             from,

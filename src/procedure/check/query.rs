@@ -45,7 +45,7 @@ impl Checker<'_> {
     }
 
     fn bound_query_here(&mut self, query: &ast::Query) -> Option<(Vec<Field>, Vec<ColumnId>)> {
-        if let Some((rows, columns)) = returned::declared(query) {
+        if let Some((rows, columns)) = returned::declared_columns(query) {
             let (given, _) = self.bound_query(rows)?;
             self.check_returned(rows, &columns, &given)?;
         }

@@ -6,12 +6,14 @@
 //!
 //! Does not: free rows; history keeps them.
 
+mod expressions;
+
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Drop, DropBehavior, Ident, ObjectKind};
 use gobi_grammar::similar::nearest;
 
 use super::{catalog_error, schema_and_name};
-use crate::catalog::{Entity, Entry, MAIN_SCHEMA};
+use crate::catalog::{CatalogError, Entity, EntityId, Entry, MAIN_SCHEMA};
 use crate::procedure::written_receiver;
 use crate::session::change::Running;
 use crate::session::store::View;
@@ -40,9 +42,9 @@ fn kind_of(kind: ObjectKind) -> Option<&'static str> {
 }
 
 /// Drops them.
-pub fn run(session: &Session, drop: &Drop, view: &mut View, running: Running) -> Result<(), Error> {
+pub fn run(session: &mut Session, drop: &Drop, view: &mut View, running: Running) -> Result<(), Error> {
     if drop.kind == ObjectKind::Type {
-        return types::drop(drop, view);
+        return types::drop(session, drop, view);
     }
     if drop.kind == ObjectKind::Trigger {
         return triggers::define::drop(drop, view);
@@ -56,6 +58,7 @@ pub fn run(session: &Session, drop: &Drop, view: &mut View, running: Running) ->
     let receiver = receiver.map(|ty| written_receiver(ty, running.dialect, &session.relations.types()));
     let receiver = receiver.transpose().map_err(Error::all)?.map(|ty| ty.to_string());
     let kind = kind_of(drop.kind).unwrap_or("object");
+    let mut going: Vec<(EntityId, &Ident)> = Vec::new();
     for path in &drop.names {
         let (schema, name) = match drop.kind {
             ObjectKind::Schema => schema_name(path)?,
@@ -81,16 +84,40 @@ pub fn run(session: &Session, drop: &Drop, view: &mut View, running: Running) ->
         if entry.entity.kind() != kind {
             return Err(wrong_kind(&entry, kind, name));
         }
-        let cascade = drop.behavior == Some(DropBehavior::Cascade);
-        for entry in found {
-            let gone = view.changes.catalog.drop(entry.id, cascade);
-            for entry in gone.map_err(|error| catalog_error(&error, name.span))? {
-                view.changes.tables.remove(&entry.id);
-            }
+        going.extend(found.iter().map(|entry| (entry.id, name)));
+    }
+    let cascade = drop.behavior == Some(DropBehavior::Cascade);
+    all(session, view, &going, cascade)?;
+    if drop.kind == ObjectKind::Module {
+        let names = drop.names.iter().filter_map(|path| path.last());
+        for name in names {
+            routines::drop_module_types(session, name, drop.behavior, view)?;
         }
-        if drop.kind == ObjectKind::Module {
-            routines::drop_module_types(name, drop.behavior, view)?;
+    }
+    Ok(())
+}
+
+/// Drops entities, which may need each other; with `cascade` all that needs them.
+pub fn all(session: &mut Session, view: &mut View, ids: &[(EntityId, &Ident)], cascade: bool) -> Result<(), Error> {
+    let Some((_, first)) = ids.first() else { return Ok(()) };
+    let numbers: Vec<EntityId> = ids.iter().map(|(id, _)| *id).collect();
+    let going = view.catalog().going(&numbers);
+    let calling = expressions::calling(session, view, &going, first.span);
+    if cascade {
+        expressions::take(view, &calling, first)?;
+    }
+    let called: Vec<String> = calling.iter().map(expressions::Expression::described).collect();
+    let gone = view.changes.catalog.drop_all(&numbers, cascade, &called);
+    let place = |error: &CatalogError| match error {
+        CatalogError::Needed { name, .. } => {
+            let named = name.split('`').nth(1).unwrap_or_default();
+            let is_it = |(_, ident): &&(EntityId, &Ident)| ident.text.eq_ignore_ascii_case(named);
+            ids.iter().find(is_it).map_or(first.span, |(_, ident)| ident.span)
         }
+        _ => first.span,
+    };
+    for entry in gone.map_err(|error| catalog_error(&error, place(&error)))? {
+        view.changes.tables.remove(&entry.id);
     }
     Ok(())
 }

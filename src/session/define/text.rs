@@ -8,11 +8,14 @@
 //! Does not: write rows.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::catalog::{
     Catalog, Entity, EntityId, Entry, ForeignKeyDef, KeyAction, KeyDef, MAIN_SCHEMA, Source, Storage, TableDef,
     TriggerDef,
 };
+use crate::session::routines::circles;
+use crate::session::triggers::written;
 use crate::session::types;
 use crate::types::{Field, LogicalType};
 
@@ -87,6 +90,8 @@ struct Ordered<'c> {
     made: &'c HashMap<EntityId, EntityId>,
     /// Functions, procedures and modules by name, in lower case.
     routines: Vec<(String, EntityId)>,
+    /// Functions and procedures that call each other: they stand one behind another, so that they are made together.
+    circles: HashMap<EntityId, Arc<[EntityId]>>,
     seen: HashSet<EntityId>,
     out: Vec<String>,
 }
@@ -97,10 +102,12 @@ impl<'c> Ordered<'c> {
             Entity::Routine(def) => Some((def.name.to_lowercase(), entry.id)),
             _ => None,
         });
+        let routines: Vec<(String, EntityId)> = routines.collect();
         Self {
             catalog,
             made,
-            routines: routines.collect(),
+            circles: circles_of(catalog, &routines),
+            routines,
             seen: HashSet::new(),
             out,
         }
@@ -113,13 +120,17 @@ impl<'c> Ordered<'c> {
         if let Some(model) = self.made.get(&id) {
             return self.add(*model);
         }
-        let Some(entry) = self.catalog.get(id) else { return };
-        let needs = match &*entry.entity {
-            Entity::Table(def) => self.called_by(def),
-            other => other.needs(),
-        };
-        needs.into_iter().for_each(|id| self.add(id));
-        self.out.extend(own(entry));
+        let circle = self.circles.get(&id).cloned().unwrap_or_else(|| [id].into());
+        self.seen.extend(circle.iter());
+        for member in circle.iter().filter_map(|id| self.catalog.get(*id)) {
+            let needs = match &*member.entity {
+                Entity::Table(def) => self.called_by(def),
+                other => other.needs(),
+            };
+            needs.into_iter().for_each(|id| self.add(id));
+        }
+        let members = circle.iter().filter_map(|id| self.catalog.get(*id));
+        self.out.extend(members.filter_map(own));
     }
 
     /// What the expressions of a table may call.
@@ -131,9 +142,32 @@ impl<'c> Ordered<'c> {
             .chain(conditions)
             .flat_map(|source| called_in(&source.text))
             .collect();
-        let called = self.routines.iter().filter(|(name, _)| words.contains(name));
-        called.map(|(_, id)| *id).collect()
+        // What a module has may be called with the module's name before its arguments.
+        let is_module = |id: &EntityId| {
+            let entity = self.catalog.get(*id).map(|entry| &*entry.entity);
+            matches!(entity, Some(Entity::Routine(routine)) if routine.members.is_some())
+        };
+        let called = |(name, id): &&(String, EntityId)| words.contains(name) || is_module(id) && def.mentions(name);
+        self.routines.iter().filter(called).map(|(_, id)| *id).collect()
     }
+}
+
+/// The circles of more than one function or procedure, by each of their members.
+fn circles_of(catalog: &Catalog, routines: &[(String, EntityId)]) -> HashMap<EntityId, Arc<[EntityId]>> {
+    let numbers: HashMap<EntityId, usize> = routines.iter().map(|(_, id)| *id).zip(0..).collect();
+    let needs = |(_, id): &(String, EntityId)| {
+        let needs = catalog.get(*id).map(|entry| entry.entity.needs());
+        let routines = needs.into_iter().flatten();
+        routines.filter_map(|id| numbers.get(&id).copied()).collect()
+    };
+    let needs: Vec<Vec<usize>> = routines.iter().map(needs).collect();
+    let mut found = HashMap::new();
+    for circle in circles(&needs).into_iter().filter(|circle| circle.len() > 1) {
+        let members = circle.iter().filter_map(|at| routines.get(*at));
+        let members: Arc<[EntityId]> = members.map(|(_, id)| *id).collect();
+        found.extend(members.iter().map(|id| (*id, members.clone())));
+    }
+    found
 }
 
 /// The words of an expression behind which `(` or `.` stands, in lower case.
@@ -216,8 +250,8 @@ pub fn trigger(catalog: &Catalog, def: &TriggerDef) -> String {
         .iter()
         .filter_map(|id| catalog.get(*id))
         .map(|entry| match &*entry.schema {
-            MAIN_SCHEMA => entry.entity.name().to_owned(),
-            schema => format!("{schema}.{}", entry.entity.name()),
+            MAIN_SCHEMA => written(entry.entity.name()),
+            schema => format!("{}.{}", written(schema), written(entry.entity.name())),
         });
     let targets: Vec<String> = targets.collect();
     let events: Vec<&str> = def.events.iter().map(|event| event.name()).collect();

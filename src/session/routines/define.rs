@@ -14,8 +14,9 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use super::known::{self, Known};
 use super::models::{self, Spec};
+use super::together::{self, Part};
 use super::{Naming, Running, changes, unsupported};
-use crate::catalog::{Entity, RoutineDef, Source};
+use crate::catalog::{Catalog, Entity, EntityId, MAIN_SCHEMA, RoutineDef, Source};
 use crate::plan::{RoutineCall, bind_type};
 use crate::procedure::{Callable, Definition, Definitions as _, Instances, Question, check_definition};
 use crate::session::databases::TEMP;
@@ -129,70 +130,129 @@ fn name_of(routine: &ast::Routine, running: Running) -> Result<&ast::Ident, Erro
     }
 }
 
-/// Makes a function or procedure of the database.
+/// Makes a function or procedure of the database, with those of the script that are made together with it.
 pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, running: Running) -> Result<(), Error> {
-    let name = name_of(routine, running)?;
-    refuse(session, routine, running)?;
-    let (mut definition, text) = read(session, &name.text, running)?;
-    Arc::make_mut(&mut definition).stored = true;
-    let receiver = receiver_of(session, &definition)?;
-    let before = view.catalog().routines(crate::catalog::MAIN_SCHEMA, &name.text);
-    let before = before.into_iter().find(|(_, def)| def.receiver == receiver);
-    let before = before.map(|(entry, def)| (entry.id, def.clone()));
-    if let Some((_, known)) = &before
-        && stays(known, routine, name, &text)?
-    {
-        return Ok(());
+    let together = &mut session.relations.routines.together;
+    match together.of(&session.script, running.span, view.catalog()) {
+        Part::Alone => alone(session, routine, view, running),
+        Part::First(members) => together::store(session, &members, view, running),
+        Part::Made => Ok(()),
     }
-    let spec = Spec::of(&name.text, &definition.routine).map_err(Error::new)?;
-    let replaced = before.as_ref().and_then(|(id, _)| {
-        let known = session.relations.routines.known.of_entry(*id);
+}
+
+/// A definition that the database is to have.
+pub(super) struct New<'r> {
+    pub routine: &'r ast::Routine,
+    pub name: &'r ast::Ident,
+    pub definition: Arc<Definition>,
+    text: String,
+    dialect: Dialect,
+    receiver: Option<String>,
+    /// What it takes the place of.
+    before: Option<(EntityId, RoutineDef)>,
+}
+
+impl<'r> New<'r> {
+    /// Reads it; `None` if what is there stays.
+    pub fn read(
+        session: &mut Session,
+        routine: &'r ast::Routine,
+        view: &View,
+        running: Running,
+    ) -> Result<Option<Self>, Error> {
+        let name = name_of(routine, running)?;
+        refuse(session, routine, running)?;
+        let (mut definition, text) = read(session, &name.text, running)?;
+        Arc::make_mut(&mut definition).stored = true;
+        let receiver = receiver_of(session, &definition)?;
+        let before = view.catalog().routines(MAIN_SCHEMA, &name.text);
+        let before = before.into_iter().find(|(_, def)| def.receiver == receiver);
+        let before = before.map(|(entry, def)| (entry.id, def.clone()));
+        if let Some((_, known)) = &before
+            && stays(known, routine, name, &text)?
+        {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            routine,
+            name,
+            definition,
+            text,
+            dialect: running.dialect,
+            receiver,
+            before,
+        }))
+    }
+
+    /// What is kept of it.
+    pub fn def(&self, signature: String, named: Naming) -> RoutineDef {
+        RoutineDef {
+            name: self.name.text.clone(),
+            procedure: self.routine.is_procedure,
+            receiver: self.receiver.clone(),
+            members: None,
+            source: Source {
+                text: self.text.clone(),
+                dialect: dialect_name(self.dialect).into(),
+            },
+            signature,
+            version: self.before.as_ref().map_or(1, |(_, def)| def.version + 1),
+            names: named.names,
+            writes: named.writes,
+            definer: self.routine.rights == Some(ast::Rights::Definer),
+        }
+    }
+
+    /// Puts it into the catalog.
+    pub fn put(&self, catalog: &mut Catalog, def: RoutineDef) -> Result<EntityId, Error> {
+        let made = match &self.before {
+            Some((id, _)) => catalog.replace(*id, Entity::Routine(def)).map(|()| *id),
+            None => catalog.create(MAIN_SCHEMA, Entity::Routine(def)),
+        };
+        made.map_err(|error| Error::new(Diagnostic::new(error.code(), self.name.span, error.to_string())))
+    }
+}
+
+fn alone(session: &mut Session, routine: &ast::Routine, view: &mut View, running: Running) -> Result<(), Error> {
+    let Some(new) = New::read(session, routine, view, running)? else {
+        return Ok(());
+    };
+    let definition = &new.definition;
+    let spec = Spec::of(&new.name.text, &definition.routine).map_err(Error::new)?;
+    let itself = new.before.as_ref().map(|(id, _)| *id);
+    let replaced = itself.and_then(|id| {
+        let known = session.relations.routines.known.of_entry(id);
         known.into_iter().next()
     });
-    let (callable, mut named, columns) = checked_stored(session, &definition, (spec.as_ref(), &text))?;
+    let (callable, mut named, columns) = checked_stored(session, definition, (spec.as_ref(), &new.text))?;
     if let Some(spec) = &spec {
-        models::check_audits(session, &definition, spec, running)?;
+        models::check_audits(session, definition, spec, running)?;
     }
-    warn(session, models::unscheduled(&definition), running);
-    let itself = before.as_ref().map(|(id, _)| *id);
+    warn(session, models::unscheduled(definition), running);
     named.settle(view.catalog(), |id| Some(id) == itself, definition.words());
     let signature = match &spec {
         Some(spec) => spec.signature(),
-        None if definition.is_of_triggers() => "trigger".to_owned(),
-        None => signature(&definition, callable.as_ref()),
+        None => kept_signature(definition, callable.as_ref()),
     };
-    let def = RoutineDef {
-        name: name.text.clone(),
-        procedure: routine.is_procedure,
-        receiver,
-        members: None,
-        source: Source {
-            text,
-            dialect: dialect_name(running.dialect).into(),
-        },
-        signature,
-        version: before.as_ref().map_or(1, |(_, def)| def.version + 1),
-        names: named.names,
-        writes: named.writes,
-        definer: routine.rights == Some(ast::Rights::Definer),
-    };
-    let catalog = &mut view.changes.catalog;
-    let made = match before {
-        Some((id, _)) => catalog.replace(id, Entity::Routine(def)),
-        None => catalog
-            .create(crate::catalog::MAIN_SCHEMA, Entity::Routine(def))
-            .map(drop),
-    };
-    made.map_err(|error| Error::new(Diagnostic::new(error.code(), name.span, error.to_string())))?;
+    let def = new.def(signature, named);
+    new.put(&mut view.changes.catalog, def)?;
     match &spec {
         Some(spec) => models::make_ahead(
             session,
             view,
-            (&definition, spec, &columns),
+            (definition, spec, &columns),
             replaced.as_deref(),
             running,
         ),
         None => Ok(()),
+    }
+}
+
+/// The signature that is kept with a definition which is no model.
+pub(super) fn kept_signature(definition: &Definition, callable: Option<&Callable>) -> String {
+    match definition.is_of_triggers() {
+        true => "trigger".to_owned(),
+        false => signature(definition, callable),
     }
 }
 
@@ -217,7 +277,7 @@ fn stays(known: &RoutineDef, routine: &ast::Routine, name: &ast::Ident, text: &s
 }
 
 /// Tells whoever runs or checks the script.
-fn warn(session: &mut Session, warning: Option<Diagnostic>, running: Running) {
+pub(super) fn warn(session: &mut Session, warning: Option<Diagnostic>, running: Running) {
     let Some(warning) = warning else { return };
     let routines = &mut session.relations.routines;
     routines
@@ -283,13 +343,20 @@ pub fn of_session(session: &Session, mut error: Error) -> Error {
                 "`{short}` is a temporary table of the session, which other sessions do not have: make it without `TEMP`, or give the rows as a parameter"
             );
             diagnostic.help = Some(help);
+        } else if diagnostic.code == "42P01" && session.relations.routines.together.may_be_rows(short) {
+            let help = "what a trigger calls has the rows of its statement as `new_rows` and `old_rows`; one that `returns trigger` knows the names of REFERENCING, too";
+            diagnostic.help.get_or_insert_with(|| help.to_owned());
         }
         let name = diagnostic.message.split("function `").nth(1);
         let name = name
             .and_then(|name| name.split('`').next())
             .unwrap_or_default()
             .to_owned();
-        if diagnostic.code == "42883" && known.is_local(&name) {
+        if diagnostic.code == "42883" && session.relations.routines.together.defines(&name) {
+            diagnostic.help = Some(format!(
+                "`{name}` is defined later: definitions that call each other stand one directly behind another, and are made together"
+            ));
+        } else if diagnostic.code == "42883" && known.is_local(&name) {
             diagnostic.help = Some(format!(
                 "`{name}` is a function of the session: `upsert function {name} …` keeps it in the database"
             ));
@@ -384,7 +451,7 @@ fn named(
     session: &mut Session,
     definition: &Definition,
     (instances, first): (&mut Instances, usize),
-    mut names: Vec<crate::catalog::EntityId>,
+    mut names: Vec<EntityId>,
 ) -> Result<Naming, Error> {
     let warnings = std::mem::take(&mut instances.warnings);
     session.relations.routines.warnings = warnings;

@@ -11,6 +11,7 @@ use gobi_grammar::ast::{DescribeObject, Ident, ObjectKind, Show, Span};
 use gobi_grammar::similar::nearest;
 
 use super::{Running, define, known, modules};
+use crate::catalog::MAIN_SCHEMA;
 use crate::functions::like::LikePattern;
 use crate::procedure::Definitions as _;
 use crate::session::{Error, ResultStream, Session, StatementResult, triggers, types};
@@ -18,9 +19,7 @@ use crate::session::{Error, ResultStream, Session, StatementResult, triggers, ty
 /// `SHOW FUNCTIONS [LIKE 'pattern']`, `SHOW PROCEDURES`.
 pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStream, Error> {
     let procedures = show.what.text.eq_ignore_ascii_case("procedures");
-    if let Some(first) = show.of.first() {
-        return Err(super::unsupported("SHOW FUNCTIONS IN a schema", first.span));
-    }
+    let module = show.of.first().map(|name| known_module(session, name)).transpose()?;
     let pattern = show
         .like
         .as_ref()
@@ -57,6 +56,12 @@ pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
         }
     }
     rows.retain(|row| {
+        let of = row[0].split_once('.').map(|(of, _)| of);
+        module
+            .as_ref()
+            .is_none_or(|module| of.is_some_and(|of| of.eq_ignore_ascii_case(module)))
+    });
+    rows.retain(|row| {
         pattern
             .as_ref()
             .is_none_or(|pattern| pattern.matches(row[0].as_bytes()))
@@ -67,6 +72,36 @@ pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
         &rows,
         span,
     ))
+}
+
+/// What has a name, and is described by its kind.
+pub fn kind_of(session: &mut Session, name: &str) -> Option<ObjectKind> {
+    session.relations.refresh_routines();
+    let known = &session.relations.routines.known;
+    let methods = known.methods(name);
+    if let Some(definition) = known.find(name).as_ref().or(methods.first()) {
+        return Some(match definition.routine.is_procedure {
+            true => ObjectKind::Procedure,
+            false => ObjectKind::Function,
+        });
+    }
+    let is_type = |known: &str| known.eq_ignore_ascii_case(name);
+    let view = session.relations.view.as_ref();
+    let is_trigger = || view.is_some_and(|view| view.catalog().trigger(MAIN_SCHEMA, name).is_some());
+    match known.module(name) {
+        Some(_) => Some(ObjectKind::Module),
+        None if session.relations.types().declared().any(|(known, _)| is_type(known)) => Some(ObjectKind::Type),
+        None => is_trigger().then_some(ObjectKind::Trigger),
+    }
+}
+
+/// The name of a module whose functions are listed.
+fn known_module(session: &mut Session, name: &Ident) -> Result<String, Error> {
+    session.relations.refresh_routines();
+    match session.relations.routines.known.module(&name.text) {
+        Some(module) => Ok(module.name.clone()),
+        None => Err(super::unsupported("SHOW FUNCTIONS IN a schema", name.span)),
+    }
 }
 
 /// `DESCRIBE FUNCTION f`, `DESCRIBE PROCEDURE p`.

@@ -13,6 +13,7 @@ mod body;
 mod called;
 pub mod changes;
 mod checks;
+mod circles;
 mod define;
 mod dependants;
 mod explained;
@@ -29,6 +30,7 @@ pub mod settled;
 mod sources;
 mod spawned;
 mod streams;
+mod together;
 mod versions;
 
 use std::collections::HashMap;
@@ -40,19 +42,21 @@ use gobi_grammar::{Diagnostic, Dialect, ast};
 pub use answers::{Answering, Slots};
 pub use body::{look as look_at_body, question_types, run as run_body};
 pub use called::made_by;
+pub use circles::circles;
 pub use define::{store, stored_definition, without_own};
 pub use dependants::{Broken, broken, check_alone, each_of, refresh};
 pub use explained::explain_call;
 pub use for_rows::{Rows as CalledRows, RowsCall, call as call_for_rows};
 pub use jobs::Jobs;
 pub use known::{Functions, Known, Macros, declared, entries_of};
-pub use listing::{describe, list};
+pub use listing::{describe, kind_of, list};
 pub use modules::{drop_types_of as drop_module_types, list as list_modules, store as store_module};
 pub use naming::{Naming, direct};
 pub use sources::Sources;
 pub use spawned::Spawned;
 pub use streams::Streams;
-pub use versions::{at_its_time, missing as no_routine};
+pub use together::Together;
+pub use versions::{at_its_time, members_of, missing as no_routine};
 
 use profiles::Profiles;
 
@@ -90,6 +94,8 @@ pub struct Routines {
     /// What is known of those that were checked.
     checks: Option<checks::Checks>,
     stored_checks: Option<checks::StoredChecks>,
+    /// What the script that runs defines in one step.
+    pub together: Together,
     /// Where definitions were written.
     pub sources: Sources,
     /// Where their time went.
@@ -470,6 +476,7 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
 pub fn declare(session: &mut Session, statements: &[(ast::Statement, gobi_grammar::Dialect)]) {
     let expected = statements.iter().filter_map(|(statement, _)| expected(&statement.kind));
     session.relations.routines.known.expect(expected.collect());
+    session.relations.routines.together = Together::of_script(&session.script, statements);
     for (statement, _) in statements {
         if let K::DefineType(define) = &statement.kind {
             types::announce(session, define);

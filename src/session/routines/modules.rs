@@ -99,7 +99,7 @@ pub fn store(session: &mut Session, module: &ast::Module, view: &mut View, runni
     };
     let gone = types_of(view, &name.text).into_iter().map(|(_, gone)| gone);
     let gone: Vec<String> = gone.filter(|gone| !is_there(gone)).collect();
-    drop_types(gone, name.span, None, view)
+    drop_types(session, gone, (name.span, None), view)
 }
 
 /// The types of a module of the database.
@@ -111,12 +111,22 @@ fn types_of(view: &View, module: &str) -> Vec<(EntityId, String)> {
 }
 
 /// Drops the types of a module that is not there any more.
-pub fn drop_types_of(name: &Ident, behavior: Option<DropBehavior>, view: &mut View) -> Result<(), Error> {
+pub fn drop_types_of(
+    session: &mut Session,
+    name: &Ident,
+    behavior: Option<DropBehavior>,
+    view: &mut View,
+) -> Result<(), Error> {
     let names = types_of(view, &name.text).into_iter().map(|(_, name)| name);
-    drop_types(names.collect(), name.span, behavior, view)
+    drop_types(session, names.collect(), (name.span, behavior), view)
 }
 
-fn drop_types(names: Vec<String>, span: Span, behavior: Option<DropBehavior>, view: &mut View) -> Result<(), Error> {
+fn drop_types(
+    session: &mut Session,
+    names: Vec<String>,
+    (span, behavior): (Span, Option<DropBehavior>),
+    view: &mut View,
+) -> Result<(), Error> {
     let path = |text: String| {
         vec![Ident {
             text,
@@ -132,7 +142,7 @@ fn drop_types(names: Vec<String>, span: Span, behavior: Option<DropBehavior>, vi
         receiver: None,
         on: None,
     };
-    types::drop(&drop, view)
+    types::drop(session, &drop, view)
 }
 
 /// An error if something that is called from outside is not a member any more.

@@ -95,8 +95,10 @@ pub fn show(session: &mut Session, show: &Show, span: Span) -> Result<ResultStre
         error.help = near.map(|near| format!("did you mean `{near}`?"));
         return Err(Error::new(error));
     };
-    let profile = routines.profiles.known.get(&name.text.to_lowercase());
     let place = definition.routine.name.first().map_or(0, |name| name.span.start);
+    // What a module has is counted with its text.
+    let of = routines.sources.line_text(place).map_or(&*name.text, |(of, _, _)| of);
+    let profile = routines.profiles.known.get(&of.to_lowercase());
     let text = routines.sources.text_of(place).unwrap_or_default();
     let count = |at: usize| profile.and_then(|profile| profile.lines.get(&(at + 1)));
     let number = |of: fn(&Count) -> u64| -> Vec<Value> {

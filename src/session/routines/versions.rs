@@ -8,13 +8,14 @@
 //! Does not: make versions; `define` does.
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{CallRoutine, DiffRoutine, Query, Span, When};
+use gobi_grammar::ast::{CallRoutine, DiffRoutine, ObjectKind, Query, Span, Statement, StatementKind, When};
 use gobi_grammar::similar::nearest;
 
 use super::known::{self, Known};
 use super::{Running, body, spawned};
 use crate::catalog::{Catalog, MAIN_SCHEMA};
 use crate::session::points::point_error;
+use crate::session::settings::parse_dialect;
 use crate::session::store::View;
 use crate::session::{Error, ResultStream, Session, StatementResult, timeline, transactions};
 use crate::store::table::Snapshot;
@@ -61,14 +62,12 @@ pub fn at_its_time<T>(
     done
 }
 
-/// DIFF PROCEDURE, DIFF FUNCTION: the lines of both texts, each with what became of it.
+/// DIFF PROCEDURE, DIFF FUNCTION, DIFF MODULE: the lines of both texts, each with what became of it.
 pub fn diff(session: &mut Session, diff: &DiffRoutine, running: Running) -> Result<ResultStream, Error> {
-    let kind = if diff.is_procedure { "PROCEDURE" } else { "FUNCTION" };
+    let kind = diff.kind.words();
     let view = database(session, &format!("DIFF {kind}"), running.span)?;
-    let [name] = diff.name.as_slice() else {
-        return Err(super::unsupported("a function in a schema", running.span));
-    };
-    let find = |catalog: &Catalog| text_of(catalog, &name.text, diff.is_procedure);
+    let name = super::listing::whole_name(&diff.name);
+    let find = |catalog: &Catalog| text_of(catalog, &name.text, diff.kind);
     let (old, new) = match &diff.between {
         Some((from, to)) => {
             let (from, to) = (at(session, &view, from, running)?, at(session, &view, to, running)?);
@@ -81,7 +80,7 @@ pub fn diff(session: &mut Session, diff: &DiffRoutine, running: Running) -> Resu
         }
     };
     if old.is_none() && new.is_none() {
-        return Err(missing(Some(&view), kind, &name.text, name.span));
+        return Err(missing(Some(&view), diff.kind, &name.text, name.span));
     }
     let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
@@ -92,13 +91,25 @@ pub fn diff(session: &mut Session, diff: &DiffRoutine, running: Running) -> Resu
     Ok(ResultStream::strings(&["change", "line"], &rows, running.span))
 }
 
-/// The error of a name that no function or procedure of the database has.
-pub fn missing(view: Option<&View>, kind: &str, name: &str, span: Span) -> Error {
-    let message = format!("{} `{name}` does not exist", kind.to_lowercase());
-    let mut error = Diagnostic::new("42883", span, message);
-    let names = known::stored_names(view);
-    let near = nearest(name, names.iter().map(String::as_str));
-    error.help = near.map(|near| format!("did you mean `{near}`?"));
+/// The error of a name that no function, procedure or module of the database has.
+pub fn missing(view: Option<&View>, kind: ObjectKind, name: &str, span: Span) -> Error {
+    let message = format!("{} `{name}` does not exist", kind.words().to_lowercase());
+    let code = if kind == ObjectKind::Module { "42704" } else { "42883" };
+    let mut error = Diagnostic::new(code, span, message);
+    let others = [ObjectKind::Function, ObjectKind::Procedure, ObjectKind::Module];
+    let is_there = |kind: &ObjectKind| view.is_some_and(|view| text_of(view.catalog(), name, *kind).is_some());
+    error.help = match others.iter().find(|kind| is_there(kind)) {
+        Some(other) => Some(format!("it is a {}", other.words().to_lowercase())),
+        None => {
+            let modules = known::entries(view).filter(|(_, def)| def.members.is_some());
+            let names = match kind {
+                ObjectKind::Module => modules.map(|(_, def)| def.name.clone()).collect(),
+                _ => known::stored_names(view),
+            };
+            let near = nearest(name, names.iter().map(String::as_str));
+            near.map(|near| format!("did you mean `{near}`?"))
+        }
+    };
     Error::new(error)
 }
 
@@ -117,11 +128,44 @@ fn resolved(error: crate::plan::ResolveError, span: Span) -> Error {
     Error::new(Diagnostic::new(error.code, span, error.message))
 }
 
-fn text_of(catalog: &Catalog, name: &str, is_procedure: bool) -> Option<String> {
+/// The text of a function or procedure, perhaps one of a module by its whole name, or of a module.
+fn text_of(catalog: &Catalog, name: &str, kind: ObjectKind) -> Option<String> {
+    if kind == ObjectKind::Module {
+        return catalog
+            .module(MAIN_SCHEMA, name)
+            .map(|(_, def)| def.source.text.clone());
+    }
+    let is_procedure = kind == ObjectKind::Procedure;
     let routines = catalog.routines(MAIN_SCHEMA, name).into_iter();
-    let texts = routines.filter(|(_, def)| def.procedure == is_procedure);
-    let texts: Vec<String> = texts.map(|(_, def)| def.source.text.clone()).collect();
+    let own = routines.filter(|(_, def)| def.procedure == is_procedure);
+    let mut texts: Vec<String> = own.map(|(_, def)| def.source.text.clone()).collect();
+    let members = members_of(catalog, name).into_iter();
+    texts.extend(members.filter(|(of, _)| *of == is_procedure).map(|(_, text)| text));
     (!texts.is_empty()).then(|| texts.join("\n"))
+}
+
+/// The texts of what a module has under a whole name, and whether they are procedures: one, or one for each receiver.
+pub fn members_of(catalog: &Catalog, name: &str) -> Vec<(bool, String)> {
+    let Some((module, name)) = name.split_once('.') else {
+        return Vec::new();
+    };
+    let Some((_, def)) = catalog.module(MAIN_SCHEMA, module) else {
+        return Vec::new();
+    };
+    let text = &def.source.text;
+    let dialect = parse_dialect(&def.source.dialect).unwrap_or_default();
+    let Some(module) = known::read_module(text, dialect, 0) else {
+        return Vec::new();
+    };
+    let member = |statement: &Statement| match &statement.kind {
+        StatementKind::Routine(routine) => {
+            let own = routine.name.last().filter(|own| own.text.eq_ignore_ascii_case(name));
+            let range = statement.span.start as usize..statement.span.end as usize;
+            own.and_then(|_| Some((routine.is_procedure, text.get(range)?.to_owned())))
+        }
+        _ => None,
+    };
+    module.body.statements.iter().filter_map(member).collect()
 }
 
 /// The text before the last change that led to what is seen: along the first parents, as far as history is kept.

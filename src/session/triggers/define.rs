@@ -14,8 +14,8 @@ use gobi_grammar::ast::{
 use gobi_grammar::similar::nearest;
 use gobi_grammar::{Diagnostic, Dialect};
 
-use super::places;
 use super::ready::{self, NEW_ROWS, OLD_ROWS};
+use super::{named, places};
 use crate::catalog::{Entity, EntityId, Event, MAIN_SCHEMA, RoutineDef, Source, Timing, TriggerDef};
 use crate::session::change::{Running, shape};
 use crate::session::databases::{TEMP, Which};
@@ -349,13 +349,13 @@ struct Written<'u> {
 impl Written<'_> {
     fn definition(&self, view: &View, relations: &Relations) -> Result<TriggerDef, Error> {
         self.check_names()?;
-        let targets = self.words("target")?;
+        let targets = self.split("target")?;
         if targets.is_empty() {
             return Err(self.missing("target", "target: 'orders'"));
         }
         let targets = targets.iter().map(|word| {
-            let parts = word.text.split('.').map(|part| Ident {
-                text: part.trim().to_owned(),
+            let parts = named::split(&word.text, '.').into_iter().map(|part| Ident {
+                text: named::read(part),
                 ..word.clone()
             });
             let path: Vec<Ident> = parts.collect();
@@ -457,6 +457,18 @@ impl Written<'_> {
         };
         let words = word.text.split('|').map(|part| Ident {
             text: part.trim().to_owned(),
+            ..word.clone()
+        });
+        Ok(words.collect())
+    }
+
+    /// The same, but for what stands in backticks.
+    fn split(&self, name: &str) -> Result<Vec<Ident>, Error> {
+        let Some(word) = self.word(name)? else {
+            return Ok(Vec::new());
+        };
+        let words = named::split(&word.text, '|').into_iter().map(|part| Ident {
+            text: part.to_owned(),
             ..word.clone()
         });
         Ok(words.collect())

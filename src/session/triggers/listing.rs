@@ -9,6 +9,7 @@
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Ident, Show, Span};
 
+use super::named::written;
 use crate::catalog::{Catalog, Entity, MAIN_SCHEMA, TriggerDef};
 use crate::functions::like::LikePattern;
 use crate::session::{Error, ResultStream, Session};
@@ -99,7 +100,7 @@ pub fn describe(session: &mut Session, name: &Ident, span: Span) -> Result<Resul
 }
 
 fn described(catalog: &Catalog, def: &TriggerDef) -> Vec<String> {
-    let name = |id| catalog.get(id).map_or("?", |entry| entry.entity.name()).to_owned();
+    let name = |id| catalog.get(id).map_or("?".into(), |entry| written(entry.entity.name()));
     let targets: Vec<String> = def.targets.iter().map(|id| name(*id)).collect();
     vec![
         def.name.clone(),

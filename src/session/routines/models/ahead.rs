@@ -11,7 +11,7 @@ use super::made::Made;
 use super::spec::{Kind, Spec};
 use super::{Parts, columns_of};
 use crate::catalog::{Entity, EntityId, TableDef};
-use crate::procedure::Definition;
+use crate::procedure::{Definition, declared_columns};
 use crate::session::change::Running;
 use crate::session::define::alter::whole;
 use crate::session::relations::Relations;
@@ -52,7 +52,7 @@ pub fn make_ahead(
             }
         }
         // What is not known yet comes with the first run.
-        _ if !are_known(definition, columns) => Ok(()),
+        _ if !are_known(session, definition, columns)? => Ok(()),
         (_, None) => {
             let made = Made {
                 spec,
@@ -78,9 +78,10 @@ fn is_filled_by(before: &Definition, spec: &Spec) -> bool {
 }
 
 /// Whether the types of all columns are known without a call.
-fn are_known(definition: &Definition, columns: &[Field]) -> bool {
-    definition.routine.params.iter().all(|param| param.ty.is_some())
-        && columns.iter().all(|field| !field.ty.has_type(&LogicalType::Null))
+fn are_known(session: &Session, definition: &Definition, columns: &[Field]) -> Result<bool, Error> {
+    let are_declared = declared_columns(&Parts::of(session, definition)?.query).is_some();
+    let are_typed = definition.routine.params.iter().all(|param| param.ty.is_some());
+    Ok((are_declared || are_typed) && columns.iter().all(|field| !field.ty.has_type(&LogicalType::Null)))
 }
 
 /// Whether a table has no row, the columns that a model gives it, and nothing else.

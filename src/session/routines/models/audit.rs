@@ -93,6 +93,9 @@ fn check_model(session: &mut Session, name: &str, place: Span) -> Result<(), Err
     );
     error.help = Some(match nearest(name, models.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),
+        None if session.relations.routines.together.defines(name) => {
+            format!("`{name}` is defined later: write the audit behind it")
+        }
         None => "the rows of other tables are checked by CHECK, and by triggers".to_owned(),
     });
     Err(Error::new(error))

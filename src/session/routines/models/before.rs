@@ -82,7 +82,10 @@ impl Before {
             let ty = ty.map_or(LogicalType::Null, |(ty, _)| ty.clone());
             (Some(&param.name), ty, true)
         });
-        let name = ident(&function.name);
+        let mut name = ident(&function.name);
+        // What cannot be told without a call is told where it is written.
+        let untyped = params.iter().find(|param| param.ty.is_none());
+        name.span = untyped.map(|param| param.name.span).unwrap_or_default();
         let call = RoutineCall {
             name: &name,
             args: args.collect(),

@@ -24,6 +24,7 @@ impl Desk<'_> {
         restate: Option<&ast::Restate>,
     ) -> Result<Done, Error> {
         let at = self.run_time(until)?;
+        let is_there = self.make_own(spec)?;
         if !spec.kind.has_intervals() || spec.time.is_none() {
             let rows = self.rows()?;
             let mut done = self.with(&rows, |desk| {
@@ -34,7 +35,7 @@ impl Desk<'_> {
             self.after(spec, name, &done, &at, None)?;
             return Ok(done);
         }
-        if !self.has_table(spec)? {
+        if !is_there {
             self.forget_mark()?;
         }
         let Some((from, to)) = self.interval(spec, name, &at, restate)? else {

@@ -21,6 +21,7 @@ mod journal;
 pub mod kept;
 mod load;
 mod made;
+mod own;
 mod parts;
 mod spec;
 mod target;
@@ -33,7 +34,6 @@ use gobi_grammar::ast::{self, CallRoutine, Span};
 
 use super::answers::batch_of;
 use super::{Naming, Running, define};
-use crate::catalog::{Entity, SchemaDef, TableDef};
 use crate::plan::{NamedTypes, Parameter, bind_type, constant};
 use crate::procedure::{Definition, Definitions as _, OF_INTERVALS, declared_columns};
 use crate::session::relations::StatementTables;
@@ -93,10 +93,11 @@ pub fn look(session: &mut Session, call: &CallRoutine, running: Running) -> Resu
     let Some(spec) = spec.map_err(|error| Error::new(error).placed(running.span))? else {
         return Ok(());
     };
-    arguments(session, call, &definition, running)?;
+    let (args, _) = arguments(session, call, &definition, running)?;
     let parts = Parts::of(session, &definition)?;
-    let given = variables(session, &definition, Some(&spec))?;
-    let seen = parts.look(session, definition.dialect, given, &mut Naming::default())?;
+    let mut given = variables(session, &definition, Some(&spec))?;
+    // A parameter without a type has that of its argument.
+    given.extend(args.into_iter().map(|(name, (ty, _))| (name, (ty, Value::Null))));
     let mut desk = Desk {
         session,
         running,
@@ -104,8 +105,11 @@ pub fn look(session: &mut Session, call: &CallRoutine, running: Running) -> Resu
         query: &parts.query,
         first: &parts.first,
         dialect: definition.dialect,
-        given: seen.given.clone(),
+        given: Given::new(),
     };
+    desk.make_own(&spec)?;
+    let seen = parts.look(desk.session, definition.dialect, given, &mut Naming::default())?;
+    desk.given.clone_from(&seen.given);
     if let Some(restate) = &call.restate {
         desk.check_restate(&spec)?;
         for time in [&restate.from, &restate.to] {
@@ -127,6 +131,23 @@ pub fn is_one(session: &mut Session, call: &CallRoutine) -> bool {
 
 /// Looks for errors in a model, and for what it names; the columns of what it fills, too.
 pub fn check(session: &mut Session, definition: &Definition, spec: &Spec) -> Result<(Naming, Vec<Field>), Error> {
+    let catalog = session.relations.view.as_ref().map(|view| view.catalog().clone());
+    let checked = own::with_table(session, definition, spec, |session| {
+        check_with_table(session, definition, spec)
+    });
+    let (mut named, fields) = checked.map_err(|error| own::unknown(error, spec))?;
+    // Its own table may not be there yet.
+    named
+        .names
+        .retain(|id| catalog.as_ref().is_none_or(|catalog| catalog.get(*id).is_some()));
+    Ok((named, fields))
+}
+
+fn check_with_table(
+    session: &mut Session,
+    definition: &Definition,
+    spec: &Spec,
+) -> Result<(Naming, Vec<Field>), Error> {
     let parts = Parts::of(session, definition)?;
     let query = &parts.query;
     let given = variables(session, definition, Some(spec))?;
@@ -198,6 +219,7 @@ fn check_count(query: &ast::Query, definition: &Definition, tables: &mut Stateme
         return Ok(());
     };
     let given = statement::bind(rows, definition.dialect, tables)?.output.len();
+    let declared = declared.len();
     if given == declared {
         return Ok(());
     }
@@ -263,6 +285,12 @@ pub fn check_audits(
 
 /// The columns that a model gives its table; `None` if it has none, or cannot be told.
 fn columns_of(session: &mut Session, definition: &Definition, spec: &Spec) -> Option<Vec<Field>> {
+    own::with_table(session, definition, spec, |session| {
+        columns_with_table(session, definition, spec)
+    })
+}
+
+fn columns_with_table(session: &mut Session, definition: &Definition, spec: &Spec) -> Option<Vec<Field>> {
     let parts = Parts::of(session, definition).ok()?;
     let given = variables(session, definition, Some(spec)).ok()?;
     let seen = parts.look(session, definition.dialect, given, &mut Naming::default());
@@ -333,14 +361,7 @@ fn with_tables(session: &mut Session) -> Option<View> {
         let Some(fields) = columns_of(session, &definition, &spec) else {
             continue;
         };
-        let mut def = TableDef::new(table);
-        fields.iter().for_each(|field| def.add(&field.name, field.ty.clone()));
-        let catalog = &mut view.changes.catalog;
-        if !catalog.has_schema(schema) {
-            let made = catalog.create("", Entity::Schema(SchemaDef { name: schema.clone() }));
-            made.ok()?;
-        }
-        catalog.create(schema, Entity::Table(def)).ok()?;
+        own::put_table(&mut view.changes.catalog, &spec, &fields)?;
     }
     Some(view)
 }

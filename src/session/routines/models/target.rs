@@ -135,7 +135,7 @@ impl<'d> Desk<'d> {
         })
     }
 
-    fn create_table(&mut self, spec: &Spec, fields: &[Field]) -> Result<(), Error> {
+    pub fn create_table(&mut self, spec: &Spec, fields: &[Field]) -> Result<(), Error> {
         let columns = with_own(spec, fields.to_vec());
         let (made, span) = (self.made(spec), self.running.span);
         transactions::framed(self.session, "CALL", span, &mut |session, view| {
