@@ -126,6 +126,9 @@ pub(super) fn diagnostic(error: &Error<Rule>, place: &Place<'_>) -> Diagnostic {
     if let Some(diagnostic) = without_value(place).or_else(|| value_alone(place)) {
         return diagnostic;
     }
+    if let Some(diagnostic) = change_as_value(place) {
+        return diagnostic;
+    }
     let positives: &[Rule] = match &error.variant {
         ErrorVariant::ParsingError { positives, .. } => positives,
         ErrorVariant::CustomError { .. } => {
@@ -162,6 +165,45 @@ pub(super) fn diagnostic(error: &Error<Rule>, place: &Place<'_>) -> Diagnostic {
         diagnostic.help = Some(help);
     }
     diagnostic
+}
+
+/// What begins a change of data, and the word behind it; that of UPDATE is a name.
+const CHANGES: [(&str, &str); 5] = [
+    ("insert", "into"),
+    ("upsert", "into"),
+    ("merge", "into"),
+    ("delete", "from"),
+    ("update", ""),
+];
+
+/// Whether a word begins a change of data, with the next one.
+pub(super) fn is_change(word: &str, next: &str) -> bool {
+    let is_word = next.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '`'));
+    CHANGES.iter().any(|(first, second)| {
+        word.eq_ignore_ascii_case(first) && is_word && (second.is_empty() || next.eq_ignore_ascii_case(second))
+    })
+}
+
+/// The error of a change of data where a value stands.
+pub(super) fn no_value(span: Span) -> Diagnostic {
+    let message = "a change of data as a value is not supported yet";
+    let help = "let it stand by itself, and ask for its rows behind it: `let r = select …`";
+    Diagnostic::new("0A000", span, message).with_help(help)
+}
+
+/// `for x in insert into …`.
+fn change_as_value(place: &Place<'_>) -> Option<Diagnostic> {
+    let mut at = (1..=place.at).rev();
+    at.find_map(|at| change_before(place.script, place.tokens, at + 1))
+}
+
+/// The error of a change of data that stands as a value, if the token before this one begins such a one.
+pub(super) fn change_before(script: &str, tokens: &[Token], at: usize) -> Option<Diagnostic> {
+    let text = |token: &Token| script.get(token.start..token.end).unwrap_or_default();
+    let (next, first) = (tokens.get(at)?, tokens.get(at.checked_sub(1)?)?);
+    let before = text(tokens.get(at.checked_sub(2)?)?);
+    let is_value = before == "=" || ["in", "return"].iter().any(|word| before.eq_ignore_ascii_case(word));
+    (is_value && is_change(text(first), text(next))).then(|| no_value(Span::new(first.start, first.end)))
 }
 
 /// The word that the statement begins with, if one may.

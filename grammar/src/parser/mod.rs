@@ -237,7 +237,11 @@ impl<'a> Driver<'a> {
                     let fault = self.faults.iter().find(|fault| (start..end).contains(&fault.at));
                     if fault.is_none_or(|fault| fault.at > offset) {
                         let place = Place::new(self.script, statement, offset, end);
-                        self.parsed.diagnostics.push(errors::diagnostic(&error, &place));
+                        // `let x = insert` was read by itself.
+                        let around = self.tokens.get(first..last).unwrap_or_default();
+                        let value = errors::change_before(self.script, around, at - first);
+                        let diagnostic = value.unwrap_or_else(|| errors::diagnostic(&error, &place));
+                        self.parsed.diagnostics.push(diagnostic);
                     }
                     let failed = self.tokens.partition_point(|token| token.end <= offset);
                     at = self.next_start(at, failed.max(at + 1), last);

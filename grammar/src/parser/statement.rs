@@ -11,6 +11,7 @@
 
 use super::Builder;
 use super::define::object_kind;
+use super::errors;
 use super::operand::{literal, unquote};
 use super::rules::Rule;
 use super::select::from_table;
@@ -81,6 +82,13 @@ impl Builder<'_> {
                 return;
             }
             let span = Span::new(start, start + word.len());
+            if errors::is_change(last, word) {
+                return self.diagnostics.push(errors::no_value(span));
+            }
+            if self.diagnostics.last().is_some_and(|last| last.code == "0A000") {
+                // The words behind that one.
+                return;
+            }
             self.error("42601", span, format!("expected `;` or a new line before `{word}`"));
             if last.eq_ignore_ascii_case("call") {
                 self.help("a call that is a value is written without `call`: `let x = p(1)`");

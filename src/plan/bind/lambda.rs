@@ -218,8 +218,26 @@ struct Passing<'p, 'a> {
     done: Bound<()>,
 }
 
+impl Passing<'_, '_> {
+    /// Makes `m.f(x)` a call of what the module has, unless `m` is a name of a lambda's.
+    fn name_member(&mut self, e: &mut ast::Expr) {
+        let K::Call(call) = &mut e.kind else { return };
+        let Some(K::Name(path)) = call.args.first().map(|first| &first.kind) else {
+            return;
+        };
+        let is_own = |first: &Ident| self.shadows.iter().any(|s| s.eq_ignore_ascii_case(&first.text));
+        if path.first().is_some_and(is_own) {
+            return;
+        }
+        if let Some(Ok(member)) = self.binder.member_call(self.block, call) {
+            *call = member;
+        }
+    }
+}
+
 impl VisitMut for Passing<'_, '_> {
     fn expr(&mut self, e: &mut ast::Expr) {
+        self.name_member(e);
         let whole = self.shadows.is_empty() && !self.holds_function(e);
         let gives = self.binder.gives_function(self.block, e);
         match &mut e.kind {
@@ -241,12 +259,7 @@ impl VisitMut for Passing<'_, '_> {
             }
             K::Call(call) if is_range(call) => visit::walk_expr(self, e),
             K::Named { .. } => visit::walk_expr(self, e),
-            K::Call(call) if gives => {
-                if let Some(Ok(member)) = self.binder.member_call(self.block, call) {
-                    *call = member;
-                }
-                visit::walk_expr(self, e);
-            }
+            K::Call(_) if gives => visit::walk_expr(self, e),
             _ if whole => self.hand_over(e),
             K::Try(attempt) => {
                 let before = self.shadows.len();

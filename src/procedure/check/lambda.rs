@@ -275,10 +275,8 @@ impl Checker<'_> {
         let mut params: Vec<ColumnId> = captured.iter().map(|name| name.id).collect();
         let functions = self.functions_in(lambda, &words);
         functions.iter().for_each(|function| self.note_call(function));
-        let functions = functions
-            .iter()
-            .map(|closure| closure.clone().handed(&mut params))
-            .collect();
+        let functions = functions.iter().cloned();
+        let functions = functions.map(|function| function.handed(&mut params)).collect();
         let mut names: Vec<String> = captured.iter().map(|name| name.name.clone()).collect();
         names.extend((names.len()..params.len()).map(|at| format!("\0{at}")));
         params.extend(args);
