@@ -8,7 +8,7 @@
 //!
 //! Does not: look at types.
 
-use gobi_grammar::ast::{ArmBody, Call, Expr, ExprKind, Ident, Lambda, Span};
+use gobi_grammar::ast::{ArmBody, Call, Expr, ExprKind, Ident, IsTest, Lambda, Literal, Span};
 
 /// Something that is done with each element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,7 +237,8 @@ pub(super) fn of(
 }
 
 /// `sort_by(xs, x => k)`: the elements sorted by what the function makes of them, those of the same in the order in which they came.
-/// It is `xs |> map((x, i) => {k: k, i: i, v: x}) |> array_sort() |> map(r => r.v)`.
+/// It is `xs |> map((x, i) => {k: k, i: i, v: x}) |> array_sort() |> map(r => r.v)`; downwards, where NULLs come last, too, another field says
+/// before the others whether there is a key.
 pub(super) fn sorted(call: &Call, span: Span, is_function: &dyn Fn(&Expr) -> bool) -> Option<Expr> {
     let [source, function, order @ ..] = call.args.as_slice() else {
         return None;
@@ -245,6 +246,8 @@ pub(super) fn sorted(call: &Call, span: Span, is_function: &dyn Fn(&Expr) -> boo
     if !call.name.text.eq_ignore_ascii_case("sort_by") || order.len() > 1 || !is_function(function) {
         return None;
     }
+    let upwards = |order: &Expr| matches!(&order.kind, ExprKind::Literal(Literal::String(text)) if text.eq_ignore_ascii_case("asc"));
+    let order = if order.iter().any(upwards) { &[] } else { order };
     let ident = |text: &str| Ident {
         text: text.to_owned(),
         quoted: true,
@@ -281,13 +284,25 @@ pub(super) fn sorted(call: &Call, span: Span, is_function: &dyn Fn(&Expr) -> boo
     };
     let fields = vec![(ident("k"), key), (ident("i"), place), (ident("v"), name(&element))];
     let keyed = lambda(vec![element, position], of(ExprKind::Struct(fields)));
-    let keyed = call_of(ident("map"), vec![unpiped(source), keyed]);
+    let mut keyed = call_of(ident("map"), vec![unpiped(source), keyed]);
+    let row = ident("$r");
+    let field = |text: &str| of(ExprKind::Name(vec![row.clone(), ident(text)]));
+    if !order.is_empty() {
+        let has_key = of(ExprKind::Is {
+            expr: Box::new(field("k")),
+            negated: true,
+            test: IsTest::Null,
+        });
+        let mut fields = vec![(ident("n"), has_key)];
+        fields.extend(["k", "i", "v"].map(|name| (ident(name), field(name))));
+        let marked = lambda(vec![row.clone()], of(ExprKind::Struct(fields)));
+        keyed = call_of(ident("map"), vec![keyed, marked]);
+    }
     let sorted = call_of(
         ident("array_sort"),
         std::iter::once(keyed).chain(order.iter().cloned()).collect(),
     );
-    let row = ident("$r");
-    let value = of(ExprKind::Name(vec![row.clone(), ident("v")]));
+    let value = field("v");
     Some(call_of(ident("map"), vec![sorted, lambda(vec![row], value)]))
 }
 

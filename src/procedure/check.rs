@@ -11,6 +11,7 @@
 //! Does not: look at data.
 
 mod arguments;
+mod assumed;
 mod called;
 mod caught;
 mod collect;
@@ -58,6 +59,8 @@ use crate::plan::logical::{ColumnId, Expr};
 use crate::plan::routine::{Program, Routine, RoutineId, Statement, Variable};
 use crate::plan::{BodyName, Expansions, NamedTypes, RoutineCall, TableResolver, bind_type};
 use crate::types::{LogicalType, Value};
+pub(super) use assumed::Assumed;
+use assumed::{Assumption, Origins};
 use flow::Assigned;
 use raising::Raised;
 use std::sync::Arc;
@@ -66,15 +69,6 @@ pub use trigger::{CALLED, CheckedTrigger, RowInput, RowOutput, SKIPPED, TriggerO
 
 /// Rounds of assumptions before the types are given up.
 const MAX_ROUNDS: usize = 24;
-
-/// What is assumed of a body's variables, by their numbers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Assumed {
-    types: Vec<Option<LogicalType>>,
-    nullable: Vec<bool>,
-    /// Arrays of which an element may be NULL.
-    gaps: Vec<bool>,
-}
 
 /// A checked body.
 #[derive(Debug)]
@@ -101,7 +95,10 @@ pub(super) struct Checker<'c> {
     tables: Option<&'c mut dyn TableResolver>,
     dialect: Dialect,
     assumed: &'c Assumed,
-    next: Assumed,
+    /// Where variables are made.
+    origins: Origins,
+    /// What the next round assumes of them.
+    next: Vec<Assumption>,
     variables: Vec<Variable>,
     /// The types of these were written.
     declared: Vec<bool>,
@@ -367,7 +364,8 @@ fn settle(
             tables,
             dialect: Dialect::Grizzly,
             assumed,
-            next: assumed.clone(),
+            origins: Origins::default(),
+            next: Vec::new(),
             variables: Vec::new(),
             declared: Vec::new(),
             names: Vec::new(),
@@ -483,21 +481,15 @@ impl Checker<'_> {
     /// A new variable; its type is the one given, if one was written, else what is assumed.
     fn new_variable(&mut self, name: &str, ty: Option<LogicalType>, nullable: bool) -> ColumnId {
         let at = self.variables.len();
-        let assumed = self.assumed.types.get(at).cloned().flatten();
-        let (ty, nullable) = (
-            assumed.or(ty).unwrap_or(LogicalType::Null),
-            nullable || self.assumed.nullable.get(at).copied().unwrap_or(false),
-        );
+        let assumed = self.assumed.of(self.origins.next(!name.is_empty()));
         self.variables.push(Variable {
             name: name.to_owned(),
-            ty,
-            nullable,
+            ty: assumed.ty.clone().or(ty).unwrap_or(LogicalType::Null),
+            nullable: nullable || assumed.nullable,
             full: false,
         });
         self.declared.push(true);
-        self.next.types.resize(self.next.types.len().max(at + 1), None);
-        self.next.nullable.resize(self.next.nullable.len().max(at + 1), false);
-        self.next.gaps.resize(self.next.gaps.len().max(at + 1), false);
+        self.next.push(assumed);
         ColumnId(number(at))
     }
 
@@ -534,7 +526,7 @@ impl Checker<'_> {
         };
         // What hangs on a result, or on the type of a variable, that is not known yet is looked at again.
         let unknown = self.variables.iter().any(|variable| is_unknown(&variable.ty));
-        let again = self.instances.unresolved && result.is_some() || unknown && self.next != *self.assumed;
+        let again = self.instances.unresolved && result.is_some() || unknown && self.concluded() != *self.assumed;
         if !self.errors.is_empty() && !again {
             self.name_both_uses();
             self.errors.sort_by_key(|error| (error.span().start, error.span().end));
@@ -544,6 +536,7 @@ impl Checker<'_> {
         self.warn_of_unused(&body, params);
         self.tell_doubts();
         let body = self.tidied(body);
+        let next = self.concluded();
         let routine = Routine {
             name: name.to_owned(),
             variables: self.variables,
@@ -554,7 +547,7 @@ impl Checker<'_> {
             raises,
             effects: self.effects,
         };
-        Ok((routine, self.next))
+        Ok((routine, next))
     }
 }
 

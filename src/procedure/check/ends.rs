@@ -64,7 +64,7 @@ impl Checker<'_> {
         let item = self.variables[element.0 as usize].ty.clone();
         let array = self.temporary(LogicalType::Array(Box::new(item)), false);
         self.may_be_full(array);
-        self.next.gaps[array.0 as usize] |= self.variables[element.0 as usize].nullable;
+        self.next[array.0 as usize].gaps |= self.variables[element.0 as usize].nullable;
         let count = self.temporary(LogicalType::BigInt, false);
         let room = flow.room.take();
         flow.before.push(Statement::Begin { array, count, room });

@@ -16,7 +16,7 @@ impl Checker<'_> {
     /// The variable is only given values by `set`, by assigning its elements, and by appending.
     pub(super) fn may_be_full(&mut self, id: ColumnId) {
         let at = id.0 as usize;
-        let gaps = self.assumed.gaps.get(at).copied().unwrap_or(false);
+        let gaps = self.next[at].gaps;
         let variable = &mut self.variables[at];
         variable.full = !gaps && matches!(variable.ty, LogicalType::Array(_));
     }

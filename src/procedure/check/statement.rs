@@ -81,7 +81,7 @@ impl Checker<'_> {
                 self.unreachable(statement.span);
                 break;
             }
-            self.statement(statement, &mut out);
+            self.at(statement.span, |checker| checker.statement(statement, &mut out));
         }
         out
     }

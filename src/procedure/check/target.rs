@@ -52,12 +52,12 @@ impl Checker<'_> {
             && let Some(wider) = wider_whole(&self.variables[id.0 as usize].ty, &parts, &found)
         {
             // The next round knows the wider type.
-            self.next.types[id.0 as usize] = Some(wider);
+            self.next[id.0 as usize].ty = Some(wider);
             return;
         }
         match converted(value, &ty) {
             Some(value) => {
-                self.next.gaps[id.0 as usize] |= parts.len() == 1 && self.may_be_null(&value);
+                self.next[id.0 as usize].gaps |= parts.len() == 1 && self.may_be_null(&value);
                 out.push(Statement::Store {
                     variable: id,
                     path: parts,
@@ -84,7 +84,7 @@ impl Checker<'_> {
         let value = self.held(held, span);
         if let Some(wider) = wider_map(of, &key.ty, &value.ty).filter(|_| !self.declared[id.0 as usize]) {
             // The next round knows the wider type.
-            self.next.types[id.0 as usize] = Some(wider);
+            self.next[id.0 as usize].ty = Some(wider);
             return;
         }
         let parts = [(key, &of.0, "key"), (value, &of.1, "value")];

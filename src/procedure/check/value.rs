@@ -27,6 +27,10 @@ const SHORT: u8 = 18;
 impl Checker<'_> {
     /// An expression; what has to be done before it goes into `out`.
     pub(super) fn expr(&mut self, expr: &ast::Expr, out: &mut Vec<Statement>) -> Option<Expr> {
+        self.at(expr.span, |checker| checker.expr_here(expr, out))
+    }
+
+    fn expr_here(&mut self, expr: &ast::Expr, out: &mut Vec<Statement>) -> Option<Expr> {
         if let Some(value) = self.value_unless_error(expr, out) {
             return value;
         }
@@ -167,19 +171,19 @@ impl Checker<'_> {
     pub(super) fn set(&mut self, id: ColumnId, value: Expr, out: &mut Vec<Statement>) {
         let at = id.0 as usize;
         if self.may_be_null(&value) {
-            self.next.nullable[at] = true;
+            self.next[at].nullable = true;
             // What follows may rely on it in this round already; what stands before it is looked at again.
             self.variables[at].nullable = true;
         }
         if !self.is_full(&value) {
-            self.next.gaps[at] = true;
+            self.next[at].gaps = true;
             self.variables[at].full = false;
         }
         let ty = self.variables[at].ty.clone();
         if !self.declared[at]
             && let Some(wider) = widened(&ty, &value.ty)
         {
-            self.next.types[at] = Some(wider);
+            self.next[at].ty = Some(wider);
         }
         let from = value.ty.clone();
         if !self.variables[at].name.is_empty() {

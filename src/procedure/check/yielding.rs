@@ -44,7 +44,7 @@ impl Checker<'_> {
         };
         self.set(element, bound, out);
         let value = self.held(element, span);
-        self.next.gaps[array.0 as usize] |= self.variables[element.0 as usize].nullable;
+        self.next[array.0 as usize].gaps |= self.variables[element.0 as usize].nullable;
         out.push(Statement::Append { array, count, value });
     }
 
