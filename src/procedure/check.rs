@@ -136,6 +136,8 @@ pub(super) struct Checker<'c> {
     wanted: Returned,
     /// What RETURN gave so far.
     returned: Option<(LogicalType, bool)>,
+    /// It is a statement of a script, which RETURN does not leave.
+    is_script: bool,
     /// Bare queries are shown, as in scripts and procedures.
     shows: bool,
     /// The call by itself that is looked at: its value is wanted by nobody.
@@ -189,7 +191,7 @@ pub fn check_body(
     let mut known = Vec::new();
     let routine = settle(&mut assumed, &mut instances, Some(tables), |mut checker| {
         checker.dialect = dialect;
-        checker.shows = true;
+        (checker.is_script, checker.shows) = (true, true);
         checker.begin(&variables);
         checker.forget(params);
         let body = checker.block(statements);
@@ -387,6 +389,7 @@ fn settle(
             collects: false,
             wanted: Returned::Inferred,
             returned: None,
+            is_script: false,
             shows: false,
             alone: None,
             effects: false,

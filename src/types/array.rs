@@ -25,7 +25,7 @@ pub fn from_values(values: &[Value], ty: &LogicalType) -> Result<ArrayRef, Strin
         LogicalType::Array(item) => return lists(values, item, ty),
         LogicalType::Struct(fields) => return structs(values, fields, ty),
         LogicalType::Map(_) => return from_values(values, &ty.laid_out()),
-        LogicalType::String => Arc::new(StringViewArray::from_iter_values(all(
+        LogicalType::String | LogicalType::Json => Arc::new(StringViewArray::from_iter_values(all(
             values,
             ty,
             |value| match value {

@@ -66,11 +66,19 @@ impl<'a> Binder<'a> {
     ) -> Bound<(Vec<Expr>, Option<Expr>)> {
         self.check_aggregate_place(block, call, span)?;
         let place = std::mem::replace(&mut block.place, Place::Aggregate);
-        let args = self.exprs(block, &call.args);
-        let filter = call.filter.as_deref().map(|e| self.expr(block, e)).transpose();
+        let filter = call.filter.as_deref().map(|e| {
+            let filter = self.expr(block, e)?;
+            self.require_boolean(filter, "FILTER")
+        });
+        let args = match &filter {
+            // The arguments of other rows are wanted by nobody.
+            Some(filter) => self.in_branch(std::slice::from_ref(filter), false, |binder| {
+                binder.exprs(block, &call.args)
+            }),
+            None => self.exprs(block, &call.args),
+        };
         block.place = place;
-        let (args, filter) = (args?, filter?);
-        let filter = filter.map(|e| self.require_boolean(e, "FILTER")).transpose()?;
+        let (filter, args) = (filter.transpose()?, args?);
         Ok((args, filter))
     }
 

@@ -40,7 +40,7 @@ impl<'a> Binder<'a> {
         let (mut conditions, mut values, mut failed) = (Vec::new(), Vec::new(), false);
         let mut complete = false;
         for arm in &matching.arms {
-            match self.arm(block, &subject, arm) {
+            match self.arm(block, &subject, &conditions, arm) {
                 Ok((condition, value)) if !complete => {
                     complete = condition.is_none();
                     conditions.extend(condition);
@@ -73,10 +73,16 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// The condition of an arm, none if it always holds, and its value.
-    fn arm(&mut self, block: &mut Block<'a>, subject: &Expr, arm: &'a ast::MatchArm) -> Bound<(Option<Expr>, Expr)> {
+    /// The condition of an arm, none if it always holds, and its value, behind arms of these conditions.
+    fn arm(
+        &mut self,
+        block: &mut Block<'a>,
+        subject: &Expr,
+        others: &[Expr],
+        arm: &'a ast::MatchArm,
+    ) -> Bound<(Option<Expr>, Expr)> {
         let before = self.matched.len();
-        let bound = self.arm_within(block, subject, arm);
+        let bound = self.arm_within(block, subject, others, arm);
         self.matched.truncate(before);
         bound
     }
@@ -85,6 +91,7 @@ impl<'a> Binder<'a> {
         &mut self,
         block: &mut Block<'a>,
         subject: &Expr,
+        others: &[Expr],
         arm: &'a ast::MatchArm,
     ) -> Bound<(Option<Expr>, Expr)> {
         let mut tests = Vec::new();
@@ -106,14 +113,22 @@ impl<'a> Binder<'a> {
             true => None,
             false => Some(Expr::or(tests, span)),
         };
+        // The arms before this one, and what it has said so far.
+        let reached = |condition: &Option<Expr>| -> Vec<Bound<Expr>> {
+            others.iter().chain(condition).cloned().map(Ok).collect()
+        };
         if let Some(guard) = &arm.guard {
-            let guard = self.expr(block, guard)?;
+            let guard = self.in_branch(&reached(&condition), condition.is_none(), |binder| {
+                binder.expr(block, guard)
+            })?;
             let guard = self.require_boolean(guard, "`if`")?;
             let span = guard.span;
             condition = Some(Expr::and(condition.into_iter().chain([guard]).collect(), span));
         }
         let value = match &arm.body {
-            ArmBody::Expr(value) => self.expr(block, value)?,
+            ArmBody::Expr(value) => self.in_branch(&reached(&condition), condition.is_none(), |binder| {
+                binder.expr(block, value)
+            })?,
             ArmBody::Block(inner) => return self.unsupported("a block as an arm is", inner.span),
         };
         Ok((condition, value))

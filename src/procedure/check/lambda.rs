@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::visit::{self, VisitMut};
 use gobi_grammar::ast::{self, ArmBody, Ident, Span};
 
 use super::super::{Definition, Handed, Kept, unnamed, words_of};
@@ -234,7 +235,13 @@ impl Checker<'_> {
             self.name(&param.text, *id);
         }
         let value = match &lambda.body {
-            ArmBody::Expr(value) => self.expr(value, out),
+            ArmBody::Expr(value) if returns(value) => self.call_block(&with_block(lambda, value), None, args, span),
+            ArmBody::Expr(value) => {
+                let loops = std::mem::take(&mut self.loops);
+                let value = self.expr(value, out);
+                self.loops = loops;
+                value
+            }
             ArmBody::Block(_) => self.call_block(lambda, None, args, span),
         };
         self.names.truncate(names);
@@ -399,5 +406,47 @@ impl Checker<'_> {
             span: Span::default(),
         };
         words_of(&statement, self.dialect)
+    }
+}
+
+/// Whether a block of an expression, as that of an arm of MATCH, leaves the function that it is in.
+fn returns(value: &ast::Expr) -> bool {
+    let mut returning = Returning(false);
+    returning.expr(&mut value.clone());
+    returning.0
+}
+
+struct Returning(bool);
+
+impl VisitMut for Returning {
+    fn statement(&mut self, statement: &mut ast::Statement) {
+        match statement.kind {
+            ast::StatementKind::Return(_) => self.0 = true,
+            // It leaves itself.
+            ast::StatementKind::Routine(_) => {}
+            _ => visit::walk_statement(self, statement),
+        }
+    }
+
+    fn expr(&mut self, expr: &mut ast::Expr) {
+        if !matches!(expr.kind, ast::ExprKind::Lambda(_)) {
+            visit::walk_expr(self, expr);
+        }
+    }
+}
+
+/// A lambda with the block whose value its expression is.
+fn with_block(lambda: &ast::Lambda, value: &ast::Expr) -> ast::Lambda {
+    let statement = ast::Statement {
+        kind: ast::StatementKind::Eval(Box::new(value.clone())),
+        span: value.span,
+    };
+    let block = ast::Block {
+        statements: vec![statement],
+        span: value.span,
+    };
+    ast::Lambda {
+        params: lambda.params.clone(),
+        body: ArmBody::Block(block),
     }
 }

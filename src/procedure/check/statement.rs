@@ -304,6 +304,12 @@ impl Checker<'_> {
         if self.leave_trigger(value, span, out) {
             return;
         }
+        if self.is_script && self.givers == 0 {
+            let help = "a block of a script has no value; `throw` ends it, and `break` a loop";
+            let error = Diagnostic::new("42601", span, "RETURN outside a body").with_help(help);
+            self.error(error);
+            return self.flow.end();
+        }
         if self.wanted == Returned::Rows {
             return self.return_rows(value, span, out);
         }
