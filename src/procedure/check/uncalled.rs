@@ -26,7 +26,7 @@ impl Checker<'_> {
 
     /// Checks those that have a name only, once nothing changes any more.
     pub(super) fn check_uncalled(&mut self) {
-        let is_settled = self.next == *self.assumed && self.errors.is_empty() && !self.instances.unresolved;
+        let is_settled = self.concluded() == *self.assumed && self.errors.is_empty() && !self.instances.unresolved;
         if !is_settled || self.instances.trying {
             return;
         }
