@@ -17,11 +17,11 @@ use super::compare::same_type;
 use super::decorrelate::{self, Blocked, Pulled};
 use super::domain::{self, Source};
 use super::quantified::Quantified;
-use super::scope::same;
+use super::scope::{Scope, same};
 use super::select::Block;
 use super::{Binder, Bound, Relation, volatile};
 use crate::plan::logical::{
-    Aggregate, AggregateFunction, ColumnId, CompareOp, Each, Expr, ExprKind, JoinKind, Plan, SubqueryId,
+    Aggregate, AggregateFunction, ArithOp, ColumnId, CompareOp, Each, Expr, ExprKind, JoinKind, Plan, SubqueryId,
 };
 use crate::types::{Field, LogicalType, Value};
 
@@ -319,8 +319,12 @@ impl<'a> Binder<'a> {
         block.may_be_null(self, tested) || self.nullable_columns(&relation.plan).contains(&column)
     }
 
-    /// Takes the correlations out of a plan: by moving predicates if that is enough, else in general.
+    /// Takes the correlations out of a plan: by moving predicates if that is enough, else in general. What may fail, and stands where only some
+    /// rows lead to, is computed for these only.
     fn pull(&mut self, block: &Block<'a>, plan: Plan, lacks: bool, span: Span) -> Bound<Pulled> {
+        if self.taken(span).is_some() && may_fail(&plan) {
+            return Ok(self.each_of_block(block, plan, lacks, span));
+        }
         let original = plan.clone();
         let pulled = match decorrelate::pull(self, plan, lacks) {
             Ok(pulled) => Ok(pulled),
@@ -330,22 +334,16 @@ impl<'a> Binder<'a> {
     }
 
     fn unnest(&mut self, block: &Block<'a>, plan: Plan, lacks: bool, span: Span) -> Result<Pulled, Blocked> {
-        let scope = match self.frames.last() {
-            // The names in reach are those of a function's body, which is a part of the block.
-            Some(frame) if self.outer.is_empty() => frame.caller.clone(),
-            _ => block.scope.clone(),
-        };
-        let mut own: HashSet<ColumnId> = scope.columns.iter().flat_map(|c| [c.id, c.bare_id()]).collect();
+        let own = columns_of(&self.scope_of(block));
         let mut outer: Vec<ColumnId> = plan.free_columns().into_iter().collect();
         outer.sort_unstable();
-        if decorrelate::has_calls(&plan) || block.from.is_empty() || !outer.iter().all(|id| own.contains(id)) {
-            let joins = block.joins_below.iter().chain(&block.joins_above);
-            own.extend(joins.flat_map(Attach::output));
-            own.extend(block.aggregates.iter().map(|(id, _)| *id));
-            own.extend(block.windows.iter().map(|window| window.id));
-            outer.retain(|id| own.contains(id));
-            return Ok(self.each_of(block, plan, (outer, lacks), span));
+        let is_own = outer.iter().all(|id| own.contains(id));
+        // The FROM of the block around a function means nothing within that.
+        let is_within = !self.frames.is_empty() && self.outer.is_empty();
+        if decorrelate::has_calls(&plan) || block.from.is_empty() || is_within || !is_own {
+            return Ok(self.each_of_block(block, plan, lacks, span));
         }
+        let scope = self.scope_of(block);
         let source = Source {
             lacks,
             rows: domain::Rows::From(block.from, &scope),
@@ -356,6 +354,28 @@ impl<'a> Binder<'a> {
             Err(domain::OUTER_ROWS) => Ok(self.each_of(block, plan, (outer, lacks), span)),
             other => other,
         }
+    }
+
+    /// The columns of a block.
+    fn scope_of(&self, block: &Block<'a>) -> Scope {
+        match self.frames.last() {
+            // The names in reach are those of a function's body, which is a part of the block.
+            Some(frame) if self.outer.is_empty() => frame.caller.clone(),
+            _ => block.scope.clone(),
+        }
+    }
+
+    /// A subquery that is computed for each combination of values of the columns that are there in a block.
+    fn each_of_block(&mut self, block: &Block<'a>, plan: Plan, lacks: bool, span: Span) -> Pulled {
+        let mut own = columns_of(&self.scope_of(block));
+        let joins = block.joins_below.iter().chain(&block.joins_above);
+        own.extend(joins.flat_map(Attach::output));
+        own.extend(block.aggregates.iter().map(|(id, _)| *id));
+        own.extend(block.windows.iter().map(|window| window.id));
+        let mut outer: Vec<ColumnId> = plan.free_columns().into_iter().collect();
+        outer.sort_unstable();
+        outer.retain(|id| own.contains(id));
+        self.each_of(block, plan, (outer, lacks), span)
     }
 
     /// A subquery that is computed for each combination of values of columns of the block, where those are known.
@@ -587,4 +607,26 @@ pub(super) fn keyed(kind: JoinKind, pulled: Pulled) -> Joined {
         null_equal,
         residual,
     }
+}
+
+fn columns_of(scope: &Scope) -> HashSet<ColumnId> {
+    scope.columns.iter().flat_map(|c| [c.id, c.bare_id()]).collect()
+}
+
+/// Whether something in a plan may fail by the values of its rows, other than by having too many digits.
+fn may_fail(plan: &Plan) -> bool {
+    let mut found = false;
+    plan.for_each_expr(&mut |expr| {
+        expr.visit(&mut |part| {
+            found |= match &part.kind {
+                ExprKind::Chain { rest, .. } => rest
+                    .iter()
+                    .any(|step| matches!(step.op, ArithOp::Div | ArithOp::IntDiv | ArithOp::Rem)),
+                ExprKind::Cast { expr, try_: false } => expr.ty == LogicalType::String,
+                ExprKind::Routine { .. } => true,
+                _ => false,
+            };
+        });
+    });
+    found || plan.children().into_iter().any(may_fail)
 }
