@@ -19,7 +19,7 @@ use super::maps::{Maps, map_entry, map_find, map_put};
 use super::memory::{Budget, Reservation};
 use super::routine::{self, Asking};
 use super::texts::{int_text, text_concat, text_extend, text_extend_int};
-use super::{CancelToken, ExecError, arranged, nested, operators};
+use super::{CancelToken, ExecError, Lines, arranged, nested, operators};
 use crate::compile::{HostCall, HostWork, Pattern, PipelineCode};
 use crate::functions::like::LikePattern;
 use crate::functions::{self, Scalar};
@@ -50,6 +50,8 @@ pub struct Host {
     operator: &'static str,
     /// Stops calls that make much.
     pub cancel: CancelToken,
+    /// Tells the lines of errors, where no body does.
+    pub(super) lines: Lines,
     /// Bytes made since it was looked at.
     made: usize,
     /// What went wrong.
@@ -91,6 +93,7 @@ impl Host {
             held: budget.reserve(0, operator)?,
             operator,
             cancel: CancelToken::default(),
+            lines: Lines::default(),
             made: 0,
             error: None,
             caught: Vec::new(),

@@ -111,6 +111,30 @@ pub struct QueryOptions {
     pub paused: bool,
     /// Stops the query.
     pub cancel: CancelToken,
+    /// Tells the lines of what handlers of errors have caught.
+    pub lines: Lines,
+}
+
+/// Tells the line that a place of a text is in, counted from 1.
+#[derive(Clone, Default)]
+pub struct Lines(Option<Arc<dyn Fn(u32) -> Option<u32> + Send + Sync>>);
+
+impl Lines {
+    /// Of a text that is known.
+    pub fn new(line: impl Fn(u32) -> Option<u32> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(line)))
+    }
+
+    /// The line; none if the place is not known.
+    pub fn line(&self, place: u32) -> Option<u32> {
+        self.0.as_ref()?(place)
+    }
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_tuple("Lines").field(&self.0.is_some()).finish()
+    }
 }
 
 /// Rows that wait for their reader take this share of the memory limit at most.

@@ -544,10 +544,14 @@ extern "C" fn catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64 {
         return 0;
     }
     let name = error.exception.clone().unwrap_or_else(|| error.code.to_owned());
-    let line = host.asking.as_ref().and_then(|asking| {
-        // SAFETY: as in `answer`.
-        let answers = unsafe { &*asking.answers };
-        answers.line(error.span?.start)
+    let place = error.span.map(|span| span.start);
+    let line = place.and_then(|place| match &host.asking {
+        Some(asking) => {
+            // SAFETY: as in `answer`.
+            let answers = unsafe { &*asking.answers };
+            answers.line(place)
+        }
+        None => host.lines.line(place),
     });
     let texts = [name, error.message.clone()].map(|text| host.arena.text(text.as_bytes()));
     // SAFETY: there are three cells.

@@ -135,6 +135,7 @@ impl<'q> Worker<'q> {
         };
         let mut host = Host::new(code.clone(), query.moment.start(), (&query.budget, operator))?;
         host.cancel = query.options.cancel.clone();
+        host.lines = query.options.lines.clone();
         let mut frame = Frame::new(code);
         frame.set(Slot::Host, std::ptr::from_mut(&mut *host) as u64);
         frame.set_header(CANCEL, query.options.cancel.address());

@@ -22,6 +22,8 @@ use super::{Definition, Definitions, Handed, chain};
 pub struct Asked {
     /// A query.
     queries: bool,
+    /// It changes rows.
+    changes: bool,
     /// The names that it calls.
     calls: BTreeSet<String>,
     /// Those of them that it calls for a value.
@@ -68,6 +70,11 @@ impl Asked {
 }
 
 impl Asked {
+    /// Whether it asks or changes something itself.
+    pub(super) fn has_questions(&self) -> bool {
+        self.queries || self.changes
+    }
+
     /// Looks at a function that the definition is called with.
     fn handed(&mut self, handed: &Handed) {
         visit::walk_arm(self, &mut handed.lambda.body.clone());
@@ -88,6 +95,11 @@ impl VisitMut for Asked {
                 }
             }
             StatementKind::For(each) => _ = self.declared.insert(each.name.text.to_lowercase()),
+            StatementKind::Insert(_)
+            | StatementKind::Upsert(_)
+            | StatementKind::Update(_)
+            | StatementKind::Delete(_)
+            | StatementKind::Merge(_) => self.changes = true,
             _ => {}
         }
         visit::walk_statement(self, statement);

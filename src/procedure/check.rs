@@ -273,7 +273,11 @@ pub(super) fn check_function(
         before.extend(body);
         checker.finish(&definition.name, params.len(), before)
     });
-    checked.map_err(first)
+    checked.map_err(|mut errors| {
+        let rest = errors.split_off(errors.len().min(1));
+        instances.beside = rest;
+        first(errors)
+    })
 }
 
 /// Checks a definition by itself: with the types that are declared, and, where one is not, those that its body says.
@@ -322,7 +326,11 @@ pub fn check_definition(
             params: types.iter().map(|ty| Some(ty.to_string())).collect(),
             result: Some(inferring::result_of(&[callee.result])),
         })),
-        Some(Err(error)) => Err(vec![error]),
+        Some(Err(error)) => {
+            // Those of what it calls are that one's.
+            let own = std::mem::take(&mut instances.beside);
+            Err(std::iter::once(error).chain(own).collect())
+        }
     }
 }
 

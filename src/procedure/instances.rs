@@ -26,7 +26,7 @@ use super::params::{Param, params};
 use super::question::Question;
 use super::{Definition, Definitions, NoDefinitions, base_of};
 use crate::plan::routine::{Program, Routine, RoutineId, Variable};
-use crate::plan::{Callee, LambdaCall, NamedTypes, ROWS_OF, RoutineCall, TableResolver};
+use crate::plan::{Callee, LambdaCall, NamedTypes, ROWS_OF, RoutineCall, TableResolver, bind_type};
 use crate::types::LogicalType;
 use crate::types::stack::with_room;
 use made::Made;
@@ -35,6 +35,9 @@ pub(super) use resolver::WithInstances;
 
 /// A function that is checked for so many types while it is checked for others never comes to an end.
 const MOST_TYPES: usize = 16;
+
+/// Functions that are checked inside of so many others are checked once, if what they give is declared.
+const FAR_INSIDE: usize = 4;
 
 /// So many functions may stand between a statement and a function that is checked for it.
 const MOST_OPEN: usize = 1_000;
@@ -72,6 +75,8 @@ pub struct Instances {
     pub(super) made: Made,
     /// Functions of bodies that queries call, by names that nobody can write.
     lifted: Vec<Arc<Definition>>,
+    /// Further errors of the body that was found wrong last.
+    pub(super) beside: Vec<Diagnostic>,
     /// What procedures that CALL calls may throw, by their names in lower case.
     pub(super) raised_by_calls: BTreeMap<String, Vec<String>>,
 }
@@ -124,6 +129,7 @@ impl Instances {
             remembered: Remembered::default(),
             made: Made::default(),
             lifted: Vec::new(),
+            beside: Vec::new(),
             raised_by_calls: BTreeMap::new(),
         }
     }
@@ -414,8 +420,11 @@ impl Instances {
             definition: Some(definition.clone()),
             params: key.to_vec(),
             strict: self.strict,
-            result: (definition.routine.returns == Returns::Void).then_some(None),
-            routine: Routine::default(),
+            result: self.result_declared(definition),
+            routine: Routine {
+                effects: self.open.len() >= FAR_INSIDE && definition.asked().has_questions(),
+                ..Routine::default()
+            },
             recursive: false,
         });
         self.open.push(number);
@@ -427,6 +436,18 @@ impl Instances {
             self.note_failure(definition, key, error);
         }
         made.map(|()| number)
+    }
+
+    /// What is said of a result before the body is looked at. Far inside of others, which would look again and again, it may be NULL.
+    fn result_declared(&self, definition: &Definition) -> Option<Option<(LogicalType, bool)>> {
+        match &definition.routine.returns {
+            Returns::Void => Some(None),
+            Returns::Type(ty) if !definition.rows && !super::is_trigger(ty) => {
+                let ty = bind_type(ty, definition.dialect, &self.types).ok()?;
+                Some(Some((ty, self.open.len() >= FAR_INSIDE)))
+            }
+            _ => None,
+        }
     }
 
     /// An error if functions have called each other for ever other types, or with ever other functions.
@@ -490,9 +511,18 @@ impl Instances {
             };
             let checked = check::check_function(definition, &variables, &mut assumed, self, tables);
             let unresolved = std::mem::replace(&mut self.unresolved, before);
-            let settled = checked?;
+            let mut settled = checked?;
             let known = self.routines[number].result.clone();
             let result = settled.result.clone();
+            let is_weaker = match (&known, &result) {
+                (Some(Some((known, true))), Some((result, false))) => known == result,
+                _ => false,
+            };
+            let result = match known.clone() {
+                Some(known) if is_weaker && self.open.len() > FAR_INSIDE => known,
+                _ => result,
+            };
+            settled.result.clone_from(&result);
             self.routines[number].result = Some(result.clone());
             let asks = !self.routines[number].routine.effects && settled.effects;
             let recursive = self.routines[number].recursive;

@@ -59,10 +59,19 @@ impl Session {
         found.extend(parsing.warnings);
         // What the transaction of the script that is open began with.
         let mut begun = None;
+        // Functions and procedures that are wrong themselves.
+        let mut wrong: Vec<String> = Vec::new();
         for (statement, dialect) in &parsing.statements {
             self.statement = text_of(script, statement.span).into();
             if !self.relations.points.are_dropped(&statement.kind) {
-                found.extend(self.checked(statement, *dialect, &mut begun));
+                let mut here = self.checked(statement, *dialect, &mut begun);
+                here.retain(|diagnostic| !wrong.iter().any(|name| is_missing(diagnostic, name)));
+                if let K::Routine(routine) = &statement.kind
+                    && here.iter().any(|diagnostic| !diagnostic.is_warning())
+                {
+                    wrong.extend(routine.name.last().map(|name| name.text.clone()));
+                }
+                found.extend(here);
             }
             self.follow(&statement.kind);
             self.relations.points.note(&statement.kind);
@@ -123,6 +132,12 @@ impl Session {
         });
         errors.into_iter().flatten().chain(own).collect()
     }
+}
+
+/// Whether it is only about a function or procedure of that name not being there.
+fn is_missing(diagnostic: &Diagnostic, name: &str) -> bool {
+    let said = diagnostic.message.to_lowercase();
+    diagnostic.code == "42883" && said.ends_with(&format!(" `{}` does not exist", name.to_lowercase()))
 }
 
 /// Does something of which nothing stays after an error.

@@ -24,7 +24,7 @@ use super::{
     script, settings, show, timeline, transactions, types,
 };
 use crate::catalog::TableDef;
-use crate::exec::{CancelToken, Engine, Prepared, QueryOptions};
+use crate::exec::{CancelToken, Engine, Lines, Prepared, QueryOptions};
 use crate::plan::change::{Change, Layout, Unchecked};
 use crate::plan::{self, logical};
 use crate::store::table::Given;
@@ -484,6 +484,7 @@ pub(super) fn start(
     options: &QueryOptions,
     span: Span,
 ) -> Result<ResultStream, Error> {
+    let options = &with_lines_of(&bound, options);
     if let Some(slot) = &bound.slot
         && let Some(prepared) = slot.code(&bound.query, &mut bound.tables, options)
     {
@@ -502,6 +503,16 @@ pub(super) fn start(
         slot.keep_code(&compiled);
     }
     run_compiled(engine, compiled, span)
+}
+
+/// The options, with the lines of functions whose texts were read for the query.
+fn with_lines_of(bound: &Bound<'_>, options: &QueryOptions) -> QueryOptions {
+    let mut options = options.clone();
+    if !bound.query.program.routines.is_empty() {
+        let (known, sources) = (options.lines, bound.tables.relations().routines.sources.clone());
+        options.lines = Lines::new(move |place| known.line(place).or_else(|| sources.line("", place)));
+    }
+    options
 }
 
 fn run_compiled(engine: &Engine, compiled: Compiled, span: Span) -> Result<ResultStream, Error> {
@@ -612,7 +623,15 @@ fn stopped_by(session: &Session, cancel: CancelToken) -> QueryOptions {
         ahead_bytes: QueryOptions::ahead_of(settings.memory_bytes()),
         paused: false,
         cancel,
+        lines: lines(session),
     }
+}
+
+/// Tells the lines of the script that runs, and of the texts of functions.
+fn lines(session: &Session) -> Lines {
+    let sources = session.relations.routines.sources.clone();
+    let script = Arc::clone(&session.script);
+    Lines::new(move |place| sources.line(&script, place))
 }
 
 fn assign(session: &mut Session, set: &Set) -> Result<StatementResult, Error> {
