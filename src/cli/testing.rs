@@ -85,6 +85,7 @@ impl Branch {
         let name = format!("test {} {}", name.unwrap_or_default(), std::process::id());
         let begun = session.run(&format!("CREATE BRANCH `{name}`; USE BRANCH `{name}`"));
         begun.map_err(message)?;
+        session.confine();
         Ok(Some(Self(name)))
     }
 

@@ -462,12 +462,16 @@ unsafe fn answer(host: &mut Host, number: usize, cells: *mut u8) -> Result<bool,
     let types = questions
         .get(number)
         .ok_or_else(|| ExecError::internal("an unknown question"))?;
-    asking.tries += types.tries;
+    let tries = types.tries;
     if types.undoes {
         asking.refused = false;
         asking.pending.clear();
     } else if !types.closes {
         hand_over(host)?;
+    }
+    if let Some(asking) = &mut host.asking {
+        // A TRY that the rows before it did not let begin has no end either.
+        asking.tries += tries;
     }
     // SAFETY: the caller's promise.
     unsafe { host.admit_values(cells, &types.given) }?;

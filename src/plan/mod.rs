@@ -32,7 +32,7 @@ use std::sync::Arc;
 use gobi_grammar::{Diagnostic, Dialect, ast};
 
 use crate::types::{Field, LogicalType, TableStats, Value};
-pub use bind::Expansions;
+pub use bind::{Expansions, ROWS_OF_TRIGGERS};
 use logical::TableId;
 pub use named_types::NamedTypes;
 use routine::{Program, RoutineId};

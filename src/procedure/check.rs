@@ -132,6 +132,8 @@ pub(super) struct Checker<'c> {
     yields: Vec<Option<yielding::Yielded>>,
     /// Rows may have been collected.
     collects: bool,
+    /// What was collected is added within what is being checked.
+    flushes: bool,
     /// `returns` of the definition.
     wanted: Returned,
     /// What RETURN gave so far.
@@ -395,6 +397,7 @@ fn settle(
             writes: false,
             yields: Vec::new(),
             collects: false,
+            flushes: false,
             wanted: Returned::Inferred,
             returned: None,
             is_script: false,
@@ -427,8 +430,7 @@ fn wanted(definition: &Definition, types: &NamedTypes) -> Result<Returned, Vec<D
         Returns::Inferred => Returned::Inferred,
         Returns::Void => Returned::Void,
         Returns::Rows(_) => return Err(vec![super::returned::no_rows(definition)]),
-        // PostgreSQL's word for a procedure that only triggers call.
-        Returns::Type(ty) if super::is_trigger(ty) => Returned::Inferred,
+        Returns::Type(ty) if super::is_trigger(ty) => return Err(vec![trigger::called_by_triggers(definition)]),
         Returns::Type(ty) => Returned::Type(bind_type(ty, definition.dialect, types)?),
     })
 }
@@ -524,6 +526,7 @@ impl Checker<'_> {
     ) -> Result<(Routine, Assumed), Vec<Diagnostic>> {
         let falls_through = self.flow.is_reachable();
         self.check_uncalled();
+        self.tell_of_rows();
         let declared = self.declared_names(&self.raises.clone());
         self.check_raises(0, &declared);
         let raises = self.leaving();

@@ -132,6 +132,8 @@ pub struct Session {
     triggers: triggers::Triggers,
     /// What came of the tests so far, if they are run.
     testing: Option<Vec<TestOutcome>>,
+    /// It is on a branch that is thrown away: what is more than that branch's is refused.
+    confined: bool,
 }
 
 impl Session {
@@ -160,6 +162,7 @@ impl Session {
             streams: routines::Streams::default(),
             triggers: triggers::Triggers::default(),
             testing: None,
+            confined: false,
         }
     }
 
@@ -171,6 +174,7 @@ impl Session {
         other.own_jobs = self.own_jobs.clone();
         other.statement = self.statement.clone();
         other.script = self.script.clone();
+        other.confined = self.confined;
         other
     }
 

@@ -21,7 +21,7 @@ use super::stages::with_bound;
 use super::store::StatementLocks;
 use super::{
     Error, Phases, ResultStream, Session, StatementResult, attach, caches, compact, copy, explain, prepared, routines,
-    script, settings, show, timeline, transactions, types,
+    script, settings, show, testing, timeline, transactions, types,
 };
 use crate::catalog::TableDef;
 use crate::exec::{CancelToken, Engine, Lines, Prepared, QueryOptions};
@@ -54,6 +54,7 @@ pub fn run(
         only_bind: false,
     };
     begins(session, Some(&statement.kind));
+    testing::refuse_beyond_branch(session, &statement.kind, statement.span)?;
     if let Some(result) = transactions::run(session, &statement.kind, statement.span) {
         return result;
     }

@@ -10,7 +10,7 @@
 
 use std::collections::HashSet;
 
-use gobi_grammar::ast::{self, Ident, Literal, StatementKind as K, Test};
+use gobi_grammar::ast::{self, Ident, Literal, MaintainTask, ObjectKind, Span, StatementKind as K, Test};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::change::Running;
@@ -44,6 +44,29 @@ impl Session {
         let outcomes = std::mem::replace(&mut self.testing, outer);
         (outcomes.unwrap_or_default(), ended)
     }
+}
+
+impl Session {
+    /// From here on, statements that reach beyond the branch that the session is on are refused.
+    pub fn confine(&mut self) {
+        self.confined = true;
+    }
+}
+
+/// An error for a statement about branches, snapshots or all history, of a session that is to leave nothing behind.
+pub fn refuse_beyond_branch(session: &Session, kind: &K, span: Span) -> Result<(), Error> {
+    let is_beyond = match kind {
+        K::CreateSnapshot(_) | K::CreateBranch(_) | K::UseBranch(_) | K::MergeBranch(_) => true,
+        K::Drop(drop) => matches!(drop.kind, ObjectKind::Snapshot | ObjectKind::Branch),
+        K::Maintain(maintain) => maintain.task == MaintainTask::Vacuum,
+        _ => false,
+    };
+    if !session.confined || !is_beyond {
+        return Ok(());
+    }
+    let message = format!("{} in a script that is tested is not supported", kind.name());
+    let help = "`gobi test` runs the script on a branch that is thrown away, and this reaches beyond it; without `-d` the database is in memory, and everything goes";
+    Err(Error::new(Diagnostic::new("0A000", span, message).with_help(help)))
 }
 
 /// Errors for the tests of a script that have the name of one before them.

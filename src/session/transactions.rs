@@ -14,6 +14,7 @@ use super::change::{self, Running};
 use super::databases::Which;
 use super::define;
 use super::isolation::Isolation;
+use super::routines::models::audited;
 use super::routines::{Macros, Values, settled};
 use super::store::{Done, View, store_error};
 use super::transaction::Message;
@@ -194,11 +195,18 @@ fn redefines(kind: &K) -> bool {
 }
 
 fn changed(session: &mut Session, kind: &K, view: &mut View, running: Running) -> Result<StatementResult, Error> {
-    if !redefines(kind) {
+    let may_break_audits = audited::may_break(view, kind);
+    if !redefines(kind) && !may_break_audits {
         return changed_alone(session, kind, view, running);
     }
     let before = view.clone();
     let done = changed_alone(session, kind, view, running)?;
+    if may_break_audits {
+        audited::settle(session, (&before, view), kind, running)?;
+    }
+    if !redefines(kind) {
+        return Ok(done);
+    }
     if !session.in_transaction() {
         settled::check(session, &before, view, running)?;
     }

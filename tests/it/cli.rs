@@ -186,6 +186,40 @@ fn tests_have_names_of_their_own() {
 }
 
 #[test]
+fn tests_leave_branches_alone() {
+    let folder = folder();
+    output(
+        folder.path(),
+        &["-d", "db", "-c", "CREATE TABLE s (a int); INSERT INTO s VALUES (1)"],
+    );
+    let scripts = [
+        "use branch main; delete from s;",
+        "create branch b;",
+        "drop branch main;",
+        "merge branch main;",
+        "create snapshot q;",
+        "drop snapshot q;",
+        "vacuum;",
+        "test x { use branch main }",
+    ];
+    for script in scripts {
+        fs::write(folder.path().join("beyond.grz"), script).unwrap();
+        let ran = gobi(folder.path(), &["-d", "db", "test", "beyond.grz"]);
+        assert_eq!(ran.code, Some(1), "{script}");
+        assert!(ran.err.contains("0A000"), "{script}: {}{}", ran.out, ran.err);
+    }
+    let there = output(folder.path(), &["-d", "db", "--format", "csv", "-c", "FROM s"]);
+    assert_eq!(there.trim(), "a\n1");
+    // In memory all of it goes anyway.
+    fs::write(
+        folder.path().join("memory.grz"),
+        "create schema x; create branch b; test y { assert true }",
+    )
+    .unwrap();
+    assert_eq!(gobi(folder.path(), &["test", "memory.grz"]).code, Some(0));
+}
+
+#[test]
 fn exit_codes() {
     let folder = folder();
     let code = |args: &[&str]| gobi(folder.path(), args).code;

@@ -19,6 +19,10 @@ use crate::types::cast::castable;
 use crate::types::stack::with_room;
 use crate::types::{LogicalType, Value};
 
+/// What an error says of `NEW` and `OLD` where they are no rows.
+pub const ROWS_OF_TRIGGERS: &str =
+    "`NEW` and `OLD` are the rows of a trigger for each row (`for: 'row'`): only there a procedure can name them";
+
 impl<'a> Binder<'a> {
     /// Binds an expression.
     pub(super) fn expr(&mut self, block: &mut Block<'a>, e: &'a ast::Expr) -> Bound<Expr> {
@@ -540,7 +544,11 @@ impl<'a> Binder<'a> {
             let message = format!("relation `{}` is not in FROM", relation.text);
             let error = Diagnostic::new("42P01", relation.span, message);
             let relations = reach().flat_map(Scope::relations).collect();
-            return with_suggestion(error, &relation.text, relations);
+            let mut error = with_suggestion(error, &relation.text, relations);
+            if ["new", "old"].contains(&relation.text.to_lowercase().as_str()) {
+                error.help.get_or_insert_with(|| ROWS_OF_TRIGGERS.to_owned());
+            }
+            return error;
         }
         let name = joined(parts);
         if let Some(first) = self.tables.variables_of(&name).iter().min().filter(|_| !self.in_body) {

@@ -73,6 +73,7 @@ pub(super) use body::{bind_scalar, bind_type, converted};
 pub(super) use coerce::{common_type, misfit};
 pub(super) use column_names::column_name;
 pub use expansion::Expansions;
+pub use expr::ROWS_OF_TRIGGERS;
 pub(super) use lambda::as_numbers;
 pub(super) use macro_queries::{holds_query as macro_holds_query, named as macro_named};
 pub(super) use macros::{check as check_macro, expand as expand_macro, given as macro_args};

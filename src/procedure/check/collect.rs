@@ -63,6 +63,7 @@ impl Checker<'_> {
     /// Rows that were collected are added now: what is wrong with one of them goes where an error of its statement would.
     pub(super) fn flush(&mut self, span: Span, out: &mut Vec<Statement>) {
         if self.collects {
+            self.flushes = true;
             let question = self.question(QuestionKind::Flush, &[], Vec::new());
             out.push(Statement::Ask {
                 question,

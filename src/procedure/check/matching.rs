@@ -249,6 +249,7 @@ impl Checker<'_> {
         let raised = self.raised_so_far();
         self.tries += 1;
         let outer = std::mem::replace(&mut self.effects, false);
+        let outer_flushes = std::mem::replace(&mut self.flushes, false);
         let mut body = Vec::new();
         match (&attempt.body, result) {
             (ArmBody::Block(block), result) => self.valued_block(&block.statements, block.span, result, &mut body),
@@ -262,6 +263,8 @@ impl Checker<'_> {
         self.tries -= 1;
         let effects = std::mem::replace(&mut self.effects, outer);
         self.effects |= effects;
+        let flushes = std::mem::replace(&mut self.flushes, outer_flushes);
+        self.flushes |= flushes;
         let tried = std::mem::replace(&mut self.flow, before);
         let caught = ["code", "message"].map(|_| self.temporary(LogicalType::String, false));
         let line = self.temporary(LogicalType::BigInt, true);
@@ -275,7 +278,10 @@ impl Checker<'_> {
         self.end_handler();
         self.flow.meet(&tried);
         if effects {
-            self.guarded_by_savepoint(&mut body, &mut handler, span);
+            self.guarded_by_savepoint(&mut body, &mut handler, span, out);
+        } else if flushes {
+            // What is wrong with a row from before the block is not caught by it.
+            self.flush(span, out);
         }
         out.push(Statement::Try { body, caught, handler });
     }

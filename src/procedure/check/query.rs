@@ -406,8 +406,15 @@ impl Checker<'_> {
         self.make(&statement.kind);
     }
 
-    /// Puts a savepoint around what may fail.
-    pub(super) fn guarded_by_savepoint(&mut self, body: &mut Vec<Statement>, handler: &mut Vec<Statement>, span: Span) {
+    /// Puts a savepoint around what may fail. It is made before the TRY: rows that were collected until then are added first, and
+    /// what is wrong with one of them is no error of the block.
+    pub(super) fn guarded_by_savepoint(
+        &mut self,
+        body: &mut Vec<Statement>,
+        handler: &mut Vec<Statement>,
+        span: Span,
+        before: &mut Vec<Statement>,
+    ) {
         let mut ask = |kind: QuestionKind| {
             let question = self.question(kind, &[], Vec::new());
             Statement::Ask {
@@ -417,7 +424,7 @@ impl Checker<'_> {
                 span,
             }
         };
-        body.insert(0, ask(QuestionKind::Savepoint));
+        before.push(ask(QuestionKind::Savepoint));
         body.push(ask(QuestionKind::Keep));
         handler.insert(0, ask(QuestionKind::Undo));
     }

@@ -16,7 +16,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 use super::{Assumed, Checked, Checker, settle};
 use crate::plan::logical::{ColumnId, CompareOp, Expr, ExprKind};
 use crate::plan::routine::{RowShape, Statement};
-use crate::plan::{BodyName, TableResolver};
+use crate::plan::{BodyName, ROWS_OF_TRIGGERS, TableResolver};
 use crate::procedure::{Definition, Instances};
 use crate::types::{Field, LogicalType, Value};
 
@@ -138,6 +138,18 @@ pub fn check_trigger(
         inputs,
         outputs,
     })
+}
+
+/// The error of a call of a procedure that `returns trigger`.
+pub(super) fn called_by_triggers(definition: &Definition) -> Diagnostic {
+    let name = definition.shown_name();
+    let place = definition.routine.name.last();
+    let span = place.map_or_else(Span::default, |name| name.span);
+    let message = format!("`{name}` returns trigger: triggers run it, and nobody calls it");
+    let help = format!(
+        "make a trigger: `upsert trigger as {name} (event: 'insert', target: 'orders')`; or leave out `returns trigger`"
+    );
+    Diagnostic::new("42809", span, message).with_help(help)
 }
 
 impl TriggerNames {
@@ -271,6 +283,22 @@ impl Checker<'_> {
             otherwise: Vec::new(),
         });
         out
+    }
+
+    /// Says of errors about `NEW` and `OLD` where there are rows of these names.
+    pub(super) fn tell_of_rows(&mut self) {
+        let has_rows = self.trigger.as_ref().is_some_and(|names| names.columns > 0);
+        let is_about_row = |error: &&mut Diagnostic| {
+            let rows = ["new", "old"];
+            let word = error.message.split('`').nth(1).map(str::to_lowercase);
+            error.code == "42703" && word.is_some_and(|word| rows.contains(&word.as_str()))
+        };
+        if has_rows {
+            return;
+        }
+        for error in self.errors.iter_mut().filter(is_about_row) {
+            error.help = Some(ROWS_OF_TRIGGERS.to_owned());
+        }
     }
 
     /// TG_OP, TG_NAME, TG_TABLE_NAME.

@@ -18,7 +18,7 @@ use super::watch::Watch;
 use super::{Done, Running, Table, foreign, user};
 use crate::catalog::EntityId;
 use crate::exec::memory::Reservation;
-use crate::plan::change::{Change, Layout, Source};
+use crate::plan::change::{Action, Change, Layout, Source};
 use crate::session::explain::Capture;
 use crate::session::store::{View, store_error};
 use crate::session::triggers;
@@ -63,7 +63,7 @@ pub fn apply(
         return triggers::change_view(session, change, table, view, how);
     }
     let watch = Watch::new(view.catalog(), table, &change);
-    let firing = Firing::of(session, view, (table.id, &change), how.running)?;
+    let (firing, raw) = firing_of(session, view, (table, &change), how.running)?;
     change.old.clone_from(&watch.lost);
     let is_first = session.explaining.as_ref().is_some_and(Capture::wants_triggers);
     explain_triggers(session, firing.as_ref(), view)?;
@@ -78,7 +78,6 @@ pub fn apply(
     if is_plain && let Some(given) = statement::given(session, &change, &table.def, how.running) {
         return stage_given(given, table, view, span);
     }
-    let raw = firing.as_ref().is_some_and(Firing::changes_rows) && computes(&change);
     let (mut stream, layout) = statement::changed_rows(session, &change, raw, how.running)?;
     let phases = stream.phases();
     let mut applying = Applying {
@@ -117,6 +116,21 @@ pub fn apply(
     };
     let returned = Some(ResultStream::returned(fields, batches, phases, span));
     Ok(Done { rows, returned })
+}
+
+/// The triggers of a change, and whether what is computed of its rows has to wait for them.
+fn firing_of(
+    session: &mut Session,
+    view: &View,
+    (table, change): (&Table, &Change<'_>),
+    running: Running,
+) -> Result<(Option<Firing>, bool), Error> {
+    let mut firing = Firing::of(session, view, (table.id, change), running)?;
+    let raw = firing.as_ref().is_some_and(Firing::changes_rows) && computes(change);
+    if let Some(firing) = firing.as_mut().filter(|_| raw && shows_gone(change)) {
+        firing.old = (0..table.def.columns.len()).collect();
+    }
+    Ok((firing, raw))
 }
 
 fn explain_triggers(session: &mut Session, firing: Option<&Firing>, view: &mut View) -> Result<(), Error> {
@@ -181,7 +195,13 @@ fn stage_given(given: Given, table: &Table, view: &mut View, span: Span) -> Resu
 /// Whether something is computed of the new rows.
 fn computes(change: &Change<'_>) -> bool {
     let generated = change.shape.columns.iter().any(|column| column.generated.is_some());
-    generated || !change.shape.checks.is_empty() || !change.returning.is_empty()
+    let any = generated || !change.shape.checks.is_empty() || !change.returning.is_empty();
+    any && change.arms.iter().any(|arm| arm.action.makes_a_row())
+}
+
+/// Whether RETURNING shows rows that go, beside those that come.
+fn shows_gone(change: &Change<'_>) -> bool {
+    !change.returning.is_empty() && change.arms.iter().any(|arm| matches!(arm.action, Action::Delete))
 }
 
 struct Applying<'c> {
@@ -217,6 +237,11 @@ impl Applying<'_> {
         };
         let batch = match self.raw && batch.num_rows() > 0 {
             true => {
+                let batch = match self.makes_rows(&batch).filter(|_| shows_gone(self.change)) {
+                    Some(makes) => super::computed::gone_as_before(&batch, &self.layout, self.first_old(), &makes)
+                        .map_err(|error| self.internal(&error))?,
+                    None => batch,
+                };
                 let made = super::computed::computed(session, view, self.change, (&batch, &self.layout), self.running)?;
                 self.layout = made.1;
                 made.0

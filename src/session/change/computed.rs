@@ -7,9 +7,11 @@
 //!
 //! Does not: stage them.
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
+use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{Field as ArrowField, Schema};
+use arrow::error::ArrowError;
 use gobi_grammar::ast::{Expr, ExprKind, Ident, InsertSource, SelectItem, Span, TableRef, TableRefKind};
 
 use super::{Running, foreign, user};
@@ -31,7 +33,7 @@ pub fn computed(
     running: Running,
 ) -> Result<(RecordBatch, Layout), Error> {
     let span = running.span;
-    let internal = |error: arrow::error::ArrowError| user("XX000", span, error.to_string());
+    let internal = |error: ArrowError| user("XX000", span, error.to_string());
     let (first, count) = layout.new;
     let new = batch
         .project(&(first..first + count).collect::<Vec<_>>())
@@ -77,7 +79,28 @@ pub fn computed(
     Ok((batch, layout))
 }
 
-fn nullable(batch: &RecordBatch, fields: &[Field]) -> Result<RecordBatch, arrow::error::ArrowError> {
+/// The batch with the rows that go as they were, in the place of new ones: `first_old` is where all old values are.
+pub fn gone_as_before(
+    batch: &RecordBatch,
+    layout: &Layout,
+    first_old: usize,
+    makes: &BooleanArray,
+) -> Result<RecordBatch, ArrowError> {
+    let (first, count) = layout.new;
+    let mut columns = batch.columns().to_vec();
+    for at in 0..count {
+        if let (Some(new), Some(old)) = (batch.columns().get(first + at), batch.columns().get(first_old + at)) {
+            columns[first + at] = zip(makes, new, old)?;
+        }
+    }
+    let schema = batch.schema();
+    let fields = schema.fields().iter();
+    let fields = fields.map(|field| ArrowField::clone(field).with_nullable(true));
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    RecordBatch::try_new(schema.into(), columns)
+}
+
+fn nullable(batch: &RecordBatch, fields: &[Field]) -> Result<RecordBatch, ArrowError> {
     let columns = fields.iter().zip(batch.columns());
     let fields = columns.map(|(field, array)| ArrowField::new(&field.name, array.data_type().clone(), true));
     RecordBatch::try_new(Schema::new(fields.collect::<Vec<_>>()).into(), batch.columns().to_vec())

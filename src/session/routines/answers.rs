@@ -210,9 +210,10 @@ impl<'a> Answering<'a> {
             within.savepoint();
             return Ok(());
         }
-        self.savepoints += 1;
         let name = self.savepoint();
-        self.in_transaction(|session| session.savepoint(&name))
+        self.in_transaction(|session| session.savepoint(&name))?;
+        self.savepoints += 1;
+        Ok(())
     }
 
     fn end_savepoint(&mut self, undo: bool) -> Result<Option<Vec<Value>>, Error> {
@@ -223,8 +224,8 @@ impl<'a> Answering<'a> {
             within.end_savepoint(undo);
             return Ok(None);
         }
-        let name = self.savepoint();
         self.savepoints = self.savepoints.saturating_sub(1);
+        let name = self.savepoint();
         self.in_transaction(|session| {
             if undo {
                 session.end_savepoint(&name, true)?;

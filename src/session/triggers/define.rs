@@ -15,7 +15,7 @@ use gobi_grammar::similar::nearest;
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::ready::{self, NEW_ROWS, OLD_ROWS};
-use super::{named, places};
+use super::{mentions, named, places};
 use crate::catalog::{Entity, EntityId, Event, MAIN_SCHEMA, RoutineDef, Source, Timing, TriggerDef};
 use crate::session::change::{Running, shape};
 use crate::session::databases::{TEMP, Which};
@@ -170,6 +170,7 @@ fn put(
     running: Running,
 ) -> Result<(), Error> {
     fits(view, &def, name.span)?;
+    refuse_row_that_never_is(&def, when)?;
     let known = view
         .catalog()
         .trigger(MAIN_SCHEMA, &def.name)
@@ -234,6 +235,21 @@ fn fits(view: &View, def: &TriggerDef, span: Span) -> Result<(), Error> {
         return Err(user("42601", span, "columns go with the event `update` only"));
     }
     Ok(())
+}
+
+/// An error for a WHEN that is about the row before the change, of a trigger that fires for rows that come only; or about that after it, where all go.
+fn refuse_row_that_never_is(def: &TriggerDef, when: Option<&Expr>) -> Result<(), Error> {
+    let (row, event) = match def.events.as_slice() {
+        [Event::Insert] => ("OLD", "INSERT"),
+        [Event::Delete] => ("NEW", "DELETE"),
+        _ => return Ok(()),
+    };
+    let Some(place) = when.and_then(|when| mentions::row_in(when, row)) else {
+        return Ok(());
+    };
+    let message = format!("WHEN of a trigger for {event} cannot be about `{row}`: there is no such row");
+    let other = if row == "OLD" { "NEW" } else { "OLD" };
+    Err(user("42P17", place, message).with_help(format!("`{other}` is the row that {event} is about")))
 }
 
 /// An error for a table whose triggers nobody would fire: a temporary one, or one of an attached database.

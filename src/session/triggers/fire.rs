@@ -61,7 +61,7 @@ pub struct Firing {
 #[derive(Debug)]
 struct Fires {
     ready: Arc<Ready>,
-    /// Rows that it was run for so far, and microseconds.
+    /// Rows that its body was called for so far, and microseconds.
     done: Cell<(u64, u64)>,
     /// For each arm of the statement, whether it fires for rows that are inserted, updated, deleted.
     arms: Vec<[bool; 3]>,
@@ -347,8 +347,10 @@ impl Firing {
         session.triggers.chain.pop();
         let (before, micros) = fires.done.get();
         let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        fires.done.set((before + rows as u64, micros.saturating_add(took)));
         let called = done.as_ref().ok().map(|out| count(out, |state| state >= CALLED as i64));
+        fires
+            .done
+            .set((before + called.unwrap_or_default(), micros.saturating_add(took)));
         if called != Some(0)
             && let Some(statistics) = session.statistics(&view.database)
         {

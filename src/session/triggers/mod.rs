@@ -18,6 +18,7 @@ mod explained;
 pub mod fire;
 mod instead;
 mod listing;
+mod mentions;
 mod named;
 mod places;
 mod ready;

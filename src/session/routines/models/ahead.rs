@@ -51,6 +51,21 @@ pub fn make_ahead(
                 false => Ok(()),
             }
         }
+        (_, Some((id, Entity::Table(def)))) => {
+            let as_made = match before.filter(|before| is_filled_by(before, spec)) {
+                Some(before) => is_as_made(session, view, (id, def), before, running)?,
+                None => false,
+            };
+            if as_made && are_known(session, definition, columns)? {
+                whole::take_columns(session, view, (id, columns), running)?;
+            }
+            let made = Made {
+                spec,
+                model: &definition.name,
+                running,
+            };
+            made.take(view)
+        }
         // What is not known yet comes with the first run.
         _ if !are_known(session, definition, columns)? => Ok(()),
         (_, None) => {
@@ -61,12 +76,6 @@ pub fn make_ahead(
             };
             made.table(session, view, columns)
         }
-        (_, Some((id, Entity::Table(def)))) => match before.filter(|before| is_filled_by(before, spec)) {
-            Some(before) if is_as_made(session, view, (id, def), before, running)? => {
-                whole::take_columns(session, view, (id, columns), running)
-            }
-            _ => Ok(()),
-        },
         (_, Some(_)) => Ok(()),
     }
 }
@@ -117,7 +126,8 @@ fn is_as_made(
     Ok(made == *def)
 }
 
-fn has_rows(view: &View, (id, def): (EntityId, &TableDef), running: Running) -> Result<bool, Error> {
+/// Whether a table has any.
+pub fn has_rows(view: &View, (id, def): (EntityId, &TableDef), running: Running) -> Result<bool, Error> {
     let failed = |error| store_error(&error, running.span);
     let table = view.table(id, def).map_err(failed)?;
     Ok(table.live_rows(view.changes.tables.get(&id)).map_err(failed)? > 0)

@@ -45,7 +45,7 @@ pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> R
     if let Some((name, place)) = &on {
         check_model(session, name, *place)?;
     }
-    bind(session, audit, running)?;
+    bind(session, &audit.query, running)?;
     if running.only_bind {
         return Ok(());
     }
@@ -69,29 +69,20 @@ pub fn define(session: &mut Session, audit: &DefineAudit, running: Running) -> R
 }
 
 /// An error, unless a model has that name, or keeps its rows in a table of that name.
-fn check_model(session: &mut Session, name: &str, place: Span) -> Result<(), Error> {
-    session.relations.refresh_routines();
-    let known = session.relations.routines.known.stored_only();
-    let mut models = Vec::new();
-    for routine in known.names() {
-        let Some(definition) = known.find(&routine) else {
-            continue;
-        };
-        let Ok(Some(spec)) = Spec::of(&definition.name, &definition.routine) else {
-            continue;
-        };
+pub fn check_model(session: &mut Session, name: &str, place: Span) -> Result<(), Error> {
+    let models = models_of(session);
+    for (model, spec) in &models {
         let table = format!("{}.{}", spec.target[0], spec.target[1]);
-        if name.eq_ignore_ascii_case(&definition.name) || name.eq_ignore_ascii_case(&table) {
+        if name.eq_ignore_ascii_case(model) || name.eq_ignore_ascii_case(&table) {
             return Ok(());
         }
-        models.push(definition.name.clone());
     }
     let mut error = Diagnostic::new(
         "42704",
         place,
         format!("there is no model `{name}`, after whose runs the audit could be asked"),
     );
-    error.help = Some(match nearest(name, models.iter().map(String::as_str)) {
+    error.help = Some(match nearest(name, models.iter().map(|(model, _)| model.as_str())) {
         Some(near) => format!("did you mean `{near}`?"),
         None if session.relations.routines.together.defines(name) => {
             format!("`{name}` is defined later: write the audit behind it")
@@ -102,9 +93,9 @@ fn check_model(session: &mut Session, name: &str, place: Span) -> Result<(), Err
 }
 
 /// Looks for errors in its query: a model that has not run yet has the table that its first run makes.
-fn bind(session: &mut Session, audit: &DefineAudit, running: Running) -> Result<(), Error> {
+pub fn bind(session: &mut Session, query: &ast::Query, running: Running) -> Result<(), Error> {
     let mut tables = StatementTables::new(&mut session.relations);
-    let Err(error) = statement::bind(&audit.query, running.dialect, &mut tables) else {
+    let Err(error) = statement::bind(query, running.dialect, &mut tables) else {
         return Ok(());
     };
     let is_unknown = error.diagnostics.iter().any(|first| first.code == "42P01");
@@ -113,7 +104,7 @@ fn bind(session: &mut Session, audit: &DefineAudit, running: Running) -> Result<
     };
     let outer = session.relations.view.replace(view);
     let mut tables = StatementTables::new(&mut session.relations);
-    let bound = statement::bind(&audit.query, running.dialect, &mut tables);
+    let bound = statement::bind(query, running.dialect, &mut tables);
     session.relations.view = outer;
     bound.map(drop)
 }
@@ -169,7 +160,7 @@ pub fn as_written(session: &mut Session) -> Result<[Vec<String>; 2], Error> {
 }
 
 /// A desk that runs no model.
-fn desk<'d>(session: &'d mut Session, query: &'d ast::Query, running: Running) -> Desk<'d> {
+pub fn desk<'d>(session: &'d mut Session, query: &'d ast::Query, running: Running) -> Desk<'d> {
     const NOTHING: &First = &First::Variables(Vec::new());
     Desk {
         session,
@@ -188,6 +179,10 @@ pub fn forget(session: &mut Session, drop: &ast::Drop, running: Running) -> Resu
         return Err(transactions::without_database("DROP AUDIT", running.span));
     }
     let query = define::select(Vec::new(), Vec::new(), None);
+    session.refresh_view(running.span)?;
+    for name in drop.names.iter().flatten() {
+        refuse_named(session, name)?;
+    }
     let begun = session.begin_body(true, running.span)?;
     let mut desk = desk(session, &query, running);
     let done = drop
@@ -197,6 +192,34 @@ pub fn forget(session: &mut Session, drop: &ast::Drop, running: Running) -> Resu
         .try_for_each(|name| desk.drop_audit(name, drop.if_exists));
     session.end_body(begun, done.is_ok(), running.span)?;
     done
+}
+
+/// An error for an audit that a model names.
+fn refuse_named(session: &mut Session, audit: &ast::Ident) -> Result<(), Error> {
+    let named = models_of(session)
+        .into_iter()
+        .find(|(_, spec)| spec.audits.iter().any(|name| name.eq_ignore_ascii_case(&audit.text)));
+    let Some((model, _)) = named else { return Ok(()) };
+    let message = format!(
+        "audit `{}` is needed by the model `{model}`, which names it in `audits`",
+        audit.text
+    );
+    let help = format!("make `{model}` without it, or drop that first");
+    Err(Error::new(
+        Diagnostic::new("2BP01", audit.span, message).with_help(help),
+    ))
+}
+
+/// The names of the models of the database, and what they say.
+fn models_of(session: &mut Session) -> Vec<(String, Spec)> {
+    session.relations.refresh_routines();
+    let known = session.relations.routines.known.stored_only();
+    let models = known.names().into_iter().filter_map(|name| {
+        let definition = known.find(&name)?;
+        let spec = Spec::of(&definition.name, &definition.routine).ok()??;
+        Some((definition.name.clone(), spec))
+    });
+    models.collect()
 }
 
 /// An error of an audit's query, with its name.

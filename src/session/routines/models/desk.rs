@@ -59,18 +59,16 @@ impl Desk<'_> {
         if restate.is_some() {
             self.check_restate(spec)?;
         }
-        match spec.kind {
+        let done = match spec.kind {
             Kind::View | Kind::Embedded => {
                 self.forget_mark()?;
-                self.make_view(spec)
+                self.make_view(spec)?
             }
-            Kind::External => self.rows().map(|_| Done::default()),
-            _ => {
-                let done = self.fill(spec, name, until, restate)?;
-                let found = self.audit(spec, name)?;
-                Ok(Done { found, ..done })
-            }
-        }
+            Kind::External => self.rows().map(|_| Done::default())?,
+            _ => self.fill(spec, name, until, restate)?,
+        };
+        let found = self.audit(spec, name)?;
+        Ok(Done { found, ..done })
     }
 
     /// An error if no interval of the model can be computed again.

@@ -3,7 +3,7 @@
 //! `daily` was of the kind `view` and is `full` now: the view `models.daily` goes, and the table `models.daily` comes, in one change. A view that reads it
 //! goes on, if its columns are there.
 //!
-//! Invariants: what the model has not made stays.
+//! Invariants: what the model has not made stays, but a table without rows, which becomes the model's.
 //!
 //! Does not: write rows, or say when; `ahead` and `target` do.
 
@@ -11,8 +11,9 @@ use gobi_grammar::ast::{CreateView, Ident, Query};
 use gobi_grammar::{Diagnostic, Dialect};
 
 use super::Parts;
+use super::ahead::has_rows;
 use super::spec::Spec;
-use crate::catalog::{Catalog, Entity, EntityId, Entry, SchemaDef};
+use crate::catalog::{Catalog, Entity, EntityId, Entry, MAIN_SCHEMA, SchemaDef, TableDef};
 use crate::procedure::Definitions as _;
 use crate::session::change::Running;
 use crate::session::define::{catalog_error, plain_table, supplant, views};
@@ -51,7 +52,7 @@ impl Made<'_> {
         let mut def = plain_table(&self.spec.target[1], columns, self.running.span)?;
         def.made_by = Some(self.model.to_owned());
         match self.there(view) {
-            Some(entry) if matches!(&*entry.entity, Entity::Table(_)) => Ok(()),
+            Some(entry) if matches!(&*entry.entity, Entity::Table(_)) => self.take(view),
             Some(entry) => self.supplant(session, view, &entry, Entity::Table(def)),
             None => self.create(view, Entity::Table(def)),
         }
@@ -80,6 +81,82 @@ impl Made<'_> {
                 }
             })
         })
+    }
+
+    /// Takes a table that is there: the model's own, or one without rows that no model has made, which is the model's from here on. An error for
+    /// any other, and for one that cannot keep what the model's kind keeps.
+    pub fn take(self, view: &mut View) -> Result<(), Error> {
+        let Some(entry) = self.there(view) else { return Ok(()) };
+        let Entity::Table(def) = &*entry.entity else {
+            return Ok(());
+        };
+        if !entry.entity.is_made_by(self.model) {
+            self.check_maker_of_table(view, def)?;
+            let of = (entry.id, def);
+            match has_rows(view, of, self.running)? {
+                true => self.check_maker(&entry)?,
+                false => {
+                    let def = TableDef {
+                        made_by: Some(self.model.to_owned()),
+                        ..def.clone()
+                    };
+                    let replaced = view.changes.catalog.replace(entry.id, Entity::Table(def));
+                    replaced.map_err(|error| catalog_error(&error, self.running.span))?;
+                }
+            }
+        }
+        self.check_versions(def)
+    }
+
+    /// Whether there is nothing to take: the table that is there is the model's, and keeps what its kind keeps.
+    pub fn is_ready(self, view: &View) -> bool {
+        let is_ready = |entry: Entry| match &*entry.entity {
+            Entity::Table(def) => entry.entity.is_made_by(self.model) && self.check_versions(def).is_ok(),
+            _ => false,
+        };
+        self.there(view).is_some_and(is_ready)
+    }
+
+    /// An error if the table is that of another model.
+    fn check_maker_of_table(self, view: &View, def: &TableDef) -> Result<(), Error> {
+        let others = |other: &&String| !view.catalog().routines(MAIN_SCHEMA, other).is_empty();
+        let Some(other) = def.made_by.as_ref().filter(others) else {
+            return Ok(());
+        };
+        let [schema, name] = &self.spec.target;
+        let message = format!("`{schema}.{name}` is the table of the model `{other}`");
+        let help = format!(
+            "keep the model `{}` in another one (`target: 'sales.daily'`), or drop it: `DROP TABLE {schema}.{name}`",
+            self.model
+        );
+        Err(Error::new(
+            Diagnostic::new("42809", self.running.span, message).with_help(help),
+        ))
+    }
+
+    /// An error if a table of versions does not say when each was the current one: another kind of model has filled it.
+    fn check_versions(self, def: &TableDef) -> Result<(), Error> {
+        if !self.spec.kind.is_dimension() {
+            return Ok(());
+        }
+        let has = |name: &str| {
+            let mut columns = def.columns.iter();
+            columns.any(|column| column.name.eq_ignore_ascii_case(name))
+        };
+        let Some(missing) = self.spec.valid.iter().find(|name| !has(name)) else {
+            return Ok(());
+        };
+        let [schema, name] = &self.spec.target;
+        let kind = self.spec.kind.name();
+        let message = format!(
+            "the table `{schema}.{name}` has no column `{missing}`, by which a model of kind `{kind}` keeps versions"
+        );
+        let help = format!(
+            "drop it, and the model makes it anew: `DROP TABLE {schema}.{name}`; or keep the versions in another one: `target: 'sales.daily'`"
+        );
+        Err(Error::new(
+            Diagnostic::new("42809", self.running.span, message).with_help(help),
+        ))
     }
 
     fn there(self, view: &View) -> Option<Entry> {

@@ -14,6 +14,7 @@
 
 mod ahead;
 mod audit;
+pub mod audited;
 mod before;
 mod desk;
 mod dimension;
@@ -152,6 +153,7 @@ fn check_with_table(
     let query = &parts.query;
     let given = variables(session, definition, Some(spec))?;
     let mut named = Naming::default();
+    check_params(definition, spec)?;
     count_type(session, definition)?;
     parts.check_raises(session, definition, &given)?;
     let seen = parts.look(session, definition.dialect, given, &mut named)?;
@@ -176,6 +178,23 @@ fn check_with_table(
     let fields = bound.output.into_iter().map(|(_, field)| field).collect::<Vec<_>>();
     check_columns(definition, spec, query, &fields)?;
     Ok((named, with_own(spec, fields)))
+}
+
+/// An error for a parameter that has the name of what CALL, or the interval, gives.
+fn check_params(definition: &Definition, spec: &Spec) -> Result<(), Error> {
+    let of_intervals = OF_INTERVALS.iter().filter(|_| spec.kind.has_intervals());
+    let taken: Vec<&str> = of_intervals.copied().chain([UNTIL]).collect();
+    let is_taken = |param: &&ast::Param| taken.iter().any(|name| name.eq_ignore_ascii_case(&param.name.text));
+    let Some(param) = definition.routine.params.iter().find(is_taken) else {
+        return Ok(());
+    };
+    let name = &param.name.text;
+    let message = match name.eq_ignore_ascii_case(UNTIL) {
+        true => format!("`{name}` is the time that CALL of a model says it runs for: no parameter can be called so"),
+        false => format!("`{name}` is a time of the interval that is computed: no parameter can be called so"),
+    };
+    let error = Diagnostic::new("42701", param.name.span, message);
+    Err(Error::new(error.with_help("give the parameter another name")))
 }
 
 /// An error if a query gives a column twice, not one that the kind goes by, or one of a type that it cannot go by.

@@ -11,6 +11,9 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Expr, ExprKind, Ident, Literal};
 use gobi_grammar::similar::nearest;
 
+use crate::plan::constant;
+use crate::types::{LogicalType, Value};
+
 /// How the rows of a model get into its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -346,7 +349,10 @@ impl Metadata<'_> {
             _ => Err(Diagnostic::new(
                 "42601",
                 value.span,
-                format!("`{name}` takes a whole number"),
+                match name {
+                    "lookback" => format!("`{name}` takes a whole number"),
+                    _ => format!("`{name}` takes a whole number that is at least 1"),
+                },
             )),
         }
     }
@@ -383,6 +389,13 @@ impl Metadata<'_> {
         if spec.batch.is_some() && spec.start.is_none() {
             return missing("a `start` to have a `batch_size`");
         }
+        if let (Some(start), Some((_, value))) = (&spec.start, self.find("start")) {
+            let text = Value::String(start.as_str().into());
+            constant::convert(&text, &LogicalType::String, &LogicalType::Timestamp).map_err(|misfit| {
+                let message = format!("`start` takes a time: {}", misfit.message);
+                Diagnostic::new(misfit.code, value.span, message).with_help("write it as in `start: '2026-01-31'`")
+            })?;
+        }
         if !UNITS.contains(&spec.unit.as_str()) {
             let span = self.find("unit").map_or(place, |(_, value)| value.span);
             return Err(Diagnostic::new(
@@ -405,7 +418,6 @@ impl Metadata<'_> {
             ("hard_deletes", !of_dimensions),
             ("updated_at", kind != Kind::ScdByTime),
             ("columns", kind != Kind::ScdByColumn),
-            ("audits", matches!(kind, Kind::View | Kind::Embedded | Kind::External)),
             (SCHED, matches!(kind, Kind::Embedded)),
         ];
         for (name, useless) in useless {

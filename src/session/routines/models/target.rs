@@ -67,6 +67,11 @@ impl<'d> Desk<'d> {
         let Some(known) = self.columns_of(spec)? else {
             return self.create_table(spec, &rows.fields);
         };
+        let (made, span) = (self.made(spec), self.running.span);
+        let view = self.session.relations.view.as_ref();
+        if !view.is_some_and(|view| made.is_ready(view)) {
+            transactions::framed(self.session, "CALL", span, &mut |_, view| made.take(view))?;
+        }
         let whole = matches!(spec.kind, Kind::Full | Kind::Seed);
         let has = |name: &str| rows.fields.iter().any(|field| field.name.eq_ignore_ascii_case(name));
         let is_own = |name: &str| own.iter().any(|own| own.eq_ignore_ascii_case(name));
