@@ -20,6 +20,7 @@ mod elements;
 mod ends;
 mod exceptions;
 mod flow;
+mod follows;
 mod full;
 mod future;
 mod gathered;
@@ -48,6 +49,8 @@ mod unused;
 mod value;
 mod yielding;
 
+use std::sync::Arc;
+
 use gobi_grammar::ast::{self, Returns, RoutineBody, Span};
 use gobi_grammar::{Diagnostic, Dialect};
 
@@ -62,8 +65,8 @@ use crate::types::{LogicalType, Value};
 pub(super) use assumed::Assumed;
 use assumed::{Assumption, Origins};
 use flow::Assigned;
+use follows::follows;
 use raising::Raised;
-use std::sync::Arc;
 use trigger::TriggerNames;
 pub use trigger::{CALLED, CheckedTrigger, RowInput, RowOutput, SKIPPED, TriggerOf, check_trigger};
 
@@ -276,9 +279,11 @@ pub(super) fn check_function(
         checker.finish(&definition.name, params.len(), before)
     });
     checked.map_err(|mut errors| {
-        let rest = errors.split_off(errors.len().min(1));
+        let mut rest = errors.split_off(errors.len().min(1));
+        let known = first(errors);
+        rest.retain(|error| !follows(error, &known, definition));
         instances.beside = rest;
-        first(errors)
+        known
     })
 }
 

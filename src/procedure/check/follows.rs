@@ -1,0 +1,52 @@
+//! Errors of a body that only follow from others.
+//!
+//! In `let g = adder('a'); return g(1)` the argument is wrong, and `g` does not exist because of that.
+//!
+//! Does not: look at what errors say, but for names that do not exist.
+
+use std::collections::HashSet;
+
+use gobi_grammar::Diagnostic;
+use gobi_grammar::ast::visit::{self, VisitMut};
+use gobi_grammar::ast::{self, RoutineBody};
+
+use super::super::Definition;
+
+/// Whether an error only follows from another one: it is about the same place, or about a name whose declaration went wrong.
+pub(super) fn follows(error: &Diagnostic, other: &Diagnostic, definition: &Definition) -> bool {
+    let place = |error: &Diagnostic| (error.span().start, error.span().end);
+    let missing = error.message.strip_suffix("` does not exist");
+    let name = missing.and_then(|missing| missing.rsplit('`').next());
+    let declared = || {
+        let mut declared = Declared(HashSet::new());
+        declared.body(&definition.routine.body);
+        declared.0
+    };
+    place(error) == place(other) || name.is_some_and(|name| declared().contains(&name.to_lowercase()))
+}
+
+/// The names of what a body declares, in lower case.
+struct Declared(HashSet<String>);
+
+impl Declared {
+    fn body(&mut self, body: &RoutineBody) {
+        match body.clone() {
+            RoutineBody::Block(mut block) => self.block(&mut block),
+            RoutineBody::Value(mut value) => visit::walk_value(self, &mut value),
+        }
+    }
+}
+
+impl VisitMut for Declared {
+    fn statement(&mut self, statement: &mut ast::Statement) {
+        let name = match &statement.kind {
+            ast::StatementKind::Let(variable) => Some(&variable.name),
+            ast::StatementKind::For(each) => Some(&each.name),
+            ast::StatementKind::Routine(routine) => routine.name.last(),
+            ast::StatementKind::DefineMacro(declared) => Some(&declared.name),
+            _ => None,
+        };
+        self.0.extend(name.map(|name| name.text.to_lowercase()));
+        visit::walk_statement(self, statement);
+    }
+}
