@@ -9,7 +9,7 @@
 use super::given::GivenValues;
 use super::known::{self, Values};
 use super::logical::{ColumnId, ColumnInfo, CompareOp, Expr, ExprKind, Plan, Query, TableId};
-use super::{TableResolver, constant};
+use super::{TableResolver, constant, rules};
 use crate::types::{LogicalType, Value};
 
 /// A query over one row.
@@ -71,6 +71,10 @@ impl Lookup {
             number += 1;
             key.iter().all(|(used, _)| used + 1 != number)
         });
+        rules::without_unused(&mut rest, query.output.iter().map(|(id, _)| *id));
+        let Plan::Scan { columns, .. } = scan_of(&mut rest)? else {
+            return None;
+        };
         let places = columns.iter().map(|(_, at)| *at).collect();
         Some(Self {
             table,

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 use super::estimate::Estimator;
 use super::given::GivenValues;
-use super::logical::{ColumnInfo, Plan, Query, Recursion, Stage, TableId};
+use super::logical::{ColumnId, ColumnInfo, Plan, Query, Recursion, Stage, TableId};
 use super::{TableResolver, access};
 
 /// Applies to a query, its subqueries and its recursive CTEs those rules that need to know nothing of the rows.
@@ -76,6 +76,11 @@ fn place_given(mut query: Query, given: &GivenValues, tables: &mut dyn TableReso
     let wanted = query.output.iter().map(|(id, _)| *id).collect();
     prune::plan(&mut query.root, &wanted);
     query
+}
+
+/// Leaves out of a plan the columns that are not needed for these.
+pub(super) fn without_unused(root: &mut Plan, wanted: impl Iterator<Item = ColumnId>) {
+    prune::plan(root, &wanted.collect());
 }
 
 /// The columns of a relation that a query, or what is done before it, reads.
