@@ -149,15 +149,32 @@ impl<'a> Binder<'a> {
         call: &'a ast::Call,
         order_by: &'a [ast::OrderItem],
     ) -> Bound<(Vec<Expr>, Vec<(Expr, bool, bool)>, Option<Expr>)> {
+        let filter = call.filter.as_deref().map(|e| self.expr(block, e)).transpose()?;
+        let filter = filter.map(|e| self.require_boolean(e, "FILTER")).transpose()?;
+        let Some(filter) = filter else {
+            let (args, keys) = self.values_and_keys(block, call, order_by)?;
+            return Ok((args, keys, None));
+        };
+        // Those of other rows are wanted by nobody.
+        let condition = [Ok(filter.clone())];
+        let bound = self.in_branch(&condition, false, |binder| binder.values_and_keys(block, call, order_by));
+        bound.map(|(args, keys)| (args, keys, Some(filter)))
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn values_and_keys(
+        &mut self,
+        block: &mut Block<'a>,
+        call: &'a ast::Call,
+        order_by: &'a [ast::OrderItem],
+    ) -> Bound<(Vec<Expr>, Vec<(Expr, bool, bool)>)> {
         let args = self.exprs(block, &call.args);
         let mut keys = Vec::with_capacity(order_by.len());
         for key in order_by {
             let nulls_first = key.nulls_first.unwrap_or(self.dialect == Dialect::Ansi && key.desc);
             keys.push((self.expr(block, &key.expr)?, key.desc, nulls_first));
         }
-        let filter = call.filter.as_deref().map(|e| self.expr(block, e)).transpose()?;
-        let filter = filter.map(|e| self.require_boolean(e, "FILTER")).transpose()?;
-        Ok((args?, keys, filter))
+        Ok((args?, keys))
     }
 
     fn listed_value(&mut self, made: Made, value: Expr, name: &str) -> Bound<Expr> {

@@ -284,10 +284,16 @@ impl Checker<'_> {
         }
         let mut args = Vec::with_capacity(call.args.len());
         for arg in &call.args {
-            let value = self.expr(arg, out)?;
+            let mut arg = arg.clone();
+            let place = match &mut arg.kind {
+                ast::ExprKind::Named { value, .. } => &mut **value,
+                _ => &mut arg,
+            };
+            let value = self.expr(place, out)?;
             let held = self.new_variable("", Some(value.ty.clone()), false);
             self.set(held, value, out);
-            args.push(self.reference(held, arg.span));
+            *place = self.reference(held, place.span);
+            args.push(arg);
         }
         let name = call.name.clone();
         Some(relational::all_of(ast::TableRefKind::Function { name, args }, span))

@@ -18,8 +18,8 @@ use crate::plan::routine::Statement;
 impl Checker<'_> {
     /// Says which variables of a finished body are never read; the first `params` are not its own.
     pub(super) fn warn_of_unused(&mut self, body: &[Statement], params: usize) {
-        // What uses a value of unknown type is not made; the body is checked again when the type is known.
-        if self.instances.unresolved {
+        // What uses a value of unknown type is not made; the body is checked again when all types are known.
+        if self.instances.unresolved || self.concluded() != *self.assumed {
             return;
         }
         let mut read: HashSet<ColumnId> = HashSet::new();
