@@ -157,7 +157,9 @@ impl<'a> Binder<'a> {
         };
         // Those of other rows are wanted by nobody.
         let condition = [Ok(filter.clone())];
-        let bound = self.in_branch(&condition, false, |binder| binder.values_and_keys(block, call, order_by));
+        let bound = self.in_branch(&condition, false, |binder| {
+            binder.values_and_keys(block, call, order_by)
+        });
         bound.map(|(args, keys)| (args, keys, Some(filter)))
     }
 
