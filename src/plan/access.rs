@@ -77,14 +77,7 @@ impl Values<'_> {
 
     /// The value that a filter compares a column with.
     fn equal_to(&self, column: ColumnId, filter: &Expr) -> Option<Value> {
-        let ExprKind::Compare {
-            op: CompareOp::Eq,
-            left,
-            right,
-        } = &filter.kind
-        else {
-            return None;
-        };
+        let (left, right) = filter.as_equality()?;
         let (id, value) = self
             .column_and_value(left, right)
             .or_else(|| self.column_and_value(right, left))?;

@@ -8,7 +8,7 @@
 
 use super::given::GivenValues;
 use super::known::{self, Values};
-use super::logical::{ColumnId, ColumnInfo, CompareOp, Expr, ExprKind, Plan, Query, TableId};
+use super::logical::{ColumnId, ColumnInfo, Expr, ExprKind, Plan, Query, TableId};
 use super::{TableResolver, constant, rules};
 use crate::types::{LogicalType, Value};
 
@@ -121,14 +121,7 @@ fn scan_of(plan: &mut Plan) -> Option<&mut Plan> {
 
 /// What a filter says that a column is equal to, where an index compares as the filter does.
 fn equal_to(column: ColumnId, filter: &Expr, columns: &[ColumnInfo]) -> Option<Equal> {
-    let ExprKind::Compare {
-        op: CompareOp::Eq,
-        left,
-        right,
-    } = &filter.kind
-    else {
-        return None;
-    };
+    let (left, right) = filter.as_equality()?;
     let ty = &columns.get(column.0 as usize)?.ty;
     if !ty.is_integer() && !matches!(ty, LogicalType::String | LogicalType::Date | LogicalType::Uuid) {
         return None;
@@ -142,7 +135,7 @@ fn equal_to(column: ColumnId, filter: &Expr, columns: &[ColumnInfo]) -> Option<E
             }
             _ => return None,
         };
-        let value = (**value).clone();
+        let value = value.clone();
         value.columns().is_empty().then_some(Equal { value, narrowed })
     })
 }

@@ -98,6 +98,18 @@ impl Expr {
         }
     }
 
+    /// The two sides, if it says that they are equal.
+    pub fn as_equality(&self) -> Option<(&Expr, &Expr)> {
+        match &self.kind {
+            ExprKind::Compare {
+                op: CompareOp::Eq,
+                left,
+                right,
+            } => Some((left, right)),
+            _ => None,
+        }
+    }
+
     /// Appends the conjuncts of this expression.
     pub fn split_into(self, out: &mut Vec<Expr>) {
         match self.kind {

@@ -15,7 +15,7 @@ use gobi_grammar::{Diagnostic, Dialect};
 
 use points::Points;
 
-use super::change::Running;
+use super::change::{self, Running};
 use super::relations::StatementTables;
 use super::store::{Store, View};
 use super::{
@@ -59,17 +59,16 @@ impl Session {
         found.extend(parsing.warnings);
         // What the transaction of the script that is open began with.
         let mut begun = None;
-        // Functions and procedures that are wrong themselves.
+        // What would be there, if the statement that makes it were not wrong itself.
         let mut wrong: Vec<String> = Vec::new();
         for (statement, dialect) in &parsing.statements {
             self.statement = text_of(script, statement.span).into();
             if !self.relations.points.are_dropped(&statement.kind) {
                 let mut here = self.checked(statement, *dialect, &mut begun);
+                let fails = here.iter().any(|diagnostic| !diagnostic.is_warning());
                 here.retain(|diagnostic| !wrong.iter().any(|name| is_missing(diagnostic, name)));
-                if let K::Routine(routine) = &statement.kind
-                    && here.iter().any(|diagnostic| !diagnostic.is_warning())
-                {
-                    wrong.extend(routine.name.last().map(|name| name.text.clone()));
+                if fails {
+                    wrong.extend(made(&statement.kind).map(|name| name.text.to_lowercase()));
                 }
                 found.extend(here);
             }
@@ -134,10 +133,21 @@ impl Session {
     }
 }
 
-/// Whether it is only about a function or procedure of that name not being there.
+/// What a statement makes, by its name.
+fn made(kind: &K) -> Option<&Ident> {
+    match kind {
+        K::Routine(routine) => routine.name.last(),
+        K::CreateTable(create) => create.name.last(),
+        K::CreateView(create) => create.name.last(),
+        K::Let(variable) => Some(&variable.name),
+        _ => None,
+    }
+}
+
+/// Whether it is only about something of that name, in lower case, not being there.
 fn is_missing(diagnostic: &Diagnostic, name: &str) -> bool {
     let said = diagnostic.message.to_lowercase();
-    diagnostic.code == "42883" && said.ends_with(&format!(" `{}` does not exist", name.to_lowercase()))
+    matches!(&*diagnostic.code, "42883" | "42703" | "42P01") && said.ends_with(&format!(" `{name}` does not exist"))
 }
 
 /// Does something of which nothing stays after an error.
@@ -212,6 +222,11 @@ fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Resul
         K::Query(query) => bind(session, query.unstreamed(), dialect),
         K::Describe(query) | K::Prove(query) => bind(session, query, dialect),
         K::Copy(copy) => bind(session, &copy.source, dialect),
+        // The file may come to be later.
+        K::CopyFrom(copy) => match session.relations.view.as_ref() {
+            Some(view) => change::target(view, &copy.table).map(drop),
+            None => Ok(()),
+        },
         K::Explain(explain) => look(session, &explain.statement, dialect),
         kind @ (K::Insert(_) | K::Upsert(_) | K::Update(_) | K::Delete(_) | K::Merge(_)) => {
             transactions::change(session, kind, running).map(drop)
@@ -240,7 +255,7 @@ fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Resul
     }
 }
 
-/// Whether a statement makes what those behind it may name, or cannot be run at all.
+/// Whether a statement makes or takes what those behind it may name, or cannot be run at all.
 fn defines(kind: &K) -> bool {
     matches!(
         kind,
@@ -250,8 +265,10 @@ fn defines(kind: &K) -> bool {
             | K::CreateSchema(_)
             | K::AlterTable(_)
             | K::Drop(_)
+            | K::Truncate(_)
             | K::Set(_)
             | K::Prepare(_)
+            | K::Deallocate(_)
             | K::Routine(_)
             | K::Module(_)
             | K::UpsertTrigger(_)

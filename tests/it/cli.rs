@@ -157,6 +157,28 @@ drop snapshot 's1';
 }
 
 #[test]
+fn check_tells_what_is_missing_once() {
+    let folder = folder();
+    let text = "let a = nosuch(1)
+let b = a + 1
+create table made as select nosuch(2) as x;
+select x + b from made;
+truncate gone;
+copy gone from 'gone.csv';
+select a + b + other;
+";
+    fs::write(folder.path().join("o.grz"), text).unwrap();
+    let ran = gobi(folder.path(), &["check", "o.grz"]);
+    assert_eq!(ran.code, Some(1));
+    let places: Vec<&str> = ran
+        .err
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("--> o.grz:"))
+        .collect();
+    assert_eq!(places, ["1:9", "3:29", "5:10", "6:6", "7:16"], "{}", ran.err);
+}
+
+#[test]
 fn an_error_of_what_is_explained_has_its_place() {
     let folder = folder();
     let text = "upsert procedure p(n int) returns int {\n  let y = 1 div (n - n)\n  y }";

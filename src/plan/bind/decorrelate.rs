@@ -38,10 +38,8 @@ pub(super) struct Blocked(pub(super) &'static str);
 
 /// `outer = inner` with the inner side made of the subquery's columns only.
 pub(super) fn outer_inner(predicate: &Expr, inner: &HashSet<ColumnId>) -> Option<(Expr, Expr)> {
-    match predicate.kind {
-        ExprKind::Compare { op: CompareOp::Eq, .. } => sides(predicate, inner),
-        _ => None,
-    }
+    predicate.as_equality()?;
+    sides(predicate, inner)
 }
 
 /// The sides of `outer = inner` or `outer IS NOT DISTINCT FROM inner`.

@@ -246,19 +246,12 @@ impl<'a> Binder<'a> {
 
 /// `left = right` with one side from each input.
 pub(super) fn split_key(predicate: &Expr, left: &HashSet<ColumnId>, right: &HashSet<ColumnId>) -> Option<(Expr, Expr)> {
-    let ExprKind::Compare {
-        op: CompareOp::Eq,
-        left: a,
-        right: b,
-    } = &predicate.kind
-    else {
-        return None;
-    };
+    let (a, b) = predicate.as_equality()?;
     let uses = |e: &Expr, set: &HashSet<ColumnId>| e.within(set) && !e.columns().is_empty();
     if uses(a, left) && uses(b, right) {
-        Some(((**a).clone(), (**b).clone()))
+        Some((a.clone(), b.clone()))
     } else if uses(b, left) && uses(a, right) {
-        Some(((**b).clone(), (**a).clone()))
+        Some((b.clone(), a.clone()))
     } else {
         None
     }

@@ -40,7 +40,10 @@ impl<'a> Binder<'a> {
         let (mut conditions, mut values, mut failed) = (Vec::new(), Vec::new(), false);
         let mut complete = false;
         for arm in &matching.arms {
-            match self.arm(block, &subject, &conditions, arm) {
+            let before = self.matched.len();
+            let bound = self.arm(block, &subject, &conditions, arm);
+            self.matched.truncate(before);
+            match bound {
                 Ok((condition, value)) if !complete => {
                     complete = condition.is_none();
                     conditions.extend(condition);
@@ -73,21 +76,9 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// The condition of an arm, none if it always holds, and its value, behind arms of these conditions.
+    /// The condition of an arm, none if it always holds, and its value, behind arms of these conditions; what it binds stays in
+    /// `matched`.
     fn arm(
-        &mut self,
-        block: &mut Block<'a>,
-        subject: &Expr,
-        others: &[Expr],
-        arm: &'a ast::MatchArm,
-    ) -> Bound<(Option<Expr>, Expr)> {
-        let before = self.matched.len();
-        let bound = self.arm_within(block, subject, others, arm);
-        self.matched.truncate(before);
-        bound
-    }
-
-    fn arm_within(
         &mut self,
         block: &mut Block<'a>,
         subject: &Expr,

@@ -86,14 +86,8 @@ fn across_equalities(predicates: &[Expr]) -> Vec<Expr> {
 
 /// The two columns of `a = b`.
 pub(super) fn equal_columns(predicate: &Expr) -> Option<(ColumnId, ColumnId)> {
-    match &predicate.kind {
-        ExprKind::Compare {
-            op: CompareOp::Eq,
-            left,
-            right,
-        } => Some((left.as_column()?, right.as_column()?)),
-        _ => None,
-    }
+    let (left, right) = predicate.as_equality()?;
+    Some((left.as_column()?, right.as_column()?))
 }
 
 /// Sets of columns that are equal to each other.

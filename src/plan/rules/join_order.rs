@@ -308,14 +308,7 @@ fn semi_needs(keys: &[(Expr, Expr)], residual: &[Expr], sets: &[HashSet<ColumnId
 
 /// `a.x = b.y` with one relation on each side.
 fn equality(predicate: &Expr, members_of: &dyn Fn(&Expr) -> Set) -> Option<((usize, Expr), (usize, Expr))> {
-    let ExprKind::Compare {
-        op: CompareOp::Eq,
-        left,
-        right,
-    } = &predicate.kind
-    else {
-        return None;
-    };
+    let (left, right) = predicate.as_equality()?;
     let (l, r) = (members_of(left), members_of(right));
     let single = l.count_ones() == 1 && r.count_ones() == 1;
     let side = |set: Set, e: &Expr| (set.trailing_zeros() as usize, e.clone());

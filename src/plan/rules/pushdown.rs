@@ -412,18 +412,11 @@ pub(super) fn as_key(
     left_set: &HashSet<ColumnId>,
     right_set: &HashSet<ColumnId>,
 ) -> Option<(Expr, Expr)> {
-    let ExprKind::Compare {
-        op: CompareOp::Eq,
-        left,
-        right,
-    } = &predicate.kind
-    else {
-        return None;
-    };
+    let (left, right) = predicate.as_equality()?;
     if only(left, left_set) && only(right, right_set) {
-        Some(((**left).clone(), (**right).clone()))
+        Some((left.clone(), right.clone()))
     } else if only(left, right_set) && only(right, left_set) {
-        Some(((**right).clone(), (**left).clone()))
+        Some((right.clone(), left.clone()))
     } else {
         None
     }

@@ -257,13 +257,19 @@ impl Checker<'_> {
                     && other.of.as_deref().map(str::to_lowercase) == name.of.as_deref().map(str::to_lowercase)
             };
             let is_param = name.of.is_none() && lambda.params.iter().any(|p| p.text.eq_ignore_ascii_case(&name.name));
-            let is_said = words.contains(&name.name.to_lowercase());
+            let is_said = words.contains(&name.name.to_lowercase()) || self.is_of_caught(name, words);
             if is_said && !is_param && !name.name.starts_with('\0') && self.flow.has(name.id) && !found.iter().any(same)
             {
                 found.push(name.clone());
             }
         }
         found
+    }
+
+    /// Whether it is the code, the message or the line of an error that is mentioned: `throw e` throws all of it.
+    fn is_of_caught(&self, name: &BodyName, words: &HashSet<String>) -> bool {
+        let Some(of) = name.of.as_deref() else { return false };
+        words.contains(&of.to_lowercase()) && self.find(of).is_some()
     }
 
     /// A call of the function that a lambda with a block is.
