@@ -75,10 +75,10 @@ pub enum CatalogError {
     #[error("there is no schema `{0}`")]
     NoSchema(String),
     /// Other entities need it.
-    #[error("{name} {} needed by {needed_by}", if name.contains("`, `") { "are" } else { "is" })]
+    #[error("`{}` {} needed by {needed_by}", names.join("`, `"), if names.len() > 1 { "are" } else { "is" })]
     Needed {
-        /// What was to go, each in backticks.
-        name: String,
+        /// What was to go.
+        names: Vec<String>,
         /// What would break: kinds and names.
         needed_by: String,
     },
@@ -415,7 +415,7 @@ impl Catalog {
 
     /// An error if something else needs one of some entities.
     fn check_free(&self, ids: &[EntityId], also: &[String]) -> Result<(), CatalogError> {
-        let (mut names, mut needed_by) = (Vec::new(), Vec::<String>::new());
+        let (mut names, mut needed_by) = (Vec::<String>::new(), Vec::<String>::new());
         for id in ids {
             let going = self.going(&[*id]);
             let holds = |id: &&EntityId| {
@@ -430,9 +430,9 @@ impl Catalog {
                 }
             }
             if !found.is_empty() {
-                names.extend(self.get(*id).map(|entry| format!("`{}`", entry.entity.name())));
+                let name = self.get(*id).map(|entry| entry.entity.name().to_owned());
                 // Functions with other receivers have the same.
-                names.dedup();
+                names.extend(name.filter(|name| !names.contains(name)));
             }
             found.retain(|found| !needed_by.contains(found));
             needed_by.extend(found);
@@ -440,14 +440,14 @@ impl Catalog {
         if names.is_empty() && !also.is_empty() {
             names = ids
                 .iter()
-                .filter_map(|id| Some(format!("`{}`", self.get(*id)?.entity.name())))
+                .filter_map(|id| Some(self.get(*id)?.entity.name().to_owned()))
                 .collect();
         }
         needed_by.extend(also.iter().cloned());
         match needed_by.is_empty() {
             true => Ok(()),
             false => Err(CatalogError::Needed {
-                name: names.join(", "),
+                names,
                 needed_by: needed_by.join(", "),
             }),
         }
@@ -472,7 +472,7 @@ impl Catalog {
         needed_by.extend(marks);
         if !needed_by.is_empty() {
             return Err(CatalogError::Needed {
-                name: format!("`{}`", old.entity.name()),
+                names: vec![old.entity.name().to_owned()],
                 needed_by: needed_by.join(", "),
             });
         }

@@ -62,7 +62,7 @@ pub struct Host {
     pub(super) through: Vec<Span>,
 }
 
-/// Handlers stand within one another so deep at most: calls go 1000 deep.
+/// So many errors are kept whole; of earlier ones their handlers know the names and messages.
 const MOST_CAUGHT: usize = 4_096;
 /// Less is not worth counting before it is made.
 const SMALL_BYTES: usize = 1 << 16;

@@ -513,13 +513,7 @@ pub(super) unsafe fn put(cell: *mut u8, bits: Option<u128>) {
 
 extern "C" fn throw(host: *mut u8, site: i64, cells: *const u8) -> i64 {
     // SAFETY: as for `ask`; the cells hold two texts.
-    let (host, name, message) = unsafe {
-        let text = |at: usize| match cell_value(cells.add(CELL_BYTES * at), &LogicalType::String) {
-            Value::String(text) => text.to_string(),
-            _ => String::new(),
-        };
-        (&mut *host.cast::<Host>(), text(0), text(1))
-    };
+    let (host, [name, message]) = unsafe { (&mut *host.cast::<Host>(), name_and_message(cells)) };
     let span = host
         .code
         .sites
@@ -531,6 +525,21 @@ extern "C" fn throw(host: *mut u8, site: i64, cells: *const u8) -> i64 {
         ..ExecError::user("P0001", message)
     });
     1
+}
+
+/// The texts of two cells.
+///
+/// # Safety
+///
+/// `cells` are cells with texts.
+unsafe fn name_and_message(cells: *const u8) -> [String; 2] {
+    [0, 1].map(|at| {
+        // SAFETY: the caller's promise.
+        match unsafe { cell_value(cells.add(CELL_BYTES * at), &LogicalType::String) } {
+            Value::String(text) => text.to_string(),
+            _ => String::new(),
+        }
+    })
 }
 
 /// 1: the error is in the cells, as its name, its message and where it was raised; 0: it cannot be caught.
@@ -570,9 +579,20 @@ extern "C" fn catch(host: *mut u8, frame: *const u8, cells: *mut u8) -> i64 {
 
 /// Fails with what was caught into these cells last.
 extern "C" fn rethrow(host: *mut u8, cells: *const u8) -> i64 {
+    let is_host = std::ptr::eq(host, cells);
     // SAFETY: as for `ask`.
     let host = unsafe { &mut *host.cast::<Host>() };
-    let caught = host.take_caught(cells.addr());
-    host.error = Some(caught.unwrap_or_else(|| ExecError::internal("nothing was caught")));
+    host.error = Some(match host.take_caught(cells.addr()) {
+        Some(caught) => caught,
+        None if is_host => ExecError::internal("nothing was caught"),
+        None => {
+            // SAFETY: `catch` has put two texts there.
+            let [name, message] = unsafe { name_and_message(cells) };
+            ExecError {
+                exception: Some(name),
+                ..ExecError::user("P0001", message)
+            }
+        }
+    });
     1
 }

@@ -11,7 +11,7 @@
 use super::given::GivenValues;
 use super::logical::{ColumnId, ColumnInfo, CompareOp, Expr, ExprKind, Plan, Query, TableId};
 use super::{TableResolver, constant};
-use crate::types::Value;
+use crate::types::{LogicalType, Value};
 
 /// An index of a relation.
 #[derive(Clone, Debug)]
@@ -58,21 +58,11 @@ struct Values<'q> {
 impl Values<'_> {
     /// The column that one side of a comparison is, perhaps as a wider integer, and the value of the other side.
     fn column_and_value(&self, side: &Expr, other: &Expr) -> Option<(ColumnId, Value)> {
-        match &side.kind {
-            ExprKind::Column(id) => Some((*id, self.given.constant(other)?)),
-            ExprKind::Cast { expr, try_: false } => {
-                let id = expr.as_column()?;
-                let narrow = &self.columns.get(id.0 as usize)?.ty;
-                if !narrow.is_integer() || !side.ty.is_integer() {
-                    return None;
-                }
-                let value = self.given.constant(other)?;
-                // What the column cannot hold, no index has; the filter knows that.
-                let fits = constant::convert(&value, &side.ty, narrow).is_ok();
-                fits.then_some((id, value))
-            }
-            _ => None,
-        }
+        let (id, narrowed) = compared(side, self.columns)?;
+        let value = self.given.constant(other)?;
+        // What the column cannot hold, no index has; the filter knows that.
+        let fits = narrowed.is_none_or(|(from, to)| constant::convert(&value, from, to).is_ok());
+        fits.then_some((id, value))
     }
 
     /// The value that a filter compares a column with.
@@ -82,6 +72,23 @@ impl Values<'_> {
             .column_and_value(left, right)
             .or_else(|| self.column_and_value(right, left))?;
         (id == column).then_some(value)
+    }
+}
+
+/// The column that one side of a comparison is, and the types of the comparison and of the column, if that is a narrower integer.
+pub(super) fn compared<'e>(
+    side: &'e Expr,
+    columns: &'e [ColumnInfo],
+) -> Option<(ColumnId, Option<(&'e LogicalType, &'e LogicalType)>)> {
+    match &side.kind {
+        ExprKind::Column(id) => Some((*id, None)),
+        ExprKind::Cast { expr, try_: false } => {
+            let id = expr.as_column()?;
+            let narrow = &columns.get(id.0 as usize)?.ty;
+            let both = narrow.is_integer() && side.ty.is_integer();
+            both.then_some((id, Some((&side.ty, narrow))))
+        }
+        _ => None,
     }
 }
 

@@ -6,9 +6,10 @@
 //!
 //! Does not: look the key up.
 
+use super::access::compared;
 use super::given::GivenValues;
 use super::known::{self, Values};
-use super::logical::{ColumnId, ColumnInfo, Expr, ExprKind, Plan, Query, TableId};
+use super::logical::{ColumnId, ColumnInfo, Expr, Plan, Query, TableId};
 use super::{TableResolver, constant, rules};
 use crate::types::{LogicalType, Value};
 
@@ -127,15 +128,9 @@ fn equal_to(column: ColumnId, filter: &Expr, columns: &[ColumnInfo]) -> Option<E
         return None;
     }
     [(left, right), (right, left)].into_iter().find_map(|(side, value)| {
-        let narrowed = match &side.kind {
-            ExprKind::Column(id) if *id == column => None,
-            ExprKind::Cast { expr, try_: false } if expr.as_column() == Some(column) => {
-                let both = ty.is_integer() && side.ty.is_integer();
-                Some(both.then(|| (side.ty.clone(), ty.clone()))?)
-            }
-            _ => return None,
-        };
+        let (id, narrowed) = compared(side, columns)?;
+        let narrowed = narrowed.map(|(from, to)| (from.clone(), to.clone()));
         let value = value.clone();
-        value.columns().is_empty().then_some(Equal { value, narrowed })
+        (id == column && value.columns().is_empty()).then_some(Equal { value, narrowed })
     })
 }

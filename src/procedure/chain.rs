@@ -278,22 +278,24 @@ pub(super) fn sorted(call: &Call, span: Span, is_function: &dyn Fn(&Expr) -> boo
     };
     let position = ident("$i");
     // What sorts downwards sorts the positions so, too.
-    let place = match order.is_empty() {
-        true => name(&position),
-        false => of(ExprKind::Neg(Box::new(name(&position)))),
+    let place = match order.first() {
+        None => name(&position),
+        Some(order) => by_order(order, name(&position), of(ExprKind::Neg(Box::new(name(&position))))),
     };
     let fields = vec![(ident("k"), key), (ident("i"), place), (ident("v"), name(&element))];
     let keyed = lambda(vec![element, position], of(ExprKind::Struct(fields)));
     let mut keyed = call_of(ident("map"), vec![unpiped(source), keyed]);
     let row = ident("$r");
     let field = |text: &str| of(ExprKind::Name(vec![row.clone(), ident(text)]));
-    if !order.is_empty() {
-        let has_key = of(ExprKind::Is {
-            expr: Box::new(field("k")),
-            negated: true,
-            test: IsTest::Null,
-        });
-        let mut fields = vec![(ident("n"), has_key)];
+    if let Some(order) = order.first() {
+        let is_key = |negated| {
+            of(ExprKind::Is {
+                expr: Box::new(field("k")),
+                negated,
+                test: IsTest::Null,
+            })
+        };
+        let mut fields = vec![(ident("n"), by_order(order, is_key(false), is_key(true)))];
         fields.extend(["k", "i", "v"].map(|name| (ident(name), field(name))));
         let marked = lambda(vec![row.clone()], of(ExprKind::Struct(fields)));
         keyed = call_of(ident("map"), vec![keyed, marked]);
@@ -304,6 +306,33 @@ pub(super) fn sorted(call: &Call, span: Span, is_function: &dyn Fn(&Expr) -> boo
     );
     let value = field("v");
     Some(call_of(ident("map"), vec![sorted, lambda(vec![row], value)]))
+}
+
+/// One of two values, by the order that something is sorted in: `asc`, if it is only known then, or another one.
+fn by_order(order: &Expr, upwards: Expr, downwards: Expr) -> Expr {
+    let text = |text: &str| ExprKind::Literal(Literal::String(text.to_owned()));
+    if matches!(order.kind, ExprKind::Literal(_)) {
+        return downwards;
+    }
+    let span = order.span;
+    let of = |kind: ExprKind| Expr { kind, span };
+    let name = Ident {
+        text: "lower".to_owned(),
+        quoted: true,
+        span,
+    };
+    let lower = ExprKind::Call(Call {
+        name,
+        args: vec![order.clone()],
+        distinct: false,
+        star: false,
+        filter: None,
+    });
+    of(ExprKind::Case {
+        operand: Some(Box::new(of(lower))),
+        arms: vec![(of(text("asc")), upwards)],
+        otherwise: Some(Box::new(downwards)),
+    })
 }
 
 fn stage(call: &Call, span: Span, is_function: &dyn Fn(&Expr) -> bool) -> Option<Stage> {

@@ -69,6 +69,7 @@ impl Session {
                 here.retain(|diagnostic| !wrong.iter().any(|name| is_missing(diagnostic, name)));
                 if fails {
                     wrong.extend(made(&statement.kind).map(|name| name.text.to_lowercase()));
+                    wrong.extend(self.relations.routines.together.made_with(statement.span.start));
                 }
                 found.extend(here);
             }

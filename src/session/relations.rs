@@ -131,12 +131,12 @@ impl Relations {
         Ok(self.planned(path.to_string(), name, 0, relation))
     }
 
-    /// Rows with a name of the engine's own.
     /// Whether a name stands for rows that the engine gave it.
     pub fn is_given(&self, parts: &[&str]) -> bool {
         matches!(parts, [name] if self.given.iter().any(|(known, _)| known == name))
     }
 
+    /// Rows with a name of the engine's own.
     fn given(&mut self, parts: &[&str]) -> Option<Opened> {
         let [name] = parts else { return None };
         let (name, relation) = self.given.iter().rfind(|(known, _)| known == name)?.clone();

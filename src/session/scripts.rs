@@ -126,7 +126,7 @@ fn whole(session: &mut Session, script: &Script, running: Running) -> Result<Vec
     let kept = session.relations.routines.clone_state();
     let outer = (session.script.clone(), session.statement.clone());
     let number = session.relations.routines.sources.begin_script();
-    let together = session.relations.routines.together.clone();
+    let together = std::mem::take(&mut session.relations.routines.together);
     session.script = text.as_str().into();
     let inside = session.in_transaction();
     let before = Ident {

@@ -44,9 +44,7 @@ impl Session {
         let outcomes = std::mem::replace(&mut self.testing, outer);
         (outcomes.unwrap_or_default(), ended)
     }
-}
 
-impl Session {
     /// From here on, statements that reach beyond the branch that the session is on are refused.
     pub fn confine(&mut self) {
         self.confined = true;

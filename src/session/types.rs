@@ -199,6 +199,7 @@ pub fn named_in(catalog: &Catalog, words: &HashSet<String>) -> Vec<EntityId> {
 
 /// DROP TYPE in a database.
 pub fn drop(session: &mut Session, drop: &Drop, view: &mut View) -> Result<(), Error> {
+    let mut going = Vec::new();
     for path in &drop.names {
         let name = name_of(path)?;
         let Some((id, _)) = view.catalog().named_type(MAIN_SCHEMA, &name.text) else {
@@ -221,10 +222,9 @@ pub fn drop(session: &mut Session, drop: &Drop, view: &mut View) -> Result<(), E
         if !tables.is_empty() {
             return Err(needed(catalog, &name.text, &tables, name.span));
         }
-        let cascade = drop.behavior == Some(DropBehavior::Cascade);
-        define::drop::all(session, view, &[(id, name)], cascade)?;
+        going.push((id, name));
     }
-    Ok(())
+    define::drop::all(session, view, &going, drop.behavior == Some(DropBehavior::Cascade))
 }
 
 /// DROP TYPE of types of a session without a database; `None` if it is about something else.

@@ -166,6 +166,9 @@ select x + b from made;
 truncate gone;
 copy gone from 'gone.csv';
 select a + b + other;
+upsert function even(n int) returns boolean => odd(n - 1) and nosuch
+upsert function odd(n int) returns boolean => even(n - 1)
+select odd(3);
 ";
     fs::write(folder.path().join("o.grz"), text).unwrap();
     let ran = gobi(folder.path(), &["check", "o.grz"]);
@@ -175,7 +178,7 @@ select a + b + other;
         .lines()
         .filter_map(|line| line.trim().strip_prefix("--> o.grz:"))
         .collect();
-    assert_eq!(places, ["1:9", "3:29", "5:10", "6:6", "7:16"], "{}", ran.err);
+    assert_eq!(places, ["1:9", "3:29", "5:10", "6:6", "7:16", "8:63"], "{}", ran.err);
 }
 
 #[test]

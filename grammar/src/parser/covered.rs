@@ -14,7 +14,7 @@ use crate::{Diagnostic, Label};
 /// A warning for each arm of which all patterns are covered.
 pub(super) fn warnings(matching: &Match) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let mut before: Vec<(&Pattern, Span)> = Vec::new();
+    let mut before: Vec<Before<'_>> = Vec::new();
     for arm in &matching.arms {
         let by = arm.patterns.iter().map(|pattern| covered_by(pattern, &before));
         if let Some(by) = by.collect::<Option<Vec<Span>>>()
@@ -24,12 +24,8 @@ pub(super) fn warnings(matching: &Match) -> Vec<Diagnostic> {
         }
         if arm.guard.is_none() {
             let span = span_of(arm);
-            before.extend(
-                arm.patterns
-                    .iter()
-                    .flat_map(alternatives)
-                    .map(|pattern| (pattern, span)),
-            );
+            let patterns = arm.patterns.iter().flat_map(alternatives);
+            before.extend(patterns.map(|pattern| Before::new(pattern, span)));
         }
     }
     found
@@ -42,6 +38,21 @@ fn warning(arm: &MatchArm, by: Span) -> Diagnostic {
         text: "this one takes what it matches".to_owned(),
     });
     warning.with_help("the first arm that matches is taken: leave this one out, or put it first")
+}
+
+/// A pattern of an arm before.
+struct Before<'p> {
+    pattern: &'p Pattern,
+    /// Where its arm stands.
+    span: Span,
+    numbers: Option<(Number, Number)>,
+}
+
+impl<'p> Before<'p> {
+    fn new(pattern: &'p Pattern, span: Span) -> Self {
+        let numbers = numbers(pattern);
+        Self { pattern, span, numbers }
+    }
 }
 
 /// Where the patterns of an arm stand.
@@ -72,20 +83,23 @@ fn alternatives(pattern: &Pattern) -> Vec<&Pattern> {
 }
 
 /// The first arm that takes something of the pattern, if those before take all of it.
-fn covered_by(pattern: &Pattern, before: &[(&Pattern, Span)]) -> Option<Span> {
+fn covered_by(pattern: &Pattern, before: &[Before<'_>]) -> Option<Span> {
     if let Pattern::OneOf(patterns) = pattern {
         let by = patterns.iter().map(|one| covered_by(one, before));
         return by.collect::<Option<Vec<Span>>>()?.first().copied();
     }
-    let whole = before.iter().find(|(earlier, _)| covers(earlier, pattern));
-    whole
-        .map(|(_, span)| *span)
-        .or_else(|| covered_in_parts(pattern, before))
+    let own = numbers(pattern);
+    let whole = before.iter().find(|earlier| covers(earlier, pattern, own));
+    match (whole, pattern, own) {
+        (Some(whole), ..) => Some(whole.span),
+        (None, Pattern::Range(..), Some(own)) => covered_in_parts(own, before),
+        _ => None,
+    }
 }
 
 /// Whether one pattern matches all that another one does.
-fn covers(earlier: &Pattern, later: &Pattern) -> bool {
-    match (earlier, later) {
+fn covers(earlier: &Before<'_>, later: &Pattern, own: Option<(Number, Number)>) -> bool {
+    match (earlier.pattern, later) {
         // Arms behind one that matches everything are errors.
         (Pattern::Any(_) | Pattern::Bind(_), _) => false,
         (Pattern::Value(a), Pattern::Value(b)) => is_same(a, b),
@@ -97,14 +111,14 @@ fn covers(earlier: &Pattern, later: &Pattern) -> bool {
             match (pattern, same) {
                 (Pattern::Any(_) | Pattern::Bind(_), _) => true,
                 (pattern, Some((_, other))) => {
-                    let span = Span::default();
-                    let parts: Vec<(&Pattern, Span)> = alternatives(pattern).into_iter().map(|p| (p, span)).collect();
+                    let parts = alternatives(pattern).into_iter();
+                    let parts: Vec<Before<'_>> = parts.map(|part| Before::new(part, Span::default())).collect();
                     covered_by(other, &parts).is_some()
                 }
                 (_, None) => false,
             }
         }),
-        _ => match (numbers(earlier), numbers(later)) {
+        _ => match (earlier.numbers, own) {
             (Some(all), Some(some)) => all.0 <= some.0 && some.1 <= all.1,
             _ => false,
         },
@@ -112,11 +126,10 @@ fn covers(earlier: &Pattern, later: &Pattern) -> bool {
 }
 
 /// The same for a range that lies in several others, which meet.
-fn covered_in_parts(pattern: &Pattern, before: &[(&Pattern, Span)]) -> Option<Span> {
-    let (low, high) = numbers(pattern)?;
+fn covered_in_parts((low, high): (Number, Number), before: &[Before<'_>]) -> Option<Span> {
     let ranges = before
         .iter()
-        .filter_map(|(earlier, span)| Some((numbers(earlier)?, *span)));
+        .filter_map(|earlier| Some((earlier.numbers?, earlier.span)));
     let mut ranges: Vec<((Number, Number), Span)> = ranges.collect();
     ranges.sort_by_key(|range| range.0.0);
     let (mut reached, mut first) = (low, None);
@@ -157,6 +170,9 @@ struct Number {
 
 impl Ord for Number {
     fn cmp(&self, other: &Self) -> Ordering {
+        if self.scale == other.scale {
+            return self.digits.cmp(&other.digits);
+        }
         let scale = self.scale.max(other.scale);
         self.at(scale).cmp(&other.at(scale))
     }

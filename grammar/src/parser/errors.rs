@@ -167,7 +167,7 @@ pub(super) fn diagnostic(error: &Error<Rule>, place: &Place<'_>) -> Diagnostic {
     diagnostic
 }
 
-/// What begins a change of data, and the word behind it; that of UPDATE is a name.
+/// What begins a change of data, and the word behind it; that of UPDATE is a name, and SET follows soon.
 const CHANGES: [(&str, &str); 5] = [
     ("insert", "into"),
     ("upsert", "into"),
@@ -176,11 +176,22 @@ const CHANGES: [(&str, &str); 5] = [
     ("update", ""),
 ];
 
-/// Whether a word begins a change of data, with the next one.
-pub(super) fn is_change(word: &str, next: &str) -> bool {
+/// So many words may stand between UPDATE and SET: `s.t AS x`.
+const MOST_UPDATED: usize = 6;
+
+/// Whether a word begins a change of data, with the next one and those behind it.
+pub(super) fn is_change<'t>(word: &str, next: &str, mut rest: impl Iterator<Item = &'t str>) -> bool {
     let is_word = next.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '`'));
-    CHANGES.iter().any(|(first, second)| {
-        word.eq_ignore_ascii_case(first) && is_word && (second.is_empty() || next.eq_ignore_ascii_case(second))
+    let known = CHANGES.iter().find(|(first, _)| word.eq_ignore_ascii_case(first));
+    known.is_some_and(|(_, second)| match *second {
+        "" => {
+            is_word
+                && rest
+                    .by_ref()
+                    .take(MOST_UPDATED)
+                    .any(|word| word.eq_ignore_ascii_case("set"))
+        }
+        second => next.eq_ignore_ascii_case(second),
     })
 }
 
@@ -193,7 +204,7 @@ pub(super) fn no_value(span: Span) -> Diagnostic {
 
 /// `for x in insert into …`.
 fn change_as_value(place: &Place<'_>) -> Option<Diagnostic> {
-    let mut at = (1..=place.at).rev();
+    let mut at = (place.at.saturating_sub(4)..=place.at).rev();
     at.find_map(|at| change_before(place.script, place.tokens, at + 1))
 }
 
@@ -203,7 +214,8 @@ pub(super) fn change_before(script: &str, tokens: &[Token], at: usize) -> Option
     let (next, first) = (tokens.get(at)?, tokens.get(at.checked_sub(1)?)?);
     let before = text(tokens.get(at.checked_sub(2)?)?);
     let is_value = before == "=" || ["in", "return"].iter().any(|word| before.eq_ignore_ascii_case(word));
-    (is_value && is_change(text(first), text(next))).then(|| no_value(Span::new(first.start, first.end)))
+    let rest = tokens.get(at + 1..).unwrap_or_default().iter().map(text);
+    (is_value && is_change(text(first), text(next), rest)).then(|| no_value(Span::new(first.start, first.end)))
 }
 
 /// The word that the statement begins with, if one may.

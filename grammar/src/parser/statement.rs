@@ -16,6 +16,7 @@ use super::operand::{literal, unquote};
 use super::rules::Rule;
 use super::select::from_table;
 use super::tree::{Node, has, parts};
+use crate::Diagnostic;
 use crate::ast::{
     Copy, DescribeObject, Explain, Expr, ExprKind, Ident, Literal, ObjectKind, Path, Query, QueryBody, SelectItem, Set,
     Show, Span, Statement, StatementKind, TableRef, TableRefKind,
@@ -82,11 +83,19 @@ impl Builder<'_> {
                 return;
             }
             let span = Span::new(start, start + word.len());
-            if errors::is_change(last, word) {
-                return self.diagnostics.push(errors::no_value(span));
+            let input = here.get_input();
+            let behind = input.get(here.start()..).unwrap_or_default().split_whitespace().skip(1);
+            if errors::is_change(last, word, behind) {
+                let change = Span::new(end - last.len(), end);
+                return self.diagnostics.push(errors::no_value(change));
             }
-            if self.diagnostics.last().is_some_and(|last| last.code == "0A000") {
-                // The words behind that one.
+            let is_behind = |known: &Diagnostic| {
+                let from = (known.span().start as usize).saturating_sub(self.base);
+                let between = input.get(from..here.start());
+                known.code == "0A000" && between.is_some_and(|between| !between.contains(['\n', ';']))
+            };
+            if self.diagnostics.last().is_some_and(is_behind) {
+                // The words behind a change of data.
                 return;
             }
             self.error("42601", span, format!("expected `;` or a new line before `{word}`"));

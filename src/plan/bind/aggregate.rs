@@ -66,20 +66,28 @@ impl<'a> Binder<'a> {
     ) -> Bound<(Vec<Expr>, Option<Expr>)> {
         self.check_aggregate_place(block, call, span)?;
         let place = std::mem::replace(&mut block.place, Place::Aggregate);
+        let (filter, args) = self.with_filter(block, call, |binder, block| binder.exprs(block, &call.args));
+        block.place = place;
+        let (filter, args) = (filter?, args?);
+        Ok((args, filter))
+    }
+
+    /// Binds FILTER, and what nobody wants of other rows than those that it keeps.
+    pub(super) fn with_filter<T>(
+        &mut self,
+        block: &mut Block<'a>,
+        call: &'a ast::Call,
+        bind: impl FnOnce(&mut Self, &mut Block<'a>) -> T,
+    ) -> (Bound<Option<Expr>>, T) {
         let filter = call.filter.as_deref().map(|e| {
             let filter = self.expr(block, e)?;
             self.require_boolean(filter, "FILTER")
         });
-        let args = match &filter {
-            // The arguments of other rows are wanted by nobody.
-            Some(filter) => self.in_branch(std::slice::from_ref(filter), false, |binder| {
-                binder.exprs(block, &call.args)
-            }),
-            None => self.exprs(block, &call.args),
+        let bound = match &filter {
+            Some(filter) => self.in_branch(std::slice::from_ref(filter), false, |binder| bind(binder, block)),
+            None => bind(self, block),
         };
-        block.place = place;
-        let (filter, args) = (filter.transpose()?, args?);
-        Ok((args, filter))
+        (filter.transpose(), bound)
     }
 
     /// The column of an aggregate, which equal ones share.

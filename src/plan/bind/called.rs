@@ -290,6 +290,41 @@ impl<'a> Binder<'a> {
         bound
     }
 
+    /// From here on arms are bound, each of which is only evaluated where none before it is taken.
+    pub(super) fn begin_arms(&mut self) {
+        self.branches.push(Branches {
+            conditions: Vec::new(),
+            otherwise: true,
+        });
+    }
+
+    /// What follows is only evaluated where this arm is taken: by this condition, or, if that is not known yet, by nothing else.
+    pub(super) fn begin_arm(&mut self, condition: &Expr) {
+        if self.tables.calls_for_rows()
+            && let Some(branches) = self.branches.last_mut()
+        {
+            if !branches.otherwise {
+                // It says more of the same arm.
+                branches.conditions.pop();
+            }
+            branches.conditions.push(condition.clone());
+            branches.otherwise = false;
+        }
+    }
+
+    /// What follows is only evaluated where no arm is taken.
+    pub(super) fn end_arm(&mut self) {
+        self.branches
+            .last_mut()
+            .into_iter()
+            .for_each(|all| all.otherwise = true);
+    }
+
+    /// All arms are bound.
+    pub(super) fn end_arms(&mut self) {
+        self.branches.pop();
+    }
+
     /// Binds what is evaluated one after the other, as long as nothing has decided; `decides`: what is true of one that has.
     pub(super) fn in_sequence(
         &mut self,

@@ -88,7 +88,8 @@ pub(super) fn for_rows(
     binder.declare_nullable(&left);
     let nullable = binder.nullable_columns(&left);
     let present = outer.iter().copied().filter(|id| !nullable.contains(id)).collect();
-    let (left, values) = binder.rows_and_values(left, &outer, decorrelate::has_calls(&right))?;
+    let wanted = outer.iter().copied().collect();
+    let (left, values) = binder.rows_and_values(left, &wanted, decorrelate::has_calls(&right))?;
     let value = |id: &ColumnId| (*id, binder.column_expr(*id, span), *id);
     let each = Each {
         values: outer.iter().map(value).collect(),
@@ -106,31 +107,63 @@ pub(super) fn for_rows(
     Ok((left, pulled))
 }
 
-/// The right side of a join with a plan; what is to be computed for values of that plan's rows, is.
-pub(super) fn for_each(binder: &mut Binder<'_>, left: &Plan, mut right: Plan) -> Plan {
-    let mut refused = Vec::new();
+/// Both sides of a join with a plan; what the right one is to compute for values of that plan's rows, is.
+pub(super) fn for_each(binder: &mut Binder<'_>, left: Plan, mut right: Plan) -> (Plan, Plan) {
+    let mut span = None;
+    first_place(&right, &mut span);
+    let Some(span) = span else { return (left, right) };
+    let mut wanted = HashSet::new();
+    for_each_value(&mut right, &mut |value| value.add_columns(&mut wanted));
+    let columns = left.output();
+    let (left, rows) = match binder.rows_and_values(left, &wanted, true) {
+        Ok(both) => both,
+        Err(blocked) => {
+            binder.errors.push(refused(&blocked, span));
+            let rows = Vec::new();
+            return (Plan::Values { columns, rows }, right);
+        }
+    };
+    let mut errors = Vec::new();
     right.rewrite(&mut |part| {
         let (input, each) = match part {
             Plan::ForEach { input, each } => (input.take(), each.clone()),
             _ => return,
         };
-        match for_each_of(binder, left, input, &each) {
+        match for_each_of(binder, &rows, input, &each) {
             Ok(plan) => *part = plan,
-            Err(Blocked(what)) => {
-                let message = format!("a correlated subquery with {what} is not supported yet");
-                refused.push(Diagnostic::new("0A000", each.span, message));
-            }
+            Err(blocked) => errors.push(refused(&blocked, each.span)),
         }
     });
-    binder.errors.extend(refused);
-    right
+    binder.errors.extend(errors);
+    (left, right)
 }
 
-fn for_each_of(binder: &mut Binder<'_>, left: &Plan, input: Plan, each: &Each) -> Result<Plan, Blocked> {
-    if varies(left) {
-        return Err(Blocked("a call, for rows that change from time to time,"));
+fn refused(Blocked(what): &Blocked, span: Span) -> Diagnostic {
+    let message = format!("a correlated subquery with {what} is not supported yet");
+    Diagnostic::new("0A000", span, message)
+}
+
+/// Calls `f` on the values of a block that a subquery is computed for, and on what says for which rows.
+pub(super) fn for_each_value(plan: &mut Plan, f: &mut dyn FnMut(&mut Expr)) {
+    match plan {
+        Plan::ForEach { each, .. } => each.for_each_expr_mut(f),
+        _ => plan
+            .children_mut()
+            .into_iter()
+            .for_each(|child| for_each_value(child, f)),
     }
-    let rows = left.clone().filtered(each.only_if.iter().cloned().collect());
+}
+
+/// Where the first subquery is written that is computed for values.
+fn first_place(plan: &Plan, found: &mut Option<Span>) {
+    match plan {
+        Plan::ForEach { each, .. } => _ = found.get_or_insert(each.span),
+        _ => plan.children().into_iter().for_each(|child| first_place(child, found)),
+    }
+}
+
+fn for_each_of(binder: &mut Binder<'_>, rows: &Plan, input: Plan, each: &Each) -> Result<Plan, Blocked> {
+    let rows = rows.clone().filtered(each.only_if.iter().cloned().collect());
     let never_null = each.values.iter().filter(|(_, _, held)| !binder.info(*held).nullable);
     let source = Source {
         present: never_null.map(|(of, ..)| *of).collect(),

@@ -345,23 +345,24 @@ impl<'a> Binder<'a> {
         let operand = operand.and_then(|held| held.map(|value| self.held(block, value)).transpose());
         let mut conditions = Vec::with_capacity(arms.len());
         let mut values = Vec::with_capacity(arms.len() + 1);
+        self.begin_arms();
         for (when, then) in arms {
-            let condition = match conditions.is_empty() {
-                true => self.expr(block, when),
-                false => self.in_branch(&conditions, true, |binder| binder.expr(block, when)),
-            };
+            let condition = self.expr(block, when);
             let condition = match (&operand, condition) {
                 (Ok(Some(operand)), Ok(value)) => self.compare(CompareOp::Eq, operand.clone(), value),
                 (Ok(None), Ok(value)) => self.require_boolean(value, "WHEN"),
                 _ => Err(Reported),
             };
+            condition.iter().for_each(|condition| self.begin_arm(condition));
             conditions.push(condition);
-            values.push(self.in_branch(&conditions, false, |binder| binder.expr(block, then)));
+            values.push(self.expr(block, then));
+            self.end_arm();
         }
         values.push(match otherwise {
-            Some(e) => self.in_branch(&conditions, true, |binder| binder.expr(block, e)),
+            Some(e) => self.expr(block, e),
             None => Ok(Expr::literal(Value::Null, LogicalType::Null, span)),
         });
+        self.end_arms();
         let conditions: Vec<Expr> = conditions.into_iter().collect::<Bound<_>>()?;
         let values: Vec<Expr> = values.into_iter().collect::<Bound<_>>()?;
         self.case_of(conditions, values, span)

@@ -126,9 +126,11 @@ impl<'a> Binder<'a> {
             return self.fail(Diagnostic::new("42P20", span, message).with_help(help));
         }
         let place = std::mem::replace(&mut block.place, Place::Aggregate);
-        let parts = self.listed_parts(block, call, order_by);
+        let (filter, parts) = self.with_filter(block, call, |binder, block| {
+            binder.values_and_keys(block, call, order_by)
+        });
         block.place = place;
-        let (mut args, mut keys, filter) = parts?;
+        let (filter, (mut args, mut keys)) = (filter?, parts?);
         if let Made::By { desc } = made {
             let by = args.pop().ok_or(Reported)?;
             keys = vec![(by, *desc, false)];
@@ -141,28 +143,7 @@ impl<'a> Binder<'a> {
         self.finish_listed(*made, array, args.next(), span)
     }
 
-    /// The arguments, the keys of the order, and the filter.
-    #[allow(clippy::type_complexity)]
-    fn listed_parts(
-        &mut self,
-        block: &mut Block<'a>,
-        call: &'a ast::Call,
-        order_by: &'a [ast::OrderItem],
-    ) -> Bound<(Vec<Expr>, Vec<(Expr, bool, bool)>, Option<Expr>)> {
-        let filter = call.filter.as_deref().map(|e| self.expr(block, e)).transpose()?;
-        let filter = filter.map(|e| self.require_boolean(e, "FILTER")).transpose()?;
-        let Some(filter) = filter else {
-            let (args, keys) = self.values_and_keys(block, call, order_by)?;
-            return Ok((args, keys, None));
-        };
-        // Those of other rows are wanted by nobody.
-        let condition = [Ok(filter.clone())];
-        let bound = self.in_branch(&condition, false, |binder| {
-            binder.values_and_keys(block, call, order_by)
-        });
-        bound.map(|(args, keys)| (args, keys, Some(filter)))
-    }
-
+    /// The arguments, and the keys of the order.
     #[allow(clippy::type_complexity)]
     fn values_and_keys(
         &mut self,

@@ -39,10 +39,12 @@ impl<'a> Binder<'a> {
         }
         let (mut conditions, mut values, mut failed) = (Vec::new(), Vec::new(), false);
         let mut complete = false;
+        self.begin_arms();
         for arm in &matching.arms {
             let before = self.matched.len();
-            let bound = self.arm(block, &subject, &conditions, arm);
+            let bound = self.arm(block, &subject, arm);
             self.matched.truncate(before);
+            self.end_arm();
             match bound {
                 Ok((condition, value)) if !complete => {
                     complete = condition.is_none();
@@ -53,6 +55,7 @@ impl<'a> Binder<'a> {
                 Err(Reported) => failed = true,
             }
         }
+        self.end_arms();
         if failed {
             return Err(Reported);
         }
@@ -76,15 +79,8 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// The condition of an arm, none if it always holds, and its value, behind arms of these conditions; what it binds stays in
-    /// `matched`.
-    fn arm(
-        &mut self,
-        block: &mut Block<'a>,
-        subject: &Expr,
-        others: &[Expr],
-        arm: &'a ast::MatchArm,
-    ) -> Bound<(Option<Expr>, Expr)> {
+    /// The condition of an arm, none if it always holds, and its value; what it binds stays in `matched`.
+    fn arm(&mut self, block: &mut Block<'a>, subject: &Expr, arm: &'a ast::MatchArm) -> Bound<(Option<Expr>, Expr)> {
         let mut tests = Vec::new();
         let mut always = false;
         let mut span = Span::default();
@@ -104,22 +100,17 @@ impl<'a> Binder<'a> {
             true => None,
             false => Some(Expr::or(tests, span)),
         };
-        // The arms before this one, and what it has said so far.
-        let reached = |condition: &Option<Expr>| -> Vec<Bound<Expr>> {
-            others.iter().chain(condition).cloned().map(Ok).collect()
-        };
+        condition.iter().for_each(|condition| self.begin_arm(condition));
         if let Some(guard) = &arm.guard {
-            let guard = self.in_branch(&reached(&condition), condition.is_none(), |binder| {
-                binder.expr(block, guard)
-            })?;
+            let guard = self.expr(block, guard)?;
             let guard = self.require_boolean(guard, "`if`")?;
             let span = guard.span;
-            condition = Some(Expr::and(condition.into_iter().chain([guard]).collect(), span));
+            let both = Expr::and(condition.into_iter().chain([guard]).collect(), span);
+            self.begin_arm(&both);
+            condition = Some(both);
         }
         let value = match &arm.body {
-            ArmBody::Expr(value) => self.in_branch(&reached(&condition), condition.is_none(), |binder| {
-                binder.expr(block, value)
-            })?,
+            ArmBody::Expr(value) => self.expr(block, value)?,
             ArmBody::Block(inner) => return self.unsupported("a block as an arm is", inner.span),
         };
         Ok((condition, value))

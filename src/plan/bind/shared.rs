@@ -25,20 +25,16 @@ const FEW: usize = 8;
 const MOST: usize = 2_000;
 
 impl Binder<'_> {
-    /// The rows of a plan, and a plan with the values that some of its columns have.
+    /// The rows of a plan, and a plan with the values that some of its columns have: `exactly` these, or maybe more.
     pub(super) fn rows_and_values(
         &mut self,
         rows: Plan,
-        columns: &[ColumnId],
+        wanted: &HashSet<ColumnId>,
         exactly: bool,
     ) -> Result<(Plan, Plan), Blocked> {
         let again_differs = varies(&rows);
         if !again_differs {
-            let wanted: HashSet<ColumnId> = columns.iter().copied().collect();
-            let part = match exactly {
-                true => rows.clone(),
-                false => narrowed(rows.clone(), &wanted),
-            };
+            let part = narrowed(rows.clone(), wanted, exactly);
             if operators(&part) <= FEW || !self.can_be_kept(&rows) {
                 self.repeated += operators(&part);
                 return match self.repeated > MOST {
@@ -49,16 +45,8 @@ impl Binder<'_> {
         } else if !self.can_be_kept(&rows) {
             return Err(Blocked("rows before it that change from time to time"));
         }
-        let rows = self.kept_rows(rows, "rows before LATERAL", None);
+        let rows = self.kept_rows(rows, "rows before a subquery", None);
         Ok((rows.clone(), rows))
-    }
-
-    /// Rows that are the same wherever the plan is repeated: they are kept if they would be others each time.
-    pub(super) fn settled(&mut self, rows: Plan) -> Plan {
-        match varies(&rows) && self.can_be_kept(&rows) {
-            true => self.kept_rows(rows, "rows around a subquery", None),
-            false => rows,
-        }
     }
 
     /// The rows of a CTE that are kept, for one more reference to it.
@@ -202,17 +190,17 @@ fn add<'e>(to: &HashSet<ColumnId>, exprs: impl IntoIterator<Item = &'e Expr>) ->
     all
 }
 
-/// What is left of a plan where only the distinct values of some columns are asked for, or more than those.
-fn narrowed(plan: Plan, wanted: &HashSet<ColumnId>) -> Plan {
+/// What is left of a plan where only the distinct values of some columns are asked for: `exactly` these, or maybe more.
+fn narrowed(plan: Plan, wanted: &HashSet<ColumnId>, exactly: bool) -> Plan {
     match plan {
         Plan::Filter { input, predicates } => {
             let below = add(wanted, &predicates);
-            narrowed(*input, &below).filtered(predicates)
+            narrowed(*input, &below, exactly).filtered(predicates)
         }
         Plan::Project { input, mut columns } => {
             columns.retain(|(id, _)| wanted.contains(id));
             let below = add(&HashSet::new(), columns.iter().map(|(_, e)| e));
-            let input = Box::new(narrowed(*input, &below));
+            let input = Box::new(narrowed(*input, &below, exactly));
             Plan::Project { input, columns }
         }
         Plan::Aggregate {
@@ -222,47 +210,49 @@ fn narrowed(plan: Plan, wanted: &HashSet<ColumnId>) -> Plan {
         } if !keys.is_empty() && !aggregates.iter().any(|(id, _)| wanted.contains(id)) => {
             keys.retain(|(id, _)| wanted.contains(id));
             let below = add(&HashSet::new(), keys.iter().map(|(_, e)| e));
-            let input = Box::new(narrowed(*input, &below));
+            let input = Box::new(narrowed(*input, &below, exactly));
             Plan::Project { input, columns: keys }
         }
-        Plan::Sort { input, .. } => narrowed(*input, wanted),
+        Plan::Sort { input, .. } => narrowed(*input, wanted, exactly),
         Plan::Window { input, calls, .. } if !calls.iter().any(|(id, _)| wanted.contains(id)) => {
-            narrowed(*input, wanted)
+            narrowed(*input, wanted, exactly)
         }
         Plan::Unnest {
             input,
             element,
             position,
             ..
-        } if !wanted.contains(&element) && !wanted.contains(&position) => narrowed(*input, wanted),
-        Plan::Join { .. } => narrowed_join(plan, wanted),
+        } if !exactly && !wanted.contains(&element) && !wanted.contains(&position) => narrowed(*input, wanted, exactly),
+        Plan::Join { .. } => narrowed_join(plan, wanted, exactly),
         other => other,
     }
 }
 
 /// One side of a join is enough where the other one drops nothing of it.
-fn narrowed_join(join: Plan, wanted: &HashSet<ColumnId>) -> Plan {
+fn narrowed_join(join: Plan, wanted: &HashSet<ColumnId>, exactly: bool) -> Plan {
     match join {
         Plan::Join {
             kind: JoinKind::Left,
             left,
             ..
-        } if wanted.is_subset(&left.output_set()) => narrowed(*left, wanted),
+        } if wanted.is_subset(&left.output_set()) => narrowed(*left, wanted, exactly),
         Plan::Join {
             kind: JoinKind::Inner,
             left,
             keys,
             residual,
             ..
-        } if keys.is_empty() && residual.is_empty() && wanted.is_subset(&left.output_set()) => narrowed(*left, wanted),
+        } if !exactly && keys.is_empty() && residual.is_empty() && wanted.is_subset(&left.output_set()) => {
+            narrowed(*left, wanted, exactly)
+        }
         Plan::Join {
             kind: JoinKind::Inner,
             right,
             keys,
             residual,
             ..
-        } if keys.is_empty() && residual.is_empty() && wanted.is_subset(&right.output_set()) => {
-            narrowed(*right, wanted)
+        } if !exactly && keys.is_empty() && residual.is_empty() && wanted.is_subset(&right.output_set()) => {
+            narrowed(*right, wanted, exactly)
         }
         Plan::Join {
             kind: kind @ (JoinKind::Inner | JoinKind::Left),
@@ -275,8 +265,8 @@ fn narrowed_join(join: Plan, wanted: &HashSet<ColumnId>) -> Plan {
             let used = add(wanted, keys.iter().flat_map(|(l, r)| [l, r]).chain(&residual));
             Plan::Join {
                 kind,
-                left: Box::new(narrowed(*left, &used)),
-                right: Box::new(narrowed(*right, &used)),
+                left: Box::new(narrowed(*left, &used, exactly)),
+                right: Box::new(narrowed(*right, &used, exactly)),
                 keys,
                 null_equal,
                 residual,

@@ -20,6 +20,7 @@ use super::quantified::Quantified;
 use super::scope::{Scope, same};
 use super::select::Block;
 use super::{Binder, Bound, Relation, volatile};
+use crate::functions;
 use crate::plan::logical::{
     Aggregate, AggregateFunction, ArithOp, ColumnId, CompareOp, Each, Expr, ExprKind, JoinKind, Plan, SubqueryId,
 };
@@ -61,7 +62,7 @@ impl Attach {
             Attach::Join(join) => {
                 join.keys.iter_mut().for_each(|(outer, _)| f(outer));
                 join.residual.iter_mut().for_each(&mut *f);
-                for_each_value(&mut join.right, f);
+                domain::for_each_value(&mut join.right, f);
             }
             Attach::Call(call) => call.for_each_outer(f),
             Attach::Value(_, value) => f(value),
@@ -87,17 +88,6 @@ impl Attach {
     }
 }
 
-/// Calls `f` on the values of the block that a subquery is computed for.
-fn for_each_value(plan: &mut Plan, f: &mut dyn FnMut(&mut Expr)) {
-    match plan {
-        Plan::ForEach { each, .. } => each.for_each_expr_mut(f),
-        _ => plan
-            .children_mut()
-            .into_iter()
-            .for_each(|child| for_each_value(child, f)),
-    }
-}
-
 /// Whether a subquery is computed for values of the block.
 fn is_for_each(plan: &Plan) -> bool {
     matches!(plan, Plan::ForEach { .. }) || plan.children().into_iter().any(is_for_each)
@@ -118,13 +108,10 @@ impl<'a> Binder<'a> {
         }
         joins.into_iter().fold(plan, |left, join| match join {
             Attach::Join(join) => {
-                let left = match is_for_each(&join.right) {
-                    true => self.settled(left),
-                    false => left,
-                };
+                let (left, right) = domain::for_each(self, left, join.right);
                 Plan::Join {
                     kind: join.kind,
-                    right: Box::new(domain::for_each(self, &left, join.right)),
+                    right: Box::new(right),
                     left: Box::new(left),
                     keys: join.keys,
                     null_equal: join.null_equal,
@@ -619,14 +606,26 @@ fn may_fail(plan: &Plan) -> bool {
     plan.for_each_expr(&mut |expr| {
         expr.visit(&mut |part| {
             found |= match &part.kind {
-                ExprKind::Chain { rest, .. } => rest
-                    .iter()
-                    .any(|step| matches!(step.op, ArithOp::Div | ArithOp::IntDiv | ArithOp::Rem)),
-                ExprKind::Cast { expr, try_: false } => expr.ty == LogicalType::String,
+                ExprKind::Chain { rest, .. } => rest.iter().any(|step| {
+                    let divides = matches!(step.op, ArithOp::Div | ArithOp::IntDiv | ArithOp::Rem);
+                    divides && !is_other_than_zero(&step.operand)
+                }),
+                ExprKind::Cast { expr, try_: false } => matches!(expr.ty, LogicalType::String | LogicalType::Json),
+                ExprKind::Call { function, .. } => functions::function(*function).fallible,
                 ExprKind::Routine { .. } => true,
                 _ => false,
             };
         });
     });
     found || plan.children().into_iter().any(may_fail)
+}
+
+/// Whether it is a number that is written, and not zero.
+fn is_other_than_zero(divisor: &Expr) -> bool {
+    match &divisor.kind {
+        ExprKind::Cast { expr, .. } => is_other_than_zero(expr),
+        ExprKind::Literal(Value::Int(value)) => *value != 0,
+        ExprKind::Literal(Value::Float(value)) => *value != 0.0,
+        _ => false,
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! In `let g = adder('a'); return g(1)` the argument is wrong, and `g` does not exist because of that.
 //!
+//! Invariants: the error that others follow from is told.
+//!
 //! Does not: look at what errors say, but for names that do not exist.
 
 use std::collections::HashSet;

@@ -79,25 +79,20 @@ impl Checker<'_> {
         Some(self.ask_for_one(QuestionKind::Await, vec![held], (ty, true), span, out))
     }
 
-    /// Whether a statement waits for a job by its number: nobody takes its value, whose type is not known here.
-    pub(super) fn awaits_job(&mut self, statement: &Expr) -> bool {
-        let ExprKind::Await(job) = &statement.kind else {
-            return false;
-        };
-        let (errors, effects) = (self.errors.len(), self.effects);
-        let bound = self.expr(job, &mut Vec::new());
-        self.errors.truncate(errors);
-        self.effects = effects;
-        bound.is_some_and(|bound| bound.ty.is_integer())
-    }
-
-    /// `await 1` as a statement.
-    pub(super) fn await_job(&mut self, job: &Expr, span: Span, out: &mut Vec<Statement>) {
-        self.effects = true;
-        let Some(number) = self.expr(job, out) else { return };
-        let held = self.new_variable("", Some(number.ty.clone()), false);
-        self.set(held, number, out);
-        self.ask_for_one(QuestionKind::Await, vec![held], (LogicalType::Boolean, true), span, out);
+    /// A statement `await x`: the same with the future in a variable, if it is one. A job is waited for by its number, and nobody takes its
+    /// value, whose type is not known here.
+    pub(super) fn await_alone(&mut self, job: &Expr, span: Span, out: &mut Vec<Statement>) -> Option<Expr> {
+        let bound = self.expr(job, out)?;
+        let is_number = bound.ty.is_integer();
+        let held = self.new_variable("", Some(bound.ty.clone()), false);
+        self.set(held, bound, out);
+        if is_number {
+            self.effects = true;
+            self.ask_for_one(QuestionKind::Await, vec![held], (LogicalType::Boolean, true), span, out);
+            return None;
+        }
+        let kind = ExprKind::Await(Box::new(self.reference(held, job.span)));
+        Some(Expr { kind, span })
     }
 }
 

@@ -31,16 +31,18 @@ impl Checker<'_> {
         let mut out = self.statements(before);
         match &last.kind {
             _ if !self.flow.is_reachable() => self.unreachable(last.span),
-            K::Eval(value)
-                if self.wanted != Returned::Void
-                    && !is_bare_try(value)
-                    && !is_error(value)
-                    && !self.awaits_job(value) =>
-            {
+            K::Eval(value) if self.wanted != Returned::Void && !is_bare_try(value) && !is_error(value) => {
+                let value = match &value.kind {
+                    ast::ExprKind::Await(job) => match self.await_alone(job, value.span, &mut out) {
+                        Some(future) => Box::new(future),
+                        None => return out,
+                    },
+                    _ => value.clone(),
+                };
                 // Behind what a procedure ends with, rows are shown.
                 let shown = self.shows && !self.is_typed() && matches!(value.kind, ast::ExprKind::Call(_));
                 self.alone = shown.then_some(value.span);
-                self.return_value(Some(&Value::Expr((**value).clone())), last.span, &mut out);
+                self.return_value(Some(&Value::Expr(*value)), last.span, &mut out);
                 self.alone = None;
             }
             K::Query(query) if !self.shows || self.is_typed() => {
@@ -113,7 +115,11 @@ impl Checker<'_> {
             K::Assert(assert) => self.assert(assert, out),
             K::Eval(value) => match &value.kind {
                 ast::ExprKind::Try(attempt) => self.attempt(attempt, value.span, None, out),
-                ast::ExprKind::Await(job) if self.awaits_job(value) => self.await_job(job, value.span, out),
+                ast::ExprKind::Await(job) => {
+                    let future = self.await_alone(job, value.span, out);
+                    let bound = future.and_then(|future| self.expr(&future, out));
+                    out.extend(bound.map(Statement::Eval));
+                }
                 _ if is_error(value) => self.throw(Some(value), statement.span, out),
                 _ => {
                     self.alone = matches!(value.kind, ast::ExprKind::Call(_)).then_some(value.span);

@@ -109,8 +109,8 @@ pub fn all(session: &mut Session, view: &mut View, ids: &[(EntityId, &Ident)], c
     let called: Vec<String> = calling.iter().map(expressions::Expression::described).collect();
     let gone = view.changes.catalog.drop_all(&numbers, cascade, &called);
     let place = |error: &CatalogError| match error {
-        CatalogError::Needed { name, .. } => {
-            let named = name.split('`').nth(1).unwrap_or_default();
+        CatalogError::Needed { names, .. } => {
+            let named = names.first().map_or("", String::as_str);
             let is_it = |(_, ident): &&(EntityId, &Ident)| ident.text.eq_ignore_ascii_case(named);
             ids.iter().find(is_it).map_or(first.span, |(_, ident)| ident.span)
         }

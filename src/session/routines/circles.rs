@@ -2,6 +2,8 @@
 //!
 //! Of `a → b`, `b → c`, `c → b` these are `{a}` and `{b, c}`.
 //!
+//! Invariants: what something needs stands before it, or in its circle.
+//!
 //! Does not: know what needs what; whoever asks does.
 
 /// Everything once, in circles whose members need each other, each in order; by Tarjan's algorithm ("Depth-first search and linear

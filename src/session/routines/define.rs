@@ -132,8 +132,10 @@ fn name_of(routine: &ast::Routine, running: Running) -> Result<&ast::Ident, Erro
 
 /// Makes a function or procedure of the database, with those of the script that are made together with it.
 pub fn store(session: &mut Session, routine: &ast::Routine, view: &mut View, running: Running) -> Result<(), Error> {
+    let types = session.relations.types();
+    let is_there = |member: &together::Member| together::is_there(view.catalog(), member, &types);
     let together = &mut session.relations.routines.together;
-    match together.of(&session.script, running.span, view.catalog()) {
+    match together.of(&session.script, running.span, &is_there) {
         Part::Alone => alone(session, routine, view, running),
         Part::First(members) => together::store(session, &members, view, running),
         Part::Made => Ok(()),
@@ -352,7 +354,7 @@ pub fn of_session(session: &Session, mut error: Error) -> Error {
             .and_then(|name| name.split('`').next())
             .unwrap_or_default()
             .to_owned();
-        if diagnostic.code == "42883" && session.relations.routines.together.defines(&name) {
+        if diagnostic.code == "42883" && session.relations.routines.together.defines_later(&name) {
             diagnostic.help = Some(format!(
                 "`{name}` is defined later: definitions that call each other stand one directly behind another, and are made together"
             ));

@@ -19,7 +19,11 @@ use crate::session::{Error, ResultStream, Session, StatementResult, triggers, ty
 /// `SHOW FUNCTIONS [LIKE 'pattern']`, `SHOW PROCEDURES`.
 pub fn list(session: &mut Session, show: &Show, span: Span) -> Result<ResultStream, Error> {
     let procedures = show.what.text.eq_ignore_ascii_case("procedures");
-    let module = show.of.first().map(|name| known_module(session, name)).transpose()?;
+    let module = match show.of.as_slice() {
+        [] => None,
+        [name] => Some(known_module(session, name)?),
+        [_, more, ..] => return Err(super::unsupported("SHOW FUNCTIONS IN a schema", more.span)),
+    };
     let pattern = show
         .like
         .as_ref()

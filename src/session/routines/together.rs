@@ -17,7 +17,8 @@ use gobi_grammar::{Diagnostic, Dialect};
 use super::define::{self, New};
 use super::{Naming, Running, circles, models};
 use crate::catalog::{Catalog, Entity, EntityId, MAIN_SCHEMA};
-use crate::procedure::words_of;
+use crate::plan::NamedTypes;
+use crate::procedure::{words_of, written_receiver};
 use crate::session::relations::Relations;
 use crate::session::store::View;
 use crate::session::{Error, Session};
@@ -31,8 +32,10 @@ pub struct Together {
     places: HashMap<u32, (usize, usize)>,
     /// Statements that were made with others, and those, by their places.
     made: HashMap<u32, u32>,
-    /// The names of all definitions of the script that the database is to have, in lower case.
-    names: HashSet<String>,
+    /// The names of all definitions of the script that the database is to have, in lower case, and where each is defined last.
+    names: HashMap<String, u32>,
+    /// Where the definition is that was looked for last.
+    at: Option<u32>,
     /// What triggers of the script call the rows of their statements, in lower case.
     referred: HashSet<String>,
 }
@@ -77,7 +80,8 @@ impl Together {
             if let K::Routine(routine) = &statement.kind
                 && routine.form != RoutineForm::Local
             {
-                found.names.extend(name_of(routine));
+                let place = |name| (name, statement.span.start);
+                found.names.extend(name_of(routine).map(place));
             }
             match &statement.kind {
                 K::CreateTrigger(create) => {
@@ -100,9 +104,10 @@ impl Together {
         found
     }
 
-    /// What a statement of a script has to do with others, in a catalog: with those that call each other, and with later ones that it, or one of
-    /// them, cannot do without.
-    pub fn of(&mut self, script: &Arc<str>, span: Span, catalog: &Catalog) -> Part {
+    /// What a statement of a script has to do with others: with those that call each other, and with later ones that are not there, and that it,
+    /// or one of them, cannot do without.
+    pub fn of(&mut self, script: &Arc<str>, span: Span, is_there: &dyn Fn(&Member) -> bool) -> Part {
+        self.at = Some(span.start);
         let is_script = self.script.as_ref().is_some_and(|own| Arc::ptr_eq(own, script));
         let place = self.places.get(&span.start).filter(|_| is_script);
         let Some((row, first)) = place.and_then(|(row, first)| Some((self.rows.get(*row)?, *first))) else {
@@ -122,8 +127,7 @@ impl Together {
             let named = row.named.get(member).into_iter().flatten().copied();
             let wanted = |named: &usize| {
                 let is_in_circle = row.circles.get(*named) == row.circles.get(member);
-                let is_missing = |member: &Member| !is_there(catalog, &member.routine);
-                is_in_circle || row.members.get(*named).is_some_and(is_missing)
+                is_in_circle || row.members.get(*named).is_some_and(|member| !is_there(member))
             };
             let later = named.filter(|named| *named > first && is_free(*named) && wanted(named));
             let later: Vec<usize> = later.filter(|named| !group.contains(named)).collect();
@@ -140,16 +144,31 @@ impl Together {
         Part::First(members)
     }
 
-    /// Whether the script defines a function or procedure for the database.
-    pub fn defines(&self, name: &str) -> bool {
-        self.names.contains(&name.to_lowercase())
+    /// Whether the script defines a function or procedure for the database behind a place.
+    pub fn defines_behind(&self, place: u32, name: &str) -> bool {
+        self.names.get(&name.to_lowercase()).is_some_and(|at| *at > place)
+    }
+
+    /// Whether it defines one behind the definition that is being made.
+    pub fn defines_later(&self, name: &str) -> bool {
+        self.at.is_some_and(|at| self.defines_behind(at, name))
+    }
+
+    /// The names of what is made with the definition at a place, in lower case.
+    pub fn made_with(&self, place: u32) -> Vec<String> {
+        let others = self.made.iter().filter(|(_, by)| **by == place);
+        let member = |other: &u32| {
+            let (row, at) = self.places.get(other)?;
+            name_of(&self.rows.get(*row)?.members.get(*at)?.routine)
+        };
+        others.filter_map(|(other, _)| member(other)).collect()
     }
 
     /// Whether a name is one that the rows of a trigger's statement may have.
     pub fn may_be_rows(&self, name: &str) -> bool {
         let name = name.to_lowercase();
-        let usual = ["ins", "del", "upd", "new", "old"];
-        self.referred.contains(&name) || usual.iter().any(|usual| name.starts_with(usual))
+        let usual = ["inserted", "deleted", "updated", "new", "old", "newtab", "oldtab"];
+        self.referred.contains(&name) || usual.contains(&&*name)
     }
 
     /// Definitions that stand one behind another.
@@ -181,9 +200,15 @@ impl Together {
 }
 
 /// Whether a catalog has a definition of the same name, and receiver.
-fn is_there(catalog: &Catalog, routine: &Routine) -> bool {
+pub fn is_there(catalog: &Catalog, member: &Member, types: &NamedTypes) -> bool {
+    let routine = &member.routine;
     let name = routine.name.last().map_or("", |name| &name.text);
-    let receiver = routine.receiver.as_ref().map(ToString::to_string);
+    let receiver = routine.receiver.as_ref();
+    let receiver = receiver.map(|ty| written_receiver(ty, member.dialect, types).map(|ty| ty.to_string()));
+    // What is wrong with a receiver is told where it is made.
+    let Ok(receiver) = receiver.transpose() else {
+        return false;
+    };
     let known = catalog.routines(MAIN_SCHEMA, name);
     known.iter().any(|(_, def)| def.receiver == receiver)
 }
@@ -195,7 +220,8 @@ fn is_one(routine: &Routine) -> bool {
 
 /// Whether two definitions are of the same name and receiver.
 fn is_same(one: &Routine, other: &Routine) -> bool {
-    name_of(one) == name_of(other) && one.receiver == other.receiver
+    let receiver = |routine: &Routine| routine.receiver.as_ref().map(|ty| ty.to_string().to_lowercase());
+    name_of(one) == name_of(other) && receiver(one) == receiver(other)
 }
 
 fn name_of(routine: &Routine) -> Option<String> {

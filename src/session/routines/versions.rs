@@ -98,7 +98,7 @@ pub fn missing(view: Option<&View>, kind: ObjectKind, name: &str, span: Span) ->
     let mut error = Diagnostic::new(code, span, message);
     let others = [ObjectKind::Function, ObjectKind::Procedure, ObjectKind::Module];
     let is_there = |kind: &ObjectKind| view.is_some_and(|view| text_of(view.catalog(), name, *kind).is_some());
-    error.help = match others.iter().find(|kind| is_there(kind)) {
+    error.help = match others.iter().find(|other| **other != kind && is_there(other)) {
         Some(other) => Some(format!("it is a {}", other.words().to_lowercase())),
         None => {
             let modules = known::entries(view).filter(|(_, def)| def.members.is_some());

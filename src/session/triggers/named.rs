@@ -2,6 +2,8 @@
 //!
 //! A name that has a dot, a `|` or a backtick stands in backticks: `` target: '`a|b`.`c.d`' ``.
 //!
+//! Invariants: a name that is written is read as the same.
+//!
 //! Does not: look them up.
 
 /// A name as it is written in an option.

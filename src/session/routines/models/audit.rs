@@ -84,7 +84,7 @@ pub fn check_model(session: &mut Session, name: &str, place: Span) -> Result<(),
     );
     error.help = Some(match nearest(name, models.iter().map(|(model, _)| model.as_str())) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if session.relations.routines.together.defines(name) => {
+        None if session.relations.routines.together.defines_behind(place.start, name) => {
             format!("`{name}` is defined later: write the audit behind it")
         }
         None => "the rows of other tables are checked by CHECK, and by triggers".to_owned(),

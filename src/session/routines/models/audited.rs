@@ -76,9 +76,10 @@ pub fn settle(
     ))
 }
 
-/// Whether a statement takes away what needs that which it takes away.
+/// Whether all that a statement takes away takes what needs it with it.
 fn cascades(kind: &K) -> bool {
-    behaviors(kind).contains(&Some(DropBehavior::Cascade))
+    let all = behaviors(kind);
+    !all.is_empty() && all.iter().all(|one| *one == Some(DropBehavior::Cascade))
 }
 
 /// Whether it could say so.

@@ -7,6 +7,8 @@
 //!
 //! Does not: say what is in the table.
 
+use gobi_grammar::{Dialect, ast};
+
 use super::desk::Desk;
 use super::spec::{Kind, Spec};
 use super::{Parts, with_own};
@@ -15,7 +17,6 @@ use crate::plan::bind_type;
 use crate::procedure::{Definition, declared_columns};
 use crate::session::{Error, Session};
 use crate::types::Field;
-use gobi_grammar::{Dialect, ast};
 
 /// The columns that a query declares.
 fn declared(session: &Session, query: &ast::Query, dialect: Dialect) -> Option<Vec<Field>> {
