@@ -192,7 +192,7 @@ fn set_types(entity: &mut Entity, new: impl Fn(&LogicalType) -> LogicalType) {
 fn check(entries: &mut BTreeMap<EntityId, Entry>, sides: &Sides<'_>, pick: Option<Pick>, merged: &mut Merged) {
     let (mut names, mut gone) = (BTreeMap::new(), BTreeSet::new());
     for entry in entries.values() {
-        let name = (&*entry.schema, entry.entity.name().to_ascii_lowercase());
+        let name = (&*entry.schema, entry.entity.key());
         if let Some(other) = names.insert(name, entry) {
             let is_ours = sides.ours.catalog().get(other.id) == Some(other);
             let (ours, theirs) = if is_ours { (other, entry) } else { (entry, other) };
