@@ -70,7 +70,7 @@ pub(super) struct Stage {
 }
 
 /// The whole chain.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Chain {
     pub(super) source: Expr,
     pub(super) stages: Vec<Stage>,

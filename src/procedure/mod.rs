@@ -24,6 +24,7 @@ mod generics;
 mod giving;
 mod inferring;
 mod instances;
+mod lambda_names;
 mod module;
 mod params;
 mod question;

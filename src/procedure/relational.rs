@@ -13,6 +13,7 @@ use gobi_grammar::ast::{
 };
 
 use super::chain::{self, Chain, End, Stage, Step};
+use super::lambda_names::with_variables;
 
 /// What an element of a relation is.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +60,7 @@ pub fn statement_rows(
     }
     let chain = piped(value, is_own)?;
     let from = relation(&chain.source).filter(|from| is_relation(from))?;
-    let rows = rows(&chain, from);
+    let rows = rows(&with_variables(&chain, is_variable), from);
     (rows.done == chain.stages.len() && chain.end == End::Array).then_some(rows.query)
 }
 

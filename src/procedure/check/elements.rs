@@ -12,6 +12,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span};
 
 use super::super::chain::{Chain, End, Stage, Step};
+use super::super::lambda_names::with_variables;
 use super::super::relational;
 use super::Checker;
 use super::loops::{int, range};
@@ -97,9 +98,10 @@ impl Checker<'_> {
         span: Span,
         out: &mut Vec<Statement>,
     ) -> Option<ColumnId> {
-        let rows = relational::rows(chain, from);
+        let named = self.with_variables(chain);
+        let rows = relational::rows(&named, from);
         if rows.done == chain.stages.len()
-            && let Some(query) = relational::ended(&rows, chain)
+            && let Some(query) = relational::ended(&rows, &named)
         {
             return self.scalar_query(&query, out);
         }
@@ -117,6 +119,11 @@ impl Checker<'_> {
         }
         let array = self.held(gathered, span);
         self.elements(&rest, Source::Array(array), span, out)
+    }
+
+    /// A chain over a relation whose functions name variables as such.
+    pub(super) fn with_variables(&self, chain: &Chain) -> Chain {
+        with_variables(chain, &|name| self.find(name).is_some() && !self.is_row(name))
     }
 
     /// The names of columns, which rows have as their fields.

@@ -264,7 +264,7 @@ impl Checker<'_> {
             self.is_function(arg)
         })?;
         let from = self.relation(&chain.source)?;
-        let rows = relational::rows(&chain, from);
+        let rows = relational::rows(&self.with_variables(&chain), from);
         let is_rows = rows.element == relational::Element::Row && chain.end == chain::End::Array;
         (is_rows && rows.done == chain.stages.len()).then_some(rows.query)
     }
