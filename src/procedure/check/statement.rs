@@ -29,6 +29,8 @@ impl Checker<'_> {
             return Vec::new();
         };
         let mut out = self.statements(before);
+        let variable = self.variable_called_log(last);
+        let last = variable.as_ref().unwrap_or(last);
         match &last.kind {
             _ if !self.flow.is_reachable() => self.unreachable(last.span),
             K::Eval(value) if self.wanted != Returned::Void && !is_bare_try(value) && !is_error(value) => {
@@ -64,6 +66,22 @@ impl Checker<'_> {
             _ => out.extend(self.statements(std::slice::from_ref(last))),
         }
         out
+    }
+
+    /// A value by itself that is a variable, though a statement is written like it.
+    fn variable_called_log(&self, statement: &ast::Statement) -> Option<ast::Statement> {
+        let name = "log";
+        let is_bare = matches!(&statement.kind, K::Log(log) if log.table.is_none() && log.limit.is_none());
+        self.find(name).filter(|_| is_bare)?;
+        let span = statement.span;
+        let name = ast::Ident {
+            text: name.to_owned(),
+            quoted: false,
+            span,
+        };
+        let kind = ast::ExprKind::Name(vec![name]);
+        let kind = K::Eval(Box::new(ast::Expr { kind, span }));
+        Some(ast::Statement { kind, span })
     }
 
     /// Whether it is said what the body gives.
