@@ -126,7 +126,7 @@ pub(super) fn diagnostic(error: &Error<Rule>, place: &Place<'_>) -> Diagnostic {
     if let Some(diagnostic) = without_value(place).or_else(|| value_alone(place)) {
         return diagnostic;
     }
-    if let Some(diagnostic) = change_as_value(place) {
+    if let Some(diagnostic) = change_as_value(place).or_else(|| statement_behind_arrow(place)) {
         return diagnostic;
     }
     let positives: &[Rule] = match &error.variant {
@@ -206,6 +206,26 @@ pub(super) fn no_value(span: Span) -> Diagnostic {
 fn change_as_value(place: &Place<'_>) -> Option<Diagnostic> {
     let mut at = (place.at.saturating_sub(4)..=place.at).rev();
     at.find_map(|at| change_before(place.script, place.tokens, at + 1))
+}
+
+/// So many tokens may stand between such an arrow and the place of the error.
+const MOST_BEHIND_ARROW: usize = 64;
+
+/// `_ -> throw NoStock('none')`.
+fn statement_behind_arrow(place: &Place<'_>) -> Option<Diagnostic> {
+    let least = place.at.saturating_sub(MOST_BEHIND_ARROW);
+    (least..place.at).rev().find_map(|at| {
+        let (token, word) = place.token(at + 1)?;
+        let known = ["throw", "return"];
+        let is_one = known.iter().any(|known| word.eq_ignore_ascii_case(known));
+        let is_behind = matches!(place.token(at), Some((_, "->" | "=>")));
+        (is_one && is_behind).then(|| {
+            let word = word.to_ascii_lowercase();
+            let message = format!("`{word}` is a statement, and a value stands behind an arrow");
+            let help = format!("put it in braces: `{{ {word} … }}`");
+            Diagnostic::new("42601", Span::new(token.start, token.end), message).with_help(help)
+        })
+    })
 }
 
 /// The error of a change of data that stands as a value, if the token before this one begins such a one.

@@ -90,7 +90,17 @@ pub(in crate::plan) fn converted(expr: Expr, ty: &LogicalType) -> Option<Expr> {
     }
     let numbers = expr.ty.is_numeric() && ty.is_numeric();
     let wider = super::coerce::common_type(&expr.ty, ty).as_ref() == Some(ty);
-    (numbers || wider || expr.ty == LogicalType::Null).then(|| cast(expr, ty))
+    (numbers || wider || expr.ty == LogicalType::Null || are_digits_kept(&expr.ty, ty)).then(|| cast(expr, ty))
+}
+
+/// Whether arrays of decimals become others in which no digit behind the point is lost: variables hold more digits than what they are made of.
+fn are_digits_kept(from: &LogicalType, to: &LogicalType) -> bool {
+    use LogicalType as T;
+    match (from, to) {
+        (T::Array(from), T::Array(to)) => are_digits_kept(from, to),
+        (T::Decimal { scale: from, .. }, T::Decimal { scale: to, .. }) => from <= to,
+        _ => false,
+    }
 }
 
 /// CASE over texts that are written out, as labels of an enum.

@@ -275,6 +275,12 @@ fn stays(known: &RoutineDef, routine: &ast::Routine, name: &ast::Ident, text: &s
             return Err(Error::new(Diagnostic::new("42723", name.span, message).with_help(help)));
         }
     }
+    if known.procedure != routine.is_procedure {
+        let kind = |is_procedure| if is_procedure { "procedure" } else { "function" };
+        let message = format!("`{}` is a {}", name.text, kind(known.procedure));
+        let help = format!("drop it first: `drop {} {}`", kind(known.procedure), name.text);
+        return Err(Error::new(Diagnostic::new("42809", name.span, message).with_help(help)));
+    }
     Ok(known.source.text == text)
 }
 
