@@ -349,33 +349,28 @@ pub(in crate::plan) fn unreachable_arm(span: Span) -> Diagnostic {
 pub(in crate::plan) fn not_exhaustive(ty: &LogicalType, matching: &ast::Match, span: Span) -> Diagnostic {
     let message = format!("the arms do not cover every value of type {ty}");
     let error = Diagnostic::new("42P20", span, message);
-    match ty {
+    let patterns = plain_patterns(matching);
+    let mut missing: Vec<String> = match ty {
         LogicalType::Boolean => {
-            let patterns = plain_patterns(matching);
-            let missing = [true, false]
-                .into_iter()
-                .filter(|value| !has(&patterns, &ast::Literal::Boolean(*value)));
-            let mut missing: Vec<String> = missing.map(|value| format!("`{value}`")).collect();
-            if !has(&patterns, &ast::Literal::Null) {
-                missing.push("`null`".to_owned());
-            }
-            let arms = if missing.len() == 1 { "an arm" } else { "arms" };
-            let missing = match missing.split_last() {
-                Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-                _ => missing.concat(),
-            };
-            error.with_help(format!("add {arms} for {missing}, or `_ -> …`"))
+            let values = [true, false].into_iter();
+            let values = values.filter(|value| !has(&patterns, &ast::Literal::Boolean(*value)));
+            values.map(|value| format!("`{value}`")).collect()
         }
         LogicalType::Enum(labels) => {
-            let missing = missing_labels(labels, &plain_patterns(matching));
-            let shown: Vec<String> = missing.iter().map(|label| format!("`'{label}'`")).collect();
-            error.with_help(match shown.is_empty() {
-                true => "add an arm for `null`, or `_ -> …`".to_owned(),
-                false => format!("add arms for {}, or `_ -> …`", shown.join(", ")),
-            })
+            let labels = missing_labels(labels, &patterns);
+            labels.iter().map(|label| format!("`'{label}'`")).collect()
         }
-        _ => error.with_help("add an arm `_ -> …` for all other values"),
+        _ => return error.with_help("add an arm `_ -> …` for all other values"),
+    };
+    if !has(&patterns, &ast::Literal::Null) {
+        missing.push("`null`".to_owned());
     }
+    let arms = if missing.len() == 1 { "an arm" } else { "arms" };
+    let missing = match missing.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => missing.concat(),
+    };
+    error.with_help(format!("add {arms} for {missing}, or `_ -> …`"))
 }
 
 /// Whether a pattern is a literal.

@@ -344,12 +344,16 @@ fn keep_dependants(
         }
     }
     let what = what_goes(change);
-    views::keep_dependants(session, before, view, id, &what, span)?;
+    // In a transaction they may be changed, too; its end asks them.
+    let is_asked_later = session.in_transaction();
+    if !is_asked_later || views::broken(session, before, view, id).is_empty() {
+        views::keep_dependants(session, before, view, id, &what, span)?;
+    }
     let broken = routines::broken(session, before, view, id);
-    if !broken.is_empty() {
+    if !broken.is_empty() && !is_asked_later {
         let names: Vec<String> = broken.into_iter().map(|broken| broken.what).collect();
         let message = format!("{what} is needed by {}", names.join(", "));
-        let help = "drop them first, or replace them with ones that do without";
+        let help = "drop them first, or replace them in the same transaction: `BEGIN; …; COMMIT`";
         return Err(Error::new(Diagnostic::new("2BP01", span, message).with_help(help)));
     }
     routines::refresh(session, view, id);
