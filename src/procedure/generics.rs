@@ -147,16 +147,18 @@ fn settle<'d>(generic: &Ident, ty: &LogicalType, by: &'d str, found: &mut Option
         _ if *ty == LogicalType::Null => {}
         None => *found = Some(Found { ty: ty.clone(), by }),
         Some(known) if known.ty == *ty => {}
-        // How many digits a number has is no difference of meaning.
-        Some(known) if decimal(&known.ty) && decimal(ty) => {
-            known.ty = common_type(&known.ty, ty).unwrap_or_else(|| ty.clone());
-        }
         Some(known) => {
-            return Err(Ambiguous {
-                generic: generic.text.clone(),
-                types: [known.ty.clone(), ty.clone()],
-                by: [known.by.to_owned(), by.to_owned()],
-            });
+            // How many digits a number has is no difference of meaning, and nothing is said by an array without elements.
+            let is_open = [&known.ty, ty].iter().any(|ty| ty.has_type(&LogicalType::Null));
+            let both = common_type(&known.ty, ty).filter(|_| is_open || decimal(&known.ty) && decimal(ty));
+            let Some(both) = both else {
+                return Err(Ambiguous {
+                    generic: generic.text.clone(),
+                    types: [known.ty.clone(), ty.clone()],
+                    by: [known.by.to_owned(), by.to_owned()],
+                });
+            };
+            known.ty = both;
         }
     }
     Ok(())
