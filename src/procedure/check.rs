@@ -80,7 +80,7 @@ pub struct Checked {
     pub program: Arc<Program>,
     /// The body.
     pub body: RoutineId,
-    /// What it asks.
+    /// What it asks, and what an earlier round of checking would have asked: see [`Checked::asked`].
     pub questions: Vec<Question>,
     /// Its parameters that have a value when it ends.
     pub known: Vec<Variable>,
@@ -246,6 +246,12 @@ impl Checked {
             told: std::mem::take(&mut instances.told),
             made_of: instances.made_of().cloned().collect(),
         }
+    }
+
+    /// What the routines of the program ask.
+    pub fn asked(&self) -> impl Iterator<Item = &Question> {
+        let numbers = self.program.questions().into_iter();
+        numbers.filter_map(|number| self.questions.get(number))
     }
 }
 

@@ -156,6 +156,33 @@ drop snapshot 's1';
     assert_eq!(places, ["9:8", "10:60"], "{}", ran.err);
 }
 
+/// Where `check` finds something in a text, and all that it says.
+fn places(text: &str) -> (Vec<String>, String) {
+    let folder = folder();
+    fs::write(folder.path().join("s.grz"), text).unwrap();
+    let ran = gobi(folder.path(), &["check", "s.grz"]);
+    let places = ran
+        .err
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("--> s.grz:"));
+    (places.map(str::to_owned).collect(), ran.err)
+}
+
+#[test]
+fn check_knows_the_types_of_variables_in_blocks() {
+    let text = "create table t (id int primary key, v int)
+procedure p(x) { insert into t values (x.id, 1); update t set v = x.v where id = x.id }
+for i in range(2) { let row = {id: i, v: i * 2}; insert into t values (row.id, row.v); p(row) }
+if true { let arr = [5, 6]; insert into t select value, 1 from {arr}; update t set v = 0 where id in (select value from {arr}) }
+if true { let m = map{'a': 7}; insert into t (id) values (m['a']) }
+try { let k = [9]; delete from t where id in (select value from {k}) } catch e { let m = [e.message]; update t set v = length(m[1]) }
+if true { let row = {id: 1}; update t set v = row.w }
+for i in range(2) { let row = {id: i}; delete from t where nope = row.id }
+";
+    let (places, said) = places(text);
+    assert_eq!(places, ["7:51", "8:60"], "{said}");
+}
+
 #[test]
 fn check_tells_what_is_missing_once() {
     let folder = folder();

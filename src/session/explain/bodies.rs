@@ -44,8 +44,6 @@ pub type TimeOf<'t> = &'t dyn Fn(&str, usize) -> Option<u64>;
 ///
 /// `measured` is what happened at a place, if that is known.
 pub fn asked(checked: &Checked, measured: &dyn Fn(u32) -> Option<Measured>) -> Vec<Operator> {
-    let numbers = checked.program.questions().into_iter();
-    let questions = numbers.filter_map(|number| checked.questions.get(number));
     let operator = |question: &Question| {
         let place = question.span().map(|span| span.start);
         Some(Operator {
@@ -53,7 +51,7 @@ pub fn asked(checked: &Checked, measured: &dyn Fn(u32) -> Option<Measured>) -> V
             ..Operator::plain(text_of(question)?)
         })
     };
-    questions.filter_map(operator).collect()
+    checked.asked().filter_map(operator).collect()
 }
 
 /// What a question asks for, unless that is only a part of something.

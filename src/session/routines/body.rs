@@ -229,7 +229,9 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
     let params = params(session, statement, running)?;
     let checked = checked(session, std::slice::from_ref(statement), &params, running)?;
     if let Some(view) = session.relations.view.clone() {
-        super::changes::check(session, &checked.questions, &view, running)?;
+        // What an earlier round would have asked has variables without types.
+        let asked: Vec<Question> = checked.asked().cloned().collect();
+        super::changes::check(session, &asked, &view, running)?;
     }
     let body = &checked.program.routines[checked.body.0 as usize];
     let types: Vec<Variable> = body.variables.iter().take(params.len()).cloned().collect();
