@@ -8,11 +8,13 @@
 //!
 //! Does not: know values: a variable is NULL of its type.
 
+pub mod blocks;
 pub mod points;
 
 use gobi_grammar::ast::{self, Ident, Literal, Span, Statement, StatementKind as K};
 use gobi_grammar::{Diagnostic, Dialect};
 
+use blocks::Unsure;
 use points::Points;
 
 use super::change::{self, Running};
@@ -77,6 +79,7 @@ impl Session {
             self.relations.points.note(&statement.kind);
         }
         self.relations.points = Points::default();
+        self.relations.unsure = Unsure::default();
         if self.store.is_some()
             && let Err(error) = self.rollback(Span::default())
         {
@@ -223,6 +226,10 @@ fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Resul
         K::Query(query) => bind(session, query.unstreamed(), dialect),
         K::Describe(query) | K::Prove(query) => bind(session, query, dialect),
         K::Copy(copy) => bind(session, &copy.source, dialect),
+        K::UseBranch(_) | K::Rollback(ast::Rollback::To(_)) => {
+            session.relations.unsure.all();
+            Ok(())
+        }
         // The file may come to be later.
         K::CopyFrom(copy) => match session.relations.view.as_ref() {
             Some(view) => change::target(view, &copy.table).map(drop),
@@ -233,6 +240,7 @@ fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Resul
             transactions::change(session, kind, running).map(drop)
         }
         K::CreateTable(create) if create.query.is_some() => {
+            blocks::give_way(session, &statement.kind, dialect);
             let mut empty = create.clone();
             empty
                 .query
@@ -240,18 +248,15 @@ fn look(session: &mut Session, statement: &Statement, dialect: Dialect) -> Resul
                 .for_each(|query| query.limit = Some(zero(statement.span)));
             run(session, K::CreateTable(empty), statement.span, dialect)
         }
-        K::CallRoutine(call) => {
-            routines::look(session, statement, running)?;
-            for made in routines::made_by(session, call) {
-                // It may need what only the call knows.
-                let _ = undone_if_it_fails(session, made.span, |session| look(session, &made, dialect));
-            }
+        kind if routines::is_ours(kind) && !matches!(kind, K::Routine(_) | K::Module(_)) => {
+            let asked = routines::look(session, statement, running)?;
+            blocks::make(session, &asked);
             Ok(())
         }
-        kind if routines::is_ours(kind) && !matches!(kind, K::Routine(_) | K::Module(_)) => {
-            routines::look(session, statement, running)
+        kind if defines(kind) => {
+            blocks::give_way(session, kind, dialect);
+            run(session, kind.clone(), statement.span, dialect)
         }
-        kind if defines(kind) => run(session, kind.clone(), statement.span, dialect),
         _ => Ok(()),
     }
 }

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Session;
+use super::check::blocks::Unsure;
 use super::check::points::Points;
 use super::databases::{Other, Seen, TEMP, Which};
 use super::error::format_code;
@@ -65,6 +66,8 @@ pub struct Relations {
     pub kept_temporaries: BTreeSet<String>,
     /// Points that a script which is only looked at makes.
     pub points: Points,
+    /// Names that its blocks may have made or dropped.
+    pub unsure: Unsure,
     /// Variables and functions.
     pub routines: Routines,
     /// Where the plan of what runs next is kept.

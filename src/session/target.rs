@@ -73,6 +73,15 @@ pub fn of_name(session: &mut Session, name: &[Ident], span: Span) -> Result<Whic
     place(session, name, false, false)
 }
 
+/// The same for a statement that changes rows, by what is seen now.
+pub fn seen(session: &Session, kind: &K) -> Which {
+    let names = changed(kind);
+    let name = names.first().into_iter().flat_map(|name| name.iter());
+    let parts: Vec<&str> = name.map(|part| part.text.as_str()).collect();
+    let place = session.relations.seek(&parts, None);
+    place.map_or(Which::Own, |(which, _)| which)
+}
+
 /// Whether all names of a definition are those of the database that it is in.
 pub fn names_are_its_own(kind: &K) -> bool {
     match kind {

@@ -94,7 +94,7 @@ pub fn run(session: &mut Session, test: &Test, running: Running) -> Result<State
     if session.testing.is_none() {
         let looked = routines::look_at_body(session, &body, running);
         session.relations.routines.restore(variables);
-        return looked.map(|()| StatementResult::Done);
+        return looked.map(|_| StatementResult::Done);
     }
     let result = undone(session, running, &mut |session| {
         routines::run_body(session, &body, running)

@@ -184,6 +184,43 @@ for i in range(2) { let row = {id: i}; delete from t where nope = row.id }
 }
 
 #[test]
+fn check_knows_what_blocks_make() {
+    let made = "upsert procedure make() { create table made (a int); insert into made values (1) }
+upsert procedure make_more() { create table more (a int); make(); drop table more }
+if true { create table inside (a int); insert into inside values (1) } from inside;
+for i in range(1) { make(); create table one as select i as n; create view seen as select n from one; insert into one values (1); alter table one add column k int }
+from made; from seen; select k from one;
+if true { drop table made; create schema s; create table s.q (a int) } make_more(); from made; from s.q;
+try { create table t (a int); throw 'x' } catch e { }
+create table t (a int, b int); select b from t;
+match 1 { 1 => { create table arm (a int); insert into arm values (1) }, _ => {} } from arm;
+select 1 as x then { create table w (a int) } from w;
+function local() { create temp table lo (a int) } if true { local() } from lo;
+upsert procedure make_it() { create table it (a int) } if true { call make_it() } from it;
+let z = valued(); function valued() { create table va (a int); return 1 } from va;
+";
+    let temporary = "create temp table tmp (a int); insert into tmp values (1); let rows = {tmp}
+for r in {rows} { insert into tmp select a + 10 from {rows} where a = r.a; update temp.tmp set a = 2; delete from tmp where a = 3 }
+if true { merge into tmp using (select 1 as n) s on s.n = tmp.a when matched then update set a = 4 }
+";
+    let elsewhere = "create table y (a int); create branch d; snapshot 's';
+use branch d; create table x (a int); use branch main; create table x (b string); select b from x;
+rollback to tag 's'; create table x (c int); select c from x;
+";
+    for text in [made, temporary, elsewhere] {
+        let (places, said) = places(text);
+        assert!(places.is_empty(), "{said}");
+    }
+    let wrong = "create temp table tmp (a int); if true { update tmp set b = 2 }
+if true { create table inside (a int) } select b from inside;
+create table t (a int); if true { create table t (b int) }
+create table t (c int);
+";
+    let (places, said) = places(wrong);
+    assert_eq!(places, ["1:57", "2:48", "4:14"], "{said}");
+}
+
+#[test]
 fn check_tells_what_is_missing_once() {
     let folder = folder();
     let text = "let a = nosuch(1)

@@ -225,12 +225,13 @@ fn showing(session: &mut Session, value: &ast::Expr) -> Option<Known> {
 }
 
 /// Checks a statement over the script's variables, which have no values behind it: they are NULL, or any value where they cannot be.
-pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<(), Error> {
+/// What it asks.
+pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<Vec<Question>, Error> {
     let params = params(session, statement, running)?;
     let checked = checked(session, std::slice::from_ref(statement), &params, running)?;
+    // What an earlier round would have asked has variables without types.
+    let asked: Vec<Question> = checked.asked().cloned().collect();
     if let Some(view) = session.relations.view.clone() {
-        // What an earlier round would have asked has variables without types.
-        let asked: Vec<Question> = checked.asked().cloned().collect();
         super::changes::check(session, &asked, &view, running)?;
     }
     let body = &checked.program.routines[checked.body.0 as usize];
@@ -249,7 +250,7 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
     let routines = &mut session.relations.routines;
     routines.variables = held;
     routines.warnings = checked.warnings;
-    Ok(())
+    Ok(asked)
 }
 
 /// A value of a type whose values MATCH can name one by one, which asks for an arm for NULL otherwise; NULL of all other types.

@@ -41,7 +41,7 @@ pub fn look(session: &mut Session, call: &ast::CallRoutine, view: &View, running
     Ok(())
 }
 
-/// The statements of a procedure's body that make and drop tables and the like.
+/// The statements of a procedure's body that make, alter and drop tables and the like.
 pub fn made_by(session: &Session, call: &ast::CallRoutine) -> Vec<Statement> {
     struct Made(Vec<Statement>);
     impl VisitMut for Made {

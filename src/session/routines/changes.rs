@@ -11,8 +11,9 @@ use gobi_grammar::ast::StatementKind as K;
 use super::{Naming, Running, called};
 use crate::catalog::EntityId;
 use crate::procedure::{Question, QuestionKind};
+use crate::session::databases::Which;
 use crate::session::store::View;
-use crate::session::{Error, Session, change};
+use crate::session::{Error, Session, change, target};
 use crate::types::Value;
 
 /// Binds the changes among what a body asks, with NULLs for its variables; what they name, and write.
@@ -66,7 +67,6 @@ fn look(session: &mut Session, questions: &[Question], view: &View, running: Run
         let routines = &mut session.relations.routines;
         let outer = routines.inside.replace(given.collect());
         let outer_lifted = std::mem::replace(&mut routines.lifted, question.functions.clone());
-        let mut view = view.clone();
         let running = Running {
             dialect: question.dialect,
             span: statement.span,
@@ -74,8 +74,8 @@ fn look(session: &mut Session, questions: &[Question], view: &View, running: Run
             ..running
         };
         let bound = match call {
-            Some(call) => called::look(session, call, &view, running),
-            None => change::run(session, &statement.kind, &mut view, running).map(drop),
+            Some(call) => called::look(session, call, view, running),
+            None => bind(session, &statement.kind, view, running),
         };
         session.relations.routines.inside = outer;
         session.relations.routines.lifted = outer_lifted;
@@ -84,4 +84,22 @@ fn look(session: &mut Session, questions: &[Question], view: &View, running: Run
         }
     }
     Ok(())
+}
+
+/// Binds a change of rows in the database that has the table.
+fn bind(session: &mut Session, kind: &K, view: &View, running: Running) -> Result<(), Error> {
+    let which = target::seen(session, kind);
+    let view = match which {
+        Which::Own => Some(view.clone()),
+        Which::Other(_) => session.relations.view_of(which).cloned(),
+    };
+    // That of a folder of files is refused when it runs.
+    let Some(mut view) = view else { return Ok(()) };
+    let naming = session.relations.naming.as_ref();
+    let writes = naming.map_or(0, |naming| naming.writes.len());
+    let bound = change::run(session, kind, &mut view, running).map(drop);
+    if let (Which::Other(_), Some(naming)) = (which, &mut session.relations.naming) {
+        naming.writes.truncate(writes);
+    }
+    bound
 }

@@ -68,7 +68,7 @@ use super::{Error, Session, StatementResult, statement, testing, types};
 use crate::catalog::{Catalog, Entity, MAIN_SCHEMA};
 use crate::plan::routine::Variable;
 use crate::plan::{NamedTypes, check_macro};
-use crate::procedure::{Definitions, Instances};
+use crate::procedure::{Definitions, Instances, Question};
 use crate::types::labels::{look_up, renumbered};
 use crate::types::{EnumType, LogicalType, Value};
 
@@ -229,7 +229,7 @@ impl Routines {
     }
 
     /// Whether a place is in a text of the database.
-    fn is_kept(&self, place: Span) -> bool {
+    pub fn is_kept(&self, place: Span) -> bool {
         self.pinned.as_ref().unwrap_or(&self.known).is_stored(place)
     }
 
@@ -436,9 +436,9 @@ fn awaiting(value: &ast::Expr, statement: &ast::Statement) -> ast::Statement {
     ast::Statement { kind, span }
 }
 
-/// Looks at a statement of the procedural half without running it.
-pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<(), Error> {
-    match &statement.kind {
+/// Looks at a statement of the procedural half without running it; what it asks.
+pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<Vec<Question>, Error> {
+    let looked = match &statement.kind {
         K::Let(variable) if define::is_lambda(variable) => define::lambda(session, &variable.name, running).map(drop),
         K::Let(_) | K::Assign(_) if is_given(session, &statement.kind) => {
             given::name(session, statement, running).map(drop)
@@ -454,22 +454,23 @@ pub fn look(session: &mut Session, statement: &ast::Statement, running: Running)
             let value = body::called(session, call, running)?;
             let kind = K::Eval(Box::new(value));
             let span = statement.span;
-            body::look(session, &ast::Statement { kind, span }, running)
+            return body::look(session, &ast::Statement { kind, span }, running);
         }
         K::Eval(value) => match body::rows_of(session, value) {
             Some(query) => {
                 let mut tables = StatementTables::new(&mut session.relations);
                 statement::bind(&query, running.dialect, &mut tables).map(drop)
             }
-            None => body::look(session, &awaiting(value, statement), running),
+            None => return body::look(session, &awaiting(value, statement), running),
         },
         K::Audit(audit) => models::define_audit(session, audit, running),
-        K::Test(test) => body::look(session, &testing::body_of(test, running), running),
+        K::Test(test) => body::look(session, &testing::body_of(test, running), running).map(drop),
         K::DefineMacro(_) | K::Import(_) | K::Return(_) | K::Break | K::Continue => {
             run(session, statement, running).map(drop)
         }
-        _ => body::look(session, statement, running),
-    }
+        _ => return body::look(session, statement, running),
+    };
+    looked.map(|()| Vec::new())
 }
 
 /// Makes the functions that a script defines known to those before them, unless they are known already.
