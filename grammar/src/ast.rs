@@ -513,8 +513,10 @@ pub struct TableRef {
 /// The kinds of relation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TableRefKind {
-    /// A named relation, `a.b.c` or `{x}`.
+    /// A named relation, `a.b.c`.
     Name(Vec<Ident>),
+    /// `{x}`: the variable, or else the relation of that name.
+    Braced(Ident),
     /// `'file.parquet'`, a glob, or a URL.
     File(String),
     /// `(query)`, `(VALUES …)`.
@@ -532,6 +534,17 @@ pub enum TableRefKind {
     Each(Box<Expr>),
     /// `left JOIN right ON …`.
     Join(Box<Join>),
+}
+
+impl TableRefKind {
+    /// What the relation is named by, in braces or not.
+    pub fn path(&self) -> Option<&[Ident]> {
+        match self {
+            Self::Name(path) => Some(path),
+            Self::Braced(name) => Some(std::slice::from_ref(name)),
+            _ => None,
+        }
+    }
 }
 
 /// A join of two relations.

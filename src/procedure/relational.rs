@@ -35,7 +35,7 @@ pub(super) struct Rows {
 /// The relation that an expression may be: a name, `{name}`, or a query.
 pub(super) fn relation(expr: &Expr) -> Option<TableRefKind> {
     Some(match &expr.kind {
-        ExprKind::Braced(name) => TableRefKind::Name(vec![name.clone()]),
+        ExprKind::Braced(name) => TableRefKind::Braced(name.clone()),
         ExprKind::Name(path) => TableRefKind::Name(path.clone()),
         ExprKind::Subquery(query) => TableRefKind::Query(query.clone()),
         _ => return None,
@@ -108,9 +108,9 @@ fn call_of(call: &ast::Call, span: Span, is_own: &dyn Fn(&str) -> bool) -> Optio
 }
 
 fn is_relation(from: &TableRefKind, is_variable: &dyn Fn(&str) -> bool) -> bool {
-    match from {
-        TableRefKind::Name(path) => path.first().is_some_and(|first| !is_variable(&first.text)),
-        _ => true,
+    match from.path() {
+        Some(path) => path.first().is_some_and(|first| !is_variable(&first.text)),
+        None => true,
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Does not: change anything.
 
-use gobi_grammar::ast::{GroupBy, Ident, Query, QueryBody, SelectItem, Show, Span, TableRefKind};
+use gobi_grammar::ast::{GroupBy, Ident, Query, QueryBody, SelectItem, Show, Span};
 use gobi_grammar::similar::nearest;
 use gobi_grammar::{Diagnostic, Dialect};
 
@@ -153,8 +153,8 @@ fn with_kind(session: &mut Session, query: &Query, error: Error) -> Error {
         return error;
     };
     let is_unknown = is_name(query) && error.diagnostics.iter().any(|first| first.code == "42P01");
-    let name = match select.from.first().map(|table| &table.kind) {
-        Some(TableRefKind::Name(path)) if is_unknown => {
+    let name = match select.from.first().and_then(|table| table.kind.path()) {
+        Some(path) if is_unknown => {
             let parts: Vec<&str> = path.iter().map(|part| part.text.as_str()).collect();
             parts.join(".")
         }
@@ -180,7 +180,7 @@ fn is_name(query: &Query) -> bool {
     let plain = query.as_of.is_none() && query.ctes.is_empty() && query.limit.is_none() && select.filter.is_none();
     let all = matches!(select.items.as_slice(), [] | [SelectItem::Star { .. }]) && select.group_by == GroupBy::None;
     match select.from.as_slice() {
-        [table] => plain && all && table.time.is_none() && matches!(table.kind, TableRefKind::Name(_)),
+        [table] => plain && all && table.time.is_none() && table.kind.path().is_some(),
         _ => false,
     }
 }

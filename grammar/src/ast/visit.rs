@@ -219,7 +219,7 @@ fn walk_items<V: VisitMut + ?Sized>(v: &mut V, items: &mut [SelectItem]) {
 /// What a relation is made of.
 pub fn walk_relation<V: VisitMut + ?Sized>(v: &mut V, relation: &mut TableRef) {
     match &mut relation.kind {
-        TableRefKind::Name(_) | TableRefKind::File(_) => {}
+        TableRefKind::Name(_) | TableRefKind::Braced(_) | TableRefKind::File(_) => {}
         TableRefKind::Query(query) => v.query(query),
         TableRefKind::Collection(value) | TableRefKind::Each(value) => v.expr(value),
         TableRefKind::Function { args, .. } => args.iter_mut().for_each(|arg| v.expr(arg)),

@@ -292,7 +292,7 @@ impl Builder<'_> {
         let span = self.span(&node);
         Some(match node.as_rule() {
             Rule::squoted => TableRefKind::File(unquote(node.as_str())),
-            Rule::table_brace => TableRefKind::Name(vec![self.ident(&parts(node).next()?)]),
+            Rule::table_brace => TableRefKind::Braced(self.ident(&parts(node).next()?)),
             Rule::array_lit => {
                 let items = parts(node).map(|item| self.expr(item)).collect();
                 TableRefKind::Collection(Box::new(Expr {

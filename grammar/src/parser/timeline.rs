@@ -11,7 +11,7 @@ use super::rules::Rule;
 use super::tree::{Node, has, parts};
 use crate::ast::{
     Blame, ChangesStart, CreateBranch, CreateSnapshot, CreateWatermark, Diff, DiffRoutine, Log, MergeBranch, MergePick,
-    ObjectKind, Span, StatementKind, TableRef, TableRefKind, TableTime, When, WhenKind,
+    ObjectKind, Span, StatementKind, TableRef, TableTime, When, WhenKind,
 };
 
 impl Builder<'_> {
@@ -62,7 +62,7 @@ impl Builder<'_> {
     /// Gives a relation its time, if it can have one.
     pub(super) fn set_time(&mut self, table: &mut TableRef, time: Option<TableTime>, span: Span) {
         let Some(time) = time else { return };
-        if !matches!(table.kind, TableRefKind::Name(_)) {
+        if table.kind.path().is_none() {
             self.error("42601", span, "only a table or a view, by its name, has a history");
             self.help("`AS OF …` before a query goes for all its tables: `(AS OF … SELECT …)`");
         }

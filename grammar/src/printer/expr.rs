@@ -71,15 +71,17 @@ impl Printer {
         }
     }
 
+    pub(super) fn braced(&mut self, name: &Ident) {
+        self.word("{");
+        self.ident(name);
+        self.word("}");
+    }
+
     fn kind(&mut self, kind: &ExprKind) {
         match kind {
             ExprKind::Literal(literal) => self.literal(literal),
             ExprKind::Name(path) => self.path(path),
-            ExprKind::Braced(name) => {
-                self.word("{");
-                self.ident(name);
-                self.word("}");
-            }
+            ExprKind::Braced(name) => self.braced(name),
             ExprKind::Parameter(name) => self.word(&format!("${name}")),
             ExprKind::Chain { .. } | ExprKind::And(_) | ExprKind::Or(_) | ExprKind::Coalesce(_) => self.operators(kind),
             ExprKind::Not(inner) => {

@@ -180,6 +180,7 @@ impl Printer {
     pub(super) fn table(&mut self, table: &TableRef) {
         match &table.kind {
             TableRefKind::Name(path) => self.path(path),
+            TableRefKind::Braced(name) => self.braced(name),
             TableRefKind::File(path) => self.string(path),
             TableRefKind::Query(query) => {
                 self.word("(");

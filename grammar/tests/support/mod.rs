@@ -307,6 +307,7 @@ fn table(e: BoxedStrategy<Expr>) -> BoxedStrategy<TableRef> {
         .prop_map(|(path, time)| (TableRefKind::Name(path), time.map(Box::new)));
     let kind = prop_oneof![
         1 => "[ -~]{1,8}".prop_map(TableRefKind::File),
+        1 => ident().prop_map(TableRefKind::Braced),
         1 => array,
         1 => function,
         1 => simple_query(e.clone()).prop_map(|query| TableRefKind::Query(Box::new(query))),

@@ -67,10 +67,7 @@ impl<'a> Binder<'a> {
         let mut relation = match &expr.kind {
             E::Subquery(query) => return self.query(query),
             E::Name(parts) => self.named_relation(parts, false, expr.span)?,
-            E::Braced(name) => match self.variable_rows(name, expr.span) {
-                Some(rows) => rows?,
-                None => self.named_relation(std::slice::from_ref(name), false, expr.span)?,
-            },
+            E::Braced(name) => self.braced_rows(name, false, expr.span)?,
             _ => self.collection(expr)?,
         };
         let of_elements = matches!(relation.plan, Plan::Values { .. } | Plan::Unnest { .. });

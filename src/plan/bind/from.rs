@@ -184,6 +184,10 @@ impl<'a> Binder<'a> {
                     Some(name.to_string()),
                 )
             }
+            T::Braced(name) => (
+                self.braced_rows(name, table.time.is_some(), table.span)?,
+                Some(name.text.clone()),
+            ),
             T::File(path) => {
                 let found = self.tables.by_file(path);
                 let id = found.or_else(|error| self.fail(resolve_error(error, table.span)))?;

@@ -99,8 +99,15 @@ impl VisitMut for Renaming<'_> {
     }
 
     fn relation(&mut self, relation: &mut TableRef) {
-        if let TableRefKind::Name(path) = &mut relation.kind
-            && let [name] = path.as_mut_slice()
+        let name = match &mut relation.kind {
+            TableRefKind::Name(path) => match path.as_mut_slice() {
+                [name] => Some(name),
+                _ => None,
+            },
+            TableRefKind::Braced(name) => Some(name),
+            _ => None,
+        };
+        if let Some(name) = name
             && let Some(hidden) = self.name_of(name)
         {
             *name = Ident {

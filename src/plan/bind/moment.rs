@@ -8,7 +8,7 @@
 //! Does not: find the commit (the resolver does).
 
 use gobi_grammar::Diagnostic;
-use gobi_grammar::ast::{self, TableRefKind, WhenKind};
+use gobi_grammar::ast::{self, WhenKind};
 
 use super::scope::Scope;
 use super::{Binder, Bound};
@@ -20,7 +20,7 @@ use crate::types::{LogicalType, Value};
 impl<'a> Binder<'a> {
     /// A relation with a moment of its own.
     pub(super) fn table_then(&mut self, table: &'a ast::TableRef, time: &'a ast::TableTime) -> Bound<(Plan, Scope)> {
-        if !matches!(table.kind, TableRefKind::Name(_)) {
+        if table.kind.path().is_none() {
             let message = "only tables and views have a past";
             return self.fail(Diagnostic::new("42809", table.span, message));
         }

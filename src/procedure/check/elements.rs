@@ -143,7 +143,7 @@ impl Checker<'_> {
     /// The relation that an expression is, if it is none of the body's variables.
     pub(super) fn relation(&mut self, expr: &ast::Expr) -> Option<ast::TableRefKind> {
         let from = relational::relation(expr)?;
-        if let ast::TableRefKind::Name(path) = &from {
+        if let Some(path) = from.path() {
             let first = path.first()?;
             let is_variable = self.find(&first.text).is_some() || self.is_row(&first.text);
             let parts: Vec<&str> = path.iter().map(|part| part.text.as_str()).collect();

@@ -160,9 +160,8 @@ impl VisitMut for Declares {
 
     fn relation(&mut self, relation: &mut ast::TableRef) {
         relation.alias.iter().for_each(|alias| self.name(alias));
-        if let ast::TableRefKind::Name(path) = &relation.kind {
-            path.last().into_iter().for_each(|name| self.name(name));
-        }
+        let path = relation.kind.path().unwrap_or_default();
+        path.last().into_iter().for_each(|name| self.name(name));
         visit::walk_relation(self, relation);
     }
 }
