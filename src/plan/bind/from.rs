@@ -195,17 +195,15 @@ impl<'a> Binder<'a> {
             }
             T::Query(query) => (self.query(query)?, None),
             T::Collection(expr) => (self.collection(expr)?, None),
-            T::Each(expr) => (self.each_or_column(table, expr)?, None),
+            T::Each(expr) => self.each_or_column(table, expr)?,
             T::Function { .. } if let Some(array) = unnest_argument(table) => {
                 return self.unnest_beside(Plan::unit(), Scope::default(), table, array);
             }
             T::Function { name, args } => (self.table_function(name, args)?, Some(name.text.to_lowercase())),
         };
         let name = match (&table.alias, &table.kind) {
-            // `FROM x IN [..]`: x is the element, not a relation with columns.
-            (Some(alias), T::Each(_)) if has_column(&relation, alias) => None,
+            (None, _) | (_, T::Each(_)) => default_name,
             (Some(alias), _) => Some(alias.text.clone()),
-            (None, _) => default_name,
         };
         if let Some(first) = table.columns.first() {
             let of = table.alias.as_ref().unwrap_or(first);
@@ -423,11 +421,6 @@ impl<'a> Binder<'a> {
     pub(super) fn on_block(&self, scope: Scope) -> Block<'a> {
         Block::new(scope, Place::On)
     }
-}
-
-fn has_column(relation: &Relation, name: &ast::Ident) -> bool {
-    let mut fields = relation.output.iter().map(|(_, field)| field);
-    fields.any(|field| same(&field.name, &name.text))
 }
 
 pub(super) fn field(name: &str, ty: LogicalType, nullable: bool) -> Field {

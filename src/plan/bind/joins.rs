@@ -85,7 +85,7 @@ impl<'a> Binder<'a> {
 
     /// Both sides.
     fn both_sides(&mut self, join: &'a ast::Join) -> Bound<((Plan, Scope), (Plan, Scope))> {
-        let left = self.table_ref(&join.left);
+        let left = self.left_side(&join.left);
         let right = match &left {
             Ok((plan, scope)) if join.lateral || is_call(&join.right) => self.lateral_ref(plan, scope, &join.right),
             Ok((plan, scope)) => self.sibling_ref(plan, scope, &join.right),
@@ -95,9 +95,17 @@ impl<'a> Binder<'a> {
         Ok((left?, right?))
     }
 
+    /// The left side, which sees what stands before the join: `t, x IN t.a JOIN u ON …`.
+    fn left_side(&mut self, table: &'a ast::TableRef) -> Bound<(Plan, Scope)> {
+        match is_call(table) && !self.beside.is_empty() {
+            true => self.lateral_ref(&Plan::unit(), &Scope::default(), table),
+            false => self.table_ref(table),
+        }
+    }
+
     /// `t CROSS JOIN unnest(t.a) AS u`, `t JOIN unnest(t.a) AS u ON …`.
     fn join_unnest(&mut self, join: &'a ast::Join, array: &'a ast::Expr) -> Bound<(Plan, Scope)> {
-        let (left, left_scope) = self.table_ref(&join.left)?;
+        let (left, left_scope) = self.left_side(&join.left)?;
         let (plan, scope) = self.unnest_beside(left, left_scope, &join.right, array)?;
         let JoinCondition::On(on) = &join.on else {
             return Ok((plan, scope));
