@@ -102,6 +102,9 @@ impl Checker<'_> {
             return opened;
         }
         self.take_rows(expr);
+        if let Some(row) = self.braced_row(expr) {
+            *expr = row;
+        }
         match self.whole_row(expr) {
             Some(row) => *expr = row,
             None => self.row_as_struct(expr),
@@ -309,6 +312,31 @@ impl Checker<'_> {
         if !columns.is_empty() {
             expr.kind = ExprKind::Struct(columns);
         }
+    }
+
+    /// `{r}`, the row of a loop or of a trigger, is a struct of its columns, whatever columns a query has.
+    pub(super) fn braced_row(&mut self, expr: &Expr) -> Option<Expr> {
+        let ExprKind::Braced(row) = &expr.kind else { return None };
+        if self.find(&row.text).is_some() {
+            return None;
+        }
+        let span = expr.span;
+        let kind = ExprKind::Name(vec![row.clone()]);
+        if let Some(whole) = self.whole_row(&Expr { kind, span }) {
+            return Some(whole);
+        }
+        let is_of = |known: &&BodyName| known.of.as_ref().is_some_and(|of| of.eq_ignore_ascii_case(&row.text));
+        let columns = self.names.iter().filter(is_of);
+        let columns: Vec<(String, ColumnId)> = columns.map(|known| (known.name.clone(), known.id)).collect();
+        let field = |(text, id)| {
+            let quoted = true;
+            (Ident { text, quoted, span }, self.reference(id, span))
+        };
+        let fields: Vec<(Ident, Expr)> = columns.into_iter().map(field).collect();
+        (!fields.is_empty()).then_some(Expr {
+            kind: ExprKind::Struct(fields),
+            span,
+        })
     }
 
     /// `f(x).a`, where `f` gives rows: the column `a` of the only one.

@@ -1,4 +1,5 @@
-//! Functions of a body in its queries: each becomes a definition that the query calls, with what it keeps as arguments.
+//! Functions of a body in its queries: each becomes a definition that the query calls, with what it keeps as arguments. Rows in braces become
+//! structs there.
 //!
 //! In `let g = x => x * k; for r in select g(a) as v from t {…}` the query is `select "g@8"(k, a) as v from t`, where `k` is the value that
 //! the lambda keeps, and `g@8` a function of `k` and `x` that comes with the question.
@@ -24,15 +25,17 @@ use crate::plan::name_of_column;
 use crate::plan::routine::Statement;
 
 impl Checker<'_> {
-    /// A query that calls functions of the body by the names that these have for the session; `None` if it calls none.
+    /// A query that calls functions of the body by the names that these have for the session, and has structs for rows in braces; `None` if
+    /// there are none of them in it.
     pub(super) fn with_lifted(&mut self, query: &ast::Query, out: &mut Vec<Statement>) -> Option<ast::Query> {
-        if self.closures.is_empty() {
+        if self.closures.is_empty() && self.names.iter().all(|name| name.of.is_none()) {
             return None;
         }
         let mut query = query.clone();
         let mut lifting = Lifting {
             checker: self,
             out,
+            params: Vec::new(),
             found: false,
         };
         lifting.query(&mut query);
@@ -45,13 +48,14 @@ impl Checker<'_> {
         statement: &ast::Statement,
         out: &mut Vec<Statement>,
     ) -> Option<ast::Statement> {
-        if self.closures.is_empty() {
+        if self.closures.is_empty() && self.names.iter().all(|name| name.of.is_none()) {
             return None;
         }
         let mut statement = statement.clone();
         let mut lifting = Lifting {
             checker: self,
             out,
+            params: Vec::new(),
             found: false,
         };
         lifting.statement(&mut statement);
@@ -94,10 +98,12 @@ impl Checker<'_> {
     }
 }
 
-/// Puts the names of definitions in the places of those of functions of the body.
+/// Puts the names of definitions in the places of those of functions of the body, and structs in those of rows in braces.
 struct Lifting<'l, 'c> {
     checker: &'l mut Checker<'c>,
     out: &'l mut Vec<Statement>,
+    /// Those of the lambdas around.
+    params: Vec<String>,
     found: bool,
 }
 
@@ -138,6 +144,18 @@ impl Lifting<'_, '_> {
         self.checker.closure(&name.text).is_some()
     }
 
+    /// The row that stands in braces, unless a lambda has a parameter of that name.
+    fn row(&mut self, expr: &Expr) -> Option<Expr> {
+        let ExprKind::Braced(name) = &expr.kind else {
+            return None;
+        };
+        let is_param = self.params.iter().any(|param| param.eq_ignore_ascii_case(&name.text));
+        match is_param {
+            true => None,
+            false => self.checker.braced_row(expr),
+        }
+    }
+
     /// A function that a stage of a pipe names, as a lambda that calls it.
     fn called(&mut self, arg: &mut Expr) {
         let ExprKind::Name(path) = &arg.kind else { return };
@@ -169,6 +187,11 @@ impl Lifting<'_, '_> {
 
 impl VisitMut for Lifting<'_, '_> {
     fn expr(&mut self, expr: &mut Expr) {
+        if let Some(row) = self.row(expr) {
+            self.found = true;
+            *expr = row;
+            return;
+        }
         if let ExprKind::Pipe { stages, .. } = &mut expr.kind {
             for stage in stages.iter_mut() {
                 stage.args.iter_mut().for_each(|arg| self.called(arg));
@@ -181,6 +204,13 @@ impl VisitMut for Lifting<'_, '_> {
             }
         }
         visit::walk_expr(self, expr);
+    }
+
+    fn lambda(&mut self, lambda: &mut ast::Lambda) {
+        let before = self.params.len();
+        self.params.extend(lambda.params.iter().map(|param| param.text.clone()));
+        visit::walk_arm(self, &mut lambda.body);
+        self.params.truncate(before);
     }
 
     fn call(&mut self, call: &mut Call) {
