@@ -241,14 +241,7 @@ impl Program {
 impl Routine {
     /// The numbers of the questions that its body asks.
     pub fn questions(&self) -> Vec<usize> {
-        let mut asked = Vec::new();
-        Statement::each(&self.body, &mut |statement| match statement {
-            Statement::Ask { question, .. }
-            | Statement::Rows { question, .. }
-            | Statement::Collect { question, .. } => asked.push(*question),
-            _ => {}
-        });
-        asked
+        Statement::questions(&self.body)
     }
 }
 
@@ -261,6 +254,18 @@ impl Statement {
                 Statement::each(block, see);
             }
         }
+    }
+
+    /// The numbers of the questions that statements ask.
+    pub fn questions(statements: &[Statement]) -> Vec<usize> {
+        let mut asked = Vec::new();
+        Statement::each(statements, &mut |statement| match statement {
+            Statement::Ask { question, .. }
+            | Statement::Rows { question, .. }
+            | Statement::Collect { question, .. } => asked.push(*question),
+            _ => {}
+        });
+        asked
     }
 
     /// Whether it does something again and again.

@@ -44,6 +44,7 @@ mod target;
 mod tidy;
 mod trial;
 mod trigger;
+mod unasked;
 mod uncalled;
 mod unused;
 mod value;
@@ -69,6 +70,7 @@ use follows::follows;
 use raising::Raised;
 use trigger::TriggerNames;
 pub use trigger::{CALLED, CheckedTrigger, RowInput, RowOutput, SKIPPED, TriggerOf, check_trigger};
+pub(super) use unasked::Unasked;
 
 /// Rounds of assumptions before the types are given up.
 const MAX_ROUNDS: usize = 24;
@@ -188,13 +190,13 @@ pub fn check_body(
     statements: &[ast::Statement],
     params: &[Given],
     dialect: Dialect,
-    mut instances: Instances,
+    instances: &mut Instances,
     tables: &mut dyn TableResolver,
 ) -> Result<Checked, Vec<Diagnostic>> {
     let variables: Vec<Variable> = params.iter().map(|given| given.variable.clone()).collect();
     let mut assumed = Assumed::default();
     let mut known = Vec::new();
-    let routine = settle(&mut assumed, &mut instances, Some(tables), |mut checker| {
+    let routine = settle(&mut assumed, instances, Some(tables), |mut checker| {
         checker.dialect = dialect;
         (checker.is_script, checker.shows) = (true, true);
         checker.begin(&variables);
@@ -231,11 +233,11 @@ pub fn check_function_of(
         known = checker.known(params.len());
         checker.finish("script", params.len(), body)
     })?;
-    Ok((Checked::of(routine, known, instances), function))
+    Ok((Checked::of(routine, known, &mut instances), function))
 }
 
 impl Checked {
-    fn of(routine: Routine, known: Vec<Variable>, mut instances: Instances) -> Self {
+    fn of(routine: Routine, known: Vec<Variable>, instances: &mut Instances) -> Self {
         let body = instances.add(routine);
         Self {
             program: instances.program(),
@@ -553,6 +555,7 @@ impl Checker<'_> {
         let unknown = self.variables.iter().any(|variable| is_unknown(&variable.ty));
         let again = self.instances.unresolved && result.is_some() || unknown && self.concluded() != *self.assumed;
         if !self.errors.is_empty() && !again {
+            self.keep_unasked(name, &body);
             self.name_both_uses();
             self.errors.sort_by_key(|error| (error.span().start, error.span().end));
             self.errors.dedup();

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{Call, Ident, Mode, Returns, Span};
 
-use super::check::{self, Assumed};
+use super::check::{self, Assumed, Unasked};
 use super::generics;
 use super::params::{Param, params};
 use super::question::Question;
@@ -77,6 +77,8 @@ pub struct Instances {
     lifted: Vec<Arc<Definition>>,
     /// Further errors of the body that was found wrong last.
     pub(super) beside: Vec<Diagnostic>,
+    /// What that would ask.
+    pub(super) unasked: Unasked,
     /// What procedures that CALL calls may throw, by their names in lower case.
     pub(super) raised_by_calls: BTreeMap<String, Vec<String>>,
 }
@@ -130,6 +132,7 @@ impl Instances {
             made: Made::default(),
             lifted: Vec::new(),
             beside: Vec::new(),
+            unasked: Unasked::default(),
             raised_by_calls: BTreeMap::new(),
         }
     }
@@ -180,6 +183,7 @@ impl Instances {
     pub fn begin(&mut self) -> usize {
         self.inlined.clear();
         self.called.clear();
+        self.unasked = Unasked::default();
         self.routines.len()
     }
 

@@ -221,6 +221,42 @@ create table t (c int);
 }
 
 #[test]
+fn check_tells_all_errors_of_a_body() {
+    let text = "create table t (id int primary key, v int)
+upsert procedure f() { update t set w = 1; delete from tt; select nope from t; call zz(); let q = foo + 1; insert into t values (1,2,3) }
+upsert procedure g() {
+  let q = foo + 1
+  update t set v = q, w = 2
+  let arr = [nope]
+  insert into t select value, 1 from {arr}
+  update t set v = v + 1 where z = 1
+  for r in (select bad from t) { create table made (a int); delete from t where id = r.bad }
+  delete from made where a = 1
+}
+upsert procedure two() { update t set a = 1; update t set b = 2; call two(1) }
+if true { update t set w = 1; select nope from t; let q = foo; delete from t where id = q; delete from tt }
+for i in range(2) { let row = {id: i}; update t set v = row.w; delete from t where id = row.id and wat = 1 }
+";
+    let (places, said) = places(text);
+    let expected = [
+        "2:37", "2:56", "2:67", "2:85", "2:99", "2:130", "4:11", "6:14", "8:32", "9:20", "12:39", "12:59", "12:71",
+        "13:24", "13:38", "13:59", "13:104", "14:61", "14:100",
+    ];
+    assert_eq!(places, expected, "{said}");
+}
+
+#[test]
+fn procedures_change_rows_of_attached_databases() {
+    let folder = folder();
+    output(folder.path(), &["-d", "other", "-c", "create table x (a int)"]);
+    let text = "attach 'other' as other;
+upsert procedure p() { insert into other.x values (1); update other.x set a = 3; delete from other.x where a = 1 }
+p(); select a from other.x;";
+    let shown = output(folder.path(), &["-d", "db", "--format", "csv", "-c", text]);
+    assert!(shown.ends_with("a\n3\n"), "{shown}");
+}
+
+#[test]
 fn check_tells_what_is_missing_once() {
     let folder = folder();
     let text = "let a = nosuch(1)

@@ -19,15 +19,24 @@ pub(super) fn follows(error: &Diagnostic, other: &Diagnostic, definition: &Defin
     let place = |error: &Diagnostic| (error.span().start, error.span().end);
     let missing = error.message.strip_suffix("` does not exist");
     let name = missing.and_then(|missing| missing.rsplit('`').next());
-    let declared = || {
-        let mut declared = Declared(HashSet::new());
-        declared.body(&definition.routine.body);
-        declared.0
-    };
+    let declared = || declared_in(&definition.routine.body);
     place(error) == place(other) || name.is_some_and(|name| declared().contains(&name.to_lowercase()))
 }
 
-/// The names of what a body declares, in lower case.
+/// The names of what a body declares and makes, in lower case.
+pub(super) fn declared_in(body: &RoutineBody) -> HashSet<String> {
+    let mut declared = Declared(HashSet::new());
+    declared.body(body);
+    declared.0
+}
+
+/// The same for a statement.
+pub(super) fn declared_by(statement: &ast::Statement) -> HashSet<String> {
+    let mut declared = Declared(HashSet::new());
+    declared.statement(&mut statement.clone());
+    declared.0
+}
+
 struct Declared(HashSet<String>);
 
 impl Declared {
@@ -46,6 +55,9 @@ impl VisitMut for Declared {
             ast::StatementKind::For(each) => Some(&each.name),
             ast::StatementKind::Routine(routine) => routine.name.last(),
             ast::StatementKind::DefineMacro(declared) => Some(&declared.name),
+            ast::StatementKind::CreateTable(create) => create.name.last(),
+            ast::StatementKind::CreateView(create) => create.name.last(),
+            ast::StatementKind::AlterTable(alter) => alter.name.last(),
             _ => None,
         };
         self.0.extend(name.map(|name| name.text.to_lowercase()));

@@ -19,7 +19,7 @@ use crate::compile;
 use crate::exec::routine::{BodyTypes, Outcome, QuestionTypes};
 use crate::plan::routine::{Routine, Statement, Variable};
 use crate::procedure::{
-    Checked, Definitions as _, Given, Handed, Question, QuestionKind, all_of, check_body, check_function_of,
+    Checked, Definitions as _, Given, Handed, Instances, Question, QuestionKind, all_of, check_body, check_function_of,
     gives_rows, statement_rows,
 };
 use crate::session::relations::StatementTables;
@@ -228,7 +228,13 @@ fn showing(session: &mut Session, value: &ast::Expr) -> Option<Known> {
 /// What it asks.
 pub fn look(session: &mut Session, statement: &ast::Statement, running: Running) -> Result<Vec<Question>, Error> {
     let params = params(session, statement, running)?;
-    let checked = checked(session, std::slice::from_ref(statement), &params, running)?;
+    let mut instances = session.relations.instances();
+    let statements = std::slice::from_ref(statement);
+    let checked = checked_among(session, statements, &params, (&mut instances, running));
+    let checked = checked.map_err(|errors| {
+        let unasked = instances.unasked_in(statement);
+        super::changes::beside(session, errors, &unasked, running)
+    })?;
     // What an earlier round would have asked has variables without types.
     let asked: Vec<Question> = checked.asked().cloned().collect();
     if let Some(view) = session.relations.view.clone() {
@@ -463,10 +469,19 @@ pub(super) fn checked(
     params: &[Held],
     running: Running,
 ) -> Result<Checked, Error> {
+    let mut instances = session.relations.instances();
+    checked_among(session, statements, params, (&mut instances, running)).map_err(Error::all)
+}
+
+fn checked_among(
+    session: &mut Session,
+    statements: &[ast::Statement],
+    params: &[Held],
+    (instances, running): (&mut Instances, Running),
+) -> Result<Checked, Vec<Diagnostic>> {
     let given = givens(session, statements, params);
-    let instances = session.relations.instances();
     let mut tables = StatementTables::new(&mut session.relations);
-    check_body(statements, &given, running.dialect, instances, &mut tables).map_err(Error::all)
+    check_body(statements, &given, running.dialect, instances, &mut tables)
 }
 
 /// The variables that statements begin with.

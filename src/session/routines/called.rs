@@ -76,9 +76,9 @@ fn checked(session: &mut Session, value: &ast::Expr, view: &View, running: Runni
         Some(known) => Some(session.relations.routines.pinned.replace(known)),
         None => None,
     };
-    let instances = session.relations.instances();
+    let mut instances = session.relations.instances();
     let mut tables = StatementTables::new(&mut session.relations);
-    let checked = check_body(&[statement], &[], running.dialect, instances, &mut tables);
+    let checked = check_body(&[statement], &[], running.dialect, &mut instances, &mut tables);
     let mut named = tables.named();
     if let Some(outer) = outer {
         session.relations.routines.pinned = outer;

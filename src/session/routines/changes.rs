@@ -6,6 +6,7 @@
 //!
 //! Does not: look at queries; the check of the body has bound them.
 
+use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::StatementKind as K;
 
 use super::{Naming, Running, called};
@@ -28,6 +29,18 @@ pub fn check(session: &mut Session, questions: &[Question], view: &View, running
     let mut named = std::mem::replace(&mut session.relations.naming, outer).unwrap_or_default();
     named.writes.extend(added_to(questions, view));
     checked.map(|()| named)
+}
+
+/// What is wrong with a body, and with the changes that it would ask for, in the order of the text.
+pub fn beside(session: &mut Session, mut errors: Vec<Diagnostic>, unasked: &[Question], running: Running) -> Error {
+    if let (false, Some(view)) = (unasked.is_empty(), session.relations.view.clone())
+        && let Err(further) = check(session, unasked, &view, running)
+    {
+        errors.extend(further.diagnostics);
+        errors.sort_by_key(|error| (error.span().start, error.span().end));
+        errors.dedup();
+    }
+    Error::all(errors)
 }
 
 /// The tables that rows are collected for.
@@ -56,6 +69,7 @@ fn look(session: &mut Session, questions: &[Question], view: &View, running: Run
     let all_there = changes
         .iter()
         .all(|(_, statement)| is_of_rows(&statement.kind) || matches!(statement.kind, K::CallRoutine(_)));
+    let mut wrong: Result<(), Error> = Ok(());
     for (question, statement) in changes {
         let call = match &statement.kind {
             K::CallRoutine(call) => Some(call),
@@ -80,10 +94,23 @@ fn look(session: &mut Session, questions: &[Question], view: &View, running: Run
         session.relations.routines.inside = outer;
         session.relations.routines.lifted = outer_lifted;
         if all_there {
-            bound?;
+            wrong = both(wrong, bound);
         }
     }
-    Ok(())
+    wrong
+}
+
+/// What is wrong with two statements, each thing once.
+fn both(one: Result<(), Error>, other: Result<(), Error>) -> Result<(), Error> {
+    match (one, other) {
+        (Err(mut one), Err(other)) => {
+            let is_new = |error: &Diagnostic| !one.diagnostics.contains(error);
+            let new: Vec<Diagnostic> = other.diagnostics.into_iter().filter(is_new).collect();
+            one.diagnostics.extend(new);
+            Err(one)
+        }
+        (one, other) => one.and(other),
+    }
 }
 
 /// Binds a change of rows in the database that has the table.

@@ -430,7 +430,13 @@ fn checked_among(
     }
     let first = instances.begin();
     let mut tables = StatementTables::new(&mut session.relations);
-    let callable = check_definition(definition, instances, &mut tables).map_err(Error::all)?;
+    let callable = match check_definition(definition, instances, &mut tables) {
+        Ok(callable) => callable,
+        Err(errors) => {
+            let unasked = instances.unasked_by(definition);
+            return Err(changes::beside(session, errors, &unasked, looking(definition)));
+        }
+    };
     let names = tables.named();
     let named = named(session, definition, (instances, first), names)?;
     Ok((callable, named))
@@ -481,15 +487,23 @@ fn named(
         writes: Vec::new(),
     };
     if let Some(view) = session.relations.view.clone() {
-        let running = Running {
-            dialect: definition.dialect,
-            phases: crate::session::Phases::default(),
-            span: gobi_grammar::ast::Span::default(),
-            only_bind: true,
-        };
-        named.add(changes::check(session, &instances.asked_since(first), &view, running)?);
+        named.add(changes::check(
+            session,
+            &instances.asked_since(first),
+            &view,
+            looking(definition),
+        )?);
     }
     Ok(named)
+}
+
+fn looking(definition: &Definition) -> Running {
+    Running {
+        dialect: definition.dialect,
+        phases: crate::session::Phases::default(),
+        span: ast::Span::default(),
+        only_bind: true,
+    }
 }
 
 /// The signature of a definition, and what it names.

@@ -170,9 +170,9 @@ impl<'c> Calling<'c> {
         let rows = call.rows;
         let (statement, mut given) = statement(call, &rows.args);
         given.push(variable(RESULT, LogicalType::Null, false));
-        let instances = session.relations.instances();
+        let mut instances = session.relations.instances();
         let mut tables = StatementTables::new(&mut session.relations);
-        let checked = check_body(&[statement], &given, running.dialect, instances, &mut tables);
+        let checked = check_body(&[statement], &given, running.dialect, &mut instances, &mut tables);
         let checked = checked.map_err(Error::all)?;
         let routine = &checked.program.routines[checked.body.0 as usize];
         let at = rows.args.len();
