@@ -151,7 +151,7 @@ fn made(kind: &K) -> Option<&Ident> {
 /// Whether it is only about something of that name, in lower case, not being there.
 fn is_missing(diagnostic: &Diagnostic, name: &str) -> bool {
     let said = diagnostic.message.to_lowercase();
-    matches!(&*diagnostic.code, "42883" | "42703" | "42P01") && said.ends_with(&format!(" `{name}` does not exist"))
+    matches!(diagnostic.code, "42883" | "42703" | "42P01") && said.ends_with(&format!(" `{name}` does not exist"))
 }
 
 /// Does something of which nothing stays after an error.
