@@ -107,6 +107,8 @@ pub fn missing(view: Option<&View>, kind: ObjectKind, name: &str, span: Span) ->
                 _ => known::stored_names(view),
             };
             let near = nearest(name, names.iter().map(String::as_str));
+            // There was none of that name at the time.
+            let near = near.filter(|near| !near.eq_ignore_ascii_case(name));
             near.map(|near| format!("did you mean `{near}`?"))
         }
     };
