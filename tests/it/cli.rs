@@ -109,7 +109,6 @@ fn an_argument_of_a_procedure_is_one_expression() {
 
 #[test]
 fn check_looks_at_what_is_computed_again() {
-    let folder = folder();
     let text = "create table raw (at timestamp);
 upsert procedure m <{ kind: 'incremental_by_time_range', time_column: 'at', start: '2026-01-01' }> => from raw
 upsert procedure full <{ kind: 'full' }> => from raw
@@ -119,20 +118,12 @@ call full() restate from d to date '2026-02-01'
 call m() restate from d to date '2026-02-01'
 call m() restate from 'x' to date '2026-02-01'
 ";
-    fs::write(folder.path().join("m.grz"), text).unwrap();
-    let ran = gobi(folder.path(), &["check", "m.grz"]);
-    assert_eq!(ran.code, Some(1));
-    let places: Vec<&str> = ran
-        .err
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("--> m.grz:"))
-        .collect();
-    assert_eq!(places, ["5:23", "6:1", "8:23"], "{}", ran.err);
+    let (places, told) = places(text);
+    assert_eq!(places, ["5:23", "6:1", "8:23"], "{told}");
 }
 
 #[test]
 fn check_knows_the_points_that_a_script_makes() {
-    let folder = folder();
     let text = "create table t (a int);
 snapshot 's1'
 create watermark w on t
@@ -145,15 +136,8 @@ select b from t as of tag 's1';
 upsert function bad() returns int => (select count(*) from t as of tag 's2')
 drop snapshot 's1';
 ";
-    fs::write(folder.path().join("s.grz"), text).unwrap();
-    let ran = gobi(folder.path(), &["check", "s.grz"]);
-    assert_eq!(ran.code, Some(1));
-    let places: Vec<&str> = ran
-        .err
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("--> s.grz:"))
-        .collect();
-    assert_eq!(places, ["9:8", "10:60"], "{}", ran.err);
+    let (places, told) = places(text);
+    assert_eq!(places, ["9:8", "10:60"], "{told}");
 }
 
 /// Where `check` finds something in a text, and all that it says.
@@ -258,7 +242,6 @@ p(); select a from other.x;";
 
 #[test]
 fn check_tells_what_is_missing_once() {
-    let folder = folder();
     let text = "let a = nosuch(1)
 let b = a + 1
 create table made as select nosuch(2) as x;
@@ -270,15 +253,8 @@ upsert function even(n int) returns boolean => odd(n - 1) and nosuch
 upsert function odd(n int) returns boolean => even(n - 1)
 select odd(3);
 ";
-    fs::write(folder.path().join("o.grz"), text).unwrap();
-    let ran = gobi(folder.path(), &["check", "o.grz"]);
-    assert_eq!(ran.code, Some(1));
-    let places: Vec<&str> = ran
-        .err
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("--> o.grz:"))
-        .collect();
-    assert_eq!(places, ["1:9", "3:29", "5:10", "6:6", "7:16", "8:63"], "{}", ran.err);
+    let (places, told) = places(text);
+    assert_eq!(places, ["1:9", "3:29", "5:10", "6:6", "7:16", "8:63"], "{told}");
 }
 
 #[test]
