@@ -149,6 +149,8 @@ pub(super) struct Checker<'c> {
     shows: bool,
     /// The call by itself that is looked at: its value is wanted by nobody.
     alone: Option<Span>,
+    /// The TRY or MATCH that is looked at stands by itself: nobody wants what its blocks end with.
+    unwanted: bool,
     effects: bool,
     /// The body is that of a trigger.
     trigger: Option<TriggerNames>,
@@ -416,6 +418,7 @@ fn settle(
             is_script: false,
             shows: false,
             alone: None,
+            unwanted: false,
             effects: false,
             trigger: None,
             raised: Raised::default(),

@@ -6,7 +6,7 @@
 //!
 //! Does not: deal with arms that are expressions only; those are CASE, and the binder's.
 
-use gobi_grammar::ast::{self, ArmBody, Catch, Pattern, Span};
+use gobi_grammar::ast::{self, ArmBody, Catch, Pattern, Span, StatementKind as K};
 
 use super::Checker;
 use super::statement::is_error;
@@ -25,6 +25,7 @@ impl Checker<'_> {
         span: Span,
         out: &mut Vec<Statement>,
     ) -> Option<ColumnId> {
+        let unwanted = std::mem::take(&mut self.unwanted);
         let subject = self.expr(&matching.subject, out)?;
         let held = self.inferred("", &subject);
         self.set(held, subject, out);
@@ -44,7 +45,7 @@ impl Checker<'_> {
             let mut tests = Vec::new();
             let condition = self.arm_condition(arm, held, &mut tests);
             let mut body = Vec::new();
-            self.arm_value(&arm.body, result, &mut body);
+            self.with_unwanted(unwanted, |checker| checker.arm_value(&arm.body, result, &mut body));
             self.names.truncate(names);
             match &mut after {
                 Some(after) => after.meet(&self.flow),
@@ -205,7 +206,15 @@ impl Checker<'_> {
         }
     }
 
-    /// Statements of which the last may be an expression, whose value is assigned.
+    /// Looks at something whose value may be wanted by nobody.
+    fn with_unwanted<T>(&mut self, unwanted: bool, look: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.unwanted, unwanted);
+        let looked = look(self);
+        self.unwanted = outer;
+        looked
+    }
+
+    /// Statements of which the last may be an expression, a query or an IF, whose value is assigned.
     pub(super) fn valued_block(
         &mut self,
         statements: &[ast::Statement],
@@ -213,13 +222,25 @@ impl Checker<'_> {
         result: Option<ColumnId>,
         out: &mut Vec<Statement>,
     ) {
-        let last = statements.split_last().filter(|_| result.is_some());
-        if let (Some(result), Some((last, before))) = (result, last)
-            && let ast::StatementKind::Eval(value) = &last.kind
+        let unwanted = std::mem::take(&mut self.unwanted);
+        if let (Some(result), Some((last, before))) = (result, statements.split_last())
+            && let ends = &last.kind
+            && matches!(ends, K::Eval(_) | K::Query(_) | K::If(_))
+            && (!unwanted || matches!(ends, K::Eval(_)))
         {
             let statements = self.statements(before);
             out.extend(statements);
-            self.value_or_error(value, result, out);
+            match ends {
+                _ if !self.flow.is_reachable() => out.extend(self.statements(std::slice::from_ref(last))),
+                K::Eval(value) => self.with_unwanted(unwanted, |checker| checker.value_or_error(value, result, out)),
+                K::If(branches) => self.valued_if(branches, (last.span, result), out),
+                K::Query(query) => {
+                    if let Some(value) = self.value(&ast::Value::Query(Box::new(query.clone())), out) {
+                        self.set(result, value, out);
+                    }
+                }
+                _ => {}
+            }
             return;
         }
         let statements = self.statements(statements);
@@ -227,6 +248,18 @@ impl Checker<'_> {
         if let Some(result) = result.filter(|_| self.flow.is_reachable()) {
             self.set(result, null(span), out);
         }
+    }
+
+    /// An IF that ends such statements: the value of its branch is theirs.
+    fn valued_if(&mut self, branches: &ast::If, (span, result): (Span, ColumnId), out: &mut Vec<Statement>) {
+        if branches.otherwise.is_none() {
+            self.set(result, null(span), out);
+        }
+        self.branches(branches, out, |checker, statements| {
+            let mut body = Vec::new();
+            checker.valued_block(statements, span, Some(result), &mut body);
+            body
+        });
     }
 
     /// The value of `try e catch {…}`; NULL after an error that has no arm.
@@ -245,6 +278,7 @@ impl Checker<'_> {
         result: Option<ColumnId>,
         out: &mut Vec<Statement>,
     ) {
+        let unwanted = std::mem::take(&mut self.unwanted);
         let before = self.flow.clone();
         let raised = self.raised_so_far();
         self.tries += 1;
@@ -252,7 +286,9 @@ impl Checker<'_> {
         let outer_flushes = std::mem::replace(&mut self.flushes, false);
         let mut body = Vec::new();
         match (&attempt.body, result) {
-            (ArmBody::Block(block), result) => self.valued_block(&block.statements, block.span, result, &mut body),
+            (ArmBody::Block(block), result) => self.with_unwanted(unwanted, |checker| {
+                checker.valued_block(&block.statements, block.span, result, &mut body);
+            }),
             (ArmBody::Expr(value), Some(result)) => self.value_or_error(value, result, &mut body),
             (ArmBody::Expr(value), None) if is_error(value) => self.throw(Some(value), value.span, &mut body),
             (ArmBody::Expr(value), None) => {
@@ -273,7 +309,9 @@ impl Checker<'_> {
         let catch = self.caught(&attempt.catch, raised);
         self.begin_handler(raised, &catch);
         self.handlers.push(caught[1]);
-        self.handler(&catch, caught, result, span, &mut handler);
+        self.with_unwanted(unwanted, |checker| {
+            checker.handler(&catch, caught, result, span, &mut handler);
+        });
         self.handlers.pop();
         self.end_handler();
         self.flow.meet(&tried);
@@ -331,6 +369,7 @@ impl Checker<'_> {
         result: Option<ColumnId>,
         out: &mut Vec<Statement>,
     ) {
+        let unwanted = std::mem::take(&mut self.unwanted);
         let before = self.flow.clone();
         let mut after: Option<super::Assigned> = None;
         let mut otherwise = vec![Statement::Rethrow(caught[1])];
@@ -349,7 +388,9 @@ impl Checker<'_> {
                     let value = self.expr(value, &mut statements).map(Statement::Eval);
                     statements.extend(value);
                 }
-                (body, Some(result)) => self.arm_value(body, result, &mut statements),
+                (body, Some(result)) => self.with_unwanted(unwanted, |checker| {
+                    checker.arm_value(body, result, &mut statements);
+                }),
                 (ArmBody::Block(block), None) => {
                     self.valued_block(&block.statements, block.span, None, &mut statements)
                 }

@@ -10,7 +10,7 @@ use gobi_grammar::Diagnostic;
 use gobi_grammar::ast::{self, Span, StatementKind as K, Value};
 
 use super::matching::null;
-use super::value::natural;
+use super::value::{has_blocks, natural};
 use super::{Assigned, Checker, Returned};
 use crate::plan::logical::Expr;
 use crate::plan::routine::Statement;
@@ -44,8 +44,9 @@ impl Checker<'_> {
                 // Behind what a procedure ends with, rows are shown.
                 let shown = self.shows && !self.is_typed() && matches!(value.kind, ast::ExprKind::Call(_));
                 self.alone = shown.then_some(value.span);
+                self.unwanted = self.shows && !self.is_typed() && has_blocks(&value);
                 self.return_value(Some(&Value::Expr(*value)), last.span, &mut out);
-                self.alone = None;
+                (self.alone, self.unwanted) = (None, false);
             }
             K::Query(query) if !self.shows || self.is_typed() => {
                 self.return_value(Some(&Value::Query(Box::new(query.clone()))), last.span, &mut out);
@@ -114,7 +115,12 @@ impl Checker<'_> {
 
     fn statement(&mut self, statement: &ast::Statement, out: &mut Vec<Statement>) {
         match &statement.kind {
-            K::Let(variable) => self.let_statement(variable, out),
+            K::Let(variable) => {
+                // The name of an expression that stands by itself in a script, as nobody can write it.
+                self.unwanted = self.is_script && variable.name.text.starts_with('\0');
+                self.let_statement(variable, out);
+                self.unwanted = false;
+            }
             K::Assign(assign) => self.assign(assign, out),
             K::If(branches) => self.branches(branches, out, |checker, statements| checker.scoped(statements)),
             K::While(repeat) => self.repeat(repeat, out),
@@ -141,8 +147,9 @@ impl Checker<'_> {
                 _ if is_error(value) => self.throw(Some(value), statement.span, out),
                 _ => {
                     self.alone = matches!(value.kind, ast::ExprKind::Call(_)).then_some(value.span);
+                    self.unwanted = has_blocks(value);
                     let bound = self.expr(value, out);
-                    self.alone = None;
+                    (self.alone, self.unwanted) = (None, false);
                     out.extend(bound.map(Statement::Eval));
                 }
             },
@@ -275,7 +282,7 @@ impl Checker<'_> {
     }
 
     /// Branches, each by a function that gives its statements.
-    fn branches(
+    pub(super) fn branches(
         &mut self,
         branches: &ast::If,
         out: &mut Vec<Statement>,

@@ -24,9 +24,15 @@ use crate::types::{LogicalType, Value};
 /// Digits of an inferred decimal that is held in 64 bits.
 const SHORT: u8 = 18;
 
+/// Whether an expression may be one of the blocks in it.
+pub(super) fn has_blocks(expr: &ast::Expr) -> bool {
+    matches!(expr.kind, ast::ExprKind::Match(_) | ast::ExprKind::Try(_))
+}
+
 impl Checker<'_> {
     /// An expression; what has to be done before it goes into `out`.
     pub(super) fn expr(&mut self, expr: &ast::Expr, out: &mut Vec<Statement>) -> Option<Expr> {
+        self.unwanted &= has_blocks(expr);
         self.at(expr.span, |checker| checker.expr_here(expr, out))
     }
 
