@@ -115,12 +115,7 @@ impl Checker<'_> {
 
     fn statement(&mut self, statement: &ast::Statement, out: &mut Vec<Statement>) {
         match &statement.kind {
-            K::Let(variable) => {
-                // The name of an expression that stands by itself in a script, as nobody can write it.
-                self.unwanted = self.is_script && variable.name.text.starts_with('\0');
-                self.let_statement(variable, out);
-                self.unwanted = false;
-            }
+            K::Let(variable) => self.let_statement(variable, out),
             K::Assign(assign) => self.assign(assign, out),
             K::If(branches) => self.branches(branches, out, |checker, statements| checker.scoped(statements)),
             K::While(repeat) => self.repeat(repeat, out),
@@ -205,6 +200,8 @@ impl Checker<'_> {
     }
 
     fn let_statement(&mut self, variable: &ast::Let, out: &mut Vec<Statement>) {
+        // The name of an expression that stands by itself in a script, as nobody can write it.
+        self.unwanted = self.is_script && variable.name.text.starts_with('\0');
         if let Value::Expr(ast::Expr {
             kind: ast::ExprKind::Lambda(lambda),
             ..
