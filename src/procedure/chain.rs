@@ -255,15 +255,7 @@ pub(super) fn sorted(call: &Call, span: Span, is_function: &dyn Fn(&Expr) -> boo
     };
     let of = |kind: ExprKind| Expr { kind, span };
     let name = |name: &Ident| of(ExprKind::Name(vec![name.clone()]));
-    let call_of = |name: Ident, args: Vec<Expr>| {
-        of(ExprKind::Call(Call {
-            name,
-            args,
-            distinct: false,
-            star: false,
-            filter: None,
-        }))
-    };
+    let call_of = |name: Ident, args: Vec<Expr>| plain_call(name, args, span);
     let lambda = |params: Vec<Ident>, body: Expr| {
         let body = ArmBody::Expr(body);
         of(ExprKind::Lambda(Box::new(Lambda { params, body })))
@@ -308,6 +300,19 @@ pub(super) fn sorted(call: &Call, span: Span, is_function: &dyn Fn(&Expr) -> boo
     Some(call_of(ident("map"), vec![sorted, lambda(vec![row], value)]))
 }
 
+/// A call with nothing but its arguments.
+fn plain_call(name: Ident, args: Vec<Expr>, span: Span) -> Expr {
+    let call = Call {
+        name,
+        args,
+        distinct: false,
+        star: false,
+        filter: None,
+    };
+    let kind = ExprKind::Call(call);
+    Expr { kind, span }
+}
+
 /// One of two values, by the order that something is sorted in: `asc`, if it is only known then, or another one.
 fn by_order(order: &Expr, upwards: Expr, downwards: Expr) -> Expr {
     let text = |text: &str| ExprKind::Literal(Literal::String(text.to_owned()));
@@ -321,15 +326,9 @@ fn by_order(order: &Expr, upwards: Expr, downwards: Expr) -> Expr {
         quoted: true,
         span,
     };
-    let lower = ExprKind::Call(Call {
-        name,
-        args: vec![order.clone()],
-        distinct: false,
-        star: false,
-        filter: None,
-    });
+    let lower = plain_call(name, vec![order.clone()], span);
     of(ExprKind::Case {
-        operand: Some(Box::new(of(lower))),
+        operand: Some(Box::new(lower)),
         arms: vec![(of(text("asc")), upwards)],
         otherwise: Some(Box::new(downwards)),
     })
